@@ -1,0 +1,97 @@
+"""The HTTP application: a host, and the interfaces mounted on it."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+
+from litestar import Litestar, Request, Response
+from litestar.exceptions import HTTPException
+
+from memhost import startup
+from memhost.errors import ConfigurationError
+from memhost.host import Host, open_host
+from memhost.plugins import PluginManager
+from memhost.ports import Clock
+from memhost.settings import Configuration
+
+if TYPE_CHECKING:
+    from litestar.types import Receive, Scope, Send
+
+
+def build_app(host: Host) -> Litestar:
+    """The Litestar application of a running host, with all selected interfaces mounted."""
+    selected = host.settings.server.interfaces
+    handlers: list[Any] = []
+    lifespan: list[Any] = []
+    middleware: list[Any] = []
+    exception_handlers: dict[int | type[Exception], Any] = {HTTPException: _http_error}
+    for name in selected or host.plugins.interfaces.names():
+        entry = host.plugins.interfaces.get(name)
+        if entry is None:
+            raise ConfigurationError(host.plugins.explain_missing(host.plugins.interfaces, name))
+        mount = entry.spec.build(host, host.configuration.section("interfaces", name))
+        handlers += mount.handlers
+        lifespan += mount.lifespan
+        middleware += mount.middleware
+        exception_handlers |= mount.exception_handlers
+    return Litestar(
+        route_handlers=handlers,
+        lifespan=lifespan,
+        middleware=middleware,
+        exception_handlers=exception_handlers,
+        openapi_config=None,
+        logging_config=None,
+        request_max_body_size=None,
+    )
+
+
+def _http_error(_request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, str]]:
+    return Response({"detail": error.detail}, status_code=error.status_code, headers=error.headers)
+
+
+class Application:
+    """An ASGI application that opens the host when the server starts and closes it when the server stops."""
+
+    def __init__(
+        self, configuration: Configuration, plugins: PluginManager, clock: Clock | None = None
+    ) -> None:
+        self._configuration = configuration
+        self._plugins = plugins
+        self._clock = clock
+        self._app: Litestar | None = None
+        self.failure: BaseException | None = None
+        """Why the host did not start."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one ASGI connection."""
+        if scope["type"] == "lifespan":  # type: ignore[comparison-overlap]
+            await self._lifespan(receive, send)
+            return
+        if self._app is None:
+            raise RuntimeError("the application was not started: run it with its lifespan on")
+        await self._app(scope, receive, send)
+
+    async def _lifespan(self, receive: Any, send: Any) -> None:
+        await receive()
+        async with AsyncExitStack() as stack:
+            try:
+                host = await stack.enter_async_context(
+                    open_host(self._configuration, self._plugins, clock=self._clock)
+                )
+                app = build_app(host)
+                await stack.enter_async_context(app.lifespan())
+            except Exception as error:  # noqa: BLE001 - whatever it is, the server must be told and stop
+                self.failure = error
+                await send({"type": "lifespan.startup.failed", "message": str(error)})
+                return
+            self._app = app
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            self._app = None
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def create() -> Application:
+    """The application as the environment configures it: the factory for server processes."""
+    return Application(*startup.load())

@@ -1,0 +1,219 @@
+"""How commands reach the memories: through a host in this process, or a running server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from urllib.parse import quote
+
+import click
+
+from memhost.cli.failures import CommandError
+from memhost.errors import InvalidRequest, NotFound, Unauthorized, Unavailable
+
+if TYPE_CHECKING:
+    import httpx
+
+    from memhost.host import Host
+    from memhost.operations import Call
+    from memhost.plugins import PluginManager
+    from memhost.settings import Configuration
+
+T = TypeVar("T")
+
+REQUEST_ID = "command-line"
+
+
+class Access(Protocol):
+    """Calls operations by name; arguments and answers are plain JSON values."""
+
+    async def call(self, operation: str, arguments: Mapping[str, Any]) -> Any:
+        """The answer of an operation."""
+        ...
+
+
+class Direct:
+    """Operations of a host in this process, as an administrator of one tenant."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    async def call(self, operation: str, arguments: Mapping[str, Any]) -> Any:
+        """The answer of an operation.
+
+        Raises:
+            InvalidRequest: The arguments do not fit.
+        """
+        import msgspec
+
+        request_type = self._host.operations[operation].request
+        try:
+            request = msgspec.convert(dict(arguments), request_type, strict=False)
+        except msgspec.ValidationError as error:
+            raise InvalidRequest(f"{error}.") from error
+        answer = await self._host.execute(operation, administrator(), request)
+        return msgspec.to_builtins(answer)
+
+
+def administrator() -> Call:
+    """A call by whoever may run commands on this machine: everything is allowed."""
+    from memhost.models import Caller
+    from memhost.operations import Call
+
+    roles = frozenset({"reader", "writer", "operator", "admin"})
+    return Call(caller=Caller(subject="command line", roles=roles), request_id=REQUEST_ID)
+
+
+class Route(NamedTuple):
+    """Verb, path, and which arguments go into the query."""
+
+    verb: str
+    path: str
+    query: tuple[str, ...] = ()
+
+
+ROUTES = {
+    "search_memories": Route("POST", "/v1/long-term-memory/search", ("optimize_query",)),
+    "list_sessions": Route("GET", "/v1/working-memory/", ("limit", "offset", "namespace", "user_id")),
+    "get_session": Route("GET", "/v1/working-memory/{session_id}", ("namespace", "user_id")),
+    "delete_session": Route("DELETE", "/v1/working-memory/{session_id}", ("namespace", "user_id")),
+    "put_session": Route("PUT", "/v1/working-memory/{session_id}"),
+    "list_jobs": Route("GET", "/v1/jobs", ("state", "limit", "offset")),
+    "retry_job": Route("POST", "/v1/jobs/{job_id}/retry"),
+    "discard_job": Route("DELETE", "/v1/jobs/{job_id}"),
+    "list_plugins": Route("GET", "/v1/plugins"),
+}
+
+
+class Remote:
+    """Operations of a running server, through its REST interface."""
+
+    def __init__(self, client: httpx.AsyncClient, url: str) -> None:
+        self._client = client
+        self._url = url
+
+    async def call(self, operation: str, arguments: Mapping[str, Any]) -> Any:
+        """The answer of an operation.
+
+        Raises:
+            Unavailable: The server does not answer.
+            MemhostError: It refused, with its own sentence.
+        """
+        import httpx
+
+        route = ROUTES[operation]
+        rest = {name: value for name, value in arguments.items() if value is not None}
+        path = route.path
+        for name in list(rest):
+            if f"{{{name}}}" in path:
+                path = path.replace(f"{{{name}}}", quote(str(rest.pop(name)), safe=""))
+        query = {name: rest.pop(name) for name in route.query if name in rest}
+        body = rest if route.verb in ("POST", "PUT") and rest else None
+        try:
+            answer = await self._client.request(route.verb, path, params=query, json=body)
+        except httpx.InvalidURL as error:
+            raise InvalidRequest(f"{self._url} is not an address: {error}.") from error
+        except httpx.TransportError as error:
+            raise Unavailable(
+                f"No server answers at {self._url} ({type(error).__name__}); start one with: memhost serve"
+            ) from error
+        return answer_of(answer)
+
+
+def answer_of(answer: httpx.Response) -> Any:
+    """The content of a server's answer.
+
+    Raises:
+        MemhostError: The server refused or failed; with its own sentence.
+    """
+    try:
+        content = answer.json()
+    except ValueError:
+        content = None
+    if answer.is_success and content is not None:
+        return content
+    sentence = _sentence(content) or f"The server answered with status {answer.status_code}."
+    if answer.status_code in (401, 403):
+        raise Unauthorized(f"{sentence} Give a token with --token or MEMHOST_TOKEN.")
+    if answer.status_code == 404:
+        raise NotFound(sentence)
+    if answer.status_code in (400, 409, 422):
+        raise InvalidRequest(sentence)
+    if answer.status_code in (502, 503, 504):
+        raise Unavailable(sentence)
+    raise CommandError(sentence)
+
+
+def _sentence(content: Any) -> str:
+    if not isinstance(content, Mapping):
+        return ""
+    detail = content.get("detail", content.get("message"))
+    if isinstance(detail, list):
+        return "; ".join(_problem(item) for item in detail)
+    return str(detail or "")
+
+
+def _problem(item: Any) -> str:
+    if not isinstance(item, Mapping):
+        return str(item)
+    where = ".".join(str(part) for part in item.get("loc", ()) if part not in ("body", "query"))
+    return f"{where}: {item.get('msg', '')}" if where else str(item.get("msg", ""))
+
+
+class Target(NamedTuple):
+    """What the shared options say about where the memories are."""
+
+    url: str | None = None
+    token: str | None = None
+    data: str | None = None
+    config_file: Path | None = None
+
+
+@asynccontextmanager
+async def reach(target: Target) -> AsyncIterator[Access]:
+    """Access to the memories that the options name."""
+    if target.url:
+        if not target.url.startswith(("http://", "https://")):
+            raise click.BadParameter(f"{target.url} must begin with http:// or https://.", param_hint="--url")
+        import httpx
+
+        headers = {"authorization": f"Bearer {target.token}"} if target.token else {}
+        async with httpx.AsyncClient(base_url=target.url, headers=headers, timeout=60, trust_env=False) as client:
+            yield Remote(client, target.url)
+        return
+    async with opened(target.data, target.config_file) as host:
+        yield Direct(host)
+
+
+def load(data: str | None, config_file: Path | None) -> tuple[Configuration, PluginManager]:
+    """Configuration and plugins, with logging quiet and provider keys exported.
+
+    Raises:
+        ConfigurationError: With every problem found.
+    """
+    from memhost import logs, startup
+    from memhost.settings import export_provider_keys
+
+    logs.configure("ERROR")
+    configuration, plugins = startup.load(options={"server.data_dir": data}, config_file=config_file)
+    export_provider_keys()
+    return configuration, plugins
+
+
+@asynccontextmanager
+async def opened(data: str | None, config_file: Path | None, *, reindex: bool = False) -> AsyncIterator[Host]:
+    """The host in this process, without its job runner."""
+    from memhost.host import open_host
+
+    configuration, plugins = load(data, config_file)
+    extra: dict[str, Any] = {"reindex": True} if reindex else {}
+    async with open_host(configuration, plugins, run_jobs=False, **extra) as host:
+        yield host
+
+
+def run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run an asynchronous command to its end."""
+    return asyncio.run(work())

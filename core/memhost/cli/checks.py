@@ -1,0 +1,232 @@
+"""What `memhost doctor` checks."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from memhost.cli.access import load
+from memhost.errors import ConfigurationError, MemhostError, StoreMismatch
+from memhost.host import Host, open_host
+from memhost.plugins import PluginManager
+from memhost.settings import Configuration
+
+logger = logging.getLogger(__name__)
+
+_LOW_DISK = 200 * 1024 * 1024
+_PROBE_LIMIT_S = 20.0
+_OLDEST_SANE = datetime(2024, 1, 1, tzinfo=UTC)
+_NEWEST_SANE = datetime(2100, 1, 1, tzinfo=UTC)
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that was looked at, how it is, and what to do if it is not well."""
+
+    name: str
+    state: Literal["ok", "warn", "fail"]
+    detail: str
+    fix: str = ""
+
+
+def _ok(name: str, detail: str) -> Check:
+    return Check(name=name, state="ok", detail=detail)
+
+
+def _warn(name: str, detail: str, fix: str = "") -> Check:
+    return Check(name=name, state="warn", detail=detail, fix=fix)
+
+
+def _fail(name: str, detail: str, fix: str = "") -> Check:
+    return Check(name=name, state="fail", detail=detail, fix=fix)
+
+
+async def examine(data: str | None, config_file: Path | None) -> list[Check]:
+    """All checks in order; those that cannot be made after a failure are left out."""
+    checks = [_clock()]
+    try:
+        configuration, plugins = load(data, config_file)
+    except ConfigurationError as error:
+        logging.getLogger().setLevel(logging.CRITICAL)
+        checks += [_fail("configuration", problem) for problem in error.problems]
+        return checks
+    logging.getLogger().setLevel(logging.CRITICAL)
+    checks += _configuration(configuration)
+    checks += _plugins(plugins)
+    checks += _data_folder(configuration.data_dir)
+    checks.append(_port(configuration))
+    checks += await _parts(configuration, plugins)
+    return checks
+
+
+def _clock() -> Check:
+    now = datetime.now(UTC)
+    if not _OLDEST_SANE <= now <= _NEWEST_SANE:
+        fix = "Set the machine's clock; memories would get wrong dates."
+        return _fail("clock", f"it is {now:%Y-%m-%d} here", fix)
+    return _ok("clock", f"{now:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def _configuration(configuration: Configuration) -> list[Check]:
+    given = sum(not row.default for row in configuration.describe())
+    file = str(configuration.file) if configuration.file else "no file"
+    checks = [_ok("configuration", f"{given} settings given, {file}")]
+    return checks + [_warn("configuration", warning) for warning in configuration.warnings]
+
+
+def _plugins(plugins: PluginManager) -> list[Check]:
+    rows = plugins.rows
+    failed = [row for row in rows if row.status == "failed"]
+    good = sum(row.status == "ok" for row in rows)
+    if not rows:
+        return [_fail("plugins", "none are installed", "Install memhost anew: pip install memhost")]
+    checks = [_ok("plugins", f"{good} of {len(rows)} loaded")]
+    for row in failed:
+        fix = f"Upgrade or uninstall {row.distribution}, or set PLUGINS_DISABLED={row.name}."
+        checks.append(_warn("plugins", f"{row.name} ({row.distribution} {row.version}): {row.error}", fix))
+    return checks
+
+
+def _data_folder(folder: Path) -> list[Check]:
+    fix = "Name another folder with --data or DATA_DIR, or change its rights."
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".doctor-") as probe:
+            probe.write(b"x")
+            probe.flush()
+            os.fsync(probe.fileno())
+    except OSError as error:
+        return [_fail("data folder", f"{folder} cannot be written: {error.strerror}", fix)]
+    usage = os.statvfs(folder)
+    free = usage.f_bavail * usage.f_frsize
+    megabytes = free // (1024 * 1024)
+    if free < _LOW_DISK:
+        return [_warn("data folder", f"{folder} has only {megabytes} MB left", "Free some space.")]
+    return [_ok("data folder", f"{folder} is writable, {megabytes} MB free")]
+
+
+def _port(configuration: Configuration) -> Check:
+    server = configuration.settings.server
+    family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((server.host.strip("[]"), server.port))
+        except OSError as error:
+            detail = f"{server.host}:{server.port}: {error.strerror or error}"
+            fix = "If that is not memhost itself, choose another with PORT or HOST."
+            return _warn("port", detail, fix)
+    return _ok("port", f"{server.host}:{server.port} is free")
+
+
+async def _parts(configuration: Configuration, plugins: PluginManager) -> list[Check]:
+    """Open everything that is selected, and try it."""
+    try:
+        async with open_host(configuration, plugins, run_jobs=False) as host:
+            checks = [await _store(host)]
+            checks += await _integrity(host)
+            checks += await _jobs(host)
+            checks.append(await _embedder(host))
+            checks.append(_model(host))
+            checks.append(_access(host))
+            return checks
+    except StoreMismatch as error:
+        return [_fail("store", error.message)]
+    except MemhostError as error:
+        return [_fail("start", error.message)]
+    except Exception as error:  # noqa: BLE001 - a plugin may fail in any way, and that is what to tell
+        return [_fail("start", f"{type(error).__name__}: {error}", "memhost serve --debug says more.")]
+
+
+async def _timed(name: str, work: Callable[[], Awaitable[str]], fix: str) -> Check:
+    import asyncio
+
+    started = time.perf_counter()
+    try:
+        async with asyncio.timeout(_PROBE_LIMIT_S):
+            detail = await work()
+    except TimeoutError:
+        return _fail(name, f"no answer within {_PROBE_LIMIT_S:.0f} s", fix)
+    except MemhostError as error:
+        return _fail(name, error.message, fix)
+    except Exception as error:  # noqa: BLE001 - as above
+        return _fail(name, f"{type(error).__name__}: {error}", fix)
+    return _ok(name, f"{detail}, {(time.perf_counter() - started) * 1000:.0f} ms")
+
+
+async def _store(host: Host) -> Check:
+    async def work() -> str:
+        await host.store.ping()
+        info = await host.store.info()
+        counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in info.counts.items())
+        return f"{info.engine}, schema {info.schema_version}, {counts}"
+
+    return await _timed("store", work, "See the log, or restore an export into a new folder.")
+
+
+async def _integrity(host: Host) -> list[Check]:
+    """The quick check of stores that are an SQLite file; others have none."""
+    path = (await host.store.info()).details.get("path")
+    if not path:
+        return []
+    import apsw
+
+    fix = "Stop the server, keep a copy of the file, and import your last export into a new folder."
+    try:
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        try:
+            found = [str(row[0]) for row in connection.execute("PRAGMA quick_check(5)")]
+        finally:
+            connection.close()
+    except apsw.Error as error:
+        return [_fail("integrity", str(error), fix)]
+    if found == ["ok"]:
+        return [_ok("integrity", f"{path} is sound")]
+    return [_fail("integrity", "; ".join(found), fix)]
+
+
+async def _jobs(host: Host) -> list[Check]:
+    counts = (await host.store.info()).counts
+    dead = counts.get("dead_jobs", 0)
+    if dead:
+        fix = "memhost jobs list --failed tells why; then memhost jobs retry --all."
+        return [_warn("jobs", f"{dead} background jobs gave up", fix)]
+    return [_ok("jobs", f"{counts.get('jobs', 0)} waiting, none gave up")]
+
+
+async def _embedder(host: Host) -> Check:
+    async def work() -> str:
+        vectors = await host.embedder.embed(["The quick brown fox."])
+        if vectors.shape != (1, host.embedder.dimensions):
+            raise ConfigurationError(f"it returned an array of shape {vectors.shape}")
+        return f"{host.embedder.name}, {host.embedder.dimensions} dimensions"
+
+    return await _timed("embedder", work, "Check EMBEDDER and the provider's key, or set EMBEDDER=static.")
+
+
+def _model(host: Host) -> Check:
+    if host.llm is None:
+        return _ok("language model", "none: memories are kept verbatim; LLM_MODEL adds extraction")
+    return _ok("language model", f"{host.llm.name} (not called)")
+
+
+def _access(host: Host) -> Check:
+    from memhost.cli.serving import is_loopback
+
+    server = host.settings.server
+    if not host.authenticator.open:
+        return _ok("access", f"authentication by {server.auth}")
+    if is_loopback(server.host):
+        return _ok("access", "open, but only this machine can reach it")
+    fix = "Set AUTH=token, or HOST=127.0.0.1."
+    if host.configuration.is_set("server.auth"):
+        return _warn("access", f"open to everyone who can reach {server.host}, as configured", fix)
+    return _fail("access", f"{server.host} without authentication: the server will not start", fix)

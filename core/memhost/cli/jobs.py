@@ -1,0 +1,156 @@
+"""`memhost jobs list|retry|discard`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from memhost.cli.access import Access, Target, reach, run
+from memhost.cli.options import (
+    config_options,
+    confirm,
+    force_option,
+    json_option,
+    show,
+    url_options,
+)
+from memhost.cli.root import Nested
+
+_PAGE = 500
+
+
+@click.group(cls=Nested)
+def jobs() -> None:
+    """List background jobs; retry or discard dead ones."""
+
+
+@jobs.command("list")
+@click.option("--state", type=click.Choice(["pending", "running", "dead"]), help="Only these.")
+@click.option("--failed", is_flag=True, help="The same as --state dead.")
+@click.option("-l", "--limit", type=click.IntRange(1, 500), default=100, show_default=True)
+@click.option("-o", "--offset", type=click.IntRange(0), default=0, show_default=True)
+@url_options
+@config_options
+@json_option
+def list_(
+    state: str | None,
+    failed: bool,
+    limit: int,
+    offset: int,
+    url: str | None,
+    token: str | None,
+    data: str | None,
+    config_file: Path | None,
+    as_json: bool,
+) -> None:
+    """List background jobs, oldest first."""
+
+    async def work() -> Any:
+        async with reach(Target(url, token, data, config_file)) as access:
+            request = {"state": "dead" if failed else state, "limit": limit, "offset": offset}
+            return await access.call("list_jobs", request)
+
+    found = run(work)
+    if as_json:
+        show(found)
+    else:
+        _print(found)
+
+
+@jobs.command()
+@click.argument("job_ids", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="All dead jobs.")
+@url_options
+@config_options
+@json_option
+def retry(
+    job_ids: tuple[str, ...],
+    everything: bool,
+    url: str | None,
+    token: str | None,
+    data: str | None,
+    config_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Give dead jobs new attempts."""
+    target = Target(url, token, data, config_file)
+    _tell("retried", _each(target, "retry_job", job_ids, everything), as_json)
+
+
+@jobs.command()
+@click.argument("job_ids", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="All dead jobs.")
+@force_option
+@url_options
+@config_options
+@json_option
+def discard(
+    job_ids: tuple[str, ...],
+    everything: bool,
+    force: bool,
+    url: str | None,
+    token: str | None,
+    data: str | None,
+    config_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Remove dead jobs for good."""
+    which = "all dead jobs" if everything else f"{len(job_ids)} jobs"
+    confirm(f"Remove {which} for good?", force=force)
+    target = Target(url, token, data, config_file)
+    _tell("discarded", _each(target, "discard_job", job_ids, everything), as_json)
+
+
+def _each(target: Target, operation: str, ids: tuple[str, ...], everything: bool) -> list[str]:
+    if bool(ids) == everything:
+        raise click.UsageError("Name the jobs, or give --all for all dead ones.")
+
+    async def work() -> list[str]:
+        async with reach(target) as access:
+            chosen = await _dead(access) if everything else list(ids)
+            for job_id in chosen:
+                await access.call(operation, {"job_id": job_id})
+            return chosen
+
+    return run(work)
+
+
+async def _dead(access: Access) -> list[str]:
+    ids: list[str] = []
+    while True:
+        request = {"state": "dead", "limit": _PAGE, "offset": len(ids)}
+        page = (await access.call("list_jobs", request))["jobs"]
+        ids += [job["id"] for job in page]
+        if len(page) < _PAGE:
+            return ids
+
+
+def _tell(verb: str, ids: list[str], as_json: bool) -> None:
+    if as_json:
+        show({verb: ids})
+    else:
+        click.echo(f"{len(ids)} {verb}.")
+
+
+def _print(found: dict[str, Any]) -> None:
+    from memhost.cli.printing import minute, shorten, table
+
+    if not found["jobs"]:
+        click.echo("No jobs.")
+        return
+    rows = [
+        (
+            job["id"],
+            job["event"],
+            job["plugin"],
+            job["state"],
+            str(job["attempts"]),
+            minute(job["due_at"]),
+            shorten(job["last_error"] or "", 120),
+        )
+        for job in found["jobs"]
+    ]
+    table(("job", "event", "plugin", "state", "tries", "due", "last error"), rows)
+    click.echo(f"{len(rows)} of {found['total']}.")

@@ -1,0 +1,167 @@
+"""The root command: what there is to run, loaded when it is run."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, NamedTuple, NoReturn
+
+import click
+
+from memhost.cli.failures import report
+from memhost.version import __version__
+
+
+class Lazy(NamedTuple):
+    """Where a command lives, and what the list of commands says about it."""
+
+    target: str
+    summary: str
+    hidden: bool = False
+
+
+COMMANDS = {
+    "serve": Lazy("memhost.cli.serve:serve", "Run the server."),
+    "api": Lazy("memhost.cli.serve:api", "Same as serve, with Agent Memory Server's options.", hidden=True),
+    "demo": Lazy("memhost.cli.demo:demo", "Try it out: a server, a conversation, a few questions."),
+    "search": Lazy("memhost.cli.search:search", "Search memories."),
+    "sessions": Lazy("memhost.cli.sessions:sessions", "List, show and delete sessions."),
+    "jobs": Lazy("memhost.cli.jobs:jobs", "List background jobs; retry or discard dead ones."),
+    "plugins": Lazy("memhost.cli.plugins:plugins", "List plugins, and what they offer."),
+    "config": Lazy("memhost.cli.config:config", "Show and check the configuration."),
+    "doctor": Lazy("memhost.cli.doctor:doctor", "Check that everything works, and say what to fix."),
+    "export": Lazy("memhost.cli.transfer:export", "Write memories and sessions to a file."),
+    "import": Lazy("memhost.cli.transfer:import_", "Read memories and sessions from a file."),
+    "reindex": Lazy("memhost.cli.reindex:reindex", "Make all vectors anew, after a change of embedder."),
+    "openapi": Lazy("memhost.cli.openapi:openapi", "Print the OpenAPI document of the REST interface."),
+    "version": Lazy("memhost.cli.version:version", "Print the version."),
+}
+
+
+class LazyGroup(click.Group):
+    """Imports the module of a command when the command is called.
+
+    Commands of plugins come after the host's own and never replace one. Plugins are loaded to look
+    up a name that the host does not know, and for the list of commands only if foreign plugins are
+    installed.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of the host's commands, then of the plugins'."""
+        return [*COMMANDS, *(name for name in _plugin_commands(quick=True) if name not in COMMANDS)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, imported."""
+        found = COMMANDS.get(cmd_name)
+        if found is not None:
+            module, _, attribute = found.target.partition(":")
+            command: click.Command = getattr(import_module(module), attribute)
+            return command
+        spec = _plugin_commands(quick=False).get(cmd_name)
+        return spec.load() if spec is not None else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the arguments name; an unknown name gets a suggestion."""
+        name = args[0]
+        command = self.get_command(ctx, name)
+        if command is not None:
+            return name, command, args[1:]
+        if name.startswith("-"):
+            ctx.fail(f"There is no option {name}.")
+        close = difflib.get_close_matches(name, [*COMMANDS, *_plugin_commands(quick=False)], n=1)
+        hint = f" Did you mean {close[0]}?" if close else ""
+        raise click.UsageError(f"There is no command {name}.{hint}", ctx)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing them."""
+        rows = [(name, entry.summary) for name, entry in COMMANDS.items() if not entry.hidden]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+        extra = [(name, spec.summary) for name, spec in sorted(_plugin_commands(quick=True).items())]
+        if extra:
+            with formatter.section("Commands of plugins"):
+                formatter.write_dl(extra)
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run the command and leave the process with its exit code; failures become one sentence."""
+        given = list(sys.argv[1:] if args is None else args)
+        try:
+            code = super().main(
+                given,
+                prog_name or "memhost",
+                complete_var,
+                standalone_mode=False,
+                windows_expand_args=windows_expand_args,
+                **extra,
+            )
+        except BaseException as error:  # noqa: BLE001 - the outermost boundary: everything becomes an exit code
+            code = report(error, given)
+        if not standalone_mode:
+            return code
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _plugin_commands(*, quick: bool) -> dict[str, Any]:
+    """Commands that plugins offer, by name. `quick` looks only if foreign plugins are installed."""
+    from importlib.metadata import entry_points
+
+    from memhost.hooks import PROJECT
+
+    points = entry_points(group=PROJECT)
+    if quick and all(point.dist is not None and point.dist.name == PROJECT for point in points):
+        return {}
+    from memhost.plugins import PluginManager
+    from memhost.settings import peek
+
+    commands = PluginManager.load(disabled=peek("server.plugins_disabled")).commands
+    return {entry.spec.name: entry.spec for entry in commands if entry.spec.name not in COMMANDS}
+
+
+class Nested(click.Group):
+    """A group of subcommands that suggests the nearest one for an unknown name."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the arguments name; an unknown name gets a suggestion."""
+        name = args[0]
+        command = self.get_command(ctx, name)
+        if command is None and not name.startswith("-"):
+            close = difflib.get_close_matches(name, self.list_commands(ctx), n=1)
+            hint = f" Did you mean {close[0]}?" if close else ""
+            ctx.fail(f"There is no command {ctx.info_name} {name}.{hint}")
+        return super().resolve_command(ctx, args)
+
+
+@click.command(
+    "memhost",
+    cls=LazyGroup,
+    no_args_is_help=False,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Start with: memhost demo. Settings: memhost config show.",
+)
+@click.version_option(__version__, "--version", "-V", message="memhost %(version)s")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """A memory server for AI agents in which everything is a plugin."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and leave the process."""
+    cli.main(args)
+    raise SystemExit(0)

@@ -1,0 +1,79 @@
+"""`memhost serve`: the server, and what an operator sees of it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from memhost.cli.options import config_options, json_option
+
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+
+@click.command()
+@click.option("--host", help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port; 0 picks a free one.")
+@click.option("--workers", type=click.IntRange(1, 256), help="Server processes.")
+@click.option("--log-level", type=click.Choice(_LEVELS, case_sensitive=False))
+@click.option("--reload", is_flag=True, help="Start anew when the code changes (for development).")
+@config_options
+@json_option
+def serve(**options: Any) -> None:
+    """Run the server until Ctrl-C.
+
+    Without any configuration it listens on http://127.0.0.1:8000 and keeps everything in one file
+    under ~/.memhost.
+    """
+    _serve(**options)
+
+
+@click.command()
+@click.option("--host", help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port; 0 picks a free one.")
+@click.option("--workers", type=click.IntRange(1, 256), help="Server processes.")
+@click.option("--log-level", type=click.Choice(_LEVELS, case_sensitive=False))
+@click.option("--reload", is_flag=True, help="Start anew when the code changes.")
+@click.option("--task-backend", help="Accepted for Agent Memory Server's sake; use BACKEND.")
+@click.option("--no-worker", is_flag=True, help="Accepted for Agent Memory Server's sake.")
+@config_options
+@json_option
+def api(task_backend: str | None, no_worker: bool, **options: Any) -> None:
+    """Run the server, with the options of Agent Memory Server."""
+    for given, name in ((task_backend, "--task-backend"), (no_worker, "--no-worker")):
+        if given:
+            click.echo(f"{name} is ignored: background jobs run where BACKEND says.", err=True)
+    _serve(**options)
+
+
+def _serve(
+    *,
+    host: str | None,
+    port: int | None,
+    workers: int | None,
+    log_level: str | None,
+    reload: bool,
+    data: str | None,
+    config_file: Path | None,
+    as_json: bool,
+) -> None:
+    from memhost import logs, startup
+    from memhost.cli.serving import Plan, run_server
+    from memhost.settings import export_options, export_provider_keys
+
+    options = {
+        "server.host": host,
+        "server.port": port,
+        "server.workers": workers,
+        "server.data_dir": data,
+        "server.log_level": log_level.upper() if log_level else None,
+    }
+    logs.configure("WARNING")
+    configuration, plugins = startup.load(options=options, config_file=config_file)
+    server = configuration.settings.server
+    logs.configure(server.log_level, server.log_format)
+    export_provider_keys()
+    export_options(options, os.environ, config_file=config_file)
+    run_server(Plan(configuration, plugins, reload=reload, as_json=as_json))

@@ -1,0 +1,295 @@
+"""Running uvicorn: preflight, one friendly block when it listens, and a quiet end."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ipaddress
+import logging
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+import click
+import uvicorn
+
+from memhost import logs, startup
+from memhost.app import Application
+from memhost.cli.failures import CommandError
+from memhost.cli.listening import wait_until_listening
+from memhost.cli.options import show_line
+from memhost.errors import ConfigurationError
+from memhost.host import open_host
+from memhost.plugins import PluginManager
+from memhost.settings import Configuration, export_provider_keys
+from memhost.version import __version__
+
+logger = logging.getLogger(__name__)
+
+FACTORY = "memhost.cli.serving:create"
+"""Makes the application in each server process: `memhost.app:create`, with logging set up."""
+STARTUP_LIMIT_S = 60.0
+_HEADER_LIMIT = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to run, and how to tell about it."""
+
+    configuration: Configuration
+    plugins: PluginManager
+    reload: bool = False
+    as_json: bool = False
+
+
+def create() -> Application:
+    """The application of a server process, as the environment configures it."""
+    configuration, plugins = startup.load()
+    server = configuration.settings.server
+    logs.configure(server.log_level, server.log_format)
+    export_provider_keys()
+    return Application(configuration, plugins)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the preflight learned about the server to be."""
+
+    store: str
+    memories: int
+    embedder: str
+    llm: str | None
+    strategy: str
+    open: bool
+
+
+def run_server(plan: Plan) -> None:
+    """Serve until a signal ends it.
+
+    Raises:
+        ConfigurationError: It cannot or must not start as configured.
+        Unavailable: The store does not answer.
+    """
+    server = plan.configuration.settings.server
+    with _quiet_uvicorn():
+        facts = asyncio.run(_preflight(plan))
+        _check_exposure(plan.configuration, facts)
+        bound = _bind(server.host, server.port)
+        port = int(bound.getsockname()[1])
+        for warning in plan.configuration.warnings:
+            logs.log(logger, logging.WARNING, "configuration.warning", detail=warning)
+        if server.workers > 1 or plan.reload:
+            _run_processes(plan, facts, bound, port)
+        else:
+            _run_here(plan, facts, bound, port)
+
+
+async def _preflight(plan: Plan) -> Facts:
+    """Open everything once, so that what is wrong is told before anything listens."""
+    async with open_host(plan.configuration, plan.plugins, run_jobs=False) as host:
+        info = await host.store.info()
+        strategy = host.settings.memory.default_strategy
+        if strategy == "auto":
+            strategy = "discrete" if host.llm is not None else "verbatim"
+        details = info.details
+        return Facts(
+            store=f"{info.engine} {details['path']}" if details.get("path") else info.engine,
+            memories=info.counts.get("memories", 0),
+            embedder=host.embedder.name,
+            llm=host.llm.name if host.llm is not None else None,
+            strategy=strategy,
+            open=host.authenticator.open,
+        )
+
+
+def _check_exposure(configuration: Configuration, facts: Facts) -> None:
+    """Refuse to serve strangers without authentication, unless the operator asked for exactly that."""
+    host = configuration.settings.server.host
+    if not facts.open or is_loopback(host):
+        return
+    if configuration.settings.server.auth == "none" and configuration.is_set("server.auth"):
+        source = configuration.sources["server.auth"]
+        logs.log(logger, logging.WARNING, "server.open", host=host, asked_for_by=source)
+        return
+    raise ConfigurationError(
+        f"The server would be open to everyone who can reach {host}, because no authentication is "
+        "configured: set AUTH=token (or another provider), listen on 127.0.0.1, or set AUTH=none to "
+        "have it open on purpose."
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach that address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host.strip("[]"), port))
+    except OSError as error:
+        bound.close()
+        raise ConfigurationError(_bind_problem(error, host, port)) from error
+    bound.set_inheritable(True)
+    return bound
+
+
+def _bind_problem(error: OSError, host: str, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"Port {port} on {host} is in use; stop what uses it, or choose another with --port."
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"Port {port} needs more rights than this user has; choose one above 1023 with --port."
+    if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
+        return f"This machine has no address {host}; choose another with --host."
+    return f"It is not possible to listen on {host}:{port}: {error.strerror or error}."
+
+
+def _uvicorn_config(plan: Plan, app: Application | str) -> uvicorn.Config:
+    server = plan.configuration.settings.server
+    return uvicorn.Config(
+        app,
+        factory=isinstance(app, str),
+        host=server.host,
+        port=server.port,
+        workers=server.workers,
+        reload=plan.reload,
+        loop="auto" if sys.platform == "win32" else "uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=max(1, round(server.shutdown_grace_s)),
+        h11_max_incomplete_event_size=_HEADER_LIMIT,
+    )
+
+
+class _Server(uvicorn.Server):
+    """Tells when it listens."""
+
+    def __init__(self, config: uvicorn.Config, plan: Plan, facts: Facts, port: int) -> None:
+        super().__init__(config)
+        self._plan, self._facts, self._port = plan, facts, port
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to listen, then say so."""
+        await super().startup(sockets)
+        if self.started:
+            announce(self._plan, self._facts, self._port)
+
+
+def _run_here(plan: Plan, facts: Facts, bound: socket.socket, port: int) -> None:
+    app = Application(plan.configuration, plan.plugins)
+    server = _Server(_uvicorn_config(plan, app), plan, facts, port)
+    # uvicorn raises the signal that ended it once more when it is done; by then it means nothing.
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, _ignore)
+    try:
+        server.run(sockets=[bound])
+    except SystemExit:
+        if app.failure is None:
+            raise
+    if app.failure is not None:
+        raise app.failure
+    if not server.started:
+        return
+    _farewell(plan)
+
+
+def _ignore(_signal: int, _frame: FrameType | None) -> None:
+    """A signal that has had its effect."""
+
+
+def _run_processes(plan: Plan, facts: Facts, bound: socket.socket, port: int) -> None:
+    from uvicorn.supervisors import ChangeReload, Multiprocess
+
+    config = _uvicorn_config(plan, FACTORY)
+    ready = threading.Event()
+    threading.Thread(target=_announce_later, args=(plan, facts, port, ready), daemon=True).start()
+    if plan.reload:
+        server = uvicorn.Server(config)
+        ChangeReload(config, target=server.run, sockets=[bound]).run()
+    else:
+        Multiprocess(config, sockets=[bound]).run()
+    if not ready.is_set():
+        raise CommandError("The server processes did not start; the log lines above say why.")
+    _farewell(plan)
+
+
+def _announce_later(plan: Plan, facts: Facts, port: int, ready: threading.Event) -> None:
+    if wait_until_listening(plan.configuration.settings.server.host, port, STARTUP_LIMIT_S):
+        ready.set()
+        announce(plan, facts, port)
+
+
+def announce(plan: Plan, facts: Facts, port: int) -> None:
+    """Say that the server listens: for people, as a log line, or as JSON."""
+    server = plan.configuration.settings.server
+    url = f"http://{address(server.host)}:{port}"
+    if plan.as_json:
+        show_line({"url": url, "port": port, "data_dir": str(plan.configuration.data_dir)})
+        sys.stdout.flush()
+    if server.log_format == "json" or plan.as_json:
+        logs.log(logger, logging.INFO, "server.started", url=url, workers=server.workers)
+        return
+    click.echo(banner(plan, facts, url), err=True)
+
+
+def banner(plan: Plan, facts: Facts, url: str) -> str:
+    """What people see when the server runs."""
+    access = "open, this machine only" if facts.open else plan.configuration.settings.server.auth
+    if facts.open and not is_loopback(plan.configuration.settings.server.host):
+        access = "OPEN TO EVERYONE who can reach this machine (AUTH=none)"
+    lines = [
+        ("API", f"{url}/docs"),
+        ("Store", f"{facts.store} ({facts.memories} memories)"),
+        ("Models", f"embedder {facts.embedder} · language model {facts.llm or 'none'}"),
+        ("Strategy", facts.strategy),
+        ("Access", access),
+        ("Stop", "Ctrl-C"),
+    ]
+    body = "\n".join(f"  {name:<9}{value}" for name, value in lines)
+    title = click.style(f"memhost {__version__} is running at {url}", bold=sys.stderr.isatty())
+    return f"{title}\n\n{body}\n"
+
+
+def address(host: str) -> str:
+    """The host part of a URL for something that listens on that address."""
+    if host in ("0.0.0.0", "::", "[::]"):  # noqa: S104 - compared, not bound
+        return "127.0.0.1" if "." in host else "[::1]"
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
+
+
+def _farewell(plan: Plan) -> None:
+    if plan.configuration.settings.server.log_format == "json" or plan.as_json:
+        logs.log(logger, logging.INFO, "server.stopped")
+    else:
+        click.echo("Stopped.", err=True)
+
+
+@contextmanager
+def _quiet_uvicorn() -> Iterator[None]:
+    """Leave failures at start to our own sentence."""
+    target = logging.getLogger("uvicorn.error")
+
+    def keep(record: logging.LogRecord) -> bool:
+        return "startup failed" not in record.getMessage()
+
+    target.addFilter(keep)
+    try:
+        yield
+    finally:
+        target.removeFilter(keep)

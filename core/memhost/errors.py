@@ -1,0 +1,189 @@
+"""The one tree of errors.
+
+Every error has a stable `code` and a sentence that says what happened and what to do. No protocol lives
+here: an interface maps codes to its own statuses. `retryable` says whether the same call may succeed later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import msgspec
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that is wrong with a request.
+
+    `where` is the path of field names and list indices inside the request; empty for the request as a whole.
+    `kind` is a word of the pydantic vocabulary that clients of Agent Memory Server know (`missing`,
+    `string_type`, `value_error`, ...).
+    """
+
+    where: tuple[str | int, ...] = ()
+    kind: str = "value_error"
+    message: str
+    value: Any = None
+    context: dict[str, Any] | None = None
+
+
+class MemhostError(Exception):
+    """Base of all errors that memhost raises on purpose."""
+
+    code: ClassVar[str] = "internal"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class InvalidRequest(MemhostError):
+    """A well-formed request that asks for something that cannot be: the sentence says what to change."""
+
+    code = "invalid_request"
+
+
+class ValidationFailed(InvalidRequest):
+    """A request whose fields are wrong; `problems` lists all of them."""
+
+    code = "invalid_arguments"
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("; ".join(_describe(problem) for problem in problems))
+        self.problems = tuple(problems)
+
+
+def _describe(problem: Problem) -> str:
+    where = ".".join(str(part) for part in problem.where)
+    return f"{where}: {problem.message}" if where else problem.message
+
+
+class TooLarge(InvalidRequest):
+    """A request over a configured limit."""
+
+    code = "too_large"
+
+
+class LongTermMemoryDisabled(InvalidRequest):
+    """Long-term memory is switched off in the settings."""
+
+    code = "long_term_memory_disabled"
+
+
+class NotFound(MemhostError):
+    """Nothing of that name in the caller's scope."""
+
+    code = "not_found"
+
+
+class Conflict(MemhostError):
+    """The stored state forbids the change."""
+
+    code = "conflict"
+
+
+class AmbiguousSession(Conflict):
+    """Several sessions answer to the identity given."""
+
+    code = "ambiguous_session"
+
+
+class IdTaken(Conflict):
+    """Memory ids that belong to another namespace, user or session; `ids` names them."""
+
+    code = "id_taken"
+
+    def __init__(self, ids: Sequence[str]) -> None:
+        super().__init__(
+            "These memory ids are already used by another owner; send other ids or none: "
+            + ", ".join(sorted(ids)[:5])
+        )
+        self.ids = tuple(ids)
+
+
+class VersionMismatch(Conflict):
+    """The session changed between reading and writing; read it again and repeat."""
+
+    code = "version_mismatch"
+    retryable = True
+
+
+class LeaseLost(Conflict):
+    """A job's lease ran out or the job was already completed; its effects are not applied."""
+
+    code = "lease_lost"
+
+
+class Unauthorized(MemhostError):
+    """No credential, or one that is not valid. `challenge` asks the client to send one."""
+
+    code = "unauthorized"
+
+    def __init__(self, message: str, *, challenge: bool = False) -> None:
+        super().__init__(message)
+        self.challenge = challenge
+
+
+class Forbidden(MemhostError):
+    """A valid credential without the right that the call needs."""
+
+    code = "forbidden"
+
+
+class Refused(InvalidRequest):
+    """A plugin's hook refused the request; the message names the plugin."""
+
+    code = "refused"
+
+
+class Unavailable(MemhostError):
+    """Something the call needs is down; nothing was changed."""
+
+    code = "unavailable"
+    retryable = True
+
+
+class StoreUnavailable(Unavailable):
+    """The store does not answer."""
+
+    code = "store_unavailable"
+
+
+class ModelUnavailable(Unavailable):
+    """The embedder or language model does not answer."""
+
+    code = "model_unavailable"
+
+
+class ConfigurationError(MemhostError):
+    """The server cannot start as configured; `problems` lists every cause, a sentence each."""
+
+    code = "configuration"
+
+    def __init__(self, problems: Sequence[str] | str) -> None:
+        self.problems = (problems,) if isinstance(problems, str) else tuple(problems)
+        super().__init__("; ".join(self.problems))
+
+
+class MissingExtra(ConfigurationError):
+    """A plugin was selected whose optional dependency is not installed."""
+
+    code = "missing_extra"
+
+    def __init__(self, plugin: str, extra: str) -> None:
+        super().__init__(
+            f"{plugin} needs an optional dependency. Install it with: pip install 'memhost[{extra}]'"
+        )
+
+
+class StoreMismatch(ConfigurationError):
+    """A store was written by a newer version, or with vectors of another embedder."""
+
+    code = "store_mismatch"
+
+
+class PluginFailure(MemhostError):
+    """A plugin raised, hung or returned nonsense; the message names the plugin and its distribution."""
+
+    code = "plugin_failure"

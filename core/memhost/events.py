@@ -1,0 +1,199 @@
+"""Events in a memory's life, as plugins receive them.
+
+*In the request* (`memhost_before_session_write`, `memhost_before_memories_stored`, `memhost_before_search`,
+`memhost_after_search`): async hooks that may change or refuse what passes; see `memhost.hookspecs`.
+
+*In the background*: the structs below. Each becomes one job per plugin that implements the hook, committed
+together with the write that caused it, delivered at least once. They carry ids, not contents.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+from memhost.models import MemoryRecord, Scope, SessionKey, StoredMemory, WorkingMemory
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from memhost.models import Document
+    from memhost.ports import Draft, Embedder, LanguageModel
+
+
+class SessionUpdated(msgspec.Struct, frozen=True, kw_only=True):
+    """A session was written. `message_ids` are the turns that were new or changed by this write."""
+
+    session: SessionKey
+    version: int
+    message_ids: tuple[str, ...] = ()
+
+
+class SessionIdle(msgspec.Struct, frozen=True, kw_only=True):
+    """A session has not been written for the configured quiet time."""
+
+    session: SessionKey
+    version: int
+
+
+class MemoriesStored(msgspec.Struct, frozen=True, kw_only=True):
+    """Memories were stored for the first time. At most 500 ids an event."""
+
+    tenant: str
+    ids: tuple[str, ...]
+
+
+class MemoriesUpdated(msgspec.Struct, frozen=True, kw_only=True):
+    """Memories were replaced or edited."""
+
+    tenant: str
+    ids: tuple[str, ...]
+
+
+class MemoriesSuperseded(msgspec.Struct, frozen=True, kw_only=True):
+    """Memories were replaced by newer facts; they stay readable as of their time."""
+
+    tenant: str
+    ids: tuple[str, ...]
+
+
+class MemoriesDeleted(msgspec.Struct, frozen=True, kw_only=True):
+    """Memories were deleted; their contents are gone."""
+
+    tenant: str
+    ids: tuple[str, ...]
+
+
+class ViewDue(msgspec.Struct, frozen=True, kw_only=True):
+    """A summary view is to be computed again."""
+
+    tenant: str
+    view_id: str
+
+
+class ScheduleDue(msgspec.Struct, frozen=True, kw_only=True):
+    """A schedule of the plugin is due; `name` is the `ScheduleSpec`'s."""
+
+    name: str
+    due_at: datetime
+
+
+BackgroundEvent = (
+    SessionUpdated
+    | SessionIdle
+    | MemoriesStored
+    | MemoriesUpdated
+    | MemoriesSuperseded
+    | MemoriesDeleted
+    | ViewDue
+    | ScheduleDue
+)
+
+EVENTS: dict[str, type[msgspec.Struct]] = {
+    "session_updated": SessionUpdated,
+    "session_idle": SessionIdle,
+    "memories_stored": MemoriesStored,
+    "memories_updated": MemoriesUpdated,
+    "memories_superseded": MemoriesSuperseded,
+    "memories_deleted": MemoriesDeleted,
+    "view_due": ViewDue,
+    "schedule_due": ScheduleDue,
+}
+"""Name of each background event, which is its hook's name without the prefix `memhost_`."""
+
+
+class SessionWrite(msgspec.Struct, kw_only=True):
+    """What is about to be written to a session; hooks may change `content`."""
+
+    session: SessionKey
+    content: WorkingMemory
+
+
+class SearchRequest(msgspec.Struct, kw_only=True):
+    """What is about to be searched; hooks may change `text` and `limit`. The scope cannot be changed."""
+
+    scope: Scope
+    text: str
+    mode: str
+    limit: int
+
+
+class RequestContext(msgspec.Struct, frozen=True, kw_only=True):
+    """What hooks in the request know about the call."""
+
+    scope: Scope
+    subject: str
+    request_id: str
+    now: datetime
+
+
+class JobContext(Protocol):
+    """What a background hook works with. Reads are bound to the job's tenant.
+
+    Writes are staged and committed together with the job's completion, in one transaction: if the process
+    dies before, none of them happened and the job runs again; so an effect made through the context never
+    happens twice. Other effects (mail, files) happen at least once: use `job_id` to recognise a repetition.
+    """
+
+    job_id: str
+    attempt: int
+    now: datetime
+    scope: Scope
+    embedder: Embedder
+    llm: LanguageModel | None
+
+    async def get_memories(self, ids: Sequence[str]) -> list[MemoryRecord]:
+        """Memories by id; those deleted meanwhile are left out."""
+        ...
+
+    async def get_session(self, key: SessionKey) -> WorkingMemory | None:
+        """A session's content, or None if it is gone."""
+        ...
+
+    async def store_memories(self, owner: SessionKey, drafts: Sequence[Draft]) -> list[str]:
+        """Stage new memories owned by that namespace, user and session; their ids.
+
+        Without an id of its own a draft gets one derived from the job and its position, so that a repeated
+        job proposes the same.
+        """
+        ...
+
+    def delete_memories(self, ids: Sequence[str]) -> None:
+        """Stage deletions."""
+        ...
+
+    async def get_document(self, document_id: str) -> Document | None:
+        """A document of this plugin."""
+        ...
+
+    def put_document(
+        self, document_id: str, body: bytes, *, expires_at: datetime | None = None
+    ) -> None:
+        """Stage a document of this plugin."""
+        ...
+
+
+__all__ = [
+    "EVENTS",
+    "BackgroundEvent",
+    "JobContext",
+    "MemoriesDeleted",
+    "MemoriesStored",
+    "MemoriesSuperseded",
+    "MemoriesUpdated",
+    "RequestContext",
+    "ScheduleDue",
+    "SearchRequest",
+    "SessionIdle",
+    "SessionUpdated",
+    "SessionWrite",
+    "StoredMemory",
+    "ViewDue",
+]
+
+
+def event_payload(event: Any) -> bytes:
+    """The event in msgpack, as jobs carry it."""
+    return msgspec.msgpack.encode(event)

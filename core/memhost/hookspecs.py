@@ -1,0 +1,209 @@
+"""The public contract of memhost plugins: every hook, when it is called, with what, and what it may return.
+
+A plugin is a module named by an entry point of the group `memhost`. It implements any of these functions,
+marked with `memhost.hookimpl`. Arguments are passed by name and may be left out.
+
+Registration hooks are synchronous and called once at start, in every process (server, worker, command line).
+They return descriptions (`memhost.specs`) and do no work: import heavy libraries in the spec's `open`. One
+that raises marks its plugin as failed; the host goes on without it.
+
+Event hooks are async and called one implementation at a time, in the order of the plugins' names (first those
+marked `tryfirst`, last those marked `trylast`), each under its own time limit (`memhost.event_options`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from memhost.hooks import hookspec
+
+if TYPE_CHECKING:
+    from memhost.events import (
+        JobContext,
+        MemoriesDeleted,
+        MemoriesStored,
+        MemoriesSuperseded,
+        MemoriesUpdated,
+        RequestContext,
+        ScheduleDue,
+        SearchRequest,
+        SessionIdle,
+        SessionUpdated,
+        SessionWrite,
+        ViewDue,
+    )
+    from memhost.models import MemoryHit, MemoryRecord
+    from memhost.specs import (
+        AuthSpec,
+        CommandSpec,
+        InterfaceSpec,
+        ModelSpec,
+        RunnerSpec,
+        ScheduleSpec,
+        SettingsSpec,
+        StoreSpec,
+        StrategySpec,
+    )
+
+# -- registration --------------------------------------------------------------------------------------------
+
+
+@hookspec
+def memhost_stores() -> Sequence[StoreSpec]:
+    """Stores that the plugin offers; the operator selects one with `STORE`. Since 0.1.
+
+    Example:
+        ```python
+        @hookimpl
+        def memhost_stores():
+            return [StoreSpec(name="acme", summary="Acme database", open=open_acme, settings=AcmeSettings)]
+        ```
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def memhost_strategies() -> Sequence[StrategySpec]:
+    """Extraction strategies; sessions choose one by name in `long_term_memory_strategy`. Since 0.1."""
+    raise NotImplementedError
+
+
+@hookspec
+def memhost_models() -> Sequence[ModelSpec]:
+    """Embedders and language models. `EMBEDDER` and `LLM` select them by name. Since 0.1."""
+    raise NotImplementedError
+
+
+@hookspec
+def memhost_auth_providers() -> Sequence[AuthSpec]:
+    """Authentication providers; `AUTH` selects one. Since 0.1."""
+    raise NotImplementedError
+
+
+@hookspec
+def memhost_runners() -> Sequence[RunnerSpec]:
+    """Job runners; `BACKEND` selects one. Since 0.1."""
+    raise NotImplementedError
+
+
+@hookspec
+def memhost_interfaces() -> Sequence[InterfaceSpec]:
+    """Interfaces that the host mounts into its application. Since 0.1."""
+    raise NotImplementedError
+
+
+@hookspec
+def memhost_settings() -> Sequence[SettingsSpec]:
+    """Sections of the configuration for plugins without another spec. Since 0.1."""
+    raise NotImplementedError
+
+
+@hookspec
+def memhost_commands() -> Sequence[CommandSpec]:
+    """Commands of the command line. A name that memhost itself has is refused. Since 0.1."""
+    raise NotImplementedError
+
+
+@hookspec
+def memhost_schedules() -> Sequence[ScheduleSpec]:
+    """Periodic work of the plugin, delivered to its `memhost_schedule_due`. Since 0.1."""
+    raise NotImplementedError
+
+
+# -- events in the request -----------------------------------------------------------------------------------
+
+
+@hookspec
+async def memhost_before_session_write(
+    write: SessionWrite, context: RequestContext
+) -> SessionWrite | None:
+    """A session is about to be written: return a changed write, or None to leave it. Since 0.1.
+
+    Called in the server, after validation and before anything is stored. Raise `memhost.errors.Refused` to
+    refuse the request with a sentence; any other exception, or going over the time limit, is handled by the
+    hook's `on_failure` policy. The identity of the session cannot be changed.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+async def memhost_before_memories_stored(
+    memories: list[MemoryRecord], context: RequestContext
+) -> list[MemoryRecord] | None:
+    """Memories are about to be stored: return the list to store instead, or None. Since 0.1.
+
+    Called for memories of every origin (a client's, promoted from a session, extracted), in the process that
+    stores them. Items may be changed or left out, not added; ids and owners cannot be changed. Refuse as above.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+async def memhost_before_search(
+    search: SearchRequest, context: RequestContext
+) -> SearchRequest | None:
+    """A search is about to run: return it with another text or limit, or None. Since 0.1."""
+    raise NotImplementedError
+
+
+@hookspec
+async def memhost_after_search(
+    hits: list[MemoryHit], search: SearchRequest, context: RequestContext
+) -> list[MemoryHit] | None:
+    """A search has ranked its hits: return them redacted, reordered or fewer, or None. Since 0.1.
+
+    Hits cannot be added, nor records of other owners be brought in: what was not in the list is dropped.
+    """
+    raise NotImplementedError
+
+
+# -- events in the background --------------------------------------------------------------------------------
+
+
+@hookspec
+async def memhost_session_updated(event: SessionUpdated, context: JobContext) -> None:
+    """A session was written. Delivered at least once, after the write. Since 0.1."""
+    raise NotImplementedError
+
+
+@hookspec
+async def memhost_session_idle(event: SessionIdle, context: JobContext) -> None:
+    """A session has been quiet for `SESSION_IDLE_S` seconds; each write starts the time anew. Since 0.1."""
+    raise NotImplementedError
+
+
+@hookspec
+async def memhost_memories_stored(event: MemoriesStored, context: JobContext) -> None:
+    """New memories were stored, of any origin (also those that hooks stored: guard against loops). Since 0.1."""
+    raise NotImplementedError
+
+
+@hookspec
+async def memhost_memories_updated(event: MemoriesUpdated, context: JobContext) -> None:
+    """Memories were edited or replaced. Since 0.1."""
+    raise NotImplementedError
+
+
+@hookspec
+async def memhost_memories_superseded(event: MemoriesSuperseded, context: JobContext) -> None:
+    """Memories were superseded by newer facts. Since 0.1."""
+    raise NotImplementedError
+
+
+@hookspec
+async def memhost_memories_deleted(event: MemoriesDeleted, context: JobContext) -> None:
+    """Memories were deleted. Since 0.1."""
+    raise NotImplementedError
+
+
+@hookspec
+async def memhost_view_due(event: ViewDue, context: JobContext) -> None:
+    """A summary view is due. Since 0.1."""
+    raise NotImplementedError
+
+
+@hookspec
+async def memhost_schedule_due(event: ScheduleDue, context: JobContext) -> None:
+    """One of the plugin's own schedules is due; other plugins' schedules do not arrive here. Since 0.1."""
+    raise NotImplementedError

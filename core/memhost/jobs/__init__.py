@@ -1,0 +1,8 @@
+"""Background work: contexts, dispatching, schedules, and what operators see of them."""
+
+from memhost.jobs.context import StagedContext
+from memhost.jobs.dispatcher import Dispatcher
+from memhost.jobs.schedules import Schedules
+from memhost.jobs.service import JobService
+
+__all__ = ["Dispatcher", "JobService", "Schedules", "StagedContext"]

@@ -1,0 +1,59 @@
+"""Jobs as operators see them: list, retry, discard."""
+
+from __future__ import annotations
+
+from memhost.errors import NotFound
+from memhost.models import JobState
+from memhost.operations.responses import JobList, JobRow
+from memhost.operations.table import Call
+from memhost.ports import Clock, JobRunner, Store
+
+
+class JobService:
+    """The dead-letter list and the queue."""
+
+    def __init__(self, store: Store, runner: JobRunner | None, clock: Clock) -> None:
+        self._store = store
+        self._runner = runner
+        self._clock = clock
+
+    async def list_page(self, call: Call, state: str | None, limit: int, offset: int) -> JobList:
+        """A page of the tenant's jobs."""
+        wanted = JobState(state) if state is not None else None
+        jobs, total = await self._store.list_jobs(
+            call.caller.bounds, wanted, limit=limit, offset=offset
+        )
+        rows = [
+            JobRow(
+                id=job.id,
+                event=job.event,
+                plugin=job.plugin,
+                state=job.state.value,
+                attempts=job.attempts,
+                created_at=job.created_at,
+                due_at=job.due_at,
+                last_error=job.last_error,
+            )
+            for job in jobs
+        ]
+        return JobList(jobs=rows, total=total)
+
+    async def retry(self, call: Call, job_id: str) -> None:
+        """Give a dead job new attempts.
+
+        Raises:
+            NotFound: No dead job has this id.
+        """
+        if not await self._store.revive_job(call.caller.bounds, job_id, self._clock.now()):
+            raise NotFound(f"No dead job is named {job_id}.")
+        if self._runner is not None:
+            self._runner.notify()
+
+    async def discard(self, call: Call, job_id: str) -> None:
+        """Remove a dead job for good.
+
+        Raises:
+            NotFound: No dead job has this id.
+        """
+        if not await self._store.discard_job(call.caller.bounds, job_id):
+            raise NotFound(f"No dead job is named {job_id}.")

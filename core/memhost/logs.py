@@ -1,0 +1,180 @@
+"""Logging: one event name and fields a line, as text or JSON, without secrets and memory contents.
+
+Modules use the standard library (`logging.getLogger`) and give fields with
+`log(logger, logging.INFO, "session.stored", turns=3)` or `extra={"fields": {...}}`. Fields carry
+ids and counts; those that are known to hold contents are replaced by their length, at every level.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+from collections.abc import Mapping
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any, Literal, TextIO
+
+import msgspec
+
+REQUEST_ID: ContextVar[str] = ContextVar("memhost_request_id", default="")
+"""Id of the request or job that is being worked on; stands in each of its log lines."""
+
+MASK = "********"
+
+CONTENT_FIELDS = frozenset(
+    {
+        "text",
+        "content",
+        "query",
+        "message",
+        "messages",
+        "memory",
+        "memories",
+        "prompt",
+        "data",
+        "body",
+    }
+)
+"""Fields that could hold what people said; only their length is logged."""
+
+_SECRET_FIELD = re.compile(
+    r"(?:^|_)(?:password|passwd|secret|token|api_?key|authorization|credential|cookie)s?$",
+    re.IGNORECASE,
+)
+_SECRET_TEXT = (
+    (re.compile(r"(?i)\b(bearer)\s+[A-Za-z0-9+/=_\-.~]{4,}"), rf"\1 {MASK}"),
+    (re.compile(r"(?i)\b(authorization\W{1,5}\w+)\s+[^\s\"']{4,}"), rf"\1 {MASK}"),
+    (re.compile(r"\beyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]+(?:\.[A-Za-z0-9_\-]*)?"), MASK),
+    (re.compile(r"\b(?:sk|pk|rk|ghp|gho|hf|xox[abp]|mh|mht|memhost)[-_][A-Za-z0-9_\-]{12,}"), MASK),
+    (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"), MASK),
+    (re.compile(r"\bAIza[A-Za-z0-9_\-]{30,}"), MASK),
+    (re.compile(r"(://[^/\s:@]*):[^@\s/]+@"), rf"\1:{MASK}@"),
+    (
+        re.compile(
+            r"(?i)\b([a-z_]*(?:password|passwd|secret|token|api[_-]?key|authorization))"
+            r"(\"?'?\s*[=:]\s*\"?'?)[^\s\"',;&}]{4,}"
+        ),
+        rf"\1\2{MASK}",
+    ),
+)
+_LOUD_LIBRARIES = ("httpx", "httpcore", "asyncio", "LiteLLM", "litellm", "filelock", "urllib3")
+_COLORS = {"DEBUG": "2", "INFO": "32", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}
+
+
+def log(logger: logging.Logger, level: int, event: str, /, **fields: Any) -> None:
+    """Write one line: the event's name (`part.happened`) and its fields."""
+    if logger.isEnabledFor(level):
+        logger.log(level, event, extra={"fields": fields}, stacklevel=2)
+
+
+def mask(text: str) -> str:
+    """The text with everything that looks like a secret replaced."""
+    for pattern, replacement in _SECRET_TEXT:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def clean(name: str, value: Any) -> Any:
+    """A field's value as it may be logged."""
+    if _SECRET_FIELD.search(name) and not isinstance(value, (bool, int, float)):
+        return MASK if value else value
+    if name.lower() in CONTENT_FIELDS and isinstance(value, (str, bytes, list, tuple, dict)):
+        return f"<{len(value)} {'characters' if isinstance(value, str) else 'items'}>"
+    if isinstance(value, str):
+        return mask(value)
+    if isinstance(value, Mapping):
+        return {str(key): clean(str(key), item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [clean("", item) for item in value]
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    return mask(str(value))
+
+
+def fields_of(record: logging.LogRecord) -> dict[str, Any]:
+    """The cleaned fields of a log record, with the request id if there is one."""
+    given = getattr(record, "fields", None)
+    fields = {str(key): clean(str(key), value) for key, value in given.items()} if given else {}
+    request_id = REQUEST_ID.get()
+    if request_id:
+        fields.setdefault("request_id", request_id)
+    return fields
+
+
+class TextFormatter(logging.Formatter):
+    """`12:30:05 warning plugin.failed plugin=x error="..."`, in colour on terminals."""
+
+    def __init__(self, *, color: bool = False) -> None:
+        super().__init__()
+        self._color = color
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, and the traceback if there is one."""
+        time = datetime.fromtimestamp(record.created, UTC).astimezone().strftime("%H:%M:%S")
+        level = f"{record.levelname.lower():<8}"
+        if self._color:
+            level = f"\x1b[{_COLORS.get(record.levelname, '0')}m{level}\x1b[0m"
+        parts = [time, level, mask(record.getMessage())]
+        parts += [f"{name}={_quote(value)}" for name, value in fields_of(record).items()]
+        line = " ".join(parts)
+        if record.exc_info:
+            line += "\n" + mask(self.formatException(record.exc_info))
+        return line
+
+
+def _quote(value: Any) -> str:
+    text = value if isinstance(value, str) else msgspec.json.encode(value, enc_hook=str).decode()
+    plain = text and not re.search(r"[\s\"=]", text)
+    return text if plain or not isinstance(value, str) else msgspec.json.encode(text).decode()
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time, level, logger, event, then the fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": mask(record.getMessage()),
+        }
+        for name, value in fields_of(record).items():
+            line[f"field_{name}" if name in line else name] = value
+        if record.exc_info:
+            line["traceback"] = mask(self.formatException(record.exc_info))
+        return msgspec.json.encode(line, enc_hook=str).decode()
+
+
+def configure(level: str = "INFO", form: Literal["text", "json"] = "text", stream: TextIO | None = None) -> None:
+    """Send all logging of the process to stderr in one form; calling again replaces the first.
+
+    What uvicorn says about its own start and stop is left out; its errors come in the same form.
+
+    Args:
+        level: Least severe level written.
+        form: `text` for people, `json` for machines.
+        stream: Where to write instead of stderr.
+    """
+    target = sys.stderr if stream is None else stream
+    handler = logging.StreamHandler(target)
+    color = target.isatty() and "NO_COLOR" not in os.environ
+    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter(color=color))
+    handler.set_name("memhost")
+    root = logging.getLogger()
+    for old in list(root.handlers):
+        if old.get_name() == "memhost":
+            root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(level)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.asgi", "uvicorn.access"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+        logger.setLevel(logging.DEBUG if level == "DEBUG" else logging.WARNING)
+    logging.getLogger("uvicorn.access").disabled = True
+    for name in _LOUD_LIBRARIES:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.captureWarnings(True)

@@ -1,0 +1,62 @@
+"""Domain structs: scopes, messages, memories, sessions, queries, jobs."""
+
+from memhost.models.filters import Condition, Op, matches
+from memhost.models.memory import (
+    MemoryHit,
+    MemoryRecord,
+    MemoryType,
+    Message,
+    StrategyConfig,
+    WorkingMemory,
+    new_id,
+)
+from memhost.models.scope import DEFAULT_TENANT, Caller, Scope, SessionKey
+from memhost.models.stored import (
+    AccessMark,
+    CandidateHit,
+    CandidateQuery,
+    Candidates,
+    Document,
+    Job,
+    JobState,
+    StoredMemory,
+    StoredSession,
+    StoreInfo,
+    TextMatch,
+    TurnMark,
+    Vector,
+    WriteBatch,
+    WriteResult,
+)
+
+__all__ = [
+    "DEFAULT_TENANT",
+    "AccessMark",
+    "Caller",
+    "CandidateHit",
+    "CandidateQuery",
+    "Candidates",
+    "Condition",
+    "Document",
+    "Job",
+    "JobState",
+    "MemoryHit",
+    "MemoryRecord",
+    "MemoryType",
+    "Message",
+    "Op",
+    "Scope",
+    "SessionKey",
+    "StoreInfo",
+    "StoredMemory",
+    "StoredSession",
+    "StrategyConfig",
+    "TextMatch",
+    "TurnMark",
+    "Vector",
+    "WorkingMemory",
+    "WriteBatch",
+    "WriteResult",
+    "matches",
+    "new_id",
+]

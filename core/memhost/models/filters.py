@@ -1,0 +1,147 @@
+"""Conditions on memories: what the filter grammar of the wire compiles to, and what it means.
+
+Stores translate conditions into their own query language. `matches` is the definition they must agree with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+import msgspec
+
+from memhost.models.memory import MemoryRecord
+
+TAG_FIELDS = (
+    "session_id",
+    "user_id",
+    "namespace",
+    "topics",
+    "entities",
+    "extraction_strategy",
+    "memory_type",
+    "id",
+    "memory_hash",
+)
+LIST_FIELDS = ("topics", "entities")
+DATE_FIELDS = ("created_at", "last_accessed", "event_date", "updated_at", "valid_from", "valid_to")
+FOLDED_FIELDS = ("topics", "entities")
+"""Fields compared without regard to letter case (`str.casefold`); all others are compared exactly."""
+
+METADATA_PREFIX = "metadata."
+
+
+class Op(str, Enum):
+    """Operators of a condition.
+
+    On tags: `ANY` holds if some value of the field is among `values`, `ALL` if every one of `values` is a
+    value of the field, `NONE` if no value of the field is among `values` (so also for an empty field),
+    `PREFIX` if some value starts with one of `values`.
+    On dates and numbers: the comparison with the single value; for an empty field only `NE`, `NOT_GT` (not
+    greater) and `NOT_LTE` (not less or equal) hold.
+    """
+
+    ANY = "any"
+    ALL = "all"
+    NONE = "none"
+    PREFIX = "prefix"
+    EQ = "eq"
+    NE = "ne"
+    GT = "gt"
+    GTE = "gte"
+    LT = "lt"
+    LTE = "lte"
+    NOT_GT = "not_gt"
+    NOT_LTE = "not_lte"
+
+
+class Condition(msgspec.Struct, frozen=True):
+    """One test of one field. `field` is a name of the lists above or `metadata.<key>`.
+
+    `values` holds strings for tags, one aware datetime for dates; for metadata strings or floats (booleans are
+    the strings "true" and "false"). A missing owner (`namespace`, `user_id`, `session_id`) is the empty string.
+    """
+
+    field: str
+    op: Op
+    values: tuple[str | float | datetime, ...]
+
+
+def matches(record: MemoryRecord, conditions: Iterable[Condition]) -> bool:
+    """Whether the record satisfies all conditions."""
+    return all(_holds(record, condition) for condition in conditions)
+
+
+def _holds(record: MemoryRecord, condition: Condition) -> bool:
+    if condition.field.startswith(METADATA_PREFIX):
+        return _metadata_holds(
+            record.metadata.get(condition.field[len(METADATA_PREFIX) :]), condition
+        )
+    value = getattr(record, condition.field)
+    if condition.field in DATE_FIELDS:
+        return _compare(value, condition.op, condition.values[0])
+    return _tags_hold(_tag_values(condition.field, value), condition)
+
+
+def _tag_values(field: str, value: Any) -> list[str]:
+    if field in LIST_FIELDS:
+        return [item.casefold() for item in value]
+    if isinstance(value, Enum):
+        return [str(value.value)]
+    return [value or ""]
+
+
+def _tags_hold(have: list[Any], condition: Condition) -> bool:
+    wanted: list[Any] = list(condition.values)
+    if condition.field in FOLDED_FIELDS:
+        wanted = [str(item).casefold() for item in wanted]
+    if condition.op is Op.ALL:
+        return all(item in have for item in wanted)
+    if condition.op is Op.NONE:
+        return not any(item in have for item in wanted)
+    if condition.op is Op.PREFIX:
+        return any(isinstance(item, str) and item.startswith(tuple(wanted)) for item in have)
+    return any(item in have for item in wanted)
+
+
+def _metadata_holds(value: Any, condition: Condition) -> bool:
+    if condition.op in (Op.ANY, Op.ALL, Op.NONE, Op.PREFIX):
+        return _tags_hold(metadata_values(value), condition)
+    numbers = [item for item in metadata_values(value) if isinstance(item, float)]
+    return _compare(numbers[0] if numbers else None, condition.op, condition.values[0])
+
+
+def metadata_values(value: Any) -> list[str | float]:
+    """Filterable values of a metadata entry.
+
+    Strings stay, booleans become "true" or "false", numbers floats; a list gives its elements' values;
+    everything else has none.
+    """
+    items = value if isinstance(value, list) else [value]
+    found: list[str | float] = []
+    for item in items:
+        if isinstance(item, bool):
+            found.append("true" if item else "false")
+        elif isinstance(item, str):
+            found.append(item)
+        elif isinstance(item, (int, float)):
+            found.append(float(item))
+    return found
+
+
+def _compare(value: Any, op: Op, operand: Any) -> bool:
+    if value is None:
+        return op in (Op.NE, Op.NOT_GT, Op.NOT_LTE)
+    results = {
+        Op.EQ: value == operand,
+        Op.NE: value != operand,
+        Op.GT: value > operand,
+        Op.GTE: value >= operand,
+        Op.LT: value < operand,
+        Op.LTE: value <= operand,
+        Op.NOT_GT: value <= operand,
+        Op.NOT_LTE: value > operand,
+    }
+    return bool(results[op])

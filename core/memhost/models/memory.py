@@ -1,0 +1,107 @@
+"""Messages, memories and working memory, as they are stored and as they travel."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import Enum
+from typing import Any, Literal
+
+import msgspec
+from ulid import ULID
+
+ExtractionFlag = Literal["t", "f"]
+
+
+class MemoryType(str, Enum):
+    """What kind of memory a record is."""
+
+    SEMANTIC = "semantic"
+    EPISODIC = "episodic"
+    MESSAGE = "message"
+
+
+def new_id() -> str:
+    """A new ULID: 26 characters of Crockford base32, ordered by time."""
+    return str(ULID())
+
+
+class StrategyConfig(msgspec.Struct, kw_only=True):
+    """Which extraction strategy a session uses, and its options."""
+
+    strategy: str = "discrete"
+    config: dict[str, Any] = {}
+
+
+class Message(msgspec.Struct, kw_only=True):
+    """One turn of a conversation. `discrete_memory_extracted` is "t" once extraction has read the turn."""
+
+    role: str
+    content: str
+    id: str
+    created_at: datetime
+    persisted_at: datetime | None = None
+    discrete_memory_extracted: ExtractionFlag = "f"
+
+
+class MemoryRecord(msgspec.Struct, kw_only=True):
+    """One long-term memory. Times are UTC.
+
+    `source_ids` are the turns or memories it came from, `extractor` the plugin (name and version) that made
+    it. `valid_from` / `valid_to` bound the time in which the fact held; `superseded_by` is the id of the
+    memory that replaced it.
+    """
+
+    id: str
+    text: str
+    session_id: str | None = None
+    user_id: str | None = None
+    namespace: str | None = None
+    last_accessed: datetime
+    created_at: datetime
+    updated_at: datetime
+    pinned: bool = False
+    access_count: int = 0
+    topics: list[str] = []
+    entities: list[str] = []
+    extracted_from: list[str] = []
+    memory_hash: str | None = None
+    discrete_memory_extracted: ExtractionFlag = "t"
+    memory_type: MemoryType = MemoryType.SEMANTIC
+    persisted_at: datetime | None = None
+    event_date: datetime | None = None
+    extraction_strategy: str = "discrete"
+    extraction_strategy_config: dict[str, Any] = {}
+    metadata: dict[str, Any] = {}
+    source_ids: list[str] = []
+    extractor: str | None = None
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
+    superseded_by: str | None = None
+
+
+class MemoryHit(MemoryRecord, kw_only=True):
+    """A memory found by a search.
+
+    `dist` is 0 for the best; its meaning depends on `score_type`. `score` lies in 0..1, or is null in a
+    listing. `explain` holds the parts of the score when the request asked for them.
+    """
+
+    dist: float = 0.0
+    score: float | None = None
+    score_type: Literal["semantic", "keyword", "hybrid"] | None = None
+    explain: dict[str, float] | None = None
+
+
+class WorkingMemory(msgspec.Struct, kw_only=True):
+    """The client's view of a session's content. `tokens` is an opaque counter kept for the client."""
+
+    messages: list[Message] = []
+    memories: list[MemoryRecord] = []
+    data: dict[str, Any] | None = None
+    context: str | None = None
+    tokens: int = 0
+    long_term_memory_strategy: StrategyConfig = msgspec.field(default_factory=StrategyConfig)
+    ttl_seconds: int | None = None
+    last_accessed: datetime
+    created_at: datetime
+    updated_at: datetime

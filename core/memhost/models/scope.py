@@ -1,0 +1,70 @@
+"""Who may see what: the scope of a call, and the identity of a session."""
+
+from __future__ import annotations
+
+import msgspec
+
+DEFAULT_TENANT = "default"
+
+
+class SessionKey(msgspec.Struct, frozen=True, order=True):
+    """Identity of a session: four exact strings; an absent namespace or user is the empty string."""
+
+    tenant: str
+    namespace: str
+    user: str
+    session: str
+
+
+class Scope(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds that a store applies inside each of its own queries.
+
+    `tenant` always binds. For the other three, `None` does not restrict and a tuple lists the only values
+    allowed, compared exactly; the empty string stands for records that have no such owner. An empty tuple
+    allows nothing.
+    """
+
+    tenant: str = DEFAULT_TENANT
+    namespaces: tuple[str, ...] | None = None
+    users: tuple[str, ...] | None = None
+    sessions: tuple[str, ...] | None = None
+
+    def narrow(
+        self, *, namespace: str | None = None, user: str | None = None, session: str | None = None
+    ) -> Scope:
+        """The intersection of this scope and the given exact values; `None` leaves a part as it is."""
+        return Scope(
+            tenant=self.tenant,
+            namespaces=_intersect(self.namespaces, namespace),
+            users=_intersect(self.users, user),
+            sessions=_intersect(self.sessions, session),
+        )
+
+    def allows(self, namespace: str | None, user: str | None, session: str | None) -> bool:
+        """Whether a record of this tenant with that owner lies inside the scope."""
+        return (
+            (self.namespaces is None or (namespace or "") in self.namespaces)
+            and (self.users is None or (user or "") in self.users)
+            and (self.sessions is None or (session or "") in self.sessions)
+        )
+
+    def covers(self, key: SessionKey) -> bool:
+        """Whether the session of that identity lies inside the scope."""
+        return key.tenant == self.tenant and self.allows(key.namespace, key.user, key.session)
+
+
+def _intersect(allowed: tuple[str, ...] | None, value: str | None) -> tuple[str, ...] | None:
+    if value is None:
+        return allowed
+    return (value,) if allowed is None or value in allowed else ()
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
+    """Who calls, as the authentication plugin resolved it.
+
+    `bounds` limits everything that the caller can reach; `roles` are `reader`, `writer`, `operator`, `admin`.
+    """
+
+    subject: str
+    bounds: Scope = Scope()
+    roles: frozenset[str] = frozenset()

@@ -1,0 +1,269 @@
+"""What stores keep and return: indexed memories, sessions, jobs, documents, and the batch that writes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from memhost.models.filters import Condition
+from memhost.models.memory import MemoryRecord, WorkingMemory
+from memhost.models.scope import SessionKey
+
+Vector = npt.NDArray[np.float32]
+
+
+@dataclass(slots=True, kw_only=True)
+class StoredMemory:
+    """A memory with what the indexes need.
+
+    Attributes:
+        record: The memory itself; its namespace, user and session are its owner.
+        terms: Analysed words in order, as `memhost.analysis.index_terms` made them.
+        vector: Unit-length float32 array of the embedder's dimensions, or None while it is not embedded.
+        speaker: Who said it, if it is a turn and the speaker is known.
+        role: Role of the message it came from.
+        position: Index of the turn within its session, or None if it is not a turn.
+        lead: Characters in front of what was said: role and speaker's name with their colons.
+        traits: What the ranking wants to know of the text (`memhost.ranking.traits_of`).
+    """
+
+    record: MemoryRecord
+    terms: tuple[str, ...] = ()
+    vector: Vector | None = None
+    speaker: str | None = None
+    role: str | None = None
+    position: int | None = None
+    lead: int = 0
+    traits: int = 0
+
+
+class TurnMark(msgspec.Struct, array_like=True, frozen=True):
+    """What the server remembers of a turn it has seen: its position and a fingerprint of its content."""
+
+    position: int
+    fingerprint: bytes
+
+
+class StoredSession(msgspec.Struct, kw_only=True):
+    """A session as the store keeps it.
+
+    `version` counts writes, starting at 1. `turns` maps the id of each turn ever seen to its mark, also of
+    turns that have left the session. `expires_at` is the moment from which the session no longer exists.
+    """
+
+    key: SessionKey
+    content: WorkingMemory
+    version: int = 0
+    turns: dict[str, TurnMark] = {}
+    next_position: int = 0
+    expires_at: datetime | None = None
+
+
+class JobState(str, Enum):
+    """Life of a job: pending, running under a lease, or dead (given up, waiting for an operator)."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    DEAD = "dead"
+
+
+class Job(msgspec.Struct, kw_only=True):
+    """One call of one background hook of one plugin for one event.
+
+    Args:
+        id: Stable id, unique over all tenants; adding a job whose id is already there changes nothing unless
+            `replace` is set.
+        event: Name of the event (a key of `memhost.events.EVENTS`).
+        plugin: Entry-point name of the plugin to call.
+        payload: The event struct in msgpack.
+        tenant: Tenant whose data the job works on.
+        due_at: Not before this time.
+        attempts: How often it has been started.
+        lease: Token of the current run; empty when it is not running.
+        last_error: Why the last attempt failed.
+        replace: A pending job of that id gets this payload and due time (debounce). A dead one becomes pending
+            again with them. If it is running, the run goes on undisturbed, and when it ends (completed, retried
+            or buried) the job becomes pending with the newest such payload and due time and `attempts` 0.
+            `created_at` stays; the job is stored with `replace` false.
+    """
+
+    id: str
+    event: str
+    plugin: str
+    payload: bytes
+    tenant: str
+    created_at: datetime
+    due_at: datetime
+    state: JobState = JobState.PENDING
+    attempts: int = 0
+    lease: str = ""
+    lease_until: datetime | None = None
+    last_error: str | None = None
+    replace: bool = False
+
+
+class Document(msgspec.Struct, kw_only=True):
+    """A small piece of state that a service or plugin keeps in the store: a view, a task, a cursor.
+
+    `kind` separates collections; plugins use `plugin:<entry-point name>`. Ids are unique per tenant and kind.
+    """
+
+    kind: str
+    id: str
+    tenant: str
+    body: bytes
+    namespace: str = ""
+    user: str = ""
+    updated_at: datetime
+    expires_at: datetime | None = None
+
+
+class AccessMark(msgspec.Struct, frozen=True, kw_only=True):
+    """Records that memories were found: `access_count` + 1 and `last_accessed` = `at`, at most once an interval.
+
+    A memory whose `access_count` is above 0 and whose `last_accessed` is later than `at` - `interval_s` is left
+    alone; `interval_s` 0 counts every mark. `last_accessed` never goes back.
+    """
+
+    ids: tuple[str, ...]
+    at: datetime
+    interval_s: float = 900.0
+
+
+@dataclass(slots=True, kw_only=True)
+class WriteBatch:
+    """Everything that one acknowledged write changes; a store applies all of it or nothing.
+
+    Attributes:
+        put_memories: Insert or replace by (tenant, id). An id that belongs to another namespace or user raises
+            `IdTaken`; so does one of `guarded_ids` that belongs to another session.
+        guarded_ids: Ids of `put_memories` that must not replace a memory of another session.
+        moved_ids: Ids of `put_memories` whose stored owner, inside the scope, may differ from the new one.
+        delete_memories: Ids to remove; unknown ones are ignored.
+        access: Access marks; ids that do not exist are ignored (never re-created).
+        put_session: Session to insert or replace; a stored one that has expired by the store's clock
+            (`OpenContext.clock`) counts as absent.
+        expect_version: Version that the stored session must have (0: must not exist) for `put_session`.
+        delete_session: Session to remove.
+        put_documents: Documents to insert or replace.
+        delete_documents: (kind, id) pairs to remove.
+        add_jobs: Jobs to add; see `Job.id`.
+        cancel_jobs: Ids of pending jobs to remove.
+        complete_job: (id, lease) of the running job whose effects this batch holds. If the job is not running
+            under that lease any more the store raises `LeaseLost` and applies nothing.
+    """
+
+    put_memories: list[StoredMemory] = field(default_factory=list)
+    guarded_ids: frozenset[str] = frozenset()
+    moved_ids: frozenset[str] = frozenset()
+    delete_memories: list[str] = field(default_factory=list)
+    access: AccessMark | None = None
+    put_session: StoredSession | None = None
+    expect_version: int | None = None
+    delete_session: SessionKey | None = None
+    put_documents: list[Document] = field(default_factory=list)
+    delete_documents: list[tuple[str, str]] = field(default_factory=list)
+    add_jobs: list[Job] = field(default_factory=list)
+    cancel_jobs: list[str] = field(default_factory=list)
+    complete_job: tuple[str, str] | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class WriteResult:
+    """What a batch did: ids that were new, replaced and really deleted; the session's new version."""
+
+    created: list[str] = field(default_factory=list)
+    replaced: list[str] = field(default_factory=list)
+    deleted: list[str] = field(default_factory=list)
+    session_deleted: bool = False
+    session_version: int = 0
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class TextMatch:
+    """A full-text condition over a memory's terms.
+
+    Attributes:
+        any_of: Analysed terms; a memory matches if it holds at least one of them or of the phrases.
+        phrases: Sequences of analysed terms that match when they stand next to each other in that order.
+        required: Phrases that each hit must hold.
+    """
+
+    any_of: tuple[str, ...] = ()
+    phrases: tuple[tuple[str, ...], ...] = ()
+    required: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class CandidateQuery:
+    """What the search service asks a store for, in one call.
+
+    Attributes:
+        conditions: All must hold for a match.
+        text: Full-text leg, None to leave it out; at most `text_limit` best by BM25.
+        vector: Vector leg (unit length), None to leave it out; the `vector_limit` nearest by cosine.
+        max_distance: Cosine distance (0..2) that the vector leg must not exceed.
+        neighbours: Also return turns at most this many positions away in the same session as a candidate.
+        statistics_for: Terms whose document frequency in the scope is wanted, with the corpus size.
+        count: Also count all records that match (`Candidates.total`).
+    """
+
+    conditions: tuple[Condition, ...] = ()
+    text: TextMatch | None = None
+    text_limit: int = 200
+    vector: Vector | None = None
+    vector_limit: int = 200
+    max_distance: float | None = None
+    neighbours: int = 0
+    statistics_for: tuple[str, ...] = ()
+    count: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class CandidateHit:
+    """One candidate. `text_score` is the store's own BM25 (higher is better, None if not in the text leg),
+    `distance` the cosine distance (None if not in the vector leg). A candidate with neither is a neighbour;
+    it lies in the scope but need not satisfy the conditions.
+    """
+
+    memory: StoredMemory
+    text_score: float | None = None
+    distance: float | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Candidates:
+    """Answer to a `CandidateQuery`.
+
+    Attributes:
+        hits: Each memory once, in no particular order.
+        documents: Number of memories in the scope (whatever the conditions), if statistics were asked for.
+        average_length: Mean number of terms of those.
+        frequencies: Term to number of memories in the scope that hold it.
+        total: With only a text leg, memories matching it and the conditions; with a `max_distance`, those
+            within it; otherwise all that satisfy the conditions. 0 unless asked for.
+    """
+
+    hits: list[CandidateHit]
+    documents: int = 0
+    average_length: float = 0.0
+    frequencies: dict[str, int] = field(default_factory=dict)
+    total: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class StoreInfo:
+    """What `doctor` and readiness show: engine, schema version, embedder of the vectors, counts by name."""
+
+    engine: str
+    schema_version: int
+    embedder: str | None
+    dimensions: int | None
+    counts: dict[str, int] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)

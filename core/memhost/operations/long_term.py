@@ -1,0 +1,160 @@
+"""Operations on long-term memory, and the memory prompt."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from memhost.models import MemoryRecord, MemoryType
+from memhost.operations.requests import PromptSession, RecordInput, SearchFields
+from memhost.operations.responses import Ack, MemoryHits, MemoryPrompt
+from memhost.operations.table import Call, Operation
+
+if TYPE_CHECKING:
+    from memhost.host import Host
+
+TAG = "Long-term memory"
+
+
+class CreateMemories(msgspec.Struct, kw_only=True):
+    """Memories to store; with `deduplicate` exact repetitions inside the same scope are dropped."""
+
+    memories: list[RecordInput]
+    deduplicate: bool = True
+
+
+class SearchMemories(SearchFields, kw_only=True):
+    """A search, and whether a language model may rewrite its text first."""
+
+    optimize_query: bool = False
+
+
+class GetMemory(msgspec.Struct, kw_only=True):
+    """Which memory to read."""
+
+    memory_id: str
+
+
+class EditMemory(msgspec.Struct, kw_only=True):
+    """Which memory to change, and its new values; absent or null fields stay as they are."""
+
+    memory_id: str
+    text: str | None = None
+    topics: list[str] | None = None
+    entities: list[str] | None = None
+    memory_type: MemoryType | None = None
+    namespace: str | None = None
+    user_id: str | None = None
+    session_id: str | None = None
+    event_date: datetime | None = None
+    pinned: bool | None = None
+
+
+class DeleteMemories(msgspec.Struct, kw_only=True):
+    """Which memories to delete."""
+
+    memory_ids: list[str] = []
+
+
+class MemoryPromptRequest(msgspec.Struct, kw_only=True):
+    """A query, and which context to put before it: a session, a search, or both."""
+
+    query: str
+    session: PromptSession | None = None
+    long_term_search: SearchFields | bool | None = None
+    optimize_query: bool = False
+
+
+async def _create(host: Host, call: Call, request: CreateMemories) -> Ack:
+    await host.memories.create(call, request.memories, deduplicate=request.deduplicate)
+    return Ack()
+
+
+async def _search(host: Host, call: Call, request: SearchMemories) -> MemoryHits:
+    return await host.search.search(call, request, optimize_query=request.optimize_query)
+
+
+async def _get(host: Host, call: Call, request: GetMemory) -> MemoryRecord:
+    return await host.memories.get(call, request.memory_id)
+
+
+async def _edit(host: Host, call: Call, request: EditMemory) -> MemoryRecord:
+    return await host.memories.edit(call, request)
+
+
+async def _delete(host: Host, call: Call, request: DeleteMemories) -> Ack:
+    deleted = await host.memories.delete(call, request.memory_ids)
+    return Ack(status=f"ok, deleted {len(deleted)} memories")
+
+
+async def _prompt(host: Host, call: Call, request: MemoryPromptRequest) -> MemoryPrompt:
+    return await host.prompts.build(call, request)
+
+
+OPERATIONS = (
+    Operation(
+        name="create_memories",
+        request=CreateMemories,
+        response=Ack,
+        handler=_create,
+        access="write",
+        tag=TAG,
+        summary="Store memories; they can be read and searched when the answer comes.",
+        errors=("invalid_arguments", "id_taken", "long_term_memory_disabled"),
+    ),
+    Operation(
+        name="search_memories",
+        request=SearchMemories,
+        response=MemoryHits,
+        handler=_search,
+        access="read",
+        tag=TAG,
+        summary="Search memories, or list them by filters.",
+        description=(
+            "Filters are applied inside the store's query and never widened. `explain` adds the parts of each score."
+        ),
+        errors=("invalid_arguments", "invalid_request", "long_term_memory_disabled"),
+    ),
+    Operation(
+        name="get_memory",
+        request=GetMemory,
+        response=MemoryRecord,
+        handler=_get,
+        access="read",
+        tag=TAG,
+        summary="Read a memory.",
+        errors=("not_found", "long_term_memory_disabled"),
+    ),
+    Operation(
+        name="edit_memory",
+        request=EditMemory,
+        response=MemoryRecord,
+        handler=_edit,
+        access="write",
+        tag=TAG,
+        summary="Change fields of a memory.",
+        errors=("not_found", "invalid_request", "long_term_memory_disabled"),
+    ),
+    Operation(
+        name="delete_memories",
+        request=DeleteMemories,
+        response=Ack,
+        handler=_delete,
+        access="delete",
+        tag=TAG,
+        summary="Delete memories by id; unknown ids are ignored.",
+        errors=("long_term_memory_disabled",),
+    ),
+    Operation(
+        name="memory_prompt",
+        request=MemoryPromptRequest,
+        response=MemoryPrompt,
+        handler=_prompt,
+        access="read",
+        tag="Prompt",
+        summary="Build a prompt from a session, the memories found for a query, and the query.",
+        errors=("invalid_request", "invalid_arguments", "long_term_memory_disabled"),
+    ),
+)

@@ -1,0 +1,178 @@
+"""Parts that requests are made of: messages, memories and filters as clients send them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from memhost.models import MemoryType
+
+ExtractionFlag = Literal["t", "f"]
+
+
+class MessageInput(msgspec.Struct, kw_only=True):
+    """A message to write. An absent `id` gets a ULID, an absent `created_at` the time of the write."""
+
+    role: str
+    content: str
+    id: str | UnsetType = UNSET
+    created_at: datetime | UnsetType = UNSET
+    persisted_at: datetime | None = None
+    discrete_memory_extracted: ExtractionFlag | UnsetType = UNSET
+
+
+class RecordFields(msgspec.Struct, kw_only=True):
+    """What a client may say about a memory that it writes."""
+
+    text: str
+    session_id: str | None = None
+    user_id: str | None = None
+    namespace: str | None = None
+    last_accessed: datetime | UnsetType = UNSET
+    created_at: datetime | UnsetType = UNSET
+    updated_at: datetime | UnsetType = UNSET
+    pinned: bool = False
+    access_count: Annotated[int, Meta(ge=0)] = 0
+    topics: list[str] | None = None
+    entities: list[str] | None = None
+    extracted_from: list[str] | None = None
+    memory_hash: str | None = None
+    discrete_memory_extracted: ExtractionFlag | UnsetType = UNSET
+    memory_type: MemoryType | UnsetType = UNSET
+    persisted_at: datetime | None = None
+    event_date: datetime | None = None
+    extraction_strategy: str = "discrete"
+    extraction_strategy_config: dict[str, Any] = {}
+    metadata: dict[str, Any] = {}
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
+
+
+class RecordInput(RecordFields, kw_only=True):
+    """A memory to store."""
+
+    id: str
+
+
+class SessionRecordInput(RecordFields, kw_only=True):
+    """A memory inside a session; an absent `id` gets a ULID."""
+
+    id: str | UnsetType = UNSET
+
+
+class StrategyInput(msgspec.Struct, kw_only=True):
+    """An extraction strategy by name, with its options."""
+
+    strategy: str = "discrete"
+    config: dict[str, Any] = {}
+
+
+class TagFilter(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Operators on a tag; all that are given must hold.
+
+    `in_`, `not_in`, `not_eq` and `none` are the spellings of official client classes.
+    """
+
+    eq: str | None = None
+    ne: str | None = None
+    any: list[str] | None = None
+    all: list[str] | None = None
+    startswith: str | None = None
+    in_: list[str] | None = None
+    not_eq: str | None = None
+    not_in: list[str] | None = None
+    none: list[str] | None = None
+
+
+class MemoryTypeFilter(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Operators on the memory type; all that are given must hold."""
+
+    eq: MemoryType | None = None
+    ne: MemoryType | None = None
+    any: list[MemoryType] | None = None
+    all: list[MemoryType] | None = None
+    in_: list[MemoryType] | None = None
+    not_eq: MemoryType | None = None
+    not_in: list[MemoryType] | None = None
+
+
+class DateFilter(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Comparisons of a time; all that are given must hold. `between` stands alone, bounded by `inclusive`."""
+
+    eq: datetime | None = None
+    ne: datetime | None = None
+    gt: datetime | None = None
+    gte: datetime | None = None
+    lt: datetime | None = None
+    lte: datetime | None = None
+    between: list[datetime] | None = None
+    inclusive: Literal["both", "neither", "left", "right"] | None = None
+
+
+MetadataValue = str | float | bool
+
+
+class MetadataFilter(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Operators on one metadata key; all that are given must hold. Order comparisons are for numbers."""
+
+    eq: MetadataValue | None = None
+    ne: MetadataValue | None = None
+    any: list[MetadataValue] | None = None
+    all: list[MetadataValue] | None = None
+    none: list[MetadataValue] | None = None
+    startswith: str | None = None
+    gt: float | None = None
+    gte: float | None = None
+    lt: float | None = None
+    lte: float | None = None
+
+
+class SearchFields(msgspec.Struct, kw_only=True):
+    """A search of long-term memory. Without `text` it lists what passes the filters.
+
+    Without `search_mode` the whole pipeline ranks (full text, vectors, conversation context); `semantic`,
+    `keyword` and `hybrid` rank by exactly that.
+    """
+
+    text: str | None = None
+    search_mode: Literal["semantic", "keyword", "hybrid"] | UnsetType = UNSET
+    hybrid_alpha: Annotated[float, Meta(ge=0, le=1)] = 0.7
+    text_scorer: str = "BM25STD"
+    session_id: TagFilter | None = None
+    namespace: TagFilter | None = None
+    user_id: TagFilter | None = None
+    topics: TagFilter | None = None
+    entities: TagFilter | None = None
+    extraction_strategy: TagFilter | None = None
+    memory_type: MemoryTypeFilter | None = None
+    created_at: DateFilter | None = None
+    last_accessed: DateFilter | None = None
+    event_date: DateFilter | None = None
+    metadata: dict[str, MetadataFilter] | None = None
+    as_of: datetime | None = None
+    distance_threshold: Annotated[float, Meta(ge=0)] | None = None
+    limit: Annotated[int, Meta(ge=1, le=100)] = 10
+    offset: Annotated[int, Meta(ge=0)] = 0
+    recency_boost: bool | None = None
+    recency_semantic_weight: float | None = None
+    recency_recency_weight: float | None = None
+    recency_freshness_weight: float | None = None
+    recency_novelty_weight: float | None = None
+    recency_half_life_last_access_days: float | None = None
+    recency_half_life_created_days: float | None = None
+    server_side_recency: bool | None = None
+    explain: bool = False
+
+
+class PromptSession(msgspec.Struct, kw_only=True):
+    """The session whose messages go into a prompt, and the window they must fit."""
+
+    session_id: str
+    namespace: str | None = None
+    user_id: str | None = None
+    model_name: str | None = None
+    context_window_max: int | None = None
+    long_term_memory_strategy: StrategyInput | None = None

@@ -1,0 +1,135 @@
+"""What operations answer with, beside the domain structs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from memhost.models import MemoryHit, MemoryRecord, Message, StrategyConfig
+
+
+class Ack(msgspec.Struct, frozen=True):
+    """Done."""
+
+    status: str = "ok"
+
+
+class Health(msgspec.Struct, frozen=True):
+    """The server's time in milliseconds since 1970."""
+
+    now: int
+
+
+class SessionList(msgspec.Struct, frozen=True):
+    """Session ids of a page, and how many sessions there are."""
+
+    sessions: list[str]
+    total: int
+
+
+class WorkingMemoryView(msgspec.Struct, kw_only=True):
+    """A session as clients see it. The percentages are null unless the request named a model or a window."""
+
+    messages: list[Message]
+    memories: list[MemoryRecord]
+    data: dict[str, Any] | None
+    context: str | None
+    user_id: str | None
+    tokens: int
+    session_id: str
+    namespace: str | None
+    long_term_memory_strategy: StrategyConfig
+    ttl_seconds: int | None
+    last_accessed: datetime
+    created_at: datetime
+    updated_at: datetime
+    context_percentage_total_used: float | None
+    context_percentage_until_summarization: float | None
+
+
+class MemoryHits(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of hits, the number of all matches, and the offset of the next page (null on the last)."""
+
+    memories: list[MemoryHit]
+    total: int
+    next_offset: int | None
+
+
+class TextContent(msgspec.Struct, frozen=True, kw_only=True):
+    """Text of a prompt message."""
+
+    type: Literal["text"] = "text"
+    text: str
+    annotations: None = None
+    meta: None = msgspec.field(default=None, name="_meta")
+
+
+class PromptMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """One message of a prompt."""
+
+    role: Literal["system", "user", "assistant"]
+    content: TextContent
+
+
+class MemoryPrompt(msgspec.Struct, frozen=True, kw_only=True):
+    """A prompt with the session's messages and the memories found for the query."""
+
+    messages: list[PromptMessage]
+    long_term_memories: list[MemoryHit] | None
+
+
+class PluginRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry point of the group `memhost`, and what became of it."""
+
+    name: str
+    module: str
+    distribution: str
+    version: str
+    status: Literal["ok", "failed", "disabled"]
+    hooks: tuple[str, ...] = ()
+    provides: tuple[str, ...] = ()
+    error: str | None = None
+
+
+class PluginList(msgspec.Struct, frozen=True):
+    """All entry points found."""
+
+    plugins: list[PluginRow]
+
+
+class JobRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A background job as operators see it; its payload holds ids, not contents."""
+
+    id: str
+    event: str
+    plugin: str
+    state: str
+    attempts: int
+    created_at: datetime
+    due_at: datetime
+    last_error: str | None
+
+
+class JobList(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of jobs, and how many there are."""
+
+    jobs: list[JobRow]
+    total: int
+
+
+class ComponentHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """State of one part of the server."""
+
+    name: str
+    ok: bool
+    detail: str
+    latency_ms: float
+
+
+class Readiness(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether the server can serve, and the state of its parts."""
+
+    ready: bool
+    components: list[ComponentHealth]

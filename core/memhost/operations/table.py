@@ -1,0 +1,83 @@
+"""What an operation is: a value that every interface translates to its own protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from memhost.errors import ConfigurationError
+from memhost.models import Caller
+
+if TYPE_CHECKING:
+    from memhost.host import Host
+
+Access = Literal["open", "read", "write", "delete", "admin"]
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """One call of an operation: who calls, and what the interface shows beside the answer.
+
+    Attributes:
+        caller: The authenticated caller; every service call is bound to `caller.bounds`.
+        request_id: Id that follows the call through logs and jobs.
+        notices: (kind, sentence) pairs that the operation wants to tell, for instance `deprecation`.
+    """
+
+    caller: Caller
+    request_id: str
+    notices: list[tuple[str, str]] = field(default_factory=list)
+
+
+class Nothing(msgspec.Struct, frozen=True):
+    """Request of an operation without arguments."""
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that the server can do.
+
+    Attributes:
+        name: Unique name, `snake_case`; also the OpenAPI operation id and the MCP tool name.
+        request: Struct of the arguments. `T | UnsetType` fields may be absent but not null; unknown fields are
+            the interface's business (REST ignores them, MCP refuses them).
+        response: Type of the answer, as msgspec sees it.
+        handler: Does it: `await handler(host, call, request)`. Raises `memhost.errors` only.
+        summary: One sentence.
+        description: More, in Markdown.
+        access: The right that the caller needs. `open` operations need no credential.
+        errors: Codes of errors that callers should expect, for documentation.
+        tag: Heading that documentation groups it under.
+    """
+
+    name: str
+    request: type[msgspec.Struct]
+    response: Any
+    handler: Callable[[Host, Call, Any], Awaitable[Any]]
+    summary: str
+    access: Access
+    tag: str
+    description: str = ""
+    errors: tuple[str, ...] = ()
+
+
+class OperationTable:
+    """Operations by name."""
+
+    def __init__(self, operations: Sequence[Operation] = ()) -> None:
+        self._operations: dict[str, Operation] = {}
+        for operation in operations:
+            if operation.name in self._operations:
+                raise ConfigurationError(f"Two operations are named {operation.name}.")
+            self._operations[operation.name] = operation
+
+    def __getitem__(self, name: str) -> Operation:
+        return self._operations[name]
+
+    def __iter__(self) -> Iterator[Operation]:
+        return iter(self._operations.values())
+
+    def __len__(self) -> int:
+        return len(self._operations)

@@ -1,0 +1,133 @@
+"""Operations on working memory: sessions of messages."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from memhost.operations.requests import MessageInput, SessionRecordInput, StrategyInput
+from memhost.operations.responses import Ack, SessionList, WorkingMemoryView
+from memhost.operations.table import Call, Operation
+
+if TYPE_CHECKING:
+    from memhost.host import Host
+
+TAG = "Working memory"
+
+
+class ListSessions(msgspec.Struct, kw_only=True):
+    """Which sessions to list; an absent or empty namespace or user means all."""
+
+    limit: Annotated[int, Meta(ge=1, le=100)] = 20
+    offset: Annotated[int, Meta(ge=0)] = 0
+    namespace: str | None = None
+    user_id: str | None = None
+
+
+class GetSession(msgspec.Struct, kw_only=True):
+    """Which session to read, and the window to cut it to."""
+
+    session_id: str
+    user_id: str | None = None
+    namespace: str | None = None
+    model_name: str | None = None
+    context_window_max: int | None = None
+    recent_messages_limit: int | None = None
+
+
+class PutSession(msgspec.Struct, kw_only=True):
+    """The whole session to store; what is absent takes its default (but for TTL and `created_at`)."""
+
+    session_id: str
+    model_name: str | None = None
+    context_window_max: int | None = None
+    messages: list[MessageInput] = []
+    memories: list[SessionRecordInput] = []
+    data: dict[str, Any] | None = None
+    context: str | None = None
+    user_id: str | None = None
+    namespace: str | None = None
+    tokens: int = 0
+    long_term_memory_strategy: StrategyInput | UnsetType = UNSET
+    ttl_seconds: int | None | UnsetType = UNSET
+    last_accessed: datetime | UnsetType = UNSET
+    created_at: datetime | UnsetType = UNSET
+    updated_at: datetime | UnsetType = UNSET
+
+
+class DeleteSession(msgspec.Struct, kw_only=True):
+    """Which session to delete."""
+
+    session_id: str
+    user_id: str | None = None
+    namespace: str | None = None
+
+
+async def _list(host: Host, call: Call, request: ListSessions) -> SessionList:
+    return await host.sessions.list_page(call, request)
+
+
+async def _get(host: Host, call: Call, request: GetSession) -> WorkingMemoryView:
+    return await host.sessions.get(call, request)
+
+
+async def _put(host: Host, call: Call, request: PutSession) -> WorkingMemoryView:
+    return await host.sessions.put(call, request)
+
+
+async def _delete(host: Host, call: Call, request: DeleteSession) -> Ack:
+    return await host.sessions.delete(call, request)
+
+
+OPERATIONS = (
+    Operation(
+        name="list_sessions",
+        request=ListSessions,
+        response=SessionList,
+        handler=_list,
+        access="read",
+        tag=TAG,
+        summary="List session ids, most recently updated first.",
+    ),
+    Operation(
+        name="get_session",
+        request=GetSession,
+        response=WorkingMemoryView,
+        handler=_get,
+        access="read",
+        tag=TAG,
+        summary="Read a session.",
+        description=(
+            "The exact identity (namespace, user, session) is looked up first; if nothing is there, the parts "
+            "not given match anything, and exactly one match is returned."
+        ),
+        errors=("not_found",),
+    ),
+    Operation(
+        name="put_session",
+        request=PutSession,
+        response=WorkingMemoryView,
+        handler=_put,
+        access="write",
+        tag=TAG,
+        summary="Store a session as a whole.",
+        description=(
+            "Replaces the stored session and answers with it. New and changed turns become searchable before the "
+            "answer is sent. Identity comes from the body only."
+        ),
+        errors=("invalid_request", "invalid_arguments", "conflict"),
+    ),
+    Operation(
+        name="delete_session",
+        request=DeleteSession,
+        response=Ack,
+        handler=_delete,
+        access="delete",
+        tag=TAG,
+        summary="Delete a session; memories made from it stay.",
+        errors=("ambiguous_session",),
+    ),
+)

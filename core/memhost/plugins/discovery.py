@@ -1,0 +1,127 @@
+"""Finding and importing plugins, each isolated from the faults of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from importlib.metadata import EntryPoint, entry_points
+from inspect import iscoroutinefunction
+from types import ModuleType
+from typing import Any
+
+import msgspec
+import pluggy
+
+from memhost.hooks import PROJECT
+
+OWN_DISTRIBUTION = "memhost"
+
+
+class Found(msgspec.Struct, kw_only=True):
+    """An entry point and what became of it. `hooks` are the hooks implemented, `error` why it failed."""
+
+    name: str
+    module: str
+    distribution: str
+    version: str
+    plugin: ModuleType | None = None
+    disabled: bool = False
+    hooks: tuple[str, ...] = ()
+    provides: list[str] = []
+    error: str | None = None
+
+    @property
+    def origin(self) -> str:
+        """`entry-point (distribution version)`."""
+        return f"{self.name} ({self.distribution} {self.version})"
+
+
+def discover(
+    points: Iterable[EntryPoint] | None = None, disabled: Sequence[str] = ()
+) -> list[Found]:
+    """Import all plugins of the entry-point group, sorted by name, so that the order is the same everywhere.
+
+    An import that raises anything (also `SystemExit`) becomes an `error`. Two distributions with one
+    entry-point name: memhost's own plugin keeps the name; among others none gets it.
+    """
+    found = [
+        _describe(point) for point in (entry_points(group=PROJECT) if points is None else points)
+    ]
+    unique = {(item.name, item.distribution, item.module): item for item in found}
+    ordered = sorted(
+        unique.values(),
+        key=lambda item: (item.name, item.distribution != OWN_DISTRIBUTION, item.distribution),
+    )
+    _refuse_equal_names(ordered)
+    for item in ordered:
+        item.disabled = item.name in disabled
+        if item.error is None and not item.disabled:
+            _load(item)
+    return ordered
+
+
+def _describe(point: EntryPoint) -> Found:
+    distribution = point.dist
+    return Found(
+        name=point.name,
+        module=point.value,
+        distribution=distribution.name if distribution is not None else "unknown",
+        version=distribution.version if distribution is not None else "unknown",
+    )
+
+
+def _refuse_equal_names(found: Sequence[Found]) -> None:
+    groups: dict[str, list[Found]] = {}
+    for item in found:
+        groups.setdefault(item.name, []).append(item)
+    for name, group in groups.items():
+        own = [item for item in group if item.distribution == OWN_DISTRIBUTION]
+        refused = [item for item in group if item not in own] if own else group
+        if len(group) > 1:
+            owners = " and ".join(f"{item.distribution} {item.version}" for item in group)
+            for item in refused:
+                item.error = (
+                    f"the entry-point name {name} is used by {owners}; uninstall one or disable it"
+                )
+
+
+def _load(item: Found) -> None:
+    point = EntryPoint(name=item.name, value=item.module, group=PROJECT)
+    try:
+        loaded: Any = point.load()
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a foreign module may fail in any way
+        item.error = f"import failed: {type(error).__name__}: {error}"
+        return
+    item.plugin = loaded
+
+
+def register(manager: pluggy.PluginManager, item: Found) -> None:
+    """Register an imported plugin; one whose hooks do not fit becomes an `error` and leaves no trace."""
+    if item.plugin is None:
+        return
+    try:
+        manager.register(item.plugin, name=item.name)
+        item.hooks = tuple(
+            sorted(caller.name for caller in manager.get_hookcallers(item.plugin) or ())
+        )
+        _check_hooks(manager, item)
+    except (pluggy.PluginValidationError, ValueError, TypeError) as error:
+        item.error = f"invalid plugin: {error}"
+        if manager.has_plugin(item.name):
+            manager.unregister(name=item.name)
+
+
+def _check_hooks(manager: pluggy.PluginManager, item: Found) -> None:
+    known = {name for name in vars(manager.hook) if name.startswith(f"{PROJECT}_")}
+    specified = {name for name in known if getattr(manager.hook, name).spec is not None}
+    unknown = sorted(set(item.hooks) - specified)
+    if unknown:
+        raise ValueError(
+            f"unknown hook {', '.join(unknown)}; the hooks are: {', '.join(sorted(specified))}"
+        )
+    for name in item.hooks:
+        spec = getattr(manager.hook, name).spec
+        implementation = getattr(item.plugin, name, None)
+        if iscoroutinefunction(spec.function) and not iscoroutinefunction(implementation):
+            raise TypeError(f"{name} is an event hook and must be written as 'async def'")
+    if not item.hooks:
+        raise ValueError("it implements no hook; mark its functions with @memhost.hookimpl")

@@ -1,0 +1,256 @@
+"""The typed plugin manager: the only place that touches pluggy's hook relay."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib.metadata import EntryPoint
+from typing import Any
+
+import msgspec
+import pluggy
+
+from memhost import hookspecs
+from memhost.hooks import PROJECT, EventOptions, options_of
+from memhost.operations.responses import PluginRow
+from memhost.plugins.discovery import OWN_DISTRIBUTION, Found, discover, register
+from memhost.plugins.registry import Registered, Registry
+from memhost.specs import (
+    AuthSpec,
+    CommandSpec,
+    EmbedderSpec,
+    InterfaceSpec,
+    LanguageModelSpec,
+    RunnerSpec,
+    ScheduleSpec,
+    SettingsSpec,
+    StoreSpec,
+    StrategySpec,
+)
+
+logger = logging.getLogger(__name__)
+
+
+class EventHook(msgspec.Struct, frozen=True, kw_only=True):
+    """One plugin's implementation of an event hook."""
+
+    hook: str
+    plugin: str
+    distribution: str
+    version: str
+    function: Callable[..., Any]
+    arguments: tuple[str, ...]
+    options: EventOptions
+
+    @property
+    def origin(self) -> str:
+        """`entry-point (distribution version)`."""
+        return f"{self.plugin} ({self.distribution} {self.version})"
+
+    async def __call__(self, **arguments: Any) -> Any:
+        """Call the implementation with those of the arguments that it takes."""
+        return await self.function(**{name: arguments[name] for name in self.arguments})
+
+
+_KINDS: dict[str, dict[type, str]] = {
+    "memhost_stores": {StoreSpec: "stores"},
+    "memhost_strategies": {StrategySpec: "strategies"},
+    "memhost_models": {EmbedderSpec: "embedders", LanguageModelSpec: "language_models"},
+    "memhost_auth_providers": {AuthSpec: "auth_providers"},
+    "memhost_runners": {RunnerSpec: "runners"},
+    "memhost_interfaces": {InterfaceSpec: "interfaces"},
+    "memhost_settings": {SettingsSpec: "settings_sections"},
+    "memhost_commands": {CommandSpec: "commands"},
+    "memhost_schedules": {ScheduleSpec: "schedules"},
+}
+"""For each registration hook: the spec types it may return, and the registry each goes to."""
+
+SECTIONS = {
+    "stores": "stores",
+    "strategies": "strategies",
+    "embedders": "models",
+    "language_models": "models",
+    "auth_providers": "auth",
+    "runners": "runners",
+    "interfaces": "interfaces",
+    "settings_sections": "plugins",
+}
+"""Name of the configuration section of each kind of spec."""
+
+
+class PluginManager:
+    """All plugins found, what they offer, and their event hooks."""
+
+    def __init__(self) -> None:
+        self.stores: Registry[StoreSpec] = Registry("store")
+        self.strategies: Registry[StrategySpec] = Registry("strategy")
+        self.embedders: Registry[EmbedderSpec] = Registry("embedder")
+        self.language_models: Registry[LanguageModelSpec] = Registry("language model")
+        self.auth_providers: Registry[AuthSpec] = Registry("auth provider")
+        self.runners: Registry[RunnerSpec] = Registry("runner")
+        self.interfaces: Registry[InterfaceSpec] = Registry("interface")
+        self.settings_sections: Registry[SettingsSpec] = Registry("settings section")
+        self.commands: Registry[CommandSpec] = Registry("command")
+        self.schedules: Registry[ScheduleSpec] = Registry("schedule")
+        self._found: list[Found] = []
+        self._pluggy = pluggy.PluginManager(PROJECT)
+        self._pluggy.add_hookspecs(hookspecs)
+        self._events: dict[str, tuple[EventHook, ...]] = {}
+
+    @classmethod
+    def load(
+        cls, *, disabled: Sequence[str] = (), entry_points: Iterable[EntryPoint] | None = None
+    ) -> PluginManager:
+        """Find, import and register all plugins; one that fails is logged and left out, never raised.
+
+        Args:
+            disabled: Entry-point names to leave out.
+            entry_points: The entry points to load instead of the installed ones.
+        """
+        manager = cls()
+        manager._found = discover(entry_points, disabled)
+        # pluggy calls the last one registered first: registering backwards gives the order of the names.
+        for item in reversed(manager._found):
+            if item.error is None:
+                register(manager._pluggy, item)
+        manager._collect()
+        for item in manager._found:
+            if item.error is not None:
+                logger.warning(
+                    "plugin.failed",
+                    extra={
+                        "fields": {
+                            "plugin": item.name,
+                            "distribution": item.distribution,
+                            "version": item.version,
+                            "error": item.error,
+                        }
+                    },
+                )
+        manager._index_events()
+        return manager
+
+    @property
+    def rows(self) -> tuple[PluginRow, ...]:
+        """One row per entry point found, by name."""
+        return tuple(
+            PluginRow(
+                name=item.name,
+                module=item.module,
+                distribution=item.distribution,
+                version=item.version,
+                status="failed" if item.error else "disabled" if item.disabled else "ok",
+                hooks=item.hooks,
+                provides=tuple(item.provides),
+                error=item.error,
+            )
+            for item in self._found
+        )
+
+    def event_hooks(self, hook: str) -> tuple[EventHook, ...]:
+        """Implementations of an event hook, in the order in which they are called."""
+        return self._events.get(hook, ())
+
+    def sections(self) -> dict[tuple[str, str], type[msgspec.Struct]]:
+        """(section, name) of the configuration to the struct that describes it, for all specs."""
+        return {
+            (section, entry.spec.name): entry.spec.settings
+            for attribute, section in SECTIONS.items()
+            for entry in getattr(self, attribute)
+        }
+
+    def explain_missing(self, registry: Registry[Any], name: str) -> str:
+        """Why no spec of that name can be selected, and what can be."""
+        for item in self._found:
+            if item.error and (name in item.provides or item.name.endswith(f"-{name}")):
+                return f"The {registry.kind} {name} is not available: plugin {item.origin}: {item.error}."
+        known = ", ".join(registry.names()) or "none"
+        return f"There is no {registry.kind} {name!r}. Installed: {known}. Install a plugin that offers it or choose one of these."
+
+    # -- collecting ------------------------------------------------------------------------------------
+
+    def _collect(self) -> None:
+        offered: dict[tuple[str, str], list[tuple[Found, Any]]] = {}
+        for item in list(self._found):
+            if item.error is None and item.plugin is not None:
+                for attribute, spec in self._specs_of(item):
+                    item.provides.append(spec.name)
+                    offered.setdefault((attribute, spec.name), []).append((item, spec))
+        self._refuse_clashes(offered)
+        for (attribute, name), claims in sorted(offered.items(), key=lambda pair: pair[0]):
+            for item, spec in claims:
+                if item.error is None:
+                    entry = Registered(spec, item.name, item.distribution, item.version)
+                    getattr(self, attribute).add(name, entry)
+
+    def _specs_of(self, item: Found) -> Iterator[tuple[str, Any]]:
+        specs: list[tuple[str, Any]] = []
+        try:
+            for hook, kinds in _KINDS.items():
+                for implementation in self._implementations(hook, item.plugin):
+                    for spec in implementation.function() or ():
+                        specs.append((_kind_of(hook, kinds, spec), spec))
+        except Exception as error:  # noqa: BLE001 - a foreign hook may fail in any way; the host goes on without it
+            self._fail(item, f"{type(error).__name__}: {error}")
+            return iter(())
+        return iter(specs)
+
+    def _implementations(self, hook: str, plugin: Any) -> list[Any]:
+        return [
+            found
+            for found in getattr(self._pluggy.hook, hook).get_hookimpls()
+            if found.plugin is plugin
+        ]
+
+    def _refuse_clashes(self, offered: dict[tuple[str, str], list[tuple[Found, Any]]]) -> None:
+        for (attribute, name), claims in offered.items():
+            if len(claims) < 2:
+                continue
+            owners = " and ".join(item.origin for item, _ in claims)
+            kind = getattr(self, attribute).kind
+            for item, _ in claims:
+                own = item.distribution == OWN_DISTRIBUTION
+                if not own and item.error is None:
+                    self._fail(
+                        item,
+                        f"the {kind} name {name} is offered by {owners}; uninstall or disable one",
+                    )
+
+    def _fail(self, item: Found, error: str) -> None:
+        item.error = error
+        if self._pluggy.has_plugin(item.name):
+            self._pluggy.unregister(name=item.name)
+
+    def _index_events(self) -> None:
+        by_name = {item.name: item for item in self._found}
+        for hook in [name for name in vars(hookspecs) if name.startswith(f"{PROJECT}_")]:
+            if hook in _KINDS:
+                continue
+            implementations = reversed(getattr(self._pluggy.hook, hook).get_hookimpls())
+            self._events[hook] = tuple(
+                _event_hook(hook, found, by_name[found.plugin_name]) for found in implementations
+            )
+
+
+def _event_hook(hook: str, implementation: Any, item: Found) -> EventHook:
+    return EventHook(
+        hook=hook,
+        plugin=item.name,
+        distribution=item.distribution,
+        version=item.version,
+        function=implementation.function,
+        arguments=tuple(implementation.argnames),
+        options=options_of(implementation.function),
+    )
+
+
+def _kind_of(hook: str, kinds: dict[type, str], spec: Any) -> str:
+    for kind, attribute in kinds.items():
+        if isinstance(spec, kind):
+            if not spec.name or spec.name != spec.name.lower():
+                raise ValueError(
+                    f"{hook} returned a spec with the name {spec.name!r}; names are lower case"
+                )
+            return attribute
+    wanted = " or ".join(kind.__name__ for kind in kinds)
+    raise TypeError(f"{hook} must return {wanted} objects, not {type(spec).__name__}")

@@ -1,0 +1,41 @@
+"""The port of an authentication provider: credentials in, caller out."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+from memhost.models import Caller
+
+
+class Credentials(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request carried. `scheme` is lower case (`bearer`, `basic`, `api-key`) or empty for none.
+
+    `token` is the secret: the bearer token, the API key, or the password of Basic. `peer` is the client's
+    address, or empty if it is not known.
+    """
+
+    scheme: str = ""
+    token: str = ""
+    username: str = ""
+    peer: str = ""
+
+
+class Authenticator(Protocol):
+    """Decides who calls. Anything it raises but `Unauthorized` and `Unavailable` denies the call as well.
+
+    Attributes:
+        open: True if requests without credentials are let in; the host then binds to loopback only.
+    """
+
+    open: bool
+
+    async def authenticate(self, credentials: Credentials) -> Caller:
+        """The caller behind the credentials.
+
+        Raises:
+            Unauthorized: No or invalid credentials; `challenge` is set where none usable came.
+            Unavailable: The identity provider does not answer.
+        """
+        ...

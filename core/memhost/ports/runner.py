@@ -1,0 +1,46 @@
+"""The port of a job runner: what calls background hooks."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from memhost.models import Job
+
+
+class JobDispatcher(Protocol):
+    """The host's side: knows how to run one claimed job to its end."""
+
+    async def claim(self, limit: int) -> list[Job]:
+        """Claim at most `limit` due jobs."""
+        ...
+
+    async def run(self, job: Job) -> None:
+        """Run a claimed job: call its hook within its time limit, then commit, retry or bury it. Never raises."""
+        ...
+
+    async def seconds_to_next(self) -> float | None:
+        """Seconds until the next job is due (0 if one is due now), None if there is none."""
+        ...
+
+    async def sweep(self) -> None:
+        """Periodic housekeeping: start schedules that are due, remove what expired. Never raises."""
+        ...
+
+
+class JobRunner(Protocol):
+    """Runs jobs that stand in the store's outbox.
+
+    The outbox is the truth: a runner only decides where and when `JobDispatcher.run` is called.
+    """
+
+    async def start(self, dispatcher: JobDispatcher) -> None:
+        """Begin to run jobs; returns at once."""
+        ...
+
+    def notify(self) -> None:
+        """A write has just added jobs; called on the event loop, must not block."""
+        ...
+
+    async def stop(self) -> None:
+        """Finish running jobs within the configured grace, leave the rest in the outbox, and return."""
+        ...

@@ -1,0 +1,180 @@
+"""The port of a store: where memories, sessions, documents and the outbox live.
+
+Every method is a coroutine that may be called concurrently from one event loop. Several processes may use
+one store at the same time. The conformance suite `memhost.testing.store` is the definition of this port.
+
+Errors: `StoreUnavailable` when the engine does not answer (nothing was changed), `StoreMismatch` at opening.
+A store never turns a failure into an empty result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal, Protocol
+
+from memhost.models import (
+    CandidateQuery,
+    Candidates,
+    Condition,
+    Document,
+    Job,
+    JobState,
+    Scope,
+    SessionKey,
+    StoredMemory,
+    StoredSession,
+    StoreInfo,
+    WriteBatch,
+    WriteResult,
+)
+
+Order = Literal["newest", "oldest"]
+
+
+class Store(Protocol):
+    """Keeps everything; applies the scope inside each query."""
+
+    async def info(self) -> StoreInfo:
+        """Engine, schema version, embedder and counts (`memories`, `sessions`, `jobs`, `dead_jobs`)."""
+        ...
+
+    async def ping(self) -> None:
+        """Return if the store can answer now; raise `StoreUnavailable` otherwise."""
+        ...
+
+    # -- writing ---------------------------------------------------------------------------------------
+
+    async def commit(self, scope: Scope, batch: WriteBatch) -> WriteResult:
+        """Apply the whole batch atomically and durably, or nothing of it.
+
+        When this returns, the batch survives the death of the process. Memories and sessions that the batch
+        puts must lie inside the scope (`Forbidden` otherwise); deletions and access marks reach only what lies
+        inside it. Replacing a memory keeps its old `persisted_at` where the new one has none.
+
+        Documents must lie inside the scope as well, and may not replace one outside it; jobs must belong to its
+        tenant (`Forbidden` otherwise). Within a batch deletions come before puts, and `complete_job` and
+        `cancel_jobs` before `add_jobs`; of several memories with one id the last counts. A session that has
+        expired by the host's clock counts as absent: `expect_version` 0 replaces it.
+
+        Raises:
+            IdTaken: A memory's id belongs to another namespace or user of the tenant (or, for one of
+                `guarded_ids`, to another session); `ids` names all such ids.
+            VersionMismatch: The session's version is not `expect_version`.
+            InvalidRequest: A value cannot be kept (lone surrogates, integers beyond 64 bits).
+            LeaseLost: `complete_job` is not running under that lease.
+        """
+        ...
+
+    # -- memories --------------------------------------------------------------------------------------
+
+    async def get_memories(self, scope: Scope, ids: Sequence[str]) -> list[StoredMemory]:
+        """The memories with those ids inside the scope, each once in the order of `ids`; missing ones are left out."""
+        ...
+
+    async def list_memories(
+        self,
+        scope: Scope,
+        conditions: Sequence[Condition] = (),
+        *,
+        order: Order = "newest",
+        limit: int = 100,
+        offset: int = 0,
+    ) -> tuple[list[StoredMemory], int]:
+        """A page of the memories that satisfy all conditions, by (created_at, id), and how many there are.
+
+        Raises:
+            InvalidRequest: A condition names a field that memories do not have.
+        """
+        ...
+
+    async def candidates(self, scope: Scope, query: CandidateQuery) -> Candidates:
+        """Candidates for a search, from one consistent view of the store.
+
+        Ties of a leg are broken by id, ascending, so that repeating a query gives the same candidates.
+        Distances are exact to three digits. Statistics count the memories of the scope alone, nothing that others
+        own; in scopes of more than 10,000 memories a store may estimate the frequency of very common terms.
+        """
+        ...
+
+    # -- sessions --------------------------------------------------------------------------------------
+
+    async def get_session(
+        self, scope: Scope, key: SessionKey, now: datetime
+    ) -> StoredSession | None:
+        """The session of exactly that identity, or None if there is none, it expired, or is out of scope."""
+        ...
+
+    async def find_sessions(
+        self, scope: Scope, session_id: str, now: datetime, limit: int = 2
+    ) -> list[SessionKey]:
+        """Identities inside the scope that carry this session id and have not expired, at most `limit`."""
+        ...
+
+    async def list_sessions(
+        self, scope: Scope, now: datetime, *, limit: int = 20, offset: int = 0
+    ) -> tuple[list[SessionKey], int]:
+        """A page of living sessions, most recently updated first (then by key), and how many there are."""
+        ...
+
+    async def purge_expired(self, now: datetime, limit: int = 500) -> int:
+        """Remove sessions and documents that expired before `now`, at most `limit`; how many were removed."""
+        ...
+
+    # -- documents -------------------------------------------------------------------------------------
+
+    async def get_document(
+        self, scope: Scope, kind: str, document_id: str, now: datetime
+    ) -> Document | None:
+        """The living document of that kind and id inside the scope, or None."""
+        ...
+
+    async def list_documents(self, scope: Scope, kind: str, now: datetime) -> list[Document]:
+        """All living documents of that kind inside the scope, by id."""
+        ...
+
+    # -- outbox ----------------------------------------------------------------------------------------
+
+    async def claim_jobs(self, now: datetime, limit: int, lease_s: float) -> list[Job]:
+        """Take over due jobs: pending ones with `due_at` <= now, and running ones whose lease ran out.
+
+        Each returned job is RUNNING under a fresh `lease` until `now + lease_s`, with `attempts` raised by one;
+        no other claim returns it meanwhile. Oldest due first.
+        """
+        ...
+
+    async def extend_lease(self, job_id: str, lease: str, until: datetime) -> bool:
+        """Prolong a lease that is still held; False if it was lost."""
+        ...
+
+    async def retry_job(self, job_id: str, lease: str, due_at: datetime, error: str) -> bool:
+        """Give a running job back as pending, due at `due_at`; False if the lease was lost.
+
+        A replacement added meanwhile (see `Job.replace`) takes its place.
+        """
+        ...
+
+    async def bury_job(self, job_id: str, lease: str, error: str) -> bool:
+        """Move a running job to the dead-letter list; False if the lease was lost.
+
+        A replacement added meanwhile (see `Job.replace`) becomes pending instead.
+        """
+        ...
+
+    async def list_jobs(
+        self, scope: Scope, state: JobState | None = None, *, limit: int = 100, offset: int = 0
+    ) -> tuple[list[Job], int]:
+        """Jobs of the tenant by (created_at, id), and how many there are."""
+        ...
+
+    async def revive_job(self, scope: Scope, job_id: str, due_at: datetime) -> bool:
+        """Make a dead job pending again with `attempts` 0; False if it is not dead or not there."""
+        ...
+
+    async def discard_job(self, scope: Scope, job_id: str) -> bool:
+        """Remove a dead job for good; False if it is not dead or not there."""
+        ...
+
+    async def next_due(self) -> datetime | None:
+        """When the next pending job is due, or the next lease runs out; None if there is no such job."""
+        ...

@@ -1,0 +1,34 @@
+"""Ranking of candidate memories for a query: pure functions over plain values, the same for every store.
+
+A store finds candidates within the caller's scope: the best K by its own BM25 over ``analysis.index_terms``, the best K
+by cosine, and the turns at most two places away from those in their sessions. :func:`rank` then computes every feature
+anew from the candidates' terms and vectors, so that all stores rank alike, and adds them up::
+
+    query = analyse_query("When did Ana go to the museum?")
+    hits = rank(query, vector, candidates, CorpusStats(documents=900, document_frequency={"museum": 3}))
+
+For a query vector from a static (bag of words) embedder, embed ``query.embedding_text``; for a model that reads
+sentences, embed the text as asked. Without vectors ranking works on words alone.
+
+Stages: the memory's own words (BM25) and vector; the same of the two turns before and after it; how much of the query
+is covered nearby; the session as a whole; the speaker that the query names; the date that it names; whether the turn
+asks or answers; the kind of answer expected. Each can be weighted or switched off (:class:`RankingWeights`).
+"""
+
+from memhost.ranking.features import FEATURES, feature_matrix
+from memhost.ranking.score import DEFAULT_WEIGHTS, rank
+from memhost.ranking.traits import traits_of
+from memhost.ranking.types import Candidate, CorpusStats, Ranked
+from memhost.ranking.weights import RankingWeights
+
+__all__ = [
+    "DEFAULT_WEIGHTS",
+    "FEATURES",
+    "Candidate",
+    "CorpusStats",
+    "Ranked",
+    "RankingWeights",
+    "feature_matrix",
+    "rank",
+    "traits_of",
+]

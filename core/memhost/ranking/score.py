@@ -1,0 +1,88 @@
+"""From features to a ranking."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from memhost.analysis import AnalysedQuery
+from memhost.ranking.features import FEATURES, Floats, feature_matrix
+from memhost.ranking.types import Candidate, CorpusStats, Ranked, Vector
+from memhost.ranking.weights import RankingWeights
+
+DEFAULT_WEIGHTS = RankingWeights()
+
+_STAGES = {
+    "lexical": ("lexical", "variants", "phrase"),
+    "coverage": ("coverage",),
+    "semantic": ("vector",),
+    "context": tuple(name for name in FEATURES if name.startswith(("lexical_", "vector_")) or name == "answers"),
+    "session": ("session",),
+    "speaker": ("speaker", "first_person", "speaker_first_person"),
+    "date": ("date", "date_after"),
+    "expected": tuple(name for name in FEATURES if name.startswith("expected_")),
+    "form": ("question", "asks", "length", "opening"),
+}
+_GATHER = np.array([[name in members for members in _STAGES.values()] for name in FEATURES], dtype=np.float64)
+
+
+def rank(
+    query: AnalysedQuery,
+    query_vector: Vector | None,
+    candidates: Sequence[Candidate],
+    stats: CorpusStats,
+    weights: RankingWeights = DEFAULT_WEIGHTS,
+    *,
+    limit: int | None = None,
+    explain: bool = True,
+) -> list[Ranked]:
+    """Rank ``candidates`` for ``query``.
+
+    Args:
+        query: the query, taken apart by :func:`memhost.analysis.analyse_query`.
+        query_vector: its embedding, of length one; None to rank by words alone.
+        candidates: memories of the caller's scope in any order, keys unique.
+        stats: counts over the scope.
+        weights: weights of the stages.
+        limit: return only so many of the best; None for all.
+        explain: fill in the breakdowns; False saves about a millisecond for 500 candidates.
+
+    Returns:
+        One entry for each candidate, best first; equal scores in the order of their keys.
+    """
+    if not candidates:
+        return []
+    parts = stage_values(query, query_vector, candidates, stats, weights)
+    totals = parts.sum(axis=1)
+    order = _order(totals, [candidate.key for candidate in candidates])[:limit]
+    scores = (1.0 / (1.0 + np.exp(-np.clip(totals[order], -60.0, 60.0)))).tolist()
+    rows = parts[order].tolist() if explain else None
+    names = (*_STAGES, "prior")
+    return [
+        Ranked(candidates[i].key, scores[n], dict(zip(names, rows[n], strict=True)) if rows else {})
+        for n, i in enumerate(order)
+    ]
+
+
+def _order(totals: Floats, keys: Sequence[int | str]) -> list[int]:
+    """Return the places of the candidates, best first, ties by key: numbers first, then texts."""
+    order = np.argsort(-totals, kind="stable")
+    if (np.diff(totals[order]) < 0).all():
+        return [int(i) for i in order]
+    values = totals.tolist()
+    return sorted(range(len(values)), key=lambda i: (-values[i], isinstance(keys[i], str), keys[i]))
+
+
+def stage_values(
+    query: AnalysedQuery,
+    query_vector: Vector | None,
+    candidates: Sequence[Candidate],
+    stats: CorpusStats,
+    weights: RankingWeights,
+) -> Floats:
+    """Return what each stage adds to each candidate in logits; the last column is the intercept."""
+    features = feature_matrix(query, query_vector, candidates, stats, weights)
+    vector = np.array([getattr(weights, name) for name in FEATURES])
+    stages = (features * (vector * weights.slope)) @ _GATHER
+    return np.column_stack([stages, np.full(len(candidates), weights.intercept)])

@@ -1,0 +1,54 @@
+"""What the form of a memory's text tells, whatever the query; a store may compute it once, when it writes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+from memhost.analysis import stem
+from memhost.words import NUMBER_WORDS, SELF_WORDS, TIME_WORDS
+
+QUESTION = 1
+"""Ends in a question (a bracketed remark behind it, such as a caption, aside)."""
+ASKS = 2
+"""Holds a question mark."""
+TIME = 4
+"""Holds an expression of time."""
+NUMBER = 8
+"""Holds a number or a number word."""
+NAME = 16
+"""Holds a capitalised word inside a sentence."""
+FIRST_PERSON = 32
+"""First of three bits: how many words of the first person, at most 4."""
+FIRST_PERSON_MOST = 4
+
+_SELF = frozenset(stem(word) for word in SELF_WORDS)
+_TIME = frozenset(stem(word) for word in TIME_WORDS)
+_NUMBER = frozenset(stem(word) for word in NUMBER_WORDS)
+_DIGIT = re.compile(r"\d")
+_CAPITAL_INSIDE = re.compile(r"(?<=[a-z,;] )[\"']?[A-Z][a-z]")
+_TRAILING_BRACKET = re.compile(r"\s*\[[^\[\]]*\]\s*$")
+
+
+def traits_of(text: str, terms: Collection[str]) -> int:
+    """Return the traits of a memory as a sum of the bits above, from 0 to 191.
+
+    Args:
+        text: what was said, without the speaker's prefix.
+        terms: its ``analysis.index_terms``.
+    """
+    found = 0
+    if "?" in text:
+        tail = text.rstrip()
+        if tail.endswith("]"):
+            tail = _TRAILING_BRACKET.sub("", tail).rstrip()
+        found = ASKS | (QUESTION if tail.endswith("?") else 0)
+    own = sum(map(_SELF.__contains__, terms))
+    found += FIRST_PERSON * min(own, FIRST_PERSON_MOST)
+    if not _TIME.isdisjoint(terms):
+        found |= TIME
+    if not _NUMBER.isdisjoint(terms) or _DIGIT.search(text) is not None:
+        found |= NUMBER
+    if _CAPITAL_INSIDE.search(text) is not None:
+        found |= NAME
+    return found

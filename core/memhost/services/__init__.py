@@ -1,0 +1,1 @@
+"""Services: the rules of memory, free of any protocol and any engine."""

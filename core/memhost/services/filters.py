@@ -1,0 +1,175 @@
+"""Compiles the filters of a search request into conditions (contract/rest.md section 9)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from memhost.errors import Problem, ValidationFailed
+from memhost.models import Condition, Op
+from memhost.operations.requests import (
+    DateFilter,
+    MemoryTypeFilter,
+    MetadataFilter,
+    SearchFields,
+    TagFilter,
+)
+
+TAGS = (
+    "session_id",
+    "namespace",
+    "user_id",
+    "topics",
+    "entities",
+    "extraction_strategy",
+    "memory_type",
+)
+DATES = ("created_at", "last_accessed", "event_date")
+
+_LIST_OPERATORS = {"any": Op.ANY, "in_": Op.ANY, "all": Op.ALL, "none": Op.NONE, "not_in": Op.NONE}
+_SINGLE_OPERATORS = {"eq": Op.ANY, "ne": Op.NONE, "not_eq": Op.NONE, "startswith": Op.PREFIX}
+_BOUNDS = {
+    "both": (Op.GTE, Op.LTE),
+    "neither": (Op.GT, Op.LT),
+    "left": (Op.GTE, Op.LT),
+    "right": (Op.GT, Op.LTE),
+}
+
+
+def compile_filters(request: SearchFields) -> tuple[Condition, ...]:
+    """All conditions of the request, which must hold together.
+
+    Raises:
+        ValidationFailed: A filter is empty or combines operators that exclude each other; all are named.
+    """
+    problems: list[Problem] = []
+    conditions: list[Condition] = []
+    for name in TAGS:
+        _compile(name, getattr(request, name), tag_conditions, (name,), conditions, problems)
+    for name in DATES:
+        _compile(name, getattr(request, name), date_conditions, (name,), conditions, problems)
+    for key, value in (request.metadata or {}).items():
+        _compile(
+            f"metadata.{key}", value, metadata_conditions, ("metadata", key), conditions, problems
+        )
+    if problems:
+        raise ValidationFailed(problems)
+    return tuple(conditions)
+
+
+def _compile(
+    name: str,
+    value: Any,
+    compiler: Callable[[str, Any], list[Condition]],
+    where: tuple[str, ...],
+    conditions: list[Condition],
+    problems: list[Problem],
+) -> None:
+    if value is None:
+        return
+    try:
+        found = compiler(name, value)
+        if not found:
+            raise ValueError("the filter has no operator; leave the field out to search without it")
+        conditions.extend(found)
+    except ValueError as error:
+        problems.append(Problem(where=where, message=str(error), value=msgspec.to_builtins(value)))
+
+
+def tag_conditions(name: str, value: TagFilter | MemoryTypeFilter) -> list[Condition]:
+    """Conditions of a filter on a tag.
+
+    Raises:
+        ValueError: The operators contradict each other or an operand is empty.
+    """
+    given = _given(value)
+    _refuse_pair(given, "eq", "ne")
+    _refuse_pair(given, "any", "all")
+    if "startswith" in given and len(given) > 1:
+        raise ValueError("'startswith' cannot be combined with other operators")
+    conditions = []
+    for operator, operand in given.items():
+        if operator in _LIST_OPERATORS:
+            if not operand:
+                raise ValueError(f"'{operator}' must be a non-empty list")
+            values = tuple(_plain(item) for item in operand)
+            conditions.append(Condition(name, _LIST_OPERATORS[operator], values))
+        else:
+            if operator == "startswith" and not operand:
+                raise ValueError("'startswith' must be a non-empty string")
+            conditions.append(Condition(name, _SINGLE_OPERATORS[operator], (_plain(operand),)))
+    return conditions
+
+
+def date_conditions(name: str, value: DateFilter) -> list[Condition]:
+    """Conditions of a filter on a time. An `eq` or `ne` with whole seconds stands for that full second.
+
+    Raises:
+        ValueError: `between` has not two values or does not stand alone.
+    """
+    given = _given(value)
+    inclusive = given.pop("inclusive", None)
+    if "between" not in given:
+        if inclusive is not None:
+            raise ValueError("'inclusive' goes with 'between' only")
+        return [
+            part
+            for operator, operand in given.items()
+            for part in _date_condition(name, operator, operand)
+        ]
+    if len(given) > 1:
+        raise ValueError("'between' cannot be combined with other operators")
+    if len(given["between"]) != 2:
+        raise ValueError("'between' must be a list of two datetimes")
+    low, high = _BOUNDS[inclusive or "both"]
+    return [
+        Condition(name, low, (given["between"][0],)),
+        Condition(name, high, (given["between"][1],)),
+    ]
+
+
+def _date_condition(name: str, operator: str, operand: datetime) -> list[Condition]:
+    operand = operand.astimezone(UTC)
+    if operator == "eq" and operand.microsecond == 0:
+        return [
+            Condition(name, Op.GTE, (operand,)),
+            Condition(name, Op.LT, (operand + timedelta(seconds=1),)),
+        ]
+    return [Condition(name, Op(operator), (operand,))]
+
+
+def metadata_conditions(name: str, value: MetadataFilter) -> list[Condition]:
+    """Conditions of a filter on a metadata key: tag operators on any value, comparisons on numbers.
+
+    Raises:
+        ValueError: The operators contradict each other or an operand is empty.
+    """
+    given = _given(value)
+    order = {key: given.pop(key) for key in ("gt", "gte", "lt", "lte") if key in given}
+    conditions = [
+        Condition(name, Op(operator), (float(operand),)) for operator, operand in order.items()
+    ]
+    if given:
+        conditions += tag_conditions(name, msgspec.convert(given, MetadataFilter))  # type: ignore[arg-type]
+    return conditions
+
+
+def _given(value: Any) -> dict[str, Any]:
+    fields = {field: getattr(value, field) for field in value.__struct_fields__}
+    return {field: operand for field, operand in fields.items() if operand is not None}
+
+
+def _plain(value: Any) -> str | float:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return float(value)
+    return str(getattr(value, "value", value))
+
+
+def _refuse_pair(given: dict[str, Any], first: str, second: str) -> None:
+    if first in given and second in given:
+        raise ValueError(f"'{first}' and '{second}' cannot be combined")

@@ -1,0 +1,266 @@
+"""Long-term memory: creating, reading, editing and deleting records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from memhost.errors import Forbidden, InvalidRequest, LongTermMemoryDisabled, NotFound
+from memhost.events import MemoriesDeleted, MemoriesStored, MemoriesUpdated, RequestContext
+from memhost.models import (
+    AccessMark,
+    Condition,
+    MemoryRecord,
+    MemoryType,
+    Op,
+    Scope,
+    StoredMemory,
+    WriteBatch,
+)
+from memhost.operations.long_term import EditMemory
+from memhost.operations.requests import RecordInput
+from memhost.operations.table import Call
+from memhost.ports import Clock, Draft, Embedder, Store
+from memhost.services.hooks import RequestHooks
+from memhost.services.outbox import Outbox
+from memhost.services.records import (
+    check_records,
+    content_hash,
+    index_records,
+    record_from_input,
+    refuse,
+    tag_problems,
+    unique,
+)
+from memhost.settings.schema import MemorySettings
+
+EDITABLE = (
+    "text",
+    "topics",
+    "entities",
+    "memory_type",
+    "namespace",
+    "user_id",
+    "session_id",
+    "event_date",
+    "pinned",
+)
+"""Fields that an edit can set."""
+
+
+class MemoryService:
+    """The rules of long-term records (contract/rest.md section 6)."""
+
+    def __init__(
+        self,
+        store: Store,
+        embedder: Embedder,
+        hooks: RequestHooks,
+        outbox: Outbox,
+        settings: MemorySettings,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._embedder = embedder
+        self._hooks = hooks
+        self._outbox = outbox
+        self._settings = settings
+        self._clock = clock
+
+    async def create(
+        self, call: Call, given: Sequence[RecordInput], *, deduplicate: bool = True
+    ) -> list[str]:
+        """Store memories durably; they can be read and searched when this returns. The ids stored.
+
+        A record with the id of a stored one of the same owner replaces it. With `deduplicate`, a record that
+        repeats a stored memory of the same owner word by word is dropped, and the stored one counts as accessed.
+
+        Raises:
+            ValidationFailed: Fields are wrong.
+            IdTaken: An id belongs to another owner.
+            Forbidden: A record lies outside the caller's bounds.
+        """
+        self._check_enabled()
+        refuse(check_records(given, [item.id for item in given]))
+        now = self._clock.now()
+        records = [
+            record_from_input(item, item.id, now, default_type=MemoryType.SEMANTIC)
+            for item in given
+        ]
+        bounds = call.caller.bounds
+        for record in records:
+            if not bounds.allows(record.namespace, record.user_id, record.session_id):
+                raise Forbidden(
+                    f"This credential must not write memory {record.id}: its owner is out of bounds."
+                )
+        records = list({record.id: record for record in records}.values())
+        repeated: list[str] = []
+        if deduplicate:
+            records, repeated = await self._without_repetitions(bounds, records)
+        records = (
+            await self._hooks.before_memories_stored(records, self._context(call, now))
+            if records
+            else []
+        )
+        batch = WriteBatch(put_memories=await index_records(records, self._embedder))
+        ids = [record.id for record in records]
+        if repeated:
+            batch.access = AccessMark(ids=tuple(repeated), at=now, interval_s=0.0)
+        batch.add_jobs = self._outbox.memory_jobs(
+            "memories_stored", MemoriesStored, ids, tenant=bounds.tenant, now=now
+        )
+        if ids or repeated:
+            await self._store.commit(bounds, batch)
+            self._outbox.committed(batch.add_jobs)
+        return ids
+
+    async def get(self, call: Call, memory_id: str) -> MemoryRecord:
+        """The memory of that id.
+
+        Raises:
+            NotFound: There is none inside the caller's bounds.
+        """
+        self._check_enabled()
+        return (await self._stored(call.caller.bounds, memory_id)).record
+
+    async def edit(self, call: Call, request: EditMemory) -> MemoryRecord:
+        """Set the given fields; the rest stays. An empty string clears an owner, an empty list the tags.
+
+        Raises:
+            InvalidRequest: No field is given, or the text is blank.
+            ValidationFailed: A tag has a comma.
+            NotFound: There is no such memory.
+            Forbidden: The new owner is out of bounds.
+        """
+        self._check_enabled()
+        changes = {
+            name: getattr(request, name) for name in EDITABLE if getattr(request, name) is not None
+        }
+        if not changes:
+            raise InvalidRequest("Give at least one field to change: " + ", ".join(EDITABLE) + ".")
+        if "text" in changes and not changes["text"].strip():
+            raise InvalidRequest("text must not be empty.")
+        refuse(
+            tag_problems(request.topics, ("topics",))
+            + tag_problems(request.entities, ("entities",))
+        )
+        bounds = call.caller.bounds
+        stored = await self._stored(bounds, request.memory_id)
+        now = self._clock.now()
+        record = _changed(stored.record, changes, now)
+        if not bounds.allows(record.namespace, record.user_id, record.session_id):
+            raise Forbidden("This credential must not move memories to that owner.")
+        kept = await self._hooks.before_memories_stored([record], self._context(call, now))
+        if not kept:
+            raise InvalidRequest("A plugin refused the change.")
+        updated = (await index_records(kept, self._embedder, [_draft_of(stored)]))[0]
+        batch = WriteBatch(put_memories=[updated], moved_ids=frozenset({record.id}))
+        batch.add_jobs = self._outbox.memory_jobs(
+            "memories_updated", MemoriesUpdated, [record.id], tenant=bounds.tenant, now=now
+        )
+        await self._store.commit(bounds, batch)
+        self._outbox.committed(batch.add_jobs)
+        return updated.record
+
+    async def delete(self, call: Call, ids: Sequence[str]) -> list[str]:
+        """Delete the memories of those ids inside the caller's bounds; the ids that really existed."""
+        self._check_enabled()
+        if not ids:
+            return []
+        bounds = call.caller.bounds
+        now = self._clock.now()
+        names = unique(ids)
+        batch = WriteBatch(delete_memories=names)
+        if self._outbox.wants("memories_deleted"):
+            existing = [
+                memory.record.id for memory in await self._store.get_memories(bounds, names)
+            ]
+            batch.add_jobs = self._outbox.memory_jobs(
+                "memories_deleted", MemoriesDeleted, existing, tenant=bounds.tenant, now=now
+            )
+        result = await self._store.commit(bounds, batch)
+        self._outbox.committed(batch.add_jobs)
+        return result.deleted
+
+    # -- parts -----------------------------------------------------------------------------------------
+
+    async def _without_repetitions(
+        self, bounds: Scope, records: Sequence[MemoryRecord]
+    ) -> tuple[list[MemoryRecord], list[str]]:
+        """The records that repeat no stored memory and none before them, and the ids of those repeated."""
+        first: dict[str | None, MemoryRecord] = {}
+        for record in records:
+            first.setdefault(_repeatable(record), record)
+        fresh = [record for record in records if first[_repeatable(record)] is record]
+        hashes = tuple(str(key) for key in map(_repeatable, fresh) if not key.startswith("id:"))
+        stored: dict[str, str] = {}
+        for start in range(0, len(hashes), 500):
+            part = (
+                Condition("memory_hash", Op.ANY, hashes[start : start + 500]),
+                Condition("memory_type", Op.NONE, (MemoryType.MESSAGE.value,)),
+            )
+            found, _ = await self._store.list_memories(
+                Scope(tenant=bounds.tenant), part, limit=500, order="oldest"
+            )
+            stored |= {
+                str(memory.record.memory_hash): memory.record.id for memory in reversed(found)
+            }
+        kept, repeated = [], []
+        for record in fresh:
+            earlier = stored.get(_repeatable(record))
+            if earlier is not None and earlier != record.id:
+                repeated.append(earlier)
+            else:
+                kept.append(record)
+        return kept, repeated
+
+    async def _stored(self, bounds: Scope, memory_id: str) -> StoredMemory:
+        found = await self._store.get_memories(bounds, [memory_id])
+        if not found:
+            raise NotFound(f"Memory {memory_id} not found.")
+        return found[0]
+
+    def _check_enabled(self) -> None:
+        if not self._settings.long_term_memory:
+            raise LongTermMemoryDisabled(
+                "Long-term memory is switched off; set LONG_TERM_MEMORY=true to use it."
+            )
+
+    def _context(self, call: Call, now: datetime) -> RequestContext:
+        return RequestContext(
+            scope=call.caller.bounds,
+            subject=call.caller.subject,
+            request_id=call.request_id,
+            now=now,
+        )
+
+
+def _repeatable(record: MemoryRecord) -> str:
+    """What makes two records repetitions of each other; turns never are."""
+    return (
+        f"id:{record.id}" if record.memory_type is MemoryType.MESSAGE else str(record.memory_hash)
+    )
+
+
+def _changed(record: MemoryRecord, changes: dict[str, Any], now: datetime) -> MemoryRecord:
+    for name in ("namespace", "user_id", "session_id"):
+        if name in changes:
+            changes[name] = changes[name] or None
+    for name in ("topics", "entities"):
+        if name in changes:
+            changes[name] = unique(changes[name])
+    for name, value in changes.items():
+        setattr(record, name, value)
+    record.updated_at = now
+    record.memory_hash = content_hash(record)
+    return record
+
+
+def _draft_of(stored: StoredMemory) -> Draft | None:
+    """What the indexes know of a turn beside its record."""
+    if stored.position is None:
+        return None
+    return Draft(
+        text=stored.record.text, speaker=stored.speaker, role=stored.role, position=stored.position
+    )

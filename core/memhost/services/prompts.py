@@ -1,0 +1,112 @@
+"""Builds the memory prompt: summary, messages, memories found, and the query (contract/rest.md section 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, cast
+
+import msgspec
+
+from memhost.errors import InvalidRequest
+from memhost.models import Condition, MemoryHit, Message, Op
+from memhost.operations.long_term import MemoryPromptRequest
+from memhost.operations.requests import PromptSession, SearchFields, TagFilter
+from memhost.operations.responses import MemoryPrompt, PromptMessage, TextContent
+from memhost.operations.table import Call
+from memhost.ports import Clock
+from memhost.services.search import SearchService
+from memhost.services.sessions import SessionService
+from memhost.services.windows import truncate, window_of
+
+Role = Literal["system", "user", "assistant"]
+
+_PLAIN_SEARCH_LIMIT = 20
+"""Memories found when a prompt asks for a search without describing it."""
+
+
+class PromptService:
+    """Puts context before a query."""
+
+    def __init__(self, sessions: SessionService, search: SearchService, clock: Clock) -> None:
+        self._sessions = sessions
+        self._search = search
+        self._clock = clock
+
+    async def build(self, call: Call, request: MemoryPromptRequest) -> MemoryPrompt:
+        """The prompt's messages, oldest first, and the memories found.
+
+        Raises:
+            InvalidRequest: Neither a session nor a search is asked for.
+        """
+        wanted = request.long_term_search
+        if request.session is None and (wanted is None or wanted is False):
+            raise InvalidRequest("Name a session, a long_term_search, or both.")
+        messages: list[PromptMessage] = []
+        if request.session is not None:
+            messages += await self._session_messages(call, request.session)
+        hits: list[MemoryHit] | None = None
+        if wanted is not None and wanted is not False:
+            hits = await self._hits(call, request, wanted)
+            messages.append(_message("system", _memories_text(hits)))
+        messages.append(_message("user", request.query))
+        return MemoryPrompt(messages=messages, long_term_memories=hits or None)
+
+    async def _session_messages(self, call: Call, wanted: PromptSession) -> list[PromptMessage]:
+        session = await self._sessions.resolve(
+            call.caller.bounds,
+            wanted.session_id,
+            wanted.namespace,
+            wanted.user_id,
+            self._clock.now(),
+        )
+        if session is None:
+            return []
+        found: list[PromptMessage] = []
+        if session.content.context:
+            found.append(
+                _message(
+                    "system", f"## Summary of the conversation so far\n{session.content.context}"
+                )
+            )
+        window = window_of(wanted.model_name, wanted.context_window_max)
+        return found + [_turn(message) for message in truncate(session.content.messages, window)]
+
+    async def _hits(
+        self, call: Call, request: MemoryPromptRequest, wanted: SearchFields | Literal[True]
+    ) -> list[MemoryHit]:
+        session = request.session
+        user = session.user_id if session is not None else None
+        extra: list[Condition] = []
+        if wanted is True:
+            search = SearchFields(limit=_PLAIN_SEARCH_LIMIT)
+            if session is not None:
+                extra.append(Condition("session_id", Op.NONE, (session.session_id,)))
+                if session.namespace:
+                    search.namespace = TagFilter(eq=session.namespace)
+        else:
+            search = msgspec.structs.replace(wanted)
+        search.text = request.query
+        if user and search.user_id is None:
+            search.user_id = TagFilter(eq=user)
+        found = await self._search.search(
+            call, search, optimize_query=request.optimize_query, extra=extra
+        )
+        return found.memories
+
+
+def _turn(message: Message) -> PromptMessage:
+    role = message.role if message.role in ("user", "assistant", "system") else "assistant"
+    return _message(cast("Role", role), message.content)
+
+
+def _message(role: Role, text: str) -> PromptMessage:
+    return PromptMessage(role=role, content=TextContent(text=text))
+
+
+def _memories_text(hits: Sequence[MemoryHit]) -> str:
+    if not hits:
+        return (
+            "## Long-term memories related to the query\nNo relevant long-term memories were found."
+        )
+    lines = [f"- {hit.text} (ID: {hit.id})" for hit in hits]
+    return "\n".join(["## Long-term memories related to the query", *lines])

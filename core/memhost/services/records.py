@@ -1,0 +1,180 @@
+"""Makes memories: from what clients send, from what strategies draft, and ready for the indexes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+from msgspec import UnsetType
+from ulid import ULID
+
+from memhost.analysis import index_terms, split_speaker
+from memhost.errors import Problem, ValidationFailed
+from memhost.models import MemoryRecord, MemoryType, SessionKey, StoredMemory
+from memhost.operations.requests import RecordFields
+from memhost.ports import Draft, Embedder
+from memhost.ranking import traits_of
+
+_END_PUNCTUATION = re.compile(r"[\s.!?…。！？]+$")
+
+
+def content_hash(record: MemoryRecord) -> str:
+    """Hex SHA-256 over the owner and the normalised text, equal for exact repetitions.
+
+    The text is normalised by Unicode NFKC, letter case, spacing and final punctuation. Session and type are left
+    out, so that one statement made in two sessions is one memory (contract/strategies.md 7.2).
+    """
+    text = unicodedata.normalize("NFKC", record.text).casefold()
+    text = _END_PUNCTUATION.sub("", " ".join(text.split())) or record.text
+    owner = {"namespace": record.namespace, "text": text, "user_id": record.user_id}
+    return hashlib.sha256(json.dumps(owner, sort_keys=True).encode()).hexdigest()
+
+
+def record_from_input(
+    given: RecordFields, memory_id: str, now: datetime, *, default_type: MemoryType
+) -> MemoryRecord:
+    """A memory from a client's fields. What the server owns (hash, `persisted_at`) is set anew."""
+    record = MemoryRecord(
+        id=memory_id,
+        text=given.text,
+        session_id=given.session_id or None,
+        user_id=given.user_id or None,
+        namespace=given.namespace or None,
+        last_accessed=_or(given.last_accessed, now),
+        created_at=_or(given.created_at, now),
+        updated_at=_or(given.updated_at, now),
+        pinned=given.pinned,
+        access_count=given.access_count,
+        topics=unique(given.topics or ()),
+        entities=unique(given.entities or ()),
+        extracted_from=unique(given.extracted_from or ()),
+        discrete_memory_extracted="t",
+        memory_type=default_type if isinstance(given.memory_type, UnsetType) else given.memory_type,
+        event_date=given.event_date,
+        extraction_strategy=given.extraction_strategy,
+        extraction_strategy_config=given.extraction_strategy_config,
+        metadata=given.metadata,
+        valid_from=given.valid_from,
+        valid_to=given.valid_to,
+    )
+    record.memory_hash = content_hash(record)
+    return record
+
+
+def record_from_draft(
+    draft: Draft, owner: SessionKey, memory_id: str, extractor: str, now: datetime
+) -> MemoryRecord:
+    """A memory from a strategy's draft, owned by the session."""
+    record = MemoryRecord(
+        id=memory_id,
+        text=draft.text,
+        session_id=owner.session or None,
+        user_id=owner.user or None,
+        namespace=owner.namespace or None,
+        last_accessed=draft.created_at or now,
+        created_at=draft.created_at or now,
+        updated_at=now,
+        topics=[tag.replace(",", " ") for tag in unique(draft.topics)],
+        entities=[tag.replace(",", " ") for tag in unique(draft.entities)],
+        extracted_from=[source.replace(",", " ") for source in draft.source_ids],
+        memory_type=draft.memory_type,
+        persisted_at=now,
+        event_date=draft.event_date,
+        extraction_strategy=extractor.split("/", 1)[0],
+        metadata=draft.metadata,
+        source_ids=list(draft.source_ids),
+        extractor=extractor,
+    )
+    if draft.memory_type is MemoryType.MESSAGE:
+        record.extraction_strategy = "message"
+    record.memory_hash = content_hash(record)
+    return record
+
+
+def check_records(records: Sequence[RecordFields], ids: Sequence[str | UnsetType]) -> list[Problem]:
+    """What is wrong with the records of a request beyond their types."""
+    problems = []
+    for index, (record, memory_id) in enumerate(zip(records, ids, strict=True)):
+        if isinstance(memory_id, str) and not memory_id:
+            problems.append(Problem(message=f"memories[{index}]: 'id' must not be empty"))
+        if not record.text.strip():
+            problems.append(Problem(message=f"memories[{index}]: 'text' must not be empty"))
+        for name in ("topics", "entities", "extracted_from"):
+            problems += tag_problems(getattr(record, name), ("memories", index, name))
+    return problems
+
+
+def tag_problems(tags: Sequence[str] | None, where: tuple[str | int, ...]) -> list[Problem]:
+    """Tags with a comma, which official clients cannot read back."""
+    return [
+        Problem(
+            where=(*where, index),
+            message=f"{where[-1]} must not contain commas: {tag!r}",
+            value=tag,
+        )
+        for index, tag in enumerate(tags or ())
+        if "," in tag
+    ]
+
+
+def refuse(problems: Sequence[Problem]) -> None:
+    """Raise `ValidationFailed` if there are problems."""
+    if problems:
+        raise ValidationFailed(problems)
+
+
+async def index_records(
+    records: Sequence[MemoryRecord], embedder: Embedder, drafts: Sequence[Draft | None] = ()
+) -> list[StoredMemory]:
+    """The records with terms and vectors; turns also with speaker, role and position (from their drafts)."""
+    stored = []
+    bodies = []
+    for index, record in enumerate(records):
+        draft = drafts[index] if drafts else None
+        memory = StoredMemory(record=record)
+        if draft is not None:
+            memory.speaker, memory.role, memory.position = draft.speaker, draft.role, draft.position
+            memory.lead = _lead(record.text, draft)
+        body = record.text[memory.lead :]
+        when = (record.event_date or record.created_at).timestamp()
+        memory.terms = tuple(index_terms(body, memory.speaker, when))
+        memory.traits = traits_of(body, memory.terms)
+        stored.append(memory)
+        bodies.append(body)
+    if stored:
+        vectors = await embedder.embed(bodies)
+        for memory, vector in zip(stored, vectors, strict=True):
+            memory.vector = vector
+    return stored
+
+
+def _lead(text: str, draft: Draft) -> int:
+    """How many characters stand in front of what was said: the role and the speaker's name with their colons."""
+    lead = 0
+    if draft.role is not None and text.startswith(f"{draft.role}: "):
+        lead = len(draft.role) + 2
+    if draft.speaker is not None:
+        speaker, body = split_speaker(text[lead:])
+        if speaker == draft.speaker:
+            lead = len(text) - len(body)
+    return lead
+
+
+def derived_id(*parts: str) -> str:
+    """An id that follows from its parts: 26 characters of the ULID alphabet, the same for the same parts."""
+    digest = hashlib.sha256(msgspec.msgpack.encode(parts)).digest()
+    return str(ULID.from_bytes(digest[:16]))
+
+
+def unique(values: Sequence[str]) -> list[str]:
+    """The values in order, each once."""
+    return list(dict.fromkeys(values))
+
+
+def _or(value: datetime | UnsetType, default: datetime) -> datetime:
+    return default if isinstance(value, UnsetType) else value

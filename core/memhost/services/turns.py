@@ -1,0 +1,125 @@
+"""Tells which messages of a write are new or changed, and keeps the server's knowledge of the others."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, deque
+from collections.abc import Sequence
+from datetime import datetime
+
+from msgspec import UnsetType
+
+from memhost.errors import InvalidRequest, Problem
+from memhost.models import Message, StoredSession, TurnMark, new_id
+from memhost.operations.requests import MessageInput
+from memhost.ports import Turn
+
+_REPEAT = "\x1f"
+"""Separates an id from its number where one session holds the same message id several times."""
+
+
+def check_messages(
+    messages: Sequence[MessageInput], now: datetime, *, max_future_s: float, require_times: bool
+) -> list[Problem]:
+    """Messages whose times are refused.
+
+    Raises:
+        InvalidRequest: A message has no content but white space.
+    """
+    problems = []
+    for index, message in enumerate(messages):
+        if not message.content.strip():
+            name = message.id if isinstance(message.id, str) else f"number {index}"
+            raise InvalidRequest(
+                f"Message {name} has no content; send text or leave the message out."
+            )
+        where = ("messages", index, "created_at")
+        if isinstance(message.created_at, UnsetType):
+            if require_times:
+                problems.append(Problem(where=where, kind="missing", message="Field required"))
+        elif (message.created_at - now).total_seconds() > max_future_s:
+            problems.append(
+                Problem(
+                    where=where,
+                    message=f"created_at is more than {max_future_s:g} s in the future",
+                    value=message.created_at.isoformat(),
+                )
+            )
+    return problems
+
+
+def merge_turns(
+    given: Sequence[MessageInput], stored: StoredSession | None, now: datetime
+) -> tuple[list[Message], dict[str, TurnMark], list[Turn]]:
+    """Messages to store, marks of turns seen for the first time or changed, and those turns.
+
+    A message that the session already holds, unchanged, keeps what the server knows of it (extraction flag,
+    `persisted_at`, time), whatever the client sends; so does one sent without id that repeats a stored message's
+    role and content. A changed message keeps its position.
+    """
+    known = {message.id: message for message in stored.content.messages} if stored else {}
+    nameless = _Nameless(known, given)
+    marks = stored.turns if stored else {}
+    position = stored.next_position if stored else 0
+    seen: Counter[str] = Counter()
+    messages: list[Message] = []
+    changed: dict[str, TurnMark] = {}
+    turns: list[Turn] = []
+    for item in given:
+        message = _message(item, known, nameless, now)
+        messages.append(message)
+        seen[message.id] += 1
+        name = message.id if seen[message.id] == 1 else f"{message.id}{_REPEAT}{seen[message.id]}"
+        fingerprint = _fingerprint(message)
+        mark = marks.get(name)
+        if mark is not None and mark.fingerprint == fingerprint:
+            _restore(message, known.get(message.id))
+            continue
+        if mark is None:
+            mark = TurnMark(position, fingerprint)
+            position += 1
+        changed[name] = TurnMark(mark.position, fingerprint)
+        message.discrete_memory_extracted = "f"
+        message.persisted_at = None
+        turns.append(Turn(message=message, position=mark.position, occurrence=seen[message.id]))
+    return messages, changed, turns
+
+
+class _Nameless:
+    """Finds the stored message that a message sent without id repeats, each at most once."""
+
+    def __init__(self, known: dict[str, Message], given: Sequence[MessageInput]) -> None:
+        named = {item.id for item in given if isinstance(item.id, str)}
+        self._ids: dict[tuple[str, str], deque[str]] = {}
+        for message in known.values():
+            if message.id not in named:
+                self._ids.setdefault((message.role, message.content), deque()).append(message.id)
+
+    def take(self, item: MessageInput) -> str:
+        waiting = self._ids.get((item.role, item.content))
+        return waiting.popleft() if waiting else new_id()
+
+
+def _message(
+    item: MessageInput, known: dict[str, Message], nameless: _Nameless, now: datetime
+) -> Message:
+    message_id = item.id if isinstance(item.id, str) else nameless.take(item)
+    before = known.get(message_id)
+    if not isinstance(item.created_at, UnsetType):
+        created_at = item.created_at
+    else:
+        created_at = before.created_at if before is not None else now
+    return Message(role=item.role, content=item.content, id=message_id, created_at=created_at)
+
+
+def _restore(message: Message, before: Message | None) -> None:
+    """An unchanged turn keeps its flags; one that had left the session was dealt with before it left."""
+    message.discrete_memory_extracted = (
+        before.discrete_memory_extracted if before is not None else "t"
+    )
+    message.persisted_at = before.persisted_at if before is not None else None
+
+
+def _fingerprint(message: Message) -> bytes:
+    text = f"{message.role}\x00{message.content}".encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(text, digest_size=8).digest()

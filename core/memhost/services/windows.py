@@ -1,0 +1,77 @@
+"""Token counts and context windows (contract/rest.md 5.2, 11.1 and appendix A)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from memhost.models import Message
+
+DEFAULT_WINDOW = 16_000
+"""Tokens assumed for summarising when a request names neither model nor window (Agent Memory Server's default)."""
+
+UNKNOWN_MODEL_WINDOW = 128_000
+"""Tokens assumed for a model that is not in the table."""
+
+MODEL_WINDOWS: dict[str, int] = {
+    "gpt-3.5-turbo": 4_096,
+    "text-embedding-ada-002": 8_191,
+    "text-embedding-3-small": 8_191,
+    "text-embedding-3-large": 8_191,
+    "gpt-4": 8_192,
+    "gpt-3.5-turbo-16k": 16_384,
+    "gpt-4-32k": 32_768,
+    **dict.fromkeys(("o1", "o3-mini"), 200_000),
+    **dict.fromkeys(("gpt-5-mini", "gpt-5-nano"), 400_000),
+}
+"""Windows of well-known models in tokens (appendix A); all Claude models have `CLAUDE_WINDOW`."""
+
+CLAUDE_WINDOW = 200_000
+
+
+def window_of(model_name: str | None, context_window_max: int | None) -> int | None:
+    """The window in tokens that a request asks for, or None if it names neither model nor window."""
+    if context_window_max is not None:
+        return context_window_max
+    if model_name is None:
+        return None
+    if model_name.startswith("claude-"):
+        return CLAUDE_WINDOW
+    return MODEL_WINDOWS.get(model_name, UNKNOWN_MODEL_WINDOW)
+
+
+def count_tokens(message: Message) -> int:
+    """Tokens of `role: content`, estimated as a quarter of the characters, rounded up, at least 1."""
+    characters = len(message.role) + 2 + len(message.content)
+    return max(1, -(-characters // 4))
+
+
+def total_tokens(messages: Sequence[Message]) -> int:
+    """Tokens of all messages."""
+    return sum(count_tokens(message) for message in messages)
+
+
+def truncate(messages: Sequence[Message], window: int | None) -> list[Message]:
+    """The newest messages that fit into the window, in order; at least one stays. None or <= 0: all."""
+    kept = list(messages)
+    if window is None or window <= 0:
+        return kept
+    tokens = total_tokens(kept)
+    first = 0
+    while tokens > window and first < len(kept) - 1:
+        tokens -= count_tokens(kept[first])
+        first += 1
+    return kept[first:]
+
+
+def percentages(
+    messages: Sequence[Message], window: int | None, threshold: float
+) -> tuple[float | None, float | None]:
+    """Share of the window used and share of the summarising threshold reached, 0..100; None without a window."""
+    if window is None or window <= 0:
+        return None, None
+    if not messages:
+        return 0.0, 0.0
+    tokens = total_tokens(messages)
+    start = int(threshold * window)
+    used = min(100.0, 100.0 * tokens / window)
+    return used, min(100.0, 100.0 * tokens / start) if start > 0 else 100.0

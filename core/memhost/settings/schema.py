@@ -1,0 +1,153 @@
+"""The host's own settings: names, types, defaults, and what they mean.
+
+A field is set by its name in the configuration file, or by the environment variables of its `env`
+list (the field's name in upper case, with or without the prefix `MEMHOST_`, always works as well).
+Names and defaults follow Agent Memory Server where it has the setting.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from memhost.settings.fields import setting
+
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+
+
+class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where the server listens, what it keeps where, and which plugins it uses."""
+
+    host: Annotated[
+        str,
+        setting("Address to listen on.", bare_pattern=r"localhost|[0-9.]+|[0-9a-fA-F:]*:[0-9a-fA-F:.]*"),
+    ] = "127.0.0.1"
+    port: Annotated[int, setting("Port to listen on; 0 picks a free one.", ge=0, le=65535)] = 8000
+    workers: Annotated[int, setting("Server processes.", ge=1, le=256)] = 1
+    data_dir: Annotated[str, setting("Folder for the server's files.", env=("DATA",), option="data")] = "~/.memhost"
+    log_level: Annotated[LogLevel, setting("Least severe log line written.")] = "INFO"
+    log_format: Annotated[Literal["text", "json"], setting("Form of log lines on stderr.")] = "text"
+
+    store: Annotated[str, setting("Store plugin; auto is redis where REDIS_URL is set, else sqlite.")] = "auto"
+    runner: Annotated[
+        str,
+        setting(
+            "Job runner plugin; auto is inline.",
+            env=("BACKEND", "TASK_BACKEND"),
+            values={"asyncio": "inline", "docket": "arq", "queue": "arq"},
+        ),
+    ] = "auto"
+    auth: Annotated[
+        str,
+        setting(
+            "Authentication plugin.",
+            env=("AUTH_MODE",),
+            values={"disabled": "none", "oauth2": "jwt"},
+        ),
+    ] = "none"
+    embedder: Annotated[
+        str,
+        setting(
+            "Embedding plugin, or a LiteLLM model name.",
+            env=("LLM_EMBEDDING_MODEL", "EMBEDDING_MODEL"),
+        ),
+    ] = "static"
+    llm: Annotated[
+        str,
+        setting(
+            "Language model; none switches off what needs one.",
+            env=("LLM_MODEL", "GENERATION_MODEL"),
+        ),
+    ] = "none"
+    interfaces: Annotated[tuple[str, ...], setting("Interface plugins to mount; empty mounts all.")] = ()
+    plugins_disabled: Annotated[tuple[str, ...], setting("Entry-point names not to load.")] = ()
+
+    hook_timeout_s: Annotated[float, setting("Time limit of an event hook in a request, seconds.", gt=0, le=60)] = 2.0
+    job_timeout_s: Annotated[float, setting("Time limit of a background hook, seconds.", gt=0)] = 300.0
+    job_lease_s: Annotated[
+        float,
+        setting(
+            "How long a job belongs to the process that runs it, seconds; renewed while it runs, so this is how "
+            "soon another takes over what a dead process left.",
+            ge=0.5,
+        ),
+    ] = 15.0
+    job_max_tries: Annotated[
+        int,
+        setting("Attempts before a job goes to the dead letters.", ge=1, env=("TASK_MAX_TRIES",)),
+    ] = 4
+    job_backoff_s: Annotated[
+        tuple[float, ...], setting("Waits between attempts, seconds; jitter of 20 % is added.")
+    ] = (30.0, 120.0, 600.0)
+    shutdown_grace_s: Annotated[
+        float,
+        setting(
+            "How long running jobs may finish at shutdown, seconds.",
+            ge=0,
+            env=("WORKER_SHUTDOWN_GRACE_SECONDS",),
+        ),
+    ] = 10.0
+    max_body_bytes: Annotated[int, setting("Largest request body.", ge=1024)] = 32 * 1024 * 1024
+
+
+class MemorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How memory behaves."""
+
+    long_term_memory: Annotated[bool, setting("Off: long-term calls answer 400 and nothing is extracted.")] = True
+    default_strategy: Annotated[
+        str,
+        setting(
+            "Strategy of sessions that name none; auto is verbatim without a language model, else discrete.",
+            env=("DEFAULT_EXTRACTION_STRATEGY",),
+        ),
+    ] = "auto"
+    index_all_messages: Annotated[
+        bool,
+        setting(
+            "Each turn becomes a searchable memory.",
+            env=("INDEX_ALL_MESSAGES_IN_LONG_TERM_MEMORY",),
+        ),
+    ] = True
+    require_message_timestamps: Annotated[bool, setting("Messages without created_at are refused.")] = False
+    max_future_timestamp_s: Annotated[
+        int,
+        setting(
+            "How far ahead a message's created_at may be, seconds.",
+            ge=0,
+            env=("MAX_FUTURE_TIMESTAMP_SECONDS",),
+        ),
+    ] = 300
+    summarize: Annotated[
+        bool,
+        setting(
+            "Summarise long sessions (needs a language model).",
+            env=("ENABLE_WORKING_MEMORY_SUMMARIZATION",),
+        ),
+    ] = True
+    summarization_threshold: Annotated[
+        float, setting("Share of the window at which summarising starts.", gt=0, le=1)
+    ] = 0.7
+    session_idle_s: Annotated[float, setting("Quiet time after which a session counts as idle, seconds.", gt=0)] = 300.0
+    access_interval_s: Annotated[
+        float, setting("A found memory's access is recorded at most this often, seconds.", ge=0)
+    ] = 900.0
+
+
+class SearchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How search finds and ranks. Weights of the stages stand in `weights`."""
+
+    candidates: Annotated[int, setting("Candidates taken from each leg.", ge=10, le=5000)] = 200
+    neighbours: Annotated[int, setting("Turns on each side that a turn is seen together with.", ge=0, le=10)] = 2
+    weights: Annotated[
+        dict[str, float],
+        setting("Weights that differ from the defaults of memhost.ranking.RankingWeights."),
+    ] = {}
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """All settings of the host; plugins have sections of their own."""
+
+    server: ServerSettings = ServerSettings()
+    memory: MemorySettings = MemorySettings()
+    search: SearchSettings = SearchSettings()

@@ -1,0 +1,158 @@
+"""What registration hooks return: small frozen descriptions of what a plugin offers.
+
+A spec is cheap to make and names things; the work starts in its `open` or `build`, which may import heavy
+libraries. Every spec has a `name` that operators type in the configuration (lower case, unique per kind), a
+one-line `summary`, and a `settings` struct that describes its section of the configuration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from memhost.ports import Authenticator, Clock, Embedder, JobRunner, LanguageModel, Store, Strategy
+
+if TYPE_CHECKING:
+    import click
+    from litestar import Litestar
+    from litestar.types import ASGIApp, ControllerRouterHandler, ExceptionHandler
+
+    from memhost.host import Host
+
+
+class NoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """For plugins without options."""
+
+
+class OpenContext(msgspec.Struct, frozen=True, kw_only=True):
+    """What the host tells a plugin that it opens.
+
+    Attributes:
+        data_dir: Folder for the plugin's files; it exists.
+        clock: The host's clock.
+        embedder: Name of the embedder in use (None while the embedder itself is opened).
+        dimensions: Length of its vectors.
+        reindex: The operator asked to replace vectors of another embedder.
+    """
+
+    data_dir: Path
+    clock: Clock
+    embedder: str | None = None
+    dimensions: int | None = None
+    reindex: bool = False
+
+
+class StoreSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A store. `shared` says whether several machines can open it at once."""
+
+    name: str
+    summary: str
+    open: Callable[[Any, OpenContext], AbstractAsyncContextManager[Store]]
+    settings: type[msgspec.Struct] = NoSettings
+    shared: bool = False
+
+
+class StrategySpec(msgspec.Struct, frozen=True, kw_only=True):
+    """An extraction strategy. `config` describes the options that a session may set; `needs_model` that it calls one."""
+
+    name: str
+    summary: str
+    build: Callable[[Any], Strategy]
+    settings: type[msgspec.Struct] = NoSettings
+    config: type[msgspec.Struct] = NoSettings
+    needs_model: bool = False
+
+
+class EmbedderSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """An embedding model."""
+
+    name: str
+    summary: str
+    open: Callable[[Any, OpenContext], AbstractAsyncContextManager[Embedder]]
+    settings: type[msgspec.Struct] = NoSettings
+
+
+class LanguageModelSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A language model client."""
+
+    name: str
+    summary: str
+    open: Callable[[Any, OpenContext], AbstractAsyncContextManager[LanguageModel]]
+    settings: type[msgspec.Struct] = NoSettings
+
+
+ModelSpec = EmbedderSpec | LanguageModelSpec
+
+
+class AuthSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """An authentication provider."""
+
+    name: str
+    summary: str
+    open: Callable[[Any, OpenContext], AbstractAsyncContextManager[Authenticator]]
+    settings: type[msgspec.Struct] = NoSettings
+
+
+class RunnerSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A job runner."""
+
+    name: str
+    summary: str
+    open: Callable[[Any, OpenContext], AbstractAsyncContextManager[JobRunner]]
+    settings: type[msgspec.Struct] = NoSettings
+
+
+class Mount(msgspec.Struct, frozen=True, kw_only=True):
+    """What an interface adds to the host's HTTP application.
+
+    Attributes:
+        handlers: Litestar route handlers, controllers, routers or mounted ASGI applications.
+        lifespan: Context managers around the application's life.
+        middleware: ASGI middleware factories around the whole application.
+        exception_handlers: Litestar exception handlers of the application, by exception type or status; they
+            also see what no handler of the interface answers (unknown path, wrong method).
+    """
+
+    handlers: Sequence[ControllerRouterHandler] = ()
+    lifespan: Sequence[Callable[[Litestar], AbstractAsyncContextManager[None]]] = ()
+    middleware: Sequence[Callable[[ASGIApp], ASGIApp]] = ()
+    exception_handlers: Mapping[int | type[Exception], ExceptionHandler[Any]] = {}
+
+
+class InterfaceSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A door to the operations. `build` is called once per application, with the running host."""
+
+    name: str
+    summary: str
+    build: Callable[[Host, Any], Mount]
+    settings: type[msgspec.Struct] = NoSettings
+
+
+class SettingsSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A section of the configuration for a plugin that has no other spec (event hooks, for instance)."""
+
+    name: str
+    settings: type[msgspec.Struct]
+
+
+class CommandSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A command of the command line. `load` imports and returns it only when it is called or its help is shown."""
+
+    name: str
+    summary: str
+    load: Callable[[], click.Command]
+
+
+class ScheduleSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """Work that returns: every `every_s` seconds a background event `schedule` goes to the plugin.
+
+    It runs once per period over all processes of the store, and once after a downtime.
+    """
+
+    name: str
+    summary: str
+    every_s: float

@@ -1,0 +1,41 @@
+"""What every process does first: read the configuration, load the plugins, read their settings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from memhost.plugins import PluginManager
+from memhost.settings import Configuration, load_configuration, peek
+
+
+def load(
+    *,
+    options: Mapping[str, Any] | None = None,
+    config_file: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    env_file: Path | None = Path(".env"),
+) -> tuple[Configuration, PluginManager]:
+    """The whole configuration, and the plugins that it names.
+
+    If a plugin is disabled or failed, sections of the file that nobody declares are warnings.
+
+    Raises:
+        ConfigurationError: With every problem found.
+    """
+    values = dict(os.environ if environ is None else environ)
+    sources: dict[str, Any] = {
+        "options": options,
+        "environ": values,
+        "env_file": env_file,
+        "config_file": config_file,
+    }
+    plugins = PluginManager.load(disabled=peek("server.plugins_disabled", **sources))
+    configuration = load_configuration(
+        **sources,
+        sections=plugins.sections(),
+        lenient=any(row.status != "ok" for row in plugins.rows),
+    )
+    return configuration, plugins

@@ -1,0 +1,145 @@
+"""A real server in a process of its own, for tests and benchmarks."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+_START_LIMIT_S = 30.0
+_STOP_LIMIT_S = 20.0
+
+
+class ServerProcess:
+    """`memhost serve` on a free loopback port; stopped when the context ends.
+
+    Attributes:
+        url: Base address of the running server, without a slash at the end.
+        data_dir: Its data folder; a second process on the same folder continues where the first ended.
+        start_s: Seconds from starting the process until it listened.
+
+    Example:
+        ```python
+        with ServerProcess(tmp_path) as server:
+            httpx.get(f"{server.url}/v1/health")
+        ```
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        options: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+        python: str = sys.executable,
+    ) -> None:
+        self.data_dir = data_dir
+        self.url = ""
+        self.start_s = 0.0
+        self._command = [python, "-m", "memhost", "serve", "--json", "--port", "0", "--data", str(data_dir), *options]
+        self._environment = _clean_environment() | dict(environment or {})
+        self._process: subprocess.Popen[str] | None = None
+        self._errors: list[str] = []
+        self._reader: threading.Thread | None = None
+
+    def __enter__(self) -> ServerProcess:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def process(self) -> subprocess.Popen[str]:
+        """The running process."""
+        if self._process is None:
+            raise RuntimeError("The server is not running; call start() first.")
+        return self._process
+
+    @property
+    def log(self) -> str:
+        """What it has written to stderr so far."""
+        return "".join(self._errors)
+
+    def start(self) -> ServerProcess:
+        """Start the process and wait until it listens.
+
+        Raises:
+            RuntimeError: It ended or did not listen in time; the message holds its log.
+        """
+        begun = time.monotonic()
+        self._process = subprocess.Popen(
+            self._command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            env=self._environment,
+            cwd=self.data_dir,
+        )
+        self._reader = threading.Thread(target=self._read_errors, args=(self._process.stderr,), daemon=True)
+        self._reader.start()
+        timer = threading.Timer(_START_LIMIT_S, self._process.kill)
+        timer.start()
+        line = self._process.stdout.readline() if self._process.stdout is not None else ""
+        timer.cancel()
+        if not line:
+            self._process.wait()
+            self._reader.join(timeout=1)
+            raise RuntimeError(f"The server did not start (exit code {self._process.returncode}):\n{self.log}")
+        self.url = json.loads(line)["url"]
+        self.start_s = time.monotonic() - begun
+        return self
+
+    def kill(self) -> None:
+        """End it at once, without any chance to clean up."""
+        self.process.send_signal(signal.SIGKILL)
+        self._finish()
+
+    def stop(self) -> int:
+        """Ask it to end and wait; its exit code."""
+        if self._process is None:
+            return 0
+        self._process.send_signal(signal.SIGTERM)
+        return self._finish()
+
+    def resident_mb(self) -> float:
+        """Resident memory in MB (10^6 bytes). Linux only."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
+        return int(line.split()[1]) * 1024 / 1e6
+
+    def _finish(self) -> int:
+        process = self.process
+        try:
+            code = process.wait(timeout=_STOP_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            code = process.wait()
+        if self._reader is not None:
+            self._reader.join(timeout=2)
+        if process.stdout is not None:
+            process.stdout.close()
+        self._process = None
+        return code
+
+    def _read_errors(self, stream: IO[str] | None) -> None:
+        if stream is not None:
+            with stream:
+                for line in stream:
+                    self._errors.append(line)
+
+
+def _clean_environment() -> dict[str, str]:
+    """The environment without settings that would change what a test starts."""
+    names = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV", "SSL_CERT_FILE")
+    return {name: os.environ[name] for name in names if name in os.environ}

@@ -1,0 +1,43 @@
+"""`StoreConformance`: the definition of the store port, as tests.
+
+Subclass it, give one fixture, and run it with pytest and pytest-asyncio:
+
+    class TestMyStore(StoreConformance):
+        @pytest.fixture
+        async def store(self, tmp_path):
+            context = OpenContext(
+                data_dir=tmp_path, clock=SystemClock(), embedder=EMBEDDER, dimensions=DIMENSIONS
+            )
+            async with open_my_store(MySettings(), context) as store:
+                yield store
+
+`EMBEDDER` and `DIMENSIONS` are in `memhost.testing.factories`. The store must be empty at the start of each test, and
+its clock must be later than 2024. A store that survives its process sets `durable = True` and gives a second fixture,
+`reopen`: a coroutine function that closes the store and returns it opened again on the same data.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from memhost.testing.store_filters import FilterTests
+from memhost.testing.store_jobs import OutboxTests
+from memhost.testing.store_memories import MemoryTests
+from memhost.testing.store_owners import AtomicityTests, OwnerTests
+from memhost.testing.store_search import SearchTests
+from memhost.testing.store_state import DocumentTests, DurabilityTests, SessionTests
+
+
+@pytest.mark.asyncio
+class StoreConformance(
+    MemoryTests,
+    OwnerTests,
+    AtomicityTests,
+    FilterTests,
+    SearchTests,
+    SessionTests,
+    DocumentTests,
+    OutboxTests,
+    DurabilityTests,
+):
+    """Every promise of `memhost.ports.Store`."""

@@ -1,0 +1,42 @@
+"""Credentials in headers: a bearer token, an API key, or Basic with the token as password."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+
+from memhost.ports import Credentials
+
+
+def credentials_of(headers: Mapping[bytes, bytes], peer: str) -> Credentials:
+    """What the request carried; a header without a usable token counts as none.
+
+    A usable `Authorization` wins over `X-API-Key`.
+
+    Args:
+        headers: Headers by lower-case name.
+        peer: Address of the client.
+    """
+    scheme, _, value = headers.get(b"authorization", b"").strip().partition(b" ")
+    token = _text(value)
+    if token and scheme.lower() == b"bearer":
+        return Credentials(scheme="bearer", token=token, peer=peer)
+    if token and scheme.lower() == b"basic":
+        username, password = _basic(token)
+        if password:
+            return Credentials(scheme="basic", token=password, username=username, peer=peer)
+    key = _text(headers.get(b"x-api-key", b""))
+    return Credentials(scheme="api-key", token=key, peer=peer) if key else Credentials(peer=peer)
+
+
+def _text(value: bytes) -> str:
+    return value.strip().decode("latin-1")
+
+
+def _basic(token: str) -> tuple[str, str]:
+    try:
+        username, _, password = base64.b64decode(token, validate=True).decode().partition(":")
+    except (binascii.Error, ValueError):
+        return "", ""
+    return username, password

@@ -1,0 +1,104 @@
+"""Errors on this wire: status codes, and the list of what is wrong with a request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from memhost.errors import MemhostError, Problem
+
+STATUS: Mapping[str, int] = {
+    "invalid_arguments": 422,
+    "invalid_request": 400,
+    "too_large": 413,
+    "long_term_memory_disabled": 400,
+    "refused": 400,
+    "unauthorized": 401,
+    "forbidden": 403,
+    "not_found": 404,
+    "conflict": 409,
+    "ambiguous_session": 409,
+    "id_taken": 409,
+    "version_mismatch": 409,
+    "lease_lost": 409,
+    "rate_limited": 429,
+    "unavailable": 503,
+    "store_unavailable": 503,
+    "model_unavailable": 503,
+}
+"""Error code to status; every other code is 500."""
+
+SERVER_ERROR = "Internal Server Error"
+
+_MAX_TEXT = 500
+_MAX_NODES = 100
+_VALUE_ERROR = "Value error, "
+
+Locate = Callable[[str | int], str]
+
+
+def status_of(error: MemhostError) -> int:
+    """The status of an error; a class unknown here has that of its nearest known ancestor."""
+    for cls in type(error).__mro__:
+        code = cls.__dict__.get("code")
+        if isinstance(code, str) and code in STATUS:
+            return STATUS[code]
+    return 500
+
+
+def detail_of(error: MemhostError, status: int) -> str:
+    """The sentence that the caller sees; causes inside the server stay in its log."""
+    return SERVER_ERROR if status == 500 else error.message
+
+
+def items(problems: Iterable[Problem], locate: Locate | None = None) -> list[dict[str, Any]]:
+    """Problems as the list of a 422 answer.
+
+    Args:
+        problems: What is wrong.
+        locate: Source (path, query, body) of a field, for problems whose `where` lacks it.
+    """
+    return [_item(problem, locate) for problem in problems]
+
+
+def _item(problem: Problem, locate: Locate | None) -> dict[str, Any]:
+    where = list(problem.where)
+    if locate is not None:
+        where.insert(0, locate(where[0]) if where else "body")
+    message = problem.message
+    if problem.kind == "value_error" and not message.startswith(_VALUE_ERROR):
+        message = _VALUE_ERROR + message
+    item = {"type": problem.kind, "loc": where, "msg": message, "input": _echo(problem.value)}
+    if problem.context:
+        item["ctx"] = problem.context
+    return item
+
+
+def _echo(value: Any) -> Any:
+    """The value that was wrong, if it is small enough to be sent back."""
+    if isinstance(value, str):
+        return value if len(value) <= _MAX_TEXT else value[:_MAX_TEXT] + "..."
+    if isinstance(value, int) and not -(10**30) < value < 10**30:
+        return None
+    if isinstance(value, (dict, list)) and not _small(value):
+        return "..."
+    return value
+
+
+def _small(value: Any) -> bool:
+    pending, nodes, letters = [value], 0, 0
+    while pending:
+        item = pending.pop()
+        nodes += 1
+        if isinstance(item, dict):
+            nodes += len(item)
+            letters += 0 if nodes > _MAX_NODES else sum(map(len, map(str, item)))
+            pending.extend(item.values() if nodes <= _MAX_NODES else ())
+        elif isinstance(item, list):
+            nodes += len(item)
+            pending.extend(item if nodes <= _MAX_NODES else ())
+        elif isinstance(item, str):
+            letters += len(item)
+        if nodes > _MAX_NODES or letters > _MAX_NODES * 20:
+            return False
+    return True

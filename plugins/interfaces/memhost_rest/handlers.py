@@ -1,0 +1,264 @@
+"""The REST door: one ASGI handler that leads each request to its operation.
+
+Order of checks: route (404, 405), size (413), JSON syntax (422), credentials (401), fields (422),
+then the operation.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
+
+from litestar import Response, asgi
+from litestar.enums import ScopeType
+from litestar.exceptions import HTTPException
+from litestar.types import HTTPScope, Receive, Scope, Send
+
+from memhost.errors import ConfigurationError, MemhostError, Problem, Unauthorized, ValidationFailed
+from memhost.logs import REQUEST_ID, log
+from memhost.models import Caller
+from memhost.operations import Call, Operation
+from memhost_rest import errors
+from memhost_rest.body import not_utf8, parse_body, parse_query
+from memhost_rest.credentials import credentials_of
+from memhost_rest.decoding import DecodingError, RequestDecoder
+from memhost_rest.documents import Documents
+from memhost_rest.openapi import build_document
+from memhost_rest.routes import PREFIX, ROWS, Router, Row, named
+from memhost_rest.wire import (
+    Answer,
+    ClientGoneError,
+    encode,
+    header_text,
+    method_not_allowed,
+    raw_path,
+    read_body,
+    refusal,
+    refuse_socket,
+    request_id_of,
+    send_answer,
+)
+
+if TYPE_CHECKING:
+    from memhost.host import Host
+    from memhost.specs import Mount
+
+_log = logging.getLogger(__name__)
+_access_log = logging.getLogger("memhost_rest.access")
+
+_QUIET = ("health", "ready")
+_ANONYMOUS = Caller(subject="anonymous")
+_NOTICE_HEADERS: Mapping[str, bytes] = {"deprecation": b"x-deprecation-warning"}
+
+
+class Endpoint:
+    """An operation behind a route."""
+
+    __slots__ = ("decoder", "operation", "row")
+
+    def __init__(self, row: Row, operation: Operation) -> None:
+        self.row = row
+        self.operation = operation
+        self.decoder = RequestDecoder(
+            operation.request,
+            path=row.parameters,
+            query=row.query,
+            body=row.body,
+            blank_is_absent=row.blank_is_absent,
+        )
+
+
+class Exchange:
+    """What is known of a request while it is answered, for the access log."""
+
+    __slots__ = ("code", "endpoint", "headers", "id", "started", "subject")
+
+    def __init__(self, scope: HTTPScope) -> None:
+        self.started = perf_counter()
+        self.headers: dict[bytes, bytes] = dict(reversed(list(scope["headers"])))
+        self.id = request_id_of(self.headers.get(b"x-request-id"))
+        self.endpoint: Endpoint | None = None
+        self.subject = ""
+        self.code = ""
+
+
+class Door:
+    """ASGI application of everything under `/v1`."""
+
+    def __init__(self, host: Host, rows: Sequence[Row] = ROWS) -> None:
+        self._host = host
+        self._limit = host.settings.server.max_body_bytes
+        operations = {operation.name: operation for operation in host.operations}
+        self._router = Router([(row, Endpoint(row, _operation(operations, row))) for row in rows])
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; a client that goes away ends it without an answer."""
+        if scope["type"] != ScopeType.HTTP:
+            await refuse_socket(send)
+            return
+        await self._serve(scope, receive, send)
+
+    async def _serve(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        exchange = Exchange(scope)
+        REQUEST_ID.set(exchange.id)
+        try:
+            answer = await self._answer(exchange, scope, receive)
+            await send_answer(send, answer, exchange.id)
+        except (ClientGoneError, OSError):
+            _log_access(exchange, scope["method"], 499)
+            return
+        _log_access(exchange, scope["method"], answer.status)
+
+    async def _answer(self, exchange: Exchange, scope: HTTPScope, receive: Receive) -> Answer:
+        try:
+            match = self._router.find(scope["method"], raw_path(scope, PREFIX))
+            if match.target is None:
+                return method_not_allowed(match.allow) if match.allow else refusal(404, "Not Found")
+            exchange.endpoint = match.target
+            return await self._run(exchange, match.target, match.values, scope, receive)
+        except DecodingError as error:
+            exchange.code = "invalid_arguments"
+            return refusal(422, errors.items(error.problems), code=exchange.code, request_id=exchange.id)
+        except MemhostError as error:
+            return _refused(exchange, error)
+        except ClientGoneError:
+            raise
+        except Exception:  # noqa: BLE001 - the one boundary that turns the unexpected into an answer
+            exchange.code = "internal"
+            _log.exception("request.failed")
+            return refusal(500, errors.SERVER_ERROR, code="internal", request_id=exchange.id)
+
+    async def _run(
+        self,
+        exchange: Exchange,
+        endpoint: Endpoint,
+        values: tuple[str, ...],
+        scope: HTTPScope,
+        receive: Receive,
+    ) -> Answer:
+        row, operation = endpoint.row, endpoint.operation
+        body = None
+        if row.body != "none":
+            raw = await read_body(receive, exchange.headers.get(b"content-length"), self._limit)
+            body = parse_body(raw, exchange.headers.get(b"content-type", b"").decode("latin-1"))
+        caller = _ANONYMOUS
+        if operation.access != "open":
+            peer = scope["client"]
+            credentials = credentials_of(exchange.headers, peer[0] if peer else "")
+            caller = await self._host.authenticate(credentials)
+            exchange.subject = caller.subject
+        query = parse_query(scope["query_string"])
+        request = endpoint.decoder.decode(_path_values(row, values), query, body)
+        call = Call(caller=caller, request_id=exchange.id)
+        try:
+            result = await self._host.execute(operation.name, call, request)
+            status = row.status(result) if row.status is not None else 200
+            answer = Answer(status, encode(result))
+        except MemhostError as error:
+            answer = _refused(exchange, error)
+        answer.headers.extend(_notices(call.notices))
+        return answer
+
+
+def _operation(operations: Mapping[str, Operation], row: Row) -> Operation:
+    try:
+        return operations[row.operation]
+    except KeyError:
+        raise ConfigurationError(
+            f"The REST route {row.verb} {row.path} calls {row.operation}, which is no operation."
+        ) from None
+
+
+def _path_values(row: Row, values: tuple[str, ...]) -> Mapping[str, str]:
+    found: dict[str, str] = {}
+    problems: list[Problem] = []
+    for name, raw in named(row, values).items():
+        try:
+            found[name] = unquote_to_bytes(raw.encode("latin-1")).decode()
+        except UnicodeDecodeError:
+            problems.append(not_utf8("path", name))
+    if problems:
+        raise DecodingError(problems)
+    return found
+
+
+def _refused(exchange: Exchange, error: MemhostError) -> Answer:
+    status = errors.status_of(error)
+    exchange.code = error.code
+    detail: Any = errors.detail_of(error, status)
+    if isinstance(error, ValidationFailed) and exchange.endpoint is not None:
+        detail = errors.items(error.problems, exchange.endpoint.decoder.source)
+    answer = refusal(status, detail, code=error.code, request_id=exchange.id)
+    if isinstance(error, Unauthorized) and error.challenge:
+        answer.headers.append((b"www-authenticate", b"Bearer"))
+    return answer
+
+
+def _notices(notices: Sequence[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    found = []
+    for kind, sentence in notices:
+        header = _NOTICE_HEADERS.get(kind)
+        text = sentence if header is not None else f"{kind}: {sentence}"
+        found.append((header or b"x-memhost-notice", header_text(text)))
+    return found
+
+
+def _log_access(exchange: Exchange, method: str, status: int) -> None:
+    endpoint = exchange.endpoint
+    operation = endpoint.operation.name if endpoint is not None else ""
+    level = logging.DEBUG if operation in _QUIET and status == 200 else logging.INFO
+    log(
+        _access_log,
+        level,
+        "request.done",
+        method=method,
+        route=endpoint.row.path if endpoint is not None else "",
+        operation=operation,
+        status=status,
+        duration_ms=round((perf_counter() - exchange.started) * 1000, 2),
+        subject=exchange.subject,
+        code=exchange.code,
+    )
+
+
+def application_error(_request: Any, error: Exception) -> Response[bytes]:
+    """Exception handler of the whole application: errors have the same form where no route was."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    if status == 404:
+        answer = refusal(404, "Not Found")
+    elif status == 405:
+        given = getattr(error, "headers", None) or {}
+        answer = method_not_allowed(part.strip() for part in given.get("allow", "").split(","))
+    elif status >= 500:
+        _log.error("request.failed", exc_info=error)
+        answer = refusal(status, errors.SERVER_ERROR)
+    else:
+        answer = refusal(status, getattr(error, "detail", ""))
+    return Response(
+        answer.body,
+        status_code=status,
+        media_type="application/json",
+        headers={name.decode("ascii"): value.decode("ascii") for name, value in answer.headers},
+    )
+
+
+def build_mount(host: Host) -> Mount:
+    """The handlers of this interface: everything under `/v1`, the schema, and its pages."""
+    from memhost.specs import Mount
+
+    documents = Documents(lambda: build_document(ROWS, host.operations))
+    door = Door(host)
+
+    async def rest(scope: Scope, receive: Receive, send: Send) -> None:
+        await door(scope, receive, send)
+
+    return Mount(
+        handlers=[
+            asgi(PREFIX, is_mount=True, copy_scope=False)(rest),
+            *(asgi(path, copy_scope=False)(page) for path, page in documents.pages().items()),
+        ],
+        exception_handlers={HTTPException: application_error, 500: application_error},
+    )

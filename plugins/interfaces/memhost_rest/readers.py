@@ -1,0 +1,252 @@
+"""Readers of whole types: each msgspec type becomes a function, walked once, called often.
+
+A tree of small functions reads a body of ten thousand messages in tens of milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import Any
+
+from msgspec import inspect
+
+from memhost_rest import lax
+from memhost_rest.lax import Fault, Reader, ReadingError, invalid
+
+MAX_FAULTS = 1000
+"""Faults that are looked for in one list or object; more than that are not counted."""
+
+WIRE_NAMES: Mapping[str, str] = {"SearchFields": "SearchRequest"}
+"""Names of structs in `loc` and schemas that the wire knows by another name than the code."""
+
+ABSENT: Any = object()
+FORM = "Input should be a valid dictionary or object to extract fields from"
+
+
+def wire_name(cls: type[Any]) -> str:
+    """The name by which clients know a struct."""
+    return WIRE_NAMES.get(cls.__name__, cls.__name__)
+
+
+class Field:
+    """A field of a struct with its reader."""
+
+    __slots__ = ("key", "name", "read", "required")
+
+    def __init__(self, field: inspect.Field, read: Reader) -> None:
+        self.name = field.name
+        self.key = field.encode_name
+        self.required = field.required
+        self.read = read
+
+
+class Compiler:
+    """Turns types into readers, each struct once (so that recursive structs work)."""
+
+    def __init__(self) -> None:
+        self._structs: dict[type[Any], Reader] = {}
+
+    def reader(self, kind: inspect.Type) -> Reader:
+        """The reader of a type.
+
+        Raises:
+            TypeError: The type has no reading on this wire.
+        """
+        while isinstance(kind, inspect.Metadata):
+            kind = kind.type
+        make = _MAKERS.get(type(kind))
+        if make is None:
+            raise TypeError(f"REST requests cannot hold {kind!r}.")
+        return make(self, kind)
+
+    def struct(self, kind: inspect.StructType) -> Reader:
+        """The reader of a struct nested in a request."""
+        cls = kind.cls
+        if cls not in self._structs:
+            late: list[Reader] = []
+            self._structs[cls] = lambda value: late[0](value)
+            late.append(struct_reader(cls, self.fields(kind)))
+            self._structs[cls] = late[0]
+        return self._structs[cls]
+
+    def fields(self, kind: inspect.StructType) -> tuple[Field, ...]:
+        """Name and reader of each field."""
+        return tuple(Field(field, self.reader(field.type)) for field in kind.fields)
+
+
+def struct_reader(cls: type[Any], fields: tuple[Field, ...]) -> Reader:
+    """The reader of a JSON object with these fields; others are ignored."""
+    plan = tuple((field.key, field.name, field.read, field.required) for field in fields)
+
+    def read(value: Any) -> Any:
+        if type(value) is not dict:
+            raise invalid("model_attributes_type", FORM, value)
+        found: dict[str, Any] = {}
+        faults: list[Fault] | None = None
+        for key, name, read_field, required in plan:
+            item = value.get(key, ABSENT)
+            if item is ABSENT:
+                if required:
+                    faults = [] if faults is None else faults
+                    faults.extend(invalid("missing", "Field required", value).under(key))
+                continue
+            try:
+                found[name] = read_field(item)
+            except ReadingError as error:
+                faults = [] if faults is None else faults
+                faults.extend(error.under(key))
+        if faults is not None:
+            raise ReadingError(faults)
+        return construct(cls, found)
+
+    return read
+
+
+def construct(cls: type[Any], values: dict[str, Any]) -> Any:
+    """The struct of these values; what its `__post_init__` refuses is a fault of the whole."""
+    try:
+        return cls(**values)
+    except ValueError as error:
+        raise invalid("value_error", f"Value error, {error}", None) from None
+
+
+def _list_reader(compiler: Compiler, kind: Any) -> Reader:
+    read_item = compiler.reader(kind.item_type)
+    make: Callable[[list[Any]], Any] = tuple if isinstance(kind, inspect.VarTupleType) else list
+
+    def read(value: Any) -> Any:
+        if type(value) is not list:
+            raise invalid("list_type", "Input should be a valid list", value)
+        try:
+            return make([read_item(item) for item in value])
+        except ReadingError:
+            raise ReadingError(_item_faults(read_item, enumerate(value))) from None
+
+    return lax.sized(read, "list", getattr(kind, "min_length", None), getattr(kind, "max_length", None))
+
+
+def _dict_reader(compiler: Compiler, kind: inspect.DictType) -> Reader:
+    if not isinstance(kind.key_type, inspect.StrType):
+        raise TypeError(f"REST requests cannot hold {kind!r}: keys are strings.")
+    free = isinstance(kind.value_type, inspect.AnyType)
+    read_item = compiler.reader(kind.value_type)
+
+    def read(value: Any) -> Any:
+        if type(value) is not dict:
+            raise invalid("dict_type", "Input should be a valid dictionary", value)
+        for key in value:
+            lax.read_string(key)
+        if free:
+            return read_item(value)
+        try:
+            return {key: read_item(item) for key, item in value.items()}
+        except ReadingError:
+            raise ReadingError(_item_faults(read_item, value.items())) from None
+
+    return read
+
+
+def _item_faults(read_item: Reader, items: Any) -> list[Fault]:
+    faults: list[Fault] = []
+    for key, item in items:
+        try:
+            read_item(item)
+        except ReadingError as error:
+            faults.extend(error.under(key))
+            if len(faults) > MAX_FAULTS:
+                break
+    return faults
+
+
+def _union_reader(compiler: Compiler, kind: inspect.UnionType) -> Reader:
+    nullable = any(isinstance(variant, inspect.NoneType) for variant in kind.types)
+    variants = [variant for variant in kind.types if not isinstance(variant, inspect.NoneType)]
+    if len(variants) == 1:
+        read = compiler.reader(variants[0])
+        return _nullable(read) if nullable else read
+    read = _variant_reader([(_variant(variant), compiler.reader(variant)) for variant in variants])
+    return _nullable(read) if nullable else read
+
+
+def _nullable(read: Reader) -> Reader:
+    return lambda value: None if value is None else read(value)
+
+
+def _variant(kind: inspect.Type) -> tuple[str, tuple[type[Any], ...]]:
+    """Name of a union's variant, and the parsed JSON types that mean it without doubt."""
+    while isinstance(kind, inspect.Metadata):
+        kind = kind.type
+    if isinstance(kind, inspect.StructType):
+        return wire_name(kind.cls), (dict,)
+    for type_, name, exact in _VARIANTS:
+        if isinstance(kind, type_):
+            return name, exact
+    return type(kind).__name__.removesuffix("Type").lower(), ()
+
+
+_VARIANTS: tuple[tuple[type[Any], str, tuple[type[Any], ...]], ...] = (
+    (inspect.StrType, "str", (str,)),
+    (inspect.BoolType, "bool", (bool,)),
+    (inspect.IntType, "int", (int,)),
+    (inspect.FloatType, "float", (float, int)),
+    (inspect.ListType, "list", (list,)),
+    (inspect.DictType, "dict", (dict,)),
+)
+
+
+def _variant_reader(variants: list[tuple[tuple[str, tuple[type[Any], ...]], Reader]]) -> Reader:
+    exact: dict[type[Any], tuple[str, Reader]] = {}
+    for (name, types), read in variants:
+        for type_ in types:
+            exact.setdefault(type_, (name, read))
+
+    def read_variant(value: Any) -> Any:
+        certain = exact.get(type(value))
+        tried = [certain] if certain is not None else [(name, read) for (name, _), read in variants]
+        faults: list[Fault] = []
+        for name, read in tried:
+            try:
+                return read(value)
+            except ReadingError as error:
+                faults.extend(error.under(name))
+        raise ReadingError(faults)
+
+    return read_variant
+
+
+def _string_reader(_: Compiler, kind: inspect.StrType) -> Reader:
+    if kind.pattern is not None:
+        raise TypeError("REST requests do not check patterns of strings.")
+    return lax.sized(lax.read_string, "string", kind.min_length, kind.max_length)
+
+
+def _number_reader(read: Reader) -> Callable[[Compiler, Any], Reader]:
+    def make(_: Compiler, kind: Any) -> Reader:
+        if kind.multiple_of is not None:
+            raise TypeError("REST requests do not check multiples.")
+        return lax.bounded(read, {name: getattr(kind, name) for name in ("gt", "ge", "lt", "le")})
+
+    return make
+
+
+def _enum_reader(_: Compiler, kind: inspect.EnumType) -> Reader:
+    members: list[Enum] = list(kind.cls)
+    return lax.choice("enum", {member.value: member for member in members})
+
+
+_MAKERS: dict[type[Any], Callable[[Compiler, Any], Reader]] = {
+    inspect.AnyType: lambda _, __: lax.read_json,
+    inspect.BoolType: lambda _, __: lax.read_boolean,
+    inspect.IntType: _number_reader(lax.read_integer),
+    inspect.FloatType: _number_reader(lax.read_float),
+    inspect.StrType: _string_reader,
+    inspect.DateTimeType: lambda _, __: lax.read_datetime,
+    inspect.EnumType: _enum_reader,
+    inspect.LiteralType: lambda _, kind: lax.choice("literal_error", {value: value for value in kind.values}),
+    inspect.ListType: _list_reader,
+    inspect.VarTupleType: _list_reader,
+    inspect.DictType: _dict_reader,
+    inspect.StructType: Compiler.struct,
+    inspect.UnionType: _union_reader,
+}

@@ -1,0 +1,200 @@
+"""Which verb and path calls which operation, and where each of its fields comes from.
+
+To add an operation, add a row. A field named in braces in the path comes from the path, a field in
+`query` from the query string, every other field from the JSON body.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, TypeVar
+from urllib.parse import unquote
+
+T = TypeVar("T")
+
+BodyUse = Literal["none", "required", "optional"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One route.
+
+    Attributes:
+        verb: HTTP method.
+        path: Path as clients spell it; the other spelling of the final slash is served as well.
+        operation: Name of the operation.
+        query: Fields that are query parameters; a repeated key gives a list field all its values,
+            and any other field the last one.
+        body: Whether the fields that are left come from a JSON body, and whether it may be left
+            out. A field is read from its own place only, and ignored in the others.
+        blank_is_absent: Query parameters for which an empty value means not given.
+        status: Status of a successful answer, if it is not always 200.
+        statuses: Those other statuses, with what they mean, for documentation.
+    """
+
+    verb: str
+    path: str
+    operation: str
+    query: tuple[str, ...] = ()
+    body: BodyUse = "none"
+    blank_is_absent: tuple[str, ...] = ("namespace", "user_id", "session_id")
+    status: Callable[[Any], int] | None = None
+    statuses: Mapping[int, str] = field(default_factory=dict)
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        """Parts of the path without the final slash."""
+        return tuple(self.path.strip("/").split("/"))
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Fields that are parts of the path."""
+        return tuple(part[1:-1] for part in self.segments if part.startswith("{"))
+
+
+PREFIX = "/v1"
+
+ROWS: tuple[Row, ...] = (
+    Row(verb="GET", path="/v1/health", operation="health"),
+    Row(
+        verb="GET",
+        path="/v1/ready",
+        operation="ready",
+        status=lambda readiness: 200 if readiness.ready else 503,
+        statuses={503: "Some part of the server cannot serve."},
+    ),
+    Row(
+        verb="GET",
+        path="/v1/working-memory/",
+        operation="list_sessions",
+        query=("limit", "offset", "namespace", "user_id"),
+    ),
+    Row(
+        verb="GET",
+        path="/v1/working-memory/{session_id}",
+        operation="get_session",
+        query=("user_id", "namespace", "model_name", "context_window_max", "recent_messages_limit"),
+    ),
+    Row(
+        verb="PUT",
+        path="/v1/working-memory/{session_id}",
+        operation="put_session",
+        query=("model_name", "context_window_max"),
+        body="required",
+    ),
+    Row(
+        verb="DELETE",
+        path="/v1/working-memory/{session_id}",
+        operation="delete_session",
+        query=("user_id", "namespace"),
+    ),
+    Row(verb="POST", path="/v1/long-term-memory/", operation="create_memories", body="required"),
+    Row(
+        verb="POST",
+        path="/v1/long-term-memory/search",
+        operation="search_memories",
+        query=("optimize_query",),
+        body="required",
+    ),
+    Row(verb="GET", path="/v1/long-term-memory/{memory_id}", operation="get_memory"),
+    Row(
+        verb="PATCH",
+        path="/v1/long-term-memory/{memory_id}",
+        operation="edit_memory",
+        body="required",
+    ),
+    Row(
+        verb="DELETE",
+        path="/v1/long-term-memory",
+        operation="delete_memories",
+        query=("memory_ids",),
+    ),
+    Row(
+        verb="POST",
+        path="/v1/memory/prompt",
+        operation="memory_prompt",
+        query=("optimize_query",),
+        body="required",
+    ),
+    Row(verb="GET", path="/v1/plugins", operation="list_plugins"),
+    Row(verb="GET", path="/v1/jobs", operation="list_jobs", query=("state", "limit", "offset")),
+    Row(verb="POST", path="/v1/jobs/{job_id}/retry", operation="retry_job"),
+    Row(verb="DELETE", path="/v1/jobs/{job_id}", operation="discard_job"),
+)
+
+
+@dataclass(slots=True)
+class _Node(Generic[T]):
+    words: dict[str, _Node[T]] = field(default_factory=dict)
+    parameter: _Node[T] | None = None
+    targets: dict[str, T] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Match(Generic[T]):
+    """What a path leads to.
+
+    Attributes:
+        target: The answer for the verb, or None if no route of that path has it.
+        values: Raw segments that stand for parameters, in order.
+        allow: Verbs of the path; empty if there is no such path.
+    """
+
+    target: T | None
+    values: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
+
+
+class Router(Generic[T]):
+    """Finds routes by raw path.
+
+    Fixed words win over parameters, verb by verb: `GET /v1/long-term-memory/search` is the by-id
+    route, since the word itself has only POST. Segments are taken as they stand on the wire, so
+    that an encoded slash stays inside its segment.
+    """
+
+    def __init__(self, targets: Iterable[tuple[Row, T]]) -> None:
+        self._root: _Node[T] = _Node()
+        for row, target in targets:
+            node = self._root
+            for part in row.segments:
+                if part.startswith("{"):
+                    node.parameter = node.parameter or _Node()
+                    node = node.parameter
+                else:
+                    node = node.words.setdefault(part, _Node())
+            if row.verb in node.targets:
+                raise ValueError(f"Two routes are {row.verb} {row.path}.")
+            node.targets[row.verb] = target
+
+    def find(self, verb: str, path: str) -> Match[T]:
+        """The route of a raw path (no query); one slash at its end makes no difference."""
+        parts = path.split("/")[1:]
+        if len(parts) > 1 and not parts[-1]:
+            parts.pop()
+        allow: dict[str, None] = {}
+        for node, values in self._nodes(self._root, parts, 0, ()):
+            target = node.targets.get(verb)
+            if target is not None:
+                return Match(target, values)
+            allow.update(dict.fromkeys(node.targets))
+        return Match(None, (), tuple(sorted(allow)))
+
+    def _nodes(
+        self, node: _Node[T], parts: list[str], at: int, values: tuple[str, ...]
+    ) -> Iterator[tuple[_Node[T], tuple[str, ...]]]:
+        if at == len(parts):
+            yield node, values
+            return
+        part = parts[at]
+        word = node.words.get(unquote(part) if "%" in part else part)
+        if word is not None:
+            yield from self._nodes(word, parts, at + 1, values)
+        if node.parameter is not None and part:
+            yield from self._nodes(node.parameter, parts, at + 1, (*values, part))
+
+
+def named(row: Row, values: tuple[str, ...]) -> Mapping[str, str]:
+    """Parameters of the path by field name."""
+    return dict(zip(row.parameters, values, strict=True))

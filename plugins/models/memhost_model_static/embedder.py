@@ -1,0 +1,157 @@
+"""The static embedder: token vectors from a table, averaged; no key, no download, no model to run.
+
+A text's vector is the mean of its tokens' vectors, scaled to length one (model2vec, https://github.com/MinishLab/model2vec).
+The table was distilled from all-MiniLM-L6-v2 by ``tools/distill_static.py`` and is shipped beside this module. It is
+memory-mapped as int8; only the rows of the tokens at hand are turned into floats, so the process pays for the pages
+that it touches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+
+WEIGHTS = Path(__file__).parent / "weights"
+"""Folder of the shipped model."""
+
+MAX_TOKENS = 2048
+"""Tokens of a text that count; the rest of a longer text is left out of its vector."""
+
+_INLINE_CHARACTERS = 1000  # one text up to this length takes less time than handing it to a thread (about 0.1 ms)
+_CHUNK_TOKENS = 16384  # rows turned into floats at a time: 16 MiB at 256 dimensions
+
+Vectors = npt.NDArray[np.float32]
+
+
+class ModelFileError(RuntimeError):
+    """A file of the model is missing or is not the file that was shipped."""
+
+
+class _File(msgspec.Struct, frozen=True):
+    sha256: str
+    bytes: int
+
+
+class _Manifest(msgspec.Struct, frozen=True):
+    name: str
+    dimensions: int
+    tokens: int
+    files: dict[str, _File]
+
+
+class StaticEmbedder:
+    """Embeds texts with the model in ``folder``; safe to use from several tasks and threads.
+
+    Attributes:
+        name: name and version of the model, kept with every vector that it made.
+        dimensions: length of a vector.
+        local: always true: no text leaves the process.
+    """
+
+    local = True
+
+    def __init__(self, folder: Path = WEIGHTS, *, verify: bool = True) -> None:
+        """Load the model (about 50 ms).
+
+        Args:
+            folder: where ``MANIFEST.json`` and the files that it lists are.
+            verify: compare the files' SHA-256 with the manifest (about 10 ms of it).
+
+        Raises:
+            ModelFileError: a file is missing or differs; the message names it.
+        """
+        manifest = _read_manifest(folder)
+        if verify:
+            _verify(folder, manifest)
+        self.name = manifest.name
+        self.dimensions = manifest.dimensions
+        self._rows: npt.NDArray[np.int8] = np.load(folder / "embeddings.npy", mmap_mode="r", allow_pickle=False)
+        self._scales: Vectors = np.load(folder / "rows.npy", allow_pickle=False)[0]
+        if self._rows.shape != (manifest.tokens, manifest.dimensions) or self._scales.shape != (manifest.tokens,):
+            raise ModelFileError(f"{folder / 'embeddings.npy'} does not have the shape that MANIFEST.json gives.")
+        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(MAX_TOKENS)
+        self._unknown: int | None = self._tokenizer.token_to_id("[UNK]")
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """Return the vectors of ``texts``.
+
+        Returns:
+            float32, shape ``(len(texts), dimensions)``, each row of length one; a text without a known token (an empty
+            one, for instance) gives a row of zeros. The same text always gives the same row, whatever stands beside it.
+        """
+        if len(texts) == 1 and len(texts[0]) <= _INLINE_CHARACTERS:
+            return self.embed_now(texts)
+        return await asyncio.to_thread(self.embed_now, texts)
+
+    async def aclose(self) -> None:
+        """Do nothing: the mapped file goes with the object."""
+
+    def embed_now(self, texts: Sequence[str]) -> Vectors:
+        """Do what :meth:`embed` does, in the calling thread."""
+        out: Vectors = np.zeros((len(texts), self.dimensions), dtype=np.float32)
+        for start, lists in self._token_ids(texts):
+            filled = [i for i, ids in enumerate(lists) if ids]
+            if not filled:
+                continue
+            lengths = np.fromiter((len(lists[i]) for i in filled), dtype=np.int64, count=len(filled))
+            ids = np.fromiter((t for i in filled for t in lists[i]), dtype=np.int64, count=int(lengths.sum()))
+            vectors = self._rows[ids] * self._scales[ids, None]
+            starts = np.concatenate(([0], np.cumsum(lengths)[:-1]))
+            sums = np.add.reduceat(vectors, starts, axis=0)
+            norms = np.linalg.norm(sums, axis=1, keepdims=True)
+            out[start + np.asarray(filled)] = sums / np.maximum(norms, 1e-12)
+        return out
+
+    def _token_ids(self, texts: Sequence[str]) -> Iterator[tuple[int, list[list[int]]]]:
+        """Yield (index of the first text, token ids of each text) for runs of at most about 16,384 tokens."""
+        begin, batch, total = 0, list[list[int]](), 0
+        for first in range(0, len(texts), 256):
+            encodings: list[Any] = self._tokenizer.encode_batch_fast(
+                list(texts[first : first + 256]), add_special_tokens=False
+            )
+            for offset, encoding in enumerate(encodings):
+                ids = [token for token in encoding.ids if token != self._unknown]
+                if batch and total + len(ids) > _CHUNK_TOKENS:
+                    yield begin, batch
+                    begin, batch, total = first + offset, [], 0
+                batch.append(ids)
+                total += len(ids)
+        if batch:
+            yield begin, batch
+
+
+def _read_manifest(folder: Path) -> _Manifest:
+    path = folder / "MANIFEST.json"
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_Manifest)
+    except (OSError, msgspec.DecodeError) as error:
+        raise ModelFileError(
+            f"The static model's manifest {path} cannot be read: {error}. Reinstall memhost."
+        ) from error
+
+
+def _verify(folder: Path, manifest: _Manifest) -> None:
+    for name, expected in manifest.files.items():
+        path = folder / name
+        try:
+            with path.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise ModelFileError(
+                f"The static model's file {path} cannot be read: {error}. Reinstall memhost."
+            ) from error
+        if found != expected.sha256:
+            raise ModelFileError(
+                f"The static model's file {path} has SHA-256 {found}, not {expected.sha256}: it was damaged or"
+                " replaced. Reinstall memhost."
+            )

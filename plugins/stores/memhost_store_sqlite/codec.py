@@ -1,0 +1,124 @@
+"""How values look inside the file: times, records, vectors, full-text tokens, lists of numbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from memhost.models import MemoryRecord, StoredMemory, Vector
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_PLAIN = re.compile(r"[a-z0-9\u0080-\ud7ff\uf900-\uffff]+(?: [a-z0-9\u0080-\ud7ff\uf900-\uffff]+)*")
+_LIFTED = {code: chr(0xE000 + code) for code in range(0x80) if not (chr(code).islower() or chr(code).isdigit())}
+_LIFTED |= {code: "\ue080" + chr(code) for code in range(0xE000, 0xE082)}
+_EMPTY = "\ue081"
+
+Ids = npt.NDArray[np.int64]
+
+
+def to_micros(moment: datetime) -> int:
+    """Whole microseconds since 1970; a naive time counts as UTC."""
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return (moment - EPOCH) // _MICROSECOND
+
+
+def to_micros_or_none(moment: datetime | None) -> int | None:
+    """The same for a time that may be missing."""
+    return None if moment is None else to_micros(moment)
+
+
+def from_micros(value: int) -> datetime:
+    """The moment of `to_micros`, in UTC."""
+    return EPOCH + timedelta(microseconds=value)
+
+
+class Body(msgspec.Struct, array_like=True):
+    """What is kept of a memory beside the columns."""
+
+    record: MemoryRecord
+    speaker: str | None
+    role: str | None
+    lead: int
+    traits: int
+    position: int | None
+
+
+class Words(msgspec.Struct, array_like=True, gc=False):
+    """What scoring a memory by its text needs."""
+
+    id: str
+    terms: tuple[str, ...]
+
+
+class PersistedAt(msgspec.Struct):
+    """The one field of a record that a replacement may inherit."""
+
+    persisted_at: datetime | None = None
+
+
+class PersistedBody(msgspec.Struct, array_like=True):
+    """A `Body` of which only that field is read."""
+
+    record: PersistedAt
+
+
+encode = msgspec.msgpack.Encoder().encode
+decode_persisted = msgspec.msgpack.Decoder(PersistedBody).decode
+
+
+def encode_body(memory: StoredMemory) -> bytes:
+    """The body of a memory, for `decode_body`."""
+    return encode(Body(memory.record, memory.speaker, memory.role, memory.lead, memory.traits, memory.position))
+
+
+def encode_words(memory: StoredMemory) -> bytes:
+    """Id and terms of a memory."""
+    return encode(Words(memory.record.id, memory.terms))
+
+
+def encode_vector(vector: Vector) -> bytes:
+    """A vector as float16: half the reading, and a cosine to three digits."""
+    return np.asarray(vector, dtype=np.float16).tobytes()
+
+
+def decode_vectors(blob: bytes, rows: int) -> Vector:
+    """The float32 matrix of `rows` encoded vectors of equal length, one behind the other."""
+    if not rows:
+        return np.empty((0, 0), dtype=np.float32)
+    return np.frombuffer(blob, dtype=np.float16).reshape(rows, -1).astype(np.float32)
+
+
+def encode_terms(terms: Sequence[str]) -> str:
+    """Terms as a text that FTS5's `ascii` tokenizer takes apart into exactly these terms.
+
+    That tokenizer folds A-Z and separates at ASCII punctuation. Such characters are lifted into the private
+    use area, one for one, so that any string is one token and no two terms become the same.
+    """
+    joined = " ".join(terms)
+    if _PLAIN.fullmatch(joined) and joined.count(" ") == len(terms) - 1:
+        return joined
+    return " ".join(term.translate(_LIFTED) or _EMPTY for term in terms)
+
+
+def phrase_query(terms: Sequence[str]) -> str:
+    """An FTS5 phrase that matches these terms next to each other."""
+    return f'"{encode_terms(terms)}"'
+
+
+def parse_ids(listed: str | None) -> Ids:
+    """The numbers of a `group_concat`. One string is far cheaper to fetch than a row a number."""
+    if not listed:
+        return np.empty(0, dtype=np.int64)
+    return np.fromstring(listed, dtype=np.int64, sep=",")
+
+
+def pack_ids(ids: Iterable[int]) -> Ids:
+    """Numbers as an array that can be bound with `apsw.carray`."""
+    return np.fromiter(ids, dtype=np.int64)

@@ -1,0 +1,236 @@
+"""Threads that own connections: one that writes, a few that read. The event loop never waits for the disk.
+
+The writer takes everything that is queued and commits it in one transaction (group commit), so that many
+small durable writes share one sync. A task that fails before it changed anything fails alone; if one fails
+half way, the transaction is rolled back and each task runs again in a transaction of its own. (Savepoints would
+do the same, but each makes FTS5 flush its buffers.)
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, TypeVar
+
+import apsw
+
+from memhost.errors import StoreUnavailable
+from memhost_store_sqlite.failures import explain
+from memhost_store_sqlite.settings import SqliteSettings
+
+T = TypeVar("T")
+Work = Callable[[apsw.Connection], T]
+Task = tuple["Future[Any]", Work[Any]]
+Outcome = tuple[Any, BaseException | None]
+
+GROUP = 64
+"""Most tasks that share one transaction."""
+
+
+def connect(path: Path, settings: SqliteSettings, *, reading: bool) -> apsw.Connection:
+    """A connection with the store's pragmas; the caller closes it in the thread that uses it."""
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, statementcachesize=200)
+    try:
+        connection.set_busy_timeout(int(settings.busy_timeout_s * 1000))
+        _enter_wal(connection, settings.busy_timeout_s)
+        connection.pragma("synchronous", settings.synchronous)
+        cache_mb = settings.reader_cache_mb if reading else settings.writer_cache_mb
+        connection.pragma("cache_size", -1024 * cache_mb)
+        connection.pragma("temp_store", "memory")
+        connection.pragma("trusted_schema", 0)
+        if reading:
+            connection.pragma("query_only", 1)
+        else:
+            connection.pragma("journal_size_limit", 64 * 1024 * 1024)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _enter_wal(connection: apsw.Connection, timeout_s: float) -> None:
+    """Switch to write-ahead logging; SQLite does not wait by itself when two processes do so at once."""
+    deadline = time.monotonic() + max(timeout_s, 1.0)
+    while True:
+        try:
+            connection.pragma("journal_mode", "wal")
+        except apsw.BusyError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
+class Threads:
+    """Base of the reader and the writer: threads that serve one queue until they are stopped."""
+
+    def __init__(self, name: str, count: int, connect: Callable[[], apsw.Connection], path: Path) -> None:
+        self._connect = connect
+        self._path = path
+        self._queue: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._closed = False
+        self._threads = [
+            threading.Thread(target=self._serve, name=f"{name}-{number}", daemon=True) for number in range(count)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, work: Work[T]) -> Future[T]:
+        """Queue work; its result or error arrives in the future. Cancelling works until it has begun."""
+        future: Future[T] = Future()
+        with self._lock:
+            if self._closed:
+                raise StoreUnavailable("The store is closed.")
+            self._queue.put((future, work))
+        return future
+
+    def stop(self) -> None:
+        """Let the threads finish what is queued and end; returns at once."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                for _ in self._threads:
+                    self._queue.put(None)
+
+    def join(self) -> None:
+        """Wait until the threads have ended and their connections are closed."""
+        for thread in self._threads:
+            thread.join()
+
+    def _serve(self) -> None:
+        raise NotImplementedError
+
+    def _deliver(self, future: Future[Any], outcome: Outcome) -> None:
+        result, error = outcome
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(explain(error, self._path))
+
+
+class Readers(Threads):
+    """A pool in which each task sees one consistent view of the store."""
+
+    def _serve(self) -> None:
+        connection: apsw.Connection | None = None
+        try:
+            while (task := self._queue.get()) is not None:
+                future, work = task
+                if not future.set_running_or_notify_cancel():
+                    continue
+                try:
+                    if connection is None:
+                        connection = self._connect()
+                    outcome: Outcome = (_view(connection, work), None)
+                except BaseException as error:  # noqa: BLE001 - handed to whoever waits for the future
+                    outcome = (None, error)
+                self._deliver(future, outcome)
+                del task, future, work, outcome
+        finally:
+            if connection is not None:
+                connection.close()
+
+
+def _view(connection: apsw.Connection, work: Work[T]) -> T:
+    connection.execute("BEGIN")
+    try:
+        return work(connection)
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+class _Spoiled(Exception):
+    """A task failed after it had changed something: the transaction must not be committed."""
+
+
+class Writer(Threads):
+    """The one thread that changes the file."""
+
+    def __init__(self, name: str, connect: Callable[[], apsw.Connection], path: Path) -> None:
+        super().__init__(name, 1, connect, path)
+
+    def _serve(self) -> None:
+        connection: apsw.Connection | None = None
+        try:
+            running = True
+            while running:
+                tasks: list[Task] = []
+                running = self._gather(tasks)
+                tasks = [task for task in tasks if task[0].set_running_or_notify_cancel()]
+                try:
+                    if tasks and connection is None:
+                        connection = self._connect()
+                except BaseException as error:  # noqa: BLE001 - handed to whoever waits for the futures
+                    outcomes: Sequence[Outcome] = [(None, error)] * len(tasks)
+                else:
+                    outcomes = _run(connection, tasks) if connection is not None else []
+                for (future, _), outcome in zip(tasks, outcomes, strict=True):
+                    self._deliver(future, outcome)
+                del tasks, outcomes
+        finally:
+            if connection is not None:
+                _close(connection)
+
+    def _gather(self, tasks: list[Task]) -> bool:
+        """Wait for a task and take what else is queued; False once the writer is stopped."""
+        task = self._queue.get()
+        while task is not None:
+            tasks.append(task)
+            if len(tasks) == GROUP:
+                return True
+            try:
+                task = self._queue.get_nowait()
+            except queue.Empty:
+                return True
+        return False
+
+
+def _run(connection: apsw.Connection, tasks: Sequence[Task]) -> list[Outcome]:
+    try:
+        return _transaction(connection, tasks)
+    except _Spoiled as error:
+        if len(tasks) == 1:
+            return [(None, error.__cause__ or error)]
+        return [_run(connection, [task])[0] for task in tasks]
+    except BaseException as error:  # noqa: BLE001 - no transaction: everyone in the group learns why
+        return [(None, error)] * len(tasks)
+
+
+def _transaction(connection: apsw.Connection, tasks: Sequence[Task]) -> list[Outcome]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        outcomes = [_step(connection, work) for _, work in tasks]
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return outcomes
+
+
+def _step(connection: apsw.Connection, work: Work[Any]) -> Outcome:
+    changes = connection.total_changes()
+    try:
+        return work(connection), None
+    except Exception as error:
+        if isinstance(error, apsw.Error) or connection.total_changes() != changes:
+            raise _Spoiled from error
+        return None, error
+
+
+def _close(connection: apsw.Connection) -> None:
+    """Fold the write-ahead log into the file, unless another process is using it."""
+    try:
+        connection.set_busy_timeout(100)
+        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    except apsw.Error:
+        pass  # the log stays beside the file and is read at the next opening
+    finally:
+        connection.close()

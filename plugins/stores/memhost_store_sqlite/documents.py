@@ -1,0 +1,92 @@
+"""Documents: small pieces of state of services and plugins."""
+
+from __future__ import annotations
+
+import apsw
+
+from memhost.errors import Forbidden
+from memhost.models import Document, Scope, WriteBatch
+from memhost_store_sqlite.codec import from_micros, to_micros, to_micros_or_none
+from memhost_store_sqlite.scopes import Value
+
+_COLUMNS = "tenant, kind, id, namespace, user, updated_at, expires_at, body"
+_ALIVE = "(expires_at IS NULL OR expires_at > ?)"
+
+
+def _holds(scope: Scope, document: Document) -> bool:
+    return document.tenant == scope.tenant and scope.allows(document.namespace, document.user, None)
+
+
+def _decode(row: tuple[Value, ...]) -> Document:
+    tenant, kind, document_id, namespace, user, updated_at, expires_at, body = row
+    return Document(
+        kind=str(kind),
+        id=str(document_id),
+        tenant=str(tenant),
+        body=body if isinstance(body, bytes) else b"",
+        namespace=str(namespace),
+        user=str(user),
+        updated_at=from_micros(updated_at if isinstance(updated_at, int) else 0),
+        expires_at=from_micros(expires_at) if isinstance(expires_at, int) else None,
+    )
+
+
+def get(connection: apsw.Connection, scope: Scope, kind: str, document_id: str, now: int) -> Document | None:
+    """The living document inside the scope, or None."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM documents WHERE tenant = ? AND kind = ? AND id = ? AND {_ALIVE}",  # noqa: S608
+        (scope.tenant, kind, document_id, now),
+    )
+    for row in rows.fetchall():
+        document = _decode(row)
+        if _holds(scope, document):
+            return document
+    return None
+
+
+def list_all(connection: apsw.Connection, scope: Scope, kind: str, now: int) -> list[Document]:
+    """All living documents of that kind inside the scope, by id."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM documents WHERE tenant = ? AND kind = ? AND {_ALIVE} ORDER BY id",  # noqa: S608
+        (scope.tenant, kind, now),
+    )
+    return [document for document in map(_decode, rows) if _holds(scope, document)]
+
+
+def check(connection: apsw.Connection, scope: Scope, batch: WriteBatch, now: int) -> None:
+    """Raise `Forbidden` if a document of the batch lies, or would replace one that lies, outside the scope."""
+    everywhere = Scope(tenant=scope.tenant)
+    for document in batch.put_documents:
+        existing = get(connection, everywhere, document.kind, document.id, now)
+        if not _holds(scope, document) or (existing is not None and not _holds(scope, existing)):
+            raise Forbidden("A document of the batch lies outside the caller's scope.")
+
+
+def apply(connection: apsw.Connection, scope: Scope, batch: WriteBatch) -> None:
+    """Delete and put the documents of a checked batch."""
+    everywhere = Scope(tenant=scope.tenant)
+    for kind, document_id in batch.delete_documents:
+        existing = get(connection, everywhere, kind, document_id, -(1 << 62))
+        if existing is not None and _holds(scope, existing):
+            connection.execute(
+                "DELETE FROM documents WHERE tenant = ? AND kind = ? AND id = ?",
+                (scope.tenant, kind, document_id),
+            )
+    connection.executemany(
+        f"INSERT INTO documents({_COLUMNS}) VALUES(?, ?, ?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT(tenant, kind, id) DO UPDATE SET namespace = excluded.namespace, user = excluded.user, "
+        "updated_at = excluded.updated_at, expires_at = excluded.expires_at, body = excluded.body",
+        [
+            (
+                document.tenant,
+                document.kind,
+                document.id,
+                document.namespace,
+                document.user,
+                to_micros(document.updated_at),
+                to_micros_or_none(document.expires_at),
+                document.body,
+            )
+            for document in batch.put_documents
+        ],
+    )

@@ -1,0 +1,57 @@
+"""What the engine's errors mean, in one sentence each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import apsw
+
+from memhost.errors import ConfigurationError, InvalidRequest, MemhostError, StoreUnavailable
+
+
+def explain(error: BaseException, path: Path) -> BaseException:
+    """The error to raise in place of `error`: sentences for what the engine says, everything else as it is."""
+    if isinstance(error, MemhostError):
+        return error
+    if isinstance(error, (UnicodeEncodeError, OverflowError, apsw.TooBigError)):
+        return _chain(InvalidRequest(f"The store cannot keep this value: {error}."), error)
+    if isinstance(error, apsw.Error):
+        return _chain(StoreUnavailable(_sentence(error, path)), error)
+    return error
+
+
+def explain_opening(error: BaseException, path: Path) -> BaseException:
+    """The same for an error while opening, where most causes are a matter of configuration."""
+    if isinstance(error, (apsw.NotADBError, apsw.CorruptError, apsw.CantOpenError, apsw.ReadOnlyError)):
+        return _chain(ConfigurationError(_sentence(error, path)), error)
+    if isinstance(error, OSError):
+        return _chain(
+            ConfigurationError(f"The store's file {path} cannot be opened: {error.strerror}."),
+            error,
+        )
+    return explain(error, path)
+
+
+def _chain(error: MemhostError, cause: BaseException) -> MemhostError:
+    error.__cause__ = cause
+    return error
+
+
+def _sentence(error: apsw.Error, path: Path) -> str:
+    match error:
+        case apsw.NotADBError():
+            return f"{path} is not a SQLite database; name another file or move this one away."
+        case apsw.CorruptError():
+            return f"{path} is damaged ({error}); restore it from a backup."
+        case apsw.CantOpenError():
+            return f"{path} cannot be opened; check that its folder exists and that the server may write there."
+        case apsw.ReadOnlyError() | apsw.PermissionsError() | apsw.AuthError():
+            return f"{path} cannot be written; give the server's user write access to the file and its folder."
+        case apsw.FullError():
+            return f"The disk of {path} is full; nothing was changed. Free some space and try again."
+        case apsw.BusyError() | apsw.LockedError():
+            return f"Another process is writing to {path} and did not finish in time; try again."
+        case apsw.IOError():
+            return f"Reading or writing {path} failed ({error}); check the disk."
+        case _:
+            return f"The store {path} failed: {type(error).__name__}: {error}."

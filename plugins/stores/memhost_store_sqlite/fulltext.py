@@ -1,0 +1,178 @@
+"""The full-text leg and the statistics of terms.
+
+A posting list is the row numbers of the memories in reach that hold a term: the scope's token and the term
+are intersected inside FTS5. From these lists come the document frequencies of exactly this scope (what others
+write changes no ranking and shows in no number), a first ranking by the weights of the terms present, and,
+for the best of those, BM25 from the terms themselves.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import apsw
+import numpy as np
+import numpy.typing as npt
+
+from memhost.models import TextMatch
+from memhost_store_sqlite.codec import Ids, Words, pack_ids, parse_ids, phrase_query
+from memhost_store_sqlite.loading import load_words
+from memhost_store_sqlite.picking import best
+from memhost_store_sqlite.scopes import Reach, Sql
+
+K1, B = 1.2, 0.3
+"""BM25: saturation of repeated terms, and strength of the length normalisation (low suits short turns)."""
+
+POSTING_LIMIT = 20_000
+"""A term in more memories of the scope than this is `frequent`: its list is cut here and its frequency estimated
+from the share of row numbers that the cut list spans. Such terms weigh little; they score, but find, only where
+rarer terms do not find enough."""
+
+TOKENS_PER_QUERY = 200
+RESCORED = 256
+"""At least so many of the first ranking are scored exactly."""
+
+Phrase = tuple[str, ...]
+Scores = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """Where a phrase occurs. `frequency` is the number of memories, estimated if the list was cut."""
+
+    rids: Ids
+    frequency: int
+    cut: bool
+
+
+@dataclass(slots=True)
+class Postings:
+    """The posting lists of one call, each read once."""
+
+    connection: apsw.Connection
+    reach: Reach
+    _known: dict[Phrase, Posting] = field(default_factory=dict)
+
+    def of(self, phrase: Phrase) -> Posting:
+        """The posting list of a phrase or single term, at most `POSTING_LIMIT` long."""
+        if phrase not in self._known:
+            rids = self._read(phrase, POSTING_LIMIT)
+            cut = len(rids) >= POSTING_LIMIT
+            self._known[phrase] = Posting(rids, self._estimate(rids) if cut else len(rids), cut)
+        return self._known[phrase]
+
+    def whole(self, phrase: Phrase) -> Ids:
+        """The whole posting list, however long."""
+        posting = self.of(phrase)
+        return self._read(phrase, -1) if posting.cut else posting.rids
+
+    def _read(self, phrase: Phrase, limit: int) -> Ids:
+        parts = []
+        for scope in scope_queries(self.reach):
+            listed = self.connection.execute(
+                "SELECT group_concat(rowid) FROM (SELECT rowid FROM words WHERE words MATCH ? LIMIT ?)",
+                (f"{scope} AND terms : {phrase_query(phrase)}", limit),
+            ).get
+            parts.append(parse_ids(listed))
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _estimate(self, rids: Ids) -> int:
+        newest = self.connection.execute("SELECT max(rid) FROM memories").get or 0
+        first, last = int(rids.min()), int(rids.max())
+        share = (last - first + 1) / max(newest - first + 1, 1)
+        return min(self.reach.documents, int(len(rids) / share))
+
+
+def scope_queries(reach: Reach) -> Iterator[str]:
+    """FTS5 conditions that together cover the reach, without overlap."""
+    for start in range(0, len(reach.tokens), TOKENS_PER_QUERY):
+        tokens = " OR ".join(f'"{token}"' for token in reach.tokens[start : start + TOKENS_PER_QUERY])
+        yield f"scope : ({tokens})"
+
+
+def frequencies(postings: Postings, terms: Sequence[str]) -> dict[str, int]:
+    """How many memories in reach hold each term."""
+    return {term: postings.of((term,)).frequency for term in terms}
+
+
+@dataclass(slots=True)
+class TextLeg:
+    """What the full-text leg found: scores by row number, and the number of matches."""
+
+    scores: dict[int, float]
+    total: int
+
+
+def search(postings: Postings, match: TextMatch, limit: int, conditions: Sql, *, count: bool) -> TextLeg:
+    """The best `limit` memories by BM25, ties by id."""
+    required = [phrase for phrase in match.required if phrase]
+    wanted = [(term,) for term in match.any_of] + [phrase for phrase in match.phrases if phrase]
+    units: list[Phrase] = list(dict.fromkeys(wanted or required))
+    found, scores = _rank(postings, units, required, exhaustive=count, enough=max(2 * limit, RESCORED))
+    chosen = best(postings.connection, found, scores, conditions, max(2 * limit, RESCORED))
+    words = load_words(postings.connection, found[chosen])
+    exact = _bm25(postings, units, words)
+    order = sorted(exact, key=lambda rid: (-exact[rid], words[rid].id))[:limit]
+    total = 0
+    if count:
+        total = len(found) if not conditions[0] else len(best(postings.connection, found, scores, conditions, None))
+    return TextLeg({rid: exact[rid] for rid in order}, total)
+
+
+def _rank(
+    postings: Postings,
+    units: Sequence[Phrase],
+    required: Sequence[Phrase],
+    *,
+    exhaustive: bool,
+    enough: int,
+) -> tuple[Ids, Scores]:
+    """Row numbers that match, with the summed weights of the units known to occur in them."""
+    rarest_first = sorted(units, key=lambda unit: postings.of(unit).frequency)
+    rids: list[Ids] = []
+    weights: list[Scores] = []
+    reached = 0
+    for unit in rarest_first:
+        posting = postings.of(unit)
+        if posting.cut and not exhaustive and not required and reached >= enough:
+            break
+        members = postings.whole(unit) if exhaustive or required else posting.rids
+        rids.append(members)
+        weights.append(np.full(len(members), _weight(postings.reach.documents, posting.frequency)))
+        reached += len(members)
+    if not rids:
+        return np.empty(0, dtype=np.int64), np.empty(0)
+    found, places = np.unique(np.concatenate(rids), return_inverse=True)
+    scores: Scores = np.bincount(places, np.concatenate(weights), len(found)).astype(np.float64)
+    for phrase in required:
+        keep = np.isin(found, postings.whole(phrase))
+        found, scores = found[keep], scores[keep]
+    return found, scores
+
+
+def _weight(documents: int, frequency: int) -> float:
+    return math.log(1 + (max(documents, frequency) - frequency + 0.5) / (frequency + 0.5))
+
+
+def _occurrences(terms: Phrase, phrase: Phrase) -> int:
+    size = len(phrase)
+    return sum(terms[start : start + size] == phrase for start in range(len(terms) - size + 1))
+
+
+def _bm25(postings: Postings, units: Sequence[Phrase], words: dict[int, Words]) -> dict[int, float]:
+    reach = postings.reach
+    average = reach.length / reach.documents if reach.length else 1.0
+    terms = {rid: word.terms for rid, word in words.items()}
+    norms = {rid: K1 * (1 - B + B * len(held) / average) for rid, held in terms.items()}
+    scores = dict.fromkeys(words, 0.0)
+    chosen = pack_ids(words)
+    for unit in units:
+        posting = postings.of(unit)
+        weight = _weight(reach.documents, posting.frequency) * (K1 + 1)
+        holders = chosen if posting.cut else chosen[np.isin(chosen, posting.rids)]
+        for rid in holders.tolist():
+            count = terms[rid].count(unit[0]) if len(unit) == 1 else _occurrences(terms[rid], unit)
+            scores[rid] += weight * count / (count + norms[rid])
+    return scores

@@ -1,0 +1,62 @@
+"""Memories by id, and pages of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import apsw
+
+from memhost.models import Condition, Scope, StoredMemory
+from memhost.ports import Order
+from memhost_store_sqlite.conditions import compile_conditions, narrowed
+from memhost_store_sqlite.loading import load
+from memhost_store_sqlite.memories import existing_rows
+from memhost_store_sqlite.scopes import Reach, Sql, resolve
+
+
+def get(connection: apsw.Connection, scope: Scope, ids: Sequence[str]) -> list[StoredMemory]:
+    """The memories with those ids inside the scope, in the order of `ids`."""
+    wanted = list(dict.fromkeys(ids))
+    rows = existing_rows(connection, scope.tenant, wanted)
+    rids = {row.id: row.rid for row in rows if scope.allows(*row.owner)}
+    memories = load(connection, rids.values())
+    return [memories[rids[memory_id]] for memory_id in wanted if memory_id in rids]
+
+
+def list_page(
+    connection: apsw.Connection,
+    scope: Scope,
+    conditions: Sequence[Condition],
+    order: Order,
+    limit: int,
+    offset: int,
+) -> tuple[list[StoredMemory], int]:
+    """A page by (created_at, id), and the number of all that match."""
+    compiled = compile_conditions(conditions, scope.tenant)
+    reach = resolve(connection, narrowed(scope, conditions))
+    if reach is None:
+        return [], 0
+    where, bindings = _both(reach, compiled)
+    direction = "DESC" if order == "newest" else "ASC"
+    rows = connection.execute(
+        f"SELECT m.rid FROM memories m WHERE {where} "  # noqa: S608
+        f"ORDER BY m.created_at {direction}, m.id {direction} LIMIT ? OFFSET ?",
+        [*bindings, limit, offset],
+    )
+    rids = [int(row[0]) for row in rows]
+    memories = load(connection, rids)
+    return [memories[rid] for rid in rids], count(connection, reach, compiled)
+
+
+def count(connection: apsw.Connection, reach: Reach, compiled: Sql) -> int:
+    """How many memories in reach satisfy the compiled conditions."""
+    if not compiled[0]:
+        return reach.documents
+    where, bindings = _both(reach, compiled)
+    return int(connection.execute(f"SELECT count(*) FROM memories m WHERE {where}", bindings).get)  # noqa: S608
+
+
+def _both(reach: Reach, compiled: Sql) -> Sql:
+    within, owners = reach.where()
+    where, bindings = compiled
+    return (f"{within} AND {where}" if where else within), [*owners, *bindings]

@@ -1,0 +1,126 @@
+"""The tables, as numbered forward migrations under `PRAGMA user_version`.
+
+`scopes` numbers every way of asking for memories: the tenant alone, tenant and namespace, tenant and user, all
+three, and all three with a session. A memory belongs to one scope of each kind; their numbers are columns of
+`memories`, tokens of the full-text index, and the high bits of the keys of `contents` and `vectors`, so that every question
+about one owner is a short range of an index. `documents` and `length` count the memories of a scope and their
+terms; they are kept in the transaction that changes them.
+
+Numbers are never reused (AUTOINCREMENT), so that a cache in another process can hold on to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import apsw
+
+from memhost.errors import StoreMismatch
+
+INITIAL = """
+CREATE TABLE settings(key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+
+CREATE TABLE scopes(
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  kind INTEGER NOT NULL,
+  tenant TEXT NOT NULL, namespace TEXT NOT NULL, user TEXT NOT NULL, session TEXT NOT NULL,
+  documents INTEGER NOT NULL DEFAULT 0, length INTEGER NOT NULL DEFAULT 0
+);
+CREATE UNIQUE INDEX scopes_by_owner ON scopes(kind, tenant, user, namespace, session);
+CREATE INDEX scopes_by_session ON scopes(tenant, session) WHERE kind = 4;
+
+CREATE TABLE memories(
+  rid INTEGER PRIMARY KEY AUTOINCREMENT,
+  tenant INTEGER NOT NULL, nscope INTEGER NOT NULL, uscope INTEGER NOT NULL,
+  owner INTEGER NOT NULL, session INTEGER NOT NULL,
+  id TEXT NOT NULL, position INTEGER, length INTEGER NOT NULL,
+  created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, last_accessed INTEGER NOT NULL,
+  event_date INTEGER, valid_from INTEGER, valid_to INTEGER,
+  access_count INTEGER NOT NULL, memory_type TEXT NOT NULL, extraction_strategy TEXT NOT NULL,
+  hash TEXT NOT NULL
+);
+CREATE UNIQUE INDEX memories_by_id ON memories(tenant, id);
+CREATE INDEX memories_by_hash ON memories(tenant, hash);
+CREATE INDEX memories_by_tenant ON memories(tenant, created_at);
+CREATE INDEX memories_by_namespace ON memories(nscope, created_at);
+CREATE INDEX memories_by_owner ON memories(owner, created_at);
+CREATE INDEX memories_by_session ON memories(session, position);
+
+CREATE TABLE contents(vid INTEGER PRIMARY KEY, body BLOB NOT NULL, words BLOB NOT NULL);
+CREATE TABLE vectors(vid INTEGER PRIMARY KEY, vector BLOB NOT NULL);
+CREATE TABLE facets(
+  rid INTEGER NOT NULL, key TEXT NOT NULL, seq INTEGER NOT NULL, text TEXT, number REAL,
+  PRIMARY KEY(rid, key, seq)
+) WITHOUT ROWID;
+CREATE VIRTUAL TABLE words USING fts5(scope, terms, content='', contentless_delete=1, tokenize='ascii');
+
+CREATE TABLE sessions(
+  rid INTEGER PRIMARY KEY,
+  tenant TEXT NOT NULL, namespace TEXT NOT NULL, user TEXT NOT NULL, session TEXT NOT NULL,
+  version INTEGER NOT NULL, updated_at INTEGER NOT NULL, expires_at INTEGER, body BLOB NOT NULL
+);
+CREATE UNIQUE INDEX sessions_by_key ON sessions(tenant, user, namespace, session);
+CREATE INDEX sessions_by_name ON sessions(tenant, session);
+CREATE INDEX sessions_by_time ON sessions(tenant, updated_at);
+CREATE INDEX sessions_by_expiry ON sessions(expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE documents(
+  rid INTEGER PRIMARY KEY,
+  tenant TEXT NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL,
+  namespace TEXT NOT NULL, user TEXT NOT NULL,
+  updated_at INTEGER NOT NULL, expires_at INTEGER, body BLOB NOT NULL
+);
+CREATE UNIQUE INDEX documents_by_id ON documents(tenant, kind, id);
+CREATE INDEX documents_by_expiry ON documents(expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE jobs(
+  rid INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE, tenant TEXT NOT NULL, event TEXT NOT NULL, plugin TEXT NOT NULL,
+  payload BLOB NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
+  created_at INTEGER NOT NULL, due_at INTEGER NOT NULL,
+  lease TEXT NOT NULL DEFAULT '', lease_until INTEGER, last_error TEXT, successor BLOB
+);
+CREATE INDEX jobs_pending ON jobs(due_at, id) WHERE state = 'pending';
+CREATE INDEX jobs_running ON jobs(lease_until) WHERE state = 'running';
+CREATE INDEX jobs_by_tenant ON jobs(tenant, created_at, id);
+"""
+
+MIGRATIONS: tuple[str, ...] = (INITIAL,)
+"""Step n brings a file from version n to n + 1. Steps are never edited after a release, only appended."""
+
+
+def migrate(connection: apsw.Connection, path: Path, migrations: Sequence[str] = MIGRATIONS) -> int:
+    """Bring the file to the newest schema and return its version.
+
+    Several processes may do this at once: the version is read again under the write lock, so each step runs
+    once; a step and its new version are committed together.
+
+    Raises:
+        StoreMismatch: The file was written by a newer version of memhost.
+    """
+    while True:
+        version = _version(connection)
+        if version > len(migrations):
+            raise StoreMismatch(
+                f"{path} has schema version {version}, but this memhost knows versions up to {len(migrations)}; "
+                "install the newer memhost that wrote it, or restore an older backup."
+            )
+        if version == len(migrations):
+            return version
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            if _version(connection) == version:
+                connection.execute(migrations[version])
+                connection.pragma("user_version", version + 1)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+
+def _version(connection: apsw.Connection) -> int:
+    version = connection.pragma("user_version")
+    assert isinstance(version, int)
+    return version

@@ -1,0 +1,87 @@
+"""`candidates`: both legs, neighbours and statistics from one view of the store."""
+
+from __future__ import annotations
+
+import apsw
+import numpy as np
+
+from memhost.models import CandidateHit, CandidateQuery, Candidates, Scope
+from memhost_store_sqlite import fulltext, vectors
+from memhost_store_sqlite.codec import pack_ids, parse_ids
+from memhost_store_sqlite.conditions import compile_conditions, narrowed
+from memhost_store_sqlite.fulltext import Postings, TextLeg
+from memhost_store_sqlite.listing import count
+from memhost_store_sqlite.loading import load
+from memhost_store_sqlite.scopes import Reach, Sql, resolve
+from memhost_store_sqlite.vector_cache import VectorCache
+
+
+def candidates(
+    connection: apsw.Connection,
+    scope: Scope,
+    query: CandidateQuery,
+    cache: VectorCache,
+    scan_rows: int,
+) -> Candidates:
+    """Answer a query; the caller has opened a transaction."""
+    conditions = compile_conditions(query.conditions, scope.tenant)
+    whole = resolve(connection, scope)
+    if whole is None:
+        return Candidates(hits=[], frequencies=dict.fromkeys(query.statistics_for, 0))
+    inner = narrowed(scope, query.conditions)
+    reach = whole if inner == scope else resolve(connection, inner)
+    statistics = Postings(connection, whole)
+    answer = Candidates(hits=[])
+    if reach is not None:
+        postings = statistics if reach is whole else Postings(connection, reach)
+        chosen = cache if reach.documents > scan_rows else None
+        answer = _find(connection, inner, reach, query, conditions, postings, chosen)
+    if query.statistics_for:
+        answer.documents = whole.documents
+        answer.average_length = whole.length / whole.documents
+        answer.frequencies = fulltext.frequencies(statistics, query.statistics_for)
+    return answer
+
+
+def _find(
+    connection: apsw.Connection,
+    scope: Scope,
+    reach: Reach,
+    query: CandidateQuery,
+    conditions: Sql,
+    postings: Postings,
+    cache: VectorCache | None,
+) -> Candidates:
+    text = TextLeg({}, 0)
+    if query.text is not None:
+        counted = query.count and query.vector is None
+        text = fulltext.search(postings, query.text, query.text_limit, conditions, count=counted)
+    near: dict[int, float] = {}
+    total = text.total
+    if query.vector is not None:
+        leg = vectors.search(connection, scope, reach, query, conditions, cache)
+        near, total = leg.distances, leg.total
+    found = list(dict.fromkeys([*text.scores, *near]))
+    memories = load(connection, [*found, *_neighbours(connection, found, query.neighbours)])
+    nearness_counts = query.vector is not None and query.max_distance is not None
+    if query.count and not nearness_counts and (query.text is None or query.vector is not None):
+        total = count(connection, reach, conditions)
+    hits = [
+        CandidateHit(memory=memory, text_score=text.scores.get(rid), distance=near.get(rid))
+        for rid, memory in memories.items()
+    ]
+    return Candidates(hits=hits, total=total)
+
+
+def _neighbours(connection: apsw.Connection, found: list[int], reach: int) -> list[int]:
+    """Turns of the same sessions at most `reach` positions away from what was found."""
+    if reach <= 0 or not found:
+        return []
+    rids = pack_ids(found)
+    listed = connection.execute(
+        "SELECT group_concat(DISTINCT n.rid) FROM carray(?) c CROSS JOIN memories m ON m.rid = c.value "
+        "CROSS JOIN memories n ON n.session = m.session AND n.position BETWEEN m.position - ? AND m.position + ?",
+        (apsw.carray(rids), reach, reach),
+    ).get
+    around: list[int] = np.setdiff1d(parse_ids(listed), rids).tolist()
+    return around

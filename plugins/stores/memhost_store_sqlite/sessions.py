@@ -1,0 +1,133 @@
+"""Sessions: exact identity, versions, expiry."""
+
+from __future__ import annotations
+
+import apsw
+import msgspec
+
+from memhost.errors import Forbidden, VersionMismatch
+from memhost.models import Scope, SessionKey, StoredSession, WriteBatch
+from memhost_store_sqlite.codec import encode, to_micros, to_micros_or_none
+from memhost_store_sqlite.scopes import Binding, Sql, is_text_among
+
+_decode = msgspec.msgpack.Decoder(StoredSession).decode
+_IDENTITY = "tenant = ? AND namespace = ? AND user = ? AND session = ?"
+_ALIVE = "(expires_at IS NULL OR expires_at > ?)"
+
+
+def _identity(key: SessionKey) -> tuple[str, str, str, str]:
+    return key.tenant, key.namespace, key.user, key.session
+
+
+def next_version(connection: apsw.Connection, scope: Scope, batch: WriteBatch, now: int) -> int:
+    """The version that the session of the batch gets (0 if it puts none); changes nothing.
+
+    Raises:
+        Forbidden: The session lies outside the scope.
+        VersionMismatch: The stored version is not the expected one. An expired session counts as absent.
+    """
+    if batch.put_session is None:
+        return 0
+    key = batch.put_session.key
+    if not scope.covers(key):
+        raise Forbidden("The session of the batch lies outside the caller's scope.")
+    current = 0
+    if key != batch.delete_session:
+        found = connection.execute(
+            f"SELECT version FROM sessions WHERE {_IDENTITY} AND {_ALIVE}",  # noqa: S608
+            (*_identity(key), now),
+        ).get
+        current = int(found or 0)
+    if batch.expect_version is not None and batch.expect_version != current:
+        raise VersionMismatch("The session changed meanwhile; read it again and repeat the write.")
+    return current + 1
+
+
+def put(connection: apsw.Connection, session: StoredSession, version: int) -> None:
+    """Insert or replace a session under its new version."""
+    stored = msgspec.structs.replace(session, version=version)
+    connection.execute(
+        "INSERT INTO sessions(tenant, namespace, user, session, version, updated_at, expires_at, body) "
+        "VALUES(?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(tenant, user, namespace, session) DO UPDATE SET "
+        "version = excluded.version, updated_at = excluded.updated_at, "
+        "expires_at = excluded.expires_at, body = excluded.body",
+        (
+            *_identity(session.key),
+            version,
+            to_micros(session.content.updated_at),
+            to_micros_or_none(session.expires_at),
+            encode(stored),
+        ),
+    )
+
+
+def delete(connection: apsw.Connection, scope: Scope, key: SessionKey, now: int) -> bool:
+    """Remove a session inside the scope; whether there was a living one."""
+    if not scope.covers(key):
+        return False
+    found = connection.execute(
+        f"DELETE FROM sessions WHERE {_IDENTITY} RETURNING {_ALIVE}",  # noqa: S608
+        (*_identity(key), now),
+    ).get
+    return bool(found)
+
+
+def get(connection: apsw.Connection, scope: Scope, key: SessionKey, now: int) -> StoredSession | None:
+    """The living session of that identity inside the scope."""
+    if not scope.covers(key):
+        return None
+    found = connection.execute(
+        f"SELECT body FROM sessions WHERE {_IDENTITY} AND {_ALIVE}",  # noqa: S608
+        (*_identity(key), now),
+    ).get
+    return None if found is None else _decode(found)
+
+
+def _within(scope: Scope, now: int) -> Sql:
+    parts = ["tenant = ?", _ALIVE]
+    bindings: list[Binding] = [scope.tenant, now]
+    for column, values in (
+        ("namespace", scope.namespaces),
+        ("user", scope.users),
+        ("session", scope.sessions),
+    ):
+        if values is not None:
+            sql, more = is_text_among(column, values)
+            parts.append(sql)
+            bindings += more
+    return " AND ".join(parts), bindings
+
+
+def find(connection: apsw.Connection, scope: Scope, session_id: str, now: int, limit: int) -> list[SessionKey]:
+    """Living identities inside the scope with this session id, by key."""
+    where, bindings = _within(scope, now)
+    rows = connection.execute(
+        f"SELECT tenant, namespace, user, session FROM sessions WHERE {where} AND session = ? "  # noqa: S608
+        "ORDER BY namespace, user LIMIT ?",
+        [*bindings, session_id, limit],
+    )
+    return [SessionKey(*row) for row in rows]
+
+
+def list_page(
+    connection: apsw.Connection, scope: Scope, now: int, limit: int, offset: int
+) -> tuple[list[SessionKey], int]:
+    """A page of living sessions, most recently updated first, and how many there are."""
+    where, bindings = _within(scope, now)
+    total = connection.execute(f"SELECT count(*) FROM sessions WHERE {where}", bindings).get  # noqa: S608
+    rows = connection.execute(
+        f"SELECT tenant, namespace, user, session FROM sessions WHERE {where} "  # noqa: S608
+        "ORDER BY updated_at DESC, namespace, user, session LIMIT ? OFFSET ?",
+        [*bindings, limit, offset],
+    )
+    return [SessionKey(*row) for row in rows], int(total)
+
+
+def purge(connection: apsw.Connection, table: str, now: int, limit: int) -> int:
+    """Remove expired rows of `sessions` or `documents`."""
+    rows = connection.execute(
+        f"DELETE FROM {table} WHERE rid IN (SELECT rid FROM {table} WHERE expires_at <= ? ORDER BY expires_at LIMIT ?) "  # noqa: S608
+        "RETURNING 1",
+        (now, limit),
+    )
+    return len(rows.fetchall())

@@ -1,0 +1,277 @@
+"""`SqliteStore`: the store port on one SQLite file, and how it is opened."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+import apsw
+
+from memhost.errors import ConfigurationError
+from memhost.models import (
+    CandidateQuery,
+    Candidates,
+    Condition,
+    Document,
+    Job,
+    JobState,
+    Scope,
+    SessionKey,
+    StoredMemory,
+    StoredSession,
+    StoreInfo,
+    WriteBatch,
+    WriteResult,
+)
+from memhost.ports import Clock, Order, Store
+from memhost.specs import OpenContext
+from memhost_store_sqlite import documents, jobs, listing, memories, search, sessions
+from memhost_store_sqlite.codec import to_micros
+from memhost_store_sqlite.connection import Readers, Writer, connect
+from memhost_store_sqlite.embedding import Embedding
+from memhost_store_sqlite.failures import explain_opening
+from memhost_store_sqlite.schema import MIGRATIONS, migrate
+from memhost_store_sqlite.settings import SqliteSettings
+from memhost_store_sqlite.vector_cache import VectorCache
+
+T = TypeVar("T")
+
+
+@asynccontextmanager
+async def open_sqlite(settings: SqliteSettings, context: OpenContext) -> AsyncIterator[Store]:
+    """Open (and if need be create or migrate) the file.
+
+    Raises:
+        ConfigurationError: The file cannot be opened or is not a database.
+        StoreMismatch: It was written by a newer memhost, or holds vectors of another embedder.
+        StoreUnavailable: Another process keeps it locked.
+    """
+    path = Path(settings.path) if settings.path else context.data_dir / "memhost.db"
+    if not path.parent.is_dir():
+        raise ConfigurationError(
+            f"The folder {path.parent} of the store does not exist; create it or set another path."
+        )
+    embedding = Embedding(context.embedder, context.dimensions, path)
+
+    def prepare() -> apsw.Connection:
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            connection = connect(path, settings, reading=False)
+        except (apsw.Error, OSError) as error:
+            raise explain_opening(error, path) from error
+        try:
+            migrate(connection, path)
+            embedding.claim(connection, reindex=context.reindex)
+        except apsw.Error as error:
+            connection.close()
+            raise explain_opening(error, path) from error
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    writer = Writer("memhost-sqlite-writer", prepare, path)
+    readers = Readers(
+        "memhost-sqlite-reader",
+        settings.readers,
+        lambda: connect(path, settings, reading=True),
+        path,
+    )
+    try:
+        await asyncio.wrap_future(writer.submit(lambda connection: None))
+        yield SqliteStore(writer, readers, embedding, settings, context.clock, path)
+    finally:
+        readers.stop()
+        writer.stop()
+        readers.join()
+        writer.join()
+
+
+class SqliteStore:
+    """Made by `open_sqlite`. Each method runs in a reading thread or in the writing one."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        readers: Readers,
+        embedding: Embedding,
+        settings: SqliteSettings,
+        clock: Clock,
+        path: Path,
+    ) -> None:
+        self._writer = writer
+        self._readers = readers
+        self._embedding = embedding
+        self._settings = settings
+        self._clock = clock
+        self._path = path
+        self._cache = VectorCache(settings.vector_cache_mb * 1024 * 1024)
+
+    async def _read(self, work: Callable[[apsw.Connection], T]) -> T:
+        return await asyncio.wrap_future(self._readers.submit(work))
+
+    async def _write(self, work: Callable[[apsw.Connection], T]) -> T:
+        return await asyncio.wrap_future(self._writer.submit(work))
+
+    async def info(self) -> StoreInfo:
+        """Engine, schema version, embedder and counts."""
+
+        def work(connection: apsw.Connection) -> StoreInfo:
+            embedder, dimensions = self._embedding.stored(connection)
+            counted = {
+                "memories": "SELECT coalesce(sum(documents), 0) FROM scopes WHERE kind = 0",
+                "sessions": "SELECT count(*) FROM sessions",
+                "jobs": "SELECT count(*) FROM jobs WHERE state <> 'dead'",
+                "dead_jobs": "SELECT count(*) FROM jobs WHERE state = 'dead'",
+            }
+            return StoreInfo(
+                engine="sqlite",
+                schema_version=len(MIGRATIONS),
+                embedder=embedder,
+                dimensions=dimensions,
+                counts={name: int(connection.execute(sql).get) for name, sql in counted.items()},
+                details={
+                    "path": str(self._path),
+                    "bytes": self._path.stat().st_size,
+                    "sqlite": apsw.sqlite_lib_version(),
+                },
+            )
+
+        return await self._read(work)
+
+    async def ping(self) -> None:
+        """Return if the file can be read now."""
+        await self._read(lambda connection: connection.execute("SELECT count(*) FROM settings").get)
+
+    # -- writing ---------------------------------------------------------------------------------------
+
+    async def commit(self, scope: Scope, batch: WriteBatch) -> WriteResult:
+        """Apply the whole batch atomically and durably, or nothing of it."""
+        now = to_micros(self._clock.now())
+
+        def work(connection: apsw.Connection) -> WriteResult:
+            # everything that can be refused is refused before the first change
+            jobs.check(connection, scope, batch)
+            self._embedding.check(connection, batch.put_memories)
+            planned = memories.plan(connection, scope, batch)
+            version = sessions.next_version(connection, scope, batch, now)
+            documents.check(connection, scope, batch, now)
+            result = WriteResult(session_version=version)
+            memories.apply(connection, scope, planned, result)
+            if batch.access:
+                memories.mark_access(connection, scope, batch.access)
+            if batch.delete_session:
+                result.session_deleted = sessions.delete(connection, scope, batch.delete_session, now)
+            if batch.put_session:
+                sessions.put(connection, batch.put_session, version)
+            documents.apply(connection, scope, batch)
+            jobs.apply(connection, scope, batch)
+            return result
+
+        return await self._write(work)
+
+    # -- memories --------------------------------------------------------------------------------------
+
+    async def get_memories(self, scope: Scope, ids: Sequence[str]) -> list[StoredMemory]:
+        """The memories with those ids inside the scope, in the order of `ids`."""
+        return await self._read(lambda connection: listing.get(connection, scope, ids))
+
+    async def list_memories(
+        self,
+        scope: Scope,
+        conditions: Sequence[Condition] = (),
+        *,
+        order: Order = "newest",
+        limit: int = 100,
+        offset: int = 0,
+    ) -> tuple[list[StoredMemory], int]:
+        """A page of the memories that satisfy all conditions, by (created_at, id)."""
+        return await self._read(
+            lambda connection: listing.list_page(connection, scope, conditions, order, limit, offset)
+        )
+
+    async def candidates(self, scope: Scope, query: CandidateQuery) -> Candidates:
+        """Candidates for a search, from one consistent view of the store."""
+
+        def work(connection: apsw.Connection) -> Candidates:
+            if query.vector is not None:
+                self._embedding.check_query(connection, query.vector)
+            return search.candidates(connection, scope, query, self._cache, self._settings.scan_rows)
+
+        return await self._read(work)
+
+    # -- sessions --------------------------------------------------------------------------------------
+
+    async def get_session(self, scope: Scope, key: SessionKey, now: datetime) -> StoredSession | None:
+        """The living session of exactly that identity inside the scope."""
+        return await self._read(lambda connection: sessions.get(connection, scope, key, to_micros(now)))
+
+    async def find_sessions(self, scope: Scope, session_id: str, now: datetime, limit: int = 2) -> list[SessionKey]:
+        """Living identities inside the scope that carry this session id, by key."""
+        return await self._read(lambda connection: sessions.find(connection, scope, session_id, to_micros(now), limit))
+
+    async def list_sessions(
+        self, scope: Scope, now: datetime, *, limit: int = 20, offset: int = 0
+    ) -> tuple[list[SessionKey], int]:
+        """A page of living sessions, most recently updated first (then by key)."""
+        return await self._read(lambda connection: sessions.list_page(connection, scope, to_micros(now), limit, offset))
+
+    async def purge_expired(self, now: datetime, limit: int = 500) -> int:
+        """Remove sessions and documents that expired, at most `limit`."""
+
+        def work(connection: apsw.Connection) -> int:
+            removed = sessions.purge(connection, "sessions", to_micros(now), limit)
+            return removed + sessions.purge(connection, "documents", to_micros(now), limit - removed)
+
+        return await self._write(work)
+
+    # -- documents -------------------------------------------------------------------------------------
+
+    async def get_document(self, scope: Scope, kind: str, document_id: str, now: datetime) -> Document | None:
+        """The living document of that kind and id inside the scope, or None."""
+        return await self._read(lambda connection: documents.get(connection, scope, kind, document_id, to_micros(now)))
+
+    async def list_documents(self, scope: Scope, kind: str, now: datetime) -> list[Document]:
+        """All living documents of that kind inside the scope, by id."""
+        return await self._read(lambda connection: documents.list_all(connection, scope, kind, to_micros(now)))
+
+    # -- outbox ----------------------------------------------------------------------------------------
+
+    async def claim_jobs(self, now: datetime, limit: int, lease_s: float) -> list[Job]:
+        """Take over due jobs, oldest due first."""
+        return await self._write(lambda connection: jobs.claim(connection, now, limit, lease_s))
+
+    async def extend_lease(self, job_id: str, lease: str, until: datetime) -> bool:
+        """Prolong a lease that is still held."""
+        return await self._write(lambda connection: jobs.extend(connection, job_id, lease, until))
+
+    async def retry_job(self, job_id: str, lease: str, due_at: datetime, error: str) -> bool:
+        """Give a running job back as pending."""
+        return await self._write(lambda connection: jobs.release(connection, job_id, lease, error, due_at))
+
+    async def bury_job(self, job_id: str, lease: str, error: str) -> bool:
+        """Move a running job to the dead-letter list."""
+        return await self._write(lambda connection: jobs.release(connection, job_id, lease, error, None))
+
+    async def list_jobs(
+        self, scope: Scope, state: JobState | None = None, *, limit: int = 100, offset: int = 0
+    ) -> tuple[list[Job], int]:
+        """Jobs of the tenant by (created_at, id)."""
+        return await self._read(lambda connection: jobs.list_page(connection, scope, state, limit, offset))
+
+    async def revive_job(self, scope: Scope, job_id: str, due_at: datetime) -> bool:
+        """Make a dead job pending again with `attempts` 0."""
+        return await self._write(lambda connection: jobs.revive(connection, scope, job_id, due_at))
+
+    async def discard_job(self, scope: Scope, job_id: str) -> bool:
+        """Remove a dead job for good."""
+        return await self._write(lambda connection: jobs.discard(connection, scope, job_id))
+
+    async def next_due(self) -> datetime | None:
+        """When the next pending job is due, or the next lease runs out."""
+        return await self._read(jobs.next_due)

@@ -1,0 +1,242 @@
+"""The command line: what is imported, what users are told, exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from memhost.cli import cli
+from memhost.cli.root import COMMANDS
+from memhost.errors import ConfigurationError, NotFound, StoreUnavailable
+
+Invoke = Callable[..., Result]
+
+HEAVY = ("litestar", "numpy", "apsw", "litellm", "redisvl", "redis", "arq", "mcp", "torch", "uvicorn", "httpx", "rich")
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MEMHOST_DATA_DIR", str(tmp_path / "data"))
+    for name in list(os.environ):
+        if name.startswith("MEMHOST_") and name != "MEMHOST_DATA_DIR":
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def invoke() -> Invoke:
+    return lambda *args, **more: CliRunner().invoke(cli, list(args), **more)
+
+
+@pytest.mark.parametrize("args", [["--help"], [], ["version"], ["version", "--json"], ["--version"]])
+def test_first_words_import_nothing_heavy(args: list[str]) -> None:
+    script = (
+        "import sys\n"
+        "from memhost.cli import cli\n"
+        f"code = cli.main({args!r}, standalone_mode=False)\n"
+        f"print('heavy:', sorted(set({HEAVY!r}) & set(sys.modules)), code or 0)\n"
+    )
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert found.stdout.splitlines()[-1] == "heavy: [] 0", found.stdout + found.stderr
+
+
+def test_memhost_alone_prints_help(invoke: Invoke) -> None:
+    assert invoke().output == invoke("--help").output
+    assert "memhost demo" in invoke().output
+
+
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_every_command_has_help(invoke: Invoke, name: str) -> None:
+    result = invoke(name, "--help")
+    assert result.exit_code == 0, result.output
+    assert "Usage: memhost" in result.output
+
+
+def test_hidden_commands_are_not_listed(invoke: Invoke) -> None:
+    assert "\n  api " not in invoke("--help").output
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (["serv"], "Did you mean serve?"),
+        (["sessions", "lst"], "Did you mean list?"),
+        (["version", "--jsn"], "Did you mean '--json'?"),
+        (["--hlp"], "Did you mean '--help'?"),
+    ],
+)
+def test_unknown_names_suggest_the_nearest(invoke: Invoke, args: list[str], told: str) -> None:
+    result = invoke(*args)
+    assert result.exit_code == 2
+    assert told in result.stderr
+    assert result.stdout == ""
+
+
+def test_version_as_json(invoke: Invoke) -> None:
+    assert json.loads(invoke("version", "--json").stdout)["name"] == "memhost"
+
+
+def test_bad_configuration_is_told_without_a_traceback(invoke: Invoke) -> None:
+    result = invoke("config", "check", env={"PORT": "x"})
+    assert result.exit_code == 2
+    assert result.stderr == "Error: PORT is 'x', but must be a whole number from 0 to 65535. [configuration]\n"
+
+
+def test_errors_are_json_where_json_was_asked_for(invoke: Invoke) -> None:
+    result = invoke("config", "check", "--json", env={"PORT": "x", "WORKERS": "y"})
+    error = json.loads(result.stderr)["error"]
+    assert error["code"] == "configuration"
+    assert len(error["messages"]) == 2
+
+
+def test_traceback_only_on_request(invoke: Invoke) -> None:
+    assert "Traceback" in invoke("config", "check", "--debug", env={"PORT": "x"}).stderr
+    assert "Traceback" in invoke("config", "check", env={"PORT": "x", "MEMHOST_DEBUG": "1"}).stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "word"),
+    [
+        (ConfigurationError("No."), 2, "[configuration]"),
+        (StoreUnavailable("Gone."), 3, "[store_unavailable]"),
+        (NotFound("Nothing."), 1, "[not_found]"),
+        (RuntimeError("bug"), 1, "Add --debug"),
+    ],
+)
+def test_errors_have_their_exit_codes(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int, word: str
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("memhost.cli.config.load", fail)
+    result = invoke("config", "check")
+    assert result.exit_code == code
+    assert word in result.stderr
+
+
+def test_config_show_names_sources_and_hides_secrets(invoke: Invoke) -> None:
+    result = invoke("config", "show", "--json", "--changed", env={"PORT": "1234"})
+    rows = {row["path"]: row for row in json.loads(result.stdout)["settings"]}
+    assert rows["server.port"]["value"] == 1234
+    assert rows["server.port"]["source"] == "environment PORT"
+
+
+def test_plugins_list_knows_the_store(invoke: Invoke) -> None:
+    result = invoke("plugins", "list", "--json", "--hook", "stores", "--strict")
+    assert "store-sqlite" in [row["name"] for row in json.loads(result.stdout)["plugins"]]
+    assert "store-sqlite" in invoke("plugins", "list").stdout
+
+
+def test_destructive_commands_need_force_without_a_terminal(invoke: Invoke) -> None:
+    for args in (["sessions", "delete", "s"], ["jobs", "discard", "--all"], ["reindex"]):
+        result = invoke(*args)
+        assert result.exit_code == 2
+        assert "--force" in result.stderr
+
+
+def test_missing_session_is_not_found(invoke: Invoke) -> None:
+    assert invoke("sessions", "show", "nobody").exit_code == 1
+    assert invoke("sessions", "delete", "nobody", "--force").exit_code == 1
+
+
+def test_empty_store_answers(invoke: Invoke) -> None:
+    assert json.loads(invoke("search", "x", "--json").stdout)["total"] == 0
+    assert invoke("search").stdout == "Nothing found.\n"
+    assert json.loads(invoke("sessions", "list", "--json").stdout) == {"sessions": [], "total": 0}
+    assert json.loads(invoke("jobs", "list", "--json").stdout)["jobs"] == []
+    assert json.loads(invoke("jobs", "retry", "--all", "--json").stdout) == {"retried": []}
+
+
+def test_threshold_needs_semantic_mode(invoke: Invoke) -> None:
+    assert invoke("search", "x", "-d", "0.5").exit_code == 2
+
+
+def test_no_server_is_unavailable(invoke: Invoke) -> None:
+    result = invoke("search", "x", "--url", "http://127.0.0.1:1")
+    assert result.exit_code == 3
+    assert "memhost serve" in result.stderr
+    assert invoke("search", "x", "--url", "nonsense").exit_code == 2
+
+
+def test_doctor_is_content_with_an_empty_folder(invoke: Invoke) -> None:
+    result = invoke("doctor", "--json", env={"PORT": "0"})
+    report = json.loads(result.stdout)
+    assert report["ok"], report
+    assert result.exit_code == 0
+    assert {"clock", "data folder", "store", "embedder", "integrity"} <= {item["name"] for item in report["checks"]}
+
+
+def test_doctor_names_what_is_wrong(invoke: Invoke, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = invoke("doctor", "--data", str(tmp_path / "file" / "x"))
+    assert result.exit_code == 1
+    assert "--data" in result.stdout
+    bad = invoke("doctor", "--json", env={"PORT": "x"})
+    assert bad.exit_code == 1
+    assert not json.loads(bad.stdout)["ok"]
+
+
+def test_doctor_refuses_an_open_server_for_everyone(invoke: Invoke) -> None:
+    result = invoke("doctor", env={"HOST": "0.0.0.0", "PORT": "0"})
+    assert result.exit_code == 1
+    assert "AUTH=token" in result.stdout
+    assert invoke("doctor", env={"HOST": "0.0.0.0", "PORT": "0", "AUTH": "none"}).exit_code == 0
+
+
+def test_openapi_document_is_printed(invoke: Invoke) -> None:
+    result = invoke("openapi")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["openapi"].startswith("3.")
+
+
+@pytest.mark.parametrize("content", [b"", b"hello\n", b'{"kind":"end","sessions":0,"memories":0}\n'])
+def test_import_refuses_what_is_no_export(invoke: Invoke, tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "x.jsonl"
+    file.write_bytes(content)
+    assert invoke("import", str(file)).exit_code == 1
+
+
+def test_import_refuses_newer_formats(invoke: Invoke, tmp_path: Path) -> None:
+    file = tmp_path / "x.jsonl"
+    header = {"kind": "memhost_export", "format": 99, "version": "9", "created_at": "2030-01-01T00:00:00Z"}
+    file.write_text(json.dumps(header) + "\n")
+    result = invoke("import", str(file))
+    assert result.exit_code == 1
+    assert "upgrade" in result.stderr
+
+
+def test_import_tells_bad_lines_and_does_the_others(invoke: Invoke, tmp_path: Path) -> None:
+    file = tmp_path / "x.jsonl"
+    now = "2025-01-01T00:00:00Z"
+    memory = {"id": "m1", "text": "tea at four", "created_at": now, "updated_at": now, "last_accessed": now}
+    lines = [
+        {"kind": "memhost_export", "format": 1, "version": "0", "created_at": now},
+        {"kind": "memory", "memory": memory},
+        {"kind": "memory", "memory": {"id": "m2"}},
+        {"kind": "song"},
+        {"kind": "end", "sessions": 0, "memories": 2},
+    ]
+    file.write_text("\n".join(json.dumps(line) for line in lines) + "\nbroken\n")
+    result = invoke("import", str(file), "--json")
+    assert result.exit_code == 1
+    told = json.loads(result.stdout)
+    assert told["created"] == 1
+    assert [item["line"] for item in told["problems"]] == [3, 4, 6]
+    assert json.loads(invoke("search", "tea", "--json").stdout)["total"] == 1
+
+
+def test_truncated_import_says_so(invoke: Invoke, tmp_path: Path) -> None:
+    file = tmp_path / "x.jsonl"
+    header = {"kind": "memhost_export", "format": 1, "version": "0", "created_at": "2025-01-01T00:00:00Z"}
+    file.write_text(json.dumps(header) + "\n")
+    result = invoke("import", str(file))
+    assert result.exit_code == 1
+    assert "truncated" in result.stderr

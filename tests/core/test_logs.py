@@ -1,0 +1,122 @@
+"""Log lines: form, fields, request ids, and what must not stand in them."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from memhost import logs
+
+logger = logging.getLogger("memhost.test")
+
+
+@pytest.fixture
+def capture() -> Iterator[Callable[..., io.StringIO]]:
+    root = logging.getLogger()
+    before = (root.level, list(root.handlers))
+    uvicorn_access = logging.getLogger("uvicorn.access")
+
+    def start(level: str = "INFO", form: str = "text") -> io.StringIO:
+        stream = io.StringIO()
+        logs.configure(level, form, stream)  # type: ignore[arg-type]
+        return stream
+
+    yield start
+    root.setLevel(before[0])
+    root.handlers[:] = before[1]
+    uvicorn_access.disabled = False
+    logging.captureWarnings(False)
+
+
+def test_text_line_has_event_and_fields(capture: Callable[..., io.StringIO]) -> None:
+    stream = capture()
+    logs.log(logger, logging.INFO, "session.stored", session="a b", turns=3)
+    assert stream.getvalue().endswith('info     session.stored session="a b" turns=3\n')
+
+
+def test_json_line_has_event_fields_and_request_id(capture: Callable[..., io.StringIO]) -> None:
+    stream = capture(form="json")
+    token = logs.REQUEST_ID.set("r1")
+    try:
+        logs.log(logger, logging.WARNING, "x.happened", count=2, level="odd")
+    finally:
+        logs.REQUEST_ID.reset(token)
+    line = json.loads(stream.getvalue())
+    assert line["event"] == "x.happened"
+    assert line["level"] == "warning"
+    assert line["logger"] == "memhost.test"
+    assert (line["count"], line["request_id"], line["field_level"]) == (2, "r1", "odd")
+
+
+def test_lines_below_the_level_are_left_out(capture: Callable[..., io.StringIO]) -> None:
+    stream = capture("WARNING")
+    logs.log(logger, logging.INFO, "quiet")
+    assert stream.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "Bearer abcdef0123456789",
+        "Authorization: Basic dXNlcjpwYXNz",
+        "sk-proj-abcdefghijklmnop",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl",
+        "redis://user:hunter2secret@db:6379/0",
+        "AKIAABCDEFGHIJKLMNOP",
+        "api_key=hunter2secret",
+        '{"password": "hunter2secret"}',
+    ],
+)
+def test_secret_shapes_are_masked(capture: Callable[..., io.StringIO], secret: str) -> None:
+    stream = capture()
+    logs.log(logger, logging.ERROR, "failed", detail=f"calling with {secret} failed")
+    logger.error("message %s", secret)
+    try:
+        raise ValueError(secret)
+    except ValueError:
+        logger.exception("raised")
+    written = stream.getvalue()
+    assert logs.MASK in written
+    for part in ("abcdef0123456789", "dXNlcjpwYXNz", "abcdefghijklmnop", "c2lnbmF0", "hunter2", "AKIAABC"):
+        assert part not in written
+
+
+def test_secret_fields_are_masked_whatever_they_hold(capture: Callable[..., io.StringIO]) -> None:
+    stream = capture()
+    logs.log(logger, logging.INFO, "x", api_key="abc", auth={"token": "def", "tokens": 3}, input_tokens=7)
+    assert "abc" not in stream.getvalue()
+    assert "def" not in stream.getvalue()
+    assert "input_tokens=7" in stream.getvalue()
+
+
+@pytest.mark.parametrize("level", ["DEBUG", "INFO"])
+def test_contents_are_replaced_by_their_length(capture: Callable[..., io.StringIO], level: str) -> None:
+    stream = capture(level)
+    logs.log(logger, logging.INFO, "x", text="my diary", messages=["my diary"], inner={"query": "my diary"})
+    assert "diary" not in stream.getvalue()
+    assert "<8 characters>" in stream.getvalue()
+
+
+def test_ordinary_words_stay(capture: Callable[..., io.StringIO]) -> None:
+    stream = capture()
+    logs.log(logger, logging.INFO, "token.expired", detail="the token ran out; basic rules apply")
+    assert logs.MASK not in stream.getvalue()
+
+
+def test_uvicorn_goes_the_same_way_without_access_lines(capture: Callable[..., io.StringIO]) -> None:
+    stream = capture(form="json")
+    logging.getLogger("uvicorn.error").info("Started server process")
+    logging.getLogger("uvicorn.access").info("GET /")
+    logging.getLogger("uvicorn.error").error("broken")
+    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["broken"]
+
+
+def test_configuring_again_replaces_the_first(capture: Callable[..., io.StringIO]) -> None:
+    first, second = capture(), capture()
+    logs.log(logger, logging.INFO, "x")
+    assert first.getvalue() == ""
+    assert second.getvalue().count("\n") == 1

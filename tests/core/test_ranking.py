@@ -1,0 +1,320 @@
+import math
+from datetime import UTC, datetime
+
+import msgspec
+import numpy as np
+import pytest
+
+from memhost.analysis import analyse_query, index_terms
+from memhost.ranking import (
+    DEFAULT_WEIGHTS,
+    FEATURES,
+    Candidate,
+    CorpusStats,
+    Ranked,
+    RankingWeights,
+    feature_matrix,
+    rank,
+    traits_of,
+)
+from memhost.ranking.types import Vector
+
+STATS = CorpusStats(documents=1000, average_length=8.0)
+
+
+def day(year: int, month: int, number: int) -> float:
+    return datetime(year, month, number, 12, tzinfo=UTC).timestamp()
+
+
+def turn(
+    key: int | str,
+    text: str,
+    position: int | None = 0,
+    session: str | None = "s1",
+    *,
+    speaker: str | None = None,
+    role: str | None = None,
+    when: float | None = None,
+    vector: Vector | None = None,
+) -> Candidate:
+    terms = index_terms(text, speaker, when)
+    return Candidate(key, text, terms, speaker, role, session, position, when, vector)
+
+
+def fact(key: int | str, text: str) -> Candidate:
+    return msgspec.structs.replace(turn(key, text, None, None), memory_type="semantic")
+
+
+def keys(ranked: list[Ranked]) -> list[int | str]:
+    return [entry.key for entry in ranked]
+
+
+def ask(text: str, *candidates: Candidate, weights: RankingWeights = DEFAULT_WEIGHTS) -> list[Ranked]:
+    return rank(analyse_query(text), None, candidates, STATS, weights)
+
+
+TALK = (
+    turn(0, "Good morning!", 0, speaker="Ada", role="user"),
+    turn(1, "What did you do at the weekend?", 1, speaker="Ben", role="assistant"),
+    turn(2, "We sailed to the island with my brother.", 2, speaker="Ada", role="user"),
+    turn(3, "That must have been windy.", 3, speaker="Ben", role="assistant"),
+    turn(4, "I repaired my old bicycle.", 0, "s2", speaker="Ben", role="assistant"),
+    turn(5, "Ask me about bread some day.", 1, "s2", speaker="Ada", role="user"),
+)
+
+
+def test_no_candidates_give_no_hits() -> None:
+    assert ask("anything") == []
+
+
+def test_turn_with_the_words_asked_for_comes_first() -> None:
+    assert ask("Who sailed to the island?", *TALK)[0].key == 2
+
+
+def test_inflected_form_and_word_that_begins_alike_match() -> None:
+    hits = ask("sailing", turn(1, "I like soup", 0), turn(2, "we sail often", 9))
+    assert keys(hits) == [2, 1]
+    hits = ask("photography", turn(1, "I like soup", 0), turn(2, "nice photo", 9))
+    assert keys(hits) == [2, 1]
+
+
+def test_order_of_candidates_does_not_matter() -> None:
+    forward = ask("bicycle on the island", *TALK)
+    assert forward == ask("bicycle on the island", *reversed(TALK))
+
+
+def test_equal_scores_are_put_in_order_of_keys() -> None:
+    same = [turn(key, "red apple", 9, f"s{key}") for key in ("b", "a", 2, 1)]
+    assert keys(ask("pear", *same)) == [1, 2, "a", "b"]
+
+
+def test_scores_fall_along_the_ranking_and_lie_between_0_and_1() -> None:
+    scores = [hit.score for hit in ask("When did Ada sail to the island in May 2021?", *TALK)]
+    assert scores == sorted(scores, reverse=True)
+    assert all(0.0 < score < 1.0 for score in scores)
+
+
+def test_unrelated_query_scores_low_and_best_hit_is_not_scaled_to_one() -> None:
+    good = ask("sailed to the island with my brother", *TALK)[0].score
+    poor = ask("quarterly tax declaration", *TALK)[0].score
+    assert poor < 0.05
+    assert poor < good / 5
+
+
+def test_breakdown_sums_to_the_score() -> None:
+    for hit in ask('When did Ada say "the island" in May 2021?', *TALK):
+        total = sum(hit.breakdown.values())
+        assert hit.score == pytest.approx(1.0 / (1.0 + math.exp(-total)))
+    assert {"lexical", "semantic", "context", "session", "speaker", "date", "prior"} <= set(hit.breakdown)
+
+
+def test_breakdown_is_empty_when_not_asked_for_and_limit_cuts() -> None:
+    query = analyse_query("island")
+    hits = rank(query, None, TALK, STATS, limit=2, explain=False)
+    assert keys(hits) == keys(rank(query, None, TALK, STATS))[:2]
+    assert all(hit.breakdown == {} for hit in hits)
+
+
+def test_terms_as_text_rank_like_terms_as_list() -> None:
+    joined = [msgspec.structs.replace(c, terms=" ".join(c.terms), traits=traits_of(c.text, c.terms)) for c in TALK]
+    assert ask("brother on the island", *joined) == ask("brother on the island", *TALK)
+
+
+def test_answer_to_a_matching_question_is_lifted() -> None:
+    before = (turn(1, "What colour is the boat?", 3), turn(2, "Green, of course", 4))
+    other = (turn(3, "It is late", 3, "s2"), turn(4, "Green, of course", 4, "s2"))
+    order = keys(ask("colour of the boat", *before, *other))
+    assert order.index(2) < order.index(4)
+
+
+def test_neighbours_count_only_within_a_session() -> None:
+    apart = (turn(1, "the boat", 4, "s1"), turn(2, "Green", 5, "s2"), turn(3, "Green", 5, "s1"))
+    order = keys(ask("boat", *apart))
+    assert order == [1, 3, 2]
+
+
+def test_session_about_the_topic_is_preferred() -> None:
+    on_topic = [turn(n, "boat and harbour", n + 5, "s1") for n in range(4)] + [turn(10, "blue paint", 20, "s1")]
+    off_topic = [turn(20 + n, "bread and butter", n + 5, "s2") for n in range(4)] + [turn(30, "blue paint", 20, "s2")]
+    order = keys(ask("boat paint", *off_topic, *on_topic))
+    assert order.index(10) < order.index(30)
+
+
+def test_named_speaker_is_preferred() -> None:
+    hits = ask(
+        "What does Ben grow?",
+        turn(1, "I grow beans", 5, "s1", speaker="Ada"),
+        turn(2, "I grow beans", 5, "s2", speaker="Ben"),
+    )
+    assert keys(hits) == [2, 1]
+    assert hits[0].breakdown["speaker"] > hits[1].breakdown["speaker"]
+
+
+def test_naming_two_speakers_prefers_neither() -> None:
+    hits = ask(
+        "What do Ada and Ben grow?",
+        turn(1, "I grow beans", 5, "s1", speaker="Ada"),
+        turn(2, "I grow beans", 5, "s2", speaker="Ben"),
+    )
+    assert hits[0].score == hits[1].score
+
+
+def test_name_is_tied_to_a_role_by_greetings() -> None:
+    greetings = [turn(n, "Hey Ada, how are you?", 0, f"g{n}", role="assistant") for n in range(3)]
+    hits = ask(
+        "What does Ada grow?",
+        *greetings,
+        turn(10, "I grow beans", 5, "s1", role="assistant"),
+        turn(11, "I grow beans", 5, "s2", role="user"),
+    )
+    assert keys(hits)[:2] == [11, 10]
+
+
+def test_name_that_nobody_is_greeted_by_is_tied_to_no_role() -> None:
+    hits = ask(
+        "What does Ada grow?",
+        turn(10, "I grow beans", 5, "s1", role="assistant"),
+        turn(11, "I grow beans", 5, "s2", role="user"),
+    )
+    assert hits[0].score == hits[1].score
+
+
+def test_date_of_the_turn_matches_the_date_asked_for() -> None:
+    turns = [turn(m, "we met again", 5, f"s{m}", when=day(2021, m, 9)) for m in (3, 4, 5)]
+    assert ask("What happened in April 2021?", *turns)[0].key == 4
+    assert ask("What happened in 2021?", *turns)[0].breakdown["date"] > 0
+    assert ask("What happened in April 2020?", *turns)[0].breakdown["date"] == 0
+
+
+def test_turn_shortly_after_the_day_asked_for_is_preferred() -> None:
+    turns = [turn(d, "we met again", 5, f"s{d}", when=day(2021, 4, d)) for d in (2, 12, 27)]
+    assert ask("Whom did they meet on 10 April 2021?", *turns)[0].key == 12
+
+
+def test_date_written_at_the_start_of_a_session_dates_it() -> None:
+    now = day(2030, 1, 1)
+    opening = turn(1, "[9 April 2021] Hello", 0, "s1", when=now)
+    told = [turn(2, "we met again", 5, "s1", when=now), turn(3, "we met again", 5, "s2", when=now)]
+    ranked = {hit.key: hit for hit in ask("Whom did they meet in April 2021?", opening, *told)}
+    assert ranked[2].breakdown["date"] > ranked[3].breakdown["date"] == 0
+
+
+def test_impossible_times_and_dates_are_ignored() -> None:
+    odd = [
+        turn(n, "[31 February 2021] x", 0, f"s{n}", when=when) for n, when in enumerate((1e300, -1e300, float("inf")))
+    ]
+    assert len(ask("on 30 February 2021", *odd)) == 3
+
+
+@pytest.mark.parametrize(
+    ("question", "with_it", "without"),
+    [
+        ("When did they paint it?", "they painted it yesterday", "they painted it badly"),
+        ("How many did they paint?", "they painted seven there", "they painted some there"),
+        ("Where did they paint?", "they painted in Oslo", "they painted in oslo"),
+        ("Who did they paint?", "they painted old Olaf", "they painted old olaf"),
+    ],
+)
+def test_expected_kind_of_answer_is_preferred(question: str, with_it: str, without: str) -> None:
+    assert ask(question, turn(1, without, 5, "s1"), turn(2, with_it, 5, "s2"))[0].key == 2
+
+
+def test_statement_is_preferred_to_question() -> None:
+    assert keys(ask("old oak", turn(1, "The old oak?", 5, "s1"), turn(2, "The old oak.", 5, "s2"))) == [2, 1]
+
+
+def test_quoted_phrase_must_stand_together_to_count() -> None:
+    apart = turn(1, "a book that is red, the very red book cover of the book", 5, "s1")
+    together = turn(2, "she lent me the red book", 5, "s2")
+    hits = ask('what about "the red book"', apart, together)
+    assert hits[0].key == 2
+
+
+def test_nearer_vector_is_preferred() -> None:
+    query = np.array([1.0, 0.0], dtype=np.float32)
+    near = turn(1, "one", 5, "s1", vector=np.array([1.0, 0.0], dtype=np.float32))
+    far = turn(2, "two", 5, "s2", vector=np.array([0.0, 1.0], dtype=np.float32))
+    none = turn(3, "six", 5, "s3")
+    hits = rank(analyse_query("unknown"), query, [none, far, near], STATS)
+    assert hits[0].key == 1
+    assert hits[0].breakdown["semantic"] == pytest.approx(DEFAULT_WEIGHTS.vector * DEFAULT_WEIGHTS.slope)
+
+
+def test_cosines_count_from_the_floor_of_the_embedder() -> None:
+    query = np.array([1.0, 0.0], dtype=np.float32)
+    weights = msgspec.structs.replace(DEFAULT_WEIGHTS, vector_floor=0.6)
+    unrelated = turn(1, "one", 5, "s1", vector=np.array([0.6, 0.8], dtype=np.float32))
+    hit = rank(analyse_query("unknown"), query, [unrelated], STATS, weights)[0]
+    assert hit.breakdown["semantic"] == pytest.approx(0.0, abs=1e-6)
+
+
+def test_vectors_of_another_length_are_not_compared() -> None:
+    query = np.array([1.0, 0.0], dtype=np.float32)
+    other = turn(1, "one", 5, "s1", vector=np.array([1.0, 0.0, 0.0], dtype=np.float32))
+    assert rank(analyse_query("unknown"), query, [other], STATS)[0].breakdown["semantic"] == 0
+
+
+def test_memory_that_is_no_turn_competes_with_turns() -> None:
+    stored = fact("f1", "Ada sailed to the island with her brother in May")
+    hits = ask("Who sailed to the island with Ada?", *TALK, stored, fact("f2", "Ben likes bread"))
+    assert {hit.key for hit in hits[:2]} == {"f1", 2}
+    assert keys(hits).index("f2") > 2
+
+
+def test_facts_naming_the_speaker_asked_for_get_the_speakers_bonus() -> None:
+    hits = ask("What does Ben grow?", *TALK, fact("f1", "Ben grows beans"), fact("f2", "Somebody grows beans"))
+    found = {hit.key: hit.breakdown["speaker"] for hit in hits}
+    assert found["f1"] > found["f2"] == 0
+
+
+def test_memories_without_session_are_not_neighbours_of_each_other() -> None:
+    lone = [fact("a", "boat"), fact("b", "green")]
+    assert ask("boat", *lone)[1].breakdown["context"] == 0
+
+
+@pytest.mark.parametrize("name", FEATURES)
+def test_weight_zero_switches_a_feature_off(name: str) -> None:
+    weights = msgspec.structs.replace(
+        DEFAULT_WEIGHTS, **{feature: (3.0 if feature == name else 0.0) for feature in FEATURES}
+    )
+    nothing = msgspec.structs.replace(weights, **{name: 0.0})
+    hits = ask('When did Ada sail to "the island" on 9 May 2021?', *TALK, weights=nothing)
+    assert len({hit.score for hit in hits}) == 1
+    assert all(value == 0 for hit in hits for stage, value in hit.breakdown.items() if stage != "prior")
+
+
+def test_weights_refuse_unknown_names() -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({"lexcal": 1.0}, RankingWeights)
+
+
+def test_features_have_a_weight_each_and_are_finite() -> None:
+    query = analyse_query('How many boats did Ada have in May 2021, "the island"?')
+    matrix = feature_matrix(query, None, [*TALK, fact("f", "")], CorpusStats(documents=0), DEFAULT_WEIGHTS)
+    assert matrix.shape == (len(TALK) + 1, len(FEATURES))
+    assert np.isfinite(matrix).all()
+    assert all(hasattr(DEFAULT_WEIGHTS, name) for name in FEATURES)
+
+
+def test_long_document_does_not_win_by_mere_length() -> None:
+    filler = " ".join(f"filler{n} words" for n in range(600))
+    document = fact("d", f"Ada {filler} boat {filler} repair {filler}")
+    assert keys(ask("boat repair", document, turn(1, "I started the boat repair", 5)))[0] == 1
+
+
+def test_rare_words_weigh_more_than_common_ones() -> None:
+    query = analyse_query("zither lesson")
+    stats = CorpusStats(1000, 3.0, {"zither": 2, "lesson": 400})
+    hits = rank(query, None, [turn(1, "my lesson", 5, "s1"), turn(2, "my zither", 5, "s2")], stats)
+    assert keys(hits) == [2, 1]
+
+
+def test_empty_query_ranks_without_error() -> None:
+    assert len(ask("", *TALK)) == len(TALK)
+    assert len(ask("?!", *TALK)) == len(TALK)
+
+
+def test_traits_see_through_a_trailing_caption() -> None:
+    text = "Is that yours? [shows a kite]"
+    assert traits_of(text, index_terms(text)) & 3 == 3
+    assert traits_of("No? Yes.", index_terms("No? Yes.")) & 3 == 2

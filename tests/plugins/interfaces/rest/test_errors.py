@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from memhost import errors
+from memhost.errors import MemhostError, Problem
+from memhost_rest.errors import SERVER_ERROR, detail_of, items, status_of
+
+CASES: list[tuple[MemhostError, int]] = [
+    (errors.ValidationFailed([Problem(message="x")]), 422),
+    (errors.InvalidRequest("x"), 400),
+    (errors.TooLarge("x"), 413),
+    (errors.LongTermMemoryDisabled("x"), 400),
+    (errors.Refused("x"), 400),
+    (errors.NotFound("x"), 404),
+    (errors.Conflict("x"), 409),
+    (errors.AmbiguousSession("x"), 409),
+    (errors.IdTaken(["x"]), 409),
+    (errors.VersionMismatch("x"), 409),
+    (errors.LeaseLost("x"), 409),
+    (errors.Unauthorized("x"), 401),
+    (errors.Forbidden("x"), 403),
+    (errors.Unavailable("x"), 503),
+    (errors.StoreUnavailable("x"), 503),
+    (errors.ModelUnavailable("x"), 503),
+    (errors.ConfigurationError("x"), 500),
+    (errors.MissingExtra("x", "y"), 500),
+    (errors.StoreMismatch("x"), 500),
+    (errors.PluginFailure("x"), 500),
+    (MemhostError("x"), 500),
+]
+
+
+@pytest.mark.parametrize(("error", "status"), CASES, ids=lambda case: type(case).__name__)
+def test_error_has_its_status(error: MemhostError, status: int) -> None:
+    assert status_of(error) == status
+
+
+def _tree(cls: type[MemhostError]) -> set[type[MemhostError]]:
+    return {cls}.union(*(_tree(child) for child in cls.__subclasses__()))
+
+
+def test_every_error_of_the_host_is_decided_here() -> None:
+    host = {cls for cls in _tree(MemhostError) if cls.__module__ == "memhost.errors"}
+    assert host <= {type(error) for error, _ in CASES}
+
+
+def test_error_of_a_plugin_has_the_status_of_its_ancestor() -> None:
+    class Gone(errors.NotFound):
+        code = "acme_gone"
+
+    class LimitedError(MemhostError):
+        code = "rate_limited"
+
+    assert status_of(Gone("x")) == 404
+    assert status_of(LimitedError("x")) == 429
+
+
+def test_server_errors_tell_no_internals() -> None:
+    assert detail_of(errors.PluginFailure("/etc/secret broke"), 500) == SERVER_ERROR
+    assert detail_of(errors.StoreUnavailable("The store does not answer."), 503).startswith("The")
+
+
+def test_problem_becomes_item_at_its_source() -> None:
+    problem = Problem(where=("limit",), kind="int_type", message="m", value=[], context={"a": 1})
+    assert items([problem], lambda _: "query") == [
+        {"type": "int_type", "loc": ["query", "limit"], "msg": "m", "input": [], "ctx": {"a": 1}}
+    ]
+
+
+def test_problem_of_the_whole_request_stands_at_body() -> None:
+    (item,) = items([Problem(message="memories.0: text is empty")], lambda _: "query")
+    assert item["loc"] == ["body"]
+    assert item["msg"] == "Value error, memories.0: text is empty"
+    assert "ctx" not in item
+
+
+def test_value_error_prefix_is_not_repeated() -> None:
+    assert items([Problem(message="Value error, x")])[0]["msg"] == "Value error, x"
+
+
+@pytest.mark.parametrize("value", [None, "a", 5, {"a": [1]}, [], True, 1.5])
+def test_small_input_is_sent_back(value: Any) -> None:
+    assert items([Problem(message="x", value=value)])[0]["input"] == value
+
+
+@pytest.mark.parametrize("value", ["a" * 10_000, ["a"] * 10_000, {"k": "a" * 10_000}, {str(k): k for k in range(999)}])
+def test_large_input_is_not_sent_back(value: Any) -> None:
+    assert len(str(items([Problem(message="x", value=value)])[0]["input"])) < 600

@@ -1,0 +1,59 @@
+"""Both bundled stores keep every promise of the port."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from memhost.ports import Store, SystemClock
+from memhost.specs import OpenContext
+from memhost.testing.factories import DIMENSIONS, EMBEDDER
+from memhost.testing.store import StoreConformance
+from memhost_store_memory.store import MemoryStore
+from memhost_store_sqlite.settings import SqliteSettings
+from memhost_store_sqlite.store import open_sqlite
+
+
+class TestMemoryStore(StoreConformance):
+    @pytest.fixture
+    def store(self) -> Store:
+        return MemoryStore()
+
+
+class SqliteStoreConformance(StoreConformance):
+    durable = True
+    settings = SqliteSettings(synchronous="normal")
+
+    @pytest.fixture
+    async def stack(self) -> AsyncIterator[AsyncExitStack]:
+        async with AsyncExitStack() as stack:
+            yield stack
+
+    @pytest.fixture
+    def context(self, tmp_path: Path) -> OpenContext:
+        return OpenContext(data_dir=tmp_path, clock=SystemClock(), embedder=EMBEDDER, dimensions=DIMENSIONS)
+
+    @pytest.fixture
+    async def store(self, stack: AsyncExitStack, context: OpenContext) -> Store:
+        return await stack.enter_async_context(open_sqlite(self.settings, context))
+
+    @pytest.fixture
+    def reopen(self, store: Store, stack: AsyncExitStack, context: OpenContext) -> Callable[[], Awaitable[Store]]:
+        async def reopen() -> Store:
+            await stack.aclose()
+            return await stack.enter_async_context(open_sqlite(self.settings, context))
+
+        return reopen
+
+
+class TestSqliteStore(SqliteStoreConformance):
+    pass
+
+
+class TestSqliteStoreWithVectorCache(SqliteStoreConformance):
+    """Every vector search goes through the cache, however small the scope."""
+
+    settings = SqliteSettings(synchronous="normal", scan_rows=0)
