@@ -82,7 +82,7 @@ async def check(url: str, ledger: Ledger, since: dict[str, int]) -> None:
     async with httpx.AsyncClient(base_url=url, timeout=30) as http:
 
         async def jobs_are_done() -> bool:
-            return (await http.get("/v1/jobs")).json()["total"] == 0
+            return bool((await http.get("/v1/jobs")).json()["total"] == 0)
 
         await until(jobs_are_done, limit_s=60)
         for name, messages in ledger.messages.items():

@@ -61,8 +61,8 @@ def sessions(conversation: dict[str, Any]) -> Iterator[tuple[str, list[MemoryMes
     """Sessions in order; each turn says who spoke and, where a picture was shared, what it shows."""
     numbers = sorted(int(key[8:]) for key in conversation if re.fullmatch(r"session_\d+", key))
     for number in numbers:
-        moment = datetime.strptime(conversation[f"session_{number}_date_time"], "%I:%M %p on %d %B, %Y")
-        start = moment.replace(tzinfo=UTC)
+        written = conversation[f"session_{number}_date_time"]
+        start = datetime.strptime(written, "%I:%M %p on %d %B, %Y").replace(tzinfo=UTC)
         messages = []
         for index, turn in enumerate(conversation[f"session_{number}"]):
             caption = f" [shares a photo: {turn['blip_caption']}]" if turn.get("blip_caption") else ""

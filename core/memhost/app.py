@@ -53,9 +53,7 @@ def _http_error(_request: Request[Any, Any, Any], error: HTTPException) -> Respo
 class Application:
     """An ASGI application that opens the host when the server starts and closes it when the server stops."""
 
-    def __init__(
-        self, configuration: Configuration, plugins: PluginManager, clock: Clock | None = None
-    ) -> None:
+    def __init__(self, configuration: Configuration, plugins: PluginManager, clock: Clock | None = None) -> None:
         self._configuration = configuration
         self._plugins = plugins
         self._clock = clock
@@ -76,9 +74,7 @@ class Application:
         await receive()
         async with AsyncExitStack() as stack:
             try:
-                host = await stack.enter_async_context(
-                    open_host(self._configuration, self._plugins, clock=self._clock)
-                )
+                host = await stack.enter_async_context(open_host(self._configuration, self._plugins, clock=self._clock))
                 app = build_app(host)
                 await stack.enter_async_context(app.lifespan())
             except Exception as error:  # noqa: BLE001 - whatever it is, the server must be told and stop

@@ -96,8 +96,7 @@ class IdTaken(Conflict):
 
     def __init__(self, ids: Sequence[str]) -> None:
         super().__init__(
-            "These memory ids are already used by another owner; send other ids or none: "
-            + ", ".join(sorted(ids)[:5])
+            "These memory ids are already used by another owner; send other ids or none: " + ", ".join(sorted(ids)[:5])
         )
         self.ids = tuple(ids)
 
@@ -172,9 +171,7 @@ class MissingExtra(ConfigurationError):
     code = "missing_extra"
 
     def __init__(self, plugin: str, extra: str) -> None:
-        super().__init__(
-            f"{plugin} needs an optional dependency. Install it with: pip install 'memhost[{extra}]'"
-        )
+        super().__init__(f"{plugin} needs an optional dependency. Install it with: pip install 'memhost[{extra}]'")
 
 
 class StoreMismatch(ConfigurationError):

@@ -168,9 +168,7 @@ class JobContext(Protocol):
         """A document of this plugin."""
         ...
 
-    def put_document(
-        self, document_id: str, body: bytes, *, expires_at: datetime | None = None
-    ) -> None:
+    def put_document(self, document_id: str, body: bytes, *, expires_at: datetime | None = None) -> None:
         """Stage a document of this plugin."""
         ...
 

@@ -115,9 +115,7 @@ def memhost_schedules() -> Sequence[ScheduleSpec]:
 
 
 @hookspec
-async def memhost_before_session_write(
-    write: SessionWrite, context: RequestContext
-) -> SessionWrite | None:
+async def memhost_before_session_write(write: SessionWrite, context: RequestContext) -> SessionWrite | None:
     """A session is about to be written: return a changed write, or None to leave it. Since 0.1.
 
     Called in the server, after validation and before anything is stored. Raise `memhost.errors.Refused` to
@@ -140,9 +138,7 @@ async def memhost_before_memories_stored(
 
 
 @hookspec
-async def memhost_before_search(
-    search: SearchRequest, context: RequestContext
-) -> SearchRequest | None:
+async def memhost_before_search(search: SearchRequest, context: RequestContext) -> SearchRequest | None:
     """A search is about to run: return it with another text or limit, or None. Since 0.1."""
     raise NotImplementedError
 

@@ -114,9 +114,7 @@ class Host:
                 "operation.failed",
                 extra={"fields": {"operation": name, "request_id": call.request_id}},
             )
-            raise MemhostError(
-                "The server failed; its log tells why under the request id."
-            ) from error
+            raise MemhostError("The server failed; its log tells why under the request id.") from error
 
     async def readiness(self) -> Readiness:
         """Whether the store answers within a second, and how fast."""
@@ -132,9 +130,7 @@ class Host:
         latency = (asyncio.get_running_loop().time() - started) * 1000
         return Readiness(
             ready=ok,
-            components=[
-                ComponentHealth(name="store", ok=ok, detail=detail, latency_ms=round(latency, 3))
-            ],
+            components=[ComponentHealth(name="store", ok=ok, detail=detail, latency_ms=round(latency, 3))],
         )
 
 
@@ -185,9 +181,7 @@ async def open_host(
 class _Opener:
     """Opens what the configuration selects."""
 
-    def __init__(
-        self, configuration: Configuration, plugins: PluginManager, clock: Clock, *, reindex: bool
-    ) -> None:
+    def __init__(self, configuration: Configuration, plugins: PluginManager, clock: Clock, *, reindex: bool) -> None:
         self._configuration = configuration
         self._plugins = plugins
         self._clock = clock
@@ -201,21 +195,13 @@ class _Opener:
         settings = self._configuration.settings
         plugins = self._plugins
         self._make_data_dir()
-        authenticator: Authenticator = await self.enter(
-            stack, plugins.auth_providers, "auth", settings.server.auth
-        )
-        embedder: Embedder = await self.enter(
-            stack, plugins.embedders, "models", settings.server.embedder
-        )
-        self._context = msgspec.structs.replace(
-            self._context, embedder=embedder.name, dimensions=embedder.dimensions
-        )
+        authenticator: Authenticator = await self.enter(stack, plugins.auth_providers, "auth", settings.server.auth)
+        embedder: Embedder = await self.enter(stack, plugins.embedders, "models", settings.server.embedder)
+        self._context = msgspec.structs.replace(self._context, embedder=embedder.name, dimensions=embedder.dimensions)
         llm: LanguageModel | None = None
         if settings.server.llm != "none":
             llm = await self.enter(stack, plugins.language_models, "models", settings.server.llm)
-        store: Store = await self.enter(
-            stack, plugins.stores, "stores", _auto(settings.server.store, "sqlite")
-        )
+        store: Store = await self.enter(stack, plugins.stores, "stores", _auto(settings.server.store, "sqlite"))
         return await self._assemble(stack, authenticator, embedder, llm, store)
 
     async def _assemble(
@@ -228,29 +214,21 @@ class _Opener:
     ) -> Host:
         settings, plugins, clock = self._configuration.settings, self._plugins, self._clock
         strategies = {
-            entry.spec.name: entry.spec.build(
-                self._configuration.section("strategies", entry.spec.name)
-            )
+            entry.spec.name: entry.spec.build(self._configuration.section("strategies", entry.spec.name))
             for entry in plugins.strategies
             if llm is not None or not entry.spec.needs_model
         }
         hooks = RequestHooks(plugins, settings.server.hook_timeout_s)
         access = AccessTracker(store, clock, settings.memory.access_interval_s)
         stack.push_async_callback(access.aclose)
-        extraction = ImmediateExtraction(
-            strategies, index_messages=settings.memory.index_all_messages
-        )
+        extraction = ImmediateExtraction(strategies, index_messages=settings.memory.index_all_messages)
         retriever = Retriever(store, embedder, settings.search, self._weights())
-        sessions = SessionService(
-            store, embedder, extraction, hooks, self.outbox, settings.memory, clock
-        )
+        sessions = SessionService(store, embedder, extraction, hooks, self.outbox, settings.memory, clock)
         search = SearchService(store, retriever, hooks, access, settings.memory, clock)
 
         def make_context(job: Job, hook: EventHook) -> StagedContext:
             extractor = f"{hook.plugin}/{hook.version}"
-            return StagedContext(
-                job, store, embedder, llm, hooks, self.outbox, extractor, clock.now()
-            )
+            return StagedContext(job, store, embedder, llm, hooks, self.outbox, extractor, clock.now())
 
         schedules = Schedules(plugins, store)
         return Host(
@@ -268,14 +246,10 @@ class _Opener:
             search=search,
             prompts=PromptService(sessions, search, clock),
             jobs=JobService(store, None, clock),
-            dispatcher=Dispatcher(
-                store, plugins, settings.server, clock, make_context, schedules, self.outbox
-            ),
+            dispatcher=Dispatcher(store, plugins, settings.server, clock, make_context, schedules, self.outbox),
         )
 
-    async def enter(
-        self, stack: AsyncExitStack, registry: Registry[Any], section: str, name: str
-    ) -> Any:
+    async def enter(self, stack: AsyncExitStack, registry: Registry[Any], section: str, name: str) -> Any:
         """Open the selected spec of a kind for the life of the stack."""
         entry = registry.get(name)
         if entry is None:

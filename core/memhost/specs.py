@@ -57,7 +57,10 @@ class StoreSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StrategySpec(msgspec.Struct, frozen=True, kw_only=True):
-    """An extraction strategy. `config` describes the options that a session may set; `needs_model` that it calls one."""
+    """An extraction strategy.
+
+    `config` describes the options that a session may set; `needs_model` says that it calls a language model.
+    """
 
     name: str
     summary: str

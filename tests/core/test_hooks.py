@@ -15,9 +15,7 @@ from tests.support.hosts import run, running_host
 
 
 @pytest.fixture(params=["memory", "sqlite"])
-async def host(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Host]:
+async def host(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Host]:
     monkeypatch.syspath_prepend(str(FOLDER))
     async with running_host(tmp_path, store=request.param, fakes=["fake-good"]) as opened:
         yield opened
@@ -48,7 +46,7 @@ async def test_memories_are_left_out_by_a_hook(host: Host) -> None:
 
 
 async def test_failing_hook_with_policy_refuse_stops_the_write(host: Host) -> None:
-    with pytest.raises(PluginFailure, match="fake-good 1.2.3"):
+    with pytest.raises(PluginFailure, match=r"fake-good 1\.2\.3"):
         await run(host, "create_memories", memories=[{"id": "a", "text": "break the hook"}])
     assert (await run(host, "search_memories")).total == 0
 

@@ -38,4 +38,5 @@ async def http(server: ServerProcess) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.fixture
 def fresh(request: pytest.FixtureRequest) -> str:
     """A name that no other test uses."""
-    return request.node.name.replace("[", "-").replace("]", "")
+    name: str = request.node.name
+    return name.replace("[", "-").replace("]", "")

@@ -188,7 +188,11 @@ async def test_records_are_created_read_edited_and_deleted(client: MemoryAPIClie
 async def test_exact_repetition_is_stored_once(client: MemoryAPIClient, fresh: str) -> None:
     for number, text in enumerate(("User likes tea.", "user  likes TEA", "User likes tea!")):
         record = ClientMemoryRecord(
-            id=f"{fresh}-{number}", text=text, user_id=fresh, session_id=str(number), memory_type="semantic"
+            id=f"{fresh}-{number}",
+            text=text,
+            user_id=fresh,
+            session_id=str(number),
+            memory_type=MemoryTypeEnum.SEMANTIC,
         )
         await client.create_long_term_memory([record])
     found = await client.search_long_term_memory(text="tea", user_id=UserId(eq=fresh))
@@ -214,9 +218,7 @@ async def test_equal_message_ids_of_two_users_are_both_kept(client: MemoryAPICli
         assert [hit.text for hit in found.memories] == [f"user: {user} plays chess"]
 
 
-async def test_filters_narrow_and_never_widen(
-    client: MemoryAPIClient, http: httpx.AsyncClient, fresh: str
-) -> None:
+async def test_filters_narrow_and_never_widen(client: MemoryAPIClient, http: httpx.AsyncClient, fresh: str) -> None:
     records = [
         ClientMemoryRecord(text=f"fact number {n} about trees", topics=[f"t{n}"], namespace=f"{fresh}-{n}")
         for n in range(3)
@@ -226,7 +228,7 @@ async def test_filters_narrow_and_never_widen(
     assert (await search(text="trees", namespace=Namespace(eq=f"{fresh}-9"))).memories == []
     assert (await search(text="", namespace=Namespace(eq=f"{fresh}-9"))).total == 0
     assert (await search(text="trees", namespace=Namespace(in_=[f"{fresh}-1", f"{fresh}-2"]))).total == 2
-    assert (await search(text="trees", namespace=Namespace(any=[f"{fresh}-0"]), topics=Topics(any=["T0"]))).total == 1
+    assert (await search(text="trees", namespace=Namespace(in_=[f"{fresh}-0"]), topics=Topics(any=["T0"]))).total == 1
     body = {"text": "trees", "namespace": {"startswith": f"{fresh}-"}}
     assert (await http.post("/v1/long-term-memory/search", json=body)).json()["total"] == 3
     assert (await search(text="trees", session_id=SessionId(eq="nowhere"))).total == 0
@@ -258,9 +260,14 @@ async def test_search_tool_of_the_client_is_consistent(client: MemoryAPIClient, 
 
 
 async def test_prompt_has_summary_messages_memories_and_query(client: MemoryAPIClient, fresh: str) -> None:
-    await client.create_long_term_memory([ClientMemoryRecord(id=f"{fresh}-r", text="User owns a red bike", user_id=fresh)])
+    await client.create_long_term_memory(
+        [ClientMemoryRecord(id=f"{fresh}-r", text="User owns a red bike", user_id=fresh)]
+    )
     memory = WorkingMemory(
-        session_id=fresh, user_id=fresh, context="They spoke of travel.", messages=[say("hello"), say("hi", "assistant")]
+        session_id=fresh,
+        user_id=fresh,
+        context="They spoke of travel.",
+        messages=[say("hello"), say("hi", "assistant")],
     )
     await client.put_working_memory(fresh, memory)
     prompt = await client.memory_prompt(

@@ -59,9 +59,7 @@ class StagedContext:
             record = record_from_draft(draft, owner, memory_id, self._extractor, self.now)
             records.append(record)
             by_id[memory_id] = draft
-        context = RequestContext(
-            scope=self.scope, subject=self._kind, request_id=self.job_id, now=self.now
-        )
+        context = RequestContext(scope=self.scope, subject=self._kind, request_id=self.job_id, now=self.now)
         kept = await self._hooks.before_memories_stored(records, context) if records else []
         stored = await index_records(kept, self.embedder, [by_id[record.id] for record in kept])
         self.batch.put_memories += stored
@@ -79,9 +77,7 @@ class StagedContext:
         """A document of this plugin."""
         return await self._store.get_document(self.scope, self._kind, document_id, self.now)
 
-    def put_document(
-        self, document_id: str, body: bytes, *, expires_at: datetime | None = None
-    ) -> None:
+    def put_document(self, document_id: str, body: bytes, *, expires_at: datetime | None = None) -> None:
         """Stage a document of this plugin."""
         self.batch.put_documents.append(
             Document(

@@ -62,11 +62,7 @@ class Dispatcher:
 
     async def seconds_to_next(self) -> float | None:
         """Seconds until the next job or schedule is due, None if there is none."""
-        due = [
-            moment
-            for moment in (await self._store.next_due(), self._schedules.next_due())
-            if moment is not None
-        ]
+        due = [moment for moment in (await self._store.next_due(), self._schedules.next_due()) if moment is not None]
         if not due:
             return None
         return max(0.0, (min(due) - self._clock.now()).total_seconds())
@@ -77,17 +73,13 @@ class Dispatcher:
             await self._schedules.start_due(self._clock.now())
             await self._store.purge_expired(self._clock.now())
         except MemhostError as error:
-            logger.warning(
-                "jobs.sweep_failed", extra={"fields": {"code": error.code, "error": error.message}}
-            )
+            logger.warning("jobs.sweep_failed", extra={"fields": {"code": error.code, "error": error.message}})
 
     async def run(self, job: Job) -> None:
         """Run a claimed job to its end; failures are retried with growing waits, then buried."""
         hook = self._hook(job)
         if hook is None:
-            await self._bury(
-                job, f"no installed plugin {job.plugin} implements memhost_{job.event}"
-            )
+            await self._bury(job, f"no installed plugin {job.plugin} implements memhost_{job.event}")
             return
         tries = hook.options.max_tries or self._settings.job_max_tries
         if job.attempts > tries + _DEATHS_FORGIVEN:
@@ -98,9 +90,7 @@ class Dispatcher:
             async with self._renewed(job):
                 await self._attempt(job, hook)
         except asyncio.CancelledError:
-            await asyncio.shield(
-                self._store.retry_job(job.id, job.lease, started, "interrupted by shutdown")
-            )
+            await asyncio.shield(self._store.retry_job(job.id, job.lease, started, "interrupted by shutdown"))
             raise
         except LeaseLost:
             self._log(logging.WARNING, "job.lease_lost", job, hook, "another process took it over")
@@ -138,9 +128,7 @@ class Dispatcher:
     async def _failed(self, job: Job, hook: EventHook, error: Exception, tries: int) -> None:
         limit = hook.options.timeout_s or self._settings.job_timeout_s
         reason = (
-            f"took longer than {limit:g} s"
-            if isinstance(error, TimeoutError)
-            else f"{type(error).__name__}: {error}"
+            f"took longer than {limit:g} s" if isinstance(error, TimeoutError) else f"{type(error).__name__}: {error}"
         )
         try:
             if job.attempts >= tries:

@@ -45,19 +45,12 @@ class Schedules:
             name = f"{entry.plugin}:{entry.spec.name}"
             scope = Scope(tenant=DEFAULT_TENANT)
             known = await self._store.get_document(scope, _KIND, name, now)
-            if (
-                known is not None
-                and msgspec.msgpack.decode(known.body, type=_Cursor).period >= period
-            ):
+            if known is not None and msgspec.msgpack.decode(known.body, type=_Cursor).period >= period:
                 continue
-            await self._store.commit(
-                scope, self._batch(name, entry.spec.name, entry.plugin, period, now)
-            )
+            await self._store.commit(scope, self._batch(name, entry.spec.name, entry.plugin, period, now))
         self._next = min(upcoming, default=None)
 
-    def _batch(
-        self, name: str, schedule: str, plugin: str, period: int, now: datetime
-    ) -> WriteBatch:
+    def _batch(self, name: str, schedule: str, plugin: str, period: int, now: datetime) -> WriteBatch:
         cursor = Document(
             kind=_KIND,
             id=name,

@@ -20,9 +20,7 @@ class JobService:
     async def list_page(self, call: Call, state: str | None, limit: int, offset: int) -> JobList:
         """A page of the tenant's jobs."""
         wanted = JobState(state) if state is not None else None
-        jobs, total = await self._store.list_jobs(
-            call.caller.bounds, wanted, limit=limit, offset=offset
-        )
+        jobs, total = await self._store.list_jobs(call.caller.bounds, wanted, limit=limit, offset=offset)
         rows = [
             JobRow(
                 id=job.id,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import Any
 
 import msgspec
@@ -33,7 +33,7 @@ FOLDED_FIELDS = ("topics", "entities")
 METADATA_PREFIX = "metadata."
 
 
-class Op(str, Enum):
+class Op(StrEnum):
     """Operators of a condition.
 
     On tags: `ANY` holds if some value of the field is among `values`, `ALL` if every one of `values` is a
@@ -76,9 +76,7 @@ def matches(record: MemoryRecord, conditions: Iterable[Condition]) -> bool:
 
 def _holds(record: MemoryRecord, condition: Condition) -> bool:
     if condition.field.startswith(METADATA_PREFIX):
-        return _metadata_holds(
-            record.metadata.get(condition.field[len(METADATA_PREFIX) :]), condition
-        )
+        return _metadata_holds(record.metadata.get(condition.field[len(METADATA_PREFIX) :]), condition)
     value = getattr(record, condition.field)
     if condition.field in DATE_FIELDS:
         return _compare(value, condition.op, condition.values[0])

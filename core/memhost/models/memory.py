@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from enum import Enum
+from enum import StrEnum
 from typing import Any, Literal
 
 import msgspec
@@ -12,7 +12,7 @@ from ulid import ULID
 ExtractionFlag = Literal["t", "f"]
 
 
-class MemoryType(str, Enum):
+class MemoryType(StrEnum):
     """What kind of memory a record is."""
 
     SEMANTIC = "semantic"

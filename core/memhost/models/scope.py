@@ -29,9 +29,7 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     users: tuple[str, ...] | None = None
     sessions: tuple[str, ...] | None = None
 
-    def narrow(
-        self, *, namespace: str | None = None, user: str | None = None, session: str | None = None
-    ) -> Scope:
+    def narrow(self, *, namespace: str | None = None, user: str | None = None, session: str | None = None) -> Scope:
         """The intersection of this scope and the given exact values; `None` leaves a part as it is."""
         return Scope(
             tenant=self.tenant,

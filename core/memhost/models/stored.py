@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import Enum
+from enum import StrEnum
 from typing import Any
 
 import msgspec
@@ -65,7 +65,7 @@ class StoredSession(msgspec.Struct, kw_only=True):
     expires_at: datetime | None = None
 
 
-class JobState(str, Enum):
+class JobState(StrEnum):
     """Life of a job: pending, running under a lease, or dead (given up, waiting for an operator)."""
 
     PENDING = "pending"
@@ -227,9 +227,11 @@ class CandidateQuery:
 
 @dataclass(slots=True, kw_only=True)
 class CandidateHit:
-    """One candidate. `text_score` is the store's own BM25 (higher is better, None if not in the text leg),
-    `distance` the cosine distance (None if not in the vector leg). A candidate with neither is a neighbour;
-    it lies in the scope but need not satisfy the conditions.
+    """One candidate.
+
+    `text_score` is the store's own BM25 (higher is better, None if not in the text leg), `distance` the cosine
+    distance (None if not in the vector leg). A candidate with neither is a neighbour; it lies in the scope but
+    need not satisfy the conditions.
     """
 
     memory: StoredMemory

@@ -35,17 +35,13 @@ class Found(msgspec.Struct, kw_only=True):
         return f"{self.name} ({self.distribution} {self.version})"
 
 
-def discover(
-    points: Iterable[EntryPoint] | None = None, disabled: Sequence[str] = ()
-) -> list[Found]:
+def discover(points: Iterable[EntryPoint] | None = None, disabled: Sequence[str] = ()) -> list[Found]:
     """Import all plugins of the entry-point group, sorted by name, so that the order is the same everywhere.
 
     An import that raises anything (also `SystemExit`) becomes an `error`. Two distributions with one
     entry-point name: memhost's own plugin keeps the name; among others none gets it.
     """
-    found = [
-        _describe(point) for point in (entry_points(group=PROJECT) if points is None else points)
-    ]
+    found = [_describe(point) for point in (entry_points(group=PROJECT) if points is None else points)]
     unique = {(item.name, item.distribution, item.module): item for item in found}
     ordered = sorted(
         unique.values(),
@@ -79,9 +75,7 @@ def _refuse_equal_names(found: Sequence[Found]) -> None:
         if len(group) > 1:
             owners = " and ".join(f"{item.distribution} {item.version}" for item in group)
             for item in refused:
-                item.error = (
-                    f"the entry-point name {name} is used by {owners}; uninstall one or disable it"
-                )
+                item.error = f"the entry-point name {name} is used by {owners}; uninstall one or disable it"
 
 
 def _load(item: Found) -> None:
@@ -100,9 +94,7 @@ def register(manager: pluggy.PluginManager, item: Found) -> None:
         return
     try:
         manager.register(item.plugin, name=item.name)
-        item.hooks = tuple(
-            sorted(caller.name for caller in manager.get_hookcallers(item.plugin) or ())
-        )
+        item.hooks = tuple(sorted(caller.name for caller in manager.get_hookcallers(item.plugin) or ()))
         _check_hooks(manager, item)
     except (pluggy.PluginValidationError, ValueError, TypeError) as error:
         item.error = f"invalid plugin: {error}"
@@ -115,9 +107,7 @@ def _check_hooks(manager: pluggy.PluginManager, item: Found) -> None:
     specified = {name for name in known if getattr(manager.hook, name).spec is not None}
     unknown = sorted(set(item.hooks) - specified)
     if unknown:
-        raise ValueError(
-            f"unknown hook {', '.join(unknown)}; the hooks are: {', '.join(sorted(specified))}"
-        )
+        raise ValueError(f"unknown hook {', '.join(unknown)}; the hooks are: {', '.join(sorted(specified))}")
     for name in item.hooks:
         spec = getattr(manager.hook, name).spec
         implementation = getattr(item.plugin, name, None)

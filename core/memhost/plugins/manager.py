@@ -98,9 +98,7 @@ class PluginManager:
         self._events: dict[str, tuple[EventHook, ...]] = {}
 
     @classmethod
-    def load(
-        cls, *, disabled: Sequence[str] = (), entry_points: Iterable[EntryPoint] | None = None
-    ) -> PluginManager:
+    def load(cls, *, disabled: Sequence[str] = (), entry_points: Iterable[EntryPoint] | None = None) -> PluginManager:
         """Find, import and register all plugins; one that fails is logged and left out, never raised.
 
         Args:
@@ -165,7 +163,10 @@ class PluginManager:
             if item.error and (name in item.provides or item.name.endswith(f"-{name}")):
                 return f"The {registry.kind} {name} is not available: plugin {item.origin}: {item.error}."
         known = ", ".join(registry.names()) or "none"
-        return f"There is no {registry.kind} {name!r}. Installed: {known}. Install a plugin that offers it or choose one of these."
+        return (
+            f"There is no {registry.kind} {name!r}. Installed: {known}. "
+            "Install a plugin that offers it or choose one of these."
+        )
 
     # -- collecting ------------------------------------------------------------------------------------
 
@@ -188,19 +189,15 @@ class PluginManager:
         try:
             for hook, kinds in _KINDS.items():
                 for implementation in self._implementations(hook, item.plugin):
-                    for spec in implementation.function() or ():
-                        specs.append((_kind_of(hook, kinds, spec), spec))
+                    found = implementation.function() or ()
+                    specs += [(_kind_of(hook, kinds, spec), spec) for spec in found]
         except Exception as error:  # noqa: BLE001 - a foreign hook may fail in any way; the host goes on without it
             self._fail(item, f"{type(error).__name__}: {error}")
             return iter(())
         return iter(specs)
 
     def _implementations(self, hook: str, plugin: Any) -> list[Any]:
-        return [
-            found
-            for found in getattr(self._pluggy.hook, hook).get_hookimpls()
-            if found.plugin is plugin
-        ]
+        return [found for found in getattr(self._pluggy.hook, hook).get_hookimpls() if found.plugin is plugin]
 
     def _refuse_clashes(self, offered: dict[tuple[str, str], list[tuple[Found, Any]]]) -> None:
         for (attribute, name), claims in offered.items():
@@ -247,10 +244,9 @@ def _event_hook(hook: str, implementation: Any, item: Found) -> EventHook:
 def _kind_of(hook: str, kinds: dict[type, str], spec: Any) -> str:
     for kind, attribute in kinds.items():
         if isinstance(spec, kind):
-            if not spec.name or spec.name != spec.name.lower():
-                raise ValueError(
-                    f"{hook} returned a spec with the name {spec.name!r}; names are lower case"
-                )
+            name: str = getattr(spec, "name", "")
+            if not name or name != name.lower():
+                raise ValueError(f"{hook} returned a spec with the name {name!r}; names are lower case")
             return attribute
     wanted = " or ".join(kind.__name__ for kind in kinds)
     raise TypeError(f"{hook} must return {wanted} objects, not {type(spec).__name__}")

@@ -99,15 +99,11 @@ class Store(Protocol):
 
     # -- sessions --------------------------------------------------------------------------------------
 
-    async def get_session(
-        self, scope: Scope, key: SessionKey, now: datetime
-    ) -> StoredSession | None:
+    async def get_session(self, scope: Scope, key: SessionKey, now: datetime) -> StoredSession | None:
         """The session of exactly that identity, or None if there is none, it expired, or is out of scope."""
         ...
 
-    async def find_sessions(
-        self, scope: Scope, session_id: str, now: datetime, limit: int = 2
-    ) -> list[SessionKey]:
+    async def find_sessions(self, scope: Scope, session_id: str, now: datetime, limit: int = 2) -> list[SessionKey]:
         """Identities inside the scope that carry this session id and have not expired, at most `limit`."""
         ...
 
@@ -123,9 +119,7 @@ class Store(Protocol):
 
     # -- documents -------------------------------------------------------------------------------------
 
-    async def get_document(
-        self, scope: Scope, kind: str, document_id: str, now: datetime
-    ) -> Document | None:
+    async def get_document(self, scope: Scope, kind: str, document_id: str, now: datetime) -> Document | None:
         """The living document of that kind and id inside the scope, or None."""
         ...
 

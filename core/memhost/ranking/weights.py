@@ -12,11 +12,12 @@ class RankingWeights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     most that the query could reach, so they lie in [0, 1] like the other features and mean the same for every query.
 
     Source: fitted with ``bench/ranking_lab.py --fit`` (conditional logit, L2 1e-3) on five conversations of LoCoMo
-    (Maharana et al., ACL 2024), each written in four ways: with and without captions, with roles only, without dates.
-    Leaving any conversation out moves the weights by 0.3 or less, and conversations left out reach the same recall@10
-    to 0.1 points. A logistic calibration (Platt, 1999) on the same data gave
-    slope 0.68 and intercept -9.44. ``k1`` and ``b`` as measured there; ``session_b`` is the usual value (Robertson and Zaragoza, 2009). ``phrase`` and ``alone`` were
-    set by judgement. ``lexical`` is low because ``coverage``, which counts each term once, says the same better.
+    (Maharana et al., ACL 2024), each written in four ways: with and without captions, with roles only, without
+    dates. Leaving any conversation out moves the weights by 0.3 or less, and conversations left out reach the same
+    recall@10 to 0.1 points. A logistic calibration (Platt, 1999) on the same data gave slope 0.68 and intercept
+    -9.44. ``k1`` and ``b`` as measured there; ``session_b`` is the usual value (Robertson and Zaragoza, 2009).
+    ``phrase`` and ``alone`` were set by judgement. ``lexical`` is low because ``coverage``, which counts each term
+    once, says the same better.
     """
 
     k1: float = 1.2

@@ -40,9 +40,7 @@ class AccessTracker:
         waiting, self._waiting = self._waiting, {}
         for tenant, ids in waiting.items():
             if ids:
-                mark = AccessMark(
-                    ids=tuple(sorted(ids)), at=self._clock.now(), interval_s=self._interval_s
-                )
+                mark = AccessMark(ids=tuple(sorted(ids)), at=self._clock.now(), interval_s=self._interval_s)
                 await self._store.commit(Scope(tenant=tenant), WriteBatch(access=mark))
 
     async def aclose(self) -> None:
@@ -61,6 +59,4 @@ class AccessTracker:
         try:
             await self.flush()
         except MemhostError as error:
-            logger.warning(
-                "access.lost", extra={"fields": {"code": error.code, "error": error.message}}
-            )
+            logger.warning("access.lost", extra={"fields": {"code": error.code, "error": error.message}})

@@ -49,9 +49,7 @@ class ImmediateExtraction:
             extractor = f"{strategy.name}/{strategy.version}"
             for draft in await strategy.extract(turns, context):
                 memory_id = draft.id or draft_id(session.key, extractor, draft)
-                found.append(
-                    (record_from_draft(draft, session.key, memory_id, extractor, now), draft)
-                )
+                found.append((record_from_draft(draft, session.key, memory_id, extractor, now), draft))
         self._mark(wanted.strategy, turns, found, now)
         return found
 

@@ -52,9 +52,7 @@ def compile_filters(request: SearchFields) -> tuple[Condition, ...]:
     for name in DATES:
         _compile(name, getattr(request, name), date_conditions, (name,), conditions, problems)
     for key, value in (request.metadata or {}).items():
-        _compile(
-            f"metadata.{key}", value, metadata_conditions, ("metadata", key), conditions, problems
-        )
+        _compile(f"metadata.{key}", value, metadata_conditions, ("metadata", key), conditions, problems)
     if problems:
         raise ValidationFailed(problems)
     return tuple(conditions)
@@ -115,11 +113,7 @@ def date_conditions(name: str, value: DateFilter) -> list[Condition]:
     if "between" not in given:
         if inclusive is not None:
             raise ValueError("'inclusive' goes with 'between' only")
-        return [
-            part
-            for operator, operand in given.items()
-            for part in _date_condition(name, operator, operand)
-        ]
+        return [part for operator, operand in given.items() for part in _date_condition(name, operator, operand)]
     if len(given) > 1:
         raise ValueError("'between' cannot be combined with other operators")
     if len(given["between"]) != 2:
@@ -149,9 +143,7 @@ def metadata_conditions(name: str, value: MetadataFilter) -> list[Condition]:
     """
     given = _given(value)
     order = {key: given.pop(key) for key in ("gt", "gte", "lt", "lte") if key in given}
-    conditions = [
-        Condition(name, Op(operator), (float(operand),)) for operator, operand in order.items()
-    ]
+    conditions = [Condition(name, Op(operator), (float(operand),)) for operator, operand in order.items()]
     if given:
         conditions += tag_conditions(name, msgspec.convert(given, MetadataFilter))  # type: ignore[arg-type]
     return conditions

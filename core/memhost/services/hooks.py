@@ -24,9 +24,7 @@ class RequestHooks:
         self._plugins = plugins
         self._timeout_s = timeout_s
 
-    async def before_session_write(
-        self, write: SessionWrite, context: RequestContext
-    ) -> SessionWrite:
+    async def before_session_write(self, write: SessionWrite, context: RequestContext) -> SessionWrite:
         """What to write to the session, after all plugins saw it; its identity stays."""
         for hook in self._plugins.event_hooks("memhost_before_session_write"):
             changed = await self._call(hook, SessionWrite, write=write, context=context)
@@ -34,9 +32,7 @@ class RequestHooks:
                 write = SessionWrite(session=write.session, content=changed.content)
         return write
 
-    async def before_memories_stored(
-        self, memories: list[MemoryRecord], context: RequestContext
-    ) -> list[MemoryRecord]:
+    async def before_memories_stored(self, memories: list[MemoryRecord], context: RequestContext) -> list[MemoryRecord]:
         """Which of the memories to store, as changed by plugins; ids and owners stay, none is added."""
         for hook in self._plugins.event_hooks("memhost_before_memories_stored"):
             changed = await self._call(hook, list, memories=memories, context=context)
@@ -50,9 +46,7 @@ class RequestHooks:
         for hook in self._plugins.event_hooks("memhost_before_search"):
             changed = await self._call(hook, SearchRequest, search=search, context=context)
             if changed is not None:
-                search = SearchRequest(
-                    scope=search.scope, text=changed.text, mode=search.mode, limit=changed.limit
-                )
+                search = SearchRequest(scope=search.scope, text=changed.text, mode=search.mode, limit=changed.limit)
         return search
 
     async def after_search(
@@ -82,11 +76,7 @@ class RequestHooks:
         return answer
 
     def _failed(self, hook: EventHook, error: Exception) -> None:
-        reason = (
-            "took too long"
-            if isinstance(error, TimeoutError)
-            else f"{type(error).__name__}: {error}"
-        )
+        reason = "took too long" if isinstance(error, TimeoutError) else f"{type(error).__name__}: {error}"
         fields = {
             "hook": hook.hook,
             "plugin": hook.plugin,

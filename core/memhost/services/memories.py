@@ -68,9 +68,7 @@ class MemoryService:
         self._settings = settings
         self._clock = clock
 
-    async def create(
-        self, call: Call, given: Sequence[RecordInput], *, deduplicate: bool = True
-    ) -> list[str]:
+    async def create(self, call: Call, given: Sequence[RecordInput], *, deduplicate: bool = True) -> list[str]:
         """Store memories durably; they can be read and searched when this returns. The ids stored.
 
         A record with the id of a stored one of the same owner replaces it. With `deduplicate`, a record that
@@ -84,32 +82,21 @@ class MemoryService:
         self._check_enabled()
         refuse(check_records(given, [item.id for item in given]))
         now = self._clock.now()
-        records = [
-            record_from_input(item, item.id, now, default_type=MemoryType.SEMANTIC)
-            for item in given
-        ]
+        records = [record_from_input(item, item.id, now, default_type=MemoryType.SEMANTIC) for item in given]
         bounds = call.caller.bounds
         for record in records:
             if not bounds.allows(record.namespace, record.user_id, record.session_id):
-                raise Forbidden(
-                    f"This credential must not write memory {record.id}: its owner is out of bounds."
-                )
+                raise Forbidden(f"This credential must not write memory {record.id}: its owner is out of bounds.")
         records = list({record.id: record for record in records}.values())
         repeated: list[str] = []
         if deduplicate:
             records, repeated = await self._without_repetitions(bounds, records)
-        records = (
-            await self._hooks.before_memories_stored(records, self._context(call, now))
-            if records
-            else []
-        )
+        records = await self._hooks.before_memories_stored(records, self._context(call, now)) if records else []
         batch = WriteBatch(put_memories=await index_records(records, self._embedder))
         ids = [record.id for record in records]
         if repeated:
             batch.access = AccessMark(ids=tuple(repeated), at=now, interval_s=0.0)
-        batch.add_jobs = self._outbox.memory_jobs(
-            "memories_stored", MemoriesStored, ids, tenant=bounds.tenant, now=now
-        )
+        batch.add_jobs = self._outbox.memory_jobs("memories_stored", MemoriesStored, ids, tenant=bounds.tenant, now=now)
         if ids or repeated:
             await self._store.commit(bounds, batch)
             self._outbox.committed(batch.add_jobs)
@@ -134,17 +121,12 @@ class MemoryService:
             Forbidden: The new owner is out of bounds.
         """
         self._check_enabled()
-        changes = {
-            name: getattr(request, name) for name in EDITABLE if getattr(request, name) is not None
-        }
+        changes = {name: getattr(request, name) for name in EDITABLE if getattr(request, name) is not None}
         if not changes:
             raise InvalidRequest("Give at least one field to change: " + ", ".join(EDITABLE) + ".")
         if "text" in changes and not changes["text"].strip():
             raise InvalidRequest("text must not be empty.")
-        refuse(
-            tag_problems(request.topics, ("topics",))
-            + tag_problems(request.entities, ("entities",))
-        )
+        refuse(tag_problems(request.topics, ("topics",)) + tag_problems(request.entities, ("entities",)))
         bounds = call.caller.bounds
         stored = await self._stored(bounds, request.memory_id)
         now = self._clock.now()
@@ -173,9 +155,7 @@ class MemoryService:
         names = unique(ids)
         batch = WriteBatch(delete_memories=names)
         if self._outbox.wants("memories_deleted"):
-            existing = [
-                memory.record.id for memory in await self._store.get_memories(bounds, names)
-            ]
+            existing = [memory.record.id for memory in await self._store.get_memories(bounds, names)]
             batch.add_jobs = self._outbox.memory_jobs(
                 "memories_deleted", MemoriesDeleted, existing, tenant=bounds.tenant, now=now
             )
@@ -200,12 +180,8 @@ class MemoryService:
                 Condition("memory_hash", Op.ANY, hashes[start : start + 500]),
                 Condition("memory_type", Op.NONE, (MemoryType.MESSAGE.value,)),
             )
-            found, _ = await self._store.list_memories(
-                Scope(tenant=bounds.tenant), part, limit=500, order="oldest"
-            )
-            stored |= {
-                str(memory.record.memory_hash): memory.record.id for memory in reversed(found)
-            }
+            found, _ = await self._store.list_memories(Scope(tenant=bounds.tenant), part, limit=500, order="oldest")
+            stored |= {str(memory.record.memory_hash): memory.record.id for memory in reversed(found)}
         kept, repeated = [], []
         for record in fresh:
             earlier = stored.get(_repeatable(record))
@@ -223,9 +199,7 @@ class MemoryService:
 
     def _check_enabled(self) -> None:
         if not self._settings.long_term_memory:
-            raise LongTermMemoryDisabled(
-                "Long-term memory is switched off; set LONG_TERM_MEMORY=true to use it."
-            )
+            raise LongTermMemoryDisabled("Long-term memory is switched off; set LONG_TERM_MEMORY=true to use it.")
 
     def _context(self, call: Call, now: datetime) -> RequestContext:
         return RequestContext(
@@ -238,9 +212,7 @@ class MemoryService:
 
 def _repeatable(record: MemoryRecord) -> str:
     """What makes two records repetitions of each other; turns never are."""
-    return (
-        f"id:{record.id}" if record.memory_type is MemoryType.MESSAGE else str(record.memory_hash)
-    )
+    return f"id:{record.id}" if record.memory_type is MemoryType.MESSAGE else str(record.memory_hash)
 
 
 def _changed(record: MemoryRecord, changes: dict[str, Any], now: datetime) -> MemoryRecord:
@@ -261,6 +233,4 @@ def _draft_of(stored: StoredMemory) -> Draft | None:
     """What the indexes know of a turn beside its record."""
     if stored.position is None:
         return None
-    return Draft(
-        text=stored.record.text, speaker=stored.speaker, role=stored.role, position=stored.position
-    )
+    return Draft(text=stored.record.text, speaker=stored.speaker, role=stored.role, position=stored.position)

@@ -90,6 +90,4 @@ class Outbox:
 
 def session_name(key: SessionKey) -> str:
     """The identity of a session as one unambiguous string."""
-    return "|".join(
-        f"{len(part)}.{part}" for part in (key.tenant, key.namespace, key.user, key.session)
-    )
+    return "|".join(f"{len(part)}.{part}" for part in (key.tenant, key.namespace, key.user, key.session))

@@ -63,11 +63,7 @@ class PromptService:
             return []
         found: list[PromptMessage] = []
         if session.content.context:
-            found.append(
-                _message(
-                    "system", f"## Summary of the conversation so far\n{session.content.context}"
-                )
-            )
+            found.append(_message("system", f"## Summary of the conversation so far\n{session.content.context}"))
         window = window_of(wanted.model_name, wanted.context_window_max)
         return found + [_turn(message) for message in truncate(session.content.messages, window)]
 
@@ -88,9 +84,7 @@ class PromptService:
         search.text = request.query
         if user and search.user_id is None:
             search.user_id = TagFilter(eq=user)
-        found = await self._search.search(
-            call, search, optimize_query=request.optimize_query, extra=extra
-        )
+        found = await self._search.search(call, search, optimize_query=request.optimize_query, extra=extra)
         return found.memories
 
 
@@ -105,8 +99,6 @@ def _message(role: Role, text: str) -> PromptMessage:
 
 def _memories_text(hits: Sequence[MemoryHit]) -> str:
     if not hits:
-        return (
-            "## Long-term memories related to the query\nNo relevant long-term memories were found."
-        )
+        return "## Long-term memories related to the query\nNo relevant long-term memories were found."
     lines = [f"- {hit.text} (ID: {hit.id})" for hit in hits]
     return "\n".join(["## Long-term memories related to the query", *lines])

@@ -27,12 +27,8 @@ class Recency:
         self._recency = _or(request.recency_recency_weight, 0.2)
         self._freshness = _or(request.recency_freshness_weight, 0.6)
         self._novelty = _or(request.recency_novelty_weight, 0.4)
-        self._access_days = max(
-            _SHORTEST_HALF_LIFE_DAYS, _or(request.recency_half_life_last_access_days, 7.0)
-        )
-        self._created_days = max(
-            _SHORTEST_HALF_LIFE_DAYS, _or(request.recency_half_life_created_days, 30.0)
-        )
+        self._access_days = max(_SHORTEST_HALF_LIFE_DAYS, _or(request.recency_half_life_last_access_days, 7.0))
+        self._created_days = max(_SHORTEST_HALF_LIFE_DAYS, _or(request.recency_half_life_created_days, 30.0))
 
     def score(self, record: MemoryRecord, dist: float) -> float:
         """Rank of a hit, higher is better."""

@@ -35,9 +35,7 @@ def content_hash(record: MemoryRecord) -> str:
     return hashlib.sha256(json.dumps(owner, sort_keys=True).encode()).hexdigest()
 
 
-def record_from_input(
-    given: RecordFields, memory_id: str, now: datetime, *, default_type: MemoryType
-) -> MemoryRecord:
+def record_from_input(given: RecordFields, memory_id: str, now: datetime, *, default_type: MemoryType) -> MemoryRecord:
     """A memory from a client's fields. What the server owns (hash, `persisted_at`) is set anew."""
     record = MemoryRecord(
         id=memory_id,
@@ -66,9 +64,7 @@ def record_from_input(
     return record
 
 
-def record_from_draft(
-    draft: Draft, owner: SessionKey, memory_id: str, extractor: str, now: datetime
-) -> MemoryRecord:
+def record_from_draft(draft: Draft, owner: SessionKey, memory_id: str, extractor: str, now: datetime) -> MemoryRecord:
     """A memory from a strategy's draft, owned by the session."""
     record = MemoryRecord(
         id=memory_id,

@@ -110,9 +110,7 @@ class Retriever:
             statistics_for=query.terms,
         )
         found = await self._store.candidates(scope, wanted)
-        scored, doubles = pipeline_scores(
-            query, vector, found, plan.conditions, self._weights, explain=plan.explain
-        )
+        scored, doubles = pipeline_scores(query, vector, found, plan.conditions, self._weights, explain=plan.explain)
         return await self._with_rest(scope, plan, vector, scored, doubles, found.total - len(doubles))
 
     def _both_legs(

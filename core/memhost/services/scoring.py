@@ -73,7 +73,7 @@ def keyword_scores(hits: Sequence[CandidateHit]) -> list[Scored]:
 
 
 def hybrid_scores(found: Candidates, vector: Vector, text: TextMatch | None, alpha: float) -> list[Scored]:
-    """alpha x (2 - distance) / 2 + (1 - alpha) x text score relative to the best (contract/rest.md 10.4).
+    """Alpha x (2 - distance) / 2 + (1 - alpha) x text score relative to the best (contract/rest.md 10.4).
 
     Quoted phrases are required; words that match nothing add nothing, so the best hit need not reach 1.
     """

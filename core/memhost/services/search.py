@@ -9,7 +9,7 @@ from msgspec import UnsetType
 
 from memhost.errors import InvalidRequest, LongTermMemoryDisabled, Problem, ValidationFailed
 from memhost.events import RequestContext, SearchRequest
-from memhost.models import Condition, MemoryHit, Op, Scope
+from memhost.models import Condition, Op, Scope
 from memhost.operations.requests import SearchFields
 from memhost.operations.responses import MemoryHits
 from memhost.operations.table import Call
@@ -78,19 +78,13 @@ class SearchService:
             ValidationFailed: A filter or the scorer is wrong.
         """
         if not self._settings.long_term_memory:
-            raise LongTermMemoryDisabled(
-                "Long-term memory is switched off; set LONG_TERM_MEMORY=true to use it."
-            )
+            raise LongTermMemoryDisabled("Long-term memory is switched off; set LONG_TERM_MEMORY=true to use it.")
         now = self._clock.now()
         mode = _mode(request)
         conditions = (*compile_filters(request), *extra, *_valid_at(request.as_of or now))
         scope, conditions = _into_scope(call.caller.bounds, conditions)
-        context = RequestContext(
-            scope=scope, subject=call.caller.subject, request_id=call.request_id, now=now
-        )
-        search = SearchRequest(
-            scope=scope, text=(request.text or "").strip(), mode=mode, limit=request.limit
-        )
+        context = RequestContext(scope=scope, subject=call.caller.subject, request_id=call.request_id, now=now)
+        search = SearchRequest(scope=scope, text=(request.text or "").strip(), mode=mode, limit=request.limit)
         search = await self._hooks.before_search(search, context)
         limit = min(search.limit, request.limit)
         recency = Recency(request, now) if _by_recency(request, mode) else None
@@ -101,9 +95,7 @@ class SearchService:
         if request.recency_boost is not False and hits:
             self._access.found(scope.tenant, [hit.id for hit in hits])
         end = request.offset + limit
-        return MemoryHits(
-            memories=hits, total=found.total, next_offset=end if end < found.total else None
-        )
+        return MemoryHits(memories=hits, total=found.total, next_offset=end if end < found.total else None)
 
     async def _find(
         self,
@@ -138,9 +130,7 @@ class SearchService:
         recency: Recency | None,
     ) -> Found:
         # A listing has no ranks of its own: "all candidates" of server-side recency is its page.
-        memories, total = await self._store.list_memories(
-            scope, conditions, limit=limit, offset=request.offset
-        )
+        memories, total = await self._store.list_memories(scope, conditions, limit=limit, offset=request.offset)
         hits = [hit_of(memory.record) for memory in memories]
         return Found(recency.reorder(hits) if recency is not None else hits, total)
 
@@ -182,9 +172,7 @@ def _valid_at(moment: datetime) -> tuple[Condition, ...]:
     )
 
 
-def _into_scope(
-    bounds: Scope, conditions: Sequence[Condition]
-) -> tuple[Scope, tuple[Condition, ...]]:
+def _into_scope(bounds: Scope, conditions: Sequence[Condition]) -> tuple[Scope, tuple[Condition, ...]]:
     """Moves equalities on owners into the scope, where stores apply them first."""
     left = []
     parts = {"namespaces": bounds.namespaces, "users": bounds.users, "sessions": bounds.sessions}
@@ -195,7 +183,5 @@ def _into_scope(
             continue
         values = tuple(str(value) for value in condition.values)
         allowed = parts[part]
-        parts[part] = (
-            values if allowed is None else tuple(value for value in values if value in allowed)
-        )
+        parts[part] = values if allowed is None else tuple(value for value in values if value in allowed)
     return Scope(tenant=bounds.tenant, **parts), tuple(left)

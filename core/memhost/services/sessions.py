@@ -12,17 +12,16 @@ from msgspec import UnsetType
 from memhost.errors import AmbiguousSession, Forbidden, IdTaken, NotFound, Problem, VersionMismatch
 from memhost.events import (
     MemoriesStored,
-    MemoriesUpdated,
     RequestContext,
     SessionIdle,
     SessionUpdated,
     SessionWrite,
 )
 from memhost.models import (
+    Job,
     MemoryRecord,
     MemoryType,
     Message,
-    Job,
     Scope,
     SessionKey,
     StoredMemory,
@@ -80,9 +79,7 @@ class SessionService:
 
     async def list_page(self, call: Call, request: ListSessions) -> SessionList:
         """A page of living sessions inside the caller's bounds."""
-        scope = call.caller.bounds.narrow(
-            namespace=request.namespace or None, user=request.user_id or None
-        )
+        scope = call.caller.bounds.narrow(namespace=request.namespace or None, user=request.user_id or None)
         keys, total = await self._store.list_sessions(
             scope, self._clock.now(), limit=request.limit, offset=request.offset
         )
@@ -103,9 +100,7 @@ class SessionService:
         )
         if session is None:
             raise NotFound(f"Session {request.session_id} not found.")
-        return self._view(
-            session, request.model_name, request.context_window_max, request.recent_messages_limit
-        )
+        return self._view(session, request.model_name, request.context_window_max, request.recent_messages_limit)
 
     async def resolve(
         self, bounds: Scope, session_id: str, namespace: str | None, user: str | None, now: datetime
@@ -145,9 +140,7 @@ class SessionService:
                 await asyncio.sleep(0.002 * attempt)
                 continue
             return self._view(session, request.model_name, request.context_window_max, None)
-        raise VersionMismatch(
-            f"Session {key.session} is being written by others all the time; try again."
-        )
+        raise VersionMismatch(f"Session {key.session} is being written by others all the time; try again.")
 
     async def delete(self, call: Call, request: DeleteSession) -> Ack:
         """Delete the session if there is one; memories made from it stay.
@@ -157,9 +150,7 @@ class SessionService:
         """
         now = self._clock.now()
         bounds = call.caller.bounds
-        key = SessionKey(
-            bounds.tenant, request.namespace or "", request.user_id or "", request.session_id
-        )
+        key = SessionKey(bounds.tenant, request.namespace or "", request.user_id or "", request.session_id)
         if await self._store.get_session(bounds, key, now) is None:
             scope = bounds.narrow(namespace=request.namespace or None, user=request.user_id or None)
             keys = await self._store.find_sessions(scope, request.session_id, now)
@@ -195,13 +186,9 @@ class SessionService:
             )
         refuse(problems)
         if any(isinstance(message.created_at, UnsetType) for message in request.messages):
-            call.notices.append(
-                ("deprecation", "Messages without created_at were stamped with the server's time.")
-            )
+            call.notices.append(("deprecation", "Messages without created_at were stamped with the server's time."))
 
-    async def _write(
-        self, call: Call, key: SessionKey, request: PutSession, now: datetime
-    ) -> StoredSession:
+    async def _write(self, call: Call, key: SessionKey, request: PutSession, now: datetime) -> StoredSession:
         before = await self._store.get_session(call.caller.bounds, key, now)
         messages, marks, turns = merge_turns(request.messages, before, now)
         strategy = request.long_term_memory_strategy
@@ -213,9 +200,7 @@ class SessionService:
             long_term_memory_strategy=StrategyConfig()
             if isinstance(strategy, UnsetType)
             else StrategyConfig(strategy=strategy.strategy, config=strategy.config),
-            last_accessed=now
-            if isinstance(request.last_accessed, UnsetType)
-            else request.last_accessed,
+            last_accessed=now if isinstance(request.last_accessed, UnsetType) else request.last_accessed,
             created_at=_created(request, before, now),
             updated_at=now,
         )
@@ -226,9 +211,7 @@ class SessionService:
             request_id=call.request_id,
             now=now,
         )
-        write = await self._hooks.before_session_write(
-            SessionWrite(session=key, content=content), context
-        )
+        write = await self._hooks.before_session_write(SessionWrite(session=key, content=content), context)
         session = StoredSession(
             key=key,
             content=write.content,
@@ -267,11 +250,7 @@ class SessionService:
             record.extraction_strategy_config = content.long_term_memory_strategy.config
             record.memory_hash = content_hash(record)
             earlier = known.get(memory_id)
-            if (
-                earlier is not None
-                and earlier.persisted_at
-                and earlier.memory_hash == record.memory_hash
-            ):
+            if earlier is not None and earlier.persisted_at and earlier.memory_hash == record.memory_hash:
                 record.persisted_at = earlier.persisted_at
                 continue
             record.persisted_at = now
@@ -296,9 +275,7 @@ class SessionService:
                 records.append(record)
         if records:
             records = await self._hooks.before_memories_stored(records, context)
-        stored = await index_records(
-            records, self._embedder, [drafts.get(record.id) for record in records]
-        )
+        stored = await index_records(records, self._embedder, [drafts.get(record.id) for record in records])
         guarded = set(drafts)
         while True:
             batch = WriteBatch(
@@ -317,9 +294,7 @@ class SessionService:
             session.version = result.session_version
             return result
 
-    def _jobs(
-        self, session: StoredSession, turns: list[Turn], batch: WriteBatch, now: datetime
-    ) -> list[Job]:
+    def _jobs(self, session: StoredSession, turns: list[Turn], batch: WriteBatch, now: datetime) -> list[Job]:
         key = session.key
         version = session.version + 1
         ids = tuple(turn.message.id for turn in turns)
@@ -338,9 +313,7 @@ class SessionService:
             key=session_name(key),
         )
         stored = [memory.record.id for memory in batch.put_memories]
-        return jobs + self._outbox.memory_jobs(
-            "memories_stored", MemoriesStored, stored, tenant=key.tenant, now=now
-        )
+        return jobs + self._outbox.memory_jobs("memories_stored", MemoriesStored, stored, tenant=key.tenant, now=now)
 
     def _view(
         self,
@@ -382,7 +355,7 @@ def _created(request: PutSession, before: StoredSession | None, now: datetime) -
 
 
 def _set_expiry(
-    session: StoredSession, ttl: int | None | UnsetType, before: StoredSession | None, now: datetime
+    session: StoredSession, ttl: int | UnsetType | None, before: StoredSession | None, now: datetime
 ) -> None:
     """An absent TTL keeps value and deadline, null makes the session persistent, a number restarts the clock."""
     if isinstance(ttl, UnsetType):
@@ -407,18 +380,14 @@ def _turns_of(session: StoredSession, turns: Sequence[Turn]) -> list[Turn]:
     return found
 
 
-def _rename(
-    taken: IdTaken, stored: Sequence[StoredMemory], guarded: set[str], key: SessionKey
-) -> None:
+def _rename(taken: IdTaken, stored: Sequence[StoredMemory], guarded: set[str], key: SessionKey) -> None:
     """Give turns whose message id is another session's memory an id of their own; raise if it is not a turn's."""
     if not set(taken.ids) <= guarded:
         raise taken
     for memory in stored:
         if memory.record.id in taken.ids:
             guarded.discard(memory.record.id)
-            memory.record.id = derived_id(
-                key.tenant, key.namespace, key.user, key.session, memory.record.id
-            )
+            memory.record.id = derived_id(key.tenant, key.namespace, key.user, key.session, memory.record.id)
             guarded.add(memory.record.id)
 
 

@@ -30,9 +30,7 @@ def check_messages(
     for index, message in enumerate(messages):
         if not message.content.strip():
             name = message.id if isinstance(message.id, str) else f"number {index}"
-            raise InvalidRequest(
-                f"Message {name} has no content; send text or leave the message out."
-            )
+            raise InvalidRequest(f"Message {name} has no content; send text or leave the message out.")
         where = ("messages", index, "created_at")
         if isinstance(message.created_at, UnsetType):
             if require_times:
@@ -100,9 +98,7 @@ class _Nameless:
         return waiting.popleft() if waiting else new_id()
 
 
-def _message(
-    item: MessageInput, known: dict[str, Message], nameless: _Nameless, now: datetime
-) -> Message:
+def _message(item: MessageInput, known: dict[str, Message], nameless: _Nameless, now: datetime) -> Message:
     message_id = item.id if isinstance(item.id, str) else nameless.take(item)
     before = known.get(message_id)
     if not isinstance(item.created_at, UnsetType):
@@ -114,9 +110,7 @@ def _message(
 
 def _restore(message: Message, before: Message | None) -> None:
     """An unchanged turn keeps its flags; one that had left the session was dealt with before it left."""
-    message.discrete_memory_extracted = (
-        before.discrete_memory_extracted if before is not None else "t"
-    )
+    message.discrete_memory_extracted = before.discrete_memory_extracted if before is not None else "t"
     message.persisted_at = before.persisted_at if before is not None else None
 
 

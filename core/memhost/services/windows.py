@@ -63,9 +63,7 @@ def truncate(messages: Sequence[Message], window: int | None) -> list[Message]:
     return kept[first:]
 
 
-def percentages(
-    messages: Sequence[Message], window: int | None, threshold: float
-) -> tuple[float | None, float | None]:
+def percentages(messages: Sequence[Message], window: int | None, threshold: float) -> tuple[float | None, float | None]:
     """Share of the window used and share of the summarising threshold reached, 0..100; None without a window."""
     if window is None or window <= 0:
         return None, None

@@ -32,6 +32,4 @@ async def open_none(_settings: NoSettings, _context: OpenContext) -> AsyncIterat
 @hookimpl
 def memhost_auth_providers() -> Sequence[AuthSpec]:
     """Offer `none`."""
-    return [
-        AuthSpec(name="none", summary="No authentication; loopback addresses only.", open=open_none)
-    ]
+    return [AuthSpec(name="none", summary="No authentication; loopback addresses only.", open=open_none)]

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def open_static(
-    _settings: NoSettings, _context: OpenContext
-) -> AsyncIterator[StaticEmbedder]:
+async def open_static(_settings: NoSettings, _context: OpenContext) -> AsyncIterator[StaticEmbedder]:
     """Load the weights."""
     from memhost_model_static.embedder import StaticEmbedder
 

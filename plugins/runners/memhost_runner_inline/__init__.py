@@ -19,24 +19,16 @@ if TYPE_CHECKING:
 class InlineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How much runs beside the requests."""
 
-    concurrency: Annotated[
-        int, Meta(ge=1, le=64, description="Jobs that run at the same time.")
-    ] = 4
+    concurrency: Annotated[int, Meta(ge=1, le=64, description="Jobs that run at the same time.")] = 4
     poll_s: Annotated[
         float,
-        Meta(
-            gt=0, le=60, description="Longest wait before the outbox is looked at again, seconds."
-        ),
+        Meta(gt=0, le=60, description="Longest wait before the outbox is looked at again, seconds."),
     ] = 1.0
-    grace_s: Annotated[
-        float, Meta(ge=0, description="How long running jobs may finish at shutdown, seconds.")
-    ] = 10.0
+    grace_s: Annotated[float, Meta(ge=0, description="How long running jobs may finish at shutdown, seconds.")] = 10.0
 
 
 @asynccontextmanager
-async def open_inline(
-    settings: InlineSettings, _context: OpenContext
-) -> AsyncIterator[InlineRunner]:
+async def open_inline(settings: InlineSettings, _context: OpenContext) -> AsyncIterator[InlineRunner]:
     """Open the runner."""
     from memhost_runner_inline.runner import InlineRunner
 

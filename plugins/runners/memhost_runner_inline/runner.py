@@ -63,11 +63,7 @@ class InlineRunner:
                     await dispatcher.sweep()
                     next_sweep = clock() + _SWEEP_EVERY_S
                 claimed = await self._claim(dispatcher)
-                wait = (
-                    self._poll_s
-                    if claimed or self._free == 0
-                    else await dispatcher.seconds_to_next()
-                )
+                wait = self._poll_s if claimed or self._free == 0 else await dispatcher.seconds_to_next()
             except MemhostError as error:
                 logger.warning(
                     "runner.store_failed",

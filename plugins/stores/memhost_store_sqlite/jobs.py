@@ -124,7 +124,7 @@ def claim(connection: apsw.Connection, now: datetime, limit: int, lease_s: float
     claimed = []
     for rid, _, _ in due:
         rows = connection.execute(
-            "UPDATE jobs SET state = 'running', attempts = attempts + 1, lease = ?, lease_until = ? "
+            "UPDATE jobs SET state = 'running', attempts = attempts + 1, lease = ?, lease_until = ? "  # noqa: S608
             f"WHERE rid = ? RETURNING {_COLUMNS}",
             (secrets.token_hex(16), until, rid),
         )

@@ -18,12 +18,12 @@ from memhost_store_sqlite.codec import Body, Ids, Words, decode_vectors, from_mi
 from memhost_store_sqlite.memories import VID
 
 _WORDS = (
-    "SELECT group_concat(rid), CAST(group_concat(words, '') AS BLOB) FROM ("
+    "SELECT group_concat(rid), CAST(group_concat(words, '') AS BLOB) FROM ("  # noqa: S608
     "SELECT m.rid, c.words FROM carray(?) r CROSS JOIN memories m ON m.rid = r.value "
     f"CROSS JOIN contents c ON c.vid = {VID})"
 )
 _ALL = (
-    "SELECT group_concat(rid), group_concat(access_count), group_concat(last_accessed), "
+    "SELECT group_concat(rid), group_concat(access_count), group_concat(last_accessed), "  # noqa: S608
     "CAST(group_concat(body, '') AS BLOB), CAST(group_concat(words, '') AS BLOB), "
     "group_concat(vector IS NOT NULL), CAST(group_concat(vector, '') AS BLOB) FROM ("
     "SELECT m.rid, m.access_count, m.last_accessed, c.body, c.words, v.vector "

@@ -68,7 +68,7 @@ def existing_rows(connection: apsw.Connection, tenant: str, ids: Sequence[str]) 
     for start in range(0, len(ids), CHUNK):
         among, bindings = is_text_among("m.id", ids[start : start + CHUNK])
         rows = connection.execute(
-            "SELECT m.rid, m.id, m.tenant, m.nscope, m.uscope, m.owner, m.session, m.length, "
+            "SELECT m.rid, m.id, m.tenant, m.nscope, m.uscope, m.owner, m.session, m.length, "  # noqa: S608
             "s.namespace, s.user, s.session FROM memories m JOIN scopes s ON s.id = m.session "
             f"WHERE m.tenant = (SELECT id FROM scopes WHERE kind = 0 AND tenant = ?) AND {among}",
             [tenant, *bindings],

@@ -160,15 +160,15 @@ class Ledger:
         key = (kind.value, namespace, user, session)
         if key not in self._ids:
             values = (kind.value, self.tenant, namespace, user, session)
-            self.connection.execute(
-                "INSERT INTO scopes(kind, tenant, namespace, user, session) VALUES(?, ?, ?, ?, ?) "
-                "ON CONFLICT DO NOTHING",
-                values,
-            )
             row = self.connection.execute(
                 "SELECT id FROM scopes WHERE kind = ? AND tenant = ? AND namespace = ? AND user = ? AND session = ?",
                 values,
             ).get
+            if row is None:
+                row = self.connection.execute(
+                    "INSERT INTO scopes(kind, tenant, namespace, user, session) VALUES(?, ?, ?, ?, ?) RETURNING id",
+                    values,
+                ).get
             self._ids[key] = int(row)
         return self._ids[key]
 
@@ -184,7 +184,5 @@ class Ledger:
             "UPDATE scopes SET documents = documents + ?, length = length + ? WHERE id = ?",
             [(*change, scope_id) for scope_id, change in self._changes.items()],
         )
-        self.connection.executemany(
-            "DELETE FROM scopes WHERE id = ? AND documents = 0",
-            [(scope_id,) for scope_id in self._changes],
-        )
+        shrunk = [(scope_id,) for scope_id, change in self._changes.items() if change[0] < 0]
+        self.connection.executemany("DELETE FROM scopes WHERE id = ? AND documents = 0", shrunk)

@@ -28,7 +28,7 @@ class SqliteSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     synchronous: Literal["full", "normal"] = "full"
     busy_timeout_s: Annotated[float, Meta(ge=0, le=600)] = 10.0
     readers: Annotated[int, Meta(ge=1, le=64)] = 3
-    reader_cache_mb: Annotated[int, Meta(ge=1, le=65536)] = 16
-    writer_cache_mb: Annotated[int, Meta(ge=1, le=65536)] = 16
+    reader_cache_mb: Annotated[int, Meta(ge=1, le=65536)] = 4
+    writer_cache_mb: Annotated[int, Meta(ge=1, le=65536)] = 8
     vector_cache_mb: Annotated[int, Meta(ge=0, le=1048576)] = 320
     scan_rows: Annotated[int, Meta(ge=0)] = 4096

@@ -60,7 +60,7 @@ async def open_sqlite(settings: SqliteSettings, context: OpenContext) -> AsyncIt
 
     def prepare() -> apsw.Connection:
         try:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            _create(path)
             connection = connect(path, settings, reading=False)
         except (apsw.Error, OSError) as error:
             raise explain_opening(error, path) from error
@@ -90,6 +90,18 @@ async def open_sqlite(settings: SqliteSettings, context: OpenContext) -> AsyncIt
         writer.stop()
         readers.join()
         writer.join()
+
+
+def _create(path: Path) -> None:
+    """Make an empty file that only its owner can read.
+
+    A file that exists is not opened here: closing it would drop the locks that other connections of this
+    process hold on it.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        return
 
 
 class SqliteStore:

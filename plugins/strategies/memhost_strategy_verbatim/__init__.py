@@ -19,8 +19,4 @@ def build(_settings: Any) -> Any:
 @hookimpl
 def memhost_strategies() -> Sequence[StrategySpec]:
     """Offer `verbatim`."""
-    return [
-        StrategySpec(
-            name="verbatim", summary="Each turn becomes a memory; needs no model.", build=build
-        )
-    ]
+    return [StrategySpec(name="verbatim", summary="Each turn becomes a memory; needs no model.", build=build)]

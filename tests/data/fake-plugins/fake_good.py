@@ -78,7 +78,8 @@ async def memhost_memories_stored(event: MemoriesStored, context: JobContext) ->
                 context.scope.tenant, record.namespace or "", record.user_id or "", record.session_id or ""
             )
             await context.store_memories(
-                owner, [Draft(id=new_id(), text=f"derived from {record.id}", source_ids=[record.id], topics=["derived"])]
+                owner,
+                [Draft(id=new_id(), text=f"derived from {record.id}", source_ids=[record.id], topics=["derived"])],
             )
         if "poison the job" in record.text:
             raise ValueError("poisoned on purpose")
