@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -323,3 +324,29 @@ async def test_access_is_recorded_after_a_search(client: MemoryAPIClient, http: 
         return bool(body["access_count"] == 1 and body["last_accessed"] > old.isoformat())
 
     await until(counted)
+
+
+async def test_concurrent_appends_of_many_clients_lose_no_message(client: MemoryAPIClient, fresh: str) -> None:
+    async def append(number: int) -> None:
+        for turn in range(3):
+            message = say(f"client {number} turn {turn}", id=f"{fresh}-{number}-{turn}")
+            await client.append_messages_to_working_memory(fresh, [message], user_id=fresh)
+
+    await asyncio.gather(*(append(number) for number in range(12)))
+    _, session = await client.get_or_create_working_memory(fresh, user_id=fresh)
+    expected = {f"{fresh}-{number}-{turn}" for number in range(12) for turn in range(3)}
+    assert {message.id for message in session.messages} == expected
+    found = await client.search_long_term_memory(text="", user_id=UserId(eq=fresh), limit=100)
+    assert {source for hit in found.memories for source in hit.extracted_from or ()} == expected
+
+
+async def test_message_left_out_on_purpose_is_gone(client: MemoryAPIClient, fresh: str) -> None:
+    messages = [say("one", id="1"), say("two", id="2")]
+    await client.put_working_memory(fresh, WorkingMemory(session_id=fresh, messages=messages))
+    _, session = await client.get_or_create_working_memory(fresh)
+    session.messages = [message for message in session.messages if message.id == "2"]
+    stored = await client.put_working_memory(fresh, session)
+    assert [message.id for message in stored.messages] == ["2"]
+    await client.put_working_memory(fresh, WorkingMemory(session_id=fresh, messages=[say("three", id="3")]))
+    _, session = await client.get_or_create_working_memory(fresh)
+    assert [message.id for message in session.messages] == ["3"]

@@ -44,17 +44,22 @@ class StoredMemory:
 
 
 class TurnMark(msgspec.Struct, array_like=True, frozen=True):
-    """What the server remembers of a turn it has seen: its position and a fingerprint of its content."""
+    """What the server remembers of a turn it has seen.
+
+    Its position, a fingerprint of its content, and when it was stored first (microseconds since 1970, UTC).
+    """
 
     position: int
     fingerprint: bytes
+    stored_at: int = 0
 
 
 class StoredSession(msgspec.Struct, kw_only=True):
     """A session as the store keeps it.
 
     `version` counts writes, starting at 1. `turns` maps the id of each turn ever seen to its mark, also of
-    turns that have left the session. `expires_at` is the moment from which the session no longer exists.
+    turns that have left the session. `writes` holds the times of the latest writes, as `TurnMark.stored_at`.
+    `expires_at` is the moment from which the session no longer exists.
     """
 
     key: SessionKey
@@ -62,6 +67,7 @@ class StoredSession(msgspec.Struct, kw_only=True):
     version: int = 0
     turns: dict[str, TurnMark] = {}
     next_position: int = 0
+    writes: list[int] = []
     expires_at: datetime | None = None
 
 

@@ -116,7 +116,9 @@ OPERATIONS = (
         summary="Store a session as a whole.",
         description=(
             "Replaces the stored session and answers with it. New and changed turns become searchable before the "
-            "answer is sent. Identity comes from the body only."
+            "answer is sent. Identity comes from the body only. `last_accessed` or `updated_at`, sent back as read, "
+            "tell what the client knew: messages that others have stored since then are kept. (The fraction of "
+            "`last_accessed` in answers is the session's version.)"
         ),
         errors=("invalid_request", "invalid_arguments", "conflict"),
     ),

@@ -87,6 +87,6 @@ class RankingWeights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     alone: float = 0.5
     """A memory that is not a turn counts as if its neighbours had this share of its own value."""
     slope: float = 0.34
-    intercept: float = -4.0
+    intercept: float = -3.0
     """From the sum to the score. Half the slope of the fit, so that scores spread over 0..1 and relevance stays in
-    charge when recency is mixed in: a sure answer gets 0.6 to 0.9, an unrelated memory less than 0.1."""
+    charge when recency is mixed in: a good answer gets 0.3 to 0.9, an unrelated memory about 0.1 or less."""

@@ -48,7 +48,7 @@ from memhost.services.records import (
     record_from_input,
     refuse,
 )
-from memhost.services.turns import check_messages, merge_turns
+from memhost.services.turns import check_messages, from_micros, merge_turns, micros
 from memhost.services.windows import percentages, truncate, window_of
 from memhost.settings.schema import MemorySettings
 
@@ -190,7 +190,10 @@ class SessionService:
 
     async def _write(self, call: Call, key: SessionKey, request: PutSession, now: datetime) -> StoredSession:
         before = await self._store.get_session(call.caller.bounds, key, now)
-        messages, marks, turns = merge_turns(request.messages, before, now)
+        if before is not None and before.content.updated_at >= now:
+            # Times of writes rise strictly, so that one of them tells what had been stored before it.
+            now = before.content.updated_at + timedelta(microseconds=1)
+        messages, marks, turns = merge_turns(request.messages, before, now, _seen_at(request, before))
         strategy = request.long_term_memory_strategy
         content = WorkingMemory(
             messages=messages,
@@ -217,6 +220,7 @@ class SessionService:
             content=write.content,
             version=before.version if before else 0,
             turns={**before.turns, **marks} if before else marks,
+            writes=[*(before.writes if before else []), micros(now)][-_WRITES_KEPT:],
             next_position=(before.next_position if before else 0)
             + sum(1 for name in marks if before is None or name not in before.turns),
         )
@@ -340,7 +344,7 @@ class SessionService:
             namespace=key.namespace or None,
             long_term_memory_strategy=content.long_term_memory_strategy,
             ttl_seconds=content.ttl_seconds,
-            last_accessed=content.last_accessed,
+            last_accessed=content.last_accessed.replace(microsecond=session.version % 1_000_000),
             created_at=content.created_at,
             updated_at=content.updated_at,
             context_percentage_total_used=used,
@@ -352,6 +356,27 @@ def _created(request: PutSession, before: StoredSession | None, now: datetime) -
     if not isinstance(request.created_at, UnsetType):
         return request.created_at
     return before.content.created_at if before is not None else now
+
+
+def _seen_at(request: PutSession, before: StoredSession | None) -> datetime | None:
+    """When the client last read the session, as far as its write tells.
+
+    The fraction of the `last_accessed` that clients read is the session's version: Agent Memory Server itself
+    keeps whole seconds there, and its official clients send the value back, but no other time. Clients that send
+    whole responses back have `updated_at` as well. Any other value is the client's own clock.
+    """
+    last, updated = request.last_accessed, request.updated_at
+    if before is None:
+        return None
+    if isinstance(updated, datetime) and micros(updated) in before.writes:
+        return updated
+    if isinstance(last, datetime):
+        behind = before.version - last.microsecond
+        same = last.replace(microsecond=0) == before.content.last_accessed.replace(microsecond=0)
+        if same and 0 <= behind < len(before.writes):
+            return from_micros(before.writes[-1 - behind])
+        return last
+    return updated if isinstance(updated, datetime) else None
 
 
 def _set_expiry(
@@ -390,6 +415,9 @@ def _rename(taken: IdTaken, stored: Sequence[StoredMemory], guarded: set[str], k
             memory.record.id = derived_id(key.tenant, key.namespace, key.user, key.session, memory.record.id)
             guarded.add(memory.record.id)
 
+
+_WRITES_KEPT = 64
+"""Times of the latest writes that a session keeps, to recognise which of them a client has read."""
 
 _LONGEST_TTL_S = 100 * 365 * 86_400
 """A hundred years: the furthest deadline kept, in seconds."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, deque
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from msgspec import UnsetType
 
@@ -13,6 +13,9 @@ from memhost.errors import InvalidRequest, Problem
 from memhost.models import Message, StoredSession, TurnMark, new_id
 from memhost.operations.requests import MessageInput
 from memhost.ports import Turn
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_CLIENT_CLOCK_TRUST_US = 10_000_000
 
 _REPEAT = "\x1f"
 """Separates an id from its number where one session holds the same message id several times."""
@@ -47,13 +50,17 @@ def check_messages(
 
 
 def merge_turns(
-    given: Sequence[MessageInput], stored: StoredSession | None, now: datetime
+    given: Sequence[MessageInput],
+    stored: StoredSession | None,
+    now: datetime,
+    seen_at: datetime | None = None,
 ) -> tuple[list[Message], dict[str, TurnMark], list[Turn]]:
     """Messages to store, marks of turns seen for the first time or changed, and those turns.
 
     A message that the session already holds, unchanged, keeps what the server knows of it (extraction flag,
     `persisted_at`, time), whatever the client sends; so does one sent without id that repeats a stored message's
-    role and content. A changed message keeps its position.
+    role and content. A changed message keeps its position. Messages that others have added since the client
+    last read the session (`seen_at`, see `unseen`) stay, in front of those that this write adds.
     """
     known = {message.id: message for message in stored.content.messages} if stored else {}
     nameless = _Nameless(known, given)
@@ -63,6 +70,7 @@ def merge_turns(
     messages: list[Message] = []
     changed: dict[str, TurnMark] = {}
     turns: list[Turn] = []
+    first_new: int | None = None
     for item in given:
         message = _message(item, known, nameless, now)
         messages.append(message)
@@ -74,13 +82,45 @@ def merge_turns(
             _restore(message, known.get(message.id))
             continue
         if mark is None:
-            mark = TurnMark(position, fingerprint)
+            mark = TurnMark(position, fingerprint, micros(now))
             position += 1
-        changed[name] = TurnMark(mark.position, fingerprint)
+            first_new = len(messages) - 1 if first_new is None else first_new
+        changed[name] = TurnMark(mark.position, fingerprint, mark.stored_at)
         message.discrete_memory_extracted = "f"
         message.persisted_at = None
         turns.append(Turn(message=message, position=mark.position, occurrence=seen[message.id]))
-    return messages, changed, turns
+    added = unseen(stored, {message.id for message in messages}, seen_at, now)
+    place = len(messages) if first_new is None else first_new
+    return [*messages[:place], *added, *messages[place:]], changed, turns
+
+
+def unseen(stored: StoredSession | None, given: set[str], seen_at: datetime | None, now: datetime) -> list[Message]:
+    """Stored messages that a client leaves out of a write because it cannot know of them.
+
+    Clients read a session, change it and send it back whole, and what they send tells when they read it: what was
+    stored later is new to them. A time that is not one of the session's own is the client's clock; it is trusted
+    for a few seconds only, so that a clock that is slow does not bring back what a client replaced on purpose.
+    """
+    if stored is None or seen_at is None:
+        return []
+    since = micros(seen_at)
+    if since not in stored.writes:
+        since = max(since, micros(now) - _CLIENT_CLOCK_TRUST_US)
+    return [
+        message
+        for message in stored.content.messages
+        if message.id not in given and message.id in stored.turns and stored.turns[message.id].stored_at > since
+    ]
+
+
+def from_micros(value: int) -> datetime:
+    """The moment of `micros`."""
+    return _EPOCH + timedelta(microseconds=value)
+
+
+def micros(moment: datetime) -> int:
+    """Whole microseconds since 1970, UTC."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 class _Nameless:
