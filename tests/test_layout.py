@@ -1,0 +1,121 @@
+"""The architecture, checked: who may import whom, and that folders, entry points and packaging agree."""
+
+from __future__ import annotations
+
+import ast
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+KINDS = ("strategies", "stores", "models", "runners", "auth", "interfaces")
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PLUGIN_FOLDERS = sorted(
+    folder for kind in KINDS for folder in (ROOT / "plugins" / kind).iterdir() if (folder / "__init__.py").exists()
+)
+CORE_FILES = sorted((ROOT / "core" / "memhost").rglob("*.py"))
+ABOVE = {
+    "errors": {"models", "ports", "services", "operations", "plugins", "host", "app", "cli", "jobs", "settings"},
+    "models": {"ports", "services", "operations", "plugins", "host", "app", "cli", "jobs", "settings"},
+    "ports": {"services", "operations", "plugins", "host", "app", "cli", "jobs", "settings"},
+    "ranking": {"ports", "services", "operations", "plugins", "host", "app", "cli", "jobs", "settings"},
+    "operations": {"services", "app", "cli", "jobs", "host"},
+    "services": {"host", "app", "cli"},
+    "jobs": {"host", "app", "cli"},
+    "plugins": {"services", "host", "app", "cli", "jobs"},
+}
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Modules that the file imports when it runs (not those for type checking only)."""
+    tree = ast.parse(path.read_text())
+    skipped = {
+        id(child)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+        for child in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_core_imports_no_plugin() -> None:
+    names = {folder.name for folder in PLUGIN_FOLDERS}
+    found = {(path.name, module) for path in CORE_FILES for module in imports(path) if module.split(".")[0] in names}
+    assert not found
+
+
+@pytest.mark.parametrize("folder", PLUGIN_FOLDERS, ids=lambda folder: folder.name)
+def test_plugin_uses_public_names_only(folder: Path) -> None:
+    others = {other.name for other in PLUGIN_FOLDERS} - {folder.name}
+    for path in folder.rglob("*.py"):
+        for module in imports(path):
+            parts = module.split(".")
+            assert parts[0] not in others, f"{path.name} imports the plugin {parts[0]}"
+            if parts[0] == "memhost":
+                private = [part for part in parts if part.startswith("_") and not part.startswith("__")]
+                assert not private, f"{path.name} imports {module}"
+                assert parts[1:2] not in (["cli"], ["app"], ["host"]), f"{path.name} imports {module}"
+
+
+@pytest.mark.parametrize("part", sorted(ABOVE))
+def test_core_is_layered(part: str) -> None:
+    base = ROOT / "core" / "memhost" / part
+    files = sorted(base.rglob("*.py")) if base.is_dir() else [base.with_suffix(".py")]
+    for path in files:
+        used = {module.split(".")[1] for module in imports(path) if module.startswith("memhost.")}
+        assert not used & ABOVE[part], f"{path.relative_to(ROOT)} imports {sorted(used & ABOVE[part])}"
+
+
+def test_entry_points_are_the_folders() -> None:
+    declared = PROJECT["project"]["entry-points"]["memhost"]
+    assert sorted(declared.values()) == [folder.name for folder in sorted(PLUGIN_FOLDERS, key=lambda f: f.name)]
+    installed = {point.name: point.value for point in entry_points(group="memhost") if point.dist is not None}
+    assert {name: installed.get(name) for name in declared} == declared, "run: pip install -e ."
+
+
+def test_folder_lists_of_the_packaging_agree() -> None:
+    folders = ["core", *(f"plugins/{kind}" for kind in KINDS)]
+    tool = PROJECT["tool"]
+    assert sorted(tool["hatch"]["build"]["dev-mode-dirs"]) == sorted(folders)
+    assert sorted(tool["hatch"]["build"]["targets"]["wheel"]["sources"]) == sorted(folders)
+    assert sorted(tool["ruff"]["src"]) == sorted(folders)
+    assert sorted(tool["mypy"]["mypy_path"]) == sorted(f"$MYPY_CONFIG_FILE_DIR/{folder}" for folder in folders)
+
+
+def test_plugin_kinds_are_namespaces_and_packages_are_typed() -> None:
+    assert not list((ROOT / "plugins").glob("__init__.py"))
+    assert not list((ROOT / "plugins").glob("*/__init__.py"))
+    for folder in [*PLUGIN_FOLDERS, ROOT / "core" / "memhost"]:
+        assert (folder / "py.typed").exists(), folder
+
+
+def test_every_dependency_is_bounded_on_both_sides() -> None:
+    extras = PROJECT["project"]["optional-dependencies"]
+    shipped = [
+        *PROJECT["project"]["dependencies"],
+        *(each for name in ("redis", "litellm", "mcp") for each in extras[name]),
+    ]
+    for requirement in shipped:
+        assert ">=" in requirement, requirement
+        assert "<" in requirement, requirement
+
+
+def test_modules_stay_readable() -> None:
+    long = {
+        str(path.relative_to(ROOT)): count
+        for folder in ("core", "plugins", "tests", "bench", "tools")
+        for path in (ROOT / folder).rglob("*.py")
+        if (count := len(path.read_text().splitlines())) > 450
+    }
+    assert not long
