@@ -109,18 +109,20 @@ async def crash_rounds(folder: Path, rounds: int, *, seed: int, check_every: int
     ledger = Ledger()
     since: dict[str, int] = {}
     server = ServerProcess(folder, environment=ENVIRONMENT)
-    for number in range(rounds):
+    try:
+        for number in range(rounds):
+            server.start()
+            if number and number % check_every == 0:
+                await check(server.url, ledger, since)
+            names = [f"w{writer}-{number // 20}" for writer in range(WRITERS)]
+            tasks = [asyncio.create_task(write_until_killed(server.url, name, ledger)) for name in names]
+            await asyncio.sleep(chance.uniform(0.01, 0.4))
+            server.kill()
+            await asyncio.gather(*tasks)
         server.start()
-        if number and number % check_every == 0:
-            await check(server.url, ledger, since)
-        names = [f"w{writer}-{number // 20}" for writer in range(WRITERS)]
-        tasks = [asyncio.create_task(write_until_killed(server.url, name, ledger)) for name in names]
-        await asyncio.sleep(chance.uniform(0.01, 0.4))
-        server.kill()
-        await asyncio.gather(*tasks)
-    server.start()
-    await check(server.url, ledger, since)
-    server.stop()
+        await check(server.url, ledger, since)
+    finally:
+        server.stop()
     return ledger
 
 

@@ -18,6 +18,7 @@ LARGEST_WHEEL_MB = 12.0
 EXPECTED_TOP = {
     "memhost",
     "memhost_auth_none",
+    "memhost_metrics",
     "memhost_model_static",
     "memhost_rest",
     "memhost_runner_inline",

@@ -14,13 +14,17 @@ them whole, and no text of a user yields them by accident:
 from __future__ import annotations
 
 import re
+import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any
 
 import msgspec
-from snowballstemmer.english_stemmer import EnglishStemmer
 
 from memhost.words import MONTHS, SPEAKER_LABELS, STOP_WORDS
 
@@ -92,10 +96,24 @@ class AnalysedQuery(msgspec.Struct, frozen=True):
         return " ".join(word for word in self.words if word not in names) or self.embedding_text
 
 
-_stemmer = EnglishStemmer()
+def _english_stemmer() -> Any:
+    """Snowball's English stemmer without the thirty other languages that its package imports (40 ms, 3 MB)."""
+    name = "snowballstemmer"
+    spec = None if name in sys.modules else find_spec(name)
+    if spec is None or spec.submodule_search_locations is None:
+        return import_module(f"{name}.english_stemmer").EnglishStemmer()
+    package = sys.modules[name] = ModuleType(name)  # stands in while the one module is imported
+    package.__path__ = spec.submodule_search_locations
+    try:
+        return import_module(f"{name}.english_stemmer").EnglishStemmer()
+    finally:
+        del sys.modules[name]
 
 
-@lru_cache(maxsize=65536)
+_stemmer = _english_stemmer()
+
+
+@lru_cache(maxsize=32768)
 def stem(word: str) -> str:
     """Return the Snowball (Porter 2) English stem of one folded word; other scripts and numbers come back as given.
 

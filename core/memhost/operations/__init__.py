@@ -1,6 +1,6 @@
 """The operation table: everything the server can do, declared once and translated by each interface."""
 
-from memhost.operations import admin, long_term, working_memory
+from memhost.operations import admin, long_term, maintenance, views, working_memory
 from memhost.operations.table import Access, Call, Nothing, Operation, OperationTable
 
 __all__ = ["Access", "Call", "Nothing", "Operation", "OperationTable", "core_operations"]
@@ -8,4 +8,12 @@ __all__ = ["Access", "Call", "Nothing", "Operation", "OperationTable", "core_ope
 
 def core_operations() -> OperationTable:
     """The operations of the host itself."""
-    return OperationTable((*admin.OPERATIONS, *working_memory.OPERATIONS, *long_term.OPERATIONS))
+    return OperationTable(
+        (
+            *admin.OPERATIONS,
+            *working_memory.OPERATIONS,
+            *long_term.OPERATIONS,
+            *maintenance.OPERATIONS,
+            *views.OPERATIONS,
+        )
+    )

@@ -57,6 +57,54 @@ class MemoryHits(msgspec.Struct, frozen=True, kw_only=True):
     next_offset: int | None
 
 
+class ForgetResult(msgspec.Struct, frozen=True, kw_only=True):
+    """How many memories were examined, and which were deleted (in a dry run: would be)."""
+
+    scanned: int
+    deleted: int
+    deleted_ids: list[str]
+    dry_run: bool
+
+
+class SummaryView(msgspec.Struct, frozen=True, kw_only=True):
+    """A standing question to long-term memory: which memories to summarise, and by what to group them."""
+
+    id: str
+    name: str | None = None
+    source: Literal["long_term"] = "long_term"
+    group_by: list[str] = []
+    filters: dict[str, Any] = {}
+    time_window_days: int | None = None
+    continuous: bool = False
+    prompt: str | None = None
+    model_name: str | None = None
+
+
+class SummaryViewPartitionResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The summary of one group of a view. `memory_count` counts all memories that matched."""
+
+    view_id: str
+    group: dict[str, str]
+    summary: str
+    memory_count: int
+    empty: bool = False
+    empty_reason: str | None = None
+    computed_at: datetime
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """A run in the background. Finished tasks are kept for seven days."""
+
+    id: str
+    type: Literal["summary_view_full_run"] = "summary_view_full_run"
+    status: Literal["pending", "running", "success", "failed"] = "pending"
+    view_id: str | None = None
+    created_at: datetime
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    error_message: str | None = None
+
+
 class TextContent(msgspec.Struct, frozen=True, kw_only=True):
     """Text of a prompt message."""
 

@@ -89,4 +89,4 @@ class RankingWeights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     slope: float = 0.34
     intercept: float = -3.0
     """From the sum to the score. Half the slope of the fit, so that scores spread over 0..1 and relevance stays in
-    charge when recency is mixed in: a good answer gets 0.3 to 0.9, an unrelated memory about 0.1 or less."""
+    charge when recency is mixed in: most answers get 0.3 to 0.9, an unrelated query 0.15 or less."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
+from time import perf_counter
 from typing import Any, TypeVar
 
 from memhost.errors import PluginFailure, Refused
 from memhost.events import RequestContext, SearchRequest, SessionWrite
+from memhost.metrics import HookOutcome, Metrics
 from memhost.models import MemoryHit, MemoryRecord
 from memhost.plugins import EventHook, PluginManager
 
@@ -20,8 +22,9 @@ T = TypeVar("T")
 class RequestHooks:
     """The four event hooks that can change or refuse a request."""
 
-    def __init__(self, plugins: PluginManager, timeout_s: float) -> None:
+    def __init__(self, plugins: PluginManager, timeout_s: float, metrics: Metrics | None = None) -> None:
         self._plugins = plugins
+        self._metrics = metrics or Metrics()
         self._timeout_s = timeout_s
 
     async def before_session_write(self, write: SessionWrite, context: RequestContext) -> SessionWrite:
@@ -62,17 +65,24 @@ class RequestHooks:
 
     async def _call(self, hook: EventHook, wanted: type[T], **arguments: Any) -> T | None:
         """The hook's answer, or None if it has none or failed and may be skipped."""
+        started = perf_counter()
+        outcome: HookOutcome = "failed"
         try:
             async with asyncio.timeout(hook.options.timeout_s or self._timeout_s):
                 # A copy each, so that a hook that fails half-way has changed nothing.
                 answer = await hook(**copy.deepcopy(arguments))
             if answer is not None and not isinstance(answer, wanted):
                 raise TypeError(f"returned {type(answer).__name__} instead of {wanted.__name__}")
+            outcome = "ok"
         except Refused as refusal:
+            outcome = "refused"
             raise Refused(f"{refusal.message} (plugin {hook.origin})") from refusal
         except Exception as error:  # noqa: BLE001 - a foreign hook may fail in any way; its policy decides
+            outcome = "timeout" if isinstance(error, TimeoutError) else "failed"
             self._failed(hook, error)
             return None
+        finally:
+            self._metrics.hook_called(hook.hook, hook.plugin, outcome, perf_counter() - started)
         return answer
 
     def _failed(self, hook: EventHook, error: Exception) -> None:

@@ -9,11 +9,8 @@ from typing import Any
 from memhost.errors import Forbidden, InvalidRequest, LongTermMemoryDisabled, NotFound
 from memhost.events import MemoriesDeleted, MemoriesStored, MemoriesUpdated, RequestContext
 from memhost.models import (
-    AccessMark,
-    Condition,
     MemoryRecord,
     MemoryType,
-    Op,
     Scope,
     StoredMemory,
     WriteBatch,
@@ -22,6 +19,7 @@ from memhost.operations.long_term import EditMemory
 from memhost.operations.requests import RecordInput
 from memhost.operations.table import Call
 from memhost.ports import Clock, Draft, Embedder, Store
+from memhost.services.deduplication import repetition_mark, without_repetitions
 from memhost.services.hooks import RequestHooks
 from memhost.services.outbox import Outbox
 from memhost.services.records import (
@@ -90,12 +88,11 @@ class MemoryService:
         records = list({record.id: record for record in records}.values())
         repeated: list[str] = []
         if deduplicate:
-            records, repeated = await self._without_repetitions(bounds, records)
+            records, repeated = await without_repetitions(self._store, bounds, records)
         records = await self._hooks.before_memories_stored(records, self._context(call, now)) if records else []
         batch = WriteBatch(put_memories=await index_records(records, self._embedder))
         ids = [record.id for record in records]
-        if repeated:
-            batch.access = AccessMark(ids=tuple(repeated), at=now, interval_s=0.0)
+        batch.access = repetition_mark(repeated, now)
         batch.add_jobs = self._outbox.memory_jobs("memories_stored", MemoriesStored, ids, tenant=bounds.tenant, now=now)
         if ids or repeated:
             await self._store.commit(bounds, batch)
@@ -165,32 +162,6 @@ class MemoryService:
 
     # -- parts -----------------------------------------------------------------------------------------
 
-    async def _without_repetitions(
-        self, bounds: Scope, records: Sequence[MemoryRecord]
-    ) -> tuple[list[MemoryRecord], list[str]]:
-        """The records that repeat no stored memory and none before them, and the ids of those repeated."""
-        first: dict[str | None, MemoryRecord] = {}
-        for record in records:
-            first.setdefault(_repeatable(record), record)
-        fresh = [record for record in records if first[_repeatable(record)] is record]
-        hashes = tuple(str(key) for key in map(_repeatable, fresh) if not key.startswith("id:"))
-        stored: dict[str, str] = {}
-        for start in range(0, len(hashes), 500):
-            part = (
-                Condition("memory_hash", Op.ANY, hashes[start : start + 500]),
-                Condition("memory_type", Op.NONE, (MemoryType.MESSAGE.value,)),
-            )
-            found, _ = await self._store.list_memories(Scope(tenant=bounds.tenant), part, limit=500, order="oldest")
-            stored |= {str(memory.record.memory_hash): memory.record.id for memory in reversed(found)}
-        kept, repeated = [], []
-        for record in fresh:
-            earlier = stored.get(_repeatable(record))
-            if earlier is not None and earlier != record.id:
-                repeated.append(earlier)
-            else:
-                kept.append(record)
-        return kept, repeated
-
     async def _stored(self, bounds: Scope, memory_id: str) -> StoredMemory:
         found = await self._store.get_memories(bounds, [memory_id])
         if not found:
@@ -208,11 +179,6 @@ class MemoryService:
             request_id=call.request_id,
             now=now,
         )
-
-
-def _repeatable(record: MemoryRecord) -> str:
-    """What makes two records repetitions of each other; turns never are."""
-    return f"id:{record.id}" if record.memory_type is MemoryType.MESSAGE else str(record.memory_hash)
 
 
 def _changed(record: MemoryRecord, changes: dict[str, Any], now: datetime) -> MemoryRecord:

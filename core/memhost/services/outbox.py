@@ -70,6 +70,10 @@ class Outbox:
             for hook in self._plugins.event_hooks(f"memhost_{name}")
         ]
 
+    def ids(self, name: str, key: str) -> list[str]:
+        """Ids of the jobs of a debounced event."""
+        return [f"{name}:{key}:{hook.plugin}" for hook in self._plugins.event_hooks(f"memhost_{name}")]
+
     def memory_jobs(
         self,
         name: str,

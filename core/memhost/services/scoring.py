@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from memhost.analysis import AnalysedQuery
 from memhost.models import (
@@ -24,8 +25,7 @@ from memhost.ranking import Candidate, CorpusStats, Ranked, RankingWeights, rank
 ScoreType = Literal["semantic", "keyword", "hybrid"]
 
 
-@dataclass(slots=True, frozen=True)
-class Scored:
+class Scored(msgspec.Struct, frozen=True):
     """A match before its page is known. `parts` explain the score."""
 
     record: MemoryRecord
@@ -142,12 +142,15 @@ def _without_doubles(
     kept: list[tuple[MemoryRecord, Ranked]] = []
     doubles: set[str] = set()
     for record, item in ordered:
+        if not record.source_ids:
+            kept.append((record, item))
+            continue
         names = {(record.namespace, record.user_id, record.session_id, source) for source in record.source_ids}
         if record.memory_type is MemoryType.MESSAGE:
-            double = bool(sources and names & sources)
+            double = not sources.isdisjoint(names)
             turns |= names
         else:
-            double = bool(names) and names <= turns
+            double = names <= turns
             sources |= names
         if double:
             doubles.add(record.id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from memhost.models import Message
+from memhost.services.tokens import token_counter
 
 DEFAULT_WINDOW = 16_000
 """Tokens assumed for summarising when a request names neither model nor window (Agent Memory Server's default)."""
@@ -40,9 +41,8 @@ def window_of(model_name: str | None, context_window_max: int | None) -> int | N
 
 
 def count_tokens(message: Message) -> int:
-    """Tokens of `role: content`, estimated as a quarter of the characters, rounded up, at least 1."""
-    characters = len(message.role) + 2 + len(message.content)
-    return max(1, -(-characters // 4))
+    """Tokens of `role: content`, exactly or estimated (see `memhost.services.tokens`)."""
+    return token_counter()(f"{message.role}: {message.content}")
 
 
 def total_tokens(messages: Sequence[Message]) -> int:

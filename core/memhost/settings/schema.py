@@ -80,6 +80,10 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     job_backoff_s: Annotated[
         tuple[float, ...], setting("Waits between attempts, seconds; jitter of 20 % is added.")
     ] = (30.0, 120.0, 600.0)
+    schedule_every_s: Annotated[
+        dict[str, float],
+        setting("Seconds between runs of schedules, by name, where plugins say otherwise; 0 switches one off."),
+    ] = {}
     shutdown_grace_s: Annotated[
         float,
         setting(
@@ -132,6 +136,32 @@ class MemorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     access_interval_s: Annotated[
         float, setting("A found memory's access is recorded at most this often, seconds.", ge=0)
     ] = 900.0
+    summary_view_refresh_every_minutes: Annotated[
+        float, setting("Minutes between refreshes of continuous summary views; 0 switches them off.", ge=0)
+    ] = 60.0
+    compaction_every_minutes: Annotated[
+        float, setting("Minutes between merges of memories that repeat each other; 0 switches them off.", ge=0)
+    ] = 10.0
+    forgetting_enabled: Annotated[bool, setting("Memories are forgotten periodically, by the limits below.")] = False
+    forgetting_every_minutes: Annotated[float, setting("Minutes between runs of forgetting.", gt=0)] = 60.0
+    forgetting_max_age_days: (
+        Annotated[float, setting("Forget memories created longer ago, days; see forgetting_max_inactive_days.", ge=0)]
+        | None
+    ) = None
+    forgetting_max_inactive_days: (
+        Annotated[
+            float,
+            setting(
+                "Forget memories not accessed for longer, days. With both limits a memory must exceed both, or the "
+                "age limit twelve times.",
+                ge=0,
+            ),
+        ]
+        | None
+    ) = None
+    forgetting_budget_keep_top_n: (
+        Annotated[int, setting("Of what is left keep the most recent, so many per namespace and user.", ge=0)] | None
+    ) = None
 
 
 class SearchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

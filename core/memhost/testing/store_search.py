@@ -210,6 +210,11 @@ class SearchTests:
         assert found.total == 2
         one = await ask(store, vector=make_vector(1), max_distance=0.5, vector_limit=1, count=True)
         assert (nearest(one.hits), one.total) == (["same"], 2)
+        named = (Condition("id", Op.ANY, ("same",)),)
+        none = await ask(store, vector=make_vector(-1), max_distance=0.1, conditions=named, count=True)
+        assert (none.hits, none.total) == ([], 0)
+        unknown = await ask(store, text=words("pear"), conditions=named, count=True)
+        assert (unknown.hits, unknown.total) == ([], 0)
 
     async def test_equal_distances_go_by_id(self, store: Store) -> None:
         ids = [f"m{number:03}" for number in range(300)]

@@ -144,6 +144,8 @@ class Door:
         if row.body != "none":
             raw = await read_body(receive, exchange.headers.get(b"content-length"), self._limit)
             body = parse_body(raw, exchange.headers.get(b"content-type", b"").decode("latin-1"))
+            if row.rewrite is not None and isinstance(body, dict):
+                body = row.rewrite(body)
         caller = _ANONYMOUS
         if operation.access != "open":
             peer = scope["client"]

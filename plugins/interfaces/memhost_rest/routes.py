@@ -29,6 +29,8 @@ class Row:
         body: Whether the fields that are left come from a JSON body, and whether it may be left
             out. A field is read from its own place only, and ignored in the others.
         blank_is_absent: Query parameters for which an empty value means not given.
+        rewrite: Brings a JSON object that some client sends in another form into the form of the
+            operation, before it is read.
         status: Status of a successful answer, if it is not always 200.
         statuses: Those other statuses, with what they mean, for documentation.
     """
@@ -39,6 +41,7 @@ class Row:
     query: tuple[str, ...] = ()
     body: BodyUse = "none"
     blank_is_absent: tuple[str, ...] = ("namespace", "user_id", "session_id")
+    rewrite: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     status: Callable[[Any], int] | None = None
     statuses: Mapping[int, str] = field(default_factory=dict)
 
@@ -51,6 +54,11 @@ class Row:
     def parameters(self) -> tuple[str, ...]:
         """Fields that are parts of the path."""
         return tuple(part[1:-1] for part in self.segments if part.startswith("{"))
+
+
+def _bare_group(body: dict[str, Any]) -> dict[str, Any]:
+    """The Java client sends the group itself, without the wrapper (Q-14)."""
+    return body if "group" in body else {"group": body}
 
 
 PREFIX = "/v1"
@@ -112,11 +120,48 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         verb="POST",
+        path="/v1/long-term-memory/forget",
+        operation="forget_memories",
+        query=("namespace", "user_id", "session_id", "limit", "dry_run"),
+        body="required",
+    ),
+    Row(
+        verb="POST",
+        path="/v1/long-term-memory/compact",
+        operation="compact_memories",
+        query=("namespace", "user_id", "session_id"),
+    ),
+    Row(
+        verb="POST",
         path="/v1/memory/prompt",
         operation="memory_prompt",
         query=("optimize_query",),
         body="required",
     ),
+    Row(verb="POST", path="/v1/summary-views", operation="create_summary_view", body="required"),
+    Row(verb="GET", path="/v1/summary-views", operation="list_summary_views"),
+    Row(verb="GET", path="/v1/summary-views/{view_id}", operation="get_summary_view"),
+    Row(verb="DELETE", path="/v1/summary-views/{view_id}", operation="delete_summary_view"),
+    Row(
+        verb="POST",
+        path="/v1/summary-views/{view_id}/partitions/run",
+        operation="run_summary_view_partition",
+        body="required",
+        rewrite=_bare_group,
+    ),
+    Row(
+        verb="GET",
+        path="/v1/summary-views/{view_id}/partitions",
+        operation="list_summary_view_partitions",
+        query=("user_id", "namespace", "session_id", "memory_type"),
+    ),
+    Row(
+        verb="POST",
+        path="/v1/summary-views/{view_id}/run",
+        operation="run_summary_view",
+        body="optional",
+    ),
+    Row(verb="GET", path="/v1/tasks/{task_id}", operation="get_task"),
     Row(verb="GET", path="/v1/plugins", operation="list_plugins"),
     Row(verb="GET", path="/v1/jobs", operation="list_jobs", query=("state", "limit", "offset")),
     Row(verb="POST", path="/v1/jobs/{job_id}/retry", operation="retry_job"),

@@ -3,11 +3,13 @@
 The writer takes everything that is queued and commits it in one transaction (group commit), so that many
 small durable writes share one sync. A task that fails before it changed anything fails alone; if one fails
 half way, the transaction is rolled back and each task runs again in a transaction of its own. (Savepoints would
-do the same, but each makes FTS5 flush its buffers.)
+do the same, but each makes FTS5 flush its buffers.) The write-ahead log is copied into the file after the results
+were delivered, so that nobody waits for that to have a write acknowledged.
 """
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
@@ -29,6 +31,9 @@ Outcome = tuple[Any, BaseException | None]
 
 GROUP = 64
 """Most tasks that share one transaction."""
+
+CHECKPOINT_PAGES = 1000
+"""Pages in the write-ahead log from which on they are copied into the file."""
 
 
 def connect(path: Path, settings: SqliteSettings, *, reading: bool) -> apsw.Connection:
@@ -154,6 +159,7 @@ class Writer(Threads):
     """The one thread that changes the file."""
 
     def __init__(self, name: str, connect: Callable[[], apsw.Connection], path: Path) -> None:
+        self._log_pages = 0
         super().__init__(name, 1, connect, path)
 
     def _serve(self) -> None:
@@ -167,6 +173,7 @@ class Writer(Threads):
                 try:
                     if tasks and connection is None:
                         connection = self._connect()
+                        connection.set_wal_hook(self._logged)
                 except BaseException as error:  # noqa: BLE001 - handed to whoever waits for the futures
                     outcomes: Sequence[Outcome] = [(None, error)] * len(tasks)
                 else:
@@ -174,9 +181,17 @@ class Writer(Threads):
                 for (future, _), outcome in zip(tasks, outcomes, strict=True):
                     self._deliver(future, outcome)
                 del tasks, outcomes
+                if connection is not None and self._log_pages >= CHECKPOINT_PAGES:
+                    self._log_pages = 0
+                    _checkpoint(connection, apsw.SQLITE_CHECKPOINT_PASSIVE)
         finally:
             if connection is not None:
                 _close(connection)
+
+    def _logged(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
+        """Called by SQLite after each commit, in place of its own checkpoint within the commit."""
+        self._log_pages = pages
+        return apsw.SQLITE_OK
 
     def _gather(self, tasks: list[Task]) -> bool:
         """Wait for a task and take what else is queued; False once the writer is stopped."""
@@ -225,12 +240,16 @@ def _step(connection: apsw.Connection, work: Work[Any]) -> Outcome:
         return None, error
 
 
+def _checkpoint(connection: apsw.Connection, mode: int) -> None:
+    """Copy the write-ahead log into the file, as far as nobody else is using it."""
+    with contextlib.suppress(apsw.Error):  # the log stays beside the file, and is copied the next time
+        connection.wal_checkpoint(mode=mode)
+
+
 def _close(connection: apsw.Connection) -> None:
     """Fold the write-ahead log into the file, unless another process is using it."""
     try:
         connection.set_busy_timeout(100)
-        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-    except apsw.Error:
-        pass  # the log stays beside the file and is read at the next opening
+        _checkpoint(connection, apsw.SQLITE_CHECKPOINT_TRUNCATE)
     finally:
         connection.close()

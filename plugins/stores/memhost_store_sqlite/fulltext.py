@@ -19,8 +19,8 @@ import numpy.typing as npt
 from memhost.models import TextMatch
 from memhost_store_sqlite.codec import Ids, Words, pack_ids, parse_ids, phrase_query
 from memhost_store_sqlite.loading import load_words
-from memhost_store_sqlite.picking import best
-from memhost_store_sqlite.scopes import Reach, Sql
+from memhost_store_sqlite.picking import Admission, best
+from memhost_store_sqlite.scopes import Reach
 
 K1, B = 1.2, 0.3
 """BM25: saturation of repeated terms, and strength of the length normalisation (low suits short turns)."""
@@ -105,20 +105,17 @@ class TextLeg:
     total: int
 
 
-def search(postings: Postings, match: TextMatch, limit: int, conditions: Sql, *, count: bool) -> TextLeg:
+def search(postings: Postings, match: TextMatch, limit: int, admission: Admission, *, count: bool) -> TextLeg:
     """The best `limit` memories by BM25, ties by id."""
     required = [phrase for phrase in match.required if phrase]
     wanted = [(term,) for term in match.any_of] + [phrase for phrase in match.phrases if phrase]
     units: list[Phrase] = list(dict.fromkeys(wanted or required))
     found, scores = _rank(postings, units, required, exhaustive=count, enough=max(2 * limit, RESCORED))
-    chosen = best(postings.connection, found, scores, conditions, max(2 * limit, RESCORED))
+    chosen = best(found, scores, admission, max(2 * limit, RESCORED))
     words = load_words(postings.connection, found[chosen])
     exact = _bm25(postings, units, words)
     order = sorted(exact, key=lambda rid: (-exact[rid], words[rid].id))[:limit]
-    total = 0
-    if count:
-        total = len(found) if not conditions[0] else len(best(postings.connection, found, scores, conditions, None))
-    return TextLeg({rid: exact[rid] for rid in order}, total)
+    return TextLeg({rid: exact[rid] for rid in order}, admission.count(found) if count else 0)
 
 
 def _rank(

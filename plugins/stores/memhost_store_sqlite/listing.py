@@ -8,6 +8,7 @@ import apsw
 
 from memhost.models import Condition, Scope, StoredMemory
 from memhost.ports import Order
+from memhost_store_sqlite.codec import Ids, parse_ids
 from memhost_store_sqlite.conditions import compile_conditions, narrowed
 from memhost_store_sqlite.loading import load
 from memhost_store_sqlite.memories import existing_rows
@@ -54,6 +55,12 @@ def count(connection: apsw.Connection, reach: Reach, compiled: Sql) -> int:
         return reach.documents
     where, bindings = _both(reach, compiled)
     return int(connection.execute(f"SELECT count(*) FROM memories m WHERE {where}", bindings).get)  # noqa: S608
+
+
+def admitted(connection: apsw.Connection, reach: Reach, compiled: Sql) -> Ids:
+    """The row numbers of all memories in reach that satisfy the compiled conditions."""
+    where, bindings = _both(reach, compiled)
+    return parse_ids(connection.execute(f"SELECT group_concat(m.rid) FROM memories m WHERE {where}", bindings).get)  # noqa: S608
 
 
 def _both(reach: Reach, compiled: Sql) -> Sql:

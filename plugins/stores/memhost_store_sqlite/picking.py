@@ -24,39 +24,61 @@ def top(scores: npt.NDArray[np.floating], wanted: int) -> Ids:
     return chosen[np.argsort(-scores[chosen], kind="stable")]
 
 
-def best(
-    connection: apsw.Connection,
-    rids: Ids,
-    scores: npt.NDArray[np.floating],
-    conditions: Sql,
-    wanted: int | None,
-) -> Ids:
-    """Indices of the `wanted` best rows (all of them for None) that satisfy the conditions, best first.
+class Admission:
+    """Which rows satisfy the conditions of a query.
+
+    Asked row by row, or, where all rows in reach have been asked already, looked up among `known`.
+    """
+
+    def __init__(self, connection: apsw.Connection, conditions: Sql, known: Ids | None = None) -> None:
+        self._connection = connection
+        self._conditions = conditions
+        self._known = known
+
+    @property
+    def open(self) -> bool:
+        """Whether there are no conditions at all."""
+        return not self._conditions[0]
+
+    def existing(self) -> Admission:
+        """The same, also refusing rows that do not exist (any more)."""
+        return Admission(self._connection, ("1", [])) if self.open else self
+
+    def of(self, rids: Ids) -> npt.NDArray[np.bool_]:
+        """For each of the rows whether it satisfies the conditions."""
+        if self.open or not len(rids):
+            return np.ones(len(rids), dtype=bool)
+        return np.isin(rids, self._known if self._known is not None else self._ask(rids))
+
+    def count(self, rids: Ids) -> int:
+        """How many of the rows satisfy the conditions."""
+        return int(self.of(rids).sum())
+
+    def _ask(self, rids: Ids) -> Ids:
+        where, bindings = self._conditions
+        listed = self._connection.execute(
+            f"SELECT group_concat(m.rid) FROM carray(?) c CROSS JOIN memories m ON m.rid = c.value WHERE {where}",  # noqa: S608
+            [apsw.carray(np.ascontiguousarray(rids)), *bindings],
+        ).get
+        return parse_ids(listed)
+
+
+def best(rids: Ids, scores: npt.NDArray[np.floating], admission: Admission, wanted: int) -> Ids:
+    """Indices of the `wanted` best rows that satisfy the conditions, best first.
 
     Rows that tie with the last one are returned too, so that the caller can break ties by id.
     """
-    if wanted is None:
-        wanted = len(rids)
     if wanted <= 0 or not len(rids):
         return np.empty(0, dtype=np.int64)
-    if not conditions[0]:
+    if admission.open:
         return top(scores, wanted)
     count = 2 * wanted
     while True:
         order = top(scores, count)
-        kept = order[np.isin(rids[order], _admitted(connection, rids[order], conditions))]
+        kept = order[admission.of(rids[order])]
         if len(kept) >= wanted or len(order) == len(rids):
             break
         count *= 8
     if len(kept) > wanted:
         kept = kept[scores[kept] >= scores[kept[wanted - 1]]]
     return kept
-
-
-def _admitted(connection: apsw.Connection, rids: Ids, conditions: Sql) -> Ids:
-    where, bindings = conditions
-    listed = connection.execute(
-        f"SELECT group_concat(m.rid) FROM carray(?) c CROSS JOIN memories m ON m.rid = c.value WHERE {where}",  # noqa: S608
-        [apsw.carray(np.ascontiguousarray(rids)), *bindings],
-    ).get
-    return parse_ids(listed)

@@ -7,13 +7,18 @@ import numpy as np
 
 from memhost.models import CandidateHit, CandidateQuery, Candidates, Scope
 from memhost_store_sqlite import fulltext, vectors
-from memhost_store_sqlite.codec import pack_ids, parse_ids
+from memhost_store_sqlite.codec import Ids, pack_ids, parse_ids
 from memhost_store_sqlite.conditions import compile_conditions, narrowed
 from memhost_store_sqlite.fulltext import Postings, TextLeg
-from memhost_store_sqlite.listing import count
+from memhost_store_sqlite.listing import admitted, count
 from memhost_store_sqlite.loading import load
+from memhost_store_sqlite.picking import Admission
 from memhost_store_sqlite.scopes import Reach, Sql, resolve
 from memhost_store_sqlite.vector_cache import VectorCache
+
+KNOWN_LIMIT = 20_000
+"""Where all matches are counted and no more memories than this are in reach, the conditions are checked once for all of
+them instead of once for each leg and once for the count."""
 
 
 def candidates(
@@ -52,20 +57,25 @@ def _find(
     postings: Postings,
     cache: VectorCache | None,
 ) -> Candidates:
+    nearness_counts = query.vector is not None and query.max_distance is not None
+    count_all = query.count and not nearness_counts and (query.text is None or query.vector is not None)
+    known: Ids | None = None
+    if count_all and conditions[0] and reach.documents <= KNOWN_LIMIT:
+        known = admitted(connection, reach, conditions)
+    admission = Admission(connection, conditions, known)
     text = TextLeg({}, 0)
     if query.text is not None:
         counted = query.count and query.vector is None
-        text = fulltext.search(postings, query.text, query.text_limit, conditions, count=counted)
+        text = fulltext.search(postings, query.text, query.text_limit, admission, count=counted)
     near: dict[int, float] = {}
     total = text.total
     if query.vector is not None:
-        leg = vectors.search(connection, scope, reach, query, conditions, cache)
+        leg = vectors.search(connection, scope, reach, query, admission, cache)
         near, total = leg.distances, leg.total
+    if count_all:
+        total = count(connection, reach, conditions) if known is None else len(known)
     found = list(dict.fromkeys([*text.scores, *near]))
     memories = load(connection, [*found, *_neighbours(connection, found, query.neighbours)])
-    nearness_counts = query.vector is not None and query.max_distance is not None
-    if query.count and not nearness_counts and (query.text is None or query.vector is not None):
-        total = count(connection, reach, conditions)
     hits = [
         CandidateHit(memory=memory, text_score=text.scores.get(rid), distance=near.get(rid))
         for rid, memory in memories.items()

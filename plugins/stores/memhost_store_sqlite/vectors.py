@@ -17,8 +17,8 @@ import numpy.typing as npt
 from memhost.models import CandidateQuery, Scope, Vector
 from memhost_store_sqlite.codec import Ids, pack_ids, parse_ids
 from memhost_store_sqlite.memories import RID_BITS, RID_MASK, VID
-from memhost_store_sqlite.picking import best
-from memhost_store_sqlite.scopes import Reach, Sql, owners_of
+from memhost_store_sqlite.picking import Admission, best
+from memhost_store_sqlite.scopes import Reach, owners_of
 from memhost_store_sqlite.vector_cache import Rows, Snapshot, VectorCache, read_vectors
 
 _BLOCK = 8192
@@ -38,7 +38,7 @@ def search(
     scope: Scope,
     reach: Reach,
     query: CandidateQuery,
-    conditions: Sql,
+    admission: Admission,
     cache: VectorCache | None,
 ) -> VectorLeg:
     """The nearest `vector_limit` memories that satisfy the conditions; `cache` if it should be used."""
@@ -46,20 +46,20 @@ def search(
     vector = np.ascontiguousarray(query.vector, dtype=np.float32)
     snapshot = cache.snapshot(connection, len(vector)) if cache else None
     if snapshot is not None:
-        rids, scores = _propose(connection, scope, reach, vector, query, conditions, snapshot)
+        rids, scores = _propose(connection, scope, reach, vector, query, admission, snapshot)
     else:
         rids, scores = _scan(connection, scope, reach, vector)
     if query.max_distance is not None:
         # in double precision, as the distances are reported
         near = 1.0 - scores.astype(np.float64) <= query.max_distance
         rids, scores = rids[near], scores[near]
-    chosen = best(connection, rids, scores, conditions, query.vector_limit)
+    chosen = best(rids, scores, admission, query.vector_limit)
     if len(chosen) > query.vector_limit:
         chosen = _by_id(connection, rids, scores, chosen)[: query.vector_limit]
     distances = np.clip(1.0 - scores[chosen].astype(np.float64), 0.0, 2.0)
     total = 0
     if query.count and query.max_distance is not None:
-        total = len(rids) if not conditions[0] else len(best(connection, rids, scores, conditions, None))
+        total = admission.count(rids)
     return VectorLeg(dict(zip(rids[chosen].tolist(), distances.tolist(), strict=True)), total)
 
 
@@ -86,7 +86,7 @@ def _propose(
     reach: Reach,
     vector: Vector,
     query: CandidateQuery,
-    conditions: Sql,
+    admission: Admission,
     snapshot: Snapshot,
 ) -> tuple[Ids, Scores]:
     """Rows that may be among the nearest, with exact scores."""
@@ -98,9 +98,8 @@ def _propose(
     if query.max_distance is not None:
         keep = rough >= 1.0 - query.max_distance - margin
         rids, rough = rids[keep], rough[keep]
-    living = conditions if conditions[0] else ("1", [])  # the cache may hold rows that are gone
     if not (query.count and query.max_distance is not None):
-        chosen = best(connection, rids, rough, living, query.vector_limit)
+        chosen = best(rids, rough, admission.existing(), query.vector_limit)  # the cache may hold rows that are gone
         if len(chosen) >= query.vector_limit > 0:
             within = np.flatnonzero(rough >= rough[chosen[query.vector_limit - 1]] - margin)
         else:

@@ -11,6 +11,9 @@ from memhost.ports import Draft, ExtractionContext, Turn
 SKIPPED_ROLES = frozenset({"system", "tool"})
 """Roles whose messages are instructions and raw output, not evidence of what was said."""
 
+PLAIN_ROLES = frozenset({"user", "assistant", "human", "ai", "model", "bot", "agent", "function", "developer"})
+"""Roles that say what somebody is; any other role is taken for the speaker's name."""
+
 
 class Verbatim:
     """Keeps turns with speaker, time, position and source."""
@@ -27,6 +30,8 @@ class Verbatim:
 def _draft(turn: Turn) -> Draft:
     message = turn.message
     speaker, _ = split_speaker(message.content)
+    if speaker is None and message.role.lower() not in PLAIN_ROLES:
+        speaker = message.role
     return Draft(
         id=message.id if turn.occurrence == 1 else None,
         text=f"{message.role}: {message.content}",

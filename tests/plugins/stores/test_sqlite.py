@@ -521,6 +521,22 @@ async def test_very_common_terms_are_bounded_and_rare_ones_still_rank(
         assert 1500 <= found.frequencies["common"] <= 2000, "an estimate"
 
 
+async def test_the_log_stays_short_while_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("memhost_store_sqlite.connection.CHECKPOINT_PAGES", 50)
+    async with opening(tmp_path) as store:
+        for number in range(200):
+            await store.commit(EVERYWHERE, put(make_memory(f"m{number}", "apple " * 200)))
+        assert (tmp_path / "memhost.db-wal").stat().st_size < 200 * 4096
+
+
+def test_fts5_finds_its_segments_by_key(tmp_path: Path) -> None:
+    connection = apsw.Connection(str(tmp_path / "new.db"))
+    migrate(connection, tmp_path / "new.db")
+    plan = connection.execute("EXPLAIN QUERY PLAN DELETE FROM words_data WHERE id >= 1 AND id <= 2").fetchall()
+    connection.close()
+    assert "SEARCH" in str(plan)
+
+
 async def test_scopes_of_many_users_are_cut_into_several_queries(tmp_path: Path) -> None:
     users = [f"u{number}" for number in range(450)]
     async with opening(tmp_path) as store:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from memhost.operations import core_operations
+from memhost_rest.decoding import RequestDecoder
 from memhost_rest.openapi import build_document
 from memhost_rest.routes import ROWS
 from memhost_rest.wire import encode
@@ -54,11 +55,10 @@ def test_every_operation_and_route_is_documented(document: dict[str, Any]) -> No
 
 def test_every_reference_resolves_and_no_schema_is_unused(document: dict[str, Any]) -> None:
     names = {
-        node["$ref"].removeprefix("#/components/schemas/")
-        for node in _walk(document)
-        if isinstance(node.get("$ref"), str)
+        node["$ref"].removeprefix("#/components/") for node in _walk(document) if isinstance(node.get("$ref"), str)
     }
-    assert names == set(document["components"]["schemas"])
+    components = document["components"]
+    assert names == {f"{kind}/{name}" for kind in ("schemas", "headers") for name in components[kind]}
 
 
 def test_every_schema_is_sound(document: dict[str, Any]) -> None:
@@ -90,12 +90,40 @@ def test_fields_of_path_and_query_are_not_in_the_body(document: dict[str, Any]) 
 
 def test_times_are_marked_and_null_is_not_a_query_value(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
-    assert schemas["Message"]["properties"]["created_at"] == {
-        "type": "string",
-        "format": "date-time",
-    }
+    created_at = schemas["Message"]["properties"]["created_at"]
+    assert (created_at["type"], created_at["format"]) == ("string", "date-time")
+    assert created_at["description"]
     state = document["paths"]["/v1/jobs"]["get"]["parameters"][0]["schema"]
-    assert state == {"enum": ["dead", "pending", "running"]}
+    assert state == {"type": "string", "enum": ["dead", "pending", "running"]}
+
+
+def test_answers_hold_every_field_and_requests_only_what_they_must(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    assert set(schemas["MemoryRecord"]["required"]) == set(schemas["MemoryRecord"]["properties"])
+    assert schemas["RecordInput"]["required"] == ["text", "id"]
+    assert "required" not in schemas["PutSessionBody"]
+
+
+def test_every_example_is_a_request_that_the_door_reads(document: dict[str, Any]) -> None:
+    table = {operation.name: operation for operation in core_operations()}
+    read = 0
+    for row in ROWS:
+        operation = document["paths"][row.path][row.verb.lower()]
+        content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+        decoder = RequestDecoder(table[row.operation].request, path=row.parameters, query=row.query, body=row.body)
+        path = dict.fromkeys(row.parameters, "x")
+        for example in content.get("examples", {}).values():
+            assert isinstance(decoder.decode(path, {}, example["value"]), table[row.operation].request)
+            read += 1
+    assert read >= 8
+
+
+def test_links_lead_to_operations_and_their_parameters(document: dict[str, Any]) -> None:
+    operations = _operations(document)
+    for operation in operations.values():
+        for link in operation["responses"]["200"].get("links", {}).values():
+            known = {item["name"] for item in operations[link["operationId"]]["parameters"]}
+            assert set(link["parameters"]) <= known
 
 
 def test_search_request_has_its_wire_name(document: dict[str, Any]) -> None:

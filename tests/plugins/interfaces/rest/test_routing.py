@@ -34,6 +34,9 @@ SAMPLE = {
     "search_memories": {},
     "edit_memory": {},
     "memory_prompt": {"query": "q"},
+    "forget_memories": {"policy": {}},
+    "create_summary_view": {"source": "long_term"},
+    "run_summary_view_partition": {"group": {}},
 }
 
 

@@ -1,0 +1,82 @@
+"""Where the host tells what it does, so that plugins can measure it.
+
+The host calls the methods of one `Metrics`; a plugin (Prometheus, OpenTelemetry, ...) adds an `Observer` to it:
+`host.metrics.add(MyObserver())`. Names that an observer gets are bounded: operations, error codes, hooks, events
+and plugins, never ids or texts. Without observers nothing is done.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Literal
+
+logger = logging.getLogger(__name__)
+
+HookOutcome = Literal["ok", "refused", "failed", "timeout"]
+JobOutcome = Literal["ok", "failed", "timeout", "buried", "lease_lost", "interrupted"]
+
+
+class Observer:
+    """What can be observed. Override what you need; the methods are called often and must not block.
+
+    A method that raises is logged once and called no more.
+    """
+
+    def operation_started(self, name: str) -> None:
+        """An operation begins."""
+
+    def operation_finished(self, name: str, code: str, seconds: float) -> None:
+        """An operation ended; `code` is `ok`, the code of its error, or `cancelled`."""
+
+    def search_answered(self, name: str, hits: int) -> None:
+        """The operation `name` searched and answers with that many hits."""
+
+    def hook_called(self, hook: str, plugin: str, outcome: HookOutcome, seconds: float) -> None:
+        """A plugin's event hook in a request was called."""
+
+    def job_ran(self, event: str, plugin: str, outcome: JobOutcome, seconds: float) -> None:
+        """An attempt at a background job of that event ended; `buried` means that it was the last."""
+
+
+class Metrics(Observer):
+    """Tells every observer what happened; a broken observer disturbs neither the host nor the others."""
+
+    def __init__(self) -> None:
+        self._observers: tuple[Observer, ...] = ()
+
+    def add(self, observer: Observer) -> None:
+        """Tell this observer as well from now on."""
+        self._observers = (*self._observers, observer)
+
+    def remove(self, observer: Observer) -> None:
+        """Tell this observer nothing more; unknown ones are ignored."""
+        self._observers = tuple(known for known in self._observers if known is not observer)
+
+    def operation_started(self, name: str) -> None:
+        """An operation begins."""
+        self._tell(lambda observer: observer.operation_started(name))
+
+    def operation_finished(self, name: str, code: str, seconds: float) -> None:
+        """An operation ended."""
+        self._tell(lambda observer: observer.operation_finished(name, code, seconds))
+
+    def search_answered(self, name: str, hits: int) -> None:
+        """A search is answered."""
+        self._tell(lambda observer: observer.search_answered(name, hits))
+
+    def hook_called(self, hook: str, plugin: str, outcome: HookOutcome, seconds: float) -> None:
+        """A hook was called."""
+        self._tell(lambda observer: observer.hook_called(hook, plugin, outcome, seconds))
+
+    def job_ran(self, event: str, plugin: str, outcome: JobOutcome, seconds: float) -> None:
+        """An attempt at a job ended."""
+        self._tell(lambda observer: observer.job_ran(event, plugin, outcome, seconds))
+
+    def _tell(self, tell: Callable[[Observer], None]) -> None:
+        for observer in self._observers:
+            try:
+                tell(observer)
+            except Exception:  # a foreign observer may fail in any way; the host goes on without it
+                self.remove(observer)
+                logger.exception("metrics.observer_failed", extra={"fields": {"observer": type(observer).__name__}})

@@ -1,0 +1,88 @@
+"""Documents that belong to whoever made them: others see them only if they can see all that they are made of."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from memhost.models import Document, Scope
+from memhost.ports import Store
+
+T = TypeVar("T")
+
+
+class Bound(msgspec.Struct, Generic[T], frozen=True):
+    """A content, and the bounds of the caller who made it."""
+
+    bounds: Scope
+    content: T
+
+
+class BoundDocuments(Generic[T]):
+    """Documents of one kind whose content is a struct."""
+
+    def __init__(self, store: Store, kind: str, content: type[T]) -> None:
+        self._store = store
+        self._kind = kind
+        self._decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(Bound[content])  # type: ignore[valid-type]
+
+    @property
+    def kind(self) -> str:
+        """Their kind in the store."""
+        return self._kind
+
+    async def get(self, bounds: Scope, document_id: str, now: datetime) -> Bound[T] | None:
+        """The living document of that id that a caller of those bounds may see, or None."""
+        document = await self._store.get_document(document_scope(bounds), self._kind, document_id, now)
+        return self._visible(document, bounds) if document is not None else None
+
+    async def list_all(self, bounds: Scope, now: datetime) -> list[Bound[T]]:
+        """All living documents that a caller of those bounds may see, by id."""
+        documents = await self._store.list_documents(document_scope(bounds), self._kind, now)
+        found = [self._visible(document, bounds) for document in documents]
+        return [item for item in found if item is not None]
+
+    def make(self, document_id: str, item: Bound[T], now: datetime, *, expires_at: datetime | None = None) -> Document:
+        """The document to commit."""
+        return make_document(
+            self._kind, document_id, item.bounds, msgspec.msgpack.encode(item), now, expires_at=expires_at
+        )
+
+    def _visible(self, document: Document, bounds: Scope) -> Bound[T] | None:
+        item: Bound[T] = self._decoder.decode(document.body)
+        return item if covers(bounds, item.bounds) else None
+
+
+def make_document(
+    kind: str, document_id: str, bounds: Scope, body: bytes, now: datetime, *, expires_at: datetime | None = None
+) -> Document:
+    """A document for what was made within those bounds."""
+    return Document(
+        kind=kind,
+        id=document_id,
+        tenant=bounds.tenant,
+        namespace=bounds.namespaces[0] if bounds.namespaces else "",
+        user=bounds.users[0] if bounds.users else "",
+        body=body,
+        updated_at=now,
+        expires_at=expires_at,
+    )
+
+
+def document_scope(bounds: Scope) -> Scope:
+    """The bounds as they apply to documents, which have no session."""
+    return Scope(tenant=bounds.tenant, namespaces=bounds.namespaces, users=bounds.users)
+
+
+def covers(outer: Scope, inner: Scope) -> bool:
+    """Whether everything inside `inner` lies inside `outer` as well."""
+    return outer.tenant == inner.tenant and all(
+        allowed is None or (wanted is not None and set(wanted) <= set(allowed))
+        for allowed, wanted in (
+            (outer.namespaces, inner.namespaces),
+            (outer.users, inner.users),
+            (outer.sessions, inner.sessions),
+        )
+    )

@@ -1,0 +1,38 @@
+"""Walking through many memories, a page at a time."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+from memhost.models import Condition, Scope, StoredMemory
+from memhost.ports import Store
+
+PAGE = 500
+"""Memories read at once."""
+
+
+async def scan(
+    store: Store, scope: Scope, conditions: Sequence[Condition] = (), *, limit: int | None = None
+) -> AsyncIterator[StoredMemory]:
+    """The memories inside the scope that satisfy all conditions, oldest first, each once; at most `limit`.
+
+    A memory written meanwhile may be missed; none is given twice.
+    """
+    seen: set[str] = set()
+    offset = 0
+    while limit is None or offset < limit:
+        size = PAGE if limit is None else min(PAGE, limit - offset)
+        found, _ = await store.list_memories(scope, conditions, order="oldest", limit=size, offset=offset)
+        for memory in found:
+            if memory.record.id not in seen:
+                seen.add(memory.record.id)
+                yield memory
+        if len(found) < size:
+            return
+        offset += size
+
+
+async def count(store: Store, scope: Scope, conditions: Sequence[Condition] = ()) -> int:
+    """How many memories inside the scope satisfy all conditions."""
+    _, total = await store.list_memories(scope, conditions, limit=1)
+    return total

@@ -1,0 +1,333 @@
+"""Writing sessions: what is new in a write, what is made of it, and one commit of everything."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from msgspec import UnsetType
+
+from memhost.errors import Forbidden, IdTaken, Problem, VersionMismatch
+from memhost.events import (
+    MemoriesStored,
+    RequestContext,
+    SessionIdle,
+    SessionUpdated,
+    SessionWrite,
+)
+from memhost.models import (
+    Job,
+    MemoryRecord,
+    MemoryType,
+    Message,
+    Scope,
+    SessionKey,
+    StoredMemory,
+    StoredSession,
+    StrategyConfig,
+    WorkingMemory,
+    WriteBatch,
+    WriteResult,
+    new_id,
+)
+from memhost.operations.requests import SessionRecordInput
+from memhost.operations.table import Call
+from memhost.operations.working_memory import PutSession
+from memhost.ports import Clock, Draft, Embedder, Store, Turn
+from memhost.services.deduplication import repetition_mark, without_repetitions
+from memhost.services.extraction import ImmediateExtraction
+from memhost.services.hooks import RequestHooks
+from memhost.services.outbox import Outbox, session_name
+from memhost.services.records import (
+    check_records,
+    content_hash,
+    derived_id,
+    index_records,
+    record_from_input,
+    refuse,
+)
+from memhost.services.turns import check_messages, from_micros, merge_turns, micros
+from memhost.settings.schema import MemorySettings
+
+_WRITE_TRIES = 20
+"""How often a write is repeated when another write of the same session came between (each repeat waits longer)."""
+
+_WRITES_KEPT = 64
+"""Times of the latest writes that a session keeps, to recognise which of them a client has read."""
+
+_LONGEST_TTL_S = 100 * 365 * 86_400
+"""A hundred years: the furthest deadline kept, in seconds."""
+
+
+class SessionWriter:
+    """Writes sessions (contract/rest.md 5.3 and 11)."""
+
+    def __init__(
+        self,
+        store: Store,
+        embedder: Embedder,
+        extraction: ImmediateExtraction,
+        hooks: RequestHooks,
+        outbox: Outbox,
+        settings: MemorySettings,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._embedder = embedder
+        self._extraction = extraction
+        self._hooks = hooks
+        self._outbox = outbox
+        self._settings = settings
+        self._clock = clock
+
+    async def put(self, call: Call, request: PutSession) -> StoredSession:
+        """Store the session as a whole; its new turns and memories are searchable when this returns.
+
+        Raises:
+            InvalidRequest: A message is blank.
+            ValidationFailed: Times, tags or memories are wrong.
+            IdTaken: A memory's id belongs to another owner.
+            Forbidden: The session lies outside the caller's bounds.
+        """
+        now = self._clock.now()
+        self._check(call, request, now)
+        key = SessionKey(
+            call.caller.bounds.tenant,
+            request.namespace or "",
+            request.user_id or "",
+            request.session_id,
+        )
+        if not call.caller.bounds.covers(key):
+            raise Forbidden("This credential must not write sessions of that namespace or user.")
+        for attempt in range(_WRITE_TRIES):
+            try:
+                return await self._write(call, key, request, self._clock.now())
+            except VersionMismatch:
+                await asyncio.sleep(0.002 * attempt)
+        raise VersionMismatch(f"Session {key.session} is being written by others all the time; try again.")
+
+    def _check(self, call: Call, request: PutSession, now: datetime) -> None:
+        problems = check_messages(
+            request.messages,
+            now,
+            max_future_s=self._settings.max_future_timestamp_s,
+            require_times=self._settings.require_message_timestamps,
+        )
+        problems += check_records(request.memories, [item.id for item in request.memories])
+        strategy = request.long_term_memory_strategy
+        if not isinstance(strategy, UnsetType) and not self._extraction.knows(strategy.strategy):
+            problems.append(
+                Problem(
+                    where=("long_term_memory_strategy", "strategy"),
+                    kind="enum",
+                    message=f"Input should be {self._extraction.known_names()}",
+                    value=strategy.strategy,
+                )
+            )
+        refuse(problems)
+        if any(isinstance(message.created_at, UnsetType) for message in request.messages):
+            call.notices.append(("deprecation", "Messages without created_at were stamped with the server's time."))
+
+    async def delete(self, bounds: Scope, key: SessionKey) -> None:
+        """Delete a session, and the waiting jobs that its silence would have started."""
+        batch = WriteBatch(delete_session=key, cancel_jobs=self._outbox.ids("session_idle", session_name(key)))
+        await self._store.commit(bounds, batch)
+
+    async def _write(self, call: Call, key: SessionKey, request: PutSession, now: datetime) -> StoredSession:
+        before = await self._store.get_session(call.caller.bounds, key, now)
+        if before is not None and before.content.updated_at >= now:
+            # Times of writes rise strictly, so that one of them tells what had been stored before it.
+            now = before.content.updated_at + timedelta(microseconds=1)
+        messages, marks, turns = merge_turns(request.messages, before, now, _seen_at(request, before))
+        strategy = request.long_term_memory_strategy
+        content = WorkingMemory(
+            messages=messages,
+            data=request.data,
+            context=request.context,
+            tokens=request.tokens,
+            long_term_memory_strategy=StrategyConfig()
+            if isinstance(strategy, UnsetType)
+            else StrategyConfig(strategy=strategy.strategy, config=strategy.config),
+            last_accessed=now if isinstance(request.last_accessed, UnsetType) else request.last_accessed,
+            created_at=_created(request, before, now),
+            updated_at=now,
+        )
+        content.memories, promoted = self._memories(request.memories, before, key, content, now)
+        promoted, repeated = await without_repetitions(self._store, call.caller.bounds, promoted)
+        context = RequestContext(
+            scope=call.caller.bounds,
+            subject=call.caller.subject,
+            request_id=call.request_id,
+            now=now,
+        )
+        write = await self._hooks.before_session_write(SessionWrite(session=key, content=content), context)
+        session = StoredSession(
+            key=key,
+            content=write.content,
+            version=before.version if before else 0,
+            turns={**before.turns, **marks} if before else marks,
+            writes=[*(before.writes if before else []), micros(now)][-_WRITES_KEPT:],
+            next_position=(before.next_position if before else 0)
+            + sum(1 for name in marks if before is None or name not in before.turns),
+        )
+        _set_expiry(session, request.ttl_seconds, before, now)
+        await self._commit(call, session, turns, (promoted, repeated), context, now)
+        return session
+
+    def _memories(
+        self,
+        given: list[SessionRecordInput],
+        before: StoredSession | None,
+        key: SessionKey,
+        content: WorkingMemory,
+        now: datetime,
+    ) -> tuple[list[MemoryRecord], list[MemoryRecord]]:
+        """The session's memories, and those of them that are to be promoted to long-term memory."""
+        known = {record.id: record for record in before.content.memories} if before else {}
+        kept: list[MemoryRecord] = []
+        promoted: list[MemoryRecord] = []
+        for item in given:
+            memory_id = item.id if isinstance(item.id, str) else new_id()
+            record = record_from_input(item, memory_id, now, default_type=MemoryType.MESSAGE)
+            kept.append(record)
+            if isinstance(item.persisted_at, datetime) or not self._settings.long_term_memory:
+                record.persisted_at = item.persisted_at
+                continue
+            record.namespace = record.namespace or key.namespace or None
+            record.user_id = record.user_id or key.user or None
+            record.session_id = record.session_id or key.session
+            record.extraction_strategy = content.long_term_memory_strategy.strategy
+            record.extraction_strategy_config = content.long_term_memory_strategy.config
+            record.memory_hash = content_hash(record)
+            earlier = known.get(memory_id)
+            if earlier is not None and earlier.persisted_at and earlier.memory_hash == record.memory_hash:
+                record.persisted_at = earlier.persisted_at
+                continue
+            record.persisted_at = now
+            promoted.append(record)
+        return kept, promoted
+
+    async def _commit(
+        self,
+        call: Call,
+        session: StoredSession,
+        turns: list[Turn],
+        memories: tuple[list[MemoryRecord], list[str]],
+        context: RequestContext,
+        now: datetime,
+    ) -> WriteResult:
+        turns = _turns_of(session, turns)
+        drafts: dict[str, Draft] = {}
+        records = list(memories[0])
+        if self._settings.long_term_memory:
+            for record, draft in await self._extraction.extract(session, turns, now):
+                drafts[record.id] = draft
+                records.append(record)
+        if records:
+            records = await self._hooks.before_memories_stored(records, context)
+        stored = await index_records(records, self._embedder, [drafts.get(record.id) for record in records])
+        guarded = set(drafts)
+        while True:
+            batch = WriteBatch(
+                put_memories=stored,
+                guarded_ids=frozenset(guarded),
+                put_session=session,
+                expect_version=session.version,
+                access=repetition_mark(memories[1], now),
+            )
+            batch.add_jobs = self._jobs(session, turns, batch, now)
+            try:
+                result = await self._store.commit(call.caller.bounds, batch)
+            except IdTaken as taken:
+                _rename(taken, stored, guarded, session.key)
+                continue
+            self._outbox.committed(batch.add_jobs)
+            session.version = result.session_version
+            return result
+
+    def _jobs(self, session: StoredSession, turns: list[Turn], batch: WriteBatch, now: datetime) -> list[Job]:
+        key = session.key
+        version = session.version + 1
+        ids = tuple(turn.message.id for turn in turns)
+        jobs = self._outbox.jobs(
+            "session_updated",
+            SessionUpdated(session=key, version=version, message_ids=ids),
+            tenant=key.tenant,
+            now=now,
+        )
+        jobs += self._outbox.jobs(
+            "session_idle",
+            SessionIdle(session=key, version=version),
+            tenant=key.tenant,
+            now=now,
+            delay_s=self._settings.session_idle_s,
+            key=session_name(key),
+        )
+        stored = [memory.record.id for memory in batch.put_memories]
+        return jobs + self._outbox.memory_jobs("memories_stored", MemoriesStored, stored, tenant=key.tenant, now=now)
+
+
+def _created(request: PutSession, before: StoredSession | None, now: datetime) -> datetime:
+    if not isinstance(request.created_at, UnsetType):
+        return request.created_at
+    return before.content.created_at if before is not None else now
+
+
+def _seen_at(request: PutSession, before: StoredSession | None) -> datetime | None:
+    """When the client last read the session, as far as its write tells.
+
+    The fraction of the `last_accessed` that clients read is the session's version: Agent Memory Server itself
+    keeps whole seconds there, and its official clients send the value back, but no other time. Clients that send
+    whole responses back have `updated_at` as well. Any other value is the client's own clock.
+    """
+    last, updated = request.last_accessed, request.updated_at
+    if before is None:
+        return None
+    if isinstance(updated, datetime) and micros(updated) in before.writes:
+        return updated
+    if isinstance(last, datetime):
+        behind = before.version - last.microsecond
+        same = last.replace(microsecond=0) == before.content.last_accessed.replace(microsecond=0)
+        if same and 0 <= behind < len(before.writes):
+            return from_micros(before.writes[-1 - behind])
+        return last
+    return updated if isinstance(updated, datetime) else None
+
+
+def _set_expiry(
+    session: StoredSession, ttl: int | UnsetType | None, before: StoredSession | None, now: datetime
+) -> None:
+    """An absent TTL keeps value and deadline, null makes the session persistent, a number restarts the clock."""
+    if isinstance(ttl, UnsetType):
+        session.content.ttl_seconds = before.content.ttl_seconds if before else None
+        session.expires_at = before.expires_at if before else None
+        return
+    session.content.ttl_seconds = ttl
+    session.expires_at = None if ttl is None else now + timedelta(seconds=max(-1, min(ttl, _LONGEST_TTL_S)))
+
+
+def _turns_of(session: StoredSession, turns: Sequence[Turn]) -> list[Turn]:
+    """The turns with the messages that will be stored, which a hook may have changed or left out."""
+    left: dict[str, deque[Message]] = {}
+    for message in session.content.messages:
+        left.setdefault(message.id, deque()).append(message)
+    found = []
+    for turn in turns:
+        waiting = left.get(turn.message.id)
+        if waiting:
+            message = waiting.popleft() if turn.occurrence == 1 else waiting.pop()
+            found.append(Turn(message=message, position=turn.position, occurrence=turn.occurrence))
+    return found
+
+
+def _rename(taken: IdTaken, stored: Sequence[StoredMemory], guarded: set[str], key: SessionKey) -> None:
+    """Give turns whose message id is another session's memory an id of their own; raise if it is not a turn's."""
+    if not set(taken.ids) <= guarded:
+        raise taken
+    for memory in stored:
+        if memory.record.id in taken.ids:
+            guarded.discard(memory.record.id)
+            memory.record.id = derived_id(key.tenant, key.namespace, key.user, key.session, memory.record.id)
+            guarded.add(memory.record.id)

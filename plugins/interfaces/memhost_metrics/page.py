@@ -1,0 +1,128 @@
+"""Serves the page, to operators only unless it is open to all."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from litestar import Litestar, Request, Response, get
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from prometheus_client import CollectorRegistry, Counter, Gauge, PlatformCollector, ProcessCollector
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from memhost import __version__
+from memhost.errors import Forbidden, MemhostError, Unauthorized
+from memhost.ports import Credentials
+from memhost.specs import Mount
+from memhost_metrics.observer import PrometheusObserver
+from memhost_metrics.state import HostState
+
+if TYPE_CHECKING:
+    from memhost.host import Host
+    from memhost_metrics import MetricsSettings
+
+PATH = "/metrics"
+_READERS = frozenset({"operator", "admin"})
+_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
+
+
+def build_mount(host: Host, settings: MetricsSettings) -> Mount:
+    """The page, and what counts requests while the application lives."""
+    registry = CollectorRegistry()
+    observer = PrometheusObserver(registry)
+    state = HostState(host)
+    registry.register(state)
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    info = Gauge("memhost_info", "Version of memhost; always 1.", ("version",), registry=registry)
+    info.labels(__version__).set(1)
+
+    @get(PATH, media_type="text/plain")
+    async def metrics(request: Request[Any, Any, Any]) -> Response[Any]:
+        try:
+            await _let_in(host, request, open_to_all=settings.open)
+        except MemhostError as error:
+            return _refusal(error)
+        await state.refresh()
+        return Response(generate_latest(registry), headers={"content-type": CONTENT_TYPE_LATEST})
+
+    @asynccontextmanager
+    async def observed(_app: Litestar) -> AsyncIterator[None]:
+        host.metrics.add(observer)
+        try:
+            yield
+        finally:
+            host.metrics.remove(observer)
+
+    return Mount(handlers=[metrics], lifespan=[observed], middleware=[_counting(registry)])
+
+
+async def _let_in(host: Host, request: Request[Any, Any, Any], *, open_to_all: bool) -> None:
+    if open_to_all:
+        return
+    caller = await host.authenticate(credentials_of(request))
+    if not caller.roles & _READERS:
+        raise Forbidden("Reading metrics needs the right of an operator.")
+
+
+def credentials_of(request: Request[Any, Any, Any]) -> Credentials:
+    """A bearer token, the password of Basic, or an API key."""
+    peer = request.client.host if request.client else ""
+    scheme, _, value = request.headers.get("authorization", "").strip().partition(" ")
+    scheme, value = scheme.lower(), value.strip()
+    if value and scheme == "bearer":
+        return Credentials(scheme="bearer", token=value, peer=peer)
+    if value and scheme == "basic":
+        try:
+            username, _, password = base64.b64decode(value, validate=True).decode().partition(":")
+        except (binascii.Error, ValueError):
+            username = password = ""
+        if password:
+            return Credentials(scheme="basic", token=password, username=username, peer=peer)
+    key = request.headers.get("x-api-key", "").strip()
+    return Credentials(scheme="api-key", token=key, peer=peer) if key else Credentials(peer=peer)
+
+
+def _refusal(error: MemhostError) -> Response[Any]:
+    status = {"unauthorized": 401, "forbidden": 403}.get(error.code, 503 if error.retryable else 500)
+    challenge = isinstance(error, Unauthorized) and error.challenge
+    return Response(
+        {"detail": error.message, "code": error.code},
+        status_code=status,
+        media_type="application/json",
+        headers={"www-authenticate": "Bearer"} if challenge else None,
+    )
+
+
+def _counting(registry: CollectorRegistry) -> Callable[[ASGIApp], ASGIApp]:
+    """Middleware that counts requests by method and status, whatever interface answers them."""
+    requests = Counter("memhost_http_requests", "HTTP requests answered.", ("method", "status"), registry=registry)
+    running = Gauge("memhost_http_requests_in_progress", "HTTP requests being answered.", registry=registry)
+
+    def wrap(app: ASGIApp) -> ASGIApp:
+        async def counted(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] != ScopeType.HTTP:
+                await app(scope, receive, send)
+                return
+            status = "aborted"
+
+            async def noted(message: Message) -> None:
+                nonlocal status
+                if message["type"] == "http.response.start":
+                    status = str(message["status"])
+                await send(message)
+
+            running.inc()
+            try:
+                await app(scope, receive, noted)
+            finally:
+                running.dec()
+                requests.labels(scope["method"] if scope["method"] in _METHODS else "other", status).inc()
+
+        return counted
+
+    return wrap

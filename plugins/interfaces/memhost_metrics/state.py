@@ -1,0 +1,81 @@
+"""The state of the host at the time of a scrape: its store, and what lies in the queue."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from memhost.errors import MemhostError
+from memhost.models import JobState, Scope
+
+if TYPE_CHECKING:
+    from memhost.host import Host
+
+_LIMIT_S = 2.0
+_KEPT_S = 2.0
+
+
+class HostState(Collector):
+    """Gauges read from the host; what cannot be read is left out, never reported as zero.
+
+    Several scrapes within two seconds read the store once.
+    """
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._read_at = float("-inf")
+        self._lock = asyncio.Lock()
+        self._up = False
+        self._ping_s: float | None = None
+        self._counts: dict[str, int] = {}
+        self._jobs: dict[str, int] = {}
+        self._oldest_s: float | None = None
+
+    async def refresh(self) -> None:
+        """Read the store, unless that was done just now."""
+        async with self._lock:
+            if monotonic() - self._read_at < _KEPT_S:
+                return
+            readiness = await self._host.readiness()
+            store = next(part for part in readiness.components if part.name == "store")
+            self._up, self._ping_s = store.ok, store.latency_ms / 1000
+            self._counts, self._jobs, self._oldest_s = {}, {}, None
+            if store.ok:
+                with contextlib.suppress(MemhostError, TimeoutError):
+                    async with asyncio.timeout(_LIMIT_S):
+                        await self._count()
+            self._read_at = monotonic()
+
+    async def _count(self) -> None:
+        store = self._host.store
+        counts = (await store.info()).counts
+        self._counts = {name: counts[name] for name in ("memories", "sessions")}
+        for state in JobState:
+            _, self._jobs[state.value] = await store.list_jobs(Scope(), state, limit=1)
+        due = await store.next_due()
+        self._oldest_s = 0.0 if due is None else max(0.0, (self._host.clock.now() - due).total_seconds())
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """The gauges as last read."""
+        yield GaugeMetricFamily("memhost_store_up", "1 if the store answers, else 0.", value=float(self._up))
+        if self._ping_s is not None:
+            yield GaugeMetricFamily("memhost_store_ping_seconds", "Time the store took to answer.", value=self._ping_s)
+        for name, count in self._counts.items():
+            yield GaugeMetricFamily(f"memhost_{name}", f"Number of {name} in the store.", value=count)
+        if self._jobs:
+            jobs = GaugeMetricFamily("memhost_jobs", "Background jobs by state; dead ones need you.", labels=("state",))
+            for state, count in self._jobs.items():
+                jobs.add_metric((state,), count)
+            yield jobs
+        if self._oldest_s is not None:
+            yield GaugeMetricFamily(
+                "memhost_oldest_due_job_age_seconds",
+                "How long the oldest due job has been waiting; 0 if none is due.",
+                value=self._oldest_s,
+            )

@@ -1,0 +1,230 @@
+"""What the OpenAPI document says beyond the types: descriptions, limits, examples and links.
+
+Everything here is optional: an operation or field without an entry is documented by its type alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Example = Mapping[str, Any]
+
+INTRODUCTION = """\
+A memory server for AI agents, wire-compatible with Agent Memory Server.
+
+- Every success is 200 with a JSON body.
+- Unknown fields and query parameters are ignored, at every depth.
+- Input is read leniently: integers also as `"5"` or `5.0`, numbers also as strings, booleans also as `1`, `"yes"`, \
+`"on"` and their like, times as ISO 8601 (without an offset: UTC), as a date, or as Unix seconds or milliseconds. \
+The schemas show the form to send; strings are strict.
+- Times in answers end in `Z`.
+- Errors are `{"detail": ...}` with a stable `code`; a 422 lists all that is wrong with the request.
+- A path that exists answers other methods with 405 and an `Allow` header; both spellings of the final slash work.
+"""
+
+PARAMETERS: Mapping[str, str] = {
+    "session_id": "Id of the session; any non-empty string.",
+    "memory_id": "Id of the memory.",
+    "job_id": "Id of the background job.",
+    "user_id": "Owner; empty or absent does not restrict.",
+    "namespace": "Namespace; empty or absent does not restrict.",
+    "limit": "Most items to return.",
+    "offset": "Items to skip.",
+    "model_name": "Language model whose context window counts; unknown names have 128,000 tokens.",
+    "context_window_max": "Context window in tokens; wins over `model_name`.",
+    "recent_messages_limit": "Return only that many of the newest messages.",
+    "optimize_query": "Let a language model rewrite the text for retrieval first, where one is configured.",
+    "memory_ids": "Ids to delete; repeat the parameter.",
+    "state": "Only jobs in this state.",
+}
+
+FIELDS: Mapping[str, str] = {
+    "id": "Any non-empty string; server-made ids are ULIDs.",
+    "text": "What the memory says.",
+    "role": "Who speaks: `user`, `assistant`, `system`, `tool` or any other word.",
+    "content": "What was said; not blank.",
+    "created_at": "When it was made.",
+    "updated_at": "When it was last changed.",
+    "last_accessed": "When it was last found or used.",
+    "event_date": "When the described event happened.",
+    "persisted_at": "When the server copied it to long-term memory.",
+    "user_id": "Owner, if any.",
+    "namespace": "Namespace, if any.",
+    "session_id": "Session, if any.",
+    "topics": "Tags; no commas.",
+    "entities": "Named entities; no commas.",
+    "extracted_from": "Ids of the messages it came from; no commas.",
+    "pinned": "Never forgotten by policy.",
+    "access_count": "How often it was found.",
+    "memory_type": "`semantic`: a fact; `episodic`: an event; `message`: a turn of a conversation.",
+    "discrete_memory_extracted": '`"t"` once extraction has read it.',
+    "tokens": "Opaque counter kept for the client.",
+    "context": "Running summary of older messages.",
+    "data": "Any JSON object, kept for the client.",
+    "ttl_seconds": "Seconds until the session expires; null never. Absent keeps the present deadline.",
+    "limit": "Most items to return.",
+    "offset": "Items to skip.",
+    "total": "Number of all matches.",
+    "next_offset": "Offset of the next page, null on the last.",
+    "detail": "What happened, and what to do.",
+    "deduplicate": "Drop exact repetitions of the same owner's memories.",
+    "distance_threshold": "Largest cosine distance; with `search_mode` `semantic` only.",
+    "hybrid_alpha": "Share of the vector score in `hybrid` mode.",
+    "text_scorer": "Accepted for compatibility; all stores score by BM25.",
+    "recency_boost": "Rerank the page by recency.",
+    "server_side_recency": "Rank all candidates by recency, not only the page.",
+    "as_of": "Return what was valid at this time instead of now.",
+    "explain": "Add the parts of each score.",
+    "query": "The user's question, verbatim.",
+    "long_term_search": "A search, or true for one with defaults.",
+}
+
+_ID: Mapping[str, Any] = {"minLength": 1}
+_TEXT = {"minLength": 1, "pattern": r"\S"}
+_TAGS = {"items": {"type": "string", "pattern": "^[^,]*$"}}
+_SOME = {"minItems": 1}
+_RECORD = {"id": _ID, "text": _TEXT, "topics": _TAGS, "entities": _TAGS, "extracted_from": _TAGS}
+_LISTS: Mapping[str, Mapping[str, Any]] = dict.fromkeys(("any", "all", "in_", "not_in", "none"), _SOME)
+
+LIMITS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "MessageInput": {"content": _TEXT},
+    "RecordInput": _RECORD,
+    "SessionRecordInput": _RECORD,
+    "EditMemoryBody": {"topics": _TAGS, "entities": _TAGS, "text": _TEXT},
+    "TagFilter": {**_LISTS, "startswith": _ID},
+    "MemoryTypeFilter": _LISTS,
+    "MetadataFilter": {**_LISTS, "startswith": _ID},
+    "DateFilter": {"between": {"minItems": 2, "maxItems": 2}},
+}
+"""Rules of single fields that the types do not carry, by schema and field."""
+
+NOT_EMPTY = frozenset({"TagFilter", "MemoryTypeFilter", "DateFilter", "MetadataFilter", "EditMemoryBody"})
+"""Schemas of objects that need at least one field."""
+
+_MESSAGES = [
+    {"id": "m1", "role": "user", "content": "I always book window seats.", "created_at": "2026-03-01T09:00:00Z"},
+    {"id": "m2", "role": "assistant", "content": "Noted: window seats.", "created_at": "2026-03-01T09:00:04Z"},
+]
+
+EXAMPLES: Mapping[str, Mapping[str, Example]] = {
+    "put_session": {
+        "conversation": {
+            "summary": "Two turns of a conversation",
+            "value": {"messages": _MESSAGES, "user_id": "ana", "namespace": "travel", "ttl_seconds": 86400},
+        },
+        "empty": {"summary": "A new, empty session", "value": {"user_id": "ana", "data": {}}},
+        "memories": {
+            "summary": "A session with a memory to promote",
+            "value": {"memories": [{"text": "Ana prefers window seats.", "memory_type": "semantic"}]},
+        },
+    },
+    "create_memories": {
+        "fact": {
+            "summary": "A fact about a user",
+            "value": {
+                "memories": [
+                    {
+                        "id": "pref-window-seat",
+                        "text": "Ana prefers window seats.",
+                        "user_id": "ana",
+                        "topics": ["travel"],
+                        "metadata": {"source": "profile", "confidence": 0.9},
+                    }
+                ]
+            },
+        },
+        "none": {"summary": "Nothing to store", "value": {"memories": []}},
+    },
+    "search_memories": {
+        "text": {
+            "summary": "Best matches of one user",
+            "value": {"text": "Which seat does Ana like?", "user_id": {"eq": "ana"}, "limit": 5},
+        },
+        "filters": {
+            "summary": "A listing by filters",
+            "value": {
+                "topics": {"any": ["travel", "food"]},
+                "created_at": {"gte": "2026-01-01T00:00:00Z", "lt": "2027-01-01T00:00:00Z"},
+                "metadata": {"confidence": {"gte": 0.5}},
+            },
+        },
+        "keyword": {
+            "summary": "Full text only",
+            "value": {"text": '"window seats"', "search_mode": "keyword", "recency_boost": False},
+        },
+    },
+    "edit_memory": {
+        "text": {
+            "summary": "New text and topics",
+            "value": {"text": "Ana prefers aisle seats.", "topics": ["travel", "seats"]},
+        }
+    },
+    "memory_prompt": {
+        "both": {
+            "summary": "A session and a search",
+            "value": {
+                "query": "Book my flight.",
+                "session": {"session_id": "trip-42", "user_id": "ana", "context_window_max": 8000},
+                "long_term_search": {"limit": 5},
+            },
+        },
+        "search": {"summary": "Only a search", "value": {"query": "Book my flight.", "long_term_search": True}},
+    },
+}
+"""Bodies by operation."""
+
+PARAMETER_EXAMPLES: Mapping[str, Any] = {
+    "session_id": "trip-42",
+    "memory_id": "pref-window-seat",
+    "memory_ids": ["pref-window-seat"],
+    "job_id": "01KATV2R8GQ4T1V5S0S1J3X9ZB",
+    "user_id": "ana",
+    "namespace": "travel",
+    "model_name": "gpt-4o",
+    "context_window_max": 8000,
+}
+
+LINKS: Mapping[str, Mapping[str, tuple[str, Mapping[str, str]]]] = {
+    "put_session": {
+        "read": ("get_session", {"session_id": "$response.body#/session_id"}),
+        "replace": ("put_session", {"session_id": "$response.body#/session_id"}),
+        "delete": ("delete_session", {"session_id": "$response.body#/session_id"}),
+    },
+    "list_sessions": {"read": ("get_session", {"session_id": "$response.body#/sessions/0"})},
+    "create_memories": {
+        "read": ("get_memory", {"memory_id": "$request.body#/memories/0/id"}),
+        "edit": ("edit_memory", {"memory_id": "$request.body#/memories/0/id"}),
+    },
+    "search_memories": {
+        "read": ("get_memory", {"memory_id": "$response.body#/memories/0/id"}),
+        "edit": ("edit_memory", {"memory_id": "$response.body#/memories/0/id"}),
+    },
+}
+"""What a successful answer leads to: operation and where its parameters come from."""
+
+HEADERS: Mapping[str, Mapping[str, Any]] = {
+    "RequestId": {
+        "description": "Id of the request in the server's log: the client's `X-Request-ID`, or a new one.",
+        "schema": {"type": "string"},
+    },
+    "Notice": {"description": "Something worth knowing about a successful call.", "schema": {"type": "string"}},
+    "Deprecation": {"description": "Set when a message lacked `created_at`.", "schema": {"type": "string"}},
+    "Challenge": {
+        "description": "`Bearer`, where no usable credential came.",
+        "schema": {"type": "string"},
+    },
+}
+
+STATUSES: Mapping[int, str] = {
+    400: "The request cannot be served as it is.",
+    401: "No valid credential.",
+    403: "The credential lacks the right.",
+    404: "Nothing of that name in the caller's scope.",
+    409: "The stored state forbids the change.",
+    413: "The body is too large.",
+    422: "Fields are missing or wrong; all of them are listed.",
+    429: "Too many requests.",
+    500: "The server failed; its log tells why under the request id.",
+    503: "Something the server needs is down; nothing was changed.",
+}

@@ -1,0 +1,97 @@
+"""The server's own maintenance: full runs of summary views, and what comes back by itself.
+
+It has no access that another plugin has not: switch it off (`PLUGINS_DISABLED=pipeline-maintenance`) and put your
+own in its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from memhost import hookimpl
+from memhost.events import JobContext, ScheduleDue, ViewDue
+from memhost.models import Condition, MemoryType, Op
+from memhost.specs import ScheduleSpec
+
+REFRESH, COMPACT, FORGET = "refresh-views", "compact-memories", "forget-memories"
+
+_MARK = "compacted"
+_LONGEST_REST = timedelta(days=1)
+_NOT_TURNS = Condition("memory_type", Op.NONE, (MemoryType.MESSAGE.value,))
+
+
+class _Mark(msgspec.Struct):
+    """What the store held after the last pass: enough to tell that nothing has changed since."""
+
+    at: datetime
+    memories: int
+    newest: str
+
+
+@hookimpl
+def memhost_schedules() -> Sequence[ScheduleSpec]:
+    """What comes back; `SUMMARY_VIEW_REFRESH_EVERY_MINUTES` and its like change or switch off the periods."""
+    return [
+        ScheduleSpec(name=REFRESH, summary="Compute continuous summary views anew.", every_s=3600.0),
+        ScheduleSpec(name=COMPACT, summary="Merge memories that repeat each other.", every_s=600.0),
+        ScheduleSpec(name=FORGET, summary="Forget memories that are too old or unused.", every_s=3600.0),
+    ]
+
+
+@hookimpl
+async def memhost_view_due(event: ViewDue, context: JobContext) -> None:
+    """Compute the view."""
+    await context.upkeep.refresh_view(event.view_id, task_id=event.task_id)
+
+
+@hookimpl
+async def memhost_schedule_due(event: ScheduleDue, context: JobContext) -> None:
+    """Do what is due."""
+    if event.name == REFRESH:
+        await context.upkeep.request_refreshes()
+    elif event.name == COMPACT:
+        await _compact(context)
+    elif event.name == FORGET:
+        await _forget(context)
+
+
+async def _compact(context: JobContext) -> None:
+    """Compact if memories came or changed since the last pass, and once a day in any case."""
+    known = await context.get_document(_MARK)
+    if known is not None:
+        mark = msgspec.msgpack.decode(known.body, type=_Mark)
+        if context.now - mark.at < _LONGEST_REST and not await _changed(context, mark):
+            return
+    await context.upkeep.compact()
+    memories, newest = await _state(context)
+    body = msgspec.msgpack.encode(_Mark(at=context.now, memories=memories, newest=newest))
+    context.put_document(_MARK, body)
+
+
+async def _changed(context: JobContext, mark: _Mark) -> bool:
+    if await _state(context) != (mark.memories, mark.newest):
+        return True
+    since = Condition("updated_at", Op.GTE, (mark.at,))
+    _, edited = await context.list_memories([_NOT_TURNS, since], limit=1)
+    return edited > 0
+
+
+async def _state(context: JobContext) -> tuple[int, str]:
+    """Number of memories that can be merged, and the id of the newest."""
+    found, total = await context.list_memories([_NOT_TURNS], limit=1)
+    return total, found[0].id if found else ""
+
+
+async def _forget(context: JobContext) -> None:
+    """Forget by the limits of the settings."""
+    memory = context.settings.memory
+    await context.upkeep.forget(
+        {
+            "max_age_days": memory.forgetting_max_age_days,
+            "max_inactive_days": memory.forgetting_max_inactive_days,
+            "budget": memory.forgetting_budget_keep_top_n,
+        }
+    )

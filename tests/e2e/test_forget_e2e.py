@@ -1,0 +1,106 @@
+"""Forgetting with the official client and over plain HTTP (contract/rest.md section 17, item 19)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from agent_memory_client import MemoryAPIClient
+from agent_memory_client.filters import UserId
+from agent_memory_client.models import ClientMemoryRecord, ForgetPolicy, MemoryTypeEnum
+
+FORGET = "/v1/long-term-memory/forget"
+
+
+async def store_aged(client: MemoryAPIClient, user: str, *days: float) -> None:
+    now = datetime.now(UTC)
+    await client.create_long_term_memory(
+        [
+            ClientMemoryRecord(
+                id=f"{user}-{number}",
+                text=f"fact {number}",
+                user_id=user,
+                memory_type=MemoryTypeEnum.SEMANTIC,
+                created_at=now - timedelta(days=age),
+                last_accessed=now - timedelta(days=age),
+            )
+            for number, age in enumerate(days)
+        ]
+    )
+
+
+async def left(client: MemoryAPIClient, user: str) -> list[str]:
+    found = await client.search_long_term_memory(text="", user_id=UserId(eq=user))
+    return sorted(hit.id.removeprefix(f"{user}-") for hit in found.memories)
+
+
+async def test_client_forgets_in_a_dry_run(client: MemoryAPIClient, fresh: str) -> None:
+    await store_aged(client, fresh, 40, 5)
+    told = await client.forget_long_term_memories(policy=ForgetPolicy(max_age_days=30), user_id=fresh, dry_run=True)
+    assert (told.scanned, told.deleted, told.deleted_ids, told.dry_run) == (2, 1, [f"{fresh}-0"], True)
+    # Release 0.14.0 cannot say dry_run=false: what it does not say must not delete.
+    again = await client.forget_long_term_memories(policy=ForgetPolicy(max_age_days=30), user_id=fresh, dry_run=False)
+    assert again.dry_run
+    assert await left(client, fresh) == ["0", "1"]
+
+
+async def test_dry_run_is_the_default(client: MemoryAPIClient, http: httpx.AsyncClient, fresh: str) -> None:
+    await store_aged(client, fresh, 40, 5)
+    answer = (await http.post(FORGET, params={"user_id": fresh}, json={"policy": {"budget": 0}})).json()
+    assert answer == {"scanned": 2, "deleted": 2, "deleted_ids": [f"{fresh}-0", f"{fresh}-1"], "dry_run": True}
+    assert await left(client, fresh) == ["0", "1"]
+
+
+async def test_budget_of_zero_deletes_all_that_is_not_pinned(
+    client: MemoryAPIClient, http: httpx.AsyncClient, fresh: str
+) -> None:
+    await store_aged(client, fresh, 4, 3, 2, 1)
+    await store_aged(client, f"other-{fresh}", 4)
+    await http.patch(f"/v1/long-term-memory/{fresh}-1", json={"pinned": True})
+    body = {"policy": {"budget": 0}, "pinned_ids": [f"{fresh}-2"]}
+    answer = (await http.post(FORGET, params={"user_id": fresh, "dry_run": "false"}, json=body)).json()
+    assert answer == {"scanned": 4, "deleted": 2, "deleted_ids": [f"{fresh}-0", f"{fresh}-3"], "dry_run": False}
+    assert await left(client, fresh) == ["1", "2"]
+    assert await left(client, f"other-{fresh}") == ["0"]
+
+
+async def test_both_limits_together(client: MemoryAPIClient, http: httpx.AsyncClient, fresh: str) -> None:
+    await store_aged(client, fresh, 40, 20, 5)
+    await http.post("/v1/long-term-memory/search", json={"text": "fact 0", "user_id": {"eq": fresh}, "limit": 1})
+    policy = {"max_age_days": 10, "max_inactive_days": 30, "hard_age_multiplier": 3}
+    answer = (await http.post(FORGET, params={"user_id": fresh}, json={"policy": policy})).json()
+    assert answer["deleted_ids"] == [f"{fresh}-0"]
+
+
+async def test_the_oldest_are_examined_first(client: MemoryAPIClient, http: httpx.AsyncClient, fresh: str) -> None:
+    await store_aged(client, fresh, 1, 2, 3)
+    params = {"user_id": fresh, "limit": "2", "dry_run": "FALSE"}
+    answer = (await http.post(FORGET, params=params, json={"policy": {"budget": 0}})).json()
+    assert answer["deleted_ids"] == [f"{fresh}-2", f"{fresh}-1"]
+    assert await left(client, fresh) == ["0"]
+
+
+@pytest.mark.parametrize(
+    ("params", "body"),
+    [
+        ({"limit": "-1"}, {"policy": {}}),
+        ({"limit": "x"}, {"policy": {}}),
+        ({"dry_run": "maybe"}, {"policy": {}}),
+        ({}, {"max_age_days": 1}),
+        ({}, {"policy": None}),
+        ({}, {"policy": {}, "pinned_ids": "a"}),
+    ],
+)
+async def test_wrong_requests_are_422(http: httpx.AsyncClient, params: dict[str, str], body: dict[str, Any]) -> None:
+    answer = await http.post(FORGET, params=params, json=body)
+    assert answer.status_code == 422
+    assert answer.json()["detail"][0]["loc"][0] in ("query", "body")
+
+
+async def test_wrong_policy_values_are_ignored(client: MemoryAPIClient, http: httpx.AsyncClient, fresh: str) -> None:
+    await store_aged(client, fresh, 40)
+    policy = {"max_age_days": "1", "budget": "0", "max_inactive_days": [1], "hard_age_multiplier": {}, "other": 1}
+    answer = await http.post(FORGET, params={"user_id": fresh, "dry_run": "0"}, json={"policy": policy})
+    assert answer.json() == {"scanned": 1, "deleted": 0, "deleted_ids": [], "dry_run": False}
