@@ -15,6 +15,7 @@ ARGS ?=
 .PHONY: run test check lint types package bench model clean
 
 run: $(VENV)/.run
+	@echo "The command is $(BIN)/memhost; see what it can do with: $(BIN)/memhost demo"
 	@exec $(BIN)/memhost serve $(ARGS)
 
 test: $(VENV)/.test

@@ -27,6 +27,8 @@ def test_hook_is_documented(hook: str) -> None:
 
 def test_documented_hooks_exist() -> None:
     for path in DOCUMENTS:
+        if path.name == "metrics.md":  # names metrics, which begin alike
+            continue
         named = set(
             re.findall(r"\bmemhost_(?:before|after|session|memories|view|schedule)_?[a-z_]+\b", path.read_text())
         )

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 from litestar import Litestar, Request, Response
 from litestar.exceptions import HTTPException
-from litestar.plugins.core import MsgspecDIPlugin
 
 from memhost import startup
 from memhost.errors import ConfigurationError
@@ -19,7 +17,6 @@ from memhost.ports import Clock
 from memhost.settings import Configuration
 
 if TYPE_CHECKING:
-    from litestar.plugins import PluginProtocol
     from litestar.types import Receive, Scope, Send
 
 
@@ -39,7 +36,7 @@ def build_app(host: Host) -> Litestar:
         lifespan += mount.lifespan
         middleware += mount.middleware
         exception_handlers |= mount.exception_handlers
-    return _Litestar(
+    return Litestar(
         route_handlers=handlers,
         lifespan=lifespan,
         middleware=middleware,
@@ -48,16 +45,6 @@ def build_app(host: Host) -> Litestar:
         logging_config=None,
         request_max_body_size=None,
     )
-
-
-class _Litestar(Litestar):
-    """Litestar that does not import pydantic and attrs (0.1 s, 15 MB) for interfaces that use neither."""
-
-    @staticmethod
-    def _get_default_plugins(plugins: list[PluginProtocol]) -> list[PluginProtocol]:
-        if "pydantic" in sys.modules or "attr" in sys.modules:
-            return Litestar._get_default_plugins(plugins)
-        return [*plugins, MsgspecDIPlugin()]
 
 
 def _http_error(_request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, str]]:

@@ -153,7 +153,8 @@ class CommandSpec(msgspec.Struct, frozen=True, kw_only=True):
 class ScheduleSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Work that returns: every `every_s` seconds a background event `schedule` goes to the plugin.
 
-    It runs once per period over all processes of the store, and once after a downtime.
+    It runs once per period and tenant over all processes of the store, and once after a downtime. `SCHEDULE_EVERY_S`
+    changes the period of a schedule by its name; 0 switches it off.
     """
 
     name: str

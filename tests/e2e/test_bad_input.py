@@ -8,6 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
+from memhost.testing.polling import until
+
 SESSION = "/v1/working-memory/bad-input"
 CREATE = "/v1/long-term-memory/"
 SEARCH = "/v1/long-term-memory/search"
@@ -183,3 +185,18 @@ async def test_server_is_still_well(http: httpx.AsyncClient) -> None:
     assert (await http.get("/v1/ready")).json()["ready"] is True
     assert json.loads((await http.get("/openapi.json")).text)["openapi"].startswith("3.1")
     assert "put_session" in (await http.get("/docs")).text
+
+
+async def test_largest_access_count_is_kept_by_searches(http: httpx.AsyncClient, fresh: str) -> None:
+    record = {"id": fresh, "text": "counted", "user_id": fresh, "last_accessed": "2000-01-01T00:00:00Z"}
+    refused = await http.post(CREATE, json={"memories": [record | {"access_count": 2**63 - 1}]})
+    assert refused.status_code == 422
+    await http.post(CREATE, json={"memories": [record | {"access_count": 2**53}]})
+    await http.post(SEARCH, json={"user_id": {"eq": fresh}})
+
+    async def accessed() -> bool:
+        return bool((await http.get(f"/v1/long-term-memory/{fresh}")).json()["last_accessed"] > "2001")
+
+    await until(accessed)
+    listed = await http.post(SEARCH, json={"user_id": {"eq": fresh}})
+    assert listed.json()["memories"][0]["access_count"] == 2**53

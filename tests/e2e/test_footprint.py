@@ -61,3 +61,18 @@ def test_memories_and_sessions_survive_a_restart(tmp_path: Path) -> None:
         assert http.get("/v1/working-memory/s").json()["messages"][0]["content"] == "I sail on Sundays"
         found = http.post("/v1/long-term-memory/search", json={"text": "when do I sail?"}).json()
         assert found["memories"][0]["extracted_from"] == ["m1"]
+
+
+def test_removed_file_is_an_outage_and_not_a_silent_loss(tmp_path: Path) -> None:
+    body = {"messages": [{"role": "user", "content": "hello", "id": "m1"}]}
+    with ServerProcess(tmp_path) as server, httpx.Client(base_url=server.url) as http:
+        http.put("/v1/working-memory/s", json=body).raise_for_status()
+        (tmp_path / "memhost.db").rename(tmp_path / "elsewhere.db")
+        refused = http.put("/v1/working-memory/s2", json=body)
+        assert refused.status_code == 503
+        assert "removed or replaced" in refused.json()["detail"]
+        assert str(tmp_path) not in refused.text
+        ready = http.get("/v1/ready")
+        assert (ready.status_code, ready.json()["ready"]) == (503, False)
+        (tmp_path / "elsewhere.db").rename(tmp_path / "memhost.db")
+        assert http.put("/v1/working-memory/s2", json=body).status_code == 200

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -123,6 +124,10 @@ async def test_js_prompt_with_a_boolean_search(wire: Wire, fresh: str) -> None:
     assert (status, prompt["messages"][-1]["content"]["text"]) == (200, "tea?")
 
 
+async def _finished(wire: Wire, task_id: str) -> bool:
+    return bool((await wire.js(f"GET /v1/tasks/{task_id}"))[1]["status"] == "success")
+
+
 async def test_js_views_with_nulls_and_force(wire: Wire, fresh: str) -> None:
     body = (
         f'{{"name":"{fresh}","source":"long_term","group_by":["user_id"],"filters":null,'
@@ -134,6 +139,7 @@ async def test_js_views_with_nulls_and_force(wire: Wire, fresh: str) -> None:
     for body in ("{}", '{"force":true}'):
         status, task = await wire.js(f"POST /v1/summary-views/{view['id']}/run", body)
         assert (status, task["view_id"]) == (200, view["id"])
+        await until(partial(_finished, wire, task["id"]))  # a full run removes what it does not find
     line = f"POST /v1/summary-views/{view['id']}/partitions/run"
     status, result = await wire.js(line, f'{{"group":{{"user_id":"{fresh}"}}}}')
     assert (status, result["empty"], result["empty_reason"]) == (200, True, "no_matching_memories")

@@ -311,6 +311,7 @@ def banner(plan: Plan, facts: Facts, url: str) -> str:
         ("Models", f"embedder {facts.embedder} · language model {facts.llm or 'none'}"),
         ("Strategy", facts.strategy),
         ("Access", access),
+        ("Try", f"memhost demo · curl {url}/v1/health"),
         ("Stop", "Ctrl-C"),
     ]
     body = "\n".join(f"  {name:<9}{value}" for name, value in lines)

@@ -2,6 +2,7 @@
 
 from memhost.models.filters import Condition, Op, matches
 from memhost.models.memory import (
+    MOST_ACCESSES,
     MemoryHit,
     MemoryRecord,
     MemoryType,
@@ -31,6 +32,7 @@ from memhost.models.stored import (
 
 __all__ = [
     "DEFAULT_TENANT",
+    "MOST_ACCESSES",
     "AccessMark",
     "Caller",
     "CandidateHit",

@@ -11,6 +11,9 @@ from ulid import ULID
 
 ExtractionFlag = Literal["t", "f"]
 
+MOST_ACCESSES = 2**53
+"""Where access counts stop: the largest integer that every JSON client reads exactly."""
+
 
 class MemoryType(StrEnum):
     """What kind of memory a record is."""

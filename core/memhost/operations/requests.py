@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from memhost.models import MemoryType
+from memhost.models import MOST_ACCESSES, MemoryType
 
 ExtractionFlag = Literal["t", "f"]
 
@@ -35,7 +35,7 @@ class RecordFields(msgspec.Struct, kw_only=True):
     created_at: datetime | UnsetType = UNSET
     updated_at: datetime | UnsetType = UNSET
     pinned: bool = False
-    access_count: Annotated[int, Meta(ge=0)] = 0
+    access_count: Annotated[int, Meta(ge=0, le=MOST_ACCESSES)] = 0
     topics: list[str] | None = None
     entities: list[str] | None = None
     extracted_from: list[str] | None = None

@@ -14,7 +14,7 @@ import msgspec
 from memhost.analysis import index_terms
 from memhost.errors import LongTermMemoryDisabled
 from memhost.events import MemoriesDeleted, MemoriesUpdated
-from memhost.models import Condition, MemoryRecord, Op, Scope, StoredMemory, WriteBatch
+from memhost.models import MOST_ACCESSES, Condition, MemoryRecord, Op, Scope, StoredMemory, WriteBatch
 from memhost.operations.maintenance import CompactMemories
 from memhost.operations.table import Call
 from memhost.ports import Clock, Store
@@ -141,7 +141,7 @@ def merged(group: Sequence[StoredMemory], now: datetime) -> StoredMemory:
         entities=_union(record.entities for record in records),
         source_ids=_union(record.source_ids for record in records),
         extracted_from=_union(record.extracted_from for record in records),
-        access_count=sum(record.access_count for record in records),
+        access_count=min(MOST_ACCESSES, sum(record.access_count for record in records)),
         created_at=min(record.created_at for record in records),
         event_date=next((record.event_date for record in records if record.event_date is not None), None),
         metadata=metadata,

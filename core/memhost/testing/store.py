@@ -25,6 +25,7 @@ from memhost.testing.store_jobs import OutboxTests
 from memhost.testing.store_memories import MemoryTests
 from memhost.testing.store_owners import AtomicityTests, OwnerTests
 from memhost.testing.store_search import SearchTests
+from memhost.testing.store_search_scope import SearchScopeTests
 from memhost.testing.store_state import DocumentTests, DurabilityTests, SessionTests
 
 
@@ -35,6 +36,7 @@ class StoreConformance(
     AtomicityTests,
     FilterTests,
     SearchTests,
+    SearchScopeTests,
     SessionTests,
     DocumentTests,
     OutboxTests,

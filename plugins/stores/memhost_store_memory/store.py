@@ -14,6 +14,7 @@ import numpy as np
 
 from memhost.errors import Forbidden, IdTaken, InvalidRequest, LeaseLost, VersionMismatch
 from memhost.models import (
+    MOST_ACCESSES,
     AccessMark,
     CandidateHit,
     CandidateQuery,
@@ -192,7 +193,7 @@ class MemoryStore(Outbox):
             marked_lately = record.last_accessed > mark.at - timedelta(seconds=mark.interval_s)
             if mark.interval_s > 0 and record.access_count > 0 and marked_lately:
                 continue
-            record.access_count += 1
+            record.access_count = min(record.access_count + 1, MOST_ACCESSES)
             record.last_accessed = max(record.last_accessed, mark.at)
 
     # -- memories --------------------------------------------------------------------------------------

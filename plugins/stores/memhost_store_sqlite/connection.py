@@ -71,12 +71,42 @@ def _enter_wal(connection: apsw.Connection, timeout_s: float) -> None:
             return
 
 
+class FileGuard:
+    """Notices when the file was removed or replaced under the running server.
+
+    SQLite would go on with the file it has open, which nobody can find any more: what is written then would be
+    acknowledged and lost.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known: tuple[int, int] | None = None
+
+    def remember(self) -> None:
+        """The file as it is now is the store's."""
+        self._known = self._identity()
+
+    def check(self) -> None:
+        """Raise `StoreUnavailable` unless the file is still in its place."""
+        if self._known is not None and self._identity() != self._known:
+            raise StoreUnavailable(
+                "The store's file was removed or replaced while the server ran; put it back, or restart the server."
+            )
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
+
+
 class Threads:
     """Base of the reader and the writer: threads that serve one queue until they are stopped."""
 
-    def __init__(self, name: str, count: int, connect: Callable[[], apsw.Connection], path: Path) -> None:
+    def __init__(self, name: str, count: int, connect: Callable[[], apsw.Connection], guard: FileGuard) -> None:
         self._connect = connect
-        self._path = path
+        self._guard = guard
         self._queue: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._closed = False
@@ -116,7 +146,7 @@ class Threads:
         if error is None:
             future.set_result(result)
         else:
-            future.set_exception(explain(error, self._path))
+            future.set_exception(explain(error))
 
 
 class Readers(Threads):
@@ -130,6 +160,7 @@ class Readers(Threads):
                 if not future.set_running_or_notify_cancel():
                     continue
                 try:
+                    self._guard.check()
                     if connection is None:
                         connection = self._connect()
                     outcome: Outcome = (_view(connection, work), None)
@@ -158,9 +189,9 @@ class _SpoiledError(Exception):
 class Writer(Threads):
     """The one thread that changes the file."""
 
-    def __init__(self, name: str, connect: Callable[[], apsw.Connection], path: Path) -> None:
+    def __init__(self, name: str, connect: Callable[[], apsw.Connection], guard: FileGuard) -> None:
         self._log_pages = 0
-        super().__init__(name, 1, connect, path)
+        super().__init__(name, 1, connect, guard)
 
     def _serve(self) -> None:
         connection: apsw.Connection | None = None
@@ -171,9 +202,11 @@ class Writer(Threads):
                 running = self._gather(tasks)
                 tasks = [task for task in tasks if task[0].set_running_or_notify_cancel()]
                 try:
+                    self._guard.check()
                     if tasks and connection is None:
                         connection = self._connect()
                         connection.set_wal_hook(self._logged)
+                        self._guard.remember()
                 except BaseException as error:  # noqa: BLE001 - handed to whoever waits for the futures
                     outcomes: Sequence[Outcome] = [(None, error)] * len(tasks)
                 else:

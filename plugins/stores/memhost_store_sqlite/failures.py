@@ -9,27 +9,32 @@ import apsw
 from memhost.errors import ConfigurationError, InvalidRequest, MemhostError, StoreUnavailable
 
 
-def explain(error: BaseException, path: Path) -> BaseException:
-    """The error to raise in place of `error`: sentences for what the engine says, everything else as it is."""
+def explain(error: BaseException) -> BaseException:
+    """The error to raise in place of `error`: sentences for what the engine says, everything else as it is.
+
+    The sentences reach clients, so they do not tell where the file is.
+    """
     if isinstance(error, MemhostError):
         return error
     if isinstance(error, (UnicodeEncodeError, OverflowError, apsw.TooBigError)):
         return _chain(InvalidRequest(f"The store cannot keep this value: {error}."), error)
     if isinstance(error, apsw.Error):
-        return _chain(StoreUnavailable(_sentence(error, path)), error)
+        return _chain(StoreUnavailable(_sentence(error, "The store's file")), error)
     return error
 
 
 def explain_opening(error: BaseException, path: Path) -> BaseException:
     """The same for an error while opening, where most causes are a matter of configuration."""
     if isinstance(error, (apsw.NotADBError, apsw.CorruptError, apsw.CantOpenError, apsw.ReadOnlyError)):
-        return _chain(ConfigurationError(_sentence(error, path)), error)
+        return _chain(ConfigurationError(_sentence(error, str(path))), error)
     if isinstance(error, OSError):
         return _chain(
             ConfigurationError(f"The store's file {path} cannot be opened: {error.strerror}."),
             error,
         )
-    return explain(error, path)
+    if isinstance(error, apsw.Error):
+        return _chain(StoreUnavailable(_sentence(error, str(path))), error)
+    return explain(error)
 
 
 def _chain(error: MemhostError, cause: BaseException) -> MemhostError:
@@ -37,7 +42,7 @@ def _chain(error: MemhostError, cause: BaseException) -> MemhostError:
     return error
 
 
-def _sentence(error: apsw.Error, path: Path) -> str:
+def _sentence(error: apsw.Error, path: str) -> str:
     match error:
         case apsw.NotADBError():
             return f"{path} is not a SQLite database; name another file or move this one away."
@@ -48,10 +53,10 @@ def _sentence(error: apsw.Error, path: Path) -> str:
         case apsw.ReadOnlyError() | apsw.PermissionsError() | apsw.AuthError():
             return f"{path} cannot be written; give the server's user write access to the file and its folder."
         case apsw.FullError():
-            return f"The disk of {path} is full; nothing was changed. Free some space and try again."
+            return f"{path} cannot grow: the disk is full; nothing was changed. Free some space and try again."
         case apsw.BusyError() | apsw.LockedError():
-            return f"Another process is writing to {path} and did not finish in time; try again."
+            return f"{path} is being written by another process, which did not finish in time; try again."
         case apsw.IOError():
-            return f"Reading or writing {path} failed ({error}); check the disk."
+            return f"{path} cannot be read or written ({error}); check the disk."
         case _:
-            return f"The store {path} failed: {type(error).__name__}: {error}."
+            return f"{path} failed: {type(error).__name__}: {error}."

@@ -13,7 +13,7 @@ from typing import Any
 import apsw
 import msgspec
 
-from memhost.models import StoredMemory
+from memhost.models import MOST_ACCESSES, StoredMemory
 from memhost_store_sqlite.codec import Body, Ids, Words, decode_vectors, from_micros, pack_ids, parse_ids
 from memhost_store_sqlite.memories import VID
 
@@ -68,7 +68,7 @@ def load(connection: apsw.Connection, wanted: Iterable[int]) -> dict[int, Stored
         flags.tolist(),
         strict=True,
     ):
-        if body.record.access_count != count:  # marked since it was written
+        if body.record.access_count != count or count == MOST_ACCESSES:  # marked since it was written
             body.record.last_accessed = from_micros(accessed)
             body.record.access_count = count
         memories[rid] = StoredMemory(

@@ -11,6 +11,7 @@ import msgspec
 
 from memhost.errors import Forbidden, IdTaken
 from memhost.models import (
+    MOST_ACCESSES,
     AccessMark,
     MemoryRecord,
     Scope,
@@ -231,7 +232,7 @@ def mark_access(connection: apsw.Connection, scope: Scope, mark: AccessMark) -> 
     found = existing_rows(connection, scope.tenant, list(dict.fromkeys(mark.ids)))
     rids = [row.rid for row in found if scope.allows(*row.owner)]
     connection.executemany(
-        "UPDATE memories SET access_count = access_count + 1, last_accessed = max(last_accessed, ?1) "
+        "UPDATE memories SET access_count = min(access_count + 1, ?4), last_accessed = max(last_accessed, ?1) "
         "WHERE rid = ?2 AND (access_count = 0 OR ?3 <= 0 OR last_accessed <= ?1 - ?3)",
-        [(at, rid, interval) for rid in rids],
+        [(at, rid, interval, MOST_ACCESSES) for rid in rids],
     )

@@ -32,7 +32,7 @@ from memhost.ports import Clock, Order, Store
 from memhost.specs import OpenContext
 from memhost_store_sqlite import documents, jobs, listing, memories, search, sessions
 from memhost_store_sqlite.codec import to_micros
-from memhost_store_sqlite.connection import Readers, Writer, connect
+from memhost_store_sqlite.connection import FileGuard, Readers, Writer, connect
 from memhost_store_sqlite.embedding import Embedding
 from memhost_store_sqlite.failures import explain_opening
 from memhost_store_sqlite.schema import MIGRATIONS, migrate
@@ -75,12 +75,13 @@ async def open_sqlite(settings: SqliteSettings, context: OpenContext) -> AsyncIt
             raise
         return connection
 
-    writer = Writer("memhost-sqlite-writer", prepare, path)
+    guard = FileGuard(path)
+    writer = Writer("memhost-sqlite-writer", prepare, guard)
     readers = Readers(
         "memhost-sqlite-reader",
         settings.readers,
         lambda: connect(path, settings, reading=True),
-        path,
+        guard,
     )
     try:
         await asyncio.wrap_future(writer.submit(lambda connection: None))
