@@ -213,6 +213,8 @@ class CandidateQuery:
     Attributes:
         conditions: All must hold for a match.
         text: Full-text leg, None to leave it out; at most `text_limit` best by BM25.
+        rough_text: The text leg only has to choose: its scores may be rough, and its ties be broken in any order
+            that stays the same.
         vector: Vector leg (unit length), None to leave it out; the `vector_limit` nearest by cosine.
         max_distance: Cosine distance (0..2) that the vector leg must not exceed.
         neighbours: Also return turns at most this many positions away in the same session as a candidate.
@@ -223,6 +225,7 @@ class CandidateQuery:
     conditions: tuple[Condition, ...] = ()
     text: TextMatch | None = None
     text_limit: int = 200
+    rough_text: bool = False
     vector: Vector | None = None
     vector_limit: int = 200
     max_distance: float | None = None

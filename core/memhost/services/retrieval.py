@@ -107,6 +107,7 @@ class Retriever:
             TextMatch(any_of=terms) if terms else None,
             vector,
             neighbours=self._settings.neighbours,
+            rough_text=True,  # the ranking counts the words itself
             statistics_for=query.terms,
         )
         found = await self._store.candidates(scope, wanted)
@@ -120,12 +121,14 @@ class Retriever:
         vector: Vector,
         *,
         neighbours: int = 0,
+        rough_text: bool = False,
         statistics_for: tuple[str, ...] = (),
     ) -> CandidateQuery:
         return CandidateQuery(
             conditions=plan.conditions,
             text=text,
             text_limit=self._settings.candidates,
+            rough_text=rough_text,
             vector=vector,
             vector_limit=self._settings.candidates,
             neighbours=neighbours,

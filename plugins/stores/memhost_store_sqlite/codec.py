@@ -122,3 +122,13 @@ def parse_ids(listed: str | None) -> Ids:
 def pack_ids(ids: Iterable[int]) -> Ids:
     """Numbers as an array that can be bound with `apsw.carray`."""
     return np.fromiter(ids, dtype=np.int64)
+
+
+def among(ids: Ids, ascending: Ids) -> npt.NDArray[np.bool_]:
+    """For each of `ids` whether it stands in the ascending array; far cheaper than `np.isin` for short arrays."""
+    if not len(ascending):
+        return np.zeros(len(ids), dtype=bool)
+    places = np.searchsorted(ascending, ids)
+    places[places == len(ascending)] = 0
+    found: npt.NDArray[np.bool_] = ascending[places] == ids
+    return found

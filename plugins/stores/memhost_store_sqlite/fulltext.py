@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from memhost.models import TextMatch
-from memhost_store_sqlite.codec import Ids, Words, pack_ids, parse_ids, phrase_query
+from memhost_store_sqlite.codec import Ids, Words, among, pack_ids, parse_ids, phrase_query
 from memhost_store_sqlite.loading import load_words
 from memhost_store_sqlite.picking import Admission, best
 from memhost_store_sqlite.scopes import Reach
@@ -76,7 +76,7 @@ class Postings:
                 (f"{scope} AND terms : {phrase_query(phrase)}", limit),
             ).get
             parts.append(parse_ids(listed))
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return parts[0] if len(parts) == 1 else np.sort(np.concatenate(parts))
 
     def _estimate(self, rids: Ids) -> int:
         newest = self.connection.execute("SELECT max(rid) FROM memories").get or 0
@@ -105,17 +105,23 @@ class TextLeg:
     total: int
 
 
-def search(postings: Postings, match: TextMatch, limit: int, admission: Admission, *, count: bool) -> TextLeg:
-    """The best `limit` memories by BM25, ties by id."""
+def search(
+    postings: Postings, match: TextMatch, limit: int, admission: Admission, *, count: bool, rough: bool = False
+) -> TextLeg:
+    """The best `limit` memories by BM25, ties by id; `rough` scores only tell which terms occur, not how often."""
     required = [phrase for phrase in match.required if phrase]
     wanted = [(term,) for term in match.any_of] + [phrase for phrase in match.phrases if phrase]
     units: list[Phrase] = list(dict.fromkeys(wanted or required))
     found, scores = _rank(postings, units, required, exhaustive=count, enough=max(2 * limit, RESCORED))
+    total = admission.count(found) if count else 0
+    if rough:
+        chosen = best(found, scores, admission, limit)[:limit]
+        return TextLeg(dict(zip(found[chosen].tolist(), scores[chosen].tolist(), strict=True)), total)
     chosen = best(found, scores, admission, max(2 * limit, RESCORED))
     words = load_words(postings.connection, found[chosen])
     exact = _bm25(postings, units, words)
     order = sorted(exact, key=lambda rid: (-exact[rid], words[rid].id))[:limit]
-    return TextLeg({rid: exact[rid] for rid in order}, admission.count(found) if count else 0)
+    return TextLeg({rid: exact[rid] for rid in order}, total)
 
 
 def _rank(
@@ -144,7 +150,7 @@ def _rank(
     found, places = np.unique(np.concatenate(rids), return_inverse=True)
     scores: Scores = np.bincount(places, np.concatenate(weights), len(found)).astype(np.float64)
     for phrase in required:
-        keep = np.isin(found, postings.whole(phrase))
+        keep = among(found, postings.whole(phrase))
         found, scores = found[keep], scores[keep]
     return found, scores
 
@@ -168,7 +174,7 @@ def _bm25(postings: Postings, units: Sequence[Phrase], words: dict[int, Words]) 
     for unit in units:
         posting = postings.of(unit)
         weight = _weight(reach.documents, posting.frequency) * (K1 + 1)
-        holders = chosen if posting.cut else chosen[np.isin(chosen, posting.rids)]
+        holders = chosen if posting.cut else chosen[among(chosen, posting.rids)]
         for rid in holders.tolist():
             count = terms[rid].count(unit[0]) if len(unit) == 1 else _occurrences(terms[rid], unit)
             scores[rid] += weight * count / (count + norms[rid])

@@ -10,7 +10,7 @@ import apsw
 import numpy as np
 import numpy.typing as npt
 
-from memhost_store_sqlite.codec import Ids, parse_ids
+from memhost_store_sqlite.codec import Ids, among, parse_ids
 from memhost_store_sqlite.scopes import Sql
 
 
@@ -33,7 +33,7 @@ class Admission:
     def __init__(self, connection: apsw.Connection, conditions: Sql, known: Ids | None = None) -> None:
         self._connection = connection
         self._conditions = conditions
-        self._known = known
+        self._known = None if known is None else np.sort(known)
 
     @property
     def open(self) -> bool:
@@ -48,7 +48,7 @@ class Admission:
         """For each of the rows whether it satisfies the conditions."""
         if self.open or not len(rids):
             return np.ones(len(rids), dtype=bool)
-        return np.isin(rids, self._known if self._known is not None else self._ask(rids))
+        return among(rids, self._known if self._known is not None else self._ask(rids))
 
     def count(self, rids: Ids) -> int:
         """How many of the rows satisfy the conditions."""
@@ -60,7 +60,7 @@ class Admission:
             f"SELECT group_concat(m.rid) FROM carray(?) c CROSS JOIN memories m ON m.rid = c.value WHERE {where}",  # noqa: S608
             [apsw.carray(np.ascontiguousarray(rids)), *bindings],
         ).get
-        return parse_ids(listed)
+        return np.sort(parse_ids(listed))
 
 
 def best(rids: Ids, scores: npt.NDArray[np.floating], admission: Admission, wanted: int) -> Ids:

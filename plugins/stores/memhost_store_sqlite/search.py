@@ -66,7 +66,7 @@ def _find(
     text = TextLeg({}, 0)
     if query.text is not None:
         counted = query.count and query.vector is None
-        text = fulltext.search(postings, query.text, query.text_limit, admission, count=counted)
+        text = fulltext.search(postings, query.text, query.text_limit, admission, rough=query.rough_text, count=counted)
     near: dict[int, float] = {}
     total = text.total
     if query.vector is not None:
