@@ -52,8 +52,9 @@ class AccessTracker:
         await self._flush_quietly()
 
     async def _flush_later(self) -> None:
-        await asyncio.sleep(_FLUSH_EVERY_S)
-        await self._flush_quietly()
+        while self._waiting:  # also what came while the last marks were being written
+            await asyncio.sleep(_FLUSH_EVERY_S)
+            await self._flush_quietly()
 
     async def _flush_quietly(self) -> None:
         try:
