@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,7 @@ def _serve(
     config_file: Path | None,
     as_json: bool,
 ) -> None:
+    gc.disable()  # start-up makes many objects and no garbage; `relax_collection` switches it on again
     from memhost import logs, startup
     from memhost.cli.serving import Plan, run_server
     from memhost.settings import export_options, export_provider_keys

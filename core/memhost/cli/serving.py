@@ -84,6 +84,7 @@ def relax_collection() -> None:
     """
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
+    gc.enable()
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +268,8 @@ def _ignore(_signal: int, _frame: FrameType | None) -> None:
 
 def _run_processes(plan: Plan, facts: Facts, bound: socket.socket, port: int) -> None:
     from uvicorn.supervisors import ChangeReload, Multiprocess
+
+    relax_collection()
 
     config = _uvicorn_config(plan, FACTORY)
     ready = threading.Event()
