@@ -12,7 +12,6 @@ from typing import Any
 import msgspec
 
 from memhost.analysis import index_terms
-from memhost.errors import LongTermMemoryDisabled
 from memhost.events import MemoriesDeleted, MemoriesUpdated
 from memhost.models import MOST_ACCESSES, Condition, MemoryRecord, Op, Scope, StoredMemory, WriteBatch
 from memhost.operations.maintenance import CompactMemories
@@ -20,6 +19,7 @@ from memhost.operations.table import Call
 from memhost.ports import Clock, Store
 from memhost.ranking import traits_of
 from memhost.services.deduplication import TURN_STRATEGY
+from memhost.services.guards import require_long_term_memory
 from memhost.services.outbox import Outbox
 from memhost.services.paging import count, scan
 from memhost.services.records import content_hash, unique
@@ -51,8 +51,7 @@ class CompactionService:
         Raises:
             LongTermMemoryDisabled: Long-term memory is off.
         """
-        if not self._settings.long_term_memory:
-            raise LongTermMemoryDisabled("Long-term memory is switched off; set LONG_TERM_MEMORY=true to use it.")
+        require_long_term_memory(self._settings)
         scope = call.caller.bounds.narrow(
             namespace=request.namespace or None,
             user=request.user_id or None,

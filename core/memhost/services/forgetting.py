@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 
-from memhost.errors import LongTermMemoryDisabled
 from memhost.events import MemoriesDeleted
 from memhost.models import Condition, MemoryRecord, Op, Scope, WriteBatch
 from memhost.operations.maintenance import ForgetMemories
@@ -18,6 +17,7 @@ from memhost.operations.requests import SearchFields
 from memhost.operations.responses import ForgetResult
 from memhost.operations.table import Call
 from memhost.ports import Clock, Store
+from memhost.services.guards import require_long_term_memory
 from memhost.services.outbox import Outbox
 from memhost.services.paging import scan
 from memhost.services.recency import Recency
@@ -86,8 +86,7 @@ class ForgettingService:
         Raises:
             LongTermMemoryDisabled: Long-term memory is off.
         """
-        if not self._settings.long_term_memory:
-            raise LongTermMemoryDisabled("Long-term memory is switched off; set LONG_TERM_MEMORY=true to use it.")
+        require_long_term_memory(self._settings)
         scope = call.caller.bounds.narrow(
             namespace=request.namespace or None,
             user=request.user_id or None,

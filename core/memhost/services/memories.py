@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from memhost.errors import Forbidden, InvalidRequest, LongTermMemoryDisabled, NotFound
+from memhost.errors import Forbidden, InvalidRequest, NotFound
 from memhost.events import MemoriesDeleted, MemoriesStored, MemoriesUpdated, RequestContext
 from memhost.models import (
     MemoryRecord,
@@ -20,6 +20,7 @@ from memhost.operations.requests import RecordInput
 from memhost.operations.table import Call
 from memhost.ports import Clock, Draft, Embedder, Store
 from memhost.services.deduplication import repetition_mark, without_repetitions
+from memhost.services.guards import require_long_term_memory
 from memhost.services.hooks import RequestHooks
 from memhost.services.outbox import Outbox
 from memhost.services.records import (
@@ -169,8 +170,7 @@ class MemoryService:
         return found[0]
 
     def _check_enabled(self) -> None:
-        if not self._settings.long_term_memory:
-            raise LongTermMemoryDisabled("Long-term memory is switched off; set LONG_TERM_MEMORY=true to use it.")
+        require_long_term_memory(self._settings)
 
     def _context(self, call: Call, now: datetime) -> RequestContext:
         return RequestContext(

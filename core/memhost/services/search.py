@@ -7,7 +7,7 @@ from datetime import datetime
 
 from msgspec import UnsetType
 
-from memhost.errors import InvalidRequest, LongTermMemoryDisabled, Problem, ValidationFailed
+from memhost.errors import InvalidRequest, Problem, ValidationFailed
 from memhost.events import RequestContext, SearchRequest
 from memhost.models import Condition, Op, Scope
 from memhost.operations.requests import SearchFields
@@ -16,6 +16,7 @@ from memhost.operations.table import Call
 from memhost.ports import Clock, Store
 from memhost.services.access import AccessTracker
 from memhost.services.filters import compile_filters
+from memhost.services.guards import require_long_term_memory
 from memhost.services.hooks import RequestHooks
 from memhost.services.recency import Recency
 from memhost.services.retrieval import Found, Mode, Retriever, SearchPlan
@@ -77,8 +78,7 @@ class SearchService:
             InvalidRequest: A distance threshold with a mode that has no distances.
             ValidationFailed: A filter or the scorer is wrong.
         """
-        if not self._settings.long_term_memory:
-            raise LongTermMemoryDisabled("Long-term memory is switched off; set LONG_TERM_MEMORY=true to use it.")
+        require_long_term_memory(self._settings)
         now = self._clock.now()
         mode = _mode(request)
         conditions = (*compile_filters(request), *extra, *_valid_at(request.as_of or now))

@@ -6,13 +6,14 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from memhost.errors import Forbidden, InvalidRequest, LongTermMemoryDisabled, NotFound
+from memhost.errors import Forbidden, InvalidRequest, NotFound
 from memhost.models import Condition, Document, MemoryRecord, Op, Scope, WriteBatch, new_id
 from memhost.operations.responses import SummaryView, SummaryViewPartitionResult
 from memhost.operations.table import Call
 from memhost.operations.views import CreateSummaryView, ListPartitions, RunPartition
 from memhost.ports import Clock, Store
 from memhost.services.bound_documents import Bound, BoundDocuments, document_scope, make_document
+from memhost.services.guards import require_long_term_memory
 from memhost.services.paging import scan
 from memhost.services.records import derived_id
 from memhost.services.summaries import Newest, Summarizer
@@ -215,8 +216,7 @@ class ViewService:
         return make_document(_kind_of(result.view_id), name, found.bounds, body, result.computed_at)
 
     def _check_enabled(self) -> None:
-        if not self._settings.long_term_memory:
-            raise LongTermMemoryDisabled("Long-term memory is switched off; set LONG_TERM_MEMORY=true to use it.")
+        require_long_term_memory(self._settings)
 
 
 def _kind_of(view_id: str) -> str:

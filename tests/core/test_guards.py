@@ -1,0 +1,35 @@
+"""Long-term memory switched off: every operation on it says so, and sessions go on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from memhost.errors import LongTermMemoryDisabled
+from tests.support.hosts import run, running_host
+
+CALLS: dict[str, dict[str, Any]] = {
+    "create_memories": {"memories": [{"id": "a", "text": "x"}]},
+    "search_memories": {"text": "x"},
+    "get_memory": {"memory_id": "a"},
+    "edit_memory": {"memory_id": "a", "text": "y"},
+    "delete_memories": {"memory_ids": ["a"]},
+    "forget_memories": {"policy": {}},
+    "compact_memories": {},
+    "memory_prompt": {"query": "x", "long_term_search": True},
+}
+
+
+@pytest.mark.parametrize("name", sorted(CALLS))
+async def test_operation_is_refused(name: str, tmp_path: Path) -> None:
+    async with running_host(tmp_path, store="memory", settings={"LONG_TERM_MEMORY": "false"}) as host:
+        with pytest.raises(LongTermMemoryDisabled):
+            await run(host, name, **CALLS[name])
+
+
+async def test_sessions_go_on(tmp_path: Path) -> None:
+    async with running_host(tmp_path, store="memory", settings={"LONG_TERM_MEMORY": "false"}) as host:
+        await run(host, "put_session", session_id="s", messages=[{"role": "user", "content": "hi", "id": "1"}])
+        assert (await run(host, "get_session", session_id="s")).messages[0].content == "hi"
