@@ -46,12 +46,14 @@ class StoredMemory:
 class TurnMark(msgspec.Struct, array_like=True, frozen=True):
     """What the server remembers of a turn it has seen.
 
-    Its position, a fingerprint of its content, and when it was stored first (microseconds since 1970, UTC).
+    Its position, a fingerprint of its content, when it was stored first (microseconds since 1970, UTC), and whether
+    it left the session because the session's summary tells of it.
     """
 
     position: int
     fingerprint: bytes
     stored_at: int = 0
+    summarized: bool = False
 
 
 class StoredSession(msgspec.Struct, kw_only=True):
@@ -59,7 +61,8 @@ class StoredSession(msgspec.Struct, kw_only=True):
 
     `version` counts writes, starting at 1. `turns` maps the id of each turn ever seen to its mark, also of
     turns that have left the session. `writes` holds the times of the latest writes, as `TurnMark.stored_at`.
-    `expires_at` is the moment from which the session no longer exists.
+    `expires_at` is the moment from which the session no longer exists. `summarized_from` holds digests of the contexts
+    that `content.context` was made of, to recognise clients that have not read the newest yet.
     """
 
     key: SessionKey
@@ -69,6 +72,7 @@ class StoredSession(msgspec.Struct, kw_only=True):
     next_position: int = 0
     writes: list[int] = []
     expires_at: datetime | None = None
+    summarized_from: list[bytes] = []
 
 
 class JobState(StrEnum):
@@ -159,6 +163,8 @@ class WriteBatch:
         delete_session: Session to remove.
         put_documents: Documents to insert or replace.
         delete_documents: (kind, id) pairs to remove.
+        require_documents: (kind, id) pairs of documents of the tenant that must be there, living, before the batch
+            (else `DocumentGone`, and nothing is applied): what was done with them was done by somebody else.
         add_jobs: Jobs to add; see `Job.id`.
         cancel_jobs: Ids of pending jobs to remove.
         complete_job: (id, lease) of the running job whose effects this batch holds. If the job is not running
@@ -175,6 +181,7 @@ class WriteBatch:
     delete_session: SessionKey | None = None
     put_documents: list[Document] = field(default_factory=list)
     delete_documents: list[tuple[str, str]] = field(default_factory=list)
+    require_documents: list[tuple[str, str]] = field(default_factory=list)
     add_jobs: list[Job] = field(default_factory=list)
     cancel_jobs: list[str] = field(default_factory=list)
     complete_job: tuple[str, str] | None = None
@@ -270,7 +277,10 @@ class Candidates:
 
 @dataclass(slots=True, kw_only=True)
 class StoreInfo:
-    """What `doctor` and readiness show: engine, schema version, embedder of the vectors, counts by name."""
+    """What `doctor` and readiness show: engine, schema version, embedder of the vectors, counts by name.
+
+    `durable` is False for a store that forgets everything with its process.
+    """
 
     engine: str
     schema_version: int
@@ -278,3 +288,4 @@ class StoreInfo:
     dimensions: int | None
     counts: dict[str, int] = field(default_factory=dict)
     details: dict[str, Any] = field(default_factory=dict)
+    durable: bool = True

@@ -62,6 +62,7 @@ class Store(Protocol):
                 `guarded_ids`, to another session); `ids` names all such ids.
             VersionMismatch: The session's version is not `expect_version`.
             InvalidRequest: A value cannot be kept (lone surrogates, integers beyond 64 bits).
+            DocumentGone: One of `require_documents` is not there.
             LeaseLost: `complete_job` is not running under that lease.
         """
         ...
@@ -123,8 +124,13 @@ class Store(Protocol):
         """The living document of that kind and id inside the scope, or None."""
         ...
 
-    async def list_documents(self, scope: Scope, kind: str, now: datetime) -> list[Document]:
-        """All living documents of that kind inside the scope, by id."""
+    async def list_documents(
+        self, scope: Scope, kind: str, now: datetime, *, after: str = "", limit: int | None = None
+    ) -> list[Document]:
+        """Living documents of that kind inside the scope whose id comes after `after`, by id, at most `limit`.
+
+        Ids are ordered by their code points.
+        """
         ...
 
     # -- outbox ----------------------------------------------------------------------------------------

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 import pytest
 
-from memhost.errors import Forbidden, VersionMismatch
+from memhost.errors import DocumentGone, Forbidden, VersionMismatch
 from memhost.models import (
     CandidateQuery,
     MemoryType,
@@ -274,10 +275,59 @@ class DocumentTests:
         assert [(each.id, each.body) for each in found] == [("d1", b"new"), ("d2", b"body")]
         assert await store.list_documents(EVERYWHERE, "task", START) == []
 
+    async def test_a_batch_with_a_required_document_that_is_gone_changes_nothing(self, store: Store) -> None:
+        await store.commit(
+            EVERYWHERE, WriteBatch(put_documents=[make_document(), make_document("old", expires_at=after(0))])
+        )
+        for gone in (("view", "d2"), ("task", "d1"), ("view", "old")):
+            batch = WriteBatch(
+                require_documents=[("view", "d1"), gone],
+                delete_documents=[("view", "d1")],
+                put_documents=[make_document("new")],
+                put_memories=[make_memory("m")],
+            )
+            with pytest.raises(DocumentGone):
+                await store.commit(EVERYWHERE, batch)
+        assert [each.id for each in await store.list_documents(EVERYWHERE, "view", START)] == ["d1"]
+        assert await store.list_memories(EVERYWHERE) == ([], 0)
+
+    async def test_of_two_batches_that_consume_one_document_one_is_applied(self, store: Store) -> None:
+        await store.commit(EVERYWHERE, WriteBatch(put_documents=[make_document()]))
+        results = await asyncio.gather(
+            *(
+                store.commit(
+                    EVERYWHERE,
+                    WriteBatch(
+                        require_documents=[("view", "d1")],
+                        delete_documents=[("view", "d1")],
+                        put_memories=[make_memory(f"m{number}")],
+                    ),
+                )
+                for number in range(4)
+            ),
+            return_exceptions=True,
+        )
+        assert sum(isinstance(result, DocumentGone) for result in results) == 3
+        assert (await store.list_memories(EVERYWHERE))[1] == 1
+
     async def test_documents_are_listed_by_id(self, store: Store) -> None:
         documents = [make_document(name) for name in ("b", "a", "C", "\u00e9")]
         await store.commit(EVERYWHERE, WriteBatch(put_documents=documents))
         assert [each.id for each in await store.list_documents(EVERYWHERE, "view", START)] == ["C", "a", "b", "\u00e9"]
+
+    async def test_documents_are_listed_in_pages(self, store: Store) -> None:
+        ann = [make_document(name, user="ann") for name in ("a|1", "a|2", "a", "b")]
+        foreign = make_document("a|0", user="bob")
+        await store.commit(EVERYWHERE, WriteBatch(put_documents=[*ann, foreign]))
+
+        async def page(scope: Scope = EVERYWHERE, **part: Any) -> list[str]:
+            return [each.id for each in await store.list_documents(scope, "view", START, **part)]
+
+        assert await page(limit=2) == ["a", "a|0"]
+        assert await page(after="a|0", limit=2) == ["a|1", "a|2"]
+        assert await page(after="a|2") == ["b"]
+        assert await page(after="b", limit=2) == []
+        assert await page(make_scope(users=("ann",)), after="a", limit=2) == ["a|1", "a|2"]
 
     async def test_expired_documents_do_not_exist(self, store: Store) -> None:
         await store.commit(EVERYWHERE, WriteBatch(put_documents=[make_document(expires_at=after(5))]))

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from memhost.errors import Forbidden, IdTaken, InvalidRequest, LeaseLost, VersionMismatch
+from memhost.errors import DocumentGone, Forbidden, IdTaken, InvalidRequest, LeaseLost, VersionMismatch
 from memhost.models import (
     MOST_ACCESSES,
     AccessMark,
@@ -70,6 +70,7 @@ class MemoryStore(Outbox):
                 "jobs": len(self.jobs) - dead,
                 "dead_jobs": dead,
             },
+            durable=False,
         )
 
     async def ping(self) -> None:
@@ -148,6 +149,10 @@ class MemoryStore(Outbox):
         return current + 1
 
     def _check_documents(self, scope: Scope, batch: WriteBatch) -> None:
+        for kind, document_id in batch.require_documents:
+            required = self._documents.get((scope.tenant, kind, document_id))
+            if required is None or not _alive(required.expires_at, self._clock.now()) or not _holds(scope, required):
+                raise DocumentGone(f"The {kind} {document_id} that this write builds on is gone; nothing was changed.")
         for document in batch.put_documents:
             existing = self._documents.get((document.tenant, document.kind, document.id))
             foreign = existing and _alive(existing.expires_at, self._clock.now()) and not _holds(scope, existing)
@@ -306,14 +311,19 @@ class MemoryStore(Outbox):
             return None
         return copy_struct(document)
 
-    async def list_documents(self, scope: Scope, kind: str, now: datetime) -> list[Document]:
-        """All living documents of that kind inside the scope, by id."""
+    async def list_documents(
+        self, scope: Scope, kind: str, now: datetime, *, after: str = "", limit: int | None = None
+    ) -> list[Document]:
+        """Living documents of that kind inside the scope, by id."""
         found = [
             document
             for document in self._documents.values()
-            if document.kind == kind and _holds(scope, document) and _alive(document.expires_at, now)
+            if document.kind == kind
+            and document.id > after
+            and _holds(scope, document)
+            and _alive(document.expires_at, now)
         ]
-        return [copy_struct(document) for document in sorted(found, key=lambda document: document.id)]
+        return [copy_struct(document) for document in sorted(found, key=lambda document: document.id)[:limit]]
 
 
 # -- scope and copies --------------------------------------------------------------------------------------

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import apsw
 
-from memhost.errors import Forbidden
+from memhost.errors import DocumentGone, Forbidden
 from memhost.models import Document, Scope, WriteBatch
 from memhost_store_sqlite.codec import from_micros, to_micros, to_micros_or_none
 from memhost_store_sqlite.scopes import Value
@@ -44,17 +46,29 @@ def get(connection: apsw.Connection, scope: Scope, kind: str, document_id: str, 
     return None
 
 
-def list_all(connection: apsw.Connection, scope: Scope, kind: str, now: int) -> list[Document]:
-    """All living documents of that kind inside the scope, by id."""
+def list_page(
+    connection: apsw.Connection, scope: Scope, kind: str, now: int, after: str, limit: int | None
+) -> list[Document]:
+    """Living documents of that kind inside the scope whose id comes after `after`, by id, at most `limit`."""
     rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM documents WHERE tenant = ? AND kind = ? AND {_ALIVE} ORDER BY id",  # noqa: S608
-        (scope.tenant, kind, now),
+        f"SELECT {_COLUMNS} FROM documents "  # noqa: S608
+        f"WHERE tenant = ? AND kind = ? AND id > ? AND {_ALIVE} ORDER BY id",
+        (scope.tenant, kind, after, now),
     )
-    return [document for document in map(_decode, rows) if _holds(scope, document)]
+    found = (document for document in map(_decode, rows) if _holds(scope, document))
+    return list(islice(found, limit))
 
 
 def check(connection: apsw.Connection, scope: Scope, batch: WriteBatch, now: int) -> None:
-    """Raise `Forbidden` if a document of the batch lies, or would replace one that lies, outside the scope."""
+    """Check the documents that the batch requires and puts.
+
+    Raises:
+        DocumentGone: A required one is not there.
+        Forbidden: One lies, or would replace one that lies, outside the scope.
+    """
+    for kind, document_id in batch.require_documents:
+        if get(connection, scope, kind, document_id, now) is None:
+            raise DocumentGone(f"The {kind} {document_id} that this write builds on is gone; nothing was changed.")
     everywhere = Scope(tenant=scope.tenant)
     for document in batch.put_documents:
         existing = get(connection, everywhere, document.kind, document.id, now)

@@ -249,9 +249,13 @@ class SqliteStore:
         """The living document of that kind and id inside the scope, or None."""
         return await self._read(lambda connection: documents.get(connection, scope, kind, document_id, to_micros(now)))
 
-    async def list_documents(self, scope: Scope, kind: str, now: datetime) -> list[Document]:
-        """All living documents of that kind inside the scope, by id."""
-        return await self._read(lambda connection: documents.list_all(connection, scope, kind, to_micros(now)))
+    async def list_documents(
+        self, scope: Scope, kind: str, now: datetime, *, after: str = "", limit: int | None = None
+    ) -> list[Document]:
+        """Living documents of that kind inside the scope, by id."""
+        return await self._read(
+            lambda connection: documents.list_page(connection, scope, kind, to_micros(now), after, limit)
+        )
 
     # -- outbox ----------------------------------------------------------------------------------------
 

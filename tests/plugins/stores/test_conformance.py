@@ -1,4 +1,4 @@
-"""Both bundled stores keep every promise of the port."""
+"""All bundled stores keep every promise of the port."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from tests.support.redis_server import RedisSpace
 
 from memhost.ports import Store, SystemClock
 from memhost.specs import OpenContext
 from memhost.testing.factories import DIMENSIONS, EMBEDDER
 from memhost.testing.store import StoreConformance
 from memhost_store_memory.store import MemoryStore
+from memhost_store_redis.settings import RedisSettings
+from memhost_store_redis.store import open_redis
 from memhost_store_sqlite.settings import SqliteSettings
 from memhost_store_sqlite.store import open_sqlite
 
@@ -57,3 +60,39 @@ class TestSqliteStoreWithVectorCache(SqliteStoreConformance):
     """Every vector search goes through the cache, however small the scope."""
 
     settings = SqliteSettings(synchronous="normal", scan_rows=0)
+
+
+class RedisStoreConformance(StoreConformance):
+    durable = True
+    algorithm = "hnsw"
+
+    @pytest.fixture
+    async def stack(self) -> AsyncIterator[AsyncExitStack]:
+        async with AsyncExitStack() as stack:
+            yield stack
+
+    @pytest.fixture
+    def settings(self, redis_part: RedisSpace) -> RedisSettings:
+        return RedisSettings(**redis_part.settings(algorithm=self.algorithm))
+
+    @pytest.fixture
+    def context(self, tmp_path: Path) -> OpenContext:
+        return OpenContext(data_dir=tmp_path, clock=SystemClock(), embedder=EMBEDDER, dimensions=DIMENSIONS)
+
+    @pytest.fixture
+    async def store(self, stack: AsyncExitStack, settings: RedisSettings, context: OpenContext) -> Store:
+        return await stack.enter_async_context(open_redis(settings, context))
+
+    @pytest.fixture
+    def reopen(
+        self, store: Store, stack: AsyncExitStack, settings: RedisSettings, context: OpenContext
+    ) -> Callable[[], Awaitable[Store]]:
+        async def reopen() -> Store:
+            await stack.aclose()
+            return await stack.enter_async_context(open_redis(settings, context))
+
+        return reopen
+
+
+class TestRedisStore(RedisStoreConformance):
+    pass

@@ -1,21 +1,25 @@
-"""The SQL of the sqlite store selects exactly what `memhost.models.matches` does, on generated memories."""
+"""The queries of the stores select exactly what `memhost.models.matches` does, on generated memories."""
 
 from __future__ import annotations
 
 import asyncio
 import tempfile
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.support.redis_server import redis_space
 
 from memhost.models import Condition, MemoryType, Op, StoredMemory, matches
 from memhost.models.filters import DATE_FIELDS, TAG_FIELDS
 from memhost.ports import Store, SystemClock
 from memhost.specs import OpenContext
 from memhost.testing.factories import make_memory, make_scope, put
+from memhost_store_redis.settings import RedisSettings
+from memhost_store_redis.store import open_redis
 from memhost_store_sqlite.settings import SqliteSettings
 from memhost_store_sqlite.store import open_sqlite
 
@@ -96,20 +100,42 @@ CONDITIONS = st.one_of(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-@given(
+GENERATED = settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+CASES = given(
     memories=st.lists(MEMORIES, min_size=1, max_size=6),
     questions=st.lists(st.lists(CONDITIONS, min_size=1, max_size=3), min_size=25, max_size=25),
 )
+
+
+@GENERATED
+@CASES
 def test_sqlite_selects_what_matches_does(memories: list[dict[str, Any]], questions: list[list[Condition]]) -> None:
-    stored = [make_memory(f"m{number}", **fields) for number, fields in enumerate(memories)]
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(_compare(Path(folder), stored, questions))
+        store = open_sqlite(SqliteSettings(synchronous="normal", readers=1), _context(folder))
+        asyncio.run(_compare(store, memories, questions))
 
 
-async def _compare(folder: Path, stored: list[StoredMemory], questions: list[list[Condition]]) -> None:
-    context = OpenContext(data_dir=folder, clock=SystemClock())
-    async with open_sqlite(SqliteSettings(synchronous="normal", readers=1), context) as store:
+@GENERATED
+@CASES
+def test_redis_selects_what_matches_does(
+    redis_server_url: str, memories: list[dict[str, Any]], questions: list[list[Condition]]
+) -> None:
+    with redis_space(redis_server_url) as part, tempfile.TemporaryDirectory() as folder:
+        store = open_redis(RedisSettings(**part.settings()), _context(folder))
+        asyncio.run(_compare(store, memories, questions))
+
+
+def _context(folder: str) -> OpenContext:
+    return OpenContext(data_dir=Path(folder), clock=SystemClock())
+
+
+async def _compare(
+    opening: AbstractAsyncContextManager[Store], memories: list[dict[str, Any]], questions: list[list[Condition]]
+) -> None:
+    stored = [make_memory(f"m{number}", **fields) for number, fields in enumerate(memories)]
+    async with opening as store:
         await store.commit(make_scope(), put(*stored))
         for conditions in questions:
             await _ask(store, stored, conditions)

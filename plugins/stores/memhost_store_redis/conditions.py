@@ -1,0 +1,219 @@
+"""Compiles conditions into RediSearch queries that mean exactly what `memhost.models.matches` does.
+
+Prefixes cannot be asked for directly: the engine silently stops after 200 values. They are first resolved to the
+values of the scope that start so (`PrefixTest`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from memhost.errors import InvalidRequest
+from memhost.models import Condition, MemoryRecord, Op
+from memhost.models.filters import DATE_FIELDS, LIST_FIELDS, METADATA_PREFIX, TAG_FIELDS, metadata_values
+from memhost_store_redis.codec import LONGEST_TAG, MARK, bounded, encode_tag, escape, sortable_hex, tags, to_micros
+
+_HEX = "0123456789ABCDEF"
+_TAG_OPS = (Op.ANY, Op.ALL, Op.NONE, Op.PREFIX)
+_LONGEST_KEY = 1000
+_LONGEST_VALUE = 1900
+
+
+@dataclass(frozen=True, slots=True)
+class PrefixTest:
+    """Some value of the field starts with one of the encoded `starts`."""
+
+    field: str
+    starts: tuple[str, ...]
+
+    def expression(self) -> str:
+        """The test as an aggregation filter on `@value`."""
+        return " || ".join(f'startswith(@value, "{start}")' for start in self.starts)
+
+
+@dataclass(slots=True)
+class Filter:
+    """All of the clauses must hold, and all of the prefixes; `never` says that nothing can."""
+
+    clauses: list[str] = field(default_factory=list)
+    prefixes: list[PrefixTest] = field(default_factory=list)
+    never: bool = False
+
+
+def compile_conditions(conditions: Sequence[Condition]) -> Filter:
+    """What the conditions ask for.
+
+    Raises:
+        InvalidRequest: A condition names a field that memories do not have, or compares unlike things.
+    """
+    compiled = Filter()
+    for condition in conditions:
+        _add(compiled, condition)
+    return compiled
+
+
+def _add(compiled: Filter, condition: Condition) -> None:
+    name = condition.field
+    if name in DATE_FIELDS:
+        _compare_date(compiled, condition)
+    elif name.startswith(METADATA_PREFIX):
+        key = _metadata_key(name[len(METADATA_PREFIX) :])
+        if condition.op in _TAG_OPS:
+            values = [_metadata_value(key, value) for value in condition.values if not isinstance(value, datetime)]
+            starts = [_metadata_start(key, value) for value in condition.values if isinstance(value, str)]
+            _tag(compiled, "metadata", condition.op, values, starts)
+        else:
+            _compare_number(compiled, key, condition)
+    elif name in TAG_FIELDS:
+        texts = [value for value in condition.values if isinstance(value, str)]
+        if len(texts) < len(condition.values) and condition.op is Op.ALL:
+            compiled.never = True
+        if name in LIST_FIELDS:
+            texts = [text.casefold() for text in texts]
+        _tag(compiled, name, condition.op, [encode_tag(text) for text in texts], [_start(text) for text in texts])
+    else:
+        raise InvalidRequest(f"Memories cannot be filtered by {name!r}.")
+
+
+def _tag(compiled: Filter, name: str, op: Op, values: Sequence[str], starts: Sequence[str]) -> None:
+    wanted = list(dict.fromkeys(values))
+    if op is Op.ALL:
+        compiled.clauses += [f"@{name}:{tags([value])}" for value in wanted]
+    elif op is Op.NONE:
+        compiled.clauses += [f"-@{name}:{tags(wanted)}"] if wanted else []
+    elif not wanted:
+        compiled.never = True
+    elif op is Op.PREFIX:
+        compiled.prefixes.append(PrefixTest(name, tuple(dict.fromkeys(starts))))
+    else:
+        compiled.clauses.append(f"@{name}:{tags(wanted)}")
+
+
+def _start(text: str) -> str:
+    escaped = escape(text)
+    if len(escaped) > LONGEST_TAG:
+        raise InvalidRequest("A filter asks for a beginning that is too long; shorten it.")
+    return MARK + escaped
+
+
+def _compare_date(compiled: Filter, condition: Condition) -> None:
+    operand = condition.values[0] if condition.values else None
+    if condition.op in _TAG_OPS or not isinstance(operand, datetime):
+        _mistyped(compiled, condition, "date")
+        return
+    at = to_micros(operand)
+    ranges = {
+        Op.EQ: f"[{at} {at}]",
+        Op.NE: f"-[{at} {at}]",
+        Op.GT: f"[({at} +inf]",
+        Op.GTE: f"[{at} +inf]",
+        Op.LT: f"[-inf ({at}]",
+        Op.LTE: f"[-inf {at}]",
+        Op.NOT_GT: f"-[({at} +inf]",
+        Op.NOT_LTE: f"-[-inf {at}]",
+    }
+    wanted = ranges[condition.op]
+    compiled.clauses.append(f"{'-' if wanted[0] == '-' else ''}@{condition.field}:{wanted.lstrip('-')}")
+
+
+def _compare_number(compiled: Filter, key: str, condition: Condition) -> None:
+    operand = condition.values[0] if condition.values else None
+    if not isinstance(operand, (int, float)):
+        _mistyped(compiled, condition, "number")
+        return
+    digits = sortable_hex(float(operand))
+    equal = [f"{key}~l{digits}"]
+    above = [f"{key}~l{each}" for each in _beside(digits, above=True)]
+    below = [f"{key}~l{each}" for each in _beside(digits, above=False)]
+    wanted = {
+        Op.EQ: equal,
+        Op.NE: equal,
+        Op.GT: above,
+        Op.GTE: above + equal,
+        Op.LT: below,
+        Op.LTE: below + equal,
+        Op.NOT_GT: above,
+        Op.NOT_LTE: below + equal,
+    }[condition.op]
+    negated = condition.op in (Op.NE, Op.NOT_GT, Op.NOT_LTE)
+    if wanted:
+        compiled.clauses.append(f"{'-' if negated else ''}@metadata:{tags(wanted)}")
+    elif not negated:
+        compiled.never = True
+
+
+def _beside(digits: str, *, above: bool) -> list[str]:
+    """Beginnings of hex digits that together stand for all numbers above (or below) the given one."""
+    found = []
+    for place, digit in enumerate(digits):
+        at = _HEX.index(digit)
+        found += [digits[:place] + other for other in (_HEX[at + 1 :] if above else _HEX[:at])]
+    return found
+
+
+def _mistyped(compiled: Filter, condition: Condition, kind: str) -> None:
+    if condition.op is Op.EQ:
+        compiled.never = True
+    elif condition.op is not Op.NE:
+        raise InvalidRequest(f"The filter on {condition.field!r} with {condition.op.value!r} needs a {kind}.")
+
+
+# -- the tags of a memory ----------------------------------------------------------------------------------
+
+
+def tag_fields(record: MemoryRecord) -> dict[str, str | int]:
+    """The tag and date fields of a memory's hash."""
+    found: dict[str, str | int] = {
+        "id": encode_tag(record.id),
+        "namespace": encode_tag(record.namespace or ""),
+        "user_id": encode_tag(record.user_id or ""),
+        "session_id": encode_tag(record.session_id or ""),
+        "memory_type": encode_tag(record.memory_type.value),
+        "extraction_strategy": encode_tag(record.extraction_strategy),
+        "memory_hash": encode_tag(record.memory_hash or ""),
+    }
+    for name in LIST_FIELDS:
+        values = [encode_tag(item.casefold()) for item in getattr(record, name)]
+        if values:
+            found[name] = ",".join(dict.fromkeys(values))
+    metadata = list(
+        dict.fromkeys(each for key, value in record.metadata.items() for each in _metadata_tags(key, value))
+    )
+    if metadata:
+        found["metadata"] = ",".join(metadata)
+    for name in DATE_FIELDS:
+        moment = getattr(record, name)
+        if moment is not None:
+            found[name] = to_micros(moment)
+    return found
+
+
+def _metadata_tags(key: str, value: object) -> list[str]:
+    """A tag for each value, and for the first number one for each beginning of its sortable digits."""
+    name = _metadata_key(key)
+    values = metadata_values(value)
+    found = [_metadata_value(name, each) for each in values]
+    number = next((each for each in values if isinstance(each, float)), None)
+    if number is not None:
+        digits = sortable_hex(number)
+        found += [f"{name}~l{digits[:size]}" for size in range(1, len(digits) + 1)]
+    return found
+
+
+def _metadata_key(key: str) -> str:
+    return MARK + bounded(escape(key), _LONGEST_KEY)
+
+
+def _metadata_value(key: str, value: str | float) -> str:
+    if isinstance(value, str):
+        return f"{key}~s{bounded(escape(value), _LONGEST_VALUE)}"
+    return f"{key}~n{sortable_hex(float(value))}"
+
+
+def _metadata_start(key: str, value: str) -> str:
+    escaped = escape(value)
+    if len(escaped) > _LONGEST_VALUE:
+        raise InvalidRequest("A filter asks for a beginning that is too long; shorten it.")
+    return f"{key}~s{escaped}"

@@ -1,0 +1,214 @@
+"""From the URL to a client: forms of URLs, pool, time limits, reconnecting, scripts."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from importlib import resources
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import ConnectionError as Disconnected
+from redis.exceptions import NoScriptError
+
+from memhost.errors import ConfigurationError
+from memhost_store_redis.failures import explained
+from memhost_store_redis.settings import RedisSettings
+
+T = TypeVar("T")
+Client = Any
+"""A client of redis-py, whose types say of every answer that it may be there at once or have to be awaited."""
+
+RETRIES = 3
+_RUN_ID = re.compile(rb"run_id:(\w+)")
+SCRIPTS = ("commit", "jobs", "search", "purge", "claim_store")
+_SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")
+_CLUSTER = (
+    "The redis store needs one Redis (standalone, Sentinel or a managed database without the OSS cluster API): "
+    "a write and its jobs are one script, which a cluster of several shards cannot run. Name another REDIS_URL."
+)
+
+
+def refuse_cluster() -> ConfigurationError:
+    """The error for whatever turns out to be a cluster."""
+    return ConfigurationError(_CLUSTER)
+
+
+def server_of(url: str) -> str:
+    """Host and port (or path) of a URL, for messages: without user and password."""
+    parts = urlsplit(url)
+    return parts.netloc.rpartition("@")[2] or parts.path
+
+
+def check_url(url: str) -> None:
+    """Refuse URLs that this store cannot use.
+
+    Raises:
+        ConfigurationError: An unknown form, a cluster, or another database than 0.
+    """
+    try:
+        parts = urlsplit(url)
+        options = {name.lower(): value.lower() for name, value in parse_qsl(parts.query)}
+    except ValueError as error:
+        raise ConfigurationError(f"REDIS_URL cannot be read: {error}.") from error
+    hosts = parts.netloc.rpartition("@")[2]
+    sentinel = parts.scheme.endswith("+sentinel")
+    if (
+        parts.scheme.endswith("+cluster")
+        or options.get("cluster") in ("1", "true", "yes")
+        or ("," in hosts and not sentinel)
+    ):
+        raise refuse_cluster()
+    if parts.scheme not in _SCHEMES:
+        raise ConfigurationError(f"REDIS_URL must start with one of: {', '.join(f'{each}://' for each in _SCHEMES)}.")
+    database = options.get("db") or ("" if parts.scheme == "unix" or sentinel else parts.path.strip("/"))
+    if database not in ("", "0"):
+        raise ConfigurationError("The query engine of Redis works in database 0 only; end REDIS_URL with /0.")
+    if sentinel and len([part for part in parts.path.split("/") if part]) != 1:
+        raise ConfigurationError(
+            "REDIS_URL must name the Sentinel service: redis+sentinel://host:port,host:port/service."
+        )
+
+
+class Connections:
+    """A pool of connections, and the scripts loaded through it.
+
+    `fresh` says that since the flag was taken down a connection was made to a server that has just started, or to
+    another one than before.
+    """
+
+    def __init__(self, settings: RedisSettings) -> None:
+        self.timeout = settings.timeout_seconds
+        self.prefix = settings.index_prefix
+        self.fresh = True
+        self._run = b""
+        self._slots = asyncio.Semaphore(settings.max_connections)
+        self._running: set[asyncio.Future[Any]] = set()
+        self._watchers: list[Client] = []
+        self.client = self._make(settings)
+        library = _source("library")
+        self._scripts = {name: self.client.register_script(library + _source(name)) for name in SCRIPTS}
+
+    def _make(self, settings: RedisSettings) -> Client:
+        check_url(settings.url)
+        options: dict[str, Any] = {
+            # `call` limits the wait for answers
+            "socket_connect_timeout": self.timeout,
+            "max_connections": settings.max_connections,
+            # A lost connection is tried again; an answer that does not come is not, the caller has waited long enough.
+            "retry": Retry(ExponentialBackoff(cap=0.5, base=0.02), RETRIES, supported_errors=(Disconnected,)),
+            "retry_on_error": [Disconnected],
+            "redis_connect_func": self._connected,
+            "lib_name": None,
+            "lib_version": None,
+        }
+        parts = urlsplit(settings.url)
+        if parts.scheme != "unix":
+            options["socket_keepalive"] = True
+        try:
+            if parts.scheme.endswith("+sentinel"):
+                return self._sentinel(settings.url, options)
+            pool = ConnectionPool.from_url(settings.url, **options)
+            pool.make_connection()  # type: ignore[no-untyped-call]  # looks at the options, connects to nothing
+        except (ValueError, TypeError) as error:
+            raise ConfigurationError(f"REDIS_URL cannot be used: {error}.") from error
+        return Redis.from_pool(pool)
+
+    def _sentinel(self, url: str, options: dict[str, Any]) -> Client:
+        parts = urlsplit(url)
+        login, _, hosts = parts.netloc.rpartition("@")
+        user, _, password = login.partition(":")
+        if login:
+            options |= {"username": unquote(user) or None, "password": unquote(password)}
+        addresses = []
+        for each in hosts.split(","):
+            host, _, port = each.rpartition(":") if ":" in each.rpartition("]")[2] else (each, "", "26379")
+            addresses.append((host.strip("[]"), int(port)))
+        limits = {"socket_timeout": self.timeout, "socket_connect_timeout": self.timeout}
+        query = dict(parse_qsl(parts.query))
+        for name in ("username", "password"):
+            if f"sentinel_{name}" in query:
+                limits[name] = query[f"sentinel_{name}"]  # type: ignore[assignment]
+        sentinel = Sentinel(addresses, sentinel_kwargs=limits)  # type: ignore[no-untyped-call]
+        self._watchers = sentinel.sentinels
+        options["ssl"] = parts.scheme.startswith("rediss")
+        pool = SentinelConnectionPool(parts.path.strip("/"), sentinel, **options)  # type: ignore[no-untyped-call]
+        return Redis.from_pool(pool)
+
+    async def _connected(self, connection: AbstractConnection) -> None:
+        try:
+            await connection.on_connect()
+            await connection.send_command("INFO", "server")
+            found = _RUN_ID.search(await connection.read_response())
+        except BaseException:
+            # redis-py leaves the socket open when it is cancelled here
+            await connection.disconnect(nowait=True)
+            raise
+        run = found[1] if found else b""
+        if run != self._run or not run:
+            self._run = run
+            self.fresh = True
+
+    async def load_scripts(self) -> None:
+        """Give the server all scripts, so that the first calls need not."""
+        for script in self._scripts.values():
+            await self.client.script_load(script.script)
+
+    async def aclose(self) -> None:
+        """Wait for what is running, and close all connections."""
+        await asyncio.gather(*self._running, return_exceptions=True)
+        for client in (self.client, *self._watchers):
+            await client.aclose()
+            await client.connection_pool.disconnect()
+
+    async def call(self, work: Callable[[Client], Awaitable[T]], patience: float = 0) -> T:
+        """Do something with the client, within the time limit and so many seconds more.
+
+        Raises:
+            StoreUnavailable: It failed, or took too long.
+        """
+        # Shielded: what a caller gives up goes on to its end, so that its connection stays usable.
+        task = asyncio.ensure_future(self._limited(work, patience))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return await asyncio.shield(task)
+
+    async def _limited(self, work: Callable[[Client], Awaitable[T]], patience: float) -> T:
+        with explained():
+            async with asyncio.timeout(self.timeout + patience), self._slots:
+                return await work(self.client)
+
+    async def script(self, name: str, *arguments: Any, patience: float = 0) -> Any:
+        """Run one of the scripts. A call that is repeated because its answer was lost has its effects once."""
+        script = self._scripts[name]
+        arguments = (self.prefix, secrets.token_hex(12), *arguments)
+
+        async def run(client: Client) -> Any:
+            try:
+                return await client.evalsha(script.sha, 0, *arguments)
+            except NoScriptError:
+                return await client.eval(script.script, 0, *arguments)
+
+        return await self.call(run, patience)
+
+
+def _source(name: str) -> str:
+    return (resources.files(__package__) / "scripts" / f"{name}.lua").read_text()
+
+
+@asynccontextmanager
+async def connect(settings: RedisSettings) -> AsyncIterator[Connections]:
+    """Connections that are closed at the end."""
+    connections = Connections(settings)
+    try:
+        yield connections
+    finally:
+        await connections.aclose()

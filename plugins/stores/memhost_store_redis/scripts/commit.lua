@@ -1,0 +1,222 @@
+-- One batch: everything is checked before the first change, so it is applied as a whole or not at all.
+local answered = earlier_answer()
+if answered then return answered end
+
+local now = take_number()
+local tenant, tenant_token, generation = take(), take(), take()
+
+local function take_allowed()
+  local count = take_number()
+  if count < 0 then return nil end
+  local allowed = {}
+  for _ = 1, count do allowed[take()] = true end
+  return allowed
+end
+
+local namespaces, users, sessions = take_allowed(), take_allowed(), take_allowed()
+local function allows(owner)
+  return (not namespaces or namespaces[owner[1]]) and (not users or users[owner[2]])
+    and (not sessions or sessions[owner[3]])
+end
+
+local function is_alive(expires)
+  return not expires or tonumber(expires) > now
+end
+
+local function memory_key(id)
+  return key('m', tenant_token, id)
+end
+
+local function owner_of(id)
+  local found = redis.call('HMGET', memory_key(id), 'namespace', 'user_id', 'session_id')
+  return found[1] and found
+end
+
+-- reading the batch and checking it ------------------------------------------------------------------------
+
+local job_id, lease = take(), take()
+if job_id ~= '' and not runs_under(job_id, lease) then return {'lease_lost'} end
+if redis.call('HGET', key('meta'), 'generation') ~= generation then return {'mismatch'} end
+
+local deleted, deletions, owners = {}, {}, {}
+for _ = 1, take_number() do
+  local id = take()
+  local owner = owner_of(id)
+  local gone = owner and allows(owner) and not deleted[id]
+  if gone then deleted[id] = true end
+  table.insert(deletions, {id, gone})
+end
+
+local puts, taken = {}, {}
+for place_in_batch = 1, take_number() do
+  local put = {id = take(), owner = {take(), take(), take()}, scope = take(), length = take(), position = take(),
+    turns = take(), guarded = take() == '1', moved = take() == '1', persisted = take(), fields = skip_fields()}
+  local before = owners[put.id]
+  if not before and not deleted[put.id] then before = owner_of(put.id) end
+  if before and not (put.moved and allows(before)) then
+    local same = before[1] == put.owner[1] and before[2] == put.owner[2]
+    if not same or (put.guarded and before[3] ~= put.owner[3]) then table.insert(taken, place_in_batch) end
+  end
+  owners[put.id] = put.owner
+  table.insert(puts, put)
+end
+if #taken > 0 then return {'id_taken', taken} end
+
+local mark = {at = take_number(), interval = take_number(), most = take_number(), ids = {}}
+for _ = 1, take_number() do table.insert(mark.ids, take()) end
+
+local removed_session, new_session = take(), take()
+local version = 0
+if new_session ~= '' then
+  local expected = take()
+  local found = redis.call('HMGET', new_session, 'version', 'expires_at')
+  if found[1] and new_session ~= removed_session and is_alive(found[2]) then version = tonumber(found[1]) end
+  if expected ~= '' and tonumber(expected) ~= version then return {'version_mismatch'} end
+  version = version + 1
+end
+local session_expiry, session_fields = take(), skip_fields()
+
+for _ = 1, take_number() do
+  local found = redis.call('HMGET', take(), 'body', 'expires_at')
+  if not found[1] or not is_alive(found[2]) then return {'document_gone'} end
+end
+
+local no_session = take()
+local function find_document(name)
+  local found = redis.call('HMGET', name, 'namespace', 'user_id', 'expires_at')
+  local inside = found[1] and allows({found[1], found[2], no_session})
+  return inside, found[1] and not inside and is_alive(found[3])
+end
+
+local removed_documents, documents = {}, {}
+for _ = 1, take_number() do
+  local name = take()
+  if find_document(name) then table.insert(removed_documents, name) end
+end
+for _ = 1, take_number() do
+  local document = {name = take(), expiry = take(), fields = skip_fields()}
+  local _, foreign = find_document(document.name)
+  if foreign then return {'foreign_document'} end
+  table.insert(documents, document)
+end
+
+-- changing -------------------------------------------------------------------------------------------------
+
+local counts = {}
+local function count(scope, documents_more, length_more)
+  local number = 0
+  for token in string.gmatch(scope, '[^,]+') do
+    number = number + 1
+    if number > 4 then return end
+    local found = counts[token] or {0, 0}
+    counts[token] = {found[1] + documents_more, found[2] + length_more}
+  end
+end
+
+local function remove_memory(id)
+  local name = memory_key(id)
+  local found = redis.call('HMGET', name, 'scope', 'length', 'turns', 'persisted_at')
+  count(found[1], -1, -tonumber(found[2]))
+  if found[3] then redis.call('ZREM', key('t', found[3]), id) end
+  redis.call('DEL', name)
+  return found[4]
+end
+
+if job_id ~= '' and not succeed(job_id) then remove_job(job_id) end
+
+local gone = {}
+for _, deletion in ipairs(deletions) do
+  if deletion[2] then remove_memory(deletion[1]) end
+  table.insert(gone, deletion[2] and '1' or '0')
+end
+
+local existed, last = {}, {}
+for number, put in ipairs(puts) do last[put.id] = number end
+local states = {}
+for number, put in ipairs(puts) do
+  local name = memory_key(put.id)
+  if existed[put.id] == nil then existed[put.id] = redis.call('EXISTS', name) == 1 end
+  if last[put.id] == number then
+    local persisted = put.persisted
+    if existed[put.id] then
+      local before = remove_memory(put.id)
+      if persisted == '' then persisted = before or '' end
+    end
+    put_fields(name, 'persisted_at', persisted, put.fields)
+    if put.turns ~= '' then
+      redis.call('ZADD', key('t', put.turns), put.position, put.id)
+    end
+    count(put.scope, 1, tonumber(put.length))
+    table.insert(states, existed[put.id] and 'r' or 'c')
+  else
+    table.insert(states, '-')
+  end
+end
+local ledger = key('counts', tenant_token)
+for token, change in pairs(counts) do
+  redis.call('HINCRBY', ledger, token .. 'l', whole(change[2]))
+  if redis.call('HINCRBY', ledger, token .. 'n', whole(change[1])) == 0 then
+    redis.call('HDEL', ledger, token .. 'n', token .. 'l')
+  end
+end
+
+for _, id in ipairs(mark.ids) do
+  local owner = owner_of(id)
+  if owner and allows(owner) then
+    local found = redis.call('HMGET', memory_key(id), 'access_count', 'last_accessed')
+    local times, accessed = tonumber(found[1]), tonumber(found[2])
+    if not (mark.interval > 0 and times > 0 and accessed > mark.at - mark.interval) then
+      redis.call('HSET', memory_key(id), 'access_count', whole(math.min(times + 1, mark.most)),
+        'last_accessed', whole(math.max(accessed, mark.at)))
+    end
+  end
+end
+
+local session_deleted = '0'
+if removed_session ~= '' then
+  local found = redis.call('HMGET', removed_session, 'version', 'expires_at')
+  if redis.call('DEL', removed_session) == 1 and is_alive(found[2]) then session_deleted = '1' end
+end
+
+local function put_state(name, number, fields, expiry)
+  redis.call('DEL', name)
+  put_fields(name, 'version', whole(number), fields)
+  if expiry ~= '' then redis.call('PEXPIREAT', name, expiry) end
+end
+
+if new_session ~= '' then
+  put_state(new_session, version, session_fields, session_expiry)
+end
+for _, name in ipairs(removed_documents) do redis.call('DEL', name) end
+for _, document in ipairs(documents) do put_state(document.name, 0, document.fields, document.expiry) end
+
+for _ = 1, take_number() do
+  local id = take()
+  local found = job_fields(id, 'tenant', 'state')
+  if found[1] == tenant then
+    drop_successor(id)
+    if found[2] == 'pending' then remove_job(id) end
+  end
+end
+
+for _ = 1, take_number() do
+  local id, replace, created, due = take(), take() == '1', take(), take()
+  local event, plugin, payload = take(), take(), take()
+  local found = job_fields(id, 'tenant', 'state')
+  if not found[1] then
+    redis.call('HSET', key('j', id), 'id', id, 'tenant', tenant, 'event', event, 'plugin', plugin, 'payload', payload,
+      'created_at', created, 'attempts', 0, 'state', 'pending')
+    place(id, 'pending', due)
+  elseif replace and found[1] == tenant then
+    if found[2] == 'running' then
+      redis.call('HSET', key('j', id), 'next_event', event, 'next_plugin', plugin, 'next_payload', payload,
+        'next_due', due)
+    else
+      redis.call('HSET', key('j', id), 'event', event, 'plugin', plugin, 'payload', payload)
+      if found[2] ~= 'pending' then redis.call('HSET', key('j', id), 'attempts', 0) end
+      place(id, 'pending', due)
+    end
+  end
+end
+
+return remember({'ok', table.concat(gone), table.concat(states), session_deleted, whole(version)})

@@ -1,0 +1,118 @@
+"""Sessions and documents: hashes with an index of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from memhost.models import Document, Scope, SessionKey, StoredSession
+from memhost_store_redis.codec import encode_tag, tags, to_micros
+from memhost_store_redis.connection import Connections
+from memhost_store_redis.keys import document_id, session_id, state_base
+from memhost_store_redis.opening import Layout
+from memhost_store_redis.scopes import resolve
+from memhost_store_redis.search import MOST_ROWS, Batch
+
+Searching = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
+
+_decode_session = msgspec.msgpack.Decoder(StoredSession).decode
+_decode_document = msgspec.msgpack.Decoder(Document).decode
+
+
+class States:
+    """Reads of sessions and documents; they are written by `commit.lua`."""
+
+    def __init__(self, searching: Searching, connections: Connections, layout: Callable[[], Layout]) -> None:
+        self._searching = searching
+        self._connections = connections
+        self._layout = layout
+
+    async def _read(self, tenant: str, identity: str, now: datetime) -> tuple[bytes, bytes | None] | None:
+        """Body and version of what is living under that id."""
+        key = state_base(self._connections.prefix, tenant) + identity
+        names = ["body", "expires_at", "version"]
+        body, expires, version = await self._connections.call(lambda client: client.hmget(key, names))
+        if body is None or (expires is not None and int(expires) <= to_micros(now)):
+            return None
+        return body, version
+
+    async def get_session(self, scope: Scope, key: SessionKey, now: datetime) -> StoredSession | None:
+        """The living session of exactly that identity inside the scope."""
+        found = await self._read(key.tenant, session_id(key), now) if scope.covers(key) else None
+        if found is None:
+            return None
+        return msgspec.structs.replace(_decode_session(found[0]), version=int(found[1] or 0))
+
+    async def get_document(self, scope: Scope, kind: str, identity: str, now: datetime) -> Document | None:
+        """The living document of that kind and id inside the scope, or None."""
+        found = await self._read(scope.tenant, document_id(kind, identity), now)
+        document = None if found is None else _decode_document(found[0])
+        inside = document is not None and scope.allows(document.namespace, document.user, None)
+        return document if inside else None
+
+    async def find_sessions(self, scope: Scope, session: str, now: datetime, limit: int) -> list[SessionKey]:
+        """Living identities inside the scope that carry this session id, by key."""
+        query = self._query(scope, encode_tag(""), now, f"@session_id:{tags([encode_tag(session)])}")
+        _, bodies = await self._page(scope, query, ["@id", "ASC"], limit, 0)
+        return [_decode_session(body).key for body in bodies]
+
+    async def list_sessions(self, scope: Scope, now: datetime, limit: int, offset: int) -> tuple[list[SessionKey], int]:
+        """A page of living sessions, most recently updated first (then by key), and how many there are."""
+        query = self._query(scope, encode_tag(""), now)
+        total, bodies = await self._page(scope, query, ["@updated_at", "DESC", "@id", "ASC"], limit, offset)
+        return [_decode_session(body).key for body in bodies], total
+
+    async def list_documents(
+        self, scope: Scope, kind: str, now: datetime, after: str, limit: int | None
+    ) -> list[Document]:
+        """Living documents of that kind inside the scope whose id comes after `after`, by id."""
+        query = self._query(scope, encode_tag("d" + kind), now)
+        test = f'@id > "{document_id(kind, after)}"' if after else ""
+        _, bodies = await self._page(scope, query, ["@id", "ASC"], MOST_ROWS if limit is None else limit, 0, test)
+        return [_decode_document(body) for body in bodies]
+
+    def _query(self, scope: Scope, kind: str, now: datetime, more: str = "") -> str | None:
+        reach = resolve(scope)
+        if reach is None:
+            return None
+        return f"{reach.query} @kind:{tags([kind])} -@expires_at:[-inf {to_micros(now)}] {more}".strip()
+
+    async def _page(
+        self, scope: Scope, query: str | None, order: Sequence[str], limit: int, offset: int, test: str = ""
+    ) -> tuple[int, list[bytes]]:
+        """How many there are, and the bodies of a page of those that pass the test."""
+        if query is None:
+            return 0, []
+
+        async def ask() -> tuple[int, list[bytes]]:
+            batch = Batch(int(self._connections.timeout * 1000))
+            index = self._layout().states
+            total = batch.count(index, query)
+            if limit > 0:
+                options = ["LOAD", 1, "@id", "FILTER", test] if test else []
+                options += ["SORTBY", len(order), *order, "LIMIT", offset, limit]
+                batch.query("listed", "FT.AGGREGATE", index, query, *options)
+            base = state_base(self._connections.prefix, scope.tenant)
+            replies, _, contents = await self._connections.script(
+                "search", base, 0, 1, "body", batch.size, *batch.arguments
+            )
+            return int(replies[total]), [row[0] for row in contents if row[0] is not None]
+
+        found: tuple[int, list[bytes]] = await self._searching(ask)
+        return found
+
+    async def purge_expired(self, now: datetime, limit: int) -> int:
+        """Remove sessions and documents that expired, at most `limit`."""
+        at = to_micros(now)
+
+        async def ask() -> list[Any]:
+            query = f"@expires_at:[-inf {at}]"
+            command = ["FT.SEARCH", self._layout().states, query, "NOCONTENT", "LIMIT", 0, limit, "DIALECT", 2]
+            found: list[Any] = await self._connections.call(lambda client: client.execute_command(*command))
+            return found
+
+        _, *keys = await self._searching(ask)
+        return int(await self._connections.script("purge", at, len(keys), *keys)) if keys else 0

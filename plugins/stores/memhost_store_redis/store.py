@@ -1,0 +1,272 @@
+"""`RedisStore`: the store port on one Redis with the query engine, and how it is opened."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, TypeVar
+
+from redis.exceptions import RedisError
+
+from memhost.errors import InvalidRequest, StoreUnavailable
+from memhost.models import (
+    CandidateQuery,
+    Candidates,
+    Condition,
+    Document,
+    Scope,
+    SessionKey,
+    StoredMemory,
+    StoredSession,
+    StoreInfo,
+    WriteBatch,
+    WriteResult,
+)
+from memhost.ports import Clock, Order, Store
+from memhost.specs import OpenContext
+from memhost_store_redis.codec import MEMORY_FIELDS, decode_memories, encode_tag, to_micros
+from memhost_store_redis.conditions import compile_conditions
+from memhost_store_redis.connection import Connections, connect, server_of
+from memhost_store_redis.failures import IndexGone, explain_opening
+from memhost_store_redis.jobs import Jobs
+from memhost_store_redis.keys import memory_base
+from memhost_store_redis.opening import Layout, Opener, mismatch
+from memhost_store_redis.scopes import owner_of
+from memhost_store_redis.search import Searcher
+from memhost_store_redis.settings import RedisSettings
+from memhost_store_redis.states import States
+from memhost_store_redis.writing import Writer, check_scope, read_answer
+
+T = TypeVar("T")
+
+MOST_REPEATS = 5
+SECONDS_A_MEMORY = 0.004
+"""So much longer than `timeout_seconds` a commit may take for each memory that it puts."""
+
+
+@asynccontextmanager
+async def open_redis(settings: RedisSettings, context: OpenContext) -> AsyncIterator[Store]:
+    """Connect, and make, migrate or wait for the indexes where needed.
+
+    Raises:
+        ConfigurationError: The URL or the server cannot be used.
+        StoreMismatch: The store was written by a newer memhost, or holds vectors of another embedder.
+        StoreUnavailable: The server does not answer.
+    """
+    async with connect(settings) as connections:
+        opener = Opener(connections, settings, context)
+        try:
+            layout = await opener.open()
+        except (RedisError, OSError, TimeoutError) as error:
+            raise explain_opening(
+                error, server_of(settings.url), (settings.index_prefix, settings.index_name)
+            ) from error
+        yield RedisStore(connections, opener, layout, context)
+
+
+class RedisStore(Jobs):
+    """Made by `open_redis`."""
+
+    def __init__(self, connections: Connections, opener: Opener, layout: Layout, context: OpenContext) -> None:
+        super().__init__(connections)
+        self._opener = opener
+        self._layout = layout
+        self._embedder = (context.embedder, context.dimensions)
+        self._clock: Clock = context.clock
+        self._states = States(self._searching, connections, lambda: self._layout)
+
+    async def info(self) -> StoreInfo:
+        """Engine, schema version, embedder and counts."""
+
+        async def ask() -> list[Any]:
+            def build(client: Any) -> Awaitable[list[Any]]:
+                pipeline = client.pipeline(transaction=False)
+                for index, query in (
+                    (self._layout.memories, "*"),
+                    (self._layout.states, f"@kind:{{{encode_tag('')}}}"),
+                ):
+                    pipeline.execute_command("FT.SEARCH", index, query, "LIMIT", 0, 0, "DIALECT", 2)
+                for name in ("due", "leases", "dead"):
+                    pipeline.zcard(f"{self._connections.prefix}:jobs:{name}")
+                pipeline.info("server")
+                pipeline.info("memory")
+                found: Awaitable[list[Any]] = pipeline.execute()
+                return found
+
+            return await self._connections.call(build)
+
+        memories, sessions, due, leases, dead, server, memory = await self._searching(ask)
+        return StoreInfo(
+            engine="redis",
+            schema_version=self._layout.schema,
+            embedder=self._layout.embedder,
+            dimensions=self._layout.dimensions,
+            counts={"memories": memories[0], "sessions": sessions[0], "jobs": due + leases, "dead_jobs": dead},
+            details={
+                "index": self._layout.memories,
+                "redis": server.get("redis_version"),
+                "bytes": memory.get("used_memory"),
+            },
+        )
+
+    async def ping(self) -> None:
+        """Return if the server answers now and its indexes are complete."""
+
+        async def ask() -> None:
+            await self._connections.call(lambda client: client.ping())
+
+        await self._searching(ask)
+
+    # -- writing ---------------------------------------------------------------------------------------
+
+    async def commit(self, scope: Scope, batch: WriteBatch) -> WriteResult:
+        """Apply the whole batch atomically and durably, or nothing of it."""
+        check_scope(scope, batch)
+        for length in {len(memory.vector) for memory in batch.put_memories if memory.vector is not None}:
+            self._check_length(length)
+        layout = self._layout
+        writer = Writer(self._connections.prefix, scope, to_micros(self._clock.now()))
+        # a large batch is made in a thread, so that other requests go on
+        if len(batch.put_memories) > 200:
+            arguments = await asyncio.to_thread(_build, writer, batch, layout)
+        else:
+            arguments = _build(writer, batch, layout)
+        patience = len(batch.put_memories) * SECONDS_A_MEMORY
+        answer = await self._connections.script("commit", *arguments, patience=patience)
+        result = read_answer(answer, batch)
+        if result is None:
+            raise mismatch(await self._read_layout(), *self._embedder)
+        return result
+
+    def _check_length(self, length: int) -> None:
+        if length != self._layout.dimensions:
+            raise ValueError(f"a vector has {length} dimensions, but the store keeps {self._layout.dimensions}")
+
+    # -- memories --------------------------------------------------------------------------------------
+
+    async def get_memories(self, scope: Scope, ids: Sequence[str]) -> list[StoredMemory]:
+        """The memories with those ids inside the scope, in the order of `ids`."""
+        wanted = list(dict.fromkeys(ids))
+        if not wanted:
+            return []
+        base = memory_base(self._connections.prefix, scope.tenant)
+        keys = [base + encode_tag(each) for each in wanted]
+        fields = [*MEMORY_FIELDS, self._layout.vector]
+
+        async def read(client: Any) -> Any:
+            pipeline = client.pipeline(transaction=False)
+            for key in keys:
+                pipeline.hmget(key, fields)
+            return await pipeline.execute()
+
+        found = decode_memories(await self._connections.call(read), self._layout.dimensions)
+        return [memory for memory in found if memory is not None and scope.allows(*owner_of(memory.record))]
+
+    async def list_memories(
+        self,
+        scope: Scope,
+        conditions: Sequence[Condition] = (),
+        *,
+        order: Order = "newest",
+        limit: int = 100,
+        offset: int = 0,
+    ) -> tuple[list[StoredMemory], int]:
+        """A page of the memories that satisfy all conditions, by (created_at, id)."""
+        wanted = compile_conditions(conditions)
+        return await self._searching(
+            lambda: self._searcher(scope).page(scope, wanted, newest=order == "newest", limit=limit, offset=offset)
+        )
+
+    async def candidates(self, scope: Scope, query: CandidateQuery) -> Candidates:
+        """Candidates for a search, from one consistent view of the store."""
+        if query.vector is not None:
+            self._check_length(len(query.vector))
+        return await self._searching(lambda: self._searcher(scope).candidates(scope, query))
+
+    def _searcher(self, scope: Scope) -> Searcher:
+        connections = self._connections
+        return Searcher(connections.script, connections.prefix, self._layout, connections.timeout, scope.tenant)
+
+    async def _searching(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Do something with the indexes; its result counts only if they were complete meanwhile.
+
+        A server that has just started may still fill them in the background, or may have lost them. So whenever a
+        connection to another server or run of it was made, they are looked at before a result is believed.
+        """
+        connections = self._connections
+        for _ in range(MOST_REPEATS):
+            try:
+                if connections.fresh:
+                    await self._check_indexes()
+                result = await work()
+            except IndexGone:
+                if not await self._adopt():
+                    raise
+                continue
+            if not connections.fresh:
+                return result
+        raise StoreUnavailable("The connections to Redis are lost again and again; try again.")
+
+    async def _check_indexes(self) -> None:
+        self._connections.fresh = False
+        try:
+            await self._connections.call(lambda client: self._opener.check_indexes(self._layout))
+        except BaseException:
+            self._connections.fresh = True
+            raise
+
+    async def _adopt(self) -> bool:
+        """Take over indexes that another process has built since; False if that explains nothing.
+
+        Raises:
+            StoreMismatch: The vectors are another embedder's by now.
+        """
+        found = await self._read_layout()
+        if found == self._layout:
+            return False
+        if (found.generation, found.schema) != (self._layout.generation, self._layout.schema):
+            raise mismatch(found, *self._embedder)
+        self._layout = found
+        return True
+
+    async def _read_layout(self) -> Layout:
+        return await self._connections.call(lambda client: self._opener.read())
+
+    # -- sessions and documents ------------------------------------------------------------------------
+
+    async def get_session(self, scope: Scope, key: SessionKey, now: datetime) -> StoredSession | None:
+        """The living session of exactly that identity inside the scope."""
+        return await self._states.get_session(scope, key, now)
+
+    async def find_sessions(self, scope: Scope, session_id: str, now: datetime, limit: int = 2) -> list[SessionKey]:
+        """Living identities inside the scope that carry this session id, by key."""
+        return await self._states.find_sessions(scope, session_id, now, limit)
+
+    async def list_sessions(
+        self, scope: Scope, now: datetime, *, limit: int = 20, offset: int = 0
+    ) -> tuple[list[SessionKey], int]:
+        """A page of living sessions, most recently updated first (then by key)."""
+        return await self._states.list_sessions(scope, now, limit, offset)
+
+    async def purge_expired(self, now: datetime, limit: int = 500) -> int:
+        """Remove sessions and documents that expired, at most `limit`."""
+        return await self._states.purge_expired(now, limit)
+
+    async def get_document(self, scope: Scope, kind: str, document_id: str, now: datetime) -> Document | None:
+        """The living document of that kind and id inside the scope, or None."""
+        return await self._states.get_document(scope, kind, document_id, now)
+
+    async def list_documents(
+        self, scope: Scope, kind: str, now: datetime, *, after: str = "", limit: int | None = None
+    ) -> list[Document]:
+        """Living documents of that kind inside the scope whose id comes after `after`, by id."""
+        return await self._states.list_documents(scope, kind, now, after, limit)
+
+
+def _build(writer: Writer, batch: WriteBatch, layout: Layout) -> list[Any]:
+    try:
+        return writer.batch(batch, layout.generation, layout.vector)
+    except (UnicodeEncodeError, OverflowError) as error:
+        raise InvalidRequest(f"The store cannot keep this value: {error}.") from error

@@ -1,0 +1,204 @@
+"""A batch as the arguments of the script that commits it, and what the script answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from memhost.errors import DocumentGone, Forbidden, IdTaken, LeaseLost, VersionMismatch
+from memhost.models import (
+    MOST_ACCESSES,
+    AccessMark,
+    Document,
+    Scope,
+    StoredMemory,
+    StoredSession,
+    WriteBatch,
+    WriteResult,
+)
+from memhost_store_redis.codec import encode, encode_body, encode_tag, encode_vector, to_micros
+from memhost_store_redis.conditions import tag_fields
+from memhost_store_redis.keys import document_id, session_id, state_base
+from memhost_store_redis.scopes import owner_of, token, tokens_of
+
+GRACE_MS = 24 * 3600 * 1000
+"""How long after its end Redis removes what `purge_expired` has not; memhost's clock decides what is expired."""
+
+Argument = str | bytes | int | float
+
+
+def check_scope(scope: Scope, batch: WriteBatch) -> None:
+    """Refuse what can be refused without looking into the store.
+
+    Raises:
+        Forbidden: Something of the batch lies outside the scope.
+    """
+    if any(job.tenant != scope.tenant for job in batch.add_jobs):
+        raise Forbidden("A job belongs to another tenant than the call.")
+    if any(not scope.allows(*owner_of(memory.record)) for memory in batch.put_memories):
+        raise Forbidden("A memory of the batch lies outside the caller's scope.")
+    if batch.put_session and not scope.covers(batch.put_session.key):
+        raise Forbidden("The session of the batch lies outside the caller's scope.")
+    for document in batch.put_documents:
+        if document.tenant != scope.tenant or not scope.allows(document.namespace, document.user, None):
+            raise Forbidden("A document of the batch lies outside the caller's scope.")
+
+
+class Writer:
+    """Makes the arguments of one call of `commit.lua`, in the order in which the script takes them."""
+
+    def __init__(self, prefix: str, scope: Scope, now: int) -> None:
+        self._states = state_base(prefix, scope.tenant)
+        self._scope = scope
+        self._now = now
+        self.arguments: list[Argument] = []
+
+    def batch(self, batch: WriteBatch, generation: int, vector: str) -> list[Argument]:
+        """Everything."""
+        add = self.arguments
+        add += [self._now, self._scope.tenant, token("T", self._scope.tenant), generation]
+        for allowed in (self._scope.namespaces, self._scope.users, self._scope.sessions):
+            self._list(allowed, missing=-1)
+        add += batch.complete_job or ("", "")
+        self._list(batch.delete_memories)
+        add.append(len(batch.put_memories))
+        for memory in batch.put_memories:
+            self._memory(memory, batch, vector)
+        self._access(batch.access)
+        self._session(batch)
+        add.append(len(batch.require_documents))
+        add += [self._states + document_id(*each) for each in batch.require_documents]
+        add += [encode_tag(""), len(batch.delete_documents)]
+        add += [self._states + document_id(*each) for each in batch.delete_documents]
+        add.append(len(batch.put_documents))
+        for document in batch.put_documents:
+            self._document(document)
+        add += [len(batch.cancel_jobs), *batch.cancel_jobs, len(batch.add_jobs)]
+        for job in batch.add_jobs:
+            add += [job.id, int(job.replace), to_micros(job.created_at), to_micros(job.due_at)]
+            add += [job.event, job.plugin, job.payload]
+        return add
+
+    def _list(self, values: Sequence[str] | None, missing: int = 0) -> None:
+        if values is None:
+            self.arguments.append(missing)
+        else:
+            self.arguments += [len(values), *(encode_tag(value) for value in values)]
+
+    def _fields(self, fields: Mapping[str, Argument]) -> None:
+        self.arguments.append(len(fields))
+        for pair in fields.items():
+            self.arguments += pair
+
+    def _memory(self, memory: StoredMemory, batch: WriteBatch, vector: str) -> None:
+        record = memory.record
+        owner = owner_of(record)
+        tenant = self._scope.tenant
+        body, terms = encode_body(memory)
+        scope = tokens_of(tenant, owner)
+        fields: dict[str, Argument] = {**tag_fields(record), "scope": scope, "body": body, "terms": terms}
+        fields |= {"length": len(memory.terms), "access_count": record.access_count}
+        if memory.vector is not None:
+            fields[vector] = encode_vector(memory.vector)
+        identity = fields["id"]
+        turns = "" if memory.position is None else scope.rpartition(",")[2]
+        if turns:
+            fields["turns"] = turns
+        self.arguments += [identity, *(encode_tag(part) for part in owner), scope, len(memory.terms)]
+        self.arguments += ["" if memory.position is None else memory.position, turns]
+        self.arguments += [int(record.id in batch.guarded_ids), int(record.id in batch.moved_ids)]
+        self.arguments.append("" if record.persisted_at is None else to_micros(record.persisted_at))
+        self._fields(fields)
+
+    def _access(self, mark: AccessMark | None) -> None:
+        ids = [] if mark is None else list(dict.fromkeys(mark.ids))
+        at, interval = (0, 0) if mark is None else (to_micros(mark.at), int(mark.interval_s * 1_000_000))
+        self.arguments += [at, interval, MOST_ACCESSES]
+        self._list(ids)
+
+    def _session(self, batch: WriteBatch) -> None:
+        removed, new = batch.delete_session, batch.put_session
+        covered = removed is not None and self._scope.covers(removed)
+        self.arguments += [self._states + session_id(removed) if removed is not None and covered else ""]
+        if new is None:
+            self.arguments += ["", "", 0]
+            return
+        expected = "" if batch.expect_version is None else batch.expect_version
+        self.arguments += [self._states + session_id(new.key), expected, self._expiry(new)]
+        self._fields(self._session_fields(new))
+
+    def _session_fields(self, session: StoredSession) -> dict[str, Argument]:
+        key = session.key
+        return {
+            **self._state_fields(session_id(key), key.namespace, key.user, key.session, session),
+            "kind": encode_tag(""),
+            "session_id": encode_tag(key.session),
+            "updated_at": to_micros(session.content.updated_at),
+            "body": encode(session),
+        }
+
+    def _document(self, document: Document) -> None:
+        identity = document_id(document.kind, document.id)
+        self.arguments += [self._states + identity, self._expiry(document)]
+        self._fields(
+            {
+                **self._state_fields(identity, document.namespace, document.user, "", document),
+                # a letter before it keeps the kind "" apart from sessions
+                "kind": encode_tag("d" + document.kind),
+                "updated_at": to_micros(document.updated_at),
+                "body": encode(document),
+            }
+        )
+
+    def _state_fields(
+        self, identity: str, namespace: str, user: str, session: str, state: StoredSession | Document
+    ) -> dict[str, Argument]:
+        fields: dict[str, Argument] = {
+            "id": identity,
+            "scope": tokens_of(self._scope.tenant, (namespace, user, session)),
+            "namespace": encode_tag(namespace),
+            "user_id": encode_tag(user),
+            "session_id": encode_tag(session),
+        }
+        if state.expires_at is not None:
+            fields["expires_at"] = to_micros(state.expires_at)
+        return fields
+
+    def _expiry(self, state: StoredSession | Document) -> Argument:
+        if state.expires_at is None:
+            return ""
+        return max(to_micros(state.expires_at), self._now) // 1000 + GRACE_MS
+
+
+def read_answer(answer: Sequence[Any], batch: WriteBatch) -> WriteResult | None:
+    """What the script did; None if the vectors in the store are another embedder's by now.
+
+    Raises:
+        Conflict: What forbade the batch.
+        Forbidden: A document of the batch would replace one outside the scope.
+    """
+    verdict = answer[0].decode()
+    if verdict == "ok":
+        gone, states = answer[1].decode(), answer[2].decode()
+        return WriteResult(
+            deleted=_chosen(batch.delete_memories, gone, "1"),
+            created=_chosen((memory.record.id for memory in batch.put_memories), states, "c"),
+            replaced=_chosen((memory.record.id for memory in batch.put_memories), states, "r"),
+            session_deleted=answer[3] == b"1",
+            session_version=int(answer[4]),
+        )
+    if verdict == "id_taken":
+        raise IdTaken([batch.put_memories[int(number) - 1].record.id for number in answer[1]])
+    if verdict == "lease_lost":
+        raise LeaseLost("The job is no longer running under this lease; its effects are not applied.")
+    if verdict == "version_mismatch":
+        raise VersionMismatch("The session changed meanwhile; read it again and repeat the write.")
+    if verdict == "document_gone":
+        raise DocumentGone("A document that this write builds on is gone; nothing was changed.")
+    if verdict == "foreign_document":
+        raise Forbidden("A document of the batch lies outside the caller's scope.")
+    return None
+
+
+def _chosen(names: Iterable[str], states: str, wanted: str) -> list[str]:
+    return [name for name, state in zip(names, states, strict=True) if state == wanted]
