@@ -23,10 +23,13 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Authenticator(Protocol):
-    """Decides who calls. Anything it raises but `Unauthorized` and `Unavailable` denies the call as well.
+    """Decides who calls. Anything else that it raises than what is named below denies the call as well.
 
     Attributes:
         open: True if requests without credentials are let in; the host then binds to loopback only.
+
+    A provider that takes tokens of OAuth issuers names their addresses in a further attribute `issuers`, so that
+    interfaces can tell clients where to get a token.
     """
 
     open: bool
@@ -36,6 +39,7 @@ class Authenticator(Protocol):
 
         Raises:
             Unauthorized: No or invalid credentials; `challenge` is set where none usable came.
-            Unavailable: The identity provider does not answer.
+            Unavailable: What knows the credentials does not answer.
+            TooManyRequests: Over a limit of the provider's own; the host limits failed attempts itself.
         """
         ...

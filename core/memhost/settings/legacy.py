@@ -9,10 +9,12 @@ _OPEN = ("none", "disabled")
 
 
 def legacy_auth(mode: Given | None, sources: tuple[Variables, ...], reading: Reading) -> Given | None:
-    """What `DISABLE_AUTH` and `TOKEN_AUTH_ENABLED` make of the mode; None leaves it as it is.
+    """What `DISABLE_AUTH`, `TOKEN_AUTH_ENABLED` and credentials that are set make of the mode; None leaves it as it is.
 
-    A contradiction is a problem, and `DISABLE_AUTH=false` without anything that says how to
-    authenticate too.
+    Who sets an issuer or tokens and names no mode gets the one that uses them. A contradiction is a problem, and
+    `DISABLE_AUTH=false` without anything that says how to authenticate too. `DISABLE_AUTH=true` counts as nothing
+    said: it stands in many files that were copied (it is Agent Memory Server's default), so it opens loopback
+    addresses and no others.
 
     Args:
         mode: The plugin that the operator named, if any.
@@ -22,41 +24,45 @@ def legacy_auth(mode: Given | None, sources: tuple[Variables, ...], reading: Rea
     disabled = _flag("DISABLE_AUTH", sources)
     tokens = _flag("TOKEN_AUTH_ENABLED", sources)
     open_mode = mode is not None and str(mode.raw).strip().lower() in _OPEN
-    if disabled is None and tokens is None:
-        return None
     if disabled is not None and _on(disabled):
-        return _switched_off(disabled, mode, open_mode, tokens, reading)
-    if open_mode and (disabled is not None or (tokens is not None and _on(tokens))):
-        assert mode is not None
-        switch = disabled or tokens
-        assert switch is not None
-        reading.problems.append(f"{mode.name} switches authentication off but {switch.name} asks for it; drop one.")
+        _check_switched_off(mode, open_mode, tokens, reading)
         return None
+    if tokens is not None and not _on(tokens):
+        tokens = None
     if mode is not None:
+        switch = disabled or tokens
+        if open_mode and switch is not None:
+            reading.problems.append(f"{mode.name} switches authentication off but {switch.name} asks for it; drop one.")
         return None
-    if tokens is not None and _on(tokens):
+    if tokens is not None:
         return Given("token", tokens.source, tokens.name)
-    if disabled is None:
-        return None
+    return _configured(disabled, sources, reading)
+
+
+def _configured(disabled: Given | None, sources: tuple[Variables, ...], reading: Reading) -> Given | None:
     issuer = _flag("OAUTH2_ISSUER_URL", sources)
-    if issuer is not None:
+    own = _flag("AUTH_TOKENS", sources) or _flag("AUTH_TOKENS_FILE", sources)
+    if issuer is not None and own is not None:
+        reading.problems.append(
+            f"{issuer.name} and {own.name} are both set: say with AUTH=jwt or AUTH=token which to use."
+        )
+    elif issuer is not None:
         return Given("jwt", issuer.source, issuer.name)
-    reading.problems.append(
-        "DISABLE_AUTH is false, but nothing says how callers are authenticated: set AUTH to token or jwt."
-    )
+    elif own is not None:
+        return Given("token", own.source, own.name)
+    elif disabled is not None:
+        reading.problems.append(
+            "DISABLE_AUTH is false, but nothing says how callers are authenticated: set AUTH to token or jwt."
+        )
     return None
 
 
-def _switched_off(
-    disabled: Given, mode: Given | None, open_mode: bool, tokens: Given | None, reading: Reading
-) -> Given | None:
+def _check_switched_off(mode: Given | None, open_mode: bool, tokens: Given | None, reading: Reading) -> None:
     rival = tokens if tokens is not None and _on(tokens) else None
     if mode is not None and not open_mode:
         rival = mode
     if rival is not None:
         reading.problems.append(f"DISABLE_AUTH is true but {rival.name} asks for authentication; drop one of them.")
-        return None
-    return Given("none", disabled.source, disabled.name) if mode is None else None
 
 
 def _flag(name: str, sources: tuple[Variables, ...]) -> Given | None:

@@ -1,0 +1,96 @@
+"""Authentication provider `jwt`: access tokens of an OpenID Connect issuer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import msgspec
+
+from memhost import hookimpl
+from memhost.settings import setting
+from memhost.specs import AuthSpec, OpenContext
+
+if TYPE_CHECKING:
+    from memhost_auth_jwt.provider import JwtAuthenticator
+
+Role = Literal["reader", "writer", "operator", "admin"]
+
+
+class JwtSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Whose tokens are taken, and what their claims mean. Claims may be paths: `realm_access.roles`."""
+
+    issuer: Annotated[
+        tuple[str, ...],
+        setting(
+            "Address of the issuer, exactly as in the claim iss; several are possible.", env=("OAUTH2_ISSUER_URL",)
+        ),
+    ]
+    audience: Annotated[
+        tuple[str, ...],
+        setting(
+            "Audiences of which a token must name one; without any, audiences are not checked.",
+            env=("OAUTH2_AUDIENCE",),
+        ),
+    ] = ()
+    jwks_url: Annotated[
+        str | None,
+        setting("Address of the issuer's keys, where its discovery document does not tell.", env=("OAUTH2_JWKS_URL",)),
+    ] = None
+    algorithms: Annotated[
+        tuple[str, ...], setting("Signature algorithms allowed; none of them symmetric.", env=("OAUTH2_ALGORITHMS",))
+    ] = ("RS256",)
+    leeway_s: Annotated[float, setting("How far clocks may differ, seconds.", ge=0, le=300)] = 60.0
+    claim_user: Annotated[
+        str | None,
+        setting(
+            "Claim with the user whose memories the caller reaches; none does not bind to a user.",
+            env=("AUTH_CLAIM_USER",),
+        ),
+    ] = "sub"
+    claim_namespaces: Annotated[
+        str | None,
+        setting("Claim with the namespaces that the caller reaches; none reaches all.", env=("AUTH_CLAIM_NAMESPACES",)),
+    ] = None
+    claim_tenant: Annotated[
+        str | None, setting("Claim with the caller's tenant; none is the tenant default.", env=("AUTH_CLAIM_TENANT",))
+    ] = None
+    claim_roles: Annotated[
+        tuple[str, ...],
+        setting("Claims with roles: the words memhost:reader, :writer, :operator, :admin.", env=("AUTH_CLAIM_ROLES",)),
+    ] = ("roles", "scope")
+    role_names: Annotated[
+        dict[str, Role], setting("Further words that mean a role, to the role.", env=("AUTH_ROLE_NAMES",))
+    ] = {}
+    default_role: Annotated[
+        Role | None,
+        setting("Role of callers whose token names none; none lets them do nothing.", env=("AUTH_DEFAULT_ROLE",)),
+    ] = "writer"
+
+
+@asynccontextmanager
+async def open_jwt(settings: JwtSettings, context: OpenContext) -> AsyncIterator[JwtAuthenticator]:
+    """Open the provider; the issuer is asked when the first token comes.
+
+    Raises:
+        MissingExtra: PyJWT is not installed.
+        ConfigurationError: A setting cannot work or is not safe.
+    """
+    from memhost_auth_jwt.provider import open_provider
+
+    async with open_provider(settings, context.clock) as provider:
+        yield provider
+
+
+@hookimpl
+def memhost_auth_providers() -> Sequence[AuthSpec]:
+    """Offer `jwt`."""
+    return [
+        AuthSpec(
+            name="jwt",
+            summary="JSON Web Tokens of an OpenID Connect issuer.",
+            open=open_jwt,
+            settings=JwtSettings,
+        )
+    ]

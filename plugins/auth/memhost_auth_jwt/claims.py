@@ -1,0 +1,87 @@
+"""From the claims of a verified token to the caller."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from memhost.errors import Unauthorized
+from memhost.models import DEFAULT_TENANT, Caller, Scope
+
+if TYPE_CHECKING:
+    from memhost_auth_jwt import JwtSettings
+
+ROLES = ("reader", "writer", "operator", "admin")
+_PREFIX = "memhost:"
+
+
+class ClaimReader:
+    """Makes callers of claims, as the settings say. A claim that bounds the caller must be there."""
+
+    def __init__(self, settings: JwtSettings) -> None:
+        self._settings = settings
+        self._roles = {**{_PREFIX + role: role for role in ROLES}, **settings.role_names}
+
+    def caller(self, claims: Mapping[str, Any]) -> Caller:
+        """The caller; administrators are bound to tenant and namespaces, but to no user.
+
+        Raises:
+            Unauthorized: A claim that the settings name is missing or of another form.
+        """
+        settings = self._settings
+        roles = self._roles_of(claims)
+        bound = settings.claim_user is not None and "admin" not in roles
+        return Caller(
+            subject=str(claims["sub"]),
+            bounds=Scope(
+                tenant=_text(claims, settings.claim_tenant) if settings.claim_tenant else DEFAULT_TENANT,
+                namespaces=_texts(claims, settings.claim_namespaces) if settings.claim_namespaces else None,
+                users=(_text(claims, settings.claim_user),) if bound and settings.claim_user else None,
+            ),
+            roles=roles,
+        )
+
+    def _roles_of(self, claims: Mapping[str, Any]) -> frozenset[str]:
+        found = frozenset(
+            self._roles[word]
+            for name in self._settings.claim_roles
+            for word in _words(find(claims, name))
+            if word in self._roles
+        )
+        if found or self._settings.default_role is None:
+            return found
+        return frozenset({self._settings.default_role})
+
+
+def find(claims: Mapping[str, Any], name: str) -> Any:
+    """A claim by its name, or by the path of names to it; None if there is none."""
+    if name in claims:
+        return claims[name]
+    value: Any = claims
+    for part in name.split("."):
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(part)
+    return value
+
+
+def _words(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return value.split()
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
+def _text(claims: Mapping[str, Any], name: str) -> str:
+    value = find(claims, name)
+    if not isinstance(value, str) or not value:
+        raise Unauthorized(f"Invalid JWT: its claim {name} must be a text that is not empty.")
+    return value
+
+
+def _texts(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    value = find(claims, name)
+    if isinstance(value, str) and value:
+        return (value,)
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise Unauthorized(f"Invalid JWT: its claim {name} must be a text or a list of texts.")
+    return tuple(value)

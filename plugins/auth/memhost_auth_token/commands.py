@@ -1,0 +1,242 @@
+"""`memhost token create|list|revoke|rotate`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from memhost.commands import (
+    Nested,
+    config_options,
+    confirm,
+    force_option,
+    json_option,
+    minute,
+    opened,
+    run,
+    show,
+    table,
+)
+from memhost.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from memhost_auth_token.book import Token, TokenBook
+    from memhost_auth_token.keys import Hasher
+
+ROLES = ("reader", "writer", "operator", "admin")
+
+_expires_option = click.option(
+    "-e", "--expires-days", type=click.FloatRange(0, min_open=True), help="Days until it expires; without it, never."
+)
+
+
+class _Tokens(Nested):
+    """Knows Agent Memory Server's names as well."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name."""
+        return super().get_command(ctx, {"add": "create", "remove": "revoke"}.get(cmd_name, cmd_name))
+
+
+@click.group(cls=_Tokens)
+def token() -> None:
+    """Create, list, revoke and rotate access tokens.
+
+    Works on the store itself, whether the server runs or not. A running server sees new tokens at once, and revoked
+    ones are refused within seconds.
+    """
+
+
+@token.command()
+@click.option("-d", "--description", default="", help="What it is for.")
+@click.option("--role", type=click.Choice(ROLES), default="writer", show_default=True)
+@click.option("-t", "--tenant", default="default", show_default=True, help="The tenant that it belongs to.")
+@click.option("-n", "--namespace", "namespaces", multiple=True, help="Only this namespace; repeat it for more.")
+@click.option("-u", "--user", "users", multiple=True, help="Only this user; repeat it for more.")
+@_expires_option
+@config_options
+@json_option
+def create(
+    description: str,
+    role: str,
+    tenant: str,
+    namespaces: tuple[str, ...],
+    users: tuple[str, ...],
+    expires_days: float | None,
+    data: str | None,
+    config_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Make a token and print it, this once."""
+
+    async def work() -> tuple[str, Token]:
+        async with _book(data, config_file) as (book, hasher, now):
+            return await book.create(
+                await _checked(book, hasher),
+                role=role,
+                tenant=tenant,
+                namespaces=namespaces or None,
+                users=users or None,
+                description=description,
+                expires_at=_expiry(now, expires_days),
+            )
+
+    _tell(*run(work), as_json)
+
+
+@token.command()
+@click.argument("token_id", metavar="ID")
+@_expires_option
+@config_options
+@json_option
+def rotate(
+    token_id: str, expires_days: float | None, data: str | None, config_file: Path | None, as_json: bool
+) -> None:
+    """Give a token a new secret and print it, this once; the old one is refused within seconds."""
+
+    async def work() -> tuple[str, Token]:
+        async with _book(data, config_file) as (book, hasher, now):
+            return await book.rotate(await _checked(book, hasher), token_id, _expiry(now, expires_days))
+
+    _tell(*run(work), as_json)
+
+
+@token.command("list")
+@config_options
+@json_option
+def list_(data: str | None, config_file: Path | None, as_json: bool) -> None:
+    """List tokens, oldest first, without their secrets."""
+
+    async def work() -> list[dict[str, Any]]:
+        async with _book(data, config_file) as (book, _, now):
+            return [{**describe(token, now), "last_used_at": used} for token, used in await book.list_all()]
+
+    found = run(work)
+    if as_json:
+        show({"tokens": found})
+    elif not found:
+        click.echo("No tokens; make one with: memhost token create")
+    else:
+        _print(found)
+
+
+@token.command()
+@click.argument("token_ids", metavar="ID...", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="All tokens.")
+@force_option
+@config_options
+@json_option
+def revoke(
+    token_ids: tuple[str, ...],
+    everything: bool,
+    force: bool,
+    data: str | None,
+    config_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Remove tokens for good; they are refused within seconds."""
+    if bool(token_ids) == everything:
+        raise click.UsageError("Name the tokens by their ids, or give --all.")
+    which = "all tokens" if everything else f"{len(token_ids)} tokens"
+    confirm(f"Remove {which} for good?", force=force)
+
+    async def work() -> list[str]:
+        async with _book(data, config_file) as (book, _, _now):
+            chosen = [token.id for token, _ in await book.list_all()] if everything else list(dict.fromkeys(token_ids))
+            await book.revoke(chosen)
+            return chosen
+
+    revoked = run(work)
+    if as_json:
+        show({"revoked": revoked})
+    else:
+        click.echo(f"{len(revoked)} revoked.")
+
+
+@asynccontextmanager
+async def _book(data: str | None, config_file: Path | None) -> AsyncIterator[tuple[TokenBook, Any, datetime]]:
+    """The tokens of the store, what makes the hasher, and the time.
+
+    The host is opened without authentication, so that it can be set up and mended with these commands.
+    """
+    from memhost_auth_token.book import TokenBook
+    from memhost_auth_token.keys import load_hasher
+
+    async with opened(data, config_file, options={"server.auth": "none"}) as host:
+        if not (await host.store.info()).durable:
+            raise ConfigurationError(
+                "This store forgets everything with its process, tokens too: set AUTH_TOKENS, or another STORE."
+            )
+        settings: Any = host.configuration.section("auth", "token")
+
+        def hasher() -> Hasher:
+            return load_hasher(settings.key, host.configuration.data_dir)
+
+        yield TokenBook(host.store, host.clock), hasher, host.clock.now()
+
+
+async def _checked(book: TokenBook, hasher: Any) -> Hasher:
+    made: Hasher = hasher()
+    await book.check_key(made)
+    return made
+
+
+def _expiry(now: datetime, days: float | None) -> datetime | None:
+    return now + timedelta(days=days) if days is not None else None
+
+
+def describe(token: Token, now: datetime) -> dict[str, Any]:
+    """What may be shown of a token."""
+    return {
+        "id": token.id,
+        "description": token.description,
+        "role": token.role,
+        "tenant": token.tenant,
+        "namespaces": token.namespaces,
+        "users": token.users,
+        "created_at": token.created_at,
+        "expires_at": token.expires_at,
+        "status": "expired" if token.expired(now) else "active",
+    }
+
+
+def _tell(text: str, token: Token, as_json: bool) -> None:
+    shown = describe(token, token.created_at)
+    if as_json:
+        show({"token": text, **shown})
+        return
+    click.echo(text)
+    until = f"until {token.expires_at:%Y-%m-%d %H:%M} UTC" if token.expires_at else "until it is revoked"
+    click.echo(f"Role {token.role}, {_reach(shown)}, {until}. Keep it now: it is not shown again.", err=True)
+
+
+def _reach(shown: dict[str, Any]) -> str:
+    parts = [f"tenant {shown['tenant']}"]
+    parts += [f"{name} {', '.join(shown[name])}" for name in ("namespaces", "users") if shown[name] is not None]
+    return ", ".join(parts)
+
+
+def _print(found: list[dict[str, Any]]) -> None:
+    rows = [
+        (
+            item["id"],
+            item["description"],
+            item["role"],
+            _reach(item),
+            _minute(item["created_at"]),
+            _minute(item["expires_at"]) or "never",
+            _minute(item["last_used_at"]) or "never",
+            item["status"],
+        )
+        for item in found
+    ]
+    table(("id", "description", "role", "reaches", "created", "expires", "last used", "status"), rows)
+
+
+def _minute(value: datetime | None) -> str:
+    return minute(value.isoformat()) if value is not None else ""

@@ -1,0 +1,348 @@
+"""The auth provider `token`: what it lets in, how tokens are kept, and the commands that manage them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from tests.support.hosts import running_host
+
+from memhost.cli import cli
+from memhost.errors import ConfigurationError, NotFound, StoreUnavailable, Unauthorized
+from memhost.host import Host
+from memhost.models import Caller, Document, Scope, StoreInfo, WriteBatch
+from memhost.ports import Credentials
+from memhost.specs import OpenContext
+from memhost.testing.clock import FakeClock
+from memhost_auth_token import TokenSettings, open_token
+from memhost_auth_token.book import KIND, TokenBook
+from memhost_auth_token.keys import load_hasher
+from memhost_auth_token.provider import TokenAuthenticator
+
+OWN = "an-own-token-of-more-than-32-characters"
+Invoke = Callable[..., Result]
+
+
+@asynccontextmanager
+async def token_host(folder: Path, clock: FakeClock | None = None, /, **settings: str) -> AsyncIterator[Host]:
+    given = {"AUTH": "token", **settings}
+    async with running_host(folder, store=given.pop("STORE", "sqlite"), settings=given, clock=clock) as host:
+        yield host
+
+
+async def create(host: Host, **more: Any) -> str:
+    hasher = load_hasher(None, host.configuration.data_dir)
+    return (await TokenBook(host.store, host.clock).create(hasher, **{"role": "writer", **more}))[0]
+
+
+async def enter(host: Host, token: str) -> Caller:
+    return await host.authenticate(Credentials(scheme="bearer", token=token, peer="10.0.0.1"))
+
+
+async def why_not(host: Host, token: str) -> str:
+    with pytest.raises(Unauthorized) as caught:
+        await enter(host, token)
+    assert not caught.value.challenge
+    return caught.value.message
+
+
+def holding(folder: Path, content: bytes) -> list[str]:
+    """Names of the files that hold it."""
+    return [path.name for path in folder.iterdir() if content in path.read_bytes()]
+
+
+@pytest.mark.parametrize("store", ["sqlite", "memory"])
+async def test_a_token_stands_for_its_role_and_bounds(tmp_path: Path, store: str) -> None:
+    async with token_host(tmp_path, STORE=store, AUTH_TOKENS=OWN) as host:
+        text = await create(host, role="reader", tenant="acme", namespaces=("work", ""), users=("ann",))
+        caller = await enter(host, text)
+        assert caller.roles == {"reader"}
+        assert caller.bounds == Scope(tenant="acme", namespaces=("work", ""), users=("ann",))
+        assert caller.subject == f"token {text.split('_')[1]}"
+        assert (await enter(host, await create(host))).bounds == Scope()
+
+
+async def test_what_is_no_token_is_refused(tmp_path: Path) -> None:
+    async with token_host(tmp_path) as host:
+        text = await create(host)
+        other = await create(host)
+        swapped = "_".join([*text.split("_")[:2], other.split("_", 2)[2]])
+        for wrong in (text[:-1], text + "A", text.upper(), swapped, f"mh_{'0' * 16}_{'A' * 43}", "mh__", "x", "ß" * 60):
+            assert "not known" in await why_not(host, wrong)
+        await enter(host, text)
+        with pytest.raises(Unauthorized) as caught:
+            await host.authenticate(Credentials())
+        assert caught.value.challenge
+
+
+async def test_an_expired_token_is_told_so(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with token_host(tmp_path, clock) as host:
+        text = await create(host, expires_at=clock.now() + timedelta(hours=1))
+        clock.advance(3599)
+        await enter(host, text)
+        clock.advance(1)
+        assert "expired" in await why_not(host, text)
+        clock.advance(31 * 86400)
+        assert "not known" in await why_not(host, text)
+
+
+async def test_processes_share_tokens_and_see_changes_in_time(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with token_host(tmp_path, clock) as one, token_host(tmp_path, clock) as other:
+        book = TokenBook(other.store, clock)
+        kept, revoked = await create(other), await create(other)
+        for text in (kept, revoked):
+            await enter(one, text)
+        rotated, token = await book.rotate(load_hasher(None, tmp_path), kept.split("_")[1], None)
+        await book.revoke([revoked.split("_")[1]])
+        clock.advance(2)
+        assert token.rotated_at is not None
+        assert "not known" in await why_not(one, revoked)
+        assert "not known" in await why_not(one, kept)
+        await enter(one, rotated)
+        with pytest.raises(NotFound):
+            await book.revoke([revoked.split("_")[1]])
+        with pytest.raises(NotFound):
+            await book.rotate(load_hasher(None, tmp_path), revoked.split("_")[1], None)
+
+
+async def test_secrets_are_not_kept(tmp_path: Path) -> None:
+    async with token_host(tmp_path) as host:
+        text = await create(host)
+        await enter(host, text)
+    secret = text.split("_", 2)[2].encode()
+    assert holding(tmp_path, secret) == []
+    assert (tmp_path / "token.key").stat().st_mode & 0o777 == 0o600
+
+
+async def test_last_use_is_recorded_once_an_hour(tmp_path: Path) -> None:
+    clock = FakeClock()
+    first = clock.now()
+    async with token_host(tmp_path, clock) as host:
+        text = await create(host)
+        context = OpenContext(data_dir=tmp_path, clock=clock, store=host.store)
+        book = TokenBook(host.store, clock)
+        assert [used for _, used in await book.list_all()] == [None]
+        for waits, last in (((0, 1800, 1799), 0), ((0, 3600), 7199)):
+            async with open_token(TokenSettings(), context) as provider:
+                for wait in waits:
+                    clock.advance(wait)
+                    await provider.authenticate(Credentials(token=text))
+            assert [used for _, used in await book.list_all()] == [first + timedelta(seconds=last)]
+
+
+async def test_recording_the_use_of_a_revoked_token_does_not_revive_it(tmp_path: Path) -> None:
+    async with token_host(tmp_path) as host:
+        book = TokenBook(host.store, host.clock)
+        text, token = await book.create(load_hasher(None, tmp_path), role="writer")
+        await book.note_use(token, host.clock.now())
+        await book.revoke([token.id])
+        await book.note_use(token, host.clock.now())
+        assert await book.list_all() == []
+        assert "not known" in await why_not(host, text)
+
+
+class CountingStore:
+    """As much of a store as the provider needs; counts calls, and fails on demand."""
+
+    def __init__(self) -> None:
+        self.documents: dict[tuple[str, str], Document] = {}
+        self.calls: list[str] = []
+        self.failing = False
+
+    async def get_document(self, scope: Scope, kind: str, document_id: str, now: datetime) -> Document | None:
+        self.calls.append("get")
+        if self.failing:
+            raise StoreUnavailable("The store does not answer.")
+        return self.documents.get((kind, document_id))
+
+    async def list_documents(self, scope: Scope, kind: str, now: datetime) -> list[Document]:
+        self.calls.append("list")
+        return [document for (found, _), document in self.documents.items() if found == kind]
+
+    async def commit(self, scope: Scope, batch: WriteBatch) -> None:
+        self.calls.append("commit")
+        self.documents |= {(document.kind, document.id): document for document in batch.put_documents}
+
+    async def info(self) -> StoreInfo:
+        return StoreInfo(engine="counting", schema_version=1, embedder=None, dimensions=None)
+
+
+@pytest.fixture
+def counting() -> CountingStore:
+    return CountingStore()
+
+
+@asynccontextmanager
+async def provider_on(counting: CountingStore, folder: Path, clock: FakeClock) -> AsyncIterator[TokenAuthenticator]:
+    store: Any = counting
+    async with open_token(TokenSettings(), OpenContext(data_dir=folder, clock=clock, store=store)) as provider:
+        yield provider
+
+
+async def test_a_check_is_one_look_up_whatever_the_number_of_tokens(tmp_path: Path, counting: CountingStore) -> None:
+    clock = FakeClock()
+    async with provider_on(counting, tmp_path, clock) as provider:
+        store: Any = counting
+        book = TokenBook(store, clock)
+        texts = [(await book.create(load_hasher(None, tmp_path), role="reader"))[0] for _ in range(200)]
+        assert len([kind for kind, _ in counting.documents if kind == KIND]) == 200
+        counting.calls.clear()
+        for _ in range(3):
+            await provider.authenticate(Credentials(token=texts[77]))
+        assert counting.calls == ["get"]
+        counting.calls.clear()
+        with pytest.raises(Unauthorized):
+            await provider.authenticate(Credentials(token=f"mh_{'0' * 16}_{'A' * 43}"))
+        with pytest.raises(Unauthorized):
+            await provider.authenticate(Credentials(token="nonsense"))
+        assert counting.calls.count("get") == 1
+
+
+async def test_a_store_that_fails_is_an_outage_and_not_a_wrong_token(tmp_path: Path, counting: CountingStore) -> None:
+    clock = FakeClock()
+    async with provider_on(counting, tmp_path, clock) as provider:
+        store: Any = counting
+        text, _ = await TokenBook(store, clock).create(load_hasher(None, tmp_path), role="reader")
+        counting.failing = True
+        with pytest.raises(StoreUnavailable):
+            await provider.authenticate(Credentials(token=text))
+
+
+# -- the key, and tokens of the settings -------------------------------------------------------------------
+
+
+async def refused_start(folder: Path, **settings: str) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        async with token_host(folder, **settings):
+            pass
+    return caught.value.message
+
+
+async def test_tokens_of_another_key_stop_the_start(tmp_path: Path) -> None:
+    async with token_host(tmp_path) as host:
+        text = await create(host)
+    told = await refused_start(tmp_path, AUTH_TOKEN_KEY="k" * 32)
+    assert "another key" in told
+    assert "AUTH_TOKEN_KEY" in told
+    key = (tmp_path / "token.key").rename(tmp_path / "elsewhere")
+    assert "token.key" in await refused_start(tmp_path)
+    key.replace(tmp_path / "token.key")
+    async with token_host(tmp_path) as host:
+        await enter(host, text)
+        await TokenBook(host.store, host.clock).revoke([text.split("_")[1]])
+    async with token_host(tmp_path, AUTH_TOKEN_KEY="k" * 32):
+        pass
+
+
+async def test_machines_with_folders_of_their_own_share_a_key_by_the_setting(tmp_path: Path) -> None:
+    settings = {"AUTH_TOKEN_KEY": "k" * 32, "SQLITE_PATH": str(tmp_path / "shared.db")}
+    async with token_host(tmp_path / "a", **settings) as one, token_host(tmp_path / "b", **settings) as other:
+        hasher = load_hasher("k" * 32, tmp_path)
+        text, _ = await TokenBook(one.store, one.clock).create(hasher, role="writer")
+        await enter(other, text)
+    assert holding(tmp_path / "a", b"") == holding(tmp_path / "b", b"") == []
+
+
+async def test_bad_keys_are_refused(tmp_path: Path) -> None:
+    assert "at least 32" in await refused_start(tmp_path, AUTH_TOKEN_KEY="short")
+    (tmp_path / "token.key").write_text("damaged")
+    assert "damaged" in await refused_start(tmp_path)
+    (tmp_path / "token.key").unlink()
+    (tmp_path / "token.key").mkdir()
+    assert "cannot be read" in await refused_start(tmp_path)
+
+
+async def test_own_tokens_are_administrators(tmp_path: Path) -> None:
+    secrets = tmp_path / "secrets"
+    secrets.write_text(f"{OWN}\n{OWN[::-1]}\n")
+    for given in ({"AUTH_TOKENS": f"{OWN}, {OWN[::-1]}"}, {"AUTH_TOKENS_FILE": str(secrets)}):
+        async with token_host(tmp_path, STORE="memory", **given) as host:
+            for token in (OWN, OWN[::-1]):
+                caller = await enter(host, token)
+                assert (set(caller.roles), caller.bounds) == ({"admin"}, Scope())
+            assert "not known" in await why_not(host, OWN[:-1])
+            assert OWN not in repr(host.configuration.describe())
+            assert OWN not in repr(host.configuration.section("auth", "token"))
+
+
+async def test_settings_that_let_nobody_in_or_too_many_are_refused(tmp_path: Path) -> None:
+    told = await refused_start(tmp_path, STORE="memory", AUTH_TOKENS=f"{OWN},short")
+    assert "Token 2 of AUTH_TOKENS has 5 characters" in told
+    assert "short" not in told
+    assert "AUTH_TOKENS" in await refused_start(tmp_path, STORE="memory")
+
+
+# -- commands ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MEMHOST_DATA_DIR", str(tmp_path / "data"))
+    return lambda *args, **more: CliRunner().invoke(cli, ["token", *args], **more)
+
+
+def test_commands_from_creation_to_removal(invoke: Invoke) -> None:
+    assert "memhost token create" in invoke("list").stdout
+    made = json.loads(invoke("create", "-d", "team a", "--role", "reader", "-u", "ann", "-e", "30", "--json").stdout)
+    assert made["token"].startswith(f"mh_{made['id']}_")
+    assert (made["role"], made["users"], made["namespaces"], made["status"]) == ("reader", ["ann"], None, "active")
+    second = invoke("add", "-n", "work", "-n", "home", "-t", "acme")
+    assert second.stdout.count("\n") == 1
+    assert "not shown again" in second.stderr
+    listed = invoke("list")
+    assert "team a" in listed.stdout
+    assert second.stdout.strip().split("_", 2)[2] not in listed.stdout
+    rows = json.loads(invoke("list", "--json").stdout)["tokens"]
+    assert [(row["id"], row["tenant"]) for row in rows] == [
+        (made["id"], "default"),
+        (second.stdout.split("_")[1], "acme"),
+    ]
+    assert rows[0]["last_used_at"] is None
+    rotated = json.loads(invoke("rotate", made["id"], "--json").stdout)
+    assert rotated["token"] != made["token"]
+    assert (rotated["id"], rotated["expires_at"]) == (made["id"], made["expires_at"])
+    assert invoke("revoke", made["id"]).exit_code == 2
+    assert json.loads(invoke("revoke", made["id"], "--force", "--json").stdout) == {"revoked": [made["id"]]}
+    assert invoke("remove", "--all", "--force").stdout == "1 revoked.\n"
+
+
+def test_commands_say_what_is_wrong(invoke: Invoke) -> None:
+    for args in (["rotate", "nothing"], ["revoke", "nothing", "--force"]):
+        result = invoke(*args)
+        assert result.exit_code == 1
+        assert "memhost token list" in result.stderr
+    assert invoke("revoke", "--force").exit_code == 2
+    assert invoke("create", "--role", "king").exit_code == 2
+    assert invoke("create", "-e", "0").exit_code == 2
+    result = invoke("create", env={"STORE": "memory"})
+    assert result.exit_code == 2
+    assert "AUTH_TOKENS" in result.stderr
+
+
+def test_a_lost_key_can_be_got_over(invoke: Invoke, tmp_path: Path) -> None:
+    invoke("create")
+    (tmp_path / "data" / "token.key").unlink()
+    refused = invoke("create", env={"AUTH": "token"})
+    assert refused.exit_code == 2
+    assert "revoke --all" in refused.stderr
+    assert invoke("revoke", "--all", "--force", env={"AUTH": "token"}).exit_code == 0
+    assert invoke("create", env={"AUTH": "token"}).exit_code == 0
+
+
+def test_the_command_list_knows_the_commands_of_bundled_plugins() -> None:
+    from tests.support.fakes import with_bundled
+
+    from memhost.cli.root import OF_BUNDLED_PLUGINS
+    from memhost.plugins import PluginManager
+
+    commands = PluginManager.load(entry_points=with_bundled()).commands
+    assert {entry.spec.name: entry.spec.summary for entry in commands} == OF_BUNDLED_PLUGINS
