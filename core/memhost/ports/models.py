@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
+
+
+class ModelUse(msgspec.Struct, frozen=True, kw_only=True):
+    """One request to a provider, as it is metered.
+
+    Attributes:
+        model: The model that answered.
+        input_tokens: Tokens sent, counted by the provider where it tells.
+        output_tokens: Tokens of the answer.
+        cost_usd: Price in US dollars; None if it is not known.
+        failed: The provider did not answer.
+        seconds: Time until the answer; None if it was not measured.
+    """
+
+    model: str
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float | None = None
+    failed: bool = False
+    seconds: float | None = None
+
+
+Meter = Callable[[ModelUse], None]
+"""Takes note of a request to a provider; called on the event loop, never blocks or raises."""
 
 
 class Embedder(Protocol):
@@ -16,7 +40,8 @@ class Embedder(Protocol):
     Attributes:
         name: Identity of the vector space, with its version; vectors of different names are never compared.
         dimensions: Length of each vector.
-        local: True if embedding needs no network; then memories are embedded inside the write that stores them.
+        local: True if embedding needs no network; then memories are embedded inside the write that stores them,
+            otherwise in a background job right after it.
     """
 
     name: str
@@ -26,7 +51,8 @@ class Embedder(Protocol):
     async def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Vectors of the texts: float32, shape (len(texts), dimensions), rows of unit length.
 
-        A text without any known token gives a row of zeros. The work runs off the event loop.
+        A text without any known token gives a row of zeros. The work runs off the event loop. An embedder that is
+        not local tells `OpenContext.meter` of each request it makes.
 
         Raises:
             ModelUnavailable: The provider does not answer.
@@ -39,16 +65,21 @@ class Embedder(Protocol):
 
 
 class Completion(msgspec.Struct, frozen=True, kw_only=True):
-    """Answer of a language model, with what it cost in tokens."""
+    """Answer of a language model, with what it cost in tokens and US dollars (None: the price is not known)."""
 
     text: str
     model: str
     input_tokens: int = 0
     output_tokens: int = 0
+    cost_usd: float | None = None
 
 
 class LanguageModel(Protocol):
-    """Completes chat messages."""
+    """Completes chat messages.
+
+    Attributes:
+        name: The model used where a call names none.
+    """
 
     name: str
 
@@ -72,6 +103,8 @@ class LanguageModel(Protocol):
 
         Raises:
             ModelUnavailable: The provider does not answer, or refuses for its limits.
+            ModelRefused: The provider or the model declines this content; asking again changes nothing.
+            BudgetExceeded: A budget of the operator is used up; no call was made.
         """
         ...
 

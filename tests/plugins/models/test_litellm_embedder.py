@@ -1,0 +1,316 @@
+"""The embedder of the plugin `litellm`: the real library against a provider on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from tests.support import model_server as provider
+from tests.support.model_server import EMBEDDING_MODEL, Answer, Call, ModelServer
+
+from memhost.errors import ConfigurationError, MissingExtra, ModelUnavailable
+from memhost.ports import ModelUse
+from memhost.settings import Secret
+from memhost.specs import OpenContext
+from memhost.testing.clock import FakeClock
+from memhost.testing.polling import until
+from memhost_model_litellm import library, open_embedder, open_language_model
+from memhost_model_litellm.calls import Calls
+from memhost_model_litellm.embedder import LiteLLMEmbedder
+from memhost_model_litellm.settings import LiteLLMSettings
+from memhost_model_litellm.spaces import DIMENSIONS, canonical, dimensions_of
+
+SIZE = 256
+
+
+class Opened:
+    """Embedders opened as the host opens them; `uses` are what they told the meter."""
+
+    def __init__(self, folder: Path) -> None:
+        self.stack = AsyncExitStack()
+        self.uses: list[ModelUse] = []
+        self._folder = folder
+
+    async def __call__(self, model: str = EMBEDDING_MODEL, **settings: Any) -> LiteLLMEmbedder:
+        given = {"embedding_dimensions": SIZE, "max_wait_seconds": 0.001, **settings}
+        context = OpenContext(data_dir=self._folder, clock=FakeClock(), model=model, meter=self.uses.append)
+        return await self.stack.enter_async_context(open_embedder(LiteLLMSettings(**given), context))
+
+
+@pytest.fixture
+async def opened(tmp_path: Path) -> AsyncIterator[Opened]:
+    maker = Opened(tmp_path)
+    async with maker.stack:
+        yield maker
+
+
+@pytest.fixture(autouse=True)
+def keys(monkeypatch: pytest.MonkeyPatch, model_server: ModelServer) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "openai-key")
+    monkeypatch.setenv("OPENAI_API_BASE", model_server.url)
+
+
+def sent(server: ModelServer) -> list[list[str]]:
+    return [call.texts for call in server.embedding_requests]
+
+
+async def test_rows_are_those_of_the_provider(opened: Opened) -> None:
+    embedder = await opened()
+    vectors = await embedder.embed(["a cat on a mat", "tax law", "the cat on the mat"])
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(vectors[1], provider.vector("tax law"), atol=1e-6)
+    assert vectors[0] @ vectors[2] > vectors[0] @ vectors[1]
+    assert (embedder.name, embedder.dimensions, embedder.local) == ("openai/test-embedding@256", SIZE, False)
+
+
+async def test_rows_have_length_one_whatever_the_provider_gives(opened: Opened, model_server: ModelServer) -> None:
+    row = {"object": "embedding", "index": 0, "embedding": [3.0, 4.0] + [0.0] * 254}
+    model_server.script_embeddings(Answer(body={"object": "list", "model": "m", "data": [row]}))
+    vectors = await (await opened()).embed(["x"])
+    np.testing.assert_allclose(vectors[0][:2], [0.6, 0.8], atol=1e-6)
+
+
+async def test_rows_follow_the_index(opened: Opened, model_server: ModelServer) -> None:
+    def backwards(call: Call) -> Answer:
+        answer = model_server.embeddings(call)
+        answer.body["data"].reverse()
+        return answer
+
+    model_server.answer_embeddings(backwards)
+    vectors = await (await opened()).embed(["one", "two"])
+    np.testing.assert_allclose(vectors[1], provider.vector("two"), atol=1e-6)
+
+
+async def test_blank_texts_are_zero_rows_and_not_sent(opened: Opened, model_server: ModelServer) -> None:
+    embedder = await opened()
+    assert (await embedder.embed([])).shape == (0, SIZE)
+    assert not (await embedder.embed(["", " \n"])).any()
+    assert sent(model_server) == []
+    vectors = await embedder.embed(["", "word"])
+    assert sent(model_server) == [["word"]]
+    assert not vectors[0].any()
+    assert vectors[1].any()
+
+
+async def test_batches(opened: Opened, model_server: ModelServer) -> None:
+    texts = [f"text {n}" for n in range(7)]
+    vectors = await (await opened(embedding_batch_size=3)).embed(texts)
+    assert sorted(sent(model_server)) == [texts[:3], texts[3:6], texts[6:]]
+    np.testing.assert_allclose(vectors, [provider.vector(text) for text in texts], atol=1e-6)
+
+
+async def test_long_texts_are_spread_over_requests(opened: Opened, model_server: ModelServer) -> None:
+    await (await opened()).embed(["a " * 60_000, "b " * 60_000])
+    assert [len(texts) for texts in sent(model_server)] == [1, 1]
+
+
+async def test_known_texts_are_not_asked_again(opened: Opened, model_server: ModelServer) -> None:
+    embedder = await opened()
+    first = await embedder.embed(["a", "b", "a"])
+    again = await embedder.embed(["b", "c", "a"])
+    assert sent(model_server) == [["a", "b"], ["c"]]
+    np.testing.assert_array_equal(first[0], first[2])
+    np.testing.assert_array_equal(again[[2, 0]], first[:2])
+
+
+async def test_cache_forgets_what_was_used_least_recently(opened: Opened, model_server: ModelServer) -> None:
+    embedder = await opened(embedding_cache_size=2)
+    for text in ("a", "b", "a", "c", "a", "b"):
+        await embedder.embed([text])
+    assert sent(model_server) == [["a"], ["b"], ["c"], ["b"]]
+
+
+async def test_no_cache(opened: Opened, model_server: ModelServer) -> None:
+    embedder = await opened(embedding_cache_size=0)
+    for _ in range(2):
+        assert (await embedder.embed(["a"])).any()
+    assert sent(model_server) == [["a"], ["a"]]
+
+
+async def test_equal_texts_at_the_same_time_are_asked_once(opened: Opened, model_server: ModelServer) -> None:
+    embedder = await opened()
+    rows = await asyncio.gather(*(embedder.embed(["same", f"own {n}"]) for n in range(5)))
+    assert sum(texts.count("same") for texts in sent(model_server)) == 1
+    for row in rows:
+        np.testing.assert_allclose(row[0], provider.vector("same"), atol=1e-6)
+
+
+async def test_cancelled_caller_does_not_take_it_from_others(opened: Opened, model_server: ModelServer) -> None:
+    embedder = await opened()
+    model_server.answer_embeddings(lambda call: provider.slow(0.2, model_server.embeddings(call)))
+    first = asyncio.create_task(embedder.embed(["same"]))
+
+    async def asked() -> bool:
+        return bool(model_server.embedding_requests)
+
+    await until(asked)
+    second = asyncio.create_task(embedder.embed(["same"]))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert (await second).any()
+    assert sent(model_server) == [["same"]]
+
+
+async def test_failure_is_not_kept(opened: Opened, model_server: ModelServer) -> None:
+    embedder = await opened()
+    model_server.script_embeddings(*[provider.failure(500)] * 3)
+    failed = await asyncio.gather(*(embedder.embed(["a"]) for _ in range(3)), return_exceptions=True)
+    assert [type(error) for error in failed] == [ModelUnavailable] * 3
+    assert (await embedder.embed(["a"])).any()
+
+
+async def test_every_request_is_metered(opened: Opened, model_server: ModelServer) -> None:
+    embedder = await opened()
+    model_server.script_embeddings(provider.failure(500))
+    await embedder.embed(["one two three"])
+    assert [msgspec.structs.replace(use, seconds=None) for use in opened.uses] == [
+        ModelUse(model=EMBEDDING_MODEL, failed=True),
+        ModelUse(model=EMBEDDING_MODEL, input_tokens=3),
+    ]
+    listed = await opened("text-embedding-3-small")
+    await listed.embed(["one two three"])
+    assert opened.uses[-1].cost_usd == pytest.approx(3 * 0.02e-6)
+
+
+@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"data": "x"},
+        {"data": []},
+        {"data": [{"index": 0, "embedding": ["a"] * SIZE}]},
+        {"data": [{"index": 0, "embedding": []}]},
+        {"data": [{"index": 7, "embedding": [1.0] * SIZE}]},
+        {"data": [{"index": 0}]},
+        b'{"data": [{"embedding": [NaN]}]}',
+        b"<html>",
+    ],
+)
+async def test_nonsense_is_an_outage(opened: Opened, model_server: ModelServer, body: Any) -> None:
+    model_server.answer_embeddings(lambda _call: Answer(body=body))
+    with pytest.raises(ModelUnavailable, match="openai/test-embedding"):
+        await (await opened()).embed(["a"])
+
+
+async def test_vectors_of_another_length_are_refused(opened: Opened, model_server: ModelServer) -> None:
+    embedder = await opened()
+    model_server.answer_embeddings(lambda call: model_server.embeddings(call, dimensions=32))
+    with pytest.raises(ModelUnavailable, match=r"length 32, not 256; correct EMBEDDING_DIMENSIONS"):
+        await embedder.embed(["a"])
+
+
+async def test_long_text_is_cut_to_the_models_limit(opened: Opened, model_server: ModelServer) -> None:
+    await (await opened("text-embedding-3-small")).embed(["cat " * 9000])
+    ((text,),) = sent(model_server)
+    assert 8000 < len(text.split()) <= 8191
+
+
+# -- opening -------------------------------------------------------------------------------------------------
+
+
+async def test_known_models_open_without_a_request(opened: Opened, model_server: ModelServer) -> None:
+    embedder = await opened("text-embedding-3-large", embedding_dimensions=None, unknown_dimensions=7)
+    assert (embedder.name, embedder.dimensions) == ("openai/text-embedding-3-large@3072", 3072)
+    assert model_server.requests == []
+
+
+async def test_shorter_vectors_are_asked_for(opened: Opened, model_server: ModelServer) -> None:
+    embedder = await opened("text-embedding-3-small", embedding_dimensions=32)
+    assert (await embedder.embed(["a"])).shape == (1, 32)
+    assert model_server.embedding_requests[0].body["dimensions"] == 32
+
+
+async def test_unknown_model_is_asked(opened: Opened, model_server: ModelServer) -> None:
+    embedder = await opened(embedding_dimensions=None)
+    assert (embedder.name, embedder.dimensions) == ("openai/test-embedding@256", SIZE)
+    assert len(model_server.embedding_requests) == 1
+    assert (await opened(embedding_dimensions=None, unknown_dimensions=11)).dimensions == 11
+
+
+async def test_unknown_model_that_cannot_be_asked(opened: Opened, model_server: ModelServer) -> None:
+    model_server.answer_embeddings(lambda _call: provider.failure(401))
+    with pytest.raises(ConfigurationError, match=r"set OPENAI_API_KEY .* Set EMBEDDING_DIMENSIONS"):
+        await opened(embedding_dimensions=None)
+
+
+@pytest.mark.parametrize("model", ["claude-sonnet-4-5", "anthropic/claude-3-haiku"])
+async def test_anthropic_has_no_embeddings(opened: Opened, model: str) -> None:
+    with pytest.raises(ConfigurationError, match="text-embedding-3-small"):
+        await opened(model)
+
+
+async def test_plugin_without_model_is_refused(opened: Opened) -> None:
+    with pytest.raises(ConfigurationError, match="EMBEDDING_MODEL"):
+        await opened("")
+
+
+async def test_missing_library_says_what_to_install(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(library, "find_spec", lambda _name: None)
+    with pytest.raises(MissingExtra, match=r"pip install 'memhost\[litellm\]'"):
+        await opened()
+    with pytest.raises(MissingExtra):
+        async with open_language_model(
+            LiteLLMSettings(), OpenContext(data_dir=tmp_path, clock=FakeClock(), model="gpt-5")
+        ):
+            pass
+
+
+def test_names_get_their_provider() -> None:
+    assert canonical("text-embedding-3-small") == canonical("openai/text-embedding-3-small")
+    assert canonical("amazon.titan-embed-text-v2:0") == "bedrock/amazon.titan-embed-text-v2:0"
+    assert canonical("ollama/nomic-embed-text") == "ollama/nomic-embed-text"
+
+
+async def test_lengths_agree_with_the_librarys_list() -> None:
+    litellm = await library.load()
+    listed = {
+        name: facts["output_vector_size"]
+        for name, facts in litellm.model_cost.items()
+        if facts.get("mode") == "embedding" and facts.get("output_vector_size")
+    }
+    assert len(listed) > 50
+    assert {name: dimensions_of(name) for name in listed} == listed
+    assert dimensions_of("ollama/nomic-embed-text:latest") == DIMENSIONS["nomic-embed-text"]
+    assert dimensions_of("openai/who-knows") is None
+
+
+# -- keys ----------------------------------------------------------------------------------------------------
+
+
+async def test_key_and_address_for_embeddings_alone(opened: Opened, model_server: ModelServer) -> None:
+    with ModelServer() as other:
+        embedder = await opened(embedding_api_key=Secret("own-key"), embedding_api_base=other.url)
+        await embedder.embed(["a"])
+        assert other.embedding_requests[0].headers["authorization"] == "Bearer own-key"
+    assert model_server.requests == []
+
+
+async def test_key_of_openai_goes_to_nobody_else(
+    opened: Opened, model_server: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COHERE_API_KEY", "cohere-key")
+    embedder = await opened("cohere/embed-english-v3.0", embedding_dimensions=None, embedding_api_base=model_server.url)
+    with pytest.raises(ModelUnavailable):
+        await embedder.embed(["a"])
+    assert model_server.requests
+    assert all("cohere-key" in call.headers["authorization"] for call in model_server.requests)
+    assert "openai-key" not in str(model_server.requests)
+
+
+async def test_region_goes_to_bedrock_alone() -> None:
+    settings = LiteLLMSettings(aws_region="eu-west-1")
+    calls = Calls(settings, FakeClock())
+
+    def options(model: str) -> dict[str, Any]:
+        return LiteLLMEmbedder(model, SIZE, settings, calls, lambda _use: None).request_options()
+
+    assert options("bedrock/amazon.titan-embed-text-v2:0")["aws_region_name"] == "eu-west-1"
+    assert "aws_region_name" not in options("openai/text-embedding-3-small")
