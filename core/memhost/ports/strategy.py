@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from memhost.models import MemoryType, Message, SessionKey
+from memhost.models import MemoryRecord, MemoryType, Message, SessionKey
 
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +28,7 @@ class Draft(msgspec.Struct, kw_only=True):
 
     `id` is a wish: where it is taken by another owner the server derives one from it. `source_ids` are message
     ids of the turns given. `speaker`, `role` and `position` are set for memories that are turns themselves.
+    `confidence` lies in 0..1; the server drops what is below `EXTRACTION_MIN_CONFIDENCE`.
     """
 
     text: str
@@ -42,25 +43,47 @@ class Draft(msgspec.Struct, kw_only=True):
     speaker: str | None = None
     role: str | None = None
     position: int | None = None
+    confidence: float | None = None
 
 
 class ExtractionContext(msgspec.Struct, frozen=True, kw_only=True):
-    """What a strategy may know beside the turns: whose session it is, its options, the summary so far."""
+    """What a strategy may know beside the turns.
+
+    Attributes:
+        session: Whose conversation it is.
+        config: The strategy's options for this session (server's, namespace's and session's, merged).
+        summary: The session's running summary, None without one.
+        now: The current time.
+        timezone: IANA name of the zone in which relative times are meant, where a message names none.
+        earlier: Messages just before the turns, oldest first: already processed, given to resolve references.
+        entities: Names that this user's memories already use.
+        previous: The stored memory with the id that `ModelStrategy.target` names, None if there is none.
+        messages: All messages that the session holds, the turns among them; empty if the session is gone.
+        max_topics: Most topics that a memory may have.
+        grounding_strict: Drop texts whose references stay unresolved, instead of marking them
+            (`metadata.ungrounded`).
+    """
 
     session: SessionKey
     config: dict[str, Any]
     summary: str | None
     now: datetime
+    timezone: str = "UTC"
+    earlier: list[Message] = []
+    entities: list[str] = []
+    previous: MemoryRecord | None = None
+    messages: list[Message] = []
+    max_topics: int = 3
+    grounding_strict: bool = False
 
 
 class Strategy(Protocol):
-    """Extracts memories from turns.
+    """Extracts memories from turns without a model, inside the write of the session.
 
     Attributes:
         name: Name that sessions and settings choose it by.
         version: Kept with each memory as `extractor`.
-        immediate: True if it needs no model and no I/O: then it runs inside the write of the session, and its
-            memories are committed together with the messages. Otherwise it runs as a background job.
+        immediate: True: it needs no model and no I/O, and its memories are committed together with the messages.
     """
 
     name: str
@@ -70,7 +93,74 @@ class Strategy(Protocol):
     async def extract(self, turns: Sequence[Turn], context: ExtractionContext) -> list[Draft]:
         """Memories of the given turns, which are new or changed, in order of position.
 
-        Must be a pure function of its arguments (apart from what a model answers): a job that is repeated
-        must propose the same ids or none.
+        Must be a pure function of its arguments.
+        """
+        ...
+
+
+class ModelRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What to ask the language model.
+
+    `messages` have `role` and `content`; `schema` is the JSON schema of the answer, enforced where the provider can.
+    """
+
+    messages: list[dict[str, str]]
+    schema: dict[str, Any] | None = None
+    max_tokens: int | None = None
+
+
+class Parsed(msgspec.Struct, frozen=True, kw_only=True):
+    """What an answer says.
+
+    Attributes:
+        drafts: The memories.
+        dropped: Why items were left out, a sentence each.
+        repair: What to ask the model to mend, in one further call; None if nothing.
+        usable: False if nothing could be read at all; if it stays so the run counts as failed and is repeated.
+    """
+
+    drafts: list[Draft] = []
+    dropped: list[str] = []
+    repair: str | None = None
+    usable: bool = True
+
+
+class ModelStrategy(Protocol):
+    """Extracts memories with a language model, in the background.
+
+    The server owns the call, its retries, validation of owners, storage, deduplication and metering; the strategy
+    only words the question and reads the answer. `memhost.extraction.PromptedStrategy` is a base that does most.
+
+    Attributes:
+        name: Name that sessions and settings choose it by.
+        version: Kept with each memory as `extractor`.
+        immediate: False.
+    """
+
+    name: str
+    version: str
+    immediate: bool
+
+    def target(self, context: ExtractionContext) -> str | None:
+        """Id of the one memory that the strategy keeps up to date for this session; None if it adds memories.
+
+        Such a memory is not deduplicated. Called with a context without `previous`.
+        """
+        ...
+
+    def prepare(self, turns: Sequence[Turn], context: ExtractionContext) -> ModelRequest | None:
+        """The question to the model; None if these turns need no call (they count as done)."""
+        ...
+
+    def parse(
+        self, answer: str, turns: Sequence[Turn], context: ExtractionContext, before: Parsed | None = None
+    ) -> Parsed:
+        """What the answer says. Never raises for what a model may write.
+
+        Args:
+            answer: The model's text.
+            turns: As given to `prepare`.
+            context: As given to `prepare`.
+            before: What the first answer said, when this one answers its `repair`; no further repair is made.
         """
         ...

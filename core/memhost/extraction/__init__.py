@@ -1,0 +1,59 @@
+"""Toolkit for strategies that ask a language model.
+
+`PromptedStrategy` is the base: it frames the conversation as data, reads answers item by item, resolves relative
+dates and asks for repairs. The other names are its parts, for strategies that need more.
+"""
+
+from memhost.extraction.answers import Item, Limits, Reading, read_answer, read_tags, unique_tags
+from memhost.extraction.base import PromptedConfig, PromptedSettings, PromptedStrategy
+from memhost.extraction.dates import Relative, find_relative, replace_relative
+from memhost.extraction.frame import Key, Question, answer_schema, build_request, item_keys
+from memhost.extraction.grounding import unresolved
+from memhost.extraction.prompts import (
+    PromptPolicy,
+    checked_prompt,
+    prompt_field,
+    prompt_hash,
+    prompt_problems,
+    prompts_in,
+    validate_config,
+)
+from memhost.extraction.safety import PLACEHOLDERS, Finding, check_prompt, is_refused, placeholders_of, render
+from memhost.extraction.secrets import mask_secrets
+from memhost.extraction.suspicion import is_instruction_like
+
+__all__ = [
+    "PLACEHOLDERS",
+    "Finding",
+    "Item",
+    "Key",
+    "Limits",
+    "PromptPolicy",
+    "PromptedConfig",
+    "PromptedSettings",
+    "PromptedStrategy",
+    "Question",
+    "Reading",
+    "Relative",
+    "answer_schema",
+    "build_request",
+    "check_prompt",
+    "checked_prompt",
+    "find_relative",
+    "is_instruction_like",
+    "is_refused",
+    "item_keys",
+    "mask_secrets",
+    "placeholders_of",
+    "prompt_field",
+    "prompt_hash",
+    "prompt_problems",
+    "prompts_in",
+    "read_answer",
+    "read_tags",
+    "render",
+    "replace_relative",
+    "unique_tags",
+    "unresolved",
+    "validate_config",
+]

@@ -1,0 +1,132 @@
+"""Sees through ways to write a text so that a word list misses it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import unicodedata
+from collections.abc import Iterator
+from functools import lru_cache
+
+import msgspec
+
+_KEPT_FORMAT = frozenset("\u200c\u200d\ufe0f")
+"""Joiners that scripts and emoji need; they are left out of the plain text but not reported."""
+
+_LOOKALIKES = dict(
+    zip(
+        "аеорсухіјѕԁһӏвкмтнгпαεορυικντχβ0134578$@",
+        "aeopcyxijsdhlbkmthrnaeopuikvtxboieastbsa",
+        strict=True,
+    )
+)
+_SPACED = re.compile(r"(?<!\w)[^\W\d_](?:([ .\-_*])[^\W\d_](?!\w))(?:\1[^\W\d_](?!\w)){2,}")
+_WORD = re.compile(r"[\w$@]+")
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{24,}={0,2}")
+_HEX = re.compile(r"(?:[0-9A-Fa-f]{2}[\s:]?){16,}")
+
+
+class Plain(msgspec.Struct, frozen=True, kw_only=True):
+    """A text in plain lower-case letters; `positions` maps each of its characters to where it came from."""
+
+    text: str
+    positions: list[int]
+
+
+def plain(text: str) -> Plain:
+    """The text without compatibility forms, accents, invisible and look-alike letters, spacing between letters."""
+    letters: list[str] = []
+    positions: list[int] = []
+    for index, letter in enumerate(text):
+        for part in _parts(letter):
+            letters.append(part)
+            positions.append(index)
+    letters, positions = _squeezed(*_joined(letters, positions))
+    return Plain(text=_unmasked("".join(letters)), positions=positions)
+
+
+def hidden_letters(text: str) -> list[int]:
+    """Positions of characters that nobody can see and no script needs."""
+    if text.isascii():
+        return []
+    return [
+        index
+        for index, letter in enumerate(text)
+        if unicodedata.category(letter) == "Cf"
+        and letter not in _KEPT_FORMAT
+        and not (index == 0 and letter == "\ufeff")
+    ]
+
+
+def decoded_parts(text: str) -> Iterator[tuple[int, int, str]]:
+    """Parts in base64 or hex that hold readable text: position, length and what they say."""
+    for match in _BASE64.finditer(text):
+        body = match[0].rstrip("=").replace("-", "+").replace("_", "/")
+        yield from _readable(match, lambda body=body: base64.b64decode(body + "=" * (-len(body) % 4)))
+    for match in _HEX.finditer(text):
+        body = re.sub(r"[\s:]", "", match[0])
+        yield from _readable(match, lambda body=body: bytes.fromhex(body))
+
+
+def _readable(match: re.Match[str], decode: object) -> Iterator[tuple[int, int, str]]:
+    assert callable(decode)
+    try:
+        said = decode().decode()
+    except (binascii.Error, ValueError):
+        return
+    if said.isprintable():
+        yield match.start(), len(match[0]), said
+
+
+@lru_cache(maxsize=4096)
+def _parts(letter: str) -> str:
+    if letter.isascii():
+        return letter.lower()
+    parts = unicodedata.normalize("NFKC", letter).lower()
+    return "".join(_bare(part) for part in parts if unicodedata.category(part) != "Cf")
+
+
+def _bare(letter: str) -> str:
+    """A Latin letter without its accents; accents that stand alone are nothing."""
+    if "\u0300" <= letter <= "\u036f":
+        return ""
+    base = unicodedata.normalize("NFD", letter)[0]
+    return base if base.isascii() else letter
+
+
+def _joined(letters: list[str], positions: list[int]) -> tuple[list[str], list[int]]:
+    """Words whose letters stand apart, put together: `i g n o r e` becomes `ignore`."""
+    text = "".join(letters)
+    drop: set[int] = set()
+    for match in _SPACED.finditer(text):
+        drop.update(range(match.start() + 1, match.end(), 2))
+    return (
+        [letter for index, letter in enumerate(letters) if index not in drop],
+        [position for index, position in enumerate(positions) if index not in drop],
+    )
+
+
+def _squeezed(letters: list[str], positions: list[int]) -> tuple[list[str], list[int]]:
+    """Runs of blanks as one blank, lines kept."""
+    kept: list[str] = []
+    places: list[int] = []
+    for letter, position in zip(letters, positions, strict=True):
+        blank = "\n" if letter == "\n" else " " if letter.isspace() else letter
+        if blank == " " and kept and kept[-1] in (" ", "\n"):
+            continue
+        kept.append(blank)
+        places.append(position)
+    return kept, places
+
+
+def _unmasked(text: str) -> str:
+    """Letters of other scripts and digits inside Latin words as the letters that they look like."""
+    return _WORD.sub(lambda match: _latin(match[0]), text)
+
+
+def _latin(word: str) -> str:
+    ascii_letters = sum(letter.isascii() and letter.isalpha() for letter in word)
+    if ascii_letters < 2 or ascii_letters == len(word):
+        return word
+    return "".join(_LOOKALIKES.get(letter, letter) for letter in word)

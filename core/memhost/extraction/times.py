@@ -1,0 +1,49 @@
+"""Time zones of conversations."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+
+@lru_cache(maxsize=256)
+def find_zone(name: str) -> ZoneInfo | None:
+    """The zone of an IANA name, None if there is none of that name."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
+
+
+def local(moment: datetime, zone: str) -> datetime:
+    """The moment on the clock of its own offset, if that is not UTC, else of the zone (UTC where it is unknown)."""
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    if moment.utcoffset():
+        return moment
+    chosen: tzinfo = find_zone(zone) or UTC
+    try:
+        return moment.astimezone(chosen)
+    except OverflowError:
+        return moment
+
+
+def describe_zone(zone: str) -> str:
+    """The zone as prompts name it."""
+    return zone if find_zone(zone) is not None else "UTC"
+
+
+def shown(moment: datetime, zone: str) -> str:
+    """Weekday, date and time of day on the local clock: `Sun 2026-03-01 09:30`, with the offset if it is its own."""
+    here = local(moment, zone)
+    text = f"{_WEEKDAYS[here.weekday()]} {here.year:04}-{here:%m-%d %H:%M}"
+    return text + _offset(here.utcoffset()) if moment.utcoffset() else text
+
+
+def _offset(offset: timedelta | None) -> str:
+    minutes = int((offset or timedelta()).total_seconds()) // 60
+    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
+
+
+_WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")

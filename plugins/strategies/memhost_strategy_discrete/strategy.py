@@ -1,0 +1,32 @@
+"""The strategy."""
+
+from __future__ import annotations
+
+from memhost.extraction import Item, PromptedStrategy
+from memhost.models import MemoryType
+from memhost.ports import Draft, ExtractionContext
+
+INSTRUCTIONS = """\
+Note two kinds of memories.
+- semantic: facts that hold beyond this conversation, about the user, the people and things around them, or the \
+environment the agent works in: who they are, have, like, can, want, decided.
+- episodic: single events that happened or are planned, with their date as exact as it was said.
+Leave out: small talk and passing moods; how-to knowledge and anything a general model knows; questions that were only \
+asked; what is of no use once this conversation is over. A name, number or date that was said belongs into the text."""
+
+
+class Discrete(PromptedStrategy):
+    """Facts (semantic) and events (episodic)."""
+
+    name = "discrete"
+    version = "1"
+
+    def instructions(self, context: ExtractionContext) -> str:
+        """What to look for."""
+        return INSTRUCTIONS
+
+    def adjust(self, item: Item, context: ExtractionContext) -> Draft | str:
+        """Facts have no date."""
+        if item.draft.memory_type is MemoryType.SEMANTIC:
+            item.draft.event_date = None
+        return item.draft
