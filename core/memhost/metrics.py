@@ -2,7 +2,7 @@
 
 The host calls the methods of one `Metrics`; a plugin (Prometheus, OpenTelemetry, ...) adds an `Observer` to it:
 `host.metrics.add(MyObserver())`. Names that an observer gets are bounded: operations, error codes, hooks, events
-and plugins, never ids or texts. Without observers nothing is done.
+and plugins, never ids or texts; only names of models are whatever callers ask for. Without observers nothing is done.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ logger = logging.getLogger(__name__)
 
 HookOutcome = Literal["ok", "refused", "failed", "timeout"]
 JobOutcome = Literal["ok", "failed", "timeout", "buried", "lease_lost", "interrupted"]
+ModelOutcome = Literal["ok", "failed"]
 
 
 class Observer:
@@ -37,6 +38,21 @@ class Observer:
 
     def job_ran(self, event: str, plugin: str, outcome: JobOutcome, seconds: float) -> None:
         """An attempt at a background job of that event ended; `buried` means that it was the last."""
+
+    def model_called(
+        self,
+        model: str,
+        purpose: str,
+        outcome: ModelOutcome,
+        input_tokens: int,
+        output_tokens: int,
+        cost_usd: float | None,
+        seconds: float | None,
+    ) -> None:
+        """A provider answered, or failed to answer, a call to a language model or embedder.
+
+        `cost_usd` is None where the price is not known, `seconds` where the time was not measured.
+        """
 
 
 class Metrics(Observer):
@@ -72,6 +88,23 @@ class Metrics(Observer):
     def job_ran(self, event: str, plugin: str, outcome: JobOutcome, seconds: float) -> None:
         """An attempt at a job ended."""
         self._tell(lambda observer: observer.job_ran(event, plugin, outcome, seconds))
+
+    def model_called(
+        self,
+        model: str,
+        purpose: str,
+        outcome: ModelOutcome,
+        input_tokens: int,
+        output_tokens: int,
+        cost_usd: float | None,
+        seconds: float | None,
+    ) -> None:
+        """A provider was called."""
+        self._tell(
+            lambda observer: observer.model_called(
+                model, purpose, outcome, input_tokens, output_tokens, cost_usd, seconds
+            )
+        )
 
     def _tell(self, tell: Callable[[Observer], None]) -> None:
         for observer in self._observers:

@@ -4,16 +4,33 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from memhost.metrics import HookOutcome, JobOutcome, Observer
+from memhost.metrics import HookOutcome, JobOutcome, ModelOutcome, Observer
 
 _REQUEST_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _HOOK_BUCKETS = (0.0001, 0.001, 0.01, 0.1, 0.5, 1.0, 2.0, 5.0)
 _JOB_BUCKETS = (0.01, 0.1, 1.0, 5.0, 30.0, 120.0, 300.0)
 _HITS_BUCKETS = (0, 1, 2, 5, 10, 20, 50, 100)
+_MODEL_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+_NAMES = 50
+_OTHER = "other"
+
+
+class _Names:
+    """Lets the first 50 names through; all others are `other`."""
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+
+    def bounded(self, name: str) -> str:
+        if name not in self._known:
+            if len(self._known) >= _NAMES:
+                return _OTHER
+            self._known.add(name)
+        return name
 
 
 class PrometheusObserver(Observer):
-    """Operations, searches, hooks and jobs as Prometheus series."""
+    """Operations, searches, hooks, jobs and calls of models as Prometheus series."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._operations = Histogram(
@@ -59,6 +76,32 @@ class PrometheusObserver(Observer):
             ("plugin", "event", "outcome"),
             registry=registry,
         )
+        self._model_names, self._purposes = _Names(), _Names()
+        self._models = Histogram(
+            "memhost_model_seconds",
+            "Time that providers of models took, where it was measured.",
+            ("model", "purpose"),
+            buckets=_MODEL_BUCKETS,
+            registry=registry,
+        )
+        self._model_calls = Counter(
+            "memhost_model_calls",
+            "Calls of language models and embedding providers, by outcome.",
+            ("model", "purpose", "outcome"),
+            registry=registry,
+        )
+        self._model_tokens = Counter(
+            "memhost_model_tokens",
+            "Tokens sent (input) and answered (output).",
+            ("model", "purpose", "direction"),
+            registry=registry,
+        )
+        self._model_cost = Counter(
+            "memhost_model_cost_usd",
+            "Price of the calls whose price is known, US dollars.",
+            ("model", "purpose"),
+            registry=registry,
+        )
 
     def operation_started(self, name: str) -> None:
         """Count it as running."""
@@ -82,3 +125,23 @@ class PrometheusObserver(Observer):
         """Count the attempt and its time."""
         self._job_attempts.labels(plugin, event, outcome).inc()
         self._jobs.labels(plugin, event).observe(seconds)
+
+    def model_called(
+        self,
+        model: str,
+        purpose: str,
+        outcome: ModelOutcome,
+        input_tokens: int,
+        output_tokens: int,
+        cost_usd: float | None,
+        seconds: float | None,
+    ) -> None:
+        """Count the call, its tokens, its price and its time."""
+        labels = self._model_names.bounded(model), self._purposes.bounded(purpose)
+        self._model_calls.labels(*labels, outcome).inc()
+        self._model_tokens.labels(*labels, "input").inc(input_tokens)
+        self._model_tokens.labels(*labels, "output").inc(output_tokens)
+        if cost_usd is not None:
+            self._model_cost.labels(*labels).inc(cost_usd)
+        if seconds is not None:
+            self._models.labels(*labels).observe(seconds)

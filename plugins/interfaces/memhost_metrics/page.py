@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, PlatformCollect
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from memhost import __version__
-from memhost.errors import Forbidden, MemhostError, Unauthorized
+from memhost.errors import Forbidden, MemhostError, TooManyRequests, Unauthorized
 from memhost.ports import Credentials
 from memhost.specs import Mount
 from memhost_metrics.observer import PrometheusObserver
@@ -88,13 +88,18 @@ def credentials_of(request: Request[Any, Any, Any]) -> Credentials:
 
 
 def _refusal(error: MemhostError) -> Response[Any]:
-    status = {"unauthorized": 401, "forbidden": 403}.get(error.code, 503 if error.retryable else 500)
-    challenge = isinstance(error, Unauthorized) and error.challenge
+    known = {"unauthorized": 401, "forbidden": 403, "rate_limited": 429}
+    status = known.get(error.code, 503 if error.retryable else 500)
+    headers = {}
+    if isinstance(error, Unauthorized) and error.challenge:
+        headers["www-authenticate"] = "Bearer"
+    if isinstance(error, TooManyRequests):
+        headers["retry-after"] = str(error.retry_after_s)
     return Response(
         {"detail": error.message, "code": error.code},
         status_code=status,
         media_type="application/json",
-        headers={"www-authenticate": "Bearer"} if challenge else None,
+        headers=headers,
     )
 
 

@@ -18,8 +18,8 @@ from tests.support.hosts import run, running_host
 from memhost.app import build_app
 from memhost.errors import MemhostError, Refused, StoreUnavailable
 from memhost.metrics import Metrics, Observer
-from memhost.models import Caller
-from memhost.ports import Credentials
+from memhost.models import Caller, SessionKey
+from memhost.ports import Credentials, ModelUse
 from memhost.testing.clock import FakeClock
 from memhost.testing.server import ServerProcess
 
@@ -137,6 +137,30 @@ async def test_hooks_and_jobs_are_counted_by_plugin(tmp_path: Path, store: str) 
     assert value(found, "memhost_job_attempts_total", outcome="buried", **stored) == 1
     assert value(found, "memhost_operation_seconds_count", operation="create_memories", code="plugin_failure") == 1
     assert value(found, "memhost_operation_seconds_count", operation="put_session", code="refused") == 1
+
+
+async def test_calls_of_models_are_counted_under_few_names(tmp_path: Path) -> None:
+    owner = SessionKey("default", "travel", "tea-lover-17", "s")
+    async with running_host(tmp_path, store="memory") as host:
+        app: Any = build_app(host)
+        async with app.lifespan(), httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as http:
+            use = ModelUse(model="large", input_tokens=100, output_tokens=20, cost_usd=0.25, seconds=2.0)
+            for _ in range(2):
+                await host.usage.record(owner, "extraction", use)
+            await host.usage.record(owner, "extraction", ModelUse(model="large", failed=True))
+            for number in range(100):
+                host.usage.meter(ModelUse(model=f"asked-for-{number}"))
+            text = (await http.get("/metrics")).text
+    found = samples_of(text)
+    labels = {"model": "large", "purpose": "extraction"}
+    assert value(found, "memhost_model_calls_total", outcome="ok", **labels) == 2
+    assert value(found, "memhost_model_calls_total", outcome="failed", **labels) == 1
+    assert value(found, "memhost_model_tokens_total", direction="input", **labels) == 200
+    assert value(found, "memhost_model_tokens_total", direction="output", **labels) == 40
+    assert value(found, "memhost_model_cost_usd_total", **labels) == 0.5
+    assert value(found, "memhost_model_seconds_sum", **labels) == 4
+    assert value(found, "memhost_model_calls_total", outcome="ok", model="other", purpose="embedding") == 51
+    assert "tea-lover-17" not in text
 
 
 async def test_broken_store_is_reported_and_not_as_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
