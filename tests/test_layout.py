@@ -23,6 +23,7 @@ ABOVE = {
     "models": {"ports", "services", "operations", "plugins", "host", "app", "cli", "jobs", "settings"},
     "ports": {"services", "operations", "plugins", "host", "app", "cli", "jobs", "settings"},
     "ranking": {"ports", "services", "operations", "plugins", "host", "app", "cli", "jobs", "settings"},
+    "extraction": {"services", "operations", "plugins", "host", "app", "cli", "jobs"},
     "operations": {"services", "app", "cli", "jobs", "host"},
     "services": {"host", "app", "cli"},
     "jobs": {"host", "app", "cli"},
@@ -104,7 +105,7 @@ def test_every_dependency_is_bounded_on_both_sides() -> None:
     extras = PROJECT["project"]["optional-dependencies"]
     shipped = [
         *PROJECT["project"]["dependencies"],
-        *(each for name in ("redis", "litellm", "mcp") for each in extras[name]),
+        *(each for name in ("redis", "litellm", "mcp", "jwt") for each in extras[name]),
     ]
     for requirement in shipped:
         assert ">=" in requirement, requirement

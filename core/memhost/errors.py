@@ -7,6 +7,7 @@ here: an interface maps codes to its own statuses. `retryable` says whether the 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, ClassVar
 
 import msgspec
@@ -54,6 +55,12 @@ class ValidationFailed(InvalidRequest):
         self.problems = tuple(problems)
 
 
+class UnsafePrompt(ValidationFailed):
+    """A custom prompt that may not be used; the context of each problem has the `rule` and the `position`."""
+
+    code = "unsafe_prompt"
+
+
 def _describe(problem: Problem) -> str:
     where = ".".join(str(part) for part in problem.where)
     return f"{where}: {problem.message}" if where else problem.message
@@ -63,6 +70,12 @@ class TooLarge(InvalidRequest):
     """A request over a configured limit."""
 
     code = "too_large"
+
+
+class ScopeRequired(InvalidRequest):
+    """A call that names neither user nor namespace, where the operator asks for one."""
+
+    code = "scope_required"
 
 
 class LongTermMemoryDisabled(InvalidRequest):
@@ -77,10 +90,18 @@ class NotFound(MemhostError):
     code = "not_found"
 
 
+class SeveralFound(NotFound):
+    """Several sessions answer to the identity given, where one is to be read."""
+
+
 class Conflict(MemhostError):
     """The stored state forbids the change."""
 
     code = "conflict"
+
+
+class SessionChanged(Conflict):
+    """The session is not at the version that the request expects; read it again."""
 
 
 class AmbiguousSession(Conflict):
@@ -108,6 +129,12 @@ class VersionMismatch(Conflict):
     retryable = True
 
 
+class DocumentGone(Conflict):
+    """A document that a batch requires is not there any more; nothing was applied."""
+
+    code = "document_gone"
+
+
 class LeaseLost(Conflict):
     """A job's lease ran out or the job was already completed; its effects are not applied."""
 
@@ -128,6 +155,17 @@ class Forbidden(MemhostError):
     """A valid credential without the right that the call needs."""
 
     code = "forbidden"
+
+
+class TooManyRequests(MemhostError):
+    """Over a limit of rate; `retry_after_s` says how many seconds to wait."""
+
+    code = "rate_limited"
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class Refused(InvalidRequest):
@@ -153,6 +191,28 @@ class ModelUnavailable(Unavailable):
     """The embedder or language model does not answer."""
 
     code = "model_unavailable"
+
+
+class BudgetExceeded(Unavailable):
+    """A budget for model calls is used up; `resets_at` says when the next begins."""
+
+    code = "budget_exceeded"
+
+    def __init__(self, message: str, *, resets_at: datetime) -> None:
+        super().__init__(message)
+        self.resets_at = resets_at
+
+
+class ModelRefused(MemhostError):
+    """The provider or the model declines the content; asking again changes nothing."""
+
+    code = "model_refused"
+
+
+class AnswerUnusable(Unavailable):
+    """The model's answer could not be read, also after it was asked to mend it."""
+
+    code = "answer_unusable"
 
 
 class ConfigurationError(MemhostError):

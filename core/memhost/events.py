@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from memhost.models import Condition, Document
+    from memhost.operations.responses import CompactionReport
     from memhost.ports import Draft, Embedder, LanguageModel, Order
     from memhost.settings import Settings
 
@@ -37,6 +38,19 @@ class SessionIdle(msgspec.Struct, frozen=True, kw_only=True):
 
     session: SessionKey
     version: int
+
+
+class SessionOverfull(msgspec.Struct, frozen=True, kw_only=True):
+    """A session is longer than its share of the context window, `window` tokens, and is to be summarised."""
+
+    session: SessionKey
+    window: int
+
+
+class ExtractionDue(msgspec.Struct, frozen=True, kw_only=True):
+    """A session has turns that wait for extraction, and has been quiet long enough or has enough of them."""
+
+    session: SessionKey
 
 
 class MemoriesStored(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +75,7 @@ class MemoriesSuperseded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MemoriesDeleted(msgspec.Struct, frozen=True, kw_only=True):
-    """Memories were deleted; their contents are gone."""
+    """Memories were deleted; what the server removed by itself can be brought back for a while."""
 
     tenant: str
     ids: tuple[str, ...]
@@ -88,6 +102,8 @@ class ScheduleDue(msgspec.Struct, frozen=True, kw_only=True):
 BackgroundEvent = (
     SessionUpdated
     | SessionIdle
+    | SessionOverfull
+    | ExtractionDue
     | MemoriesStored
     | MemoriesUpdated
     | MemoriesSuperseded
@@ -99,6 +115,8 @@ BackgroundEvent = (
 EVENTS: dict[str, type[msgspec.Struct]] = {
     "session_updated": SessionUpdated,
     "session_idle": SessionIdle,
+    "session_overfull": SessionOverfull,
+    "extraction_due": ExtractionDue,
     "memories_stored": MemoriesStored,
     "memories_updated": MemoriesUpdated,
     "memories_superseded": MemoriesSuperseded,
@@ -145,12 +163,60 @@ class Upkeep(Protocol):
         """Delete what the policy gives up (keys as in `forget_memories`); how many memories went."""
         ...
 
-    async def compact(self) -> int:
-        """Merge memories that repeat each other word by word; how many memories went."""
+    async def compact(self) -> CompactionReport:
+        """Merge memories that repeat each other or mean the same; what was done.
+
+        Raises:
+            Conflict: Another process is at it.
+        """
         ...
 
     async def refresh_view(self, view_id: str, *, task_id: str | None = None) -> None:
         """Compute all partitions of a summary view; the task, if there is one, tells how far it is."""
+        ...
+
+    async def extract(self, session: SessionKey) -> int:
+        """Extract memories from the turns of a session that wait for it; how many memories were stored.
+
+        Raises:
+            ModelUnavailable: The language model does not answer; the turns go on waiting.
+            AnswerUnusable: Its answers cannot be read; the turns go on waiting.
+        """
+        ...
+
+    async def summarize_session(self, session: SessionKey, window: int, *, last_try: bool = False) -> bool:
+        """Fold a session's older messages into its context, if it is over its share of the window.
+
+        Args:
+            session: Which session.
+            window: The context window in tokens.
+            last_try: If the model fails again, trim messages that go beyond the window.
+
+        Returns:
+            Whether there was anything to do.
+
+        Raises:
+            ModelUnavailable: The language model does not answer; the session stays as it is.
+            ModelRefused: The provider declines the messages.
+            AnswerUnusable: The model gives no summary.
+        """
+        ...
+
+    async def embed(self, ids: Sequence[str]) -> int:
+        """Embed those of the memories that were stored without a vector, in one request; how many there were.
+
+        Raises:
+            ModelUnavailable: The embedder does not answer.
+        """
+        ...
+
+    async def enrich(self, ids: Sequence[str]) -> int:
+        """Find topics and entities for memories that clients stored without; how many were asked about.
+
+        Raises:
+            ModelUnavailable: The language model does not answer.
+            BudgetExceeded: A budget is used up.
+        """
         ...
 
     async def request_refreshes(self) -> int:
@@ -222,6 +288,7 @@ class JobContext(Protocol):
 __all__ = [
     "EVENTS",
     "BackgroundEvent",
+    "ExtractionDue",
     "JobContext",
     "MemoriesDeleted",
     "MemoriesStored",
@@ -231,6 +298,7 @@ __all__ = [
     "ScheduleDue",
     "SearchRequest",
     "SessionIdle",
+    "SessionOverfull",
     "SessionUpdated",
     "SessionWrite",
     "StoredMemory",

@@ -15,6 +15,7 @@ hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
 OnFailure = Literal["refuse", "skip"]
+Need = Literal["language_model", "remote_embedder"]
 _ATTRIBUTE = "memhost_event_options"
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -28,18 +29,24 @@ class EventOptions(msgspec.Struct, frozen=True, kw_only=True):
             `skip` goes on without it.
         timeout_s: Time limit of one call in seconds; None uses the host's.
         max_tries: For background hooks: attempts before the job is buried; None uses the host's.
+        needs: For background hooks: jobs are made only where one of these is configured; empty: always.
     """
 
     on_failure: OnFailure = "skip"
     timeout_s: float | None = None
     max_tries: int | None = None
+    needs: tuple[Need, ...] = ()
 
 
 def event_options(
-    *, on_failure: OnFailure = "skip", timeout_s: float | None = None, max_tries: int | None = None
+    *,
+    on_failure: OnFailure = "skip",
+    timeout_s: float | None = None,
+    max_tries: int | None = None,
+    needs: tuple[Need, ...] = (),
 ) -> Callable[[F], F]:
     """Declare how the host treats this event hook; see `EventOptions`. Stands above or below `@hookimpl`."""
-    options = EventOptions(on_failure=on_failure, timeout_s=timeout_s, max_tries=max_tries)
+    options = EventOptions(on_failure=on_failure, timeout_s=timeout_s, max_tries=max_tries, needs=needs)
 
     def mark(function: F) -> F:
         setattr(function, _ATTRIBUTE, options)

@@ -20,6 +20,7 @@ from memhost.hooks import hookspec
 
 if TYPE_CHECKING:
     from memhost.events import (
+        ExtractionDue,
         JobContext,
         MemoriesDeleted,
         MemoriesStored,
@@ -29,11 +30,13 @@ if TYPE_CHECKING:
         ScheduleDue,
         SearchRequest,
         SessionIdle,
+        SessionOverfull,
         SessionUpdated,
         SessionWrite,
         ViewDue,
     )
     from memhost.models import MemoryHit, MemoryRecord
+    from memhost.operations import Operation
     from memhost.specs import (
         AuthSpec,
         CommandSpec,
@@ -90,6 +93,35 @@ def memhost_runners() -> Sequence[RunnerSpec]:
 @hookspec
 def memhost_interfaces() -> Sequence[InterfaceSpec]:
     """Interfaces that the host mounts into its application. Since 0.1."""
+    raise NotImplementedError
+
+
+@hookspec
+def memhost_operations() -> Sequence[Operation]:
+    """Operations beside the host's own, which every interface offers. Since 0.1.
+
+    REST serves them at `POST /v1/operations/{name}`; MCP as tools, resources (`kind="document"`) and prompts
+    (`kind="prompt"`). Request structs are read and checked as those of the host are, the caller's right is checked
+    before the handler runs, and what it raises becomes the error that it names. A handler must keep to
+    `call.caller.bounds`. A name that the host itself has stops the start.
+
+    Example:
+        ```python
+        class CountTags(msgspec.Struct, kw_only=True):
+            topic: str
+
+        async def count_tags(host, call, request):
+            found = await host.store.list_memories(call.caller.bounds, ...)
+            return Counted(...)
+
+        @hookimpl
+        def memhost_operations():
+            return [
+                Operation(name="acme_count_tags", request=CountTags, response=Counted, handler=count_tags,
+                          summary="Count the memories with a topic.", access="read", tag="Acme")
+            ]
+        ```
+    """
     raise NotImplementedError
 
 
@@ -166,6 +198,25 @@ async def memhost_session_updated(event: SessionUpdated, context: JobContext) ->
 @hookspec
 async def memhost_session_idle(event: SessionIdle, context: JobContext) -> None:
     """A session has been quiet for `SESSION_IDLE_S` seconds; each write starts the time anew. Since 0.1."""
+    raise NotImplementedError
+
+
+@hookspec
+async def memhost_extraction_due(event: ExtractionDue, context: JobContext) -> None:
+    """Turns of a session wait for extraction: `await context.upkeep.extract(event.session)`. Since 0.1.
+
+    Debounced: it comes when the session has been quiet for `EXTRACTION_DEBOUNCE_SECONDS`, at the latest
+    `EXTRACTION_MAX_WAIT_SECONDS` after the first of them, or when enough of them wait.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+async def memhost_session_overfull(event: SessionOverfull, context: JobContext) -> None:
+    """A session is longer than its share of the context window, and a language model is there to summarise it.
+
+    Delivered after the write that made it so, unless the request summarised it already. Since 0.1.
+    """
     raise NotImplementedError
 
 

@@ -59,7 +59,7 @@ _SECRET_TEXT = (
         rf"\1\2{MASK}",
     ),
 )
-_LOUD_LIBRARIES = ("httpx", "httpcore", "asyncio", "LiteLLM", "litellm", "filelock", "urllib3")
+_LOUD_LIBRARIES = ("httpx", "httpcore", "asyncio", "LiteLLM", "litellm", "filelock", "urllib3", "mcp", "httpx2")
 _COLORS = {"DEBUG": "2", "INFO": "32", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}
 
 

@@ -14,7 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from memhost.ports import Authenticator, Clock, Embedder, JobRunner, LanguageModel, Store, Strategy
+from memhost.ports import (
+    Authenticator,
+    Clock,
+    Embedder,
+    JobRunner,
+    LanguageModel,
+    Meter,
+    ModelStrategy,
+    ModelUse,
+    Store,
+    Strategy,
+)
 
 if TYPE_CHECKING:
     import click
@@ -28,6 +39,15 @@ class NoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """For plugins without options."""
 
 
+def _ignore(_use: ModelUse) -> None:
+    """For plugins that are opened outside a host."""
+
+
+def _no_setting(_path: str) -> Any:
+    """For plugins that are opened outside a host."""
+    return None
+
+
 class OpenContext(msgspec.Struct, frozen=True, kw_only=True):
     """What the host tells a plugin that it opens.
 
@@ -37,6 +57,8 @@ class OpenContext(msgspec.Struct, frozen=True, kw_only=True):
         embedder: Name of the embedder in use (None while the embedder itself is opened).
         dimensions: Length of its vectors.
         reindex: The operator asked to replace vectors of another embedder.
+        store: The open store, for plugins that are opened after it: auth providers and job runners.
+        setting: The value of any setting by its path (`stores.redis.url`), None where there is no such setting.
     """
 
     data_dir: Path
@@ -44,16 +66,25 @@ class OpenContext(msgspec.Struct, frozen=True, kw_only=True):
     embedder: str | None = None
     dimensions: int | None = None
     reindex: bool = False
+    store: Store | None = None
+    model: str = ""
+    meter: Meter = _ignore
+    setting: Callable[[str], Any] = _no_setting
 
 
 class StoreSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """A store. `shared` says whether several machines can open it at once."""
+    """A store.
+
+    `shared` says whether several machines can open it at once. `chosen_by` names one of its settings: where that is
+    set, this store is the one that `STORE=auto` means.
+    """
 
     name: str
     summary: str
     open: Callable[[Any, OpenContext], AbstractAsyncContextManager[Store]]
     settings: type[msgspec.Struct] = NoSettings
     shared: bool = False
+    chosen_by: str | None = None
 
 
 class StrategySpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,15 +95,20 @@ class StrategySpec(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     summary: str
-    build: Callable[[Any], Strategy]
+    build: Callable[[Any], Strategy | ModelStrategy]
     settings: type[msgspec.Struct] = NoSettings
     config: type[msgspec.Struct] = NoSettings
     needs_model: bool = False
 
 
 class EmbedderSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """An embedding model."""
+    """An embedding model.
 
+    `any_model` says that it opens any model by its provider's name: it is chosen where `EMBEDDER` names no spec, and
+    finds that name in `OpenContext.model`.
+    """
+
+    any_model: bool = False
     name: str
     summary: str
     open: Callable[[Any, OpenContext], AbstractAsyncContextManager[Embedder]]
@@ -80,8 +116,9 @@ class EmbedderSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LanguageModelSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """A language model client."""
+    """A language model client; `any_model` as for `EmbedderSpec`, with `LLM`."""
 
+    any_model: bool = False
     name: str
     summary: str
     open: Callable[[Any, OpenContext], AbstractAsyncContextManager[LanguageModel]]
@@ -101,12 +138,17 @@ class AuthSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunnerSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """A job runner."""
+    """A job runner.
+
+    `separate` says that jobs run in processes of their own, `memhost worker`; servers open the runner without starting
+    it and pass on what was committed.
+    """
 
     name: str
     summary: str
     open: Callable[[Any, OpenContext], AbstractAsyncContextManager[JobRunner]]
     settings: type[msgspec.Struct] = NoSettings
+    separate: bool = False
 
 
 class Mount(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ import pytest
 
 from memhost.host import Host
 from memhost.models import MemoryRecord
+from memhost.operations.responses import CompactionReport
 from memhost.services import compaction, paging
 from memhost.testing.clock import FakeClock
 from memhost.testing.factories import START, make_memory
@@ -146,9 +147,9 @@ async def test_pinned_since_the_scan_is_left_alone(tmp_path: Path, monkeypatch: 
         await store_all(host, {"id": "a", "text": "same"}, {"id": "b", "text": "same"})
         merge = host.compaction._merge
 
-        async def pin_first(scope: Any, groups: Any) -> int:
+        async def pin_first(scope: Any, groups: Any, turn: Any) -> int:
             await run(host, "edit_memory", memory_id="a", pinned=True)
-            return await merge(scope, groups)
+            return await merge(scope, groups, turn)
 
         monkeypatch.setattr(host.compaction, "_merge", pin_first)
         assert await compact(host) == "ok, 2 memories remaining after compaction"
@@ -172,7 +173,7 @@ async def test_periodic_compaction_is_skipped_when_nothing_changed(
         passes: list[Any] = []
         apply = host.compaction.apply
 
-        async def counted(scope: Any) -> int:
+        async def counted(scope: Any) -> CompactionReport:
             passes.append(scope)
             return await apply(scope)
 

@@ -18,6 +18,8 @@ CALLS: dict[str, dict[str, Any]] = {
     "delete_memories": {"memory_ids": ["a"]},
     "forget_memories": {"policy": {}},
     "compact_memories": {},
+    "list_trash": {},
+    "restore_memories": {"ids": ["a"]},
     "memory_prompt": {"query": "x", "long_term_search": True},
 }
 

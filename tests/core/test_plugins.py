@@ -49,7 +49,7 @@ def test_broken_plugin_fails_alone(name: str, words: list[str], caplog: pytest.L
     for word in words:
         assert word in (broken.error or "")
     assert row(manager, "fake-good").status == "ok"
-    assert manager.stores.names() == ["memory", "sqlite"]
+    assert manager.stores.names() == ["memory", "redis", "sqlite"]
     logged = [record for record in caplog.records if getattr(record, "fields", {}).get("plugin") == name]
     assert logged[0].fields["distribution"] == broken.distribution  # type: ignore[attr-defined]
     assert logged[0].fields["version"] == broken.version  # type: ignore[attr-defined]

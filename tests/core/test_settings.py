@@ -229,7 +229,7 @@ def test_bad_secret_is_not_shown() -> None:
     [
         ("MEMHOST_PROT", "MEMHOST_PROT is not a setting. Did you mean MEMHOST_PORT?"),
         ("LLM_MODLE", "LLM_MODLE is not a setting. Did you mean LLM_MODEL?"),
-        ("FAST_MODEL", "FAST_MODEL is not used by this version."),
+        ("TOPIC_MODEL", "TOPIC_MODEL is not used by this version."),
     ],
 )
 def test_variables_that_nobody_reads_are_warned_about(name: str, warning: str) -> None:
@@ -251,12 +251,18 @@ def test_variables_of_others_are_left_alone(name: str) -> None:
         ({"DISABLE_AUTH": "false", "OAUTH2_ISSUER_URL": "https://i"}, "jwt"),
         ({"AUTH_MODE": "token"}, "token"),
         ({"TOKEN_AUTH_ENABLED": "false"}, "none"),
+        ({"OAUTH2_ISSUER_URL": "https://i"}, "jwt"),
+        ({"AUTH_TOKENS": "t"}, "token"),
+        ({"AUTH_TOKENS_FILE": "t"}, "token"),
+        ({"DISABLE_AUTH": "true", "AUTH_TOKENS": "t"}, "none"),
+        ({"AUTH": "token", "OAUTH2_ISSUER_URL": "https://i"}, "token"),
+        ({"OAUTH2_ISSUER_URL": "https://i", "AUTH_TOKENS": "t", "TOKEN_AUTH_ENABLED": "1"}, "token"),
     ],
 )
 def test_older_switches_of_authentication(environ: dict[str, str], auth: str) -> None:
     found = load(environ)
     assert found.settings.server.auth == auth
-    assert found.is_set("server.auth") is ("TOKEN_AUTH_ENABLED" not in environ or auth != "none")
+    assert found.is_set("server.auth") is (auth != "none")
 
 
 @pytest.mark.parametrize(
@@ -267,6 +273,7 @@ def test_older_switches_of_authentication(environ: dict[str, str], auth: str) ->
         {"DISABLE_AUTH": "false"},
         {"DISABLE_AUTH": "false", "AUTH_MODE": "disabled"},
         {"TOKEN_AUTH_ENABLED": "true", "AUTH": "none"},
+        {"OAUTH2_ISSUER_URL": "https://i", "AUTH_TOKENS": "t"},
     ],
 )
 def test_contradictory_authentication_is_refused(environ: dict[str, str]) -> None:

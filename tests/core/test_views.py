@@ -10,9 +10,9 @@ import pytest
 
 from memhost.errors import Conflict, InvalidRequest, NotFound
 from memhost.host import Host
-from memhost.models import Caller, Condition, Op, Scope
+from memhost.models import Caller, Condition, Op, Scope, SessionKey
 from memhost.operations.responses import SummaryView, SummaryViewPartitionResult, Task
-from memhost.services.summaries import JoinedTexts, Newest
+from memhost.services.summaries import Gathered, JoinedTexts
 from memhost.services.view_filters import compile_view_filters
 from memhost.testing.clock import FakeClock
 from memhost.testing.factories import START, make_record
@@ -130,13 +130,13 @@ async def test_creation_names_what_is_wrong(tmp_path: Path) -> None:
 
 
 async def test_joined_texts_keep_the_newest_in_order_of_time() -> None:
-    newest = Newest(3)
-    for days in (3, 1, 5, 2, 4):
-        newest.add(make_record(str(days), f"day\n {days}", created_at=START + timedelta(days=days)))
-    newest.add(make_record("event", "long ago", event_date=START - timedelta(days=400)))
-    view = SummaryView(id="v")
-    text = await JoinedTexts().summarize(view, {}, newest.in_order(), newest.total)
-    assert text.splitlines() == [
+    view, joined, gathered = SummaryView(id="v"), JoinedTexts(), Gathered(3)
+    records = [make_record(str(day), f"day\n {day}", created_at=START + timedelta(days=day)) for day in (3, 1, 5, 2, 4)]
+    for record in [*records, make_record("event", "long ago", event_date=START - timedelta(days=400))]:
+        gathered.add(record, joined.line(view, record))
+    owner = SessionKey("default", "", "", "")
+    made = await joined.summarize(owner, view, {}, gathered.lines(), gathered.state.total, {})
+    assert made.text.splitlines() == [
         "The newest 3 of 6 memories:",
         "2024-03-04: day 3",
         "2024-03-05: day 4",

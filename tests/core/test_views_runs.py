@@ -9,8 +9,8 @@ import pytest
 
 from memhost.errors import Conflict, InvalidRequest, NotFound
 from memhost.models import Scope
-from memhost.services import paging, views
-from memhost.services.summaries import JoinedTexts
+from memhost.services import paging, view_partitions
+from memhost.services.summaries import JoinedTexts, Summary
 from memhost.testing.clock import FakeClock
 from tests.core.test_jobs import work
 from tests.core.test_views import DAY, STORES, create, full_run, partitions, read_task, store_for
@@ -22,7 +22,7 @@ async def test_full_run_makes_a_partition_per_group(
     store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(paging, "PAGE", 2)
-    monkeypatch.setattr(views, "_PUTS_A_COMMIT", 2)
+    monkeypatch.setattr(view_partitions, "_AT_ONCE", 2)
     clock = FakeClock()
     async with running_host(tmp_path, store=store, clock=clock, run_jobs=False) as host:
         for user in ("cid", "ann", "bob"):
@@ -107,11 +107,15 @@ async def test_view_deleted_while_it_is_computed_leaves_nothing(store: str, tmp_
         assert await host.store.list_documents(Scope(), f"partition:{view.id}", host.clock.now()) == []
 
 
+class Died(BaseException):
+    """The process ends in the middle."""
+
+
 @STORES
 async def test_crash_half_way_gives_the_same_result(
     store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(views, "_PUTS_A_COMMIT", 1)
+    monkeypatch.setattr(view_partitions, "_AT_ONCE", 1)
     clock = FakeClock()
     async with running_host(tmp_path, store=store, clock=clock, run_jobs=False) as host:
         for user in ("ann", "bob"):
@@ -122,15 +126,15 @@ async def test_crash_half_way_gives_the_same_result(
         summarize = JoinedTexts.summarize
         calls = 0
 
-        async def die_at_the_second(*arguments: Any) -> str:
+        async def die_at_the_second(*arguments: Any) -> Summary:
             nonlocal calls
             calls += 1
             if calls == 2:
-                raise KeyboardInterrupt
+                raise Died
             return await summarize(*arguments)
 
         monkeypatch.setattr(JoinedTexts, "summarize", die_at_the_second)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(Died):
             await host.view_runs.refresh(dying.tenant, view.id, task.id)
         assert (await read_task(host, task.id)).status == "running"
         started = (await read_task(host, task.id)).started_at

@@ -104,3 +104,21 @@ async def test_wrong_policy_values_are_ignored(client: MemoryAPIClient, http: ht
     policy = {"max_age_days": "1", "budget": "0", "max_inactive_days": [1], "hard_age_multiplier": {}, "other": 1}
     answer = await http.post(FORGET, params={"user_id": fresh, "dry_run": "0"}, json={"policy": policy})
     assert answer.json() == {"scanned": 1, "deleted": 0, "deleted_ids": [], "dry_run": False}
+
+
+async def test_what_was_forgotten_can_be_brought_back(
+    client: MemoryAPIClient, http: httpx.AsyncClient, fresh: str
+) -> None:
+    await store_aged(client, fresh, 40, 5)
+    params: dict[str, str] = {"user_id": fresh, "dry_run": "false"}
+    await http.post(FORGET, params=params, json={"policy": {"max_age_days": 30}})
+    assert await left(client, fresh) == ["1"]
+    trash = (await http.get("/v1/long-term-memory/trash", params={"user_id": fresh})).json()
+    assert [(item["id"], item["text"], item["reason"]) for item in trash["memories"]] == [
+        (f"{fresh}-0", "fact 0", "forgotten")
+    ]
+    restore = "/v1/long-term-memory/restore"
+    answer = await http.post(restore, json={"ids": [f"{fresh}-0", f"{fresh}-1", "none"]})
+    assert answer.json() == {"restored": [f"{fresh}-0"], "taken": [f"{fresh}-1"], "missing": ["none"]}
+    assert await left(client, fresh) == ["0", "1"]
+    assert (await http.post(restore, json={})).status_code == 422

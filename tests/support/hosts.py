@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,13 @@ async def running_host(
     *,
     store: str = "sqlite",
     fakes: Sequence[str] = (),
+    extra: Sequence[EntryPoint] = (),
     settings: Mapping[str, str] | None = None,
     clock: Clock | None = None,
     run_jobs: bool = True,
 ) -> AsyncIterator[Host]:
     """A host with the bundled plugins and the named fake ones, on a folder of its own."""
-    plugins = PluginManager.load(entry_points=with_bundled(*fakes))
+    plugins = PluginManager.load(entry_points=[*with_bundled(*fakes), *extra])
     environment = {"STORE": store, "DATA_DIR": str(folder), **(settings or {})}
     configuration = load_configuration(environ=environment, env_file=None, sections=plugins.sections())
     async with open_host(configuration, plugins, clock=clock, run_jobs=run_jobs) as host:

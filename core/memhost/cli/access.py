@@ -81,10 +81,16 @@ ROUTES = {
     "get_session": Route("GET", "/v1/working-memory/{session_id}", ("namespace", "user_id")),
     "delete_session": Route("DELETE", "/v1/working-memory/{session_id}", ("namespace", "user_id")),
     "put_session": Route("PUT", "/v1/working-memory/{session_id}"),
+    "list_trash": Route("GET", "/v1/long-term-memory/trash", ("namespace", "user_id", "limit", "after")),
+    "restore_memories": Route("POST", "/v1/long-term-memory/restore"),
+    "compact_memories": Route("POST", "/v1/long-term-memory/compact", ("namespace", "user_id", "dry_run", "report")),
     "list_jobs": Route("GET", "/v1/jobs", ("state", "limit", "offset")),
     "retry_job": Route("POST", "/v1/jobs/{job_id}/retry"),
     "discard_job": Route("DELETE", "/v1/jobs/{job_id}"),
+    "extract_session": Route("POST", "/v1/working-memory/{session_id}/extract", ("namespace", "user_id", "wait_s")),
+    "preview_extraction": Route("POST", "/v1/extraction/preview"),
     "list_plugins": Route("GET", "/v1/plugins"),
+    "get_usage": Route("GET", "/v1/usage", ("from", "to", "group_by")),
 }
 
 
@@ -188,7 +194,9 @@ async def reach(target: Target) -> AsyncIterator[Access]:
         yield Direct(host)
 
 
-def load(data: str | None, config_file: Path | None) -> tuple[Configuration, PluginManager]:
+def load(
+    data: str | None, config_file: Path | None, options: Mapping[str, Any] | None = None
+) -> tuple[Configuration, PluginManager]:
     """Configuration and plugins, with logging quiet and provider keys exported.
 
     Raises:
@@ -198,19 +206,29 @@ def load(data: str | None, config_file: Path | None) -> tuple[Configuration, Plu
     from memhost.settings import export_provider_keys
 
     logs.configure("ERROR")
-    configuration, plugins = startup.load(options={"server.data_dir": data}, config_file=config_file)
+    configuration, plugins = startup.load(options={"server.data_dir": data, **(options or {})}, config_file=config_file)
     export_provider_keys()
     return configuration, plugins
 
 
 @asynccontextmanager
-async def opened(data: str | None, config_file: Path | None, *, reindex: bool = False) -> AsyncIterator[Host]:
-    """The host in this process, without its job runner."""
+async def opened(
+    data: str | None,
+    config_file: Path | None,
+    *,
+    reindex: bool = False,
+    run_jobs: bool = False,
+    options: Mapping[str, Any] | None = None,
+) -> AsyncIterator[Host]:
+    """The host in this process; `options` are settings by path that go before all others.
+
+    It runs background jobs only on request: commands that are over soon leave them to the server.
+    """
     from memhost.host import open_host
 
-    configuration, plugins = load(data, config_file)
+    configuration, plugins = load(data, config_file, options)
     extra: dict[str, Any] = {"reindex": True} if reindex else {}
-    async with open_host(configuration, plugins, run_jobs=False, **extra) as host:
+    async with open_host(configuration, plugins, run_jobs=run_jobs, **extra) as host:
         yield host
 
 

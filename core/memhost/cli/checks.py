@@ -7,7 +7,8 @@ import os
 import socket
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -130,10 +131,11 @@ def _port(configuration: Configuration) -> Check:
 async def _parts(configuration: Configuration, plugins: PluginManager) -> list[Check]:
     """Open everything that is selected, and try it."""
     try:
-        async with open_host(configuration, plugins, run_jobs=False) as host:
+        async with _opened(configuration, plugins) as host:
             checks = [await _store(host)]
             checks += await _integrity(host)
             checks += await _jobs(host)
+            checks += await _workers(host)
             checks.append(await _embedder(host))
             checks.append(_model(host))
             checks.append(_access(host))
@@ -144,6 +146,15 @@ async def _parts(configuration: Configuration, plugins: PluginManager) -> list[C
         return [_fail("start", error.message)]
     except Exception as error:  # noqa: BLE001 - a plugin may fail in any way, and that is what to tell
         return [_fail("start", f"{type(error).__name__}: {error}", "memhost serve --debug says more.")]
+
+
+@asynccontextmanager
+async def _opened(configuration: Configuration, plugins: PluginManager) -> AsyncIterator[Host]:
+    """The host; with its runner where that is a queue to be reached, without running jobs."""
+    runner = plugins.runners.get(configuration.settings.server.runner)
+    queued = runner is not None and runner.spec.separate
+    async with open_host(configuration, plugins, run_jobs=queued) as host:
+        yield host
 
 
 async def _timed(name: str, work: Callable[[], Awaitable[str]], fix: str) -> Check:
@@ -202,6 +213,15 @@ async def _jobs(host: Host) -> list[Check]:
     return [_ok("jobs", f"{counts.get('jobs', 0)} waiting, none gave up")]
 
 
+async def _workers(host: Host) -> list[Check]:
+    if not host.has_workers:
+        return []
+    alive = await host.workers.alive()
+    if alive:
+        return [_ok("workers", f"{len(alive)} at work: {', '.join(row.name for row in alive)}")]
+    return [_warn("workers", "none has reported within 15 s, so jobs wait", "Start one with: memhost worker")]
+
+
 async def _embedder(host: Host) -> Check:
     async def work() -> str:
         vectors = await host.embedder.embed(["The quick brown fox."])
@@ -219,7 +239,7 @@ def _model(host: Host) -> Check:
 
 
 def _access(host: Host) -> Check:
-    from memhost.cli.serving import is_loopback
+    from memhost.cli.serving import is_loopback, open_on_purpose
 
     server = host.settings.server
     if not host.authenticator.open:
@@ -227,6 +247,6 @@ def _access(host: Host) -> Check:
     if is_loopback(server.host):
         return _ok("access", "open, but only this machine can reach it")
     fix = "Set AUTH=token, or HOST=127.0.0.1."
-    if host.configuration.is_set("server.auth"):
+    if open_on_purpose(host.configuration):
         return _warn("access", f"open to everyone who can reach {server.host}, as configured", fix)
     return _fail("access", f"{server.host} without authentication: the server will not start", fix)

@@ -137,6 +137,8 @@ def _tell(verb: str, ids: list[str], as_json: bool) -> None:
 def _print(found: dict[str, Any]) -> None:
     from memhost.cli.printing import minute, shorten, table
 
+    if found["workers"]:
+        click.echo(f"Workers: {', '.join(row['name'] for row in found['workers'])}.")
     if not found["jobs"]:
         click.echo("No jobs.")
         return

@@ -25,10 +25,17 @@ class Lazy(NamedTuple):
 COMMANDS = {
     "serve": Lazy("memhost.cli.serve:serve", "Run the server."),
     "api": Lazy("memhost.cli.serve:api", "Same as serve, with Agent Memory Server's options.", hidden=True),
+    "worker": Lazy("memhost.cli.worker:worker", "Run background jobs beside the servers."),
+    "task-worker": Lazy("memhost.cli.worker:worker", "Same as worker, Agent Memory Server's name.", hidden=True),
     "demo": Lazy("memhost.cli.demo:demo", "Try it out: a server, a conversation, a few questions."),
     "search": Lazy("memhost.cli.search:search", "Search memories."),
     "sessions": Lazy("memhost.cli.sessions:sessions", "List, show and delete sessions."),
+    "trash": Lazy("memhost.cli.trash:trash", "List what the server removed by itself, and bring it back."),
+    "compact": Lazy("memhost.cli.trash:compact", "Merge memories that repeat each other or mean the same."),
     "jobs": Lazy("memhost.cli.jobs:jobs", "List background jobs; retry or discard dead ones."),
+    "extract": Lazy("memhost.cli.extract:extract", "Extract memories with the language model, or try it."),
+    "strategies": Lazy("memhost.cli.extract:strategies", "List and compare extraction strategies."),
+    "usage": Lazy("memhost.cli.usage:usage", "Show what language models were used for, and what it cost."),
     "plugins": Lazy("memhost.cli.plugins:plugins", "List plugins, and what they offer."),
     "config": Lazy("memhost.cli.config:config", "Show and check the configuration."),
     "doctor": Lazy("memhost.cli.doctor:doctor", "Check that everything works, and say what to fix."),
@@ -38,6 +45,13 @@ COMMANDS = {
     "openapi": Lazy("memhost.cli.openapi:openapi", "Print the OpenAPI document of the REST interface."),
     "version": Lazy("memhost.cli.version:version", "Print the version."),
 }
+
+
+OF_BUNDLED_PLUGINS = {
+    "mcp": "Serve MCP over standard streams; set up MCP hosts.",
+    "token": "Create, list, revoke and rotate access tokens.",
+}
+"""Commands of plugins that come with memhost, for the list of commands, which loads no plugin."""
 
 
 class LazyGroup(click.Group):
@@ -50,7 +64,8 @@ class LazyGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names of the host's commands, then of the plugins'."""
-        return [*COMMANDS, *(name for name in _plugin_commands(quick=True) if name not in COMMANDS)]
+        own = {**COMMANDS, **OF_BUNDLED_PLUGINS}
+        return [*own, *(name for name in _plugin_commands(quick=True) if name not in own)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of that name, imported."""
@@ -79,9 +94,11 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands without importing them."""
         rows = [(name, entry.summary) for name, entry in COMMANDS.items() if not entry.hidden]
+        rows += OF_BUNDLED_PLUGINS.items()
         with formatter.section("Commands"):
             formatter.write_dl(rows)
-        extra = [(name, spec.summary) for name, spec in sorted(_plugin_commands(quick=True).items())]
+        found = sorted(_plugin_commands(quick=True).items())
+        extra = [(name, spec.summary) for name, spec in found if name not in OF_BUNDLED_PLUGINS]
         if extra:
             with formatter.section("Commands of plugins"):
                 formatter.write_dl(extra)

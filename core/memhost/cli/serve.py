@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port; 0 picks a free one.")
 @click.option("--workers", type=click.IntRange(1, 256), help="Server processes.")
 @click.option("--log-level", type=click.Choice(_LEVELS, case_sensitive=False))
+@click.option("--insecure", is_flag=True, help="Serve other machines without authentication.")
 @click.option("--reload", is_flag=True, help="Start anew when the code changes (for development).")
 @config_options
 @json_option
@@ -36,6 +38,7 @@ def serve(**options: Any) -> None:
 @click.option("--port", type=click.IntRange(0, 65535), help="Port; 0 picks a free one.")
 @click.option("--workers", type=click.IntRange(1, 256), help="Server processes.")
 @click.option("--log-level", type=click.Choice(_LEVELS, case_sensitive=False))
+@click.option("--insecure", is_flag=True, help="Serve other machines without authentication.")
 @click.option("--reload", is_flag=True, help="Start anew when the code changes.")
 @click.option("--task-backend", help="Accepted for Agent Memory Server's sake; use BACKEND.")
 @click.option("--no-worker", is_flag=True, help="Accepted for Agent Memory Server's sake.")
@@ -55,23 +58,32 @@ def _serve(
     port: int | None,
     workers: int | None,
     log_level: str | None,
+    insecure: bool,
     reload: bool,
     data: str | None,
     config_file: Path | None,
     as_json: bool,
 ) -> None:
-    gc.disable()  # start-up makes many objects and no garbage; `relax_collection` switches it on again
-    from memhost import logs, startup
-    from memhost.cli.serving import Plan, run_server
-    from memhost.settings import export_options, export_provider_keys
-
     options = {
         "server.host": host,
         "server.port": port,
         "server.workers": workers,
         "server.data_dir": data,
         "server.log_level": log_level.upper() if log_level else None,
+        "server.insecure": True if insecure else None,
     }
+    run_with(options, config_file=config_file, reload=reload, as_json=as_json)
+
+
+def run_with(
+    options: Mapping[str, Any], *, config_file: Path | None, reload: bool = False, as_json: bool = False
+) -> None:
+    """Run the server with these settings by path, which go before all others, until a signal ends it."""
+    gc.disable()  # start-up makes many objects and no garbage; `relax_collection` switches it on again
+    from memhost import logs, startup
+    from memhost.cli.serving import Plan, run_server
+    from memhost.settings import export_options, export_provider_keys
+
     logs.configure("WARNING")
     configuration, plugins = startup.load(options=options, config_file=config_file)
     server = configuration.settings.server

@@ -97,6 +97,7 @@ class Facts:
     llm: str | None
     strategy: str
     open: bool
+    queue: str | None
 
 
 def run_server(plan: Plan) -> None:
@@ -145,6 +146,7 @@ async def _examine(host: Host) -> Facts:
         llm=host.llm.name if host.llm is not None else None,
         strategy=strategy,
         open=host.authenticator.open,
+        queue=host.runner if host.has_workers else None,
     )
     _check_exposure(host.configuration, facts)
     return facts
@@ -155,15 +157,20 @@ def _check_exposure(configuration: Configuration, facts: Facts) -> None:
     host = configuration.settings.server.host
     if not facts.open or is_loopback(host):
         return
-    if configuration.settings.server.auth == "none" and configuration.is_set("server.auth"):
-        source = configuration.sources["server.auth"]
-        logs.log(logger, logging.WARNING, "server.open", host=host, asked_for_by=source)
-        return
-    raise ConfigurationError(
-        f"The server would be open to everyone who can reach {host}, because no authentication is "
-        "configured: set AUTH=token (or another provider), listen on 127.0.0.1, or set AUTH=none to "
-        "have it open on purpose."
-    )
+    if not open_on_purpose(configuration):
+        raise ConfigurationError(
+            f"The server would be open to everyone who can reach {host}, because no authentication is "
+            "configured: set AUTH=token (or another provider), listen on 127.0.0.1, or give --insecure to "
+            "have it open on purpose."
+        )
+    asked = "server.insecure" if configuration.settings.server.insecure else "server.auth"
+    logs.log(logger, logging.WARNING, "server.open", host=host, asked_for_by=configuration.sources[asked])
+
+
+def open_on_purpose(configuration: Configuration) -> bool:
+    """Whether the operator insists on a server without authentication: `--insecure`, or `AUTH=none` by name."""
+    server = configuration.settings.server
+    return server.insecure or (server.auth == "none" and configuration.is_set("server.auth"))
 
 
 def is_loopback(host: str) -> bool:
@@ -307,13 +314,14 @@ def banner(plan: Plan, facts: Facts, url: str) -> str:
     """What people see when the server runs."""
     access = "open, this machine only" if facts.open else plan.configuration.settings.server.auth
     if facts.open and not is_loopback(plan.configuration.settings.server.host):
-        access = "OPEN TO EVERYONE who can reach this machine (AUTH=none)"
+        access = "OPEN TO EVERYONE who can reach this machine"
     lines = [
         ("API", f"{url}/docs"),
         ("Store", f"{facts.store} ({facts.memories} memories)"),
         ("Models", f"embedder {facts.embedder} · language model {facts.llm or 'none'}"),
         ("Strategy", facts.strategy),
         ("Access", access),
+        *([("Jobs", f"{facts.queue}: run workers with: memhost worker")] if facts.queue else ()),
         ("Try", f"memhost demo · curl {url}/v1/health"),
         ("Stop", "Ctrl-C"),
     ]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
+from msgspec import UNSET, Meta
 
 from memhost.models import MemoryRecord, MemoryType
-from memhost.operations.requests import PromptSession, RecordInput, SearchFields
-from memhost.operations.responses import Ack, MemoryHits, MemoryPrompt
+from memhost.operations.requests import PromptSession, RecordInput, SearchFields, SessionRecordInput
+from memhost.operations.responses import Ack, DeletionAck, MemoryHits, MemoryPrompt, StoredRecords
 from memhost.operations.table import Call, Operation
 
 if TYPE_CHECKING:
@@ -25,6 +26,12 @@ class CreateMemories(msgspec.Struct, kw_only=True):
     deduplicate: bool = True
 
 
+class StoreMemories(msgspec.Struct, kw_only=True):
+    """Memories to store; those without an id get a ULID. Exact repetitions inside the same scope are dropped."""
+
+    memories: Annotated[list[SessionRecordInput], Meta(min_length=1, max_length=100)]
+
+
 class SearchMemories(SearchFields, kw_only=True):
     """A search, and whether a language model may rewrite its text first."""
 
@@ -38,7 +45,10 @@ class GetMemory(msgspec.Struct, kw_only=True):
 
 
 class EditMemory(msgspec.Struct, kw_only=True):
-    """Which memory to change, and its new values; absent or null fields stay as they are."""
+    """Which memory to change, and its new values; absent or null fields stay as they are.
+
+    `clear` names fields to empty: `topics`, `entities`, `namespace`, `user_id`, `session_id`, `event_date`.
+    """
 
     memory_id: str
     text: str | None = None
@@ -50,12 +60,14 @@ class EditMemory(msgspec.Struct, kw_only=True):
     session_id: str | None = None
     event_date: datetime | None = None
     pinned: bool | None = None
+    clear: list[Literal["topics", "entities", "namespace", "user_id", "session_id", "event_date"]] = []
 
 
 class DeleteMemories(msgspec.Struct, kw_only=True):
-    """Which memories to delete."""
+    """Which memories to delete; `report` adds to the answer which of them there were."""
 
     memory_ids: list[str] = []
+    report: bool = False
 
 
 class MemoryPromptRequest(msgspec.Struct, kw_only=True):
@@ -72,6 +84,10 @@ async def _create(host: Host, call: Call, request: CreateMemories) -> Ack:
     return Ack()
 
 
+async def _store(host: Host, call: Call, request: StoreMemories) -> StoredRecords:
+    return StoredRecords(results=await host.memories.store(call, request.memories))
+
+
 async def _search(host: Host, call: Call, request: SearchMemories) -> MemoryHits:
     return await host.search.search(call, request, optimize_query=request.optimize_query)
 
@@ -84,9 +100,11 @@ async def _edit(host: Host, call: Call, request: EditMemory) -> MemoryRecord:
     return await host.memories.edit(call, request)
 
 
-async def _delete(host: Host, call: Call, request: DeleteMemories) -> Ack:
+async def _delete(host: Host, call: Call, request: DeleteMemories) -> DeletionAck:
     deleted = await host.memories.delete(call, request.memory_ids)
-    return Ack(status=f"ok, deleted {len(deleted)} memories")
+    return DeletionAck(
+        status=f"ok, deleted {len(deleted)} memories", deleted_ids=deleted if request.report else UNSET
+    )
 
 
 async def _prompt(host: Host, call: Call, request: MemoryPromptRequest) -> MemoryPrompt:
@@ -103,6 +121,17 @@ OPERATIONS = (
         tag=TAG,
         summary="Store memories; they can be read and searched when the answer comes.",
         errors=("invalid_arguments", "id_taken", "long_term_memory_disabled"),
+    ),
+    Operation(
+        name="store_memories",
+        request=StoreMemories,
+        response=StoredRecords,
+        handler=_store,
+        access="write",
+        tag=TAG,
+        summary="Store memories, and tell what became of each.",
+        description="As storing memories otherwise, but ids may be left out, and the answer holds what is stored.",
+        errors=("invalid_request", "invalid_arguments", "id_taken", "long_term_memory_disabled"),
     ),
     Operation(
         name="search_memories",
@@ -140,7 +169,7 @@ OPERATIONS = (
     Operation(
         name="delete_memories",
         request=DeleteMemories,
-        response=Ack,
+        response=DeletionAck,
         handler=_delete,
         access="delete",
         tag=TAG,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta
 
-from memhost.operations.responses import Ack, ForgetResult
+from memhost.operations.responses import CompactionAck, ForgetResult, RestoreResult, TrashPage
 from memhost.operations.table import Call, Operation
 
 if TYPE_CHECKING:
@@ -33,20 +33,57 @@ class ForgetMemories(msgspec.Struct, kw_only=True):
 
 
 class CompactMemories(msgspec.Struct, kw_only=True):
-    """Which memories to compact; what is absent or empty does not restrict."""
+    """Which memories to compact; what is absent or empty does not restrict.
+
+    `report` adds to the answer what was done. A dry run changes nothing, asks no language model, and always reports.
+    """
 
     namespace: str | None = None
     user_id: str | None = None
     session_id: str | None = None
+    dry_run: bool = False
+    report: bool = False
+
+
+class ListTrash(msgspec.Struct, kw_only=True):
+    """Which part of the trash to list; owners that are absent or empty do not restrict."""
+
+    namespace: str | None = None
+    user_id: str | None = None
+    session_id: str | None = None
+    limit: Annotated[int, Meta(ge=1, le=500)] = 100
+    after: str = ""
+
+
+class RestoreMemories(msgspec.Struct, kw_only=True):
+    """Which memories to bring back."""
+
+    ids: list[str]
 
 
 async def _forget(host: Host, call: Call, request: ForgetMemories) -> ForgetResult:
     return await host.forgetting.forget(call, request)
 
 
-async def _compact(host: Host, call: Call, request: CompactMemories) -> Ack:
-    remaining = await host.compaction.compact(call, request)
-    return Ack(status=f"ok, {remaining} memories remaining after compaction")
+async def _compact(host: Host, call: Call, request: CompactMemories) -> CompactionAck:
+    report = await host.compaction.compact(call, request)
+    return CompactionAck(
+        status=f"ok, {report.remaining} memories remaining after compaction",
+        report=report if request.report or request.dry_run else UNSET,
+    )
+
+
+async def _trash(host: Host, call: Call, request: ListTrash) -> TrashPage:
+    bounds = call.caller.bounds.narrow(
+        namespace=request.namespace or None,
+        user=request.user_id or None,
+        session=request.session_id or None,
+    )
+    return await host.trash.page(bounds, request.limit, request.after)
+
+
+async def _restore(host: Host, call: Call, request: RestoreMemories) -> RestoreResult:
+    return await host.trash.restore(call, request.ids)
 
 
 OPERATIONS = (
@@ -62,23 +99,56 @@ OPERATIONS = (
             "Examines the `limit` oldest memories of the scope. Pinned ones and `pinned_ids` stay, and so do types "
             "outside `memory_type_allowlist`. With both limits a memory goes if it exceeds both, or the age limit "
             "`hard_age_multiplier` (12) times; with one, if it exceeds that. Of the rest the best `budget` by recency "
-            "stay, counted per namespace and user. Nothing is deleted unless `dry_run` is false."
+            "stay, counted per namespace and user; those used often count for more. Nothing is deleted unless "
+            "`dry_run` is false, and what is deleted can be brought back for `FORGETTING_TRASH_DAYS`."
         ),
         errors=("invalid_arguments", "long_term_memory_disabled"),
     ),
     Operation(
         name="compact_memories",
         request=CompactMemories,
-        response=Ack,
+        response=CompactionAck,
         handler=_compact,
         access="delete",
         tag=TAG,
-        summary="Merge memories that repeat each other word by word.",
+        summary="Merge memories that repeat each other or mean the same.",
         description=(
-            "Repetitions are merged inside one namespace and user, never turns of a conversation, never pinned "
-            "memories. The one accessed last stays, with the tags and sources of all. Merging memories that only "
-            "mean the same needs a language model, and is left out without one."
+            "Memories are merged inside one namespace and user, never turns of a conversation, never pinned "
+            "memories. Of word-by-word repetitions the one accessed last stays, of memories that mean the same the "
+            "oldest, with the tags and sources of all. Whether near memories mean the same, or one replaces the "
+            "other, a language model decides, about those that changed since the last pass; without one only those "
+            "that differ in nothing but word forms are merged. What goes can be brought back for "
+            "`FORGETTING_TRASH_DAYS`; replaced facts are kept, out of search, for `SUPERSEDED_KEEP_DAYS`."
         ),
-        errors=("long_term_memory_disabled",),
+        errors=("long_term_memory_disabled", "conflict"),
+    ),
+    Operation(
+        name="list_trash",
+        request=ListTrash,
+        response=TrashPage,
+        handler=_trash,
+        access="read",
+        tag=TAG,
+        summary="List memories that the server removed by itself, and that can still be brought back.",
+        description=(
+            "`reason` is `forgotten` (by a policy), `repeated` (word by word another memory), `merged` (into another "
+            "one that means the same), `reworded` (the former text of a merged memory, under an id of its own) or "
+            "`superseded` (replaced long ago by a newer fact). What a client deletes is gone at once, also from here."
+        ),
+        errors=("invalid_arguments", "long_term_memory_disabled"),
+    ),
+    Operation(
+        name="restore_memories",
+        request=RestoreMemories,
+        response=RestoreResult,
+        handler=_restore,
+        access="write",
+        tag=TAG,
+        summary="Bring memories back from the trash, or make replaced facts valid again.",
+        description=(
+            "A memory whose id has been taken meanwhile stays in the trash. What was brought back is not merged "
+            "again by the server (its metadata says `restored_at`), and ages from now."
+        ),
+        errors=("invalid_arguments", "long_term_memory_disabled", "model_unavailable"),
     ),
 )

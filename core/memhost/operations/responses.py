@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from memhost.models import MemoryHit, MemoryRecord, Message, StrategyConfig
 
@@ -14,6 +15,12 @@ class Ack(msgspec.Struct, frozen=True):
     """Done."""
 
     status: str = "ok"
+
+
+class DeletionAck(Ack, frozen=True, kw_only=True):
+    """Done; on request with the ids that were there."""
+
+    deleted_ids: list[str] | UnsetType = UNSET
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -27,6 +34,19 @@ class SessionList(msgspec.Struct, frozen=True):
 
     sessions: list[str]
     total: int
+
+
+class ExtractionState(msgspec.Struct, frozen=True, kw_only=True):
+    """What the extraction of a session stands at.
+
+    `state`: `idle` (nothing waits), `pending`, `waiting` (for the model, or for a budget), `failed` (given up until
+    the next message or a command), `refused` (the provider declined messages). `last_error` says why.
+    """
+
+    pending: int
+    state: str
+    last_run_at: datetime | None = None
+    last_error: str | None = None
 
 
 class WorkingMemoryView(msgspec.Struct, kw_only=True):
@@ -47,6 +67,23 @@ class WorkingMemoryView(msgspec.Struct, kw_only=True):
     updated_at: datetime
     context_percentage_total_used: float | None
     context_percentage_until_summarization: float | None
+    extraction: ExtractionState | UnsetType = UNSET
+    summarization: Literal["pending"] | UnsetType = UNSET
+
+
+class StoredRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a memory to store: `created`, or a `duplicate` of the `memory` that is there, with its `id`."""
+
+    id: str
+    status: Literal["created", "duplicate"]
+    memory: MemoryRecord
+
+
+class StoredRecords(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of memories to store, in their order."""
+
+    status: Literal["ok"] = "ok"
+    results: list[StoredRecord]
 
 
 class MemoryHits(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +103,70 @@ class ForgetResult(msgspec.Struct, frozen=True, kw_only=True):
     dry_run: bool
 
 
+class CompactionReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What a compaction did, or in a dry run would do without asking a language model.
+
+    Attributes:
+        scanned: Memories looked at.
+        exact_removed: Word-by-word repetitions that went.
+        merged: Memories that went into others that mean the same.
+        superseded: Memories that a newer fact replaced.
+        expired: Replaced facts that were kept long enough and went.
+        llm_calls: Calls to the language model.
+        undecided: Near pairs that only a language model can decide, and that were left.
+        unfinished: Whether the next pass has to go on where this one stopped.
+        remaining: Memories in the scope afterwards.
+        duration_s: How long it took, seconds.
+    """
+
+    scanned: int = 0
+    exact_removed: int = 0
+    merged: int = 0
+    superseded: int = 0
+    expired: int = 0
+    llm_calls: int = 0
+    undecided: int = 0
+    unfinished: bool = False
+    remaining: int = 0
+    duration_s: float = 0.0
+    dry_run: bool = False
+
+
+class CompactionAck(msgspec.Struct, frozen=True, kw_only=True):
+    """How many memories are left; the report if it was asked for."""
+
+    status: str
+    report: CompactionReport | UnsetType = UNSET
+
+
+class TrashedMemory(msgspec.Struct, frozen=True, kw_only=True):
+    """A memory that the server removed by itself. `reason`: see the description of the operation."""
+
+    id: str
+    text: str
+    namespace: str | None
+    user_id: str | None
+    session_id: str | None
+    reason: str
+    deleted_at: datetime
+    expires_at: datetime | None
+
+
+class TrashPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of the trash by id, and what to send as `after` for the next one (null on the last)."""
+
+    memories: list[TrashedMemory]
+    next: str | None
+
+
+class RestoreResult(msgspec.Struct, frozen=True, kw_only=True):
+    """Ids that are back; ids that a living memory has; ids of which nothing is left."""
+
+    restored: list[str]
+    taken: list[str]
+    missing: list[str]
+
+
 class SummaryView(msgspec.Struct, frozen=True, kw_only=True):
     """A standing question to long-term memory: which memories to summarise, and by what to group them."""
 
@@ -81,7 +182,10 @@ class SummaryView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SummaryViewPartitionResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The summary of one group of a view. `memory_count` counts all memories that matched."""
+    """The summary of one group of a view. `memory_count` counts all memories that matched.
+
+    `stale`: they have changed since, but the language model could not summarise them anew; `last_error` says why.
+    """
 
     view_id: str
     group: dict[str, str]
@@ -90,6 +194,8 @@ class SummaryViewPartitionResult(msgspec.Struct, frozen=True, kw_only=True):
     empty: bool = False
     empty_reason: str | None = None
     computed_at: datetime
+    stale: bool = False
+    last_error: str | None = None
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,11 +266,21 @@ class JobRow(msgspec.Struct, frozen=True, kw_only=True):
     last_error: str | None
 
 
+class WorkerRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A living worker process: its machine and process id, the runner it uses, and when it reported last."""
+
+    name: str
+    runner: str
+    started_at: datetime
+    seen_at: datetime
+
+
 class JobList(msgspec.Struct, frozen=True, kw_only=True):
-    """A page of jobs, and how many there are."""
+    """A page of jobs, and how many there are; the worker processes that run jobs beside the servers."""
 
     jobs: list[JobRow]
     total: int
+    workers: list[WorkerRow] = []
 
 
 class ComponentHealth(msgspec.Struct, frozen=True, kw_only=True):

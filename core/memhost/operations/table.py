@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from memhost.host import Host
 
 Access = Literal["open", "read", "write", "delete", "admin"]
+Kind = Literal["call", "document", "prompt"]
+
+
+async def _unheard(_done: float, _total: float | None, _message: str) -> None:
+    """For callers who do not ask how far a call is."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -25,11 +30,14 @@ class Call:
         caller: The authenticated caller; every service call is bound to `caller.bounds`.
         request_id: Id that follows the call through logs and jobs.
         notices: (kind, sentence) pairs that the operation wants to tell, for instance `deprecation`.
+        progress: `await call.progress(done, total, message)` tells how far it is; heard by interfaces that can show
+            it, for callers who asked.
     """
 
     caller: Caller
     request_id: str
     notices: list[tuple[str, str]] = field(default_factory=list)
+    progress: Callable[[float, float | None, str], Awaitable[None]] = _unheard
 
 
 class Nothing(msgspec.Struct, frozen=True):
@@ -50,6 +58,10 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
         access: The right that the caller needs. `open` operations need no credential.
         errors: Codes of errors that callers should expect, for documentation.
         tag: Heading that documentation groups it under.
+        kind: What interfaces that tell them apart offer it as: a `call`; a `document`, read by its `address`, whose
+            response is a `content.Document`; or a `prompt`, whose response is a `content.Prompt`.
+        address: URI of a document, with fields of the request in braces: `acme://notes/{note_id}`.
+        repeatable: Doing it twice leaves what doing it once left (for operations that write).
     """
 
     name: str
@@ -61,6 +73,9 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     tag: str
     description: str = ""
     errors: tuple[str, ...] = ()
+    kind: Kind = "call"
+    address: str = ""
+    repeatable: bool = False
 
 
 class OperationTable:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from memhost.operations.responses import Ack, SummaryView, SummaryViewPartitionResult, Task
 from memhost.operations.table import Call, Nothing, Operation
@@ -32,6 +32,19 @@ class CreateSummaryView(msgspec.Struct, kw_only=True):
     continuous: bool | None = None
     prompt: str | None = None
     model_name: str | None = None
+
+
+class UpdateSummaryView(msgspec.Struct, kw_only=True):
+    """What to change of a view; what is absent stays, and a null clears what may be empty."""
+
+    view_id: str
+    name: str | UnsetType | None = UNSET
+    group_by: list[str] | UnsetType | None = UNSET
+    filters: dict[str, Any] | UnsetType | None = UNSET
+    time_window_days: Annotated[int, Meta(ge=1)] | UnsetType | None = UNSET
+    continuous: bool | UnsetType | None = UNSET
+    prompt: str | UnsetType | None = UNSET
+    model_name: str | UnsetType | None = UNSET
 
 
 class ViewId(msgspec.Struct, kw_only=True):
@@ -82,6 +95,10 @@ async def _get(host: Host, call: Call, request: ViewId) -> SummaryView:
     return await host.views.get(call, request.view_id)
 
 
+async def _update(host: Host, call: Call, request: UpdateSummaryView) -> SummaryView:
+    return await host.views.update(call, request)
+
+
 async def _delete(host: Host, call: Call, request: ViewId) -> Ack:
     await host.views.delete(call, request.view_id)
     return Ack()
@@ -115,10 +132,11 @@ OPERATIONS = (
         description=(
             "`group_by` takes `user_id`, `namespace`, `session_id` and `memory_type`; `filters` takes those, "
             "`extraction_strategy`, `topics` and `event_date`. With `time_window_days` only memories created since "
-            "then count. A `continuous` view is computed anew periodically. `prompt` and `model_name` wait for a "
-            "language model: until then a summary joins the newest 50 memories in the order of their time."
+            "then count. A `continuous` view is computed anew periodically. A language model summarises, "
+            "any number of memories, by `prompt` and with `model_name` where they are given; without one a summary "
+            "joins the newest 50 memories in the order of their time. Prompts are checked (`unsafe_prompt`)."
         ),
-        errors=("invalid_arguments", "invalid_request", _OFF),
+        errors=("invalid_arguments", "invalid_request", "unsafe_prompt", _OFF),
     ),
     Operation(
         name="list_summary_views",
@@ -141,6 +159,20 @@ OPERATIONS = (
         errors=("not_found", _OFF),
     ),
     Operation(
+        name="update_summary_view",
+        request=UpdateSummaryView,
+        response=SummaryView,
+        handler=_update,
+        access="write",
+        tag=TAG,
+        summary="Change a view: set the given fields, keep the rest.",
+        description=(
+            "With other `group_by`, `filters` or `time_window_days` the stored results are removed; with another "
+            "`prompt` or `model_name` they stay until the next run. The source cannot be changed."
+        ),
+        errors=("not_found", "invalid_arguments", "invalid_request", "unsafe_prompt", _OFF),
+    ),
+    Operation(
         name="delete_summary_view",
         request=ViewId,
         response=Ack,
@@ -158,8 +190,12 @@ OPERATIONS = (
         access="write",
         tag=TAG,
         summary="Summarise one group of a view now, and store the result.",
-        description="Group and filters must both hold. A group without memories gives, and stores, an empty result.",
-        errors=("not_found", "invalid_request", "invalid_arguments", _OFF),
+        description=(
+            "Group and filters must both hold. A group without memories gives, and stores, an empty result. A group "
+            "whose memories have not changed keeps its summary, and costs nothing. If the language model fails an "
+            "earlier summary stays, with `stale` and `last_error`."
+        ),
+        errors=("not_found", "invalid_request", "invalid_arguments", "model_unavailable", _OFF),
     ),
     Operation(
         name="list_summary_view_partitions",

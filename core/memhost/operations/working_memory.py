@@ -39,7 +39,12 @@ class GetSession(msgspec.Struct, kw_only=True):
 
 
 class PutSession(msgspec.Struct, kw_only=True):
-    """The whole session to store; what is absent takes its default (but for TTL and `created_at`)."""
+    """The whole session to store; what is absent takes its default (but for TTL and `created_at`).
+
+    `flush` has its waiting messages extracted without waiting for the session to be quiet. With `wait_summary` false
+    a session that gets too long is summarised after the answer. With `if_version` (0: there is none yet) the write
+    is refused if the session is at another version.
+    """
 
     session_id: str
     model_name: str | None = None
@@ -56,6 +61,31 @@ class PutSession(msgspec.Struct, kw_only=True):
     last_accessed: datetime | UnsetType = UNSET
     created_at: datetime | UnsetType = UNSET
     updated_at: datetime | UnsetType = UNSET
+    flush: bool = False
+    wait_summary: bool = True
+    if_version: Annotated[int, Meta(ge=0)] | None = None
+
+
+class ChangeSession(msgspec.Struct, kw_only=True):
+    """What to change of a session; everything else stays.
+
+    `messages` and `memories` are appended, or replace those of the same id. `data` is merged into the stored data
+    key by key, or replaces it with `merge_data` false. `if_version` as in writing the whole session.
+    """
+
+    session_id: str
+    user_id: str | None = None
+    namespace: str | None = None
+    model_name: str | None = None
+    context_window_max: int | None = None
+    messages: list[MessageInput] = []
+    memories: list[SessionRecordInput] = []
+    data: dict[str, Any] | None = None
+    merge_data: bool = True
+    context: str | UnsetType | None = UNSET
+    long_term_memory_strategy: StrategyInput | UnsetType = UNSET
+    ttl_seconds: int | UnsetType | None = UNSET
+    if_version: Annotated[int, Meta(ge=0)] | None = None
 
 
 class DeleteSession(msgspec.Struct, kw_only=True):
@@ -76,6 +106,10 @@ async def _get(host: Host, call: Call, request: GetSession) -> WorkingMemoryView
 
 async def _put(host: Host, call: Call, request: PutSession) -> WorkingMemoryView:
     return await host.sessions.put(call, request)
+
+
+async def _change(host: Host, call: Call, request: ChangeSession) -> WorkingMemoryView:
+    return await host.session_changes.change(call, request)
 
 
 async def _delete(host: Host, call: Call, request: DeleteSession) -> Ack:
@@ -118,7 +152,24 @@ OPERATIONS = (
             "Replaces the stored session and answers with it. New and changed turns become searchable before the "
             "answer is sent. Identity comes from the body only. `last_accessed` or `updated_at`, sent back as read, "
             "tell what the client knew: messages that others have stored since then are kept. (The fraction of "
-            "`last_accessed` in answers is the session's version.)"
+            "`last_accessed` in answers is the session's version.) With a language model, a session over "
+            "`SUMMARIZATION_THRESHOLD` of the window has its older messages folded into `context`. The answer waits "
+            'for that up to `SUMMARIZATION_WAIT_SECONDS`; otherwise it holds `summarization: "pending"`, and the messages '
+            "as they are."
+        ),
+        errors=("invalid_request", "invalid_arguments", "conflict"),
+    ),
+    Operation(
+        name="change_session",
+        request=ChangeSession,
+        response=WorkingMemoryView,
+        handler=_change,
+        access="write",
+        tag=TAG,
+        summary="Change parts of a session: append messages or memories, merge data, set the context.",
+        description=(
+            "The history need not be sent again. A session that is not there is created. Writes that happen at the "
+            "same time all count. `if_version` refuses a lost update: versions are the fraction of `last_accessed`."
         ),
         errors=("invalid_request", "invalid_arguments", "conflict"),
     ),

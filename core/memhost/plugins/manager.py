@@ -12,6 +12,7 @@ import pluggy
 
 from memhost import hookspecs
 from memhost.hooks import PROJECT, EventOptions, options_of
+from memhost.operations import Operation
 from memhost.operations.responses import PluginRow
 from memhost.plugins.discovery import OWN_DISTRIBUTION, Found, discover, register
 from memhost.plugins.registry import Registered, Registry
@@ -59,6 +60,7 @@ _KINDS: dict[str, dict[type, str]] = {
     "memhost_auth_providers": {AuthSpec: "auth_providers"},
     "memhost_runners": {RunnerSpec: "runners"},
     "memhost_interfaces": {InterfaceSpec: "interfaces"},
+    "memhost_operations": {Operation: "operations"},
     "memhost_settings": {SettingsSpec: "settings_sections"},
     "memhost_commands": {CommandSpec: "commands"},
     "memhost_schedules": {ScheduleSpec: "schedules"},
@@ -89,6 +91,7 @@ class PluginManager:
         self.auth_providers: Registry[AuthSpec] = Registry("auth provider")
         self.runners: Registry[RunnerSpec] = Registry("runner")
         self.interfaces: Registry[InterfaceSpec] = Registry("interface")
+        self.operations: Registry[Operation] = Registry("operation")
         self.settings_sections: Registry[SettingsSpec] = Registry("settings section")
         self.commands: Registry[CommandSpec] = Registry("command")
         self.schedules: Registry[ScheduleSpec] = Registry("schedule")

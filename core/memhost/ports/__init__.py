@@ -2,10 +2,18 @@
 
 from memhost.ports.auth import Authenticator, Credentials
 from memhost.ports.clock import Clock, SystemClock
-from memhost.ports.models import Completion, Embedder, LanguageModel
+from memhost.ports.models import Completion, Embedder, LanguageModel, Meter, ModelUse
 from memhost.ports.runner import JobDispatcher, JobRunner
 from memhost.ports.store import Order, Store
-from memhost.ports.strategy import Draft, ExtractionContext, Strategy, Turn
+from memhost.ports.strategy import (
+    Draft,
+    ExtractionContext,
+    ModelRequest,
+    ModelStrategy,
+    Parsed,
+    Strategy,
+    Turn,
+)
 
 __all__ = [
     "Authenticator",
@@ -18,7 +26,12 @@ __all__ = [
     "JobDispatcher",
     "JobRunner",
     "LanguageModel",
+    "Meter",
+    "ModelRequest",
+    "ModelStrategy",
+    "ModelUse",
     "Order",
+    "Parsed",
     "Store",
     "Strategy",
     "SystemClock",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from memhost.models import Job
@@ -30,17 +31,23 @@ class JobDispatcher(Protocol):
 class JobRunner(Protocol):
     """Runs jobs that stand in the store's outbox.
 
-    The outbox is the truth: a runner only decides where and when `JobDispatcher.run` is called.
+    The outbox is the truth: a runner only decides where and when `JobDispatcher.run` is called. It looks at the outbox
+    by itself now and then, since whoever was to tell it of a job may have died. One that was not started only passes
+    on what it is told, to the processes where it was. The conformance suite `memhost.testing.runner` is the
+    definition of this port.
     """
 
     async def start(self, dispatcher: JobDispatcher) -> None:
         """Begin to run jobs; returns at once."""
         ...
 
-    def notify(self) -> None:
-        """A write has just added jobs; called on the event loop, must not block."""
+    def notify(self, jobs: Sequence[Job]) -> None:
+        """These jobs have just been committed; empty where a job became due and it is not known which.
+
+        Called on the event loop. It neither blocks nor fails: a job that nobody could be told of waits in the outbox.
+        """
         ...
 
     async def stop(self) -> None:
-        """Finish running jobs within the configured grace, leave the rest in the outbox, and return."""
+        """Finish running jobs within the configured grace, hand the rest back to the outbox, and return."""
         ...

@@ -72,7 +72,7 @@ def make_document(
 
 
 def document_scope(bounds: Scope) -> Scope:
-    """The bounds as they apply to documents, which have no session."""
+    """The bounds as they apply to documents, which have no session: also to commit memories together with some."""
     return Scope(tenant=bounds.tenant, namespaces=bounds.namespaces, users=bounds.users)
 
 

@@ -1,33 +1,40 @@
-"""Compaction: memories that repeat each other word by word become one (contract/rest.md 6.7 and 11.8)."""
+"""Compaction: memories that repeat each other, or mean the same, become one (contract/strategies.md section 8)."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from time import perf_counter
 from typing import Any
 
 import msgspec
 
-from memhost.analysis import index_terms
 from memhost.events import MemoriesDeleted, MemoriesUpdated
-from memhost.models import MOST_ACCESSES, Condition, MemoryRecord, Op, Scope, StoredMemory, WriteBatch
+from memhost.models import Condition, MemoryRecord, Op, Scope, StoredMemory, WriteBatch
 from memhost.operations.maintenance import CompactMemories
+from memhost.operations.responses import CompactionReport
 from memhost.operations.table import Call
 from memhost.ports import Clock, Store
-from memhost.ranking import traits_of
+from memhost.services.bound_documents import document_scope
+from memhost.services.compaction_pass import ComparingPass
+from memhost.services.compaction_state import Turn, turn_of
 from memhost.services.deduplication import TURN_STRATEGY
 from memhost.services.guards import require_long_term_memory
+from memhost.services.joining import indexed_anew, united
+from memhost.services.likeness import RESTORED
 from memhost.services.outbox import Outbox
-from memhost.services.paging import count, scan
-from memhost.services.records import content_hash, unique
+from memhost.services.paging import count, scan, walk
+from memhost.services.records import content_hash
+from memhost.services.semantic_deduplication import SemanticDeduplication
+from memhost.services.trash import entries
 from memhost.settings.schema import MemorySettings
 
 logger = logging.getLogger(__name__)
 
 _GROUPS_A_COMMIT = 50
+_CHUNK = 500
 
 NOT_TURNS = Condition("extraction_strategy", Op.NONE, (TURN_STRATEGY,))
 """Turns of conversations are evidence, and never merged."""
@@ -36,20 +43,29 @@ _Key = tuple[str, str, str]
 
 
 class CompactionService:
-    """Merges exact repetitions inside one owner. Merging what only means the same needs a language model."""
+    """Merges what repeats each other inside one owner, and drops replaced facts when their time is over."""
 
-    def __init__(self, store: Store, outbox: Outbox, settings: MemorySettings, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        outbox: Outbox,
+        deduplication: SemanticDeduplication,
+        settings: MemorySettings,
+        clock: Clock,
+    ) -> None:
         self._store = store
         self._outbox = outbox
         self._settings = settings
         self._clock = clock
+        self._comparing = ComparingPass(store, outbox, deduplication, settings, clock)
         self._turn = asyncio.Lock()
 
-    async def compact(self, call: Call, request: CompactMemories) -> int:
-        """Compact the scope; how many memories it holds afterwards.
+    async def compact(self, call: Call, request: CompactMemories) -> CompactionReport:
+        """Compact the scope of a request; what was done.
 
         Raises:
             LongTermMemoryDisabled: Long-term memory is off.
+            Conflict: Another process is at it.
         """
         require_long_term_memory(self._settings)
         scope = call.caller.bounds.narrow(
@@ -57,52 +73,109 @@ class CompactionService:
             user=request.user_id or None,
             session=request.session_id or None,
         )
-        await self.apply(scope)
-        return await count(self._store, scope)
+        return await self.apply(scope, dry_run=request.dry_run)
 
-    async def apply(self, scope: Scope) -> int:
-        """Merge the exact repetitions inside a scope; how many memories went. Can be repeated at any point."""
-        async with self._turn:
-            groups: dict[_Key, list[str]] = {}
-            async for memory in scan(self._store, scope, [NOT_TURNS]):
-                if not memory.record.pinned:
-                    groups.setdefault(_key(memory.record), []).append(memory.record.id)
-            repeated = [ids for ids in groups.values() if len(ids) > 1]
-            removed = 0
-            for start in range(0, len(repeated), _GROUPS_A_COMMIT):
-                removed += await self._merge(scope, repeated[start : start + _GROUPS_A_COMMIT])
-        if removed:
-            logger.info("memories.compacted", extra={"fields": {"tenant": scope.tenant, "removed": removed}})
-        return removed
+    async def apply(self, scope: Scope, *, dry_run: bool = False) -> CompactionReport:
+        """Compact a scope; what was done. Can be repeated at any point.
 
-    async def _merge(self, scope: Scope, groups: Sequence[Sequence[str]]) -> int:
-        """Merge each group as it is now, in one commit."""
+        A dry run changes nothing and asks no language model.
+
+        Raises:
+            Conflict: Another process is at it.
+        """
+        started = perf_counter()
+        if dry_run:
+            report = await self._run(scope, None)
+        else:
+            async with self._turn, turn_of(self._store, scope.tenant, self._clock) as turn:
+                report = await self._run(scope, turn)
+        report = msgspec.structs.replace(
+            report,
+            remaining=await count(self._store, scope),
+            duration_s=round(perf_counter() - started, 3),
+            dry_run=dry_run,
+        )
+        if report.exact_removed or report.merged or report.superseded or report.llm_calls or report.expired:
+            fields = {"tenant": scope.tenant, **msgspec.to_builtins(report)}
+            logger.info("memories.compacted", extra={"fields": fields})
+        return report
+
+    async def _run(self, scope: Scope, turn: Turn | None) -> CompactionReport:
+        """All steps; without a turn nothing is changed."""
+        groups: dict[_Key, list[str]] = {}
+        scanned = removed = 0
+        async for memory in scan(self._store, scope, [NOT_TURNS]):
+            scanned += 1
+            if _can_repeat(memory):
+                groups.setdefault(_key(memory.record), []).append(memory.record.id)
+        repeated = [ids for ids in groups.values() if len(ids) > 1]
+        groups.clear()
+        for start in range(0, len(repeated), _GROUPS_A_COMMIT):
+            removed += await self._merge(scope, repeated[start : start + _GROUPS_A_COMMIT], turn)
+        compared = await self._comparing.run(scope, turn)
+        expired = await self._drop_replaced(scope, turn)
+        return msgspec.structs.replace(compared, scanned=scanned, exact_removed=removed, expired=expired)
+
+    async def _merge(self, scope: Scope, groups: Sequence[Sequence[str]], turn: Turn | None) -> int:
+        """Merge each group as it is now, in one commit; how many memories went."""
         now = self._clock.now()
         ids = [memory_id for group in groups for memory_id in group]
         # Read anew, directly before the commit: a memory may have been edited, pinned or deleted since the scan.
         current: dict[_Key, list[StoredMemory]] = {}
         for memory in await self._store.get_memories(scope, ids):
-            if not memory.record.pinned and memory.record.extraction_strategy != TURN_STRATEGY:
+            if _can_repeat(memory):
                 current.setdefault(_key(memory.record), []).append(memory)
-        batch = WriteBatch()
+        kept, gone = [], []
         for repeated in current.values():
             for group in _same_event(repeated):
                 if len(group) > 1:
-                    kept = merged(group, now)
-                    batch.put_memories.append(kept)
-                    batch.delete_memories += [item.record.id for item in group if item.record.id != kept.record.id]
-        if not batch.delete_memories:
-            return 0
-        kept_ids = [memory.record.id for memory in batch.put_memories]
-        batch.add_jobs = [
-            *self._outbox.memory_jobs("memories_updated", MemoriesUpdated, kept_ids, tenant=scope.tenant, now=now),
-            *self._outbox.memory_jobs(
-                "memories_deleted", MemoriesDeleted, batch.delete_memories, tenant=scope.tenant, now=now
-            ),
-        ]
-        result = await self._store.commit(scope, batch)
+                    stays = merged(group, now)
+                    kept.append(stays)
+                    gone += [item for item in group if item.record.id != stays.record.id]
+        if turn is None or not gone:
+            return len(gone)
+        batch = WriteBatch(put_memories=kept, delete_memories=[item.record.id for item in gone])
+        batch.put_documents = entries(scope.tenant, gone, "repeated", now, self._settings)
+        ids = [memory.record.id for memory in kept]
+        batch.add_jobs = self._outbox.memory_jobs(
+            "memories_updated", MemoriesUpdated, ids, tenant=scope.tenant, now=now
+        )
+        return await self._delete(scope, batch, turn, now)
+
+    async def _drop_replaced(self, scope: Scope, turn: Turn | None) -> int:
+        """Delete facts that were replaced long enough ago; how many went."""
+        now = self._clock.now()
+        ended = Condition("valid_to", Op.LTE, (now - timedelta(days=self._settings.superseded_keep_days),))
+        old = [memory.record.id async for memory in walk(self._store, scope, [ended]) if _is_replaced(memory)]
+        if turn is None:
+            return len(old)
+        dropped = 0
+        for start in range(0, len(old), _CHUNK):
+            found = await self._store.get_memories(scope, old[start : start + _CHUNK])
+            gone = [memory for memory in found if _is_replaced(memory)]
+            batch = WriteBatch(delete_memories=[memory.record.id for memory in gone])
+            batch.put_documents = entries(scope.tenant, gone, "superseded", now, self._settings)
+            dropped += await self._delete(scope, batch, turn, now)
+        return dropped
+
+    async def _delete(self, scope: Scope, batch: WriteBatch, turn: Turn, now: datetime) -> int:
+        """Commit a batch with deletions while it is our turn; how many memories went."""
+        await turn.keep()
+        batch.add_jobs += self._outbox.memory_jobs(
+            "memories_deleted", MemoriesDeleted, batch.delete_memories, tenant=scope.tenant, now=now
+        )
+        result = await self._store.commit(document_scope(scope), batch)
         self._outbox.committed(batch.add_jobs)
         return len(result.deleted)
+
+
+def _can_repeat(memory: StoredMemory) -> bool:
+    record = memory.record
+    return not record.pinned and record.extraction_strategy != TURN_STRATEGY and RESTORED not in record.metadata
+
+
+def _is_replaced(memory: StoredMemory) -> bool:
+    return memory.record.superseded_by is not None and not memory.record.pinned
 
 
 def _key(record: MemoryRecord) -> _Key:
@@ -129,33 +202,4 @@ def merged(group: Sequence[StoredMemory], now: datetime) -> StoredMemory:
         key=lambda memory: (memory.record.last_accessed, memory.record.access_count, memory.record.id),
         reverse=True,
     )
-    kept = ordered[0]
-    records = [memory.record for memory in ordered]
-    metadata: dict[str, Any] = {}
-    for record in reversed(records):
-        metadata |= record.metadata
-    record = msgspec.structs.replace(
-        kept.record,
-        topics=_union(record.topics for record in records),
-        entities=_union(record.entities for record in records),
-        source_ids=_union(record.source_ids for record in records),
-        extracted_from=_union(record.extracted_from for record in records),
-        access_count=min(MOST_ACCESSES, sum(record.access_count for record in records)),
-        created_at=min(record.created_at for record in records),
-        event_date=next((record.event_date for record in records if record.event_date is not None), None),
-        metadata=metadata,
-        updated_at=now,
-    )
-    return _indexed_anew(kept, record)
-
-
-def _indexed_anew(kept: StoredMemory, record: MemoryRecord) -> StoredMemory:
-    """The memory with this record; its words hold its date, its vector only its text."""
-    body = record.text[kept.lead :]
-    when = (record.event_date or record.created_at).timestamp()
-    terms = tuple(index_terms(body, kept.speaker, when))
-    return replace(kept, record=record, terms=terms, traits=traits_of(body, terms))
-
-
-def _union(lists: Iterable[Sequence[str]]) -> list[str]:
-    return unique([item for values in lists for item in values])
+    return indexed_anew(ordered[0], united(ordered[0].record, [memory.record for memory in ordered], now))

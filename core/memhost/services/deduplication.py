@@ -20,7 +20,7 @@ async def without_repetitions(
     """The records that repeat no stored memory and none before them, and the ids of the stored ones repeated.
 
     Records repeat each other if owner and normalised text are equal (`records.content_hash`). One whose id is
-    stored already replaces that memory and is no repetition.
+    stored already replaces that memory and is no repetition. Facts that newer ones replaced are not repeated.
     """
     first: dict[str | None, MemoryRecord] = {}
     for record in records:
@@ -35,6 +35,8 @@ async def without_repetitions(
         )
         found, _ = await store.list_memories(bounds, conditions, limit=_CHUNK, order="oldest")
         for memory in found:
+            if memory.record.superseded_by is not None:
+                continue  # what was replaced may become true again
             stored.setdefault(memory.record.memory_hash, memory.record.id)
     doubtful = [record.id for record in fresh if stored.get(record.memory_hash, record.id) != record.id]
     replacing = {memory.record.id for memory in await store.get_memories(bounds, doubtful)} if doubtful else set()

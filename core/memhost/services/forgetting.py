@@ -1,4 +1,4 @@
-"""Forgetting: which memories a policy gives up, and removing them (contract/rest.md 6.6 and 11.9)."""
+"""Forgetting: which memories a policy gives up, and moving them to the trash (contract/rest.md 6.6 and 11.9)."""
 
 from __future__ import annotations
 
@@ -17,16 +17,21 @@ from memhost.operations.requests import SearchFields
 from memhost.operations.responses import ForgetResult
 from memhost.operations.table import Call
 from memhost.ports import Clock, Store
+from memhost.services.bound_documents import document_scope
 from memhost.services.guards import require_long_term_memory
+from memhost.services.likeness import restored_at
 from memhost.services.outbox import Outbox
 from memhost.services.paging import scan
 from memhost.services.recency import Recency
+from memhost.services.trash import entries
 from memhost.settings.schema import MemorySettings
 
 logger = logging.getLogger(__name__)
 
 _CHUNK = 500
 _DAY_S = 86_400.0
+_USE = 0.3
+_HALF_USES = 10.0
 
 
 class ForgetPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,7 +41,7 @@ class ForgetPolicy(msgspec.Struct, frozen=True, kw_only=True):
         max_age_days: Memories created longer ago go.
         max_inactive_days: Memories not accessed for longer go. With both limits a memory must exceed both, or
             the age limit `hard_age_multiplier` times.
-        budget: Of what is left the best by recency stay, so many per namespace and user.
+        budget: Of what is left the best by recency and use stay, so many per namespace and user.
         types: Memory types that may go; None means all.
         hard_age_multiplier: See `max_inactive_days`.
     """
@@ -126,7 +131,7 @@ class ForgettingService:
             async for memory in scan(self._store, scope, conditions, limit=limit):
                 scanned += 1
                 if not memory.record.pinned and memory.record.id not in keep:
-                    candidates.append(memory.record)
+                    candidates.append(_bare(memory.record))
         chosen = choose(candidates, policy, self._clock.now())
         if not dry_run:
             chosen = await self._delete(scope, chosen)
@@ -136,16 +141,37 @@ class ForgettingService:
         return ForgetResult(scanned=scanned, deleted=len(chosen), deleted_ids=chosen, dry_run=dry_run)
 
     async def _delete(self, scope: Scope, ids: Sequence[str]) -> list[str]:
+        """Move memories to the trash, except those pinned or deleted meanwhile; which ones went."""
         deleted: list[str] = []
         for start in range(0, len(ids), _CHUNK):
-            part = list(ids[start : start + _CHUNK])
-            jobs = self._outbox.memory_jobs(
-                "memories_deleted", MemoriesDeleted, part, tenant=scope.tenant, now=self._clock.now()
+            now = self._clock.now()
+            found = await self._store.get_memories(scope, ids[start : start + _CHUNK])
+            going = [memory for memory in found if not memory.record.pinned]
+            part = [memory.record.id for memory in going]
+            batch = WriteBatch(delete_memories=part)
+            batch.put_documents = entries(scope.tenant, going, "forgotten", now, self._settings)
+            batch.add_jobs = self._outbox.memory_jobs(
+                "memories_deleted", MemoriesDeleted, part, tenant=scope.tenant, now=now
             )
-            result = await self._store.commit(scope, WriteBatch(delete_memories=part, add_jobs=jobs))
-            self._outbox.committed(jobs)
+            result = await self._store.commit(document_scope(scope), batch)
+            self._outbox.committed(batch.add_jobs)
             deleted += result.deleted
         return deleted
+
+
+def _bare(record: MemoryRecord) -> MemoryRecord:
+    """What choosing needs of a record: many are held at a time. One that was brought back is as old as that."""
+    born = max(record.created_at, restored_at(record) or record.created_at)
+    return MemoryRecord(
+        id=record.id,
+        text="",
+        namespace=record.namespace,
+        user_id=record.user_id,
+        created_at=born,
+        updated_at=record.updated_at,
+        last_accessed=max(record.last_accessed, born),
+        access_count=record.access_count,
+    )
 
 
 def choose(candidates: Sequence[MemoryRecord], policy: ForgetPolicy, now: datetime) -> list[str]:
@@ -170,11 +196,18 @@ def _exceeds(record: MemoryRecord, policy: ForgetPolicy, now: datetime) -> bool:
 
 
 def _over_budget(records: Iterable[MemoryRecord], budget: int, now: datetime) -> list[str]:
+    """Those that are neither recent nor often used enough.
+
+    Use adds up to `_USE`, half of it after `_HALF_USES` accesses.
+    """
     weights = SearchFields(recency_semantic_weight=0.0, recency_recency_weight=1.0)
     recency = Recency(weights, now)
-    ranked = sorted(
-        records, key=lambda record: (recency.score(record, 0.0), record.created_at, record.id), reverse=True
-    )
+
+    def rank(record: MemoryRecord) -> tuple[float, datetime, str]:
+        use = _USE * (1.0 - math.exp2(-record.access_count / _HALF_USES))
+        return recency.score(record, 0.0) + use, record.created_at, record.id
+
+    ranked = sorted(records, key=rank, reverse=True)
     return [record.id for record in ranked[budget:]]
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from memhost.events import BackgroundEvent, event_payload
+from memhost.hooks import Need
 from memhost.models import Job, SessionKey, new_id
-from memhost.plugins import PluginManager
+from memhost.plugins import EventHook, PluginManager
 from memhost.ports import JobRunner
 
 _CHUNK = 500
@@ -20,19 +21,33 @@ class Outbox:
     def __init__(self, plugins: PluginManager) -> None:
         self._plugins = plugins
         self._runner: JobRunner | None = None
+        self._models: frozenset[Need] = frozenset()
+
+    def use(self, models: Iterable[Need]) -> None:
+        """Which models are configured, for hooks that need them."""
+        self._models = frozenset(models)
 
     def attach(self, runner: JobRunner | None) -> None:
         """The runner to wake when jobs have been committed; None where other processes run them."""
         self._runner = runner
 
+    @property
+    def attended(self) -> bool:
+        """Whether jobs are run, here or by other processes that were told."""
+        return self._runner is not None
+
     def committed(self, jobs: Sequence[Job]) -> None:
         """Tell the runner that these jobs stand in the store now."""
         if jobs and self._runner is not None:
-            self._runner.notify()
+            self._runner.notify(jobs)
 
     def wants(self, event: str) -> bool:
         """Whether some plugin listens to the event."""
-        return bool(self._plugins.event_hooks(f"memhost_{event}"))
+        return bool(self._hooks(event))
+
+    def _hooks(self, event: str) -> list[EventHook]:
+        hooks = self._plugins.event_hooks(f"memhost_{event}")
+        return [hook for hook in hooks if not hook.options.needs or self._models.intersection(hook.options.needs)]
 
     def jobs(
         self,
@@ -67,12 +82,12 @@ class Outbox:
                 due_at=now + timedelta(seconds=delay_s),
                 replace=key is not None,
             )
-            for hook in self._plugins.event_hooks(f"memhost_{name}")
+            for hook in self._hooks(name)
         ]
 
     def ids(self, name: str, key: str) -> list[str]:
         """Ids of the jobs of a debounced event."""
-        return [f"{name}:{key}:{hook.plugin}" for hook in self._plugins.event_hooks(f"memhost_{name}")]
+        return [f"{name}:{key}:{hook.plugin}" for hook in self._hooks(name)]
 
     def memory_jobs(
         self,

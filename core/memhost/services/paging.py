@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 
-from memhost.models import Condition, Scope, StoredMemory
+from memhost.models import Condition, Op, Scope, StoredMemory
 from memhost.ports import Store
 
 PAGE = 500
@@ -30,6 +31,31 @@ async def scan(
         if len(found) < size:
             return
         offset += size
+
+
+async def walk(
+    store: Store,
+    scope: Scope,
+    conditions: Sequence[Condition] = (),
+    *,
+    start: datetime | None = None,
+    page: int = PAGE,
+) -> AsyncIterator[StoredMemory]:
+    """The memories inside the scope made at `start` or later, oldest first; each page starts where the last ended."""
+    since, at_since = start, set[str]()
+    while True:
+        tests = [*conditions, *([Condition("created_at", Op.GTE, (since,))] if since is not None else [])]
+        found, _ = await store.list_memories(scope, tests, order="oldest", limit=page, offset=len(at_since))
+        for memory in found:
+            if memory.record.id in at_since and memory.record.created_at == since:
+                continue
+            if memory.record.created_at != since:
+                since = memory.record.created_at
+                at_since = set()
+            at_since.add(memory.record.id)
+            yield memory
+        if len(found) < page:
+            return
 
 
 async def count(store: Store, scope: Scope, conditions: Sequence[Condition] = ()) -> int:

@@ -24,6 +24,10 @@ _PLAIN_SEARCH_LIMIT = 20
 """Memories found when a prompt asks for a search without describing it."""
 
 
+NOT_SUSPICIOUS = Condition("metadata.suspicious", Op.NONE, ("true",))
+"""Extracted texts that read like instructions to a model stay out of prompts until somebody has looked at them."""
+
+
 class PromptService:
     """Puts context before a query."""
 
@@ -72,7 +76,7 @@ class PromptService:
     ) -> list[MemoryHit]:
         session = request.session
         user = session.user_id if session is not None else None
-        extra: list[Condition] = []
+        extra = [NOT_SUSPICIOUS]
         if wanted is True:
             search = SearchFields(limit=_PLAIN_SEARCH_LIMIT)
             if session is not None:

@@ -14,11 +14,12 @@ from msgspec import UnsetType
 from ulid import ULID
 
 from memhost.analysis import index_terms, split_speaker
-from memhost.errors import Problem, ValidationFailed
+from memhost.errors import Problem, UnsafePrompt, ValidationFailed
 from memhost.models import MemoryRecord, MemoryType, SessionKey, StoredMemory
 from memhost.operations.requests import RecordFields
 from memhost.ports import Draft, Embedder
 from memhost.ranking import traits_of
+from memhost.services.usage import charged_to_owners
 
 _END_PUNCTUATION = re.compile(r"[\s.!?…。！？]+$")
 
@@ -119,15 +120,27 @@ def tag_problems(tags: Sequence[str] | None, where: tuple[str | int, ...]) -> li
 
 
 def refuse(problems: Sequence[Problem]) -> None:
-    """Raise `ValidationFailed` if there are problems."""
+    """Raise `ValidationFailed` if there are problems, `UnsafePrompt` if all of them are of prompts."""
     if problems:
-        raise ValidationFailed(problems)
+        unsafe = all(problem.kind == "unsafe_prompt" for problem in problems)
+        raise UnsafePrompt(problems) if unsafe else ValidationFailed(problems)
 
 
 async def index_records(
-    records: Sequence[MemoryRecord], embedder: Embedder, drafts: Sequence[Draft | None] = ()
+    records: Sequence[MemoryRecord],
+    embedder: Embedder,
+    drafts: Sequence[Draft | None] = (),
+    *,
+    in_request: bool = False,
 ) -> list[StoredMemory]:
-    """The records with terms and vectors; turns also with speaker, role and position (from their drafts)."""
+    """The records with terms and vectors; turns also with speaker, role and position (from their drafts).
+
+    With `in_request` an embedder that is not local is not waited for: vectors come from a background job, which
+    follows the event of the write (see `services.embedding`).
+
+    Raises:
+        ModelUnavailable: The embedder does not answer.
+    """
     stored = []
     bodies = []
     for index, record in enumerate(records):
@@ -142,8 +155,9 @@ async def index_records(
         memory.traits = traits_of(body, memory.terms)
         stored.append(memory)
         bodies.append(body)
-    if stored:
-        vectors = await embedder.embed(bodies)
+    if stored and (embedder.local or not in_request):
+        with charged_to_owners((record.namespace, record.user_id) for record in records):
+            vectors = await embedder.embed(bodies)
         for memory, vector in zip(stored, vectors, strict=True):
             memory.vector = vector
     return stored

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+import msgspec
 from msgspec import UnsetType
 
 from memhost.errors import InvalidRequest, Problem, ValidationFailed
@@ -18,9 +19,11 @@ from memhost.services.access import AccessTracker
 from memhost.services.filters import compile_filters
 from memhost.services.guards import require_long_term_memory
 from memhost.services.hooks import RequestHooks
+from memhost.services.query_optimization import QueryOptimizer
 from memhost.services.recency import Recency
 from memhost.services.retrieval import Found, Mode, Retriever, SearchPlan
 from memhost.services.scoring import hit_of
+from memhost.services.usage import charged_to, payer_within
 from memhost.settings.schema import MemorySettings
 
 TEXT_SCORERS = (
@@ -45,6 +48,7 @@ class SearchService:
         self,
         store: Store,
         retriever: Retriever,
+        optimizer: QueryOptimizer,
         hooks: RequestHooks,
         access: AccessTracker,
         settings: MemorySettings,
@@ -52,6 +56,7 @@ class SearchService:
     ) -> None:
         self._store = store
         self._retriever = retriever
+        self._optimizer = optimizer
         self._hooks = hooks
         self._access = access
         self._settings = settings
@@ -70,7 +75,8 @@ class SearchService:
         Args:
             call: The call.
             request: What to search.
-            optimize_query: A language model may rewrite the text first; without one the text is used as it is.
+            optimize_query: A language model may rewrite the text first, for searches by meaning (`semantic`, or no
+                mode); without one the text is used as it is.
             extra: Conditions beside the request's filters.
 
         Raises:
@@ -89,7 +95,13 @@ class SearchService:
         limit = min(search.limit, request.limit)
         recency = Recency(request, now) if _by_recency(request, mode) else None
         first = recency if request.server_side_recency else None
-        found = await self._find(search, mode, conditions, request, limit, first)
+        asked = search
+        if optimize_query and search.text and mode in ("semantic", "pipeline"):
+            text = await self._optimizer.optimize(payer_within(scope), search.text)
+            asked = msgspec.structs.replace(search, text=text)
+        found = await self._find(asked, mode, conditions, request, limit, first)
+        if not found.total and asked.text != search.text and request.distance_threshold is not None:
+            found = await self._find(search, mode, conditions, request, limit, first)
         hits = found.hits if recency is None or first is not None else recency.reorder(found.hits)
         hits = await self._hooks.after_search(hits, search, context)
         if request.recency_boost is not False and hits:
@@ -119,7 +131,8 @@ class SearchService:
             explain=request.explain,
             recency=recency,
         )
-        return await self._retriever.find(search.scope, plan)
+        with charged_to(payer_within(search.scope)):
+            return await self._retriever.find(search.scope, plan)
 
     async def _list(
         self,

@@ -6,10 +6,12 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from weakref import WeakValueDictionary
 
+import msgspec
 from msgspec import UnsetType
 
-from memhost.errors import Forbidden, IdTaken, Problem, VersionMismatch
+from memhost.errors import Forbidden, IdTaken, Problem, SessionChanged, VersionMismatch
 from memhost.events import (
     MemoriesStored,
     RequestContext,
@@ -17,6 +19,7 @@ from memhost.events import (
     SessionUpdated,
     SessionWrite,
 )
+from memhost.extraction.prompts import UNSAFE
 from memhost.models import (
     Job,
     MemoryRecord,
@@ -40,6 +43,7 @@ from memhost.services.deduplication import repetition_mark, without_repetitions
 from memhost.services.extraction import ImmediateExtraction
 from memhost.services.hooks import RequestHooks
 from memhost.services.outbox import Outbox, session_name
+from memhost.services.pending import PendingTurns, Staged
 from memhost.services.records import (
     check_records,
     content_hash,
@@ -48,14 +52,23 @@ from memhost.services.records import (
     record_from_input,
     refuse,
 )
+from memhost.services.session_summaries import SessionSummaries, stand_in
+from memhost.services.strategies import StrategyChoice
 from memhost.services.turns import check_messages, from_micros, merge_turns, micros
 from memhost.settings.schema import MemorySettings
 
 _WRITE_TRIES = 20
-"""How often a write is repeated when another write of the same session came between (each repeat waits longer)."""
+"""How often a write is repeated when another process wrote the same session (each repeat waits longer).
+
+Writes of one process take turns."""
 
 _WRITES_KEPT = 64
 """Times of the latest writes that a session keeps, to recognise which of them a client has read."""
+
+_EPOCH = from_micros(0)
+
+_CREATION_RACE = timedelta(seconds=10)
+"""Time within which an empty write by a client's own clock means "create", and not "clear"."""
 
 _LONGEST_TTL_S = 100 * 365 * 86_400
 """A hundred years: the furthest deadline kept, in seconds."""
@@ -69,6 +82,9 @@ class SessionWriter:
         store: Store,
         embedder: Embedder,
         extraction: ImmediateExtraction,
+        choice: StrategyChoice,
+        pending: PendingTurns,
+        summaries: SessionSummaries,
         hooks: RequestHooks,
         outbox: Outbox,
         settings: MemorySettings,
@@ -77,10 +93,14 @@ class SessionWriter:
         self._store = store
         self._embedder = embedder
         self._extraction = extraction
+        self._choice = choice
+        self._pending = pending
+        self._summaries = summaries
         self._hooks = hooks
         self._outbox = outbox
         self._settings = settings
         self._clock = clock
+        self._locks: WeakValueDictionary[SessionKey, asyncio.Lock] = WeakValueDictionary()
 
     async def put(self, call: Call, request: PutSession) -> StoredSession:
         """Store the session as a whole; its new turns and memories are searchable when this returns.
@@ -90,9 +110,8 @@ class SessionWriter:
             ValidationFailed: Times, tags or memories are wrong.
             IdTaken: A memory's id belongs to another owner.
             Forbidden: The session lies outside the caller's bounds.
+            SessionChanged: It is not at the version that the request expects.
         """
-        now = self._clock.now()
-        self._check(call, request, now)
         key = SessionKey(
             call.caller.bounds.tenant,
             request.namespace or "",
@@ -101,14 +120,17 @@ class SessionWriter:
         )
         if not call.caller.bounds.covers(key):
             raise Forbidden("This credential must not write sessions of that namespace or user.")
-        for attempt in range(_WRITE_TRIES):
-            try:
-                return await self._write(call, key, request, self._clock.now())
-            except VersionMismatch:
-                await asyncio.sleep(0.002 * attempt)
+        self._check(call, key, request, self._clock.now())
+        lock = self._locks.setdefault(key, asyncio.Lock())
+        async with lock:
+            for attempt in range(_WRITE_TRIES):
+                try:
+                    return await self._write(call, key, request, self._clock.now())
+                except VersionMismatch:
+                    await asyncio.sleep(0.002 * attempt)
         raise VersionMismatch(f"Session {key.session} is being written by others all the time; try again.")
 
-    def _check(self, call: Call, request: PutSession, now: datetime) -> None:
+    def _check(self, call: Call, key: SessionKey, request: PutSession, now: datetime) -> None:
         problems = check_messages(
             request.messages,
             now,
@@ -117,15 +139,11 @@ class SessionWriter:
         )
         problems += check_records(request.memories, [item.id for item in request.memories])
         strategy = request.long_term_memory_strategy
-        if not isinstance(strategy, UnsetType) and not self._extraction.knows(strategy.strategy):
-            problems.append(
-                Problem(
-                    where=("long_term_memory_strategy", "strategy"),
-                    kind="enum",
-                    message=f"Input should be {self._extraction.known_names()}",
-                    value=strategy.strategy,
-                )
-            )
+        if not isinstance(strategy, UnsetType):
+            wanted = StrategyConfig(strategy=strategy.strategy, config=strategy.config)
+            found = self._choice.problems(key, wanted)
+            problems += [problem for problem in found if problem.kind in ("enum", UNSAFE)]
+            call.notices += [("notice", _no_extraction(problem)) for problem in found if problem not in problems]
         refuse(problems)
         if any(isinstance(message.created_at, UnsetType) for message in request.messages):
             call.notices.append(("deprecation", "Messages without created_at were stamped with the server's time."))
@@ -137,15 +155,17 @@ class SessionWriter:
 
     async def _write(self, call: Call, key: SessionKey, request: PutSession, now: datetime) -> StoredSession:
         before = await self._store.get_session(call.caller.bounds, key, now)
+        _check_version(request, before)
         if before is not None and before.content.updated_at >= now:
             # Times of writes rise strictly, so that one of them tells what had been stored before it.
             now = before.content.updated_at + timedelta(microseconds=1)
-        messages, marks, turns = merge_turns(request.messages, before, now, _seen_at(request, before))
+        given, summary, before = stand_in(request, before)
+        messages, marks, turns = merge_turns(given, before, now, _seen_at(request, before))
         strategy = request.long_term_memory_strategy
         content = WorkingMemory(
             messages=messages,
             data=request.data,
-            context=request.context,
+            context=summary,
             tokens=request.tokens,
             long_term_memory_strategy=StrategyConfig()
             if isinstance(strategy, UnsetType)
@@ -171,9 +191,15 @@ class SessionWriter:
             writes=[*(before.writes if before else []), micros(now)][-_WRITES_KEPT:],
             next_position=(before.next_position if before else 0)
             + sum(1 for name in marks if before is None or name not in before.turns),
+            summarized_from=before.summarized_from if before else [],
         )
         _set_expiry(session, request.ttl_seconds, before, now)
-        await self._commit(call, session, turns, (promoted, repeated), context, now)
+        turns = _turns_of(session, turns)
+        waiting = Staged()
+        if self._settings.long_term_memory:
+            waiting = await self._pending.stage(before, session, turns, now, at_once=request.flush)
+        waiting = msgspec.structs.replace(waiting, jobs=[*waiting.jobs, *self._summaries.jobs(session, request, now)])
+        await self._commit(call, session, turns, (promoted, repeated), waiting, context, now)
         return session
 
     def _memories(
@@ -215,10 +241,10 @@ class SessionWriter:
         session: StoredSession,
         turns: list[Turn],
         memories: tuple[list[MemoryRecord], list[str]],
+        waiting: Staged,
         context: RequestContext,
         now: datetime,
     ) -> WriteResult:
-        turns = _turns_of(session, turns)
         drafts: dict[str, Draft] = {}
         records = list(memories[0])
         if self._settings.long_term_memory:
@@ -227,7 +253,8 @@ class SessionWriter:
                 records.append(record)
         if records:
             records = await self._hooks.before_memories_stored(records, context)
-        stored = await index_records(records, self._embedder, [drafts.get(record.id) for record in records])
+        told = [drafts.get(record.id) for record in records]
+        stored = await index_records(records, self._embedder, told, in_request=True)
         guarded = set(drafts)
         while True:
             batch = WriteBatch(
@@ -236,8 +263,10 @@ class SessionWriter:
                 put_session=session,
                 expect_version=session.version,
                 access=repetition_mark(memories[1], now),
+                put_documents=waiting.put_documents,
+                delete_documents=waiting.delete_documents,
             )
-            batch.add_jobs = self._jobs(session, turns, batch, now)
+            batch.add_jobs = [*self._jobs(session, turns, batch, now), *waiting.jobs]
             try:
                 result = await self._store.commit(call.caller.bounds, batch)
             except IdTaken as taken:
@@ -269,6 +298,19 @@ class SessionWriter:
         return jobs + self._outbox.memory_jobs("memories_stored", MemoriesStored, stored, tenant=key.tenant, now=now)
 
 
+def _check_version(request: PutSession, before: StoredSession | None) -> None:
+    version = before.version % 1_000_000 if before is not None else 0
+    if request.if_version is not None and request.if_version != version:
+        raise SessionChanged(
+            f"Session {request.session_id} is at version {version}, not {request.if_version}: read it and repeat."
+        )
+
+
+def _no_extraction(problem: Problem) -> str:
+    where = ".".join(str(part) for part in problem.where)
+    return f"Nothing will be extracted from this session: {where}: {problem.message}."
+
+
 def _created(request: PutSession, before: StoredSession | None, now: datetime) -> datetime:
     if not isinstance(request.created_at, UnsetType):
         return request.created_at
@@ -292,8 +334,14 @@ def _seen_at(request: PutSession, before: StoredSession | None) -> datetime | No
         same = last.replace(microsecond=0) == before.content.last_accessed.replace(microsecond=0)
         if same and 0 <= behind < len(before.writes):
             return from_micros(before.writes[-1 - behind])
-        return last
+        return _EPOCH if _is_late_creation(request, before, last) else last
     return updated if isinstance(updated, datetime) else None
+
+
+def _is_late_creation(request: PutSession, before: StoredSession, last: datetime) -> bool:
+    """Whether a client creates, empty, a session that it did not find but that others have begun meanwhile."""
+    empty = not request.messages and not request.memories
+    return empty and abs(last - before.content.created_at) < _CREATION_RACE
 
 
 def _set_expiry(

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from memhost.errors import AmbiguousSession, NotFound
-from memhost.models import Scope, SessionKey, StoredSession
+import msgspec
+
+from memhost.errors import AmbiguousSession, NotFound, SeveralFound
+from memhost.models import Message, Scope, SessionKey, StoredSession
 from memhost.operations.responses import Ack, SessionList, WorkingMemoryView
 from memhost.operations.table import Call
 from memhost.operations.working_memory import DeleteSession, GetSession, ListSessions, PutSession
 from memhost.ports import Clock, Store
+from memhost.services.extraction_runs import ExtractionRuns
+from memhost.services.pending import PendingTurns
+from memhost.services.session_summaries import SessionSummaries
 from memhost.services.session_writes import SessionWriter
 from memhost.services.windows import percentages, truncate, window_of
 from memhost.settings.schema import MemorySettings
@@ -18,9 +23,21 @@ from memhost.settings.schema import MemorySettings
 class SessionService:
     """The rules of working memory (contract/rest.md sections 5 and 11)."""
 
-    def __init__(self, store: Store, writer: SessionWriter, settings: MemorySettings, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        writer: SessionWriter,
+        summaries: SessionSummaries,
+        pending: PendingTurns,
+        extraction: ExtractionRuns,
+        settings: MemorySettings,
+        clock: Clock,
+    ) -> None:
         self._store = store
         self._writer = writer
+        self._summaries = summaries
+        self._pending = pending
+        self._extraction = extraction
         self._settings = settings
         self._clock = clock
 
@@ -36,7 +53,7 @@ class SessionService:
         """The session, cut to the window asked for; the store is not changed.
 
         Raises:
-            NotFound: No session, or several, answer to the identity.
+            NotFound: No session answers to the identity; as `SeveralFound`, several do.
         """
         session = await self.resolve(
             call.caller.bounds,
@@ -46,8 +63,13 @@ class SessionService:
             self._clock.now(),
         )
         if session is None:
-            raise NotFound(f"Session {request.session_id} not found.")
-        return self._view(session, request.model_name, request.context_window_max, request.recent_messages_limit)
+            raise await self.missing(call.caller.bounds, request.session_id, request.namespace, request.user_id)
+        window = window_of(request.model_name, request.context_window_max)
+        messages = session.content.messages
+        if request.recent_messages_limit is not None and request.recent_messages_limit > 0:
+            messages = sorted(messages, key=lambda message: message.created_at)[-request.recent_messages_limit :]
+        view = self._view(session, truncate(messages, window), window)
+        return await self._with_extraction(session, view)
 
     async def resolve(
         self, bounds: Scope, session_id: str, namespace: str | None, user: str | None, now: datetime
@@ -61,10 +83,24 @@ class SessionService:
         keys = await self._store.find_sessions(scope, session_id, now)
         return await self._store.get_session(scope, keys[0], now) if len(keys) == 1 else None
 
+    async def missing(self, bounds: Scope, session_id: str, namespace: str | None, user: str | None) -> NotFound:
+        """The error for a session that `resolve` does not give: there is none, or there are several."""
+        scope = bounds.narrow(namespace=namespace or None, user=user or None)
+        keys = await self._store.find_sessions(scope, session_id, self._clock.now())
+        if len(keys) > 1:
+            return SeveralFound(f"Several sessions are named {session_id}; name the namespace and the user.")
+        return NotFound(f"Session {session_id} not found.")
+
     async def put(self, call: Call, request: PutSession) -> WorkingMemoryView:
         """Store the session as a whole; see `SessionWriter.put`."""
         session = await self._writer.put(call, request)
-        return self._view(session, request.model_name, request.context_window_max, None)
+        session, to_come = await self._summaries.finish(session, request)
+        # Clients put the answer in the place of their own copy, and send it back: it holds all that is stored.
+        window = window_of(request.model_name, request.context_window_max)
+        view = self._view(session, session.content.messages, window)
+        if to_come:
+            view.summarization = "pending"
+        return await self._with_extraction(session, view)
 
     async def delete(self, call: Call, request: DeleteSession) -> Ack:
         """Delete the session if there is one; memories made from it stay.
@@ -88,19 +124,19 @@ class SessionService:
         await self._writer.delete(bounds, key)
         return Ack()
 
-    def _view(
-        self,
-        session: StoredSession,
-        model_name: str | None,
-        window_max: int | None,
-        newest: int | None,
-    ) -> WorkingMemoryView:
+    async def _with_extraction(self, session: StoredSession, view: WorkingMemoryView) -> WorkingMemoryView:
+        """The view with the state of the extraction, where a model extracts from the session."""
+        if not self._pending.used_by(session):
+            return view
+        view.extraction, waiting = await self._extraction.state(session.key)
+        view.messages = [
+            msgspec.structs.replace(message, discrete_memory_extracted="f" if message.id in waiting else "t")
+            for message in view.messages
+        ]
+        return view
+
+    def _view(self, session: StoredSession, messages: list[Message], window: int | None) -> WorkingMemoryView:
         content, key = session.content, session.key
-        messages = content.messages
-        if newest is not None and newest > 0:
-            messages = sorted(messages, key=lambda message: message.created_at)[-newest:]
-        window = window_of(model_name, window_max)
-        messages = truncate(messages, window)
         used, until = percentages(messages, window, self._settings.summarization_threshold)
         return WorkingMemoryView(
             messages=messages,

@@ -16,9 +16,7 @@ import msgspec
 
 from memhost.errors import InvalidRequest, MemhostError, VersionMismatch
 from memhost.models import (
-    Condition,
     MemoryRecord,
-    Op,
     Scope,
     SessionKey,
     StoredMemory,
@@ -26,7 +24,9 @@ from memhost.models import (
     WriteBatch,
 )
 from memhost.ports import Clock, Draft, Embedder, Store
+from memhost.services.paging import walk
 from memhost.services.records import index_records
+from memhost.services.usage import charged_to, payer_within
 from memhost.version import __version__
 
 FORMAT_VERSION = 1
@@ -114,7 +114,7 @@ class Exporter:
             if session is not None:
                 sessions += 1
                 yield encoder.encode(SessionLine(session=session)) + b"\n"
-        async for memory in every_memory(self._store, scope):
+        async for memory in walk(self._store, scope, page=BATCH):
             memories += 1
             yield encoder.encode(_memory_line(memory)) + b"\n"
         yield encoder.encode(Footer(sessions=sessions, memories=memories)) + b"\n"
@@ -134,25 +134,6 @@ class Exporter:
 
 def _memory_line(memory: StoredMemory) -> MemoryLine:
     return MemoryLine(memory=memory.record, speaker=memory.speaker, role=memory.role, position=memory.position)
-
-
-async def every_memory(store: Store, scope: Scope, page: int = BATCH) -> AsyncIterator[StoredMemory]:
-    """All memories in a scope, oldest first; each page starts where the one before ended."""
-    since: datetime | None = None
-    at_since: set[str] = set()
-    while True:
-        conditions = [Condition("created_at", Op.GTE, (since,))] if since is not None else []
-        found, _ = await store.list_memories(scope, conditions, order="oldest", limit=page, offset=len(at_since))
-        for memory in found:
-            if memory.record.id in at_since and memory.record.created_at == since:
-                continue
-            if memory.record.created_at != since:
-                since = memory.record.created_at
-                at_since = set()
-            at_since.add(memory.record.id)
-            yield memory
-        if len(found) < page:
-            return
 
 
 class Importer:
@@ -270,7 +251,8 @@ class Importer:
 
     async def _put(self, wanted: Sequence[tuple[int, MemoryLine, Verdict]]) -> None:
         """Store a batch; if the store refuses it, its lines one by one, to tell which are at fault."""
-        stored = await index_lines([line for _, line, _ in wanted], self._embedder)
+        with charged_to(payer_within(self._scope)):
+            stored = await index_lines([line for _, line, _ in wanted], self._embedder)
         try:
             await self._store.commit(self._scope, WriteBatch(put_memories=stored))
         except MemhostError as error:
@@ -339,7 +321,7 @@ async def reindex(store: Store, embedder: Embedder, scope: Scope) -> AsyncIterat
     """
     batch: list[StoredMemory] = []
     done = 0
-    async for memory in every_memory(store, scope):
+    async for memory in walk(store, scope, page=BATCH):
         batch.append(memory)
         if len(batch) >= BATCH:
             done += await _reindex_batch(store, embedder, scope, batch)
@@ -351,6 +333,7 @@ async def reindex(store: Store, embedder: Embedder, scope: Scope) -> AsyncIterat
 
 
 async def _reindex_batch(store: Store, embedder: Embedder, scope: Scope, batch: Sequence[StoredMemory]) -> int:
-    fresh = await index_lines((_memory_line(memory) for memory in batch), embedder)
+    with charged_to(payer_within(scope)):
+        fresh = await index_lines((_memory_line(memory) for memory in batch), embedder)
     await store.commit(scope, WriteBatch(put_memories=fresh))
     return len(fresh)

@@ -75,8 +75,8 @@ def merge_turns(
         message = _message(item, known, nameless, now)
         messages.append(message)
         seen[message.id] += 1
-        name = message.id if seen[message.id] == 1 else f"{message.id}{_REPEAT}{seen[message.id]}"
-        fingerprint = _fingerprint(message)
+        name = turn_name(message.id, seen[message.id])
+        fingerprint = fingerprint_of(message)
         mark = marks.get(name)
         if mark is not None and mark.fingerprint == fingerprint:
             _restore(message, known.get(message.id))
@@ -92,6 +92,11 @@ def merge_turns(
     added = unseen(stored, {message.id for message in messages}, seen_at, now)
     place = len(messages) if first_new is None else first_new
     return [*messages[:place], *added, *messages[place:]], changed, turns
+
+
+def turn_name(message_id: str, occurrence: int) -> str:
+    """The name of a turn in `StoredSession.turns`."""
+    return message_id if occurrence == 1 else f"{message_id}{_REPEAT}{occurrence}"
 
 
 def unseen(stored: StoredSession | None, given: set[str], seen_at: datetime | None, now: datetime) -> list[Message]:
@@ -154,6 +159,7 @@ def _restore(message: Message, before: Message | None) -> None:
     message.persisted_at = before.persisted_at if before is not None else None
 
 
-def _fingerprint(message: Message) -> bytes:
+def fingerprint_of(message: Message | MessageInput) -> bytes:
+    """What tells whether a message has changed: a digest of role and content, 8 bytes."""
     text = f"{message.role}\x00{message.content}".encode("utf-8", "surrogatepass")
     return hashlib.blake2b(text, digest_size=8).digest()

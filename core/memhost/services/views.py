@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
-from memhost.errors import Forbidden, InvalidRequest, NotFound
-from memhost.models import Condition, Document, MemoryRecord, Op, Scope, WriteBatch, new_id
+from memhost.errors import DocumentGone, Forbidden, InvalidRequest, NotFound, UnsafePrompt
+from memhost.extraction.prompts import PromptPolicy, prompt_problems
+from memhost.models import Scope, WriteBatch, new_id
 from memhost.operations.responses import SummaryView, SummaryViewPartitionResult
 from memhost.operations.table import Call
-from memhost.operations.views import CreateSummaryView, ListPartitions, RunPartition
+from memhost.operations.views import CreateSummaryView, ListPartitions, RunPartition, UpdateSummaryView
 from memhost.ports import Clock, Store
-from memhost.services.bound_documents import Bound, BoundDocuments, document_scope, make_document
+from memhost.services.bound_documents import Bound, BoundDocuments, document_scope
 from memhost.services.guards import require_long_term_memory
-from memhost.services.paging import scan
-from memhost.services.records import derived_id
-from memhost.services.summaries import Newest, Summarizer
 from memhost.services.view_filters import GROUP_FIELDS, check_fields, compile_view_filters
+from memhost.services.view_partitions import BoundView, ViewPartitions
 from memhost.settings.schema import MemorySettings
 
-EMPTY = "no_matching_memories"
+EDITABLE = ("name", "group_by", "filters", "time_window_days", "continuous", "prompt", "model_name")
+"""Fields that an edit can set."""
 
-_LONGEST_WINDOW_DAYS = 365_000
-_PUTS_A_COMMIT = 200
-
-BoundView = Bound[SummaryView]
-Group = tuple[str, ...]
+_CHOOSING = ("group_by", "filters", "time_window_days")
+"""Fields that choose memories: results made with others say what the view does not mean any more."""
 
 
 class ViewService:
@@ -35,9 +34,17 @@ class ViewService:
     A view sees what its maker could see; who may see less than that does not see the view, nor its results.
     """
 
-    def __init__(self, store: Store, summarizer: Summarizer, settings: MemorySettings, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        partitions: ViewPartitions,
+        prompts: PromptPolicy,
+        settings: MemorySettings,
+        clock: Clock,
+    ) -> None:
         self._store = store
-        self._summarizer = summarizer
+        self._partitions = partitions
+        self._prompts = prompts
         self._settings = settings
         self._clock = clock
         self._views = BoundDocuments(store, "view", SummaryView)
@@ -49,14 +56,12 @@ class ViewService:
 
         Raises:
             InvalidRequest: The source is not there yet, or fields or filters are wrong.
+            UnsafePrompt: The prompt may not be used.
             Forbidden: The caller's bounds hold nothing.
         """
         self._check_enabled()
         if request.source != "long_term":
             raise InvalidRequest("Only source 'long_term' can be summarised.")
-        filters = {name: value for name, value in (request.filters or {}).items() if value is not None}
-        check_fields(request.group_by or [], filters)
-        compile_view_filters(filters)
         bounds = call.caller.bounds
         if () in (bounds.namespaces, bounds.users, bounds.sessions):
             raise Forbidden("This credential reaches no memories that a view could summarise.")
@@ -64,12 +69,13 @@ class ViewService:
             id=new_id(),
             name=request.name,
             group_by=request.group_by or [],
-            filters=filters,
+            filters=_given(request.filters),
             time_window_days=request.time_window_days,
             continuous=bool(request.continuous),
             prompt=request.prompt,
             model_name=request.model_name,
         )
+        self._check(view)
         document = self._views.make(view.id, Bound(bounds, view), self._clock.now())
         await self._store.commit(document_scope(bounds), WriteBatch(put_documents=[document]))
         return view
@@ -87,14 +93,43 @@ class ViewService:
         """
         return (await self.visible(call, view_id)).content
 
+    async def update(self, call: Call, request: UpdateSummaryView) -> SummaryView:
+        """Set the given fields of a view. Results of other groups, filters or windows than the new ones are removed.
+
+        Raises:
+            NotFound: There is no such view.
+            InvalidRequest: No field is given, or fields or filters are wrong.
+            UnsafePrompt: The prompt may not be used.
+        """
+        found = await self.visible(call, request.view_id)
+        changes = {name: value for name in EDITABLE if (value := getattr(request, name)) is not UNSET}
+        if not changes:
+            raise InvalidRequest("Give at least one field to change: " + ", ".join(EDITABLE) + ".")
+        if "group_by" in changes:
+            changes["group_by"] = changes["group_by"] or []
+        if "filters" in changes:
+            changes["filters"] = _given(changes["filters"])
+        if "continuous" in changes:
+            changes["continuous"] = bool(changes["continuous"])
+        view = msgspec.structs.replace(found.content, **changes)
+        self._check(view)
+        batch = WriteBatch(put_documents=[self._views.make(view.id, Bound(found.bounds, view), self._clock.now())])
+        batch.require_documents = [(self._views.kind, view.id)]
+        if any(getattr(view, name) != getattr(found.content, name) for name in _CHOOSING):
+            batch.delete_documents = await self._partitions.names(found)
+        try:
+            await self._store.commit(document_scope(found.bounds), batch)
+        except DocumentGone as error:
+            raise NotFound(f"Summary view {view.id} not found.") from error
+        return view
+
     async def delete(self, call: Call, view_id: str) -> None:
         """Delete a view with its results; nothing happens if there is none that the caller may see."""
         self._check_enabled()
         bounds = call.caller.bounds
         found = await self._views.get(bounds, view_id, self._clock.now())
         if found is not None:
-            partitions = await self._partitions(found)
-            names = [(self._views.kind, view_id), *((document.kind, document.id) for document in partitions)]
+            names = [(self._views.kind, view_id), *await self._partitions.names(found)]
             await self._store.commit(document_scope(bounds), WriteBatch(delete_documents=names))
 
     async def visible(self, call: Call, view_id: str) -> BoundView:
@@ -126,23 +161,14 @@ class ViewService:
         Raises:
             NotFound: There is no such view.
             InvalidRequest: The keys of the group are not the fields of `group_by`.
+            ModelUnavailable: The language model does not answer, and there is no earlier summary.
         """
         found = await self.visible(call, request.view_id)
         view = found.content
         if set(request.group) != set(view.group_by):
             wanted = ", ".join(view.group_by) or "none"
             raise InvalidRequest(f"The keys of group must be the view's group_by fields: {wanted}.")
-        now = self._clock.now()
-        group = tuple(request.group[name] for name in view.group_by)
-        newest = Newest(self._summarizer.limit)
-        if all(group):  # records that lack a field belong to no group
-            fields = [Condition(name, Op.ANY, (request.group[name],)) for name in view.group_by]
-            async for memory in scan(self._store, found.bounds, [*_conditions(view, now), *fields]):
-                newest.add(memory.record)
-        result = await self._summarize(view, group, newest, now)
-        batch = WriteBatch(put_documents=[self._document(found, result)])
-        await self._store.commit(document_scope(found.bounds), batch)
-        return result
+        return await self._partitions.run(found, tuple(request.group[name] for name in view.group_by))
 
     async def list_partitions(self, call: Call, request: ListPartitions) -> list[SummaryViewPartitionResult]:
         """The stored results whose group has the given values, by group.
@@ -153,91 +179,22 @@ class ViewService:
         found = await self.visible(call, request.view_id)
         asked = {name: getattr(request, name) for name in GROUP_FIELDS}
         wanted = {name: value for name, value in asked.items() if value is not None}
-        results = [
-            msgspec.msgpack.decode(document.body, type=SummaryViewPartitionResult)
-            for document in await self._partitions(found)
-        ]
-        matching = [result for result in results if wanted.items() <= result.group.items()]
-        return sorted(matching, key=lambda result: list(result.group.values()))
+        return [result for result in await self._partitions.list_all(found) if wanted.items() <= result.group.items()]
 
     async def compute(self, found: BoundView) -> int:
-        """Summarise all groups and remove results of groups that are gone; how many groups there are."""
-        view, now = found.content, self._clock.now()
-        groups: dict[Group, Newest] = {} if view.group_by else {(): Newest(self._summarizer.limit)}
-        async for memory in scan(self._store, found.bounds, _conditions(view, now)):
-            group = tuple(_value(memory.record, name) for name in view.group_by)
-            if all(group):
-                groups.setdefault(group, Newest(self._summarizer.limit)).add(memory.record)
-        scope = document_scope(found.bounds)
-        current: set[str] = set()
-        waiting: list[Document] = []
-        for group, newest in groups.items():
-            document = self._document(found, await self._summarize(view, group, newest, now))
-            current.add(document.id)
-            waiting.append(document)
-            if len(waiting) == _PUTS_A_COMMIT:
-                await self._store.commit(scope, WriteBatch(put_documents=waiting))
-                waiting = []
-        gone = [
-            (document.kind, document.id)
-            for document in await self._partitions(found)
-            if document.id not in current and document.updated_at <= now
-        ]
-        await self._store.commit(scope, WriteBatch(put_documents=waiting, delete_documents=gone))
-        if await self.find(found.bounds.tenant, view.id) is None:  # deleted meanwhile: nothing may stay behind
-            names = [(document.kind, document.id) for document in await self._partitions(found)]
-            await self._store.commit(scope, WriteBatch(delete_documents=names))
-        return len(groups)
+        """Bring all results of a view up to date; see `ViewPartitions.compute`."""
+        return await self._partitions.compute(found)
 
-    async def _summarize(
-        self, view: SummaryView, group: Group, newest: Newest, now: datetime
-    ) -> SummaryViewPartitionResult:
-        names = dict(zip(view.group_by, group, strict=True))
-        summary = await self._summarizer.summarize(view, names, newest.in_order(), newest.total) if newest.total else ""
-        return SummaryViewPartitionResult(
-            view_id=view.id,
-            group=names,
-            summary=summary,
-            memory_count=newest.total,
-            empty=newest.total == 0,
-            empty_reason=None if newest.total else EMPTY,
-            computed_at=now,
-        )
-
-    async def _partitions(self, found: BoundView) -> list[Document]:
-        return await self._store.list_documents(
-            document_scope(found.bounds), _kind_of(found.content.id), self._clock.now()
-        )
-
-    def _document(self, found: BoundView, result: SummaryViewPartitionResult) -> Document:
-        """The document of a result: one per group, so that a repetition replaces it."""
-        name = derived_id(*(part for pair in sorted(result.group.items()) for part in pair))
-        body = msgspec.msgpack.encode(result)
-        return make_document(_kind_of(result.view_id), name, found.bounds, body, result.computed_at)
+    def _check(self, view: SummaryView) -> None:
+        check_fields(view.group_by, view.filters)
+        compile_view_filters(view.filters)
+        if view.prompt and (problems := prompt_problems(view.prompt, ("prompt",), self._prompts)):
+            raise UnsafePrompt(problems)
 
     def _check_enabled(self) -> None:
         require_long_term_memory(self._settings)
 
 
-def _kind_of(view_id: str) -> str:
-    """Kind of the results of a view; each view has its own, so that listing one does not read all."""
-    return f"partition:{view_id}"
-
-
-def _conditions(view: SummaryView, now: datetime) -> list[Condition]:
-    """What makes a memory part of the view: its filters, its window, and that it holds now."""
-    conditions = [
-        *compile_view_filters(view.filters),
-        Condition("valid_to", Op.NOT_LTE, (now,)),
-        Condition("valid_from", Op.NOT_GT, (now,)),
-    ]
-    if view.time_window_days is not None:
-        window = timedelta(days=min(view.time_window_days, _LONGEST_WINDOW_DAYS))
-        conditions.append(Condition("created_at", Op.GTE, (now - window,)))
-    return conditions
-
-
-def _value(record: MemoryRecord, name: str) -> str:
-    """The plain value of a field to group by; the empty string if the record lacks it."""
-    value = getattr(record, name)
-    return str(getattr(value, "value", value) or "")
+def _given(filters: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The filters without those that restrict nothing."""
+    return {name: value for name, value in (filters or {}).items() if value is not None}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from memhost.models import Message
 from memhost.services.tokens import token_counter
@@ -38,6 +38,35 @@ def window_of(model_name: str | None, context_window_max: int | None) -> int | N
     if model_name.startswith("claude-"):
         return CLAUDE_WINDOW
     return MODEL_WINDOWS.get(model_name, UNKNOWN_MODEL_WINDOW)
+
+
+def window_to_keep(model_name: str | None, context_window_max: int | None) -> int:
+    """The window in tokens that a session must fit, whether a request names one or not."""
+    window = window_of(model_name, context_window_max)
+    return window if window is not None and window > 0 else DEFAULT_WINDOW
+
+
+def model_window(model: str, overrides: Mapping[str, int]) -> int:
+    """The window in tokens of a model that the server calls, with or without its provider's name in front."""
+    bare = model.rpartition("/")[2]
+    for name in (model, bare):
+        if name in overrides:
+            return overrides[name]
+    return window_of(bare, None) or UNKNOWN_MODEL_WINDOW
+
+
+def answer_room(window: int) -> int:
+    """Tokens of a model's window that are kept for a summary as its answer (contract/rest.md 11.3)."""
+    if window < 10_000:
+        return max(512, window // 8)
+    if window < 50_000:
+        return max(1_024, window // 10)
+    return max(2_048, window // 20)
+
+
+def spare_room(window: int) -> int:
+    """Tokens of a model's window that are kept free, for the words of the prompt and for wrong counts."""
+    return min(1_000, max(230, window // 100))
 
 
 def count_tokens(message: Message) -> int:

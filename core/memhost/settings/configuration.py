@@ -78,6 +78,10 @@ class Configuration:
         """Whether the operator gave this setting a value, by whatever means."""
         return self.sources.get(path, "default") != "default"
 
+    def value(self, path: str) -> Any:
+        """The value of a setting by its path (`stores.redis.url`), None where there is no such setting."""
+        return next((self._value(setting) for setting in self._known if setting.path == path), None)
+
     def describe(self, redact: bool = True) -> list[SettingRow]:
         """All settings with their values and sources; secrets masked unless `redact` is off."""
         return [

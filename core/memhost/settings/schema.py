@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from memhost.settings.extraction import ExtractionSettings, LlmSettings
 from memhost.settings.fields import setting
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
@@ -46,6 +47,13 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             values={"disabled": "none", "oauth2": "jwt"},
         ),
     ] = "none"
+    auth_failures_per_minute: Annotated[
+        int,
+        setting("Attempts with wrong credentials per minute, address and process; 0 does not limit them.", ge=0),
+    ] = 30
+    insecure: Annotated[bool, setting("Serve without authentication on addresses that other machines can reach.")] = (
+        False
+    )
     embedder: Annotated[
         str,
         setting(
@@ -132,6 +140,10 @@ class MemorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     summarization_threshold: Annotated[
         float, setting("Share of the window at which summarising starts.", gt=0, le=1)
     ] = 0.7
+    summarization_wait_seconds: Annotated[
+        float,
+        setting("How long a session's write waits for its summary, seconds; later it is made in the background.", ge=0),
+    ] = 15.0
     session_idle_s: Annotated[float, setting("Quiet time after which a session counts as idle, seconds.", gt=0)] = 300.0
     access_interval_s: Annotated[
         float, setting("A found memory's access is recorded at most this often, seconds.", ge=0)
@@ -159,6 +171,25 @@ class MemorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         ]
         | None
     ) = None
+    forgetting_trash_days: Annotated[
+        float,
+        setting("How long forgotten and merged memories can be brought back, days; 0 deletes them at once.", ge=0),
+    ] = 7.0
+    deduplication_distance_threshold: Annotated[
+        float,
+        setting("Cosine distance up to which a language model judges whether memories mean the same.", ge=0, le=2),
+    ] = 0.35
+    dedup_auto_distance: Annotated[
+        float,
+        setting("Cosine distance up to which memories with equal entities are merged without asking.", ge=0, le=2),
+    ] = 0.05
+    compact_semantic_duplicates: Annotated[
+        bool, setting("Merge memories that mean the same, on write and by compaction (needs a language model).")
+    ] = True
+    compaction_max_llm_calls: Annotated[int, setting("Most calls to a language model in one compaction.", ge=0)] = 50
+    superseded_keep_days: Annotated[
+        float, setting("How long facts that were replaced by newer ones stay readable, days.", ge=0)
+    ] = 30.0
     forgetting_budget_keep_top_n: (
         Annotated[int, setting("Of what is left keep the most recent, so many per namespace and user.", ge=0)] | None
     ) = None
@@ -181,3 +212,5 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     server: ServerSettings = ServerSettings()
     memory: MemorySettings = MemorySettings()
     search: SearchSettings = SearchSettings()
+    extraction: ExtractionSettings = ExtractionSettings()
+    llm: LlmSettings = LlmSettings()

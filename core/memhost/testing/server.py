@@ -12,26 +12,20 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, Self
 
 _START_LIMIT_S = 30.0
 _STOP_LIMIT_S = 20.0
 
 
-class ServerProcess:
-    """`memhost serve` on a free loopback port; stopped when the context ends.
+class HostProcess:
+    """A `memhost` command that goes on until it is stopped; stopped when the context ends.
 
     Attributes:
-        url: Base address of the running server, without a slash at the end.
         data_dir: Its data folder; a second process on the same folder continues where the first ended.
-        start_s: Seconds from starting the process until it listened.
-
-    Example:
-        ```python
-        with ServerProcess(tmp_path) as server:
-            httpx.get(f"{server.url}/v1/health")
-        ```
     """
+
+    command: tuple[str, ...]
 
     def __init__(
         self,
@@ -42,15 +36,13 @@ class ServerProcess:
         python: str = sys.executable,
     ) -> None:
         self.data_dir = data_dir
-        self.url = ""
-        self.start_s = 0.0
-        self._command = [python, "-m", "memhost", "serve", "--json", "--port", "0", "--data", str(data_dir), *options]
+        self._command = [python, "-m", "memhost", *self.command, "--data", str(data_dir), *options]
         self._environment = _clean_environment() | dict(environment or {})
         self._process: subprocess.Popen[str] | None = None
         self._errors: list[str] = []
         self._reader: threading.Thread | None = None
 
-    def __enter__(self) -> ServerProcess:
+    def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(
@@ -62,7 +54,7 @@ class ServerProcess:
     def process(self) -> subprocess.Popen[str]:
         """The running process."""
         if self._process is None:
-            raise RuntimeError("The server is not running; call start() first.")
+            raise RuntimeError("The process is not running; call start() first.")
         return self._process
 
     @property
@@ -70,13 +62,13 @@ class ServerProcess:
         """What it has written to stderr so far."""
         return "".join(self._errors)
 
-    def start(self) -> ServerProcess:
-        """Start the process and wait until it listens.
+    def start(self) -> Self:
+        """Start the process and wait until it is ready.
 
         Raises:
-            RuntimeError: It ended or did not listen in time; the message holds its log.
+            RuntimeError: It ended or was not ready in time; the message holds its log.
         """
-        begun = time.monotonic()
+        self._errors.clear()
         self._process = subprocess.Popen(
             self._command,
             stdout=subprocess.PIPE,
@@ -90,15 +82,17 @@ class ServerProcess:
         self._reader.start()
         timer = threading.Timer(_START_LIMIT_S, self._process.kill)
         timer.start()
-        line = self._process.stdout.readline() if self._process.stdout is not None else ""
+        ready = self._wait_until_ready(self._process)
         timer.cancel()
-        if not line:
+        if not ready:
             self._process.wait()
             self._reader.join(timeout=1)
-            raise RuntimeError(f"The server did not start (exit code {self._process.returncode}):\n{self.log}")
-        self.url = json.loads(line)["url"]
-        self.start_s = time.monotonic() - begun
+            raise RuntimeError(f"The process did not start (exit code {self._process.returncode}):\n{self.log}")
         return self
+
+    def _wait_until_ready(self, process: subprocess.Popen[str]) -> bool:
+        """Return True when it is ready, False when it has ended; it is killed if that takes too long."""
+        raise NotImplementedError
 
     def kill(self) -> None:
         """End it at once, without any chance to clean up."""
@@ -137,6 +131,46 @@ class ServerProcess:
             with stream:
                 for line in stream:
                     self._errors.append(line)
+
+
+class ServerProcess(HostProcess):
+    """`memhost serve` on a free loopback port.
+
+    Attributes:
+        url: Base address of the running server, without a slash at the end.
+        start_s: Seconds from starting the process until it listened.
+
+    Example:
+        ```python
+        with ServerProcess(tmp_path) as server:
+            httpx.get(f"{server.url}/v1/health")
+        ```
+    """
+
+    command = ("serve", "--json", "--port", "0")
+    url = ""
+    start_s = 0.0
+
+    def _wait_until_ready(self, process: subprocess.Popen[str]) -> bool:
+        begun = time.monotonic()
+        line = process.stdout.readline() if process.stdout is not None else ""
+        if line:
+            self.url = json.loads(line)["url"]
+            self.start_s = time.monotonic() - begun
+        return bool(line)
+
+
+class WorkerProcess(HostProcess):
+    """`memhost worker`."""
+
+    command = ("worker",)
+
+    def _wait_until_ready(self, process: subprocess.Popen[str]) -> bool:
+        while "worker.started" not in self.log:
+            if process.poll() is not None:
+                return False
+            time.sleep(0.01)
+        return True
 
 
 def _clean_environment() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The server's own maintenance: full runs of summary views, and what comes back by itself.
+"""The server's own maintenance: summaries, what writes do not wait for, and what comes back by itself.
 
 It has no access that another plugin has not: switch it off (`PLUGINS_DISABLED=pipeline-maintenance`) and put your
 own in its place.
@@ -11,12 +11,18 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from memhost import hookimpl
-from memhost.events import JobContext, ScheduleDue, ViewDue
+from memhost import event_options, hookimpl
+from memhost.events import JobContext, MemoriesStored, MemoriesUpdated, ScheduleDue, SessionOverfull, ViewDue
 from memhost.models import Condition, MemoryType, Op
 from memhost.specs import ScheduleSpec
 
 REFRESH, COMPACT, FORGET = "refresh-views", "compact-memories", "forget-memories"
+
+_LONG_S = 1800.0
+"""Work that may take many calls to a model; what is done is stored as it comes, so that a repetition goes on."""
+
+_PATIENT = 50
+"""Attempts at what no later write would start again; with the usual waits they outlast an outage of eight hours."""
 
 _MARK = "compacted"
 _LONGEST_REST = timedelta(days=1)
@@ -42,6 +48,30 @@ def memhost_schedules() -> Sequence[ScheduleSpec]:
 
 
 @hookimpl
+@event_options(timeout_s=_LONG_S)
+async def memhost_session_overfull(event: SessionOverfull, context: JobContext) -> None:
+    """Summarise the session; where that goes on failing, keep it within its window by trimming."""
+    last_try = context.attempt >= context.settings.server.job_max_tries
+    await context.upkeep.summarize_session(event.session, event.window, last_try=last_try)
+
+
+@hookimpl
+@event_options(timeout_s=_LONG_S, max_tries=_PATIENT, needs=("language_model", "remote_embedder"))
+async def memhost_memories_stored(event: MemoriesStored, context: JobContext) -> None:
+    """Add what the write did not wait for: vectors of an embedder that is not local, then topics and entities."""
+    await context.upkeep.embed(event.ids)
+    await context.upkeep.enrich(event.ids)
+
+
+@hookimpl
+@event_options(timeout_s=_LONG_S, max_tries=_PATIENT, needs=("remote_embedder",))
+async def memhost_memories_updated(event: MemoriesUpdated, context: JobContext) -> None:
+    """Embed edited texts."""
+    await context.upkeep.embed(event.ids)
+
+
+@hookimpl
+@event_options(timeout_s=_LONG_S)
 async def memhost_view_due(event: ViewDue, context: JobContext) -> None:
     """Compute the view."""
     await context.upkeep.refresh_view(event.view_id, task_id=event.task_id)
@@ -65,7 +95,9 @@ async def _compact(context: JobContext) -> None:
         mark = msgspec.msgpack.decode(known.body, type=_Mark)
         if context.now - mark.at < _LONGEST_REST and not await _changed(context, mark):
             return
-    await context.upkeep.compact()
+    report = await context.upkeep.compact()
+    if report.unfinished:
+        return
     memories, newest = await _state(context)
     body = msgspec.msgpack.encode(_Mark(at=context.now, memories=memories, newest=newest))
     context.put_document(_MARK, body)

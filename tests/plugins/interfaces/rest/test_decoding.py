@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec import UNSET
 
-from memhost_rest.decoding import MAX_PROBLEMS
+from memhost.reading import MAX_PROBLEMS
 
 from .rest_trees import Colour, Leaf, Tree, problems_of, read
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from memhost_rest.errors import SERVER_ERROR, detail_of, items, status_of
 
 CASES: list[tuple[MemhostError, int]] = [
     (errors.ValidationFailed([Problem(message="x")]), 422),
+    (errors.UnsafePrompt([Problem(message="x")]), 422),
     (errors.InvalidRequest("x"), 400),
     (errors.TooLarge("x"), 413),
     (errors.LongTermMemoryDisabled("x"), 400),
@@ -20,8 +22,14 @@ CASES: list[tuple[MemhostError, int]] = [
     (errors.IdTaken(["x"]), 409),
     (errors.VersionMismatch("x"), 409),
     (errors.LeaseLost("x"), 409),
+    (errors.DocumentGone("x"), 409),
+    (errors.ModelRefused("x"), 400),
+    (errors.BudgetExceeded("x", resets_at=datetime(2026, 1, 1, tzinfo=UTC)), 429),
+    (errors.AnswerUnusable("x"), 503),
+    (errors.SessionChanged("x"), 409),
     (errors.Unauthorized("x"), 401),
     (errors.Forbidden("x"), 403),
+    (errors.TooManyRequests("x", retry_after_s=1), 429),
     (errors.Unavailable("x"), 503),
     (errors.StoreUnavailable("x"), 503),
     (errors.ModelUnavailable("x"), 503),

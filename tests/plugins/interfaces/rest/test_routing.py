@@ -35,7 +35,11 @@ SAMPLE = {
     "edit_memory": {},
     "memory_prompt": {"query": "q"},
     "forget_memories": {"policy": {}},
+    "restore_memories": {"ids": []},
+    "preview_extraction": {"messages": [{"role": "user", "content": "Hi"}]},
+    "validate_prompt": {"prompt": "Note food."},
     "create_summary_view": {"source": "long_term"},
+    "update_summary_view": {"name": "n"},
     "run_summary_view_partition": {"group": {}},
 }
 

@@ -1,0 +1,211 @@
+"""Puts the services on top of what was opened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import msgspec
+
+from memhost.events import ExtractionDue
+from memhost.extraction import PromptPolicy
+from memhost.hooks import Need
+from memhost.jobs import Dispatcher, JobService, Schedules, StagedContext, Tenants, Workers, intervals
+from memhost.metrics import Metrics
+from memhost.models import Job, SessionKey
+from memhost.plugins import EventHook, PluginManager
+from memhost.ports import Authenticator, Clock, Embedder, LanguageModel, ModelStrategy, Store, Strategy
+from memhost.ranking import RankingWeights
+from memhost.services.access import AccessTracker
+from memhost.services.compaction import CompactionService
+from memhost.services.embedding import MissingVectors
+from memhost.services.enrichment import Enrichment
+from memhost.services.extracted import ExtractedMemories
+from memhost.services.extraction import ImmediateExtraction
+from memhost.services.extraction_contexts import ExtractionContexts
+from memhost.services.extraction_log import ExtractionLogs
+from memhost.services.extraction_requests import ExtractionRequests
+from memhost.services.extraction_runs import ExtractionRuns
+from memhost.services.forgetting import ForgettingService
+from memhost.services.hooks import RequestHooks
+from memhost.services.memories import MemoryService
+from memhost.services.model_calls import ChargedModel, ModelCalls
+from memhost.services.model_summaries import ModelSummaries
+from memhost.services.outbox import Outbox
+from memhost.services.pending import PendingTurns
+from memhost.services.prompts import PromptService
+from memhost.services.query_optimization import QueryOptimizer
+from memhost.services.retrieval import Retriever
+from memhost.services.running_summary import RunningSummary
+from memhost.services.search import SearchService
+from memhost.services.semantic_deduplication import SemanticDeduplication
+from memhost.services.session_changes import SessionChanges
+from memhost.services.session_summaries import SessionSummaries
+from memhost.services.session_writes import SessionWriter
+from memhost.services.sessions import SessionService
+from memhost.services.strategies import StrategyChoice
+from memhost.services.summaries import JoinedTexts
+from memhost.services.trash import TrashService
+from memhost.services.upkeep import TenantUpkeep, UpkeepServices
+from memhost.services.usage import LateMeter, UsageLedger
+from memhost.services.usage_reports import UsageReports
+from memhost.services.view_partitions import ViewPartitions
+from memhost.services.view_runs import ViewRuns
+from memhost.services.views import ViewService
+from memhost.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What was opened, and closes with the stack."""
+
+    stack: AsyncExitStack
+    settings: Settings
+    weights: RankingWeights
+    plugins: PluginManager
+    clock: Clock
+    outbox: Outbox
+    store: Store
+    embedder: Embedder
+    llm: LanguageModel | None
+    authenticator: Authenticator
+    strategies: Mapping[str, Strategy | ModelStrategy]
+    meter: LateMeter
+
+
+@dataclass(kw_only=True)
+class Services:
+    """What operations, interfaces and commands call."""
+
+    sessions: SessionService
+    session_changes: SessionChanges
+    memories: MemoryService
+    search: SearchService
+    prompts: PromptService
+    extraction: ExtractionRequests
+    forgetting: ForgettingService
+    compaction: CompactionService
+    trash: TrashService
+    views: ViewService
+    view_runs: ViewRuns
+    model_calls: ModelCalls
+    usage: UsageLedger
+    usage_reports: UsageReports
+    jobs: JobService
+    workers: Workers
+    tenants: Tenants
+    schedules: Schedules
+    dispatcher: Dispatcher
+    metrics: Metrics
+
+
+def assemble(parts: Parts) -> Services:
+    """All services of a host."""
+    store, embedder, outbox, clock = parts.store, parts.embedder, parts.outbox, parts.clock
+    settings, memory = parts.settings, parts.settings.memory
+    metrics, tenants, workers = Metrics(), Tenants(store), Workers(store, clock)
+    ledger = UsageLedger(store, tenants, settings.llm, clock, metrics)
+    parts.stack.push_async_callback(ledger.aclose)
+    parts.meter.bind(ledger.meter)
+    calls = ModelCalls(parts.llm, settings.llm, ledger)
+    outbox.use(_needs_met(parts))
+    hooks = RequestHooks(parts.plugins, settings.server.hook_timeout_s, metrics)
+    access = AccessTracker(store, clock, memory.access_interval_s)
+    parts.stack.push_async_callback(access.aclose)
+    retriever = Retriever(store, embedder, settings.search, parts.weights)
+    search = SearchService(store, retriever, QueryOptimizer(calls, settings.llm), hooks, access, memory, clock)
+
+    prompts = PromptPolicy(mode=settings.extraction.custom_prompts, approved=settings.extraction.approved_prompts)
+    specs = {entry.spec.name: entry.spec for entry in parts.plugins.strategies}
+    choice = StrategyChoice(parts.strategies, memory.default_strategy, settings.extraction, specs, prompts)
+    logs = ExtractionLogs(store)
+    pending = PendingTurns(store, logs, choice, outbox, settings.extraction)
+    immediate = ImmediateExtraction(choice, index_messages=memory.index_all_messages)
+    deduplication = SemanticDeduplication(store, embedder, calls, memory)
+    contexts = ExtractionContexts(store, settings.extraction)
+    extracted = ExtractedMemories(store, embedder, choice, deduplication, hooks, outbox, settings.extraction)
+    runs = ExtractionRuns(store, choice, pending, logs, contexts, calls, extracted, outbox, settings.extraction, clock)
+    summaries = SessionSummaries(store, RunningSummary(calls, settings.llm), outbox, memory, clock)
+    parts.stack.push_async_callback(summaries.aclose)
+    writer = SessionWriter(store, embedder, immediate, choice, pending, summaries, hooks, outbox, memory, clock)
+    sessions = SessionService(store, writer, summaries, pending, runs, memory, clock)
+    forgetting = ForgettingService(store, outbox, memory, clock)
+    compaction = CompactionService(store, outbox, deduplication, memory, clock)
+    summarizer = ModelSummaries(calls, settings.llm) if calls.available else JoinedTexts()
+    views = ViewService(store, ViewPartitions(store, summarizer, clock), prompts, memory, clock)
+    view_runs = ViewRuns(store, views, outbox, clock)
+    upkeep = UpkeepServices(
+        forgetting=forgetting,
+        compaction=compaction,
+        views=view_runs,
+        extraction=runs,
+        summaries=summaries,
+        vectors=MissingVectors(store, embedder),
+        enrichment=Enrichment(store, calls, outbox, settings.extraction, clock),
+    )
+    schedules = Schedules(parts.plugins, store, tenants, intervals(settings))
+    return Services(
+        sessions=sessions,
+        session_changes=SessionChanges(sessions, clock),
+        memories=MemoryService(store, embedder, hooks, outbox, memory, clock),
+        search=search,
+        prompts=PromptService(sessions, search, clock),
+        extraction=ExtractionRequests(sessions, choice, runs, contexts, extracted, calls, settings, clock),
+        forgetting=forgetting,
+        compaction=compaction,
+        trash=TrashService(store, embedder, outbox, memory, clock),
+        views=views,
+        view_runs=view_runs,
+        model_calls=calls,
+        usage=ledger,
+        usage_reports=UsageReports(store, ledger, settings.llm, clock),
+        jobs=JobService(store, workers, clock),
+        workers=workers,
+        tenants=tenants,
+        schedules=schedules,
+        dispatcher=_dispatcher(parts, calls, hooks, upkeep, schedules, metrics),
+        metrics=metrics,
+    )
+
+
+def _needs_met(parts: Parts) -> list[Need]:
+    """Which of the models that hooks may need are configured."""
+    found: list[Need] = [] if parts.llm is None else ["language_model"]
+    return found if parts.embedder.local else [*found, "remote_embedder"]
+
+
+def _dispatcher(
+    parts: Parts, calls: ModelCalls, hooks: RequestHooks, upkeep: UpkeepServices, schedules: Schedules, metrics: Metrics
+) -> Dispatcher:
+    def make_context(job: Job, hook: EventHook) -> StagedContext:
+        return StagedContext(
+            job,
+            parts.store,
+            parts.embedder,
+            ChargedModel(calls, SessionKey(job.tenant, "", "", "")) if calls.available else None,
+            hooks,
+            parts.outbox,
+            f"{hook.plugin}/{hook.version}",
+            parts.clock.now(),
+            parts.settings,
+            TenantUpkeep(job.tenant, upkeep),
+        )
+
+    async def given_up(job: Job, reason: str) -> None:
+        await upkeep.views.given_up(job, reason)
+        if job.event == "extraction_due":
+            event = msgspec.msgpack.decode(job.payload, type=ExtractionDue)
+            await upkeep.extraction.given_up(event.session, reason)
+
+    return Dispatcher(
+        parts.store,
+        parts.plugins,
+        parts.settings.server,
+        parts.clock,
+        make_context,
+        schedules,
+        parts.outbox,
+        metrics,
+        given_up,
+    )

@@ -1,0 +1,129 @@
+"""`memhost trash list|restore` and `memhost compact`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from memhost.cli.access import Target, reach, run
+from memhost.cli.options import config_options, json_option, show, url_options
+from memhost.cli.root import Nested
+
+_namespace = click.option("-n", "--namespace", help="Only memories of this namespace.")
+_user = click.option("-u", "--user-id", help="Only memories of this user.")
+
+
+@click.group(cls=Nested)
+def trash() -> None:
+    """List what the server removed by itself, and bring it back."""
+
+
+@trash.command("list")
+@_namespace
+@_user
+@click.option("-l", "--limit", type=click.IntRange(1, 500), default=100, show_default=True)
+@click.option("--after", default="", help="Where to go on: `next` of the page before.")
+@url_options
+@config_options
+@json_option
+def list_(
+    namespace: str | None,
+    user_id: str | None,
+    limit: int,
+    after: str,
+    url: str | None,
+    token: str | None,
+    data: str | None,
+    config_file: Path | None,
+    as_json: bool,
+) -> None:
+    """List memories that can be brought back."""
+    request = {"namespace": namespace, "user_id": user_id, "limit": limit, "after": after}
+    found = _call(Target(url, token, data, config_file), "list_trash", request)
+    if as_json:
+        show(found)
+    else:
+        _print(found)
+
+
+@trash.command()
+@click.argument("ids", nargs=-1, required=True)
+@url_options
+@config_options
+@json_option
+def restore(
+    ids: tuple[str, ...],
+    url: str | None,
+    token: str | None,
+    data: str | None,
+    config_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Bring memories back, or make replaced facts valid again."""
+    found = _call(Target(url, token, data, config_file), "restore_memories", {"ids": list(ids)})
+    if as_json:
+        show(found)
+        return
+    click.echo(f"{len(found['restored'])} restored.")
+    for name, why in (("taken", "a living memory has this id"), ("missing", "nothing is left of it")):
+        for memory_id in found[name]:
+            click.echo(f"{memory_id}: {why}.", err=True)
+
+
+@click.command()
+@_namespace
+@_user
+@click.option("--dry-run", is_flag=True, help="Only tell what would be done; no language model is asked.")
+@url_options
+@config_options
+@json_option
+def compact(
+    namespace: str | None,
+    user_id: str | None,
+    dry_run: bool,
+    url: str | None,
+    token: str | None,
+    data: str | None,
+    config_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Merge memories that repeat each other or mean the same."""
+    request = {"namespace": namespace, "user_id": user_id, "dry_run": dry_run, "report": True}
+    report = _call(Target(url, token, data, config_file), "compact_memories", request)["report"]
+    if as_json:
+        show(report)
+        return
+    would = "would be " if dry_run else ""
+    click.echo(
+        f"{report['scanned']} memories looked at in {report['duration_s']} s: {report['exact_removed']} repetitions "
+        f"{would}removed, {report['merged']} {would}merged, {report['superseded']} {would}replaced by newer facts, "
+        f"{report['expired']} replaced long ago {would}dropped."
+    )
+    click.echo(f"{report['llm_calls']} calls to the language model; {report['remaining']} memories remain.")
+    if report["undecided"]:
+        click.echo(f"{report['undecided']} near pairs wait for a language model to judge them.")
+
+
+def _call(target: Target, operation: str, request: dict[str, Any]) -> Any:
+    async def work() -> Any:
+        async with reach(target) as access:
+            return await access.call(operation, request)
+
+    return run(work)
+
+
+def _print(found: dict[str, Any]) -> None:
+    from memhost.cli.printing import minute, shorten, table
+
+    if not found["memories"]:
+        click.echo("The trash is empty.")
+        return
+    rows = [
+        (item["id"], item["reason"], minute(item["deleted_at"]), minute(item["expires_at"]), shorten(item["text"], 120))
+        for item in found["memories"]
+    ]
+    table(("memory", "reason", "deleted", "kept until", "text"), rows)
+    if found["next"]:
+        click.echo(f"There are more: --after {found['next']}")

@@ -1,0 +1,83 @@
+"""Answers of a language model that were paid for but not yet used: kept until what follows from them is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import msgspec
+
+from memhost.models import Document, Scope, SessionKey, WriteBatch
+from memhost.ports import Clock, Completion, Store
+from memhost.services.outbox import session_name
+
+_KIND = "answer"
+_KEPT = timedelta(days=2)
+
+
+class KeptAnswers(msgspec.Struct, kw_only=True):
+    """The answers to a question about some waiting turns, oldest first.
+
+    `strategy` is name and version of the strategy that asked, `documents` the ids of the turns' documents.
+    """
+
+    strategy: str = ""
+    documents: list[str] = []
+    answers: list[Completion] = []
+
+
+class AnswerJournal:
+    """The unused answers of one session, over several attempts at what follows from them.
+
+    Args:
+        store: Where they are kept.
+        clock: Time.
+        owner: The session.
+    """
+
+    def __init__(self, store: Store, clock: Clock, owner: SessionKey) -> None:
+        self._store = store
+        self._clock = clock
+        self._owner = owner
+        self._id = session_name(owner)
+        self.kept = KeptAnswers()
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """Kind and id of its document, to delete with the commit that uses the answers."""
+        return _KIND, self._id
+
+    async def read(self) -> KeptAnswers:
+        """What an earlier attempt has left; empty if nothing."""
+        scope = Scope(tenant=self._owner.tenant)
+        found = await self._store.get_document(scope, _KIND, self._id, self._clock.now())
+        self.kept = msgspec.msgpack.decode(found.body, type=KeptAnswers) if found is not None else KeptAnswers()
+        return self.kept
+
+    def begin(self, strategy: str, documents: Sequence[str], *, whole: bool) -> None:
+        """The next answers are about these turns; forget what was kept unless it tells of them.
+
+        Args:
+            strategy: Name and version of the strategy that asks.
+            documents: Ids of the turns' documents.
+            whole: The answers count only if they are about just these turns, not about further ones as well.
+        """
+        asked, known = set(documents), set(self.kept.documents)
+        if self.kept.strategy != strategy or not (asked == known if whole else asked <= known):
+            self.kept = KeptAnswers(strategy=strategy, documents=list(documents))
+
+    async def write(self, answers: Sequence[Completion]) -> None:
+        """Keep these answers."""
+        now = self._clock.now()
+        self.kept.answers = list(answers)
+        document = Document(
+            kind=_KIND,
+            id=self._id,
+            tenant=self._owner.tenant,
+            namespace=self._owner.namespace,
+            user=self._owner.user,
+            body=msgspec.msgpack.encode(self.kept),
+            updated_at=now,
+            expires_at=now + _KEPT,
+        )
+        await self._store.commit(Scope(tenant=self._owner.tenant), WriteBatch(put_documents=[document]))

@@ -1,0 +1,197 @@
+"""What extraction stores: drafts become memories without repetitions, and raw turns retire as configured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+import msgspec
+
+from memhost.events import MemoriesDeleted, MemoriesStored, MemoriesSuperseded, MemoriesUpdated, RequestContext
+from memhost.extraction import is_instruction_like, mask_secrets
+from memhost.models import Job, MemoryRecord, Scope, SessionKey, StoredMemory, WriteBatch
+from memhost.ports import Draft, Embedder, ExtractionContext, ModelStrategy, Store
+from memhost.services.deduplication import TURN_STRATEGY, repetition_mark, without_repetitions
+from memhost.services.hooks import RequestHooks
+from memhost.services.outbox import Outbox
+from memhost.services.pending import Waiting
+from memhost.services.records import derived_id, index_records, record_from_draft, unique
+from memhost.services.semantic_deduplication import Resolution, SemanticDeduplication
+from memhost.services.strategies import StrategyChoice
+from memhost.settings import ExtractionSettings
+
+PROMPT_KEY = "prompt_sha256"
+"""Metadata key under which memories keep the hashes of the custom prompts that brought them about."""
+
+
+class ExtractedMemories:
+    """Turns drafts into what a batch writes."""
+
+    def __init__(
+        self,
+        store: Store,
+        embedder: Embedder,
+        choice: StrategyChoice,
+        deduplication: SemanticDeduplication,
+        hooks: RequestHooks,
+        outbox: Outbox,
+        settings: ExtractionSettings,
+    ) -> None:
+        self._store = store
+        self._embedder = embedder
+        self._choice = choice
+        self._deduplication = deduplication
+        self._hooks = hooks
+        self._outbox = outbox
+        self._settings = settings
+
+    def acceptable(self, drafts: Sequence[Draft]) -> tuple[list[Draft], list[str]]:
+        """The drafts that may be stored, and why others may not: sure enough, secrets dealt with.
+
+        What reads like an instruction to a model is marked.
+        """
+        kept, dropped = [], []
+        policy = self._settings.secret_policy
+        for draft in drafts:
+            if draft.confidence is not None and draft.confidence < self._settings.extraction_min_confidence:
+                dropped.append(f"not sure enough ({draft.confidence:.2f}): {draft.text}")
+                continue
+            text, secret = mask_secrets(draft.text)
+            if secret and policy == "drop":
+                dropped.append(f"holds a secret: {text}")
+                continue
+            if secret and policy == "mask":
+                draft = msgspec.structs.replace(draft, text=text)
+            if is_instruction_like(draft.text):
+                draft = msgspec.structs.replace(draft, metadata={**draft.metadata, "suspicious": True})
+            kept.append(draft)
+        return kept, dropped
+
+    def records(
+        self, context: ExtractionContext, strategy: ModelStrategy, drafts: Sequence[Draft], now: datetime
+    ) -> list[MemoryRecord]:
+        """The memories of the drafts, each once. The same drafts always give the same ids.
+
+        Memories that a custom prompt brought about keep its hash, `prompt_sha256`.
+        """
+        key = context.session
+        hashes = self._choice.prompt_hashes(strategy.name, context.config)
+        found: dict[str, MemoryRecord] = {}
+        for draft in drafts:
+            memory_id = draft.id or derived_id(
+                key.tenant, key.namespace, key.user, strategy.name, *sorted(draft.source_ids), draft.text
+            )
+            extractor = f"{strategy.name}/{strategy.version}"
+            record = record_from_draft(draft, key, memory_id, extractor, now)
+            if hashes:
+                record.metadata = {**record.metadata, PROMPT_KEY: hashes}
+            found.setdefault(memory_id, record)
+        return list(found.values())
+
+    async def stage(
+        self,
+        batch: WriteBatch,
+        key: SessionKey,
+        strategy: ModelStrategy,
+        context: ExtractionContext,
+        drafts: Sequence[Draft],
+        now: datetime,
+    ) -> int:
+        """Add the memories of the drafts to the batch; how many there are.
+
+        Raises:
+            ModelUnavailable: The embedder does not answer.
+        """
+        records = self.records(context, strategy, drafts, now)
+        if not records:
+            return 0
+        scope = Scope(tenant=key.tenant)
+        target = strategy.target(context)
+        if target is None:
+            given = records
+            records, repeated = await without_repetitions(self._store, scope, given)
+            batch.access = repetition_mark(repeated, now)
+            batch.put_memories += await self._confirmed(scope, repeated, given)
+        elif context.previous is not None:
+            records = [_updated(record, context.previous) for record in records]
+        asked = RequestContext(scope=scope, subject=f"strategy:{strategy.name}", request_id=target or "", now=now)
+        records = await self._hooks.before_memories_stored(records, asked) if records else []
+        stored = await index_records(records, self._embedder)
+        if target is None and stored:
+            found = await self._deduplication.resolve(key, stored, now)
+        else:
+            found = Resolution(put=stored)
+        found.add_to(batch)
+        known = {record.id for record in records}
+        fresh = [memory.record.id for memory in found.put if memory.record.id in known]
+        if context.previous is not None:
+            fresh = [memory_id for memory_id in fresh if memory_id != context.previous.id]
+        changed = unique([*found.updated, *([context.previous.id] if context.previous is not None else [])])
+        batch.add_jobs += self._jobs(key.tenant, fresh, changed, found, now)
+        return len(records)
+
+    async def _confirmed(self, scope: Scope, ids: Sequence[str], given: Sequence[MemoryRecord]) -> list[StoredMemory]:
+        """Stored memories that were said again, with the new sources added."""
+        sources: dict[str | None, list[str]] = {}
+        for record in given:
+            sources.setdefault(record.memory_hash, []).extend(record.source_ids)
+        found = await self._store.get_memories(scope, ids) if ids else []
+        return [
+            replace(memory, record=_with_sources(memory.record, sources.get(memory.record.memory_hash, [])))
+            for memory in found
+        ]
+
+    async def retire(self, batch: WriteBatch, key: SessionKey, piece: Sequence[Waiting], now: datetime) -> None:
+        """Add to the batch what becomes of the memories of the raw turns."""
+        policy = self._settings.extracted_turns
+        if policy == "keep":
+            return
+        ids = [entry.item.message.id for entry in piece]
+        ids += [derived_id(key.tenant, key.namespace, key.user, key.session, message_id) for message_id in ids]
+        scope = Scope(tenant=key.tenant, namespaces=(key.namespace,), users=(key.user,), sessions=(key.session,))
+        turns = [
+            memory
+            for memory in await self._store.get_memories(scope, ids)
+            if memory.record.extraction_strategy == TURN_STRATEGY
+        ]
+        if policy == "prune":
+            batch.delete_memories += [memory.record.id for memory in turns]
+        else:
+            batch.put_memories += [_archived(memory, now) for memory in turns if memory.record.valid_to is None]
+
+    def _jobs(
+        self, tenant: str, fresh: Sequence[str], changed: Sequence[str], found: Resolution, now: datetime
+    ) -> list[Job]:
+        outbox = self._outbox
+        return [
+            *outbox.memory_jobs("memories_stored", MemoriesStored, fresh, tenant=tenant, now=now),
+            *outbox.memory_jobs("memories_updated", MemoriesUpdated, changed, tenant=tenant, now=now),
+            *outbox.memory_jobs("memories_superseded", MemoriesSuperseded, found.superseded, tenant=tenant, now=now),
+            *outbox.memory_jobs("memories_deleted", MemoriesDeleted, found.delete, tenant=tenant, now=now),
+        ]
+
+
+def _with_sources(record: MemoryRecord, more: Sequence[str]) -> MemoryRecord:
+    return msgspec.structs.replace(
+        record,
+        source_ids=unique([*record.source_ids, *more]),
+        extracted_from=unique([*record.extracted_from, *(source.replace(",", " ") for source in more)]),
+    )
+
+
+def _updated(record: MemoryRecord, previous: MemoryRecord) -> MemoryRecord:
+    """The new text of a memory that is kept up to date, with what the server knows of the old one."""
+    return msgspec.structs.replace(
+        record,
+        created_at=previous.created_at,
+        last_accessed=previous.last_accessed,
+        access_count=previous.access_count,
+        pinned=previous.pinned,
+        persisted_at=previous.persisted_at,
+    )
+
+
+def _archived(memory: StoredMemory, now: datetime) -> StoredMemory:
+    """Out of search from now on, found as of earlier, readable and exported."""
+    return replace(memory, record=msgspec.structs.replace(memory.record, valid_to=now, updated_at=now))

@@ -1,0 +1,106 @@
+"""Which extraction strategy a session uses, and with which options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from memhost.errors import Problem
+from memhost.extraction import PromptPolicy, prompt_hash, prompts_in, validate_config
+from memhost.models import SessionKey, StrategyConfig
+from memhost.ports import ModelStrategy, Strategy
+from memhost.settings import ExtractionSettings
+from memhost.specs import StrategySpec
+
+VERBATIM = "verbatim"
+"""Strategy that keeps each turn as it is: evidence from which everything else can be derived again."""
+
+KNOWN_STRATEGIES = ("discrete", "summary", "preferences", "custom")
+"""Strategies that clients of Agent Memory Server name; accepted also where no plugin offers them."""
+
+UNASKED = "discrete"
+"""What clients of Agent Memory Server send without being asked to (contract/rest.md Q-3, Q-4)."""
+
+
+class StrategyChoice:
+    """The installed strategies, and the defaults of server and namespaces.
+
+    A session that names no strategy, or names `discrete` without options as clients do unasked, uses its
+    namespace's, else the server's. Options of the session are added to those of the strategy's default.
+
+    Args:
+        strategies: Installed strategies by name; those that need a model only if one is configured.
+        default: Strategy of sessions that name none; `auto` is `discrete` if it is installed, else `verbatim`.
+        settings: Options of the default, and what namespaces use.
+        specs: What plugins say of their strategies, also of those that need a model where there is none.
+        prompts: Which custom prompts may be used.
+    """
+
+    def __init__(
+        self,
+        strategies: Mapping[str, Strategy | ModelStrategy],
+        default: str,
+        settings: ExtractionSettings,
+        specs: Mapping[str, StrategySpec],
+        prompts: PromptPolicy,
+    ) -> None:
+        self._strategies = strategies
+        self._settings = settings
+        self._specs = specs
+        self._prompts = prompts
+        self._default = default
+        if default == "auto":
+            self._default = UNASKED if UNASKED in strategies else VERBATIM
+
+    def problems(self, key: SessionKey, wanted: StrategyConfig) -> list[Problem]:
+        """What is wrong with the strategy that a session asks for, or with its options.
+
+        An unknown name has kind `enum`, a prompt that must not be used `unsafe_prompt`; any other kind means that
+        extraction will fail, while the session itself can be kept.
+        """
+        known = {*KNOWN_STRATEGIES, *self._specs}
+        if wanted.strategy not in known:
+            names = ", ".join(f"'{name}'" for name in sorted(known))
+            where = ("long_term_memory_strategy", "strategy")
+            return [Problem(where=where, kind="enum", message=f"Input should be {names}", value=wanted.strategy)]
+        spec = self._specs.get(wanted.strategy)
+        if spec is None:
+            return []
+        config = self.effective(key, wanted).config
+        return [
+            msgspec.structs.replace(problem, where=("long_term_memory_strategy", "config", *problem.where))
+            for problem in validate_config(spec, config, self._prompts)
+        ]
+
+    def effective(self, key: SessionKey, wanted: StrategyConfig) -> StrategyConfig:
+        """The strategy and options that count for this session."""
+        default = StrategyConfig(strategy=self._default, config=dict(self._settings.strategy_config))
+        local = self._settings.extraction_by_namespace.get(key.namespace)
+        if local is not None:
+            name = local.strategy or default.strategy
+            base = default.config if name == default.strategy else {}
+            default = StrategyConfig(strategy=name, config={**base, **local.config})
+        if wanted.strategy == UNASKED and not wanted.config:
+            return default
+        base = default.config if wanted.strategy == default.strategy else {}
+        return StrategyConfig(strategy=wanted.strategy, config={**base, **wanted.config})
+
+    def immediate(self, name: str) -> Strategy | None:
+        """The strategy of that name, if it needs no model."""
+        found: Any = self._strategies.get(name)
+        return found if found is not None and found.immediate else None
+
+    def prompt_hashes(self, name: str, config: Mapping[str, Any]) -> list[str]:
+        """SHA-256 (hex) of the prompts among a strategy's options, which its memories keep."""
+        spec = self._specs.get(name)
+        return [prompt_hash(prompt) for prompt in prompts_in(spec, config).values()] if spec is not None else []
+
+    def with_model(self, key: SessionKey, wanted: StrategyConfig) -> tuple[ModelStrategy, dict[str, Any]] | None:
+        """The session's strategy with its options, if it needs a model and extraction is on; else None."""
+        if not self._settings.extraction_enabled:
+            return None
+        chosen = self.effective(key, wanted)
+        found: Any = self._strategies.get(chosen.strategy)
+        return (found, chosen.config) if found is not None and not found.immediate else None

@@ -1,0 +1,269 @@
+"""Message accounting: whatever happens, each message is extracted, declined or waiting; never lost, never paid twice.
+
+A stateful property test: sessions are written, rewritten, cut, deleted and expire, while the provider fails, answers
+nonsense, declines, and the process dies before or after a commit, or messages are rewritten during a call. Deaths are
+exceptions that no boundary of the server catches, raised around the store's commit: what is left in the store is
+what a killed process leaves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+from memhost.errors import ModelRefused, ModelUnavailable
+from memhost.host import Host
+from memhost.models import JobState, Scope, SessionKey, WriteBatch
+from memhost.testing.clock import FakeClock
+from tests.support import scripted
+from tests.support.hosts import run, running_host
+from tests.support.scripted import Asked, Given
+
+SESSIONS = ("a", "b")
+DECLINED = "unspeakable"
+WORD = re.compile(r"fact\d+x\d+")
+SETTINGS = {"LLM": "scripted", "JOB_BACKOFF_S": "1,1,1", "COMPACT_SEMANTIC_DUPLICATES": "false"}
+
+
+class Death(BaseException):
+    """The process is killed here."""
+
+
+class Bench:
+    """A host on a store, its provider, and what was written and paid for so far."""
+
+    def __init__(self, host: Host, clock: FakeClock) -> None:
+        self.host = host
+        self.clock = clock
+        self._commit = host.store.commit
+        host.store.commit = self.commit  # type: ignore[method-assign]
+        self.user = ""
+
+    def start(self, user: str) -> None:
+        """Begin anew, with a user of its own."""
+        self.user = user
+        self.sent: dict[str, list[dict[str, Any]]] = {name: [] for name in SESSIONS}
+        self.versions: dict[tuple[str, str], str] = {}
+        self.paid: dict[str, int] = {}
+        self.faults: list[Exception | str] = []
+        self.death: str | None = None
+        self.numbers = 0
+        self.during: Any = None
+        script = scripted.reset()
+        script.rule = self.answer
+        script.before_answer = self.before_answer
+
+    # -- the provider ------------------------------------------------------------------------------------
+
+    async def before_answer(self, _asked: Asked) -> None:
+        """What happens while the model thinks."""
+        if self.during is not None:
+            work, self.during = self.during, None
+            await work()
+
+    def answer(self, asked: Asked) -> Given:
+        """One memory per message to extract; a fault if one is planned."""
+        text = asked.prompt
+        lines = text[text.rfind("<messages>") : text.rfind("</messages>")]
+        if self.faults:
+            fault = self.faults.pop()
+            if not isinstance(fault, str):
+                return fault
+            return fault
+        if DECLINED in lines:
+            return ModelRefused("The provider declines this.")
+        items = []
+        for line in lines.splitlines()[1:]:
+            with contextlib.suppress(ValueError):
+                message = json.loads(line)
+                for word in WORD.findall(message["text"]):
+                    self.paid[word] = self.paid.get(word, 0) + 1
+                    items.append({"text": f"User said {word}.", "source_message_ids": [message["id"]]})
+        return json.dumps({"memories": items})
+
+    # -- the store ---------------------------------------------------------------------------------------
+
+    async def commit(self, scope: Scope, batch: WriteBatch) -> Any:
+        """Commit, and die before or after if the batch is the planned one: that of an extraction."""
+        planned = self.death if batch.require_documents else None
+        if planned == "before":
+            self.death = None
+            raise Death
+        result = await self._commit(scope, batch)
+        if planned == "after":
+            self.death = None
+            raise Death
+        return result
+
+    # -- what clients do ---------------------------------------------------------------------------------
+
+    async def say(self, session: str, count: int, *, declined: bool = False, **fields: Any) -> None:
+        """Add messages to a session."""
+        for _ in range(count):
+            self.numbers += 1
+            text = f"fact{self.numbers}x0" + (f" {DECLINED}" if declined else "")
+            self.sent[session].append({"id": f"{self.user}{session}{self.numbers}", "role": "user", "content": text})
+        await self.put(session, **fields)
+
+    async def rewrite(self, session: str, place: int) -> None:
+        """Change a message that the session holds."""
+        if self.sent[session]:
+            message = self.sent[session][place % len(self.sent[session])]
+            number, version = WORD.findall(message["content"])[0][4:].split("x")
+            message["content"] = f"fact{number}x{int(version) + 1}"
+            await self.put(session)
+
+    async def cut(self, session: str) -> None:
+        """Keep only the last message."""
+        self.sent[session] = self.sent[session][-1:]
+        await self.put(session)
+
+    async def delete(self, session: str) -> None:
+        """Delete the session."""
+        await run(self.host, "delete_session", session_id=session, user_id=self.user)
+        self.sent[session] = []
+
+    async def put(self, session: str, **fields: Any) -> None:
+        """Write the session as it is known here."""
+        await run(
+            self.host, "put_session", session_id=session, user_id=self.user, messages=self.sent[session], **fields
+        )
+        for message in self.sent[session]:
+            self.versions[session, message["id"]] = message["content"]
+
+    # -- what the server does ----------------------------------------------------------------------------
+
+    async def work(self) -> None:
+        """Let time pass, and run the jobs that are due; a death leaves its job to others."""
+        self.clock.advance(45)
+        for job in await self.host.dispatcher.claim(10):
+            try:
+                await self.host.dispatcher.run(job)
+            except Death:
+                self.clock.advance(60)  # the lease of the dead runs out
+
+    async def finish(self) -> None:
+        """Without further faults, everything comes to its end."""
+        self.faults, self.death, self.during = [], None, None
+        for _ in range(12):
+            await self.work()
+            dead = await self.host.store.list_jobs(Scope(), JobState.DEAD)
+            for job in dead[0]:
+                await self.host.store.revive_job(Scope(), job.id, self.clock.now())
+            if not dead[1] and not (await self.host.store.list_jobs(Scope(), JobState.PENDING))[1]:
+                break
+
+    async def account(self) -> None:
+        """Each message, as it was last written, is extracted or declined; each version was paid for once at most."""
+        memories, _ = await self.host.store.list_memories(Scope(users=(self.user,)), limit=1000)
+        extracted = {
+            word
+            for memory in memories
+            if memory.record.extraction_strategy == "discrete"
+            for word in WORD.findall(memory.record.text)
+        }
+        for (session, message_id), content in self.versions.items():
+            word = WORD.findall(content)[0]
+            if DECLINED in content:
+                assert word not in extracted
+            else:
+                assert word in extracted, f"message {message_id} of session {session} is lost"
+        assert [word for word, times in self.paid.items() if times > 1] == []
+        for session in SESSIONS:
+            state, waiting = await self.host.extraction.runs.state(SessionKey("default", "", self.user, session))
+            assert (state.pending, waiting) == (0, frozenset())
+
+
+class Accounting(RuleBasedStateMachine):
+    """Everything that may happen, in any order."""
+
+    loop: asyncio.AbstractEventLoop
+    bench: Bench
+    examples = 0
+
+    @initialize()
+    def start(self) -> None:
+        Accounting.examples += 1
+        self.bench.start(f"u{Accounting.examples}")
+
+    def do(self, work: Any) -> None:
+        self.loop.run_until_complete(work)
+
+    @rule(session=st.sampled_from(SESSIONS), count=st.integers(1, 3), declined=st.booleans())
+    def say(self, session: str, count: int, declined: bool) -> None:
+        self.do(self.bench.say(session, count, declined=declined and count == 1))
+
+    @rule(session=st.sampled_from(SESSIONS))
+    def say_what_expires(self, session: str) -> None:
+        self.do(self.bench.say(session, 1, ttl_seconds=10))
+
+    @rule(session=st.sampled_from(SESSIONS), place=st.integers(0, 5))
+    def rewrite(self, session: str, place: int) -> None:
+        self.do(self.bench.rewrite(session, place))
+
+    @rule(session=st.sampled_from(SESSIONS), how=st.sampled_from(["cut", "delete"]))
+    def leave(self, session: str, how: str) -> None:
+        self.do(self.bench.cut(session) if how == "cut" else self.bench.delete(session))
+
+    @rule(fault=st.sampled_from(["down", "prose", "empty"]), times=st.integers(1, 3))
+    def plan_fault(self, fault: str, times: int) -> None:
+        made: Exception | str = ModelUnavailable("The provider does not answer.")
+        if fault != "down":
+            made = {"prose": "I would rather talk about the weather.", "empty": ""}[fault]
+        self.bench.faults += [made] * times
+
+    @rule(when=st.sampled_from(["before", "after"]))
+    def plan_death(self, when: str) -> None:
+        self.bench.death = when
+
+    @rule(session=st.sampled_from(SESSIONS), how=st.sampled_from(["say", "rewrite", "delete"]))
+    def plan_write_during_the_call(self, session: str, how: str) -> None:
+        bench = self.bench
+        works = {
+            "say": lambda: bench.say(session, 1),
+            "rewrite": lambda: bench.rewrite(session, 0),
+            "delete": lambda: bench.delete(session),
+        }
+        bench.during = works[how]
+
+    @rule()
+    def work(self) -> None:
+        self.do(self.bench.work())
+
+    def teardown(self) -> None:
+        self.do(self.bench.finish())
+        self.do(self.bench.account())
+
+
+@pytest.mark.parametrize(("store", "examples"), [("memory", 60), ("sqlite", 20)])
+def test_no_message_is_lost_or_paid_twice(tmp_path: Path, store: str, examples: int) -> None:
+    loop, clock = asyncio.new_event_loop(), FakeClock()
+    context = running_host(
+        tmp_path, store=store, extra=[scripted.POINT], settings=SETTINGS, clock=clock, run_jobs=False
+    )
+    bench = Bench(loop.run_until_complete(context.__aenter__()), clock)
+    machine = type("Machine", (Accounting,), {"loop": loop, "bench": bench})
+    try:
+        run_state_machine_as_test(
+            machine,
+            settings=settings(
+                max_examples=examples,
+                stateful_step_count=25,
+                deadline=None,
+                database=None,
+                phases=(Phase.generate, Phase.shrink),
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+    finally:
+        loop.run_until_complete(context.__aexit__(None, None, None))
+        loop.close()
