@@ -10,7 +10,7 @@ from memhost.models import Condition, Document, Job, MemoryRecord, Scope, Sessio
 from memhost.ports import Draft, Embedder, LanguageModel, Order, Store
 from memhost.services.hooks import RequestHooks
 from memhost.services.outbox import Outbox
-from memhost.services.records import derived_id, index_records, record_from_draft
+from memhost.services.records import derived_id, given_vectors, index_records, record_from_draft
 from memhost.settings import Settings
 
 
@@ -84,7 +84,9 @@ class StagedContext:
             by_id[memory_id] = draft
         context = RequestContext(scope=self.scope, subject=self._kind, request_id=self.job_id, now=self.now)
         kept = await self._hooks.before_memories_stored(records, context) if records else []
-        stored = await index_records(kept, self.embedder, [by_id[record.id] for record in kept])
+        stored = await index_records(
+            kept, self.embedder, [by_id[record.id] for record in kept], vectors=given_vectors(drafts)
+        )
         self.batch.put_memories += stored
         ids = [record.id for record in kept]
         self.batch.add_jobs += self._outbox.memory_jobs(

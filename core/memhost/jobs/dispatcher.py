@@ -13,15 +13,17 @@ from time import perf_counter
 
 import msgspec
 
+from memhost.cancelling import cancel
 from memhost.errors import LeaseLost, MemhostError
 from memhost.events import EVENTS
 from memhost.jobs.context import StagedContext
 from memhost.jobs.schedules import Schedules
 from memhost.metrics import JobOutcome, Metrics
-from memhost.models import Job
+from memhost.models import Job, SessionKey
 from memhost.plugins import EventHook, PluginManager
 from memhost.ports import Clock, Store
 from memhost.services.outbox import Outbox
+from memhost.services.usage import charged_to
 from memhost.settings.schema import ServerSettings
 
 logger = logging.getLogger(__name__)
@@ -126,15 +128,14 @@ class Dispatcher:
         try:
             yield
         finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await cancel(task)
 
     async def _attempt(self, job: Job, hook: EventHook) -> None:
         event = msgspec.msgpack.decode(job.payload, type=EVENTS[job.event])
         context = self._make_context(job, hook)
         async with asyncio.timeout(hook.options.timeout_s or self._settings.job_timeout_s):
-            await hook(event=event, context=context)
+            with charged_to(SessionKey(job.tenant, "", "", "")):
+                await hook(event=event, context=context)
         await self._store.commit(context.scope, context.batch)
         self._outbox.committed(context.batch.add_jobs)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from memhost.errors import NotFound
+from memhost.jobs.workers import Workers
 from memhost.models import JobState
 from memhost.operations.responses import JobList, JobRow
 from memhost.operations.table import Call
@@ -12,10 +13,15 @@ from memhost.ports import Clock, JobRunner, Store
 class JobService:
     """The dead-letter list and the queue."""
 
-    def __init__(self, store: Store, runner: JobRunner | None, clock: Clock) -> None:
+    def __init__(self, store: Store, workers: Workers, clock: Clock) -> None:
         self._store = store
-        self._runner = runner
+        self._workers = workers
         self._clock = clock
+        self._runner: JobRunner | None = None
+
+    def attach(self, runner: JobRunner) -> None:
+        """The runner to tell of jobs that are due again."""
+        self._runner = runner
 
     async def list_page(self, call: Call, state: str | None, limit: int, offset: int) -> JobList:
         """A page of the tenant's jobs."""
@@ -34,7 +40,7 @@ class JobService:
             )
             for job in jobs
         ]
-        return JobList(jobs=rows, total=total)
+        return JobList(jobs=rows, total=total, workers=await self._workers.alive())
 
     async def retry(self, call: Call, job_id: str) -> None:
         """Give a dead job new attempts.
@@ -45,7 +51,7 @@ class JobService:
         if not await self._store.revive_job(call.caller.bounds, job_id, self._clock.now()):
             raise NotFound(f"No dead job is named {job_id}.")
         if self._runner is not None:
-            self._runner.notify()
+            self._runner.notify(())
 
     async def discard(self, call: Call, job_id: str) -> None:
         """Remove a dead job for good.

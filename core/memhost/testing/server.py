@@ -58,6 +58,11 @@ class HostProcess:
         return self._process
 
     @property
+    def pid(self) -> int | None:
+        """Its process id, None if it is not running."""
+        return self._process.pid if self._process is not None else None
+
+    @property
     def log(self) -> str:
         """What it has written to stderr so far."""
         return "".join(self._errors)

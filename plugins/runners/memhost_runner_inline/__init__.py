@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 from memhost import hookimpl
+from memhost.ports import JobRunner
 from memhost.specs import OpenContext, RunnerSpec
-
-if TYPE_CHECKING:
-    from memhost_runner_inline.runner import InlineRunner
 
 
 class InlineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -28,11 +26,11 @@ class InlineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
 
 @asynccontextmanager
-async def open_inline(settings: InlineSettings, _context: OpenContext) -> AsyncIterator[InlineRunner]:
+async def open_inline(settings: InlineSettings, _context: OpenContext) -> AsyncIterator[JobRunner]:
     """Open the runner."""
-    from memhost_runner_inline.runner import InlineRunner
+    from memhost.jobs import JobLoop
 
-    runner = InlineRunner(settings.concurrency, settings.poll_s, settings.grace_s)
+    runner = JobLoop(settings.concurrency, settings.poll_s, settings.grace_s)
     try:
         yield runner
     finally:

@@ -1,0 +1,137 @@
+"""Claims due jobs from the outbox and runs a few at a time, in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Sequence
+
+from memhost.cancelling import cancel
+from memhost.errors import MemhostError
+from memhost.models import Job
+from memhost.ports import JobDispatcher
+
+logger = logging.getLogger(__name__)
+
+_SWEEP_EVERY_S = 30.0
+
+
+def _ignore(_free: int) -> None:
+    """For those who do not care how many more jobs could run."""
+
+
+class JobLoop:
+    """Runs the outbox's jobs on the event loop; a `memhost.ports.JobRunner` by itself, and the core of others.
+
+    It wakes when it is told of jobs, when one has ended, when the next one is due, and otherwise every `poll_s`
+    seconds, since another process may have left or added jobs.
+
+    Args:
+        concurrency: Jobs that run at the same time.
+        poll_s: Longest wait before the outbox is looked at again, seconds.
+        grace_s: How long running jobs may finish when it is stopped, seconds.
+        on_free: Called with the number of further jobs that could run now, whenever it changes.
+    """
+
+    def __init__(
+        self, concurrency: int, poll_s: float, grace_s: float, on_free: Callable[[int], None] = _ignore
+    ) -> None:
+        self._poll_s = poll_s
+        self._grace_s = grace_s
+        self._on_free = on_free
+        self._free = concurrency
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._dispatcher: JobDispatcher | None = None
+        self._looking: asyncio.Task[None] | None = None
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def start(self, dispatcher: JobDispatcher) -> None:
+        """Begin to run jobs."""
+        self._dispatcher = dispatcher
+        self._looking = asyncio.create_task(self._look_again_and_again(dispatcher), name="memhost-jobs")
+
+    def notify(self, _jobs: Sequence[Job] = ()) -> None:
+        """There may be jobs that are due."""
+        self._wake.set()
+
+    async def claim_one(self) -> bool | None:
+        """Claim the job that has been due for longest, and start it.
+
+        Returns:
+            Whether there was one; None if no further job can run here now.
+
+        Raises:
+            MemhostError: The store does not answer.
+        """
+        if self._dispatcher is None or self._stopping or self._free == 0:
+            return None
+        return await self._claim(self._dispatcher, 1) > 0
+
+    async def stop(self) -> None:
+        """Let running jobs finish for the grace time; what is cut off goes back to the outbox."""
+        self._stopping = True
+        self._wake.set()
+        if self._looking is not None:
+            await self._looking  # not cancelled: it may be claiming
+            self._looking = None
+        if self._running:
+            await asyncio.sleep(0)  # a job that has not begun could not give itself back
+        if self._running:
+            _, late = await asyncio.wait(self._running, timeout=self._grace_s)
+            await cancel(*late)
+
+    async def _look_again_and_again(self, dispatcher: JobDispatcher) -> None:
+        clock = asyncio.get_running_loop().time
+        next_sweep = clock()
+        while not self._stopping:
+            self._wake.clear()
+            wait = self._poll_s
+            try:
+                if clock() >= next_sweep:
+                    next_sweep = clock() + _SWEEP_EVERY_S
+                    await dispatcher.sweep()
+                wait = await self._look(dispatcher)
+            except MemhostError as error:
+                fields = {"code": error.code, "error": error.message}
+                logger.warning("runner.store_failed", extra={"fields": fields})
+            except Exception:  # a store that fails in a way that it must not is no reason to run no jobs any more
+                logger.exception("runner.failed")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), timeout=wait)
+
+    async def _look(self, dispatcher: JobDispatcher) -> float:
+        """Start what is due; seconds to wait before looking again."""
+        if self._free == 0:
+            return self._poll_s
+        wait = await dispatcher.seconds_to_next()
+        if wait is None:
+            return self._poll_s
+        if wait > 0:
+            return min(max(wait, 0.001), self._poll_s)
+        return 0.001 if await self._claim(dispatcher, self._free) else self._poll_s
+
+    async def _claim(self, dispatcher: JobDispatcher, limit: int) -> int:
+        self._change_free(-limit)
+        jobs: list[Job] = []
+        try:
+            jobs = await dispatcher.claim(limit)
+        finally:
+            self._change_free(limit - len(jobs))
+        for job in jobs:
+            task = asyncio.create_task(dispatcher.run(job), name=f"memhost-job-{job.event}")
+            self._running.add(task)
+            task.add_done_callback(self._done)
+        return len(jobs)
+
+    def _change_free(self, by: int) -> None:
+        self._free += by
+        self._on_free(self._free)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._change_free(1)
+        self._wake.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("runner.job_crashed", extra={"fields": {"error": f"{type(error).__name__}: {error}"}})
