@@ -1,6 +1,6 @@
 """The operation table: everything the server can do, declared once and translated by each interface."""
 
-from memhost.operations import admin, extraction, long_term, maintenance, prompts, usage, views, working_memory
+from memhost.operations import admin, extraction, long_term, maintenance, prompts, usage, users, views, working_memory
 from memhost.operations.table import Access, Call, Nothing, Operation, OperationTable
 
 __all__ = ["Access", "Call", "Nothing", "Operation", "OperationTable", "core_operations"]
@@ -18,5 +18,6 @@ def core_operations() -> OperationTable:
             *prompts.OPERATIONS,
             *views.OPERATIONS,
             *usage.OPERATIONS,
+            *users.OPERATIONS,
         )
     )

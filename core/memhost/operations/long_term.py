@@ -102,9 +102,7 @@ async def _edit(host: Host, call: Call, request: EditMemory) -> MemoryRecord:
 
 async def _delete(host: Host, call: Call, request: DeleteMemories) -> DeletionAck:
     deleted = await host.memories.delete(call, request.memory_ids)
-    return DeletionAck(
-        status=f"ok, deleted {len(deleted)} memories", deleted_ids=deleted if request.report else UNSET
-    )
+    return DeletionAck(status=f"ok, deleted {len(deleted)} memories", deleted_ids=deleted if request.report else UNSET)
 
 
 async def _prompt(host: Host, call: Call, request: MemoryPromptRequest) -> MemoryPrompt:

@@ -55,12 +55,15 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
         handler: Does it: `await handler(host, call, request)`. Raises `memhost.errors` only.
         summary: One sentence.
         description: More, in Markdown.
-        access: The right that the caller needs. `open` operations need no credential.
+        access: The right that the caller needs. `open` operations need no credential; `admin` ones concern the whole
+            tenant, and are closed to callers who are bound to a part of it.
         errors: Codes of errors that callers should expect, for documentation.
         tag: Heading that documentation groups it under.
         kind: What interfaces that tell them apart offer it as: a `call`; a `document`, read by its `address`, whose
             response is a `content.Document`; or a `prompt`, whose response is a `content.Prompt`.
         address: URI of a document, with fields of the request in braces: `acme://notes/{note_id}`.
+        audited: Field of the request that names what is administered; plugins are told before it is done
+            (`memhost_administered`). Empty for what is no administration.
         repeatable: Doing it twice leaves what doing it once left (for operations that write).
     """
 
@@ -76,6 +79,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind = "call"
     address: str = ""
     repeatable: bool = False
+    audited: str = ""
 
 
 class OperationTable:

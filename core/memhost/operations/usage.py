@@ -94,7 +94,7 @@ OPERATIONS = (
             "days. Purposes are `extraction`, `repair`, `summary`, `view`, `dedup`, `enrichment`, `query`, `embedding` "
             "and what plugins name. Rows are sorted by their group. The answer holds what lies inside the caller's "
             "bounds; `budgets` are those of today: of the namespaces in bounds, for callers who are not bound to "
-            "users, and the server's own for operators."
+            "users, and the server's own for operators who are bound to nothing."
         ),
         errors=("invalid_request", "forbidden"),
     ),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -15,8 +13,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, PlatformCollect
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from memhost import __version__
+from memhost.credentials import credentials_of
 from memhost.errors import Forbidden, MemhostError, TooManyRequests, Unauthorized
-from memhost.ports import Credentials
 from memhost.specs import Mount
 from memhost_metrics.observer import PrometheusObserver
 from memhost_metrics.state import HostState
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
     from memhost_metrics import MetricsSettings
 
 PATH = "/metrics"
-_READERS = frozenset({"operator", "admin"})
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 
 
@@ -64,27 +61,10 @@ def build_mount(host: Host, settings: MetricsSettings) -> Mount:
 async def _let_in(host: Host, request: Request[Any, Any, Any], *, open_to_all: bool) -> None:
     if open_to_all:
         return
-    caller = await host.authenticate(credentials_of(request))
-    if not caller.roles & _READERS:
-        raise Forbidden("Reading metrics needs the right of an operator.")
-
-
-def credentials_of(request: Request[Any, Any, Any]) -> Credentials:
-    """A bearer token, the password of Basic, or an API key."""
     peer = request.client.host if request.client else ""
-    scheme, _, value = request.headers.get("authorization", "").strip().partition(" ")
-    scheme, value = scheme.lower(), value.strip()
-    if value and scheme == "bearer":
-        return Credentials(scheme="bearer", token=value, peer=peer)
-    if value and scheme == "basic":
-        try:
-            username, _, password = base64.b64decode(value, validate=True).decode().partition(":")
-        except (binascii.Error, ValueError):
-            username = password = ""
-        if password:
-            return Credentials(scheme="basic", token=password, username=username, peer=peer)
-    key = request.headers.get("x-api-key", "").strip()
-    return Credentials(scheme="api-key", token=key, peer=peer) if key else Credentials(peer=peer)
+    caller = await host.authenticate(credentials_of(dict(reversed(request.scope["headers"])), peer))
+    if not caller.runs_server:
+        raise Forbidden("Metrics are of the whole server: they need an operator of the default tenant who is not bound.")
 
 
 def _refusal(error: MemhostError) -> Response[Any]:

@@ -9,14 +9,22 @@ import msgspec
 from msgspec import inspect
 
 from memhost.errors import Problem
-from memhost_rest.lax import Fault, ReadingError, invalid
-from memhost_rest.readers import ABSENT, FORM, Compiler, Field, construct, struct_reader
+from memhost.reading import (
+    ABSENT,
+    FORM,
+    Compiler,
+    Fault,
+    Field,
+    ReadingError,
+    construct,
+    invalid,
+    problems,
+    struct_reader,
+)
+from memhost_rest.wording import WIRE_NAMES
 
 Source = Literal["path", "query", "body"]
 S = TypeVar("S", bound=msgspec.Struct)
-
-MAX_PROBLEMS = 1000
-"""Problems listed in one answer."""
 
 
 class DecodingError(Exception):
@@ -59,7 +67,7 @@ class RequestDecoder(Generic[S]):
     ) -> None:
         kind = inspect.type_info(struct)
         assert isinstance(kind, inspect.StructType)
-        fields = {field.name: field for field in Compiler().fields(kind)}
+        fields = {field.key: field for field in Compiler(WIRE_NAMES).fields(kind)}
         self._struct = struct
         self._body = body
         self._blank = frozenset(blank_is_absent)
@@ -153,20 +161,3 @@ def _is_list(kind: inspect.Type) -> bool:
     if isinstance(kind, inspect.UnionType):
         return any(_is_list(variant) for variant in kind.types)
     return isinstance(kind, (inspect.ListType, inspect.VarTupleType))
-
-
-def problems(faults: Sequence[Fault]) -> list[Problem]:
-    """Faults as problems of a request, at most `MAX_PROBLEMS` of them."""
-    found = [
-        Problem(
-            where=tuple(reversed(fault.path)),
-            kind=fault.kind,
-            message=fault.message,
-            value=fault.value,
-            context=dict(fault.context) if fault.context else None,
-        )
-        for fault in faults[:MAX_PROBLEMS]
-    ]
-    if len(faults) > MAX_PROBLEMS:
-        found.append(Problem(where=("body",), message="Value error, and more problems than are listed"))
-    return found

@@ -9,10 +9,12 @@ from memhost.errors import MemhostError, Problem
 
 STATUS: Mapping[str, int] = {
     "invalid_arguments": 422,
+    "unsafe_prompt": 422,
     "invalid_request": 400,
     "too_large": 413,
     "long_term_memory_disabled": 400,
     "refused": 400,
+    "scope_required": 400,
     "unauthorized": 401,
     "forbidden": 403,
     "not_found": 404,
@@ -22,6 +24,8 @@ STATUS: Mapping[str, int] = {
     "version_mismatch": 409,
     "lease_lost": 409,
     "rate_limited": 429,
+    "budget_exceeded": 429,
+    "model_refused": 400,
     "unavailable": 503,
     "store_unavailable": 503,
     "model_unavailable": 503,

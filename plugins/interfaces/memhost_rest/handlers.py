@@ -17,17 +17,24 @@ from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException
 from litestar.types import HTTPScope, Receive, Scope, Send
 
-from memhost.errors import ConfigurationError, MemhostError, Problem, Unauthorized, ValidationFailed
+from memhost.credentials import credentials_of
+from memhost.errors import (
+    ConfigurationError,
+    MemhostError,
+    Problem,
+    TooManyRequests,
+    Unauthorized,
+    ValidationFailed,
+)
 from memhost.logs import REQUEST_ID, log
 from memhost.models import Caller
 from memhost.operations import Call, Operation
 from memhost_rest import errors
 from memhost_rest.body import not_utf8, parse_body, parse_query
-from memhost_rest.credentials import credentials_of
 from memhost_rest.decoding import DecodingError, RequestDecoder
 from memhost_rest.documents import Documents
 from memhost_rest.openapi import build_document
-from memhost_rest.routes import PREFIX, ROWS, Router, Row, named
+from memhost_rest.routes import PREFIX, ROWS, Router, Row, named, row_of
 from memhost_rest.wire import (
     Answer,
     ClientGoneError,
@@ -196,6 +203,8 @@ def _refused(exchange: Exchange, error: MemhostError) -> Answer:
     answer = refusal(status, detail, code=error.code, request_id=exchange.id)
     if isinstance(error, Unauthorized) and error.challenge:
         answer.headers.append((b"www-authenticate", b"Bearer"))
+    if isinstance(error, TooManyRequests):
+        answer.headers.append((b"retry-after", str(error.retry_after_s).encode("ascii")))
     return answer
 
 
@@ -251,8 +260,10 @@ def build_mount(host: Host) -> Mount:
     """The handlers of this interface: everything under `/v1`, the schema, and its pages."""
     from memhost.specs import Mount
 
-    documents = Documents(lambda: build_document(ROWS, host.operations))
-    door = Door(host)
+    routed = {row.operation for row in ROWS}
+    rows = (*ROWS, *(row_of(operation) for operation in host.operations if operation.name not in routed))
+    documents = Documents(lambda: build_document(rows, host.operations))
+    door = Door(host, rows)
 
     async def rest(scope: Scope, receive: Receive, send: Send) -> None:
         await door(scope, receive, send)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 from urllib.parse import unquote
 
+from memhost.operations import Operation
+
 T = TypeVar("T")
 
 BodyUse = Literal["none", "required", "optional"]
@@ -88,6 +90,13 @@ ROWS: tuple[Row, ...] = (
         verb="PUT",
         path="/v1/working-memory/{session_id}",
         operation="put_session",
+        query=("model_name", "context_window_max", "flush", "wait_summary"),
+        body="required",
+    ),
+    Row(
+        verb="PATCH",
+        path="/v1/working-memory/{session_id}",
+        operation="change_session",
         query=("model_name", "context_window_max"),
         body="required",
     ),
@@ -97,7 +106,15 @@ ROWS: tuple[Row, ...] = (
         operation="delete_session",
         query=("user_id", "namespace"),
     ),
+    Row(
+        verb="POST",
+        path="/v1/working-memory/{session_id}/extract",
+        operation="extract_session",
+        query=("user_id", "namespace", "wait_s"),
+    ),
+    Row(verb="POST", path="/v1/extraction/preview", operation="preview_extraction", body="required"),
     Row(verb="POST", path="/v1/long-term-memory/", operation="create_memories", body="required"),
+    Row(verb="POST", path="/v1/long-term-memory/store", operation="store_memories", body="required"),
     Row(
         verb="POST",
         path="/v1/long-term-memory/search",
@@ -116,7 +133,7 @@ ROWS: tuple[Row, ...] = (
         verb="DELETE",
         path="/v1/long-term-memory",
         operation="delete_memories",
-        query=("memory_ids",),
+        query=("memory_ids", "report"),
     ),
     Row(
         verb="POST",
@@ -129,8 +146,15 @@ ROWS: tuple[Row, ...] = (
         verb="POST",
         path="/v1/long-term-memory/compact",
         operation="compact_memories",
-        query=("namespace", "user_id", "session_id"),
+        query=("namespace", "user_id", "session_id", "dry_run", "report"),
     ),
+    Row(
+        verb="GET",
+        path="/v1/long-term-memory/trash",
+        operation="list_trash",
+        query=("namespace", "user_id", "session_id", "limit", "after"),
+    ),
+    Row(verb="POST", path="/v1/long-term-memory/restore", operation="restore_memories", body="required"),
     Row(
         verb="POST",
         path="/v1/memory/prompt",
@@ -138,9 +162,11 @@ ROWS: tuple[Row, ...] = (
         query=("optimize_query",),
         body="required",
     ),
+    Row(verb="POST", path="/v1/prompts/validate", operation="validate_prompt", body="required"),
     Row(verb="POST", path="/v1/summary-views", operation="create_summary_view", body="required"),
     Row(verb="GET", path="/v1/summary-views", operation="list_summary_views"),
     Row(verb="GET", path="/v1/summary-views/{view_id}", operation="get_summary_view"),
+    Row(verb="PATCH", path="/v1/summary-views/{view_id}", operation="update_summary_view", body="required"),
     Row(verb="DELETE", path="/v1/summary-views/{view_id}", operation="delete_summary_view"),
     Row(
         verb="POST",
@@ -163,10 +189,17 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(verb="GET", path="/v1/tasks/{task_id}", operation="get_task"),
     Row(verb="GET", path="/v1/plugins", operation="list_plugins"),
+    Row(verb="GET", path="/v1/usage", operation="get_usage", query=("from", "to", "group_by")),
+    Row(verb="DELETE", path="/v1/users/{user_id}", operation="delete_user", query=("namespace",)),
     Row(verb="GET", path="/v1/jobs", operation="list_jobs", query=("state", "limit", "offset")),
     Row(verb="POST", path="/v1/jobs/{job_id}/retry", operation="retry_job"),
     Row(verb="DELETE", path="/v1/jobs/{job_id}", operation="discard_job"),
 )
+
+
+def row_of(operation: Operation) -> Row:
+    """The route of a plugin's operation."""
+    return Row(verb="POST", path=f"/v1/operations/{operation.name}", operation=operation.name, body="optional")
 
 
 @dataclass(slots=True)

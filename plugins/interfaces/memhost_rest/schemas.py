@@ -11,9 +11,8 @@ import msgspec
 from msgspec import inspect
 
 from memhost.operations import Operation
-from memhost_rest.lax import MAX_INT, MIN_INT
-from memhost_rest.readers import WIRE_NAMES
-from memhost_rest.wording import FIELDS, LIMITS, NOT_EMPTY
+from memhost.reading import MAX_INT, MIN_INT
+from memhost_rest.wording import FIELDS, LIMITS, NOT_EMPTY, WIRE_NAMES
 
 Schema = dict[str, Any]
 
@@ -71,8 +70,9 @@ class Schemas:
         roots, components = msgspec.json.schema_components(unique, ref_template=PREFIX + "{name}")
         self._roots: dict[Any, Schema] = dict(zip(unique, roots, strict=True))
         self._all: dict[str, Schema] = {**components, **_ERROR_SCHEMAS}
+        self._absent: dict[str, set[str]] = {}
         for info in inspect.multi_type_info(unique):
-            self._mark_times(info, set())
+            self._look_into(info, set())
         for schema in self._all.values():
             if "description" in schema:
                 schema["description"] = cleandoc(schema["description"])
@@ -101,16 +101,20 @@ class Schemas:
     def _named(self, kind: Any) -> Schema:
         return self._all[self._roots[kind]["$ref"].removeprefix(PREFIX)]
 
-    def _mark_times(self, kind: Any, seen: set[type[Any]]) -> None:
+    def _look_into(self, kind: Any, seen: set[type[Any]]) -> None:
+        """Mark times, and note which fields answers may leave out."""
         if isinstance(kind, inspect.StructType) and kind.cls not in seen:
             seen.add(kind.cls)
             schema = self._all.get(kind.cls.__name__, {"properties": {}})
+            self._absent[kind.cls.__name__] = {
+                field.encode_name for field in kind.fields if not field.required and _without_default(field)
+            }
             for field in kind.fields:
                 if _is_time(field.type):
                     _mark_strings(schema["properties"].get(field.encode_name, {}))
-                self._mark_times(field.type, seen)
+                self._look_into(field.type, seen)
         for inner in _parts(kind):
-            self._mark_times(inner, seen)
+            self._look_into(inner, seen)
 
     def reachable_from(self, paths: Mapping[str, Any]) -> dict[str, Schema]:
         """The schemas that the paths refer to, refined; they and the references get their wire names."""
@@ -121,8 +125,9 @@ class Schemas:
         for name, schema in wanted.items():
             _refine(name, schema)
             if name not in asked and name not in _ERROR_SCHEMAS:
-                # Answers hold every field, also those with a default.
-                schema["required"] = list(schema.get("properties", ()))
+                # Answers hold every field, also those with a default, but those that may be left out.
+                absent = self._absent.get(name, ())
+                schema["required"] = [key for key in schema.get("properties", ()) if key not in absent]
         for reference in list(references([paths, wanted])):
             name = reference["$ref"].removeprefix(PREFIX)
             reference["$ref"] = PREFIX + WIRE_NAMES.get(name, name)
@@ -139,6 +144,11 @@ class Schemas:
                 found[name] = self._all[name]
                 pending.extend(references(found[name]))
         return found
+
+
+def _without_default(field: inspect.Field) -> bool:
+    """Whether the field may be left out and then stands for nothing: msgspec shows `UNSET` as no default."""
+    return field.default is msgspec.NODEFAULT and field.default_factory is msgspec.NODEFAULT
 
 
 def _refine(name: str, schema: Schema) -> None:

@@ -27,6 +27,8 @@ CASES: list[tuple[MemhostError, int]] = [
     (errors.BudgetExceeded("x", resets_at=datetime(2026, 1, 1, tzinfo=UTC)), 429),
     (errors.AnswerUnusable("x"), 503),
     (errors.SessionChanged("x"), 409),
+    (errors.SeveralFound("x"), 404),
+    (errors.ScopeRequired("x"), 400),
     (errors.Unauthorized("x"), 401),
     (errors.Forbidden("x"), 403),
     (errors.TooManyRequests("x", retry_after_s=1), 429),

@@ -30,6 +30,8 @@ from .rest_fakes import FakeHost, client_for, run_raw
 JSON = {"content-type": "application/json"}
 SAMPLE = {
     "put_session": {},
+    "change_session": {},
+    "store_memories": {"memories": [{"text": "x"}]},
     "create_memories": {"memories": []},
     "search_memories": {},
     "edit_memory": {},
@@ -89,7 +91,7 @@ def test_unknown_path_is_404(client: TestClient[Litestar], path: str) -> None:
     [
         ("POST", "/v1/health", "GET"),
         ("GET", "/v1/long-term-memory/", "DELETE, POST"),
-        ("POST", "/v1/working-memory/s", "DELETE, GET, PUT"),
+        ("POST", "/v1/working-memory/s", "DELETE, GET, PATCH, PUT"),
         ("DELETE", "/v1/long-term-memory/m", "GET, PATCH"),
         ("PUT", "/v1/long-term-memory/search", "GET, PATCH, POST"),
         ("GET", "/v1/memory/prompt", "POST"),

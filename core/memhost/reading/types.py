@@ -5,28 +5,21 @@ A tree of small functions reads a body of ten thousand messages in tens of milli
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import difflib
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from typing import Any
 
 from msgspec import inspect
 
-from memhost_rest import lax
-from memhost_rest.lax import Fault, Reader, ReadingError, invalid
+from memhost.reading import values
+from memhost.reading.values import Fault, Reader, ReadingError, invalid
 
 MAX_FAULTS = 1000
 """Faults that are looked for in one list or object; more than that are not counted."""
 
-WIRE_NAMES: Mapping[str, str] = {"SearchFields": "SearchRequest"}
-"""Names of structs in `loc` and schemas that the wire knows by another name than the code."""
-
 ABSENT: Any = object()
 FORM = "Input should be a valid dictionary or object to extract fields from"
-
-
-def wire_name(cls: type[Any]) -> str:
-    """The name by which clients know a struct."""
-    return WIRE_NAMES.get(cls.__name__, cls.__name__)
 
 
 class Field:
@@ -42,22 +35,33 @@ class Field:
 
 
 class Compiler:
-    """Turns types into readers, each struct once (so that recursive structs work)."""
+    """Turns types into readers, each struct once (so that recursive structs work).
 
-    def __init__(self) -> None:
+    Args:
+        names: Names by which clients know structs, where that is not the name of the class.
+        closed: Refuse fields that a struct has not; otherwise they are ignored.
+    """
+
+    def __init__(self, names: Mapping[str, str] | None = None, *, closed: bool = False) -> None:
+        self._names = names or {}
+        self._closed = closed
         self._structs: dict[type[Any], Reader] = {}
+
+    def name_of(self, cls: type[Any]) -> str:
+        """The name by which clients know a struct."""
+        return self._names.get(cls.__name__, cls.__name__)
 
     def reader(self, kind: inspect.Type) -> Reader:
         """The reader of a type.
 
         Raises:
-            TypeError: The type has no reading on this wire.
+            TypeError: The type has no reading.
         """
         while isinstance(kind, inspect.Metadata):
             kind = kind.type
         make = _MAKERS.get(type(kind))
         if make is None:
-            raise TypeError(f"REST requests cannot hold {kind!r}.")
+            raise TypeError(f"Requests cannot hold {kind!r}.")
         return make(self, kind)
 
     def struct(self, kind: inspect.StructType) -> Reader:
@@ -66,7 +70,7 @@ class Compiler:
         if cls not in self._structs:
             late: list[Reader] = []
             self._structs[cls] = lambda value: late[0](value)
-            late.append(struct_reader(cls, self.fields(kind)))
+            late.append(struct_reader(cls, self.fields(kind), closed=self._closed))
             self._structs[cls] = late[0]
         return self._structs[cls]
 
@@ -75,15 +79,18 @@ class Compiler:
         return tuple(Field(field, self.reader(field.type)) for field in kind.fields)
 
 
-def struct_reader(cls: type[Any], fields: tuple[Field, ...]) -> Reader:
-    """The reader of a JSON object with these fields; others are ignored."""
+def struct_reader(cls: type[Any], fields: tuple[Field, ...], *, closed: bool = False) -> Reader:
+    """The reader of a JSON object with these fields; others are refused if `closed`, else ignored."""
     plan = tuple((field.key, field.name, field.read, field.required) for field in fields)
+    known = frozenset(field.key for field in fields)
 
     def read(value: Any) -> Any:
         if type(value) is not dict:
             raise invalid("model_attributes_type", FORM, value)
         found: dict[str, Any] = {}
         faults: list[Fault] | None = None
+        if closed and not known.issuperset(value):
+            faults = [fault for key in value if key not in known for fault in _unknown(key, known)]
         for key, name, read_field, required in plan:
             item = value.get(key, ABSENT)
             if item is ABSENT:
@@ -101,6 +108,12 @@ def struct_reader(cls: type[Any], fields: tuple[Field, ...]) -> Reader:
         return construct(cls, found)
 
     return read
+
+
+def _unknown(key: str, known: Iterable[str]) -> list[Fault]:
+    near = difflib.get_close_matches(key, sorted(known), n=1, cutoff=0.5)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    return invalid("extra_forbidden", f"There is no such field.{hint}", None).under(key)
 
 
 def construct(cls: type[Any], values: dict[str, Any]) -> Any:
@@ -123,12 +136,12 @@ def _list_reader(compiler: Compiler, kind: Any) -> Reader:
         except ReadingError:
             raise ReadingError(_item_faults(read_item, enumerate(value))) from None
 
-    return lax.sized(read, "list", getattr(kind, "min_length", None), getattr(kind, "max_length", None))
+    return values.sized(read, "list", getattr(kind, "min_length", None), getattr(kind, "max_length", None))
 
 
 def _dict_reader(compiler: Compiler, kind: inspect.DictType) -> Reader:
     if not isinstance(kind.key_type, inspect.StrType):
-        raise TypeError(f"REST requests cannot hold {kind!r}: keys are strings.")
+        raise TypeError(f"Requests cannot hold {kind!r}: keys are strings.")
     free = isinstance(kind.value_type, inspect.AnyType)
     read_item = compiler.reader(kind.value_type)
 
@@ -136,7 +149,7 @@ def _dict_reader(compiler: Compiler, kind: inspect.DictType) -> Reader:
         if type(value) is not dict:
             raise invalid("dict_type", "Input should be a valid dictionary", value)
         for key in value:
-            lax.read_string(key)
+            values.read_string(key)
         if free:
             return read_item(value)
         try:
@@ -165,7 +178,7 @@ def _union_reader(compiler: Compiler, kind: inspect.UnionType) -> Reader:
     if len(variants) == 1:
         read = compiler.reader(variants[0])
         return _nullable(read) if nullable else read
-    read = _variant_reader([(_variant(variant), compiler.reader(variant)) for variant in variants])
+    read = _variant_reader([(_variant(compiler, variant), compiler.reader(variant)) for variant in variants])
     return _nullable(read) if nullable else read
 
 
@@ -173,12 +186,12 @@ def _nullable(read: Reader) -> Reader:
     return lambda value: None if value is None else read(value)
 
 
-def _variant(kind: inspect.Type) -> tuple[str, tuple[type[Any], ...]]:
+def _variant(compiler: Compiler, kind: inspect.Type) -> tuple[str, tuple[type[Any], ...]]:
     """Name of a union's variant, and the parsed JSON types that mean it without doubt."""
     while isinstance(kind, inspect.Metadata):
         kind = kind.type
     if isinstance(kind, inspect.StructType):
-        return wire_name(kind.cls), (dict,)
+        return compiler.name_of(kind.cls), (dict,)
     for type_, name, exact in _VARIANTS:
         if isinstance(kind, type_):
             return name, exact
@@ -217,33 +230,33 @@ def _variant_reader(variants: list[tuple[tuple[str, tuple[type[Any], ...]], Read
 
 def _string_reader(_: Compiler, kind: inspect.StrType) -> Reader:
     if kind.pattern is not None:
-        raise TypeError("REST requests do not check patterns of strings.")
-    return lax.sized(lax.read_string, "string", kind.min_length, kind.max_length)
+        raise TypeError("Requests do not check patterns of strings.")
+    return values.sized(values.read_string, "string", kind.min_length, kind.max_length)
 
 
 def _number_reader(read: Reader) -> Callable[[Compiler, Any], Reader]:
     def make(_: Compiler, kind: Any) -> Reader:
         if kind.multiple_of is not None:
-            raise TypeError("REST requests do not check multiples.")
-        return lax.bounded(read, {name: getattr(kind, name) for name in ("gt", "ge", "lt", "le")})
+            raise TypeError("Requests do not check multiples.")
+        return values.bounded(read, {name: getattr(kind, name) for name in ("gt", "ge", "lt", "le")})
 
     return make
 
 
 def _enum_reader(_: Compiler, kind: inspect.EnumType) -> Reader:
     members: list[Enum] = list(kind.cls)
-    return lax.choice("enum", {member.value: member for member in members})
+    return values.choice("enum", {member.value: member for member in members})
 
 
 _MAKERS: dict[type[Any], Callable[[Compiler, Any], Reader]] = {
-    inspect.AnyType: lambda _, __: lax.read_json,
-    inspect.BoolType: lambda _, __: lax.read_boolean,
-    inspect.IntType: _number_reader(lax.read_integer),
-    inspect.FloatType: _number_reader(lax.read_float),
+    inspect.AnyType: lambda _, __: values.read_json,
+    inspect.BoolType: lambda _, __: values.read_boolean,
+    inspect.IntType: _number_reader(values.read_integer),
+    inspect.FloatType: _number_reader(values.read_float),
     inspect.StrType: _string_reader,
-    inspect.DateTimeType: lambda _, __: lax.read_datetime,
+    inspect.DateTimeType: lambda _, __: values.read_datetime,
     inspect.EnumType: _enum_reader,
-    inspect.LiteralType: lambda _, kind: lax.choice("literal_error", {value: value for value in kind.values}),
+    inspect.LiteralType: lambda _, kind: values.choice("literal_error", {value: value for value in kind.values}),
     inspect.ListType: _list_reader,
     inspect.VarTupleType: _list_reader,
     inspect.DictType: _dict_reader,

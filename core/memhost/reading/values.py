@@ -1,4 +1,4 @@
-"""Lenient readers of single values: what counts as an integer, a flag or a time on this wire.
+"""Lenient readers of single values: what counts as an integer, a flag or a time in a request.
 
 A reader takes a parsed JSON value or a query string and returns the Python value, or raises
 `ReadingError`. The rules and the words for what is wrong are those of pydantic's lax mode, which

@@ -1,0 +1,70 @@
+"""Operations on users as a whole: removing every trace of one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+from msgspec import Meta
+
+from memhost.operations.table import Call, Operation
+
+if TYPE_CHECKING:
+    from memhost.host import Host
+
+
+class DeleteUser(msgspec.Struct, kw_only=True):
+    """Whose traces to remove; with `namespace` only those in it."""
+
+    user_id: Annotated[str, Meta(min_length=1)]
+    namespace: str | None = None
+
+
+class ErasureReceipt(msgspec.Struct, frozen=True, kw_only=True):
+    """What was removed of a user.
+
+    Attributes:
+        id: Id of this receipt.
+        user_id: The user.
+        namespace: The only namespace that was looked at; null for all that the caller reaches.
+        erased_at: When it was done.
+        counts: How many things of each sort went: `memories`, `sessions`, `trash`, `waiting_turns`, `answers`,
+            `extraction_logs`, `views`, `view_results`, `tasks`, `judgements`, `plugin_documents`, `other_documents`,
+            `jobs`; `usage_sheets` lost the user's name and kept their numbers. Sorts of which there was nothing are
+            left out.
+        sha256: Hex digest of the JSON object of the other fields, keys sorted, without blanks.
+    """
+
+    id: str
+    user_id: str
+    namespace: str | None
+    erased_at: datetime
+    counts: dict[str, int]
+    sha256: str
+
+
+async def _delete_user(host: Host, call: Call, request: DeleteUser) -> ErasureReceipt:
+    return await host.erasure.delete_user(call, request)
+
+
+OPERATIONS = (
+    Operation(
+        name="delete_user",
+        request=DeleteUser,
+        response=ErasureReceipt,
+        handler=_delete_user,
+        access="delete",
+        tag="Administration",
+        audited="user_id",
+        summary="Remove every trace of a user for good, and give a receipt.",
+        description=(
+            "Memories, sessions, trash, turns that wait for extraction, kept answers of models, extraction logs, views "
+            "of the user and results of others' views that may tell of the user, documents that plugins keep for the "
+            "user, and waiting jobs. Usage keeps its numbers without the name. It reaches what lies inside the "
+            "caller's bounds, and nothing can be brought back."
+        ),
+        errors=("invalid_request", "forbidden"),
+        repeatable=True,
+    ),
+)

@@ -1,0 +1,24 @@
+"""Reading requests leniently: any msgspec struct out of parsed JSON, with all faults at once.
+
+Every interface reads by these rules, so that a value which one takes is taken by all.
+"""
+
+from memhost.reading.faults import MAX_PROBLEMS, problems
+from memhost.reading.types import ABSENT, FORM, Compiler, Field, construct, struct_reader
+from memhost.reading.values import MAX_INT, MIN_INT, Fault, ReadingError, invalid
+
+__all__ = [
+    "ABSENT",
+    "FORM",
+    "MAX_INT",
+    "MAX_PROBLEMS",
+    "MIN_INT",
+    "Compiler",
+    "Fault",
+    "Field",
+    "ReadingError",
+    "construct",
+    "invalid",
+    "problems",
+    "struct_reader",
+]

@@ -1,0 +1,99 @@
+"""A call as tools see it: who calls, for which owner, and how operations are run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from memhost.errors import Forbidden, ScopeRequired
+from memhost.models import Caller, Scope
+from memhost.operations import Call
+
+if TYPE_CHECKING:
+    from memhost.host import Host
+
+
+class Defaults(NamedTuple):
+    """Owner of calls that name none. `None` is no default."""
+
+    namespace: str | None = None
+    user: str | None = None
+
+
+class Visit(NamedTuple):
+    """A request of a client, as its transport saw it.
+
+    `asked` comes from the address and the headers of the request, `fallback` from the settings.
+    """
+
+    caller: Caller
+    request_id: str
+    asked: Defaults = Defaults()
+    fallback: Defaults = Defaults()
+
+
+class Owner(NamedTuple):
+    """The namespace and user that a call resolves to; `None` does not restrict."""
+
+    namespace: str | None
+    user: str | None
+
+
+class Desk:
+    """Runs operations for one call of a tool, resource or prompt."""
+
+    def __init__(self, host: Host, call: Call, visit: Visit, *, require_scope: bool) -> None:
+        self.host = host
+        self.call = call
+        self._visit = visit
+        self._require_scope = require_scope
+
+    def owner(self, namespace: str | None, user: str | None, *, required: bool = True) -> Owner:
+        """Whose memories the call is about, from what it says itself and what stands in for that.
+
+        Raises:
+            Forbidden: What the caller asks for lies outside the credential's bounds.
+            ScopeRequired: There is neither user nor namespace, and the operator requires one.
+        """
+        bounds, visit = self._visit.caller.bounds, self._visit
+        found = Owner(
+            _resolve("namespace", namespace, visit.asked.namespace, visit.fallback.namespace, bounds.namespaces),
+            _resolve("user_id", user, visit.asked.user, visit.fallback.user, bounds.users),
+        )
+        if required and self._require_scope and found.namespace is None and found.user is None:
+            raise ScopeRequired("Name a user_id or a namespace: this server takes no calls without one.")
+        return found
+
+    async def execute(self, operation: str, request: msgspec.Struct, *, within: Owner | None = None) -> Any:
+        """The answer of an operation, inside the bounds of the owner if one is given."""
+        call = self.call
+        if within is not None:
+            bounds = call.caller.bounds.narrow(namespace=within.namespace, user=within.user)
+            call = _bounded(call, bounds)
+        return await self.host.execute(operation, call, request)
+
+    async def ask(self, operation: str, fields: Mapping[str, Any], *, within: Owner | None = None) -> Any:
+        """The answer of an operation, with the request made of checked fields."""
+        request = self.host.operations[operation].request(**fields)
+        return await self.execute(operation, request, within=within)
+
+
+def _bounded(call: Call, bounds: Scope) -> Call:
+    """The same call with other bounds; notices and progress stay shared."""
+    caller = msgspec.structs.replace(call.caller, bounds=bounds)
+    return Call(caller=caller, request_id=call.request_id, notices=call.notices, progress=call.progress)
+
+
+def _resolve(
+    field: str, given: str | None, asked: str | None, fallback: str | None, allowed: tuple[str, ...] | None
+) -> str | None:
+    wanted = given or asked or None
+    if wanted is not None:
+        if allowed is not None and wanted not in allowed:
+            raise Forbidden(f"This credential does not reach {field} {wanted}.")
+        return wanted
+    if fallback and (allowed is None or fallback in allowed):
+        return fallback
+    return allowed[0] if allowed is not None and len(allowed) == 1 and allowed[0] else None

@@ -1,0 +1,94 @@
+"""Resources: sessions, memories and summaries by address. `_` stands for an empty part."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from memhost.errors import NotFound
+from memhost.operations.content import Document
+from memhost_mcp.desk import Desk
+from memhost_mcp.offers import Offer
+from memhost_mcp.tools.everyday import read_session
+from memhost_mcp.tools.long_term import MemoryId, read_memory
+from memhost_mcp.tools.views import GetSummary, get_summary
+
+
+class SessionAddress(msgspec.Struct, kw_only=True):
+    """A session."""
+
+    namespace: str
+    user_id: str
+    session_id: str
+
+
+class RecordAddress(msgspec.Struct, kw_only=True):
+    """A memory."""
+
+    id: str
+
+
+class SummaryAddress(msgspec.Struct, kw_only=True):
+    """A summary: `partition` is `field=value` pairs joined by commas."""
+
+    view: str
+    partition: str
+
+
+def _part(value: str) -> str | None:
+    return None if value == "_" else value
+
+
+def _json(value: Any) -> Document:
+    return Document(uri="", media_type="application/json", text=msgspec.json.encode(value).decode())
+
+
+async def _session(desk: Desk, address: SessionAddress) -> Document:
+    fields = {
+        "session_id": address.session_id,
+        "namespace": _part(address.namespace),
+        "user_id": _part(address.user_id),
+    }
+    view = await read_session(desk, fields)
+    if view is None:
+        raise NotFound(f"Session {address.session_id} not found.")
+    return _json(view)
+
+
+async def _record(desk: Desk, address: RecordAddress) -> Document:
+    return _json(await read_memory(desk, MemoryId(memory_id=address.id)))
+
+
+async def _summary(desk: Desk, address: SummaryAddress) -> Document:
+    pairs = [pair.partition("=") for pair in (_part(address.partition) or "").split(",") if pair]
+    group = {name: value for name, _, value in pairs}
+    return _json(await get_summary(desk, GetSummary(view=address.view, group=group)))
+
+
+RESOURCES = (
+    Offer(
+        name="session",
+        description="A conversation. _ stands for no namespace or user.",
+        arguments=SessionAddress,
+        run=_session,
+        access="read",
+        address="memory://session/{namespace}/{user_id}/{session_id}",
+    ),
+    Offer(
+        name="record",
+        description="A memory.",
+        arguments=RecordAddress,
+        run=_record,
+        access="read",
+        address="memory://record/{id}",
+    ),
+    Offer(
+        name="summary",
+        description="A summary of a view; the partition is field=value pairs joined by commas, or _.",
+        arguments=SummaryAddress,
+        run=_summary,
+        access="read",
+        address="memory://summary/{view}/{partition}",
+    ),
+)

@@ -1,0 +1,359 @@
+"""The tools that agents use most, with flat arguments and small results."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from memhost.errors import AmbiguousSession, InvalidRequest, NotFound, SeveralFound
+from memhost.models import MemoryHit, MemoryRecord, MemoryType
+from memhost.operations.requests import DateFilter, MemoryTypeFilter, MessageInput, SessionRecordInput, TagFilter
+from memhost.operations.responses import MemoryHits, WorkingMemoryView
+from memhost_mcp.desk import Desk
+from memhost_mcp.tools.base import Tool
+
+
+class Now(msgspec.Struct):
+    """The zone to tell the time in as well."""
+
+    timezone: Annotated[str, Meta(description="IANA name, as in Europe/Paris.")] | None = None
+
+
+class Moment(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A moment, in whole seconds."""
+
+    iso_utc: str
+    unix_ts: int
+    iso_local: str | None = None
+    timezone: str | None = None
+
+
+async def _now(desk: Desk, request: Now) -> Moment:
+    now = desk.host.clock.now().astimezone(UTC).replace(microsecond=0)
+    moment = Moment(iso_utc=now.strftime("%Y-%m-%dT%H:%M:%SZ"), unix_ts=int(now.timestamp()))
+    if request.timezone:
+        try:
+            local = now.astimezone(ZoneInfo(request.timezone))
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise InvalidRequest(f"timezone: {request.timezone} is no IANA time zone, as Europe/Paris is.") from error
+        moment.iso_local, moment.timezone = local.isoformat(), request.timezone
+    return moment
+
+
+class StoreMemory(msgspec.Struct, kw_only=True):
+    """One memory."""
+
+    text: Annotated[
+        str, Meta(max_length=8000, description="One statement that is clear without its conversation: names, dates.")
+    ]
+    memory_type: Literal["semantic", "episodic", "message"] = "semantic"
+    topics: list[str] | None = None
+    entities: list[str] | None = None
+    event_date: Annotated[datetime, Meta(description="When it happened (episodic).")] | None = None
+    session_id: str | None = None
+    user_id: str | None = None
+    namespace: str | None = None
+    pinned: Annotated[bool, Meta(description="Never forgotten or merged.")] = False
+    metadata: dict[str, Any] | None = None
+    id: str | None = None
+
+
+class MemoryKept(msgspec.Struct, kw_only=True):
+    """What became of a memory."""
+
+    id: str
+    status: Literal["created", "merged", "duplicate", "queued"]
+    memory: MemoryRecord
+
+
+async def _store_memory(desk: Desk, request: StoreMemory) -> MemoryKept:
+    owner = desk.owner(request.namespace, request.user_id)
+    record = SessionRecordInput(
+        text=request.text,
+        id=request.id or UNSET,
+        memory_type=MemoryType(request.memory_type),
+        topics=request.topics,
+        entities=request.entities,
+        event_date=request.event_date,
+        session_id=request.session_id or None,
+        user_id=owner.user,
+        namespace=owner.namespace,
+        pinned=request.pinned,
+        metadata=request.metadata or {},
+    )
+    stored = (await desk.ask("store_memories", {"memories": [record]})).results[0]
+    return MemoryKept(id=stored.id, status=stored.status, memory=stored.memory)
+
+
+class SearchMemory(msgspec.Struct, kw_only=True):
+    """A search with flat arguments."""
+
+    query: Annotated[str, Meta(description="What to look for, in plain words; empty lists the newest.")]
+    search_mode: Literal["semantic", "keyword", "hybrid"] | UnsetType = UNSET
+    topics: list[str] | None = None
+    entities: list[str] | None = None
+    memory_type: Literal["semantic", "episodic", "message"] | None = None
+    user_id: str | None = None
+    namespace: str | None = None
+    session_id: str | None = None
+    max_results: Annotated[int, Meta(ge=1, le=50)] = 10
+    offset: Annotated[int, Meta(ge=0)] = 0
+    min_relevance: Annotated[float, Meta(ge=0, le=1, description="With search_mode semantic.")] | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    event_after: datetime | None = None
+    event_before: datetime | None = None
+    optimize_query: bool = False
+
+
+class FoundMemory(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A memory, as far as a model needs it."""
+
+    id: str
+    text: str
+    memory_type: str = ""
+    topics: list[str] = []
+    entities: list[str] = []
+    created_at: datetime | None = None
+    event_date: datetime | None = None
+    relevance_score: float | None = None
+
+
+class MemoriesFound(msgspec.Struct, kw_only=True):
+    """A page of a search."""
+
+    memories: list[FoundMemory]
+    total_found: int
+    offset: int
+    next_offset: int | UnsetType | None
+    has_more: bool
+    query: str
+    summary: str
+
+
+def _with_alias(arguments: dict[str, Any]) -> dict[str, Any]:
+    if "limit" in arguments and "max_results" not in arguments:
+        arguments["max_results"] = arguments.pop("limit")
+    return arguments
+
+
+async def _search_memory(desk: Desk, request: SearchMemory) -> MemoriesFound:
+    owner = desk.owner(request.namespace, request.user_id)
+    threshold = None if request.min_relevance is None else 1 - request.min_relevance
+    fields: dict[str, Any] = {
+        "text": request.query,
+        "search_mode": request.search_mode,
+        "topics": TagFilter(any=request.topics) if request.topics else None,
+        "entities": TagFilter(any=request.entities) if request.entities else None,
+        "memory_type": MemoryTypeFilter(eq=MemoryType(request.memory_type)) if request.memory_type else None,
+        "session_id": TagFilter(eq=request.session_id) if request.session_id else None,
+        "created_at": _between(request.created_after, request.created_before),
+        "event_date": _between(request.event_after, request.event_before),
+        "distance_threshold": threshold,
+        "limit": request.max_results,
+        "offset": request.offset,
+        "optimize_query": request.optimize_query,
+    }
+    hits: MemoryHits = await desk.ask("search_memories", fields, within=owner)
+    more = "" if hits.next_offset is None else f", more from offset {hits.next_offset}"
+    shown = len(hits.memories)
+    return MemoriesFound(
+        memories=[_shown(hit) for hit in hits.memories],
+        total_found=hits.total,
+        offset=request.offset,
+        next_offset=UNSET if hits.next_offset is None else hits.next_offset,
+        has_more=hits.next_offset is not None,
+        query=request.query,
+        summary=f"{shown} of {hits.total} memories{more}." if shown else "No memory matches.",
+    )
+
+
+def _between(after: datetime | None, before: datetime | None) -> DateFilter | None:
+    return DateFilter(gte=after, lte=before) if after is not None or before is not None else None
+
+
+def _shown(hit: MemoryHit) -> FoundMemory:
+    return FoundMemory(
+        id=hit.id,
+        text=hit.text,
+        memory_type=hit.memory_type.value,
+        topics=hit.topics,
+        entities=hit.entities,
+        created_at=hit.created_at,
+        event_date=hit.event_date,
+        relevance_score=None if hit.score is None else round(hit.score, 4),
+    )
+
+
+class GetSession(msgspec.Struct, kw_only=True):
+    """Which session to read, and how much of it."""
+
+    session_id: str
+    user_id: str | None = None
+    namespace: str | None = None
+    recent_messages_limit: Annotated[int, Meta(ge=1)] | None = None
+    include_memories: bool = True
+    include_data: bool = True
+
+
+class ShownSession(msgspec.Struct, kw_only=True):
+    """A session, as far as a model needs it."""
+
+    session_id: str
+    found: bool
+    user_id: str | UnsetType | None = UNSET
+    namespace: str | UnsetType | None = UNSET
+    context: str | UnsetType = UNSET
+    messages: list[dict[str, Any]] = []
+    memories: list[FoundMemory] = []
+    data: dict[str, Any] | UnsetType = UNSET
+    message_count: int = 0
+    memory_count: int = 0
+    data_keys: list[str] = []
+    updated_at: datetime | UnsetType = UNSET
+    expires_at: datetime | UnsetType = UNSET
+    strategy: str | UnsetType = UNSET
+
+
+async def read_session(desk: Desk, fields: dict[str, Any]) -> WorkingMemoryView | None:
+    """The session of that identity, None if there is none.
+
+    Raises:
+        AmbiguousSession: There are several.
+    """
+    owner = desk.owner(fields.get("namespace"), fields.get("user_id"))
+    wanted = {**fields, "namespace": owner.namespace, "user_id": owner.user}
+    try:
+        found: WorkingMemoryView = await desk.ask("get_session", wanted)
+    except SeveralFound as error:
+        raise AmbiguousSession(error.message) from error
+    except NotFound:
+        return None
+    return found
+
+
+async def _get_session(desk: Desk, request: GetSession) -> ShownSession:
+    fields = {name: getattr(request, name) for name in ("session_id", "user_id", "namespace", "recent_messages_limit")}
+    view = await read_session(desk, fields)
+    if view is None:
+        return ShownSession(session_id=request.session_id, found=False)
+    data = view.data or {}
+    lasts = view.ttl_seconds
+    return ShownSession(
+        session_id=view.session_id,
+        found=True,
+        user_id=view.user_id or UNSET,
+        namespace=view.namespace or UNSET,
+        context=view.context or UNSET,
+        messages=[
+            {"id": item.id, "role": item.role, "content": item.content, "created_at": item.created_at}
+            for item in view.messages
+        ],
+        memories=[
+            FoundMemory(id=item.id, text=item.text, memory_type=item.memory_type.value, event_date=item.event_date)
+            for item in (view.memories if request.include_memories else ())
+        ],
+        data=data if request.include_data else UNSET,
+        message_count=len(view.messages),
+        memory_count=len(view.memories),
+        data_keys=sorted(data),
+        updated_at=view.updated_at,
+        expires_at=UNSET if lasts is None else datetime.fromtimestamp(view.updated_at.timestamp() + lasts, UTC),
+        strategy=view.long_term_memory_strategy.strategy,
+    )
+
+
+class AppendMessages(msgspec.Struct, kw_only=True):
+    """New messages of a session."""
+
+    session_id: str
+    messages: Annotated[list[MessageInput], Meta(min_length=1)]
+    user_id: str | None = None
+    namespace: str | None = None
+    model_name: str | None = None
+
+
+class Appended(msgspec.Struct, kw_only=True):
+    """How many messages the session has."""
+
+    session_id: str
+    appended: int
+    message_count: int
+    version: int
+
+
+async def _append(desk: Desk, request: AppendMessages) -> Appended:
+    owner = desk.owner(request.namespace, request.user_id)
+    view = await desk.ask(
+        "change_session",
+        {
+            "session_id": request.session_id,
+            "namespace": owner.namespace,
+            "user_id": owner.user,
+            "messages": request.messages,
+            "model_name": request.model_name,
+        },
+    )
+    return Appended(
+        session_id=view.session_id,
+        appended=len(request.messages),
+        message_count=len(view.messages),
+        version=view.last_accessed.microsecond,
+    )
+
+
+TOOLS = (
+    Tool(
+        name="search_memory",
+        description=(
+            "Search what is remembered about a person, project or past conversation. Use it before answering questions "
+            "on preferences, history or earlier decisions. No hit means that nothing is known, not that it is false."
+        ),
+        arguments=SearchMemory,
+        result=MemoriesFound,
+        run=_search_memory,
+        access="read",
+        rewrite=_with_alias,
+    ),
+    Tool(
+        name="store_memory",
+        description=(
+            "Remember one fact, preference, decision or event. Write it so that it can be understood on its own: "
+            "no pronouns, absolute dates. Repeating a memory word by word stores it once."
+        ),
+        arguments=StoreMemory,
+        result=MemoryKept,
+        run=_store_memory,
+        access="write",
+        effect="adds",
+    ),
+    Tool(
+        name="get_session",
+        description="Read a conversation: its messages, summary and data. An unknown session gives found=false.",
+        arguments=GetSession,
+        result=ShownSession,
+        run=_get_session,
+        access="read",
+    ),
+    Tool(
+        name="append_messages",
+        description="Add messages to a conversation, without sending its history again. They become searchable.",
+        arguments=AppendMessages,
+        result=Appended,
+        run=_append,
+        access="write",
+        effect="adds",
+    ),
+    Tool(
+        name="get_current_datetime",
+        description="The time now. Use it to turn words like yesterday into dates before storing them.",
+        arguments=Now,
+        result=Moment,
+        run=_now,
+        access="open",
+    ),
+)

@@ -1,0 +1,279 @@
+"""The tools of Agent Memory Server for long-term memory."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from memhost.errors import InvalidRequest, Problem, ValidationFailed
+from memhost.models import MemoryRecord
+from memhost.operations.long_term import EditMemory, SearchMemories
+from memhost.operations.requests import PromptSession, SearchFields, SessionRecordInput, TagFilter
+from memhost.operations.responses import CompactionReport, DeletionAck, MemoryHits, MemoryPrompt, StoredRecords
+from memhost_mcp.desk import Desk, Owner
+from memhost_mcp.tools.base import Tool, fields_of
+
+_TAGS = ("user_id", "namespace", "session_id", "topics", "entities", "extraction_strategy", "memory_type")
+_COMPACTION_WAIT_S = 20.0
+_LEFT_OVER: set[asyncio.Task[Any]] = set()
+
+
+def short_filters(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Filters in full: a bare string is `eq`, a bare list `any`, an empty string nothing, `is_null` no owner."""
+    for name in _TAGS:
+        value = arguments.get(name)
+        if value == "":
+            del arguments[name]
+        elif isinstance(value, str):
+            arguments[name] = {"eq": value}
+        elif isinstance(value, list):
+            arguments[name] = {"any": value}
+        elif isinstance(value, dict) and "is_null" in value:
+            rest = {key: item for key, item in value.items() if key != "is_null"}
+            arguments[name] = {**rest, ("eq" if value["is_null"] else "ne"): ""}
+    return arguments
+
+
+def _owner_of(desk: Desk, user: TagFilter | None, namespace: TagFilter | None) -> Owner:
+    """What the search is narrowed to: nothing where the caller filters by other means than equality."""
+    owner = desk.owner(
+        namespace.eq if namespace is not None else None,
+        user.eq if user is not None else None,
+        required=user is None and namespace is None,
+    )
+    return Owner(owner.namespace if namespace is None else None, owner.user if user is None else None)
+
+
+class CreateMemories(msgspec.Struct, kw_only=True):
+    """Memories to store."""
+
+    memories: Annotated[list[SessionRecordInput], Meta(min_length=1, max_length=100)]
+    wait: Annotated[bool, Meta(description="Tell what became of each.")] = False
+
+
+class MemoriesCreated(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What became of memories; in order."""
+
+    status: str
+    ids: list[str]
+    results: list[dict[str, str]] | None = None
+
+
+async def _create(desk: Desk, request: CreateMemories) -> MemoriesCreated:
+    for at, record in enumerate(request.memories):
+        if len(record.text) > 8000:
+            raise ValidationFailed(
+                [Problem(where=("memories", at, "text"), kind="string_too_long", message="At most 8,000 characters.")]
+            )
+        owner = desk.owner(record.namespace, record.user_id)
+        record.namespace, record.user_id = owner.namespace, owner.user
+    stored: StoredRecords = await desk.ask("store_memories", {"memories": request.memories})
+    return MemoriesCreated(
+        status="ok",
+        ids=[item.id for item in stored.results],
+        results=[{"id": item.id, "status": item.status} for item in stored.results] if request.wait else None,
+    )
+
+
+async def _search(desk: Desk, request: SearchMemories) -> MemoryHits:
+    owner = _owner_of(desk, request.user_id, request.namespace)
+    hits: MemoryHits = await desk.execute("search_memories", request, within=owner)
+    return hits
+
+
+class BuildPrompt(SearchFields, kw_only=True):
+    """A query, the session that it belongs to, and how memories are searched for it."""
+
+    query: str
+    model_name: str | None = None
+    context_window_max: int | None = None
+    include_long_term_search: bool = True
+    optimize_query: bool = False
+
+
+async def _prompt(desk: Desk, request: BuildPrompt) -> MemoryPrompt:
+    session = None
+    owner = _owner_of(desk, request.user_id, request.namespace)
+    if request.session_id is not None:
+        if set(msgspec.to_builtins(request.session_id)) != {"eq"}:
+            raise InvalidRequest("session_id: name the session by eq; other operators choose no single one.")
+        session = PromptSession(
+            session_id=request.session_id.eq or "",
+            namespace=owner.namespace or (request.namespace.eq if request.namespace else None),
+            user_id=owner.user or (request.user_id.eq if request.user_id else None),
+            model_name=request.model_name,
+            context_window_max=request.context_window_max,
+        )
+    search: SearchFields | None = None
+    if request.include_long_term_search:
+        fields = {name: getattr(request, name) for name in SearchFields.__struct_fields__ if name != "session_id"}
+        search = SearchFields(**fields)
+    fields = {
+        "query": request.query,
+        "session": session,
+        "long_term_search": search,
+        "optimize_query": request.optimize_query,
+    }
+    built: MemoryPrompt = await desk.ask("memory_prompt", fields, within=owner)
+    return built
+
+
+class MemoryId(msgspec.Struct, kw_only=True):
+    """Which memory."""
+
+    memory_id: str
+
+
+async def read_memory(desk: Desk, request: MemoryId) -> MemoryRecord:
+    """The memory of that id inside the scope of the call."""
+    owner = desk.owner(None, None, required=False)
+    found: MemoryRecord = await desk.ask("get_memory", fields_of(request), within=owner)
+    return found
+
+
+async def _edit(desk: Desk, request: EditMemory) -> MemoryRecord:
+    # What is edited must lie inside the scope of the call; where it goes, inside the bounds of the credential.
+    await read_memory(desk, MemoryId(memory_id=request.memory_id))
+    edited: MemoryRecord = await desk.execute("edit_memory", request)
+    return edited
+
+
+class DeleteMemories(msgspec.Struct, kw_only=True):
+    """Which memories to delete."""
+
+    memory_ids: Annotated[list[str], Meta(min_length=1, max_length=500)]
+
+
+class MemoriesDeleted(msgspec.Struct, kw_only=True):
+    """How many memories went, and which were not there."""
+
+    status: str
+    deleted: int
+    missing: list[str]
+
+
+async def _delete(desk: Desk, request: DeleteMemories) -> MemoriesDeleted:
+    owner = desk.owner(None, None, required=False)
+    done: DeletionAck = await desk.ask(
+        "delete_memories", {"memory_ids": request.memory_ids, "report": True}, within=owner
+    )
+    gone = set(done.deleted_ids or ())
+    missing = [name for name in dict.fromkeys(request.memory_ids) if name not in gone]
+    return MemoriesDeleted(status=done.status, deleted=len(gone), missing=missing)
+
+
+class Compact(msgspec.Struct, kw_only=True):
+    """Which memories to compact."""
+
+    namespace: str | None = None
+    user_id: str | None = None
+    session_id: str | None = None
+    dry_run: Annotated[bool, Meta(description="Change nothing; tell what would be done.")] = False
+
+
+class Compacted(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What a compaction did; `running` if it goes on after the answer."""
+
+    status: str
+    state: Literal["done", "running"] = "done"
+    report: CompactionReport | None = None
+
+
+async def _compact(desk: Desk, request: Compact) -> Compacted:
+    owner = desk.owner(request.namespace, request.user_id)
+    fields = {**fields_of(request), "namespace": owner.namespace, "user_id": owner.user, "report": True}
+    work = asyncio.ensure_future(desk.ask("compact_memories", fields))
+    _LEFT_OVER.add(work)
+    work.add_done_callback(_LEFT_OVER.discard)
+    try:
+        done = await asyncio.wait_for(asyncio.shield(work), _COMPACTION_WAIT_S)
+    except TimeoutError:
+        return Compacted(status="The compaction goes on in the background.", state="running")
+    return Compacted(status=done.status, report=done.report or None)
+
+
+TOOLS = (
+    Tool(
+        name="create_long_term_memories",
+        description="Store several memories at once. Each text must be understandable on its own.",
+        arguments=CreateMemories,
+        result=MemoriesCreated,
+        run=_create,
+        access="write",
+        effect="adds",
+    ),
+    Tool(
+        name="search_long_term_memory",
+        description=(
+            "Search memories with filters and full records, or list them by filters alone (without text). All "
+            "operators of a filter must hold. recency_* rank newer memories higher. Prefer search_memory for simple "
+            "questions."
+        ),
+        arguments=SearchMemories,
+        hidden=("hybrid_alpha", "text_scorer"),
+        result=MemoryHits,
+        run=_search,
+        access="read",
+        rewrite=short_filters,
+    ),
+    Tool(
+        name="memory_prompt",
+        description=(
+            "Build a prompt from a session's messages, the memories that fit a query, and the query. "
+            "session_id chooses the session and does not filter the memories."
+        ),
+        arguments=BuildPrompt,
+        hidden=(
+            "text",
+            "hybrid_alpha",
+            "text_scorer",
+            "extraction_strategy",
+            "explain",
+            "metadata",
+            "as_of",
+        ),
+        result=MemoryPrompt,
+        run=_prompt,
+        access="read",
+        rewrite=short_filters,
+    ),
+    Tool(
+        name="get_long_term_memory",
+        description="Read one memory by its id.",
+        arguments=MemoryId,
+        result=MemoryRecord,
+        run=read_memory,
+        access="read",
+    ),
+    Tool(
+        name="edit_long_term_memory",
+        description="Change a memory: only the fields given; clear names fields to empty.",
+        arguments=EditMemory,
+        result=MemoryRecord,
+        run=_edit,
+        access="write",
+        effect="sets",
+    ),
+    Tool(
+        name="delete_long_term_memories",
+        description="Delete memories by id. Ids that are not there are listed as missing.",
+        arguments=DeleteMemories,
+        result=MemoriesDeleted,
+        run=_delete,
+        access="delete",
+        effect="destroys",
+        repeatable=True,
+    ),
+    Tool(
+        name="compact_long_term_memories",
+        description="Merge memories that repeat each other, within the scope given.",
+        arguments=Compact,
+        result=Compacted,
+        run=_compact,
+        access="delete",
+        effect="destroys",
+    ),
+)

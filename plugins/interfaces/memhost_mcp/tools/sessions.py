@@ -1,0 +1,233 @@
+"""The tools for working memory beside the everyday ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from memhost.operations.requests import MessageInput, SessionRecordInput, StrategyInput
+from memhost.operations.responses import SessionList, WorkingMemoryView
+from memhost_mcp.desk import Desk
+from memhost_mcp.tools.base import Tool, fields_of
+from memhost_mcp.tools.everyday import read_session
+
+_TTL_S = 3600
+
+
+class SetWorkingMemory(msgspec.Struct, kw_only=True):
+    """A session as a whole, or what to merge into it."""
+
+    session_id: str
+    memories: list[SessionRecordInput] | None = None
+    messages: list[MessageInput] | None = None
+    context: str | UnsetType | None = UNSET
+    data: dict[str, Any] | None = None
+    namespace: str | None = None
+    user_id: str | None = None
+    ttl_seconds: Annotated[int, Meta(ge=0, description="Default 3600; 0: never expires.")] | UnsetType | None = UNSET
+    long_term_memory_strategy: StrategyInput | UnsetType = UNSET
+    mode: Literal["replace", "merge"] = "replace"
+    model_name: str | None = None
+    context_window_max: int | None = None
+    if_version: Annotated[int, Meta(ge=0)] | None = None
+
+
+class SessionAnswer(WorkingMemoryView, kw_only=True):
+    """A session, whether it is there, and its version."""
+
+    found: bool = True
+    version: int = 0
+
+
+def _answer(view: WorkingMemoryView) -> SessionAnswer:
+    return SessionAnswer(**fields_of(view), version=view.last_accessed.microsecond)
+
+
+async def _set(desk: Desk, request: SetWorkingMemory) -> SessionAnswer:
+    owner = desk.owner(request.namespace, request.user_id)
+    for record in request.memories or ():
+        record.persisted_at, record.user_id = None, owner.user
+    fields: dict[str, Any] = {
+        "session_id": request.session_id,
+        "namespace": owner.namespace,
+        "user_id": owner.user,
+        "messages": request.messages or [],
+        "memories": request.memories or [],
+        "data": request.data,
+        "long_term_memory_strategy": request.long_term_memory_strategy,
+        "model_name": request.model_name,
+        "context_window_max": request.context_window_max,
+        "if_version": request.if_version,
+    }
+    lasts = request.ttl_seconds
+    if request.mode == "merge":
+        fields |= {"context": request.context, "ttl_seconds": lasts if isinstance(lasts, UnsetType) else lasts or None}
+        return _answer(await desk.ask("change_session", fields))
+    fields["data"] = request.data or {}
+    fields["context"] = None if isinstance(request.context, UnsetType) else request.context
+    fields["ttl_seconds"] = _TTL_S if isinstance(lasts, UnsetType) else lasts or None
+    return _answer(await desk.ask("put_session", fields))
+
+
+class GetWorkingMemory(msgspec.Struct, kw_only=True):
+    """Which session to read."""
+
+    session_id: str
+    user_id: str | None = None
+    namespace: str | None = None
+    recent_messages_limit: Annotated[int, Meta(ge=1)] | None = None
+    model_name: str | None = None
+    context_window_max: int | None = None
+
+
+async def _get(desk: Desk, request: GetWorkingMemory) -> Any:
+    view = await read_session(desk, fields_of(request))
+    if view is not None:
+        return _answer(view)
+    owner = desk.owner(request.namespace, request.user_id)
+    return {
+        "session_id": request.session_id,
+        "found": False,
+        "messages": [],
+        "memories": [],
+        "data": {},
+        "context": None,
+        "namespace": owner.namespace,
+        "user_id": owner.user,
+        "version": 0,
+    }
+
+
+class ListSessions(msgspec.Struct, kw_only=True):
+    """Which sessions to list."""
+
+    user_id: str | None = None
+    namespace: str | None = None
+    limit: Annotated[int, Meta(ge=1, le=100)] = 20
+    offset: Annotated[int, Meta(ge=0)] = 0
+
+
+async def _list(desk: Desk, request: ListSessions) -> SessionList:
+    owner = desk.owner(request.namespace, request.user_id)
+    fields = {**fields_of(request), "namespace": owner.namespace, "user_id": owner.user}
+    found: SessionList = await desk.ask("list_sessions", fields)
+    return found
+
+
+class SessionId(msgspec.Struct, kw_only=True):
+    """Which session."""
+
+    session_id: str
+    user_id: str | None = None
+    namespace: str | None = None
+
+
+class SessionDeleted(msgspec.Struct):
+    """Whether there was such a session."""
+
+    deleted: bool
+
+
+async def _delete(desk: Desk, request: SessionId) -> SessionDeleted:
+    view = await read_session(desk, fields_of(request))
+    if view is None:
+        return SessionDeleted(deleted=False)
+    fields = {"session_id": view.session_id, "namespace": view.namespace, "user_id": view.user_id}
+    await desk.ask("delete_session", fields)
+    return SessionDeleted(deleted=True)
+
+
+class UpdateData(msgspec.Struct, kw_only=True):
+    """Data of a session."""
+
+    session_id: str
+    data: dict[str, Any]
+    merge: Annotated[bool, Meta(description="Keep keys that are not named.")] = True
+    user_id: str | None = None
+    namespace: str | None = None
+
+
+class StoredData(msgspec.Struct, kw_only=True):
+    """The data that a session has now."""
+
+    session_id: str
+    data: dict[str, Any]
+    version: int
+
+
+async def _update_data(desk: Desk, request: UpdateData) -> StoredData:
+    owner = desk.owner(request.namespace, request.user_id)
+    view = await desk.ask(
+        "change_session",
+        {
+            "session_id": request.session_id,
+            "namespace": owner.namespace,
+            "user_id": owner.user,
+            "data": request.data,
+            "merge_data": request.merge,
+        },
+    )
+    return StoredData(session_id=view.session_id, data=view.data or {}, version=view.last_accessed.microsecond)
+
+
+def tools(strategies: Mapping[str, str]) -> tuple[Tool, ...]:
+    """The tools; `strategies` describes the extraction strategies by name."""
+    known = " ".join(f"{name}: {summary}" for name, summary in strategies.items())
+    return (
+        Tool(
+            name="set_working_memory",
+            description=(
+                "Store a session as a whole: what is left out is cleared (mode merge keeps it). if_version refuses "
+                f"to overwrite what others changed. Strategies of extraction: {known}"
+            ),
+            arguments=SetWorkingMemory,
+            result=SessionAnswer,
+            run=_set,
+            access="write",
+            effect="destroys",
+            repeatable=True,
+        ),
+        *TOOLS,
+    )
+
+
+TOOLS = (
+    Tool(
+        name="get_working_memory",
+        description="Read a session with all its fields. An unknown one is empty, with found=false.",
+        arguments=GetWorkingMemory,
+        result=SessionAnswer,
+        run=_get,
+        access="read",
+    ),
+    Tool(
+        name="list_sessions",
+        description="List session ids, most recently updated first.",
+        arguments=ListSessions,
+        result=SessionList,
+        run=_list,
+        access="read",
+    ),
+    Tool(
+        name="delete_session",
+        description="Delete a session; memories made from it stay.",
+        arguments=SessionId,
+        result=SessionDeleted,
+        run=_delete,
+        access="delete",
+        effect="destroys",
+        repeatable=True,
+    ),
+    Tool(
+        name="update_session_data",
+        description="Set keys of the data that a session carries.",
+        arguments=UpdateData,
+        result=StoredData,
+        run=_update_data,
+        access="write",
+        effect="sets",
+    ),
+)

@@ -1,0 +1,70 @@
+"""The tools for summary views and background tasks."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from memhost.errors import NotFound
+from memhost.operations.responses import SummaryViewPartitionResult, Task
+from memhost_mcp.desk import Desk
+from memhost_mcp.tools.base import Tool, fields_of
+
+
+class TaskId(msgspec.Struct, kw_only=True):
+    """Which task."""
+
+    task_id: str
+
+
+async def _task(desk: Desk, request: TaskId) -> Task:
+    found: Task = await desk.ask("get_task", fields_of(request))
+    return found
+
+
+class GetSummary(msgspec.Struct, kw_only=True):
+    """Which summary of a view."""
+
+    view: Annotated[str, Meta(description="Id of the summary view.")]
+    group: Annotated[dict[str, str], Meta(description="A value for each field that the view groups by.")] = {}
+    refresh: Annotated[bool, Meta(description="Compute it now.")] = False
+
+
+async def get_summary(desk: Desk, request: GetSummary) -> SummaryViewPartitionResult:
+    """The summary of one group of a view.
+
+    Raises:
+        NotFound: There is no such view, or no summary of that group was computed yet.
+    """
+    if request.refresh:
+        computed: SummaryViewPartitionResult = await desk.ask(
+            "run_summary_view_partition", {"view_id": request.view, "group": request.group}
+        )
+        return computed
+    stored: list[SummaryViewPartitionResult] = await desk.ask("list_summary_view_partitions", {"view_id": request.view})
+    for partition in stored:
+        if partition.group == request.group:
+            return partition
+    raise NotFound(f"View {request.view} has no summary of that group yet; ask with refresh=true.")
+
+
+TOOLS = (
+    Tool(
+        name="get_summary",
+        description="Read the summary of one group of a summary view.",
+        arguments=GetSummary,
+        result=SummaryViewPartitionResult,
+        run=get_summary,
+        access="read",
+    ),
+    Tool(
+        name="get_task",
+        description="Read the state of a background task.",
+        arguments=TaskId,
+        result=Task,
+        run=_task,
+        access="read",
+    ),
+)
