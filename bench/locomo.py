@@ -131,13 +131,15 @@ async def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--conversations", type=int, default=5, help="how many of the conversations to play")
     parser.add_argument("--json", action="store_true", help="print the overall means as JSON")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the server")
     options = parser.parse_args()
     if not DATA.exists():
         print(f"skipped: {DATA.name} is not beside the project (see docs/benchmarks.md)")
         return 0
     items = json.loads(DATA.read_text())[: options.conversations]
     scores = {category: Score() for category in CATEGORIES}
-    with tempfile.TemporaryDirectory() as folder, ServerProcess(Path(folder)) as server:
+    environment = dict(pair.split("=", 1) for pair in options.set)
+    with tempfile.TemporaryDirectory() as folder, ServerProcess(Path(folder), environment=environment) as server:
         times = [await play(server.url, item, scores) for item in items]
     if options.json:
         names = [*(f"recall@{depth}" for depth in DEPTHS), "recall_all@5", "mrr"]

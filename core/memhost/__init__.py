@@ -1,11 +1,34 @@
 """memhost: a memory server for AI agents in which everything is a plugin.
 
-Plugin authors import from here (`hookimpl`, `event_options`), from `memhost.specs` (what registration hooks
-return), `memhost.ports` (the interfaces to implement), `memhost.models`, `memhost.events` and `memhost.errors`.
-Nothing heavy is imported.
+Plugin authors import from here (`hookimpl`, `event_options`, `Memory`, `MemoryExtractor`), from `memhost.specs` (what
+registration hooks return), `memhost.ports` (the interfaces to implement), `memhost.models`, `memhost.events` and
+`memhost.errors`. Nothing heavy is imported.
 """
 
-from memhost.hooks import event_options, hookimpl, hookspec
-from memhost.version import PLUGIN_API_VERSION, __version__
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["PLUGIN_API_VERSION", "__version__", "event_options", "hookimpl", "hookspec"]
+from memhost.hooks import event_options, hookimpl, hookspec
+from memhost.version import API_VERSION, __version__
+
+if TYPE_CHECKING:
+    from memhost.extractor import Memory, MemoryExtractor
+
+_LATER = {"Memory": "memhost.extractor", "MemoryExtractor": "memhost.extractor"}
+
+__all__ = [
+    "API_VERSION",
+    "Memory",
+    "MemoryExtractor",
+    "__version__",
+    "event_options",
+    "hookimpl",
+    "hookspec",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Names that are imported when they are first used."""
+    if name in _LATER:
+        return getattr(import_module(_LATER[name]), name)
+    raise AttributeError(f"module 'memhost' has no attribute {name!r}")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 from litestar import Litestar, Request, Response
+from litestar.config.cors import CORSConfig
 from litestar.exceptions import HTTPException
 
 from memhost import startup
 from memhost.errors import ConfigurationError
+from memhost.gate import Gate
 from memhost.host import Host, open_host
 from memhost.plugins import PluginManager
 from memhost.ports import Clock
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
 
 def build_app(host: Host) -> Litestar:
     """The Litestar application of a running host, with all selected interfaces mounted."""
-    selected = host.settings.server.interfaces
+    server = host.settings.server
+    selected = server.interfaces
     handlers: list[Any] = []
     lifespan: list[Any] = []
     middleware: list[Any] = []
@@ -39,11 +42,22 @@ def build_app(host: Host) -> Litestar:
     return Litestar(
         route_handlers=handlers,
         lifespan=lifespan,
-        middleware=middleware,
+        middleware=[*middleware, lambda app: Gate(app, server)],
+        cors_config=_cors(server.cors_allowed_origins),
         exception_handlers=exception_handlers,
         openapi_config=None,
         logging_config=None,
         request_max_body_size=None,
+    )
+
+
+def _cors(origins: Sequence[str]) -> CORSConfig | None:
+    if not origins:
+        return None
+    return CORSConfig(
+        allow_origins=list(origins),
+        allow_headers=["authorization", "x-api-key", "content-type", "x-request-id"],
+        expose_headers=["x-request-id", "x-deprecation-warning", "x-memhost-notice", "retry-after"],
     )
 
 

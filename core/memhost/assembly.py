@@ -15,12 +15,15 @@ from memhost.jobs import Dispatcher, JobService, Schedules, StagedContext, Tenan
 from memhost.metrics import Metrics
 from memhost.models import Job, SessionKey
 from memhost.plugins import EventHook, PluginManager
-from memhost.ports import Authenticator, Clock, Embedder, LanguageModel, ModelStrategy, Store, Strategy
+from memhost.ports import Authenticator, Clock, Embedder, LanguageModel, LaterStrategy, Store, Strategy
 from memhost.ranking import RankingWeights
 from memhost.services.access import AccessTracker
+from memhost.services.asking import Asking
+from memhost.services.audit import AuditTrail
 from memhost.services.compaction import CompactionService
 from memhost.services.embedding import MissingVectors
 from memhost.services.enrichment import Enrichment
+from memhost.services.erasure import Erasure
 from memhost.services.extracted import ExtractedMemories
 from memhost.services.extraction import ImmediateExtraction
 from memhost.services.extraction_contexts import ExtractionContexts
@@ -34,6 +37,7 @@ from memhost.services.model_calls import ChargedModel, ModelCalls
 from memhost.services.model_summaries import ModelSummaries
 from memhost.services.outbox import Outbox
 from memhost.services.pending import PendingTurns
+from memhost.services.plugin_health import PluginWatch
 from memhost.services.prompts import PromptService
 from memhost.services.query_optimization import QueryOptimizer
 from memhost.services.retrieval import Retriever
@@ -70,8 +74,9 @@ class Parts:
     embedder: Embedder
     llm: LanguageModel | None
     authenticator: Authenticator
-    strategies: Mapping[str, Strategy | ModelStrategy]
+    strategies: Mapping[str, Strategy | LaterStrategy]
     meter: LateMeter
+    sections: Mapping[str, msgspec.Struct]
 
 
 @dataclass(kw_only=True)
@@ -89,6 +94,8 @@ class Services:
     trash: TrashService
     views: ViewService
     view_runs: ViewRuns
+    erasure: Erasure
+    audit: AuditTrail
     model_calls: ModelCalls
     usage: UsageLedger
     usage_reports: UsageReports
@@ -98,6 +105,7 @@ class Services:
     schedules: Schedules
     dispatcher: Dispatcher
     metrics: Metrics
+    watch: PluginWatch
 
 
 def assemble(parts: Parts) -> Services:
@@ -110,7 +118,9 @@ def assemble(parts: Parts) -> Services:
     parts.meter.bind(ledger.meter)
     calls = ModelCalls(parts.llm, settings.llm, ledger)
     outbox.use(_needs_met(parts))
-    hooks = RequestHooks(parts.plugins, settings.server.hook_timeout_s, metrics)
+    watch = PluginWatch(clock)
+    metrics.add(watch)
+    hooks = RequestHooks(parts.plugins, settings.server.hook_timeout_s, watch, parts.sections, metrics)
     access = AccessTracker(store, clock, memory.access_interval_s)
     parts.stack.push_async_callback(access.aclose)
     retriever = Retriever(store, embedder, settings.search, parts.weights)
@@ -125,7 +135,8 @@ def assemble(parts: Parts) -> Services:
     deduplication = SemanticDeduplication(store, embedder, calls, memory)
     contexts = ExtractionContexts(store, settings.extraction)
     extracted = ExtractedMemories(store, embedder, choice, deduplication, hooks, outbox, settings.extraction)
-    runs = ExtractionRuns(store, choice, pending, logs, contexts, calls, extracted, outbox, settings.extraction, clock)
+    asking = Asking(calls, embedder)
+    runs = ExtractionRuns(store, choice, pending, logs, contexts, asking, extracted, outbox, settings.extraction, clock)
     summaries = SessionSummaries(store, RunningSummary(calls, settings.llm), outbox, memory, clock)
     parts.stack.push_async_callback(summaries.aclose)
     writer = SessionWriter(store, embedder, immediate, choice, pending, summaries, hooks, outbox, memory, clock)
@@ -151,12 +162,14 @@ def assemble(parts: Parts) -> Services:
         memories=MemoryService(store, embedder, hooks, outbox, memory, clock),
         search=search,
         prompts=PromptService(sessions, search, clock),
-        extraction=ExtractionRequests(sessions, choice, runs, contexts, extracted, calls, settings, clock),
+        extraction=ExtractionRequests(sessions, choice, runs, contexts, extracted, asking, settings, clock),
         forgetting=forgetting,
         compaction=compaction,
         trash=TrashService(store, embedder, outbox, memory, clock),
         views=views,
         view_runs=view_runs,
+        erasure=Erasure(store, outbox, ledger, clock),
+        audit=AuditTrail(store, outbox, clock),
         model_calls=calls,
         usage=ledger,
         usage_reports=UsageReports(store, ledger, settings.llm, clock),
@@ -166,6 +179,7 @@ def assemble(parts: Parts) -> Services:
         schedules=schedules,
         dispatcher=_dispatcher(parts, calls, hooks, upkeep, schedules, metrics),
         metrics=metrics,
+        watch=watch,
     )
 
 
@@ -179,7 +193,7 @@ def _dispatcher(
     parts: Parts, calls: ModelCalls, hooks: RequestHooks, upkeep: UpkeepServices, schedules: Schedules, metrics: Metrics
 ) -> Dispatcher:
     def make_context(job: Job, hook: EventHook) -> StagedContext:
-        return StagedContext(
+        context = StagedContext(
             job,
             parts.store,
             parts.embedder,
@@ -191,6 +205,8 @@ def _dispatcher(
             parts.settings,
             TenantUpkeep(job.tenant, upkeep),
         )
+        context.plugin_settings = parts.sections.get(hook.plugin)
+        return context
 
     async def given_up(job: Job, reason: str) -> None:
         await upkeep.views.given_up(job, reason)

@@ -99,6 +99,21 @@ class ScheduleDue(msgspec.Struct, frozen=True, kw_only=True):
     due_at: datetime
 
 
+class Administered(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody administers: `subject` asks at `at` for `action`, the name of an operation, on `target`.
+
+    Actions are `delete_user` (target: the user), `retry_job` and `discard_job` (the job), and operations of plugins
+    that are marked as audited. It is kept before the action is done, which may still be refused or fail.
+    """
+
+    tenant: str
+    subject: str
+    action: str
+    target: str
+    at: datetime
+    request_id: str
+
+
 BackgroundEvent = (
     SessionUpdated
     | SessionIdle
@@ -110,6 +125,7 @@ BackgroundEvent = (
     | MemoriesDeleted
     | ViewDue
     | ScheduleDue
+    | Administered
 )
 
 EVENTS: dict[str, type[msgspec.Struct]] = {
@@ -123,6 +139,7 @@ EVENTS: dict[str, type[msgspec.Struct]] = {
     "memories_deleted": MemoriesDeleted,
     "view_due": ViewDue,
     "schedule_due": ScheduleDue,
+    "administered": Administered,
 }
 """Name of each background event, which is its hook's name without the prefix `memhost_`."""
 
@@ -144,12 +161,16 @@ class SearchRequest(msgspec.Struct, kw_only=True):
 
 
 class RequestContext(msgspec.Struct, frozen=True, kw_only=True):
-    """What hooks in the request know about the call."""
+    """What hooks in the request know about the call.
+
+    `plugin_settings` are those of the plugin itself, the struct of its `SettingsSpec`; None if it has none.
+    """
 
     scope: Scope
     subject: str
     request_id: str
     now: datetime
+    plugin_settings: Any = None
 
 
 class Upkeep(Protocol):
@@ -239,6 +260,8 @@ class JobContext(Protocol):
     embedder: Embedder
     llm: LanguageModel | None
     settings: Settings
+    plugin_settings: Any
+    """The plugin's own settings, the struct of its `SettingsSpec`; None if it has none."""
     upkeep: Upkeep
 
     async def list_memories(
@@ -280,13 +303,16 @@ class JobContext(Protocol):
         """A document of this plugin."""
         ...
 
-    def put_document(self, document_id: str, body: bytes, *, expires_at: datetime | None = None) -> None:
-        """Stage a document of this plugin."""
+    def put_document(
+        self, document_id: str, body: bytes, *, expires_at: datetime | None = None, owner: SessionKey | None = None
+    ) -> None:
+        """Stage a document of this plugin. One with an owner goes when that user is deleted."""
         ...
 
 
 __all__ = [
     "EVENTS",
+    "Administered",
     "BackgroundEvent",
     "ExtractionDue",
     "JobContext",

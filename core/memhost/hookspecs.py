@@ -20,6 +20,7 @@ from memhost.hooks import hookspec
 
 if TYPE_CHECKING:
     from memhost.events import (
+        Administered,
         ExtractionDue,
         JobContext,
         MemoriesDeleted,
@@ -253,4 +254,10 @@ async def memhost_view_due(event: ViewDue, context: JobContext) -> None:
 @hookspec
 async def memhost_schedule_due(event: ScheduleDue, context: JobContext) -> None:
     """One of the plugin's own schedules is due; other plugins' schedules do not arrive here. Since 0.1."""
+    raise NotImplementedError
+
+
+@hookspec
+async def memhost_administered(event: Administered, context: JobContext) -> None:
+    """Somebody administers: write it to an audit log, remove what the plugin keeps of a deleted user. Since 0.1."""
     raise NotImplementedError

@@ -15,9 +15,10 @@ import msgspec
 from memhost.assembly import Services, assemble
 from memhost.errors import Forbidden, MemhostError, TooManyRequests, Unauthorized, Unavailable
 from memhost.models import Caller
+from memhost.models.scope import OPERATORS
 from memhost.opening import Opener, automatic
 from memhost.operations import Access, Call, OperationTable, core_operations
-from memhost.operations.responses import ComponentHealth, MemoryHits, MemoryPrompt, Readiness
+from memhost.operations.responses import ComponentHealth, MemoryHits, MemoryPrompt, PluginReport, Readiness
 from memhost.plugins import PluginManager
 from memhost.ports import (
     Authenticator,
@@ -26,12 +27,13 @@ from memhost.ports import (
     Embedder,
     JobRunner,
     LanguageModel,
-    ModelStrategy,
+    LaterStrategy,
     Store,
     Strategy,
     SystemClock,
 )
 from memhost.services.attempts import FailedAttempts
+from memhost.services.plugin_health import report_plugin
 from memhost.services.usage import charged_to, payer_within
 from memhost.settings import Configuration, Settings
 
@@ -41,9 +43,9 @@ ROLES: dict[str, frozenset[str]] = {
     "read": frozenset({"reader", "writer", "operator", "admin"}),
     "write": frozenset({"writer", "operator", "admin"}),
     "delete": frozenset({"writer", "operator", "admin"}),
-    "admin": frozenset({"operator", "admin"}),
+    "admin": OPERATORS,
 }
-"""Roles that hold each right."""
+"""Roles that hold each right; that to administer is of those alone who are bound to nothing inside their tenant."""
 
 
 @dataclass(kw_only=True)
@@ -61,7 +63,7 @@ class Host(Services):
     llm: LanguageModel | None
     authenticator: Authenticator
     attempts: FailedAttempts
-    strategies: Mapping[str, Strategy | ModelStrategy]
+    strategies: Mapping[str, Strategy | LaterStrategy]
     clock: Clock
 
     @property
@@ -105,6 +107,8 @@ class Host(Services):
 
     def allows(self, caller: Caller, access: Access) -> bool:
         """Whether the caller has the right that an operation needs."""
+        if access == "admin":
+            return caller.runs_tenant
         return access == "open" or bool(caller.roles & ROLES[access])
 
     async def execute(self, name: str, call: Call, request: msgspec.Struct) -> Any:
@@ -119,9 +123,11 @@ class Host(Services):
         metrics.operation_started(name)
         try:
             if not self.allows(call.caller, operation.access):
-                raise Forbidden(f"This credential has not the right to {operation.access}.")
+                raise Forbidden(_lacking(call.caller, operation.access))
             if operation.access != "open":
                 await self.tenants.note(call.caller.bounds.tenant, self.clock.now())
+            if operation.audited:
+                await self.audit.record(call, name, str(getattr(request, operation.audited)))
             with charged_to(payer_within(call.caller.bounds)):
                 result = await operation.handler(self, call, request)
             code = "ok"
@@ -140,6 +146,14 @@ class Host(Services):
             raise MemhostError("The server failed; its log tells why under the request id.") from error
         finally:
             metrics.operation_finished(name, code, perf_counter() - started)
+
+    async def report_plugin(self, name: str) -> PluginReport:
+        """All about one plugin, as this process knows it.
+
+        Raises:
+            NotFound: There is no such plugin.
+        """
+        return await report_plugin(name, self.plugins, self.configuration, self.watch, self.store)
 
     async def readiness(self) -> Readiness:
         """Whether the store answers within a second, and how fast; whether workers run jobs, where they are to.
@@ -160,6 +174,12 @@ class Host(Services):
         if self.has_workers:
             components.append(await _component("workers", workers))
         return Readiness(ready=components[0].ok, components=components)
+
+
+def _lacking(caller: Caller, access: Access) -> str:
+    if access == "admin" and caller.roles & ROLES[access]:
+        return "Administration concerns the whole tenant; this credential is bound to a part of it."
+    return f"This credential has not the right to {access}."
 
 
 async def _component(name: str, check: Callable[[], Awaitable[str]]) -> ComponentHealth:

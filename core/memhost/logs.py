@@ -11,12 +11,16 @@ import logging
 import os
 import re
 import sys
+import traceback
 from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal, TextIO
 
 import msgspec
+
+from memhost.errors import MemhostError
 
 REQUEST_ID: ContextVar[str] = ContextVar("memhost_request_id", default="")
 """Id of the request or job that is being worked on; stands in each of its log lines."""
@@ -59,6 +63,9 @@ _SECRET_TEXT = (
         rf"\1\2{MASK}",
     ),
 )
+_SPEAKING = (MemhostError, OSError, ImportError, TimeoutError)
+"""Exceptions whose sentences are the server's own, or the operating system's."""
+
 _LOUD_LIBRARIES = ("httpx", "httpcore", "asyncio", "LiteLLM", "litellm", "filelock", "urllib3", "mcp", "httpx2")
 _COLORS = {"DEBUG": "2", "INFO": "32", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}
 
@@ -93,6 +100,27 @@ def clean(name: str, value: Any) -> Any:
     return mask(str(value))
 
 
+def describe(error: BaseException) -> str:
+    """An exception as it may be logged: with its sentence only if that cannot quote what people said.
+
+    Of what foreign code raises that is the type and the place; the level DEBUG shows everything.
+    """
+    name = type(error).__name__
+    if isinstance(error, _SPEAKING) or logging.getLogger().isEnabledFor(logging.DEBUG):
+        return f"{name}: {error}"
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{name} at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else name
+
+
+def stack_of(error: BaseException) -> str:
+    """The traceback of an exception and of what caused it, with the sentences that `describe` lets through."""
+    parts = []
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if cause is not None:
+        parts += [stack_of(cause), "Then:"]
+    return "\n".join([*parts, "".join(traceback.format_tb(error.__traceback__)) + describe(error)])
+
+
 def fields_of(record: logging.LogRecord) -> dict[str, Any]:
     """The cleaned fields of a log record, with the request id if there is one."""
     given = getattr(record, "fields", None)
@@ -119,8 +147,8 @@ class TextFormatter(logging.Formatter):
         parts = [time, level, mask(record.getMessage())]
         parts += [f"{name}={_quote(value)}" for name, value in fields_of(record).items()]
         line = " ".join(parts)
-        if record.exc_info:
-            line += "\n" + mask(self.formatException(record.exc_info))
+        if record.exc_info and record.exc_info[1] is not None:
+            line += "\n" + mask(stack_of(record.exc_info[1]))
         return line
 
 
@@ -143,8 +171,8 @@ class JsonFormatter(logging.Formatter):
         }
         for name, value in fields_of(record).items():
             line[f"field_{name}" if name in line else name] = value
-        if record.exc_info:
-            line["traceback"] = mask(self.formatException(record.exc_info))
+        if record.exc_info and record.exc_info[1] is not None:
+            line["traceback"] = mask(stack_of(record.exc_info[1]))
         return msgspec.json.encode(line, enc_hook=str).decode()
 
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 logger = logging.getLogger(__name__)
 
-HookOutcome = Literal["ok", "refused", "failed", "timeout"]
+HookOutcome = Literal["ok", "refused", "failed", "timeout", "suspended"]
 JobOutcome = Literal["ok", "failed", "timeout", "buried", "lease_lost", "interrupted"]
 ModelOutcome = Literal["ok", "failed"]
 
@@ -34,7 +34,7 @@ class Observer:
         """The operation `name` searched and answers with that many hits."""
 
     def hook_called(self, hook: str, plugin: str, outcome: HookOutcome, seconds: float) -> None:
-        """A plugin's event hook in a request was called."""
+        """A plugin's event hook in a request was called; `suspended`: left out, since it kept failing."""
 
     def job_ran(self, event: str, plugin: str, outcome: JobOutcome, seconds: float) -> None:
         """An attempt at a background job of that event ended; `buried` means that it was the last."""

@@ -61,6 +61,10 @@ class Opener:
             authenticator=authenticator,
             strategies=strategies,
             meter=self._meter,
+            sections={
+                entry.plugin: self._configuration.section("plugins", entry.spec.name)
+                for entry in plugins.settings_sections
+            },
         )
 
     def _store_name(self) -> str:

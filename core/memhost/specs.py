@@ -20,8 +20,8 @@ from memhost.ports import (
     Embedder,
     JobRunner,
     LanguageModel,
+    LaterStrategy,
     Meter,
-    ModelStrategy,
     ModelUse,
     Store,
     Strategy,
@@ -48,6 +48,11 @@ def _no_setting(_path: str) -> Any:
     return None
 
 
+def _nowhere(_address: str) -> None:
+    """For stores that have no address."""
+    return
+
+
 class OpenContext(msgspec.Struct, frozen=True, kw_only=True):
     """What the host tells a plugin that it opens.
 
@@ -57,6 +62,7 @@ class OpenContext(msgspec.Struct, frozen=True, kw_only=True):
         embedder: Name of the embedder in use (None while the embedder itself is opened).
         dimensions: Length of its vectors.
         reindex: The operator asked to replace vectors of another embedder.
+        existing: The store must be there already: opening it makes no new one.
         store: The open store, for plugins that are opened after it: auth providers and job runners.
         setting: The value of any setting by its path (`stores.redis.url`), None where there is no such setting.
     """
@@ -66,6 +72,7 @@ class OpenContext(msgspec.Struct, frozen=True, kw_only=True):
     embedder: str | None = None
     dimensions: int | None = None
     reindex: bool = False
+    existing: bool = False
     store: Store | None = None
     model: str = ""
     meter: Meter = _ignore
@@ -76,7 +83,8 @@ class StoreSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A store.
 
     `shared` says whether several machines can open it at once. `chosen_by` names one of its settings: where that is
-    set, this store is the one that `STORE=auto` means.
+    set, this store is the one that `STORE=auto` means. `at` makes an address, as `memhost migrate` takes it, into the
+    settings that lead there; None if the address is not one of this store.
     """
 
     name: str
@@ -85,6 +93,7 @@ class StoreSpec(msgspec.Struct, frozen=True, kw_only=True):
     settings: type[msgspec.Struct] = NoSettings
     shared: bool = False
     chosen_by: str | None = None
+    at: Callable[[str], Mapping[str, Any] | None] = _nowhere
 
 
 class StrategySpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,7 +104,7 @@ class StrategySpec(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     summary: str
-    build: Callable[[Any], Strategy | ModelStrategy]
+    build: Callable[[Any], Strategy | LaterStrategy]
     settings: type[msgspec.Struct] = NoSettings
     config: type[msgspec.Struct] = NoSettings
     needs_model: bool = False

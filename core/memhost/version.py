@@ -2,5 +2,5 @@
 
 __version__ = "0.1.0"
 
-PLUGIN_API_VERSION = 1
+API_VERSION = 1
 """Raised when a hook, port or spec changes in a way that an existing plugin can notice."""

@@ -16,7 +16,7 @@ from tests.support.extractions import derived, extractions, fresh_lines, host_wi
 from tests.support.hosts import ADMIN, run
 from tests.support.model_server import Call, Given, ModelServer, content_filter, failure
 
-STORES = pytest.mark.parametrize("store", ["memory", "sqlite"])
+STORES = pytest.mark.parametrize("storage", ["memory", "sqlite", "redis"], indirect=True)
 
 
 @pytest.fixture
@@ -26,10 +26,19 @@ def models(model_server: ModelServer, monkeypatch: pytest.MonkeyPatch) -> ModelS
     return model_server
 
 
+@pytest.fixture
+def storage(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Settings that choose a store."""
+    space = request.getfixturevalue("redis_part").environment() if request.param == "redis" else {}
+    return {"STORE": request.param, **space}
+
+
 @STORES
-async def test_messages_become_memories_with_their_sources(models: ModelServer, tmp_path: Path, store: str) -> None:
+async def test_messages_become_memories_with_their_sources(
+    models: ModelServer, tmp_path: Path, storage: dict[str, str]
+) -> None:
     models.answer(noting({"m1": [item("User lives in Oslo.", "m1", topics=["home"], entities=["User", "Oslo"])]}))
-    async with host_with_model(models, tmp_path, store=store) as host:
+    async with host_with_model(models, tmp_path, settings=storage) as host:
         view = await run(
             host,
             "put_session",
@@ -66,10 +75,10 @@ async def test_each_message_is_extracted_once_however_often_it_is_sent(models: M
 
 @STORES
 async def test_a_message_that_comes_during_the_call_is_kept_and_extracted(
-    models: ModelServer, tmp_path: Path, store: str
+    models: ModelServer, tmp_path: Path, storage: dict[str, str]
 ) -> None:
     notes = noting({"m0": [item("User plays chess.", "m0")], "m1": [item("User plays go.", "m1")]})
-    async with host_with_model(models, tmp_path, store=store) as host:
+    async with host_with_model(models, tmp_path, settings=storage) as host:
         arrived = False
 
         def rule(call: Call) -> Given | None:

@@ -160,10 +160,11 @@ def test_open_on_purpose_starts_with_a_warning(tmp_path: Path) -> None:
 
 def test_options_of_agent_memory_server_are_accepted(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    args = ("api", "--task-backend", "asyncio", "--no-worker", "--data", str(tmp_path / "file" / "x"))
-    result = run(*args, cwd=tmp_path)
-    assert result.stderr.count("is ignored") == 2
-    assert result.returncode == 2
+    for given in ("--task-backend", "asyncio"), ("--no-worker",):
+        result = run("api", *given, "--data", str(tmp_path / "file" / "x"), cwd=tmp_path, BACKEND="nonsense")
+        assert (result.returncode, "data folder" in result.stderr) == (2, True), result.stderr
+    queued = run("api", "--task-backend", "docket", "--port", "0", cwd=tmp_path, TASK_REDIS_URL="redis+cluster://x:1")
+    assert (queued.returncode, "Redis Cluster" in queued.stderr) == (2, True), queued.stderr
 
 
 def test_demo_finds_its_answers_and_leaves_nothing(tmp_path: Path) -> None:

@@ -11,12 +11,13 @@ class Proxy:
     """Forwards connections to a port.
 
     `lose_answers` is the number of answers yet to be lost: as soon as the target answers, the connection is cut
-    instead. `refuse` cuts every connection at once.
+    instead. `refuse` cuts every connection at once. `delay_s` is how long each part takes on its way.
     """
 
     def __init__(self, target: int) -> None:
         self.lose_answers = 0
         self.refuse = False
+        self.delay_s = 0.0
         self.port = 0
         self._target = target
         self._open: set[asyncio.StreamWriter] = set()
@@ -62,6 +63,8 @@ class Proxy:
                 if answers and self.lose_answers:
                     self.lose_answers -= 1
                     break
+                if self.delay_s:
+                    await asyncio.sleep(self.delay_s)
                 target.write(part)
                 await target.drain()
         for end in ends:

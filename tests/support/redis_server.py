@@ -185,6 +185,11 @@ class RedisSpace:
         """The same as environment variables of a server process."""
         return {"REDIS_URL": self.url, "REDISVL_INDEX_PREFIX": self.name, "REDISVL_INDEX_NAME": self.name}
 
+    def keys(self) -> list[bytes]:
+        """All keys in it."""
+        with redis.Redis.from_url(self.url) as client:
+            return list(client.scan_iter(match=f"{self.name}:*", count=1000))
+
     def clear(self) -> None:
         """Remove everything in it."""
         with redis.Redis.from_url(self.url) as client:
@@ -192,7 +197,7 @@ class RedisSpace:
                 if index.decode().startswith(self.name):
                     client.execute_command("FT.DROPINDEX", index)
             pipeline = client.pipeline(transaction=False)
-            for key in client.scan_iter(match=f"{self.name}:*", count=1000):
+            for key in self.keys():
                 pipeline.unlink(key)
             pipeline.execute()
 

@@ -38,8 +38,9 @@ class Access(Protocol):
 class Direct:
     """Operations of a host in this process, as an administrator of one tenant."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, tenant: str = "default") -> None:
         self._host = host
+        self._tenant = tenant
 
     async def call(self, operation: str, arguments: Mapping[str, Any]) -> Any:
         """The answer of an operation.
@@ -54,17 +55,17 @@ class Direct:
             request = msgspec.convert(dict(arguments), request_type, strict=False)
         except msgspec.ValidationError as error:
             raise InvalidRequest(f"{error}.") from error
-        answer = await self._host.execute(operation, administrator(), request)
+        answer = await self._host.execute(operation, administrator(self._tenant), request)
         return msgspec.to_builtins(answer)
 
 
-def administrator() -> Call:
-    """A call by whoever may run commands on this machine: everything is allowed."""
-    from memhost.models import Caller
+def administrator(tenant: str = "default") -> Call:
+    """A call by whoever may run commands on this machine: everything in the tenant is allowed."""
+    from memhost.models import Caller, Scope
     from memhost.operations import Call
 
     roles = frozenset({"reader", "writer", "operator", "admin"})
-    return Call(caller=Caller(subject="command line", roles=roles), request_id=REQUEST_ID)
+    return Call(caller=Caller(subject="command line", bounds=Scope(tenant=tenant), roles=roles), request_id=REQUEST_ID)
 
 
 class Route(NamedTuple):
@@ -90,6 +91,8 @@ ROUTES = {
     "extract_session": Route("POST", "/v1/working-memory/{session_id}/extract", ("namespace", "user_id", "wait_s")),
     "preview_extraction": Route("POST", "/v1/extraction/preview"),
     "list_plugins": Route("GET", "/v1/plugins"),
+    "get_plugin": Route("GET", "/v1/plugins/{name}"),
+    "delete_user": Route("DELETE", "/v1/users/{user_id}", ("namespace",)),
     "get_usage": Route("GET", "/v1/usage", ("from", "to", "group_by")),
 }
 
@@ -176,6 +179,7 @@ class Target(NamedTuple):
     token: str | None = None
     data: str | None = None
     config_file: Path | None = None
+    tenant: str = "default"
 
 
 @asynccontextmanager
@@ -191,7 +195,7 @@ async def reach(target: Target) -> AsyncIterator[Access]:
             yield Remote(client, target.url)
         return
     async with opened(target.data, target.config_file) as host:
-        yield Direct(host)
+        yield Direct(host, target.tenant)
 
 
 def load(

@@ -48,6 +48,17 @@ def url_options(function: F) -> F:
     return url(token(function))
 
 
+def more_tenants_option(function: F) -> F:
+    """Add `--tenant` for commands that go through all tenants, passed as `tenants`."""
+    return click.option(
+        "--tenant",
+        "tenants",
+        metavar="NAME",
+        multiple=True,
+        help="A tenant that never called the server; may be repeated.",
+    )(function)
+
+
 def force_option(function: F) -> F:
     """Add `--force`."""
     return click.option("-f", "--force", is_flag=True, help="Do not ask.")(function)

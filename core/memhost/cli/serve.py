@@ -21,6 +21,8 @@ _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 @click.option("--workers", type=click.IntRange(1, 256), help="Server processes.")
 @click.option("--log-level", type=click.Choice(_LEVELS, case_sensitive=False))
 @click.option("--insecure", is_flag=True, help="Serve other machines without authentication.")
+@click.option("--tls-cert", help="File with the certificate chain (PEM): serve HTTPS.")
+@click.option("--tls-key", help="File with its key (PEM).")
 @click.option("--reload", is_flag=True, help="Start anew when the code changes (for development).")
 @config_options
 @json_option
@@ -39,17 +41,20 @@ def serve(**options: Any) -> None:
 @click.option("--workers", type=click.IntRange(1, 256), help="Server processes.")
 @click.option("--log-level", type=click.Choice(_LEVELS, case_sensitive=False))
 @click.option("--insecure", is_flag=True, help="Serve other machines without authentication.")
+@click.option("--tls-cert", help="File with the certificate chain (PEM): serve HTTPS.")
+@click.option("--tls-key", help="File with its key (PEM).")
 @click.option("--reload", is_flag=True, help="Start anew when the code changes.")
-@click.option("--task-backend", help="Accepted for Agent Memory Server's sake; use BACKEND.")
-@click.option("--no-worker", is_flag=True, help="Accepted for Agent Memory Server's sake.")
+@click.option(
+    "--task-backend",
+    type=click.Choice(["asyncio", "docket"]),
+    help="Where background jobs run: in this process (BACKEND=inline) or in workers (BACKEND=arq).",
+)
+@click.option("--no-worker", is_flag=True, help="The same as --task-backend asyncio.")
 @config_options
 @json_option
 def api(task_backend: str | None, no_worker: bool, **options: Any) -> None:
     """Run the server, with the options of Agent Memory Server."""
-    for given, name in ((task_backend, "--task-backend"), (no_worker, "--no-worker")):
-        if given:
-            click.echo(f"{name} is ignored: background jobs run where BACKEND says.", err=True)
-    _serve(**options)
+    _serve(**options, runner="asyncio" if no_worker else task_backend)
 
 
 def _serve(
@@ -59,10 +64,13 @@ def _serve(
     workers: int | None,
     log_level: str | None,
     insecure: bool,
+    tls_cert: str | None,
+    tls_key: str | None,
     reload: bool,
     data: str | None,
     config_file: Path | None,
     as_json: bool,
+    runner: str | None = None,
 ) -> None:
     options = {
         "server.host": host,
@@ -71,6 +79,9 @@ def _serve(
         "server.data_dir": data,
         "server.log_level": log_level.upper() if log_level else None,
         "server.insecure": True if insecure else None,
+        "server.tls_cert": tls_cert,
+        "server.tls_key": tls_key,
+        "server.runner": runner,
     }
     run_with(options, config_file=config_file, reload=reload, as_json=as_json)
 

@@ -10,6 +10,7 @@ import ipaddress
 import logging
 import signal
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ from memhost.app import Application
 from memhost.cli.failures import CommandError
 from memhost.cli.listening import wait_until_listening
 from memhost.cli.options import show_line
+from memhost.cli.protocol import patient
 from memhost.errors import ConfigurationError
 from memhost.host import Host, open_host
 from memhost.plugins import PluginManager
@@ -109,6 +111,7 @@ def run_server(plan: Plan) -> None:
     """
     server = plan.configuration.settings.server
     bound_allocator()
+    check_tls(server.tls_cert, server.tls_key)
     several = server.workers > 1 or plan.reload
     facts = asyncio.run(_preflight(plan)) if several else None
     bound = _bind(server.host, server.port)
@@ -183,6 +186,23 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def check_tls(cert: str, key: str) -> None:
+    """Refuse to start with files that HTTPS cannot be served with.
+
+    Raises:
+        ConfigurationError: With what is wrong.
+    """
+    if key and not cert:
+        raise ConfigurationError("tls_key is set without tls_cert; name the certificate with --tls-cert as well.")
+    if not cert:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key or None)
+    except (OSError, ssl.SSLError) as error:
+        files = f"{cert} and {key or 'the key in it'}"
+        raise ConfigurationError(f"HTTPS cannot be served with {files}: {error}.") from error
+
+
 def _bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
@@ -216,7 +236,11 @@ def _uvicorn_config(plan: Plan, app: Application | str) -> uvicorn.Config:
         workers=server.workers,
         reload=plan.reload,
         loop="auto" if sys.platform == "win32" else "uvloop",
-        http="httptools",
+        http=patient(server.header_timeout_s),
+        proxy_headers=True,
+        forwarded_allow_ips=",".join(server.trusted_proxies),
+        ssl_certfile=server.tls_cert or None,
+        ssl_keyfile=server.tls_key or None,
         ws="none",
         lifespan="on",
         log_config=None,
@@ -292,7 +316,8 @@ def _run_processes(plan: Plan, facts: Facts, bound: socket.socket, port: int) ->
 
 
 def _announce_later(plan: Plan, facts: Facts, port: int, ready: threading.Event) -> None:
-    if wait_until_listening(plan.configuration.settings.server.host, port, STARTUP_LIMIT_S):
+    server = plan.configuration.settings.server
+    if wait_until_listening(server.host, port, STARTUP_LIMIT_S, tls=bool(server.tls_cert)):
         ready.set()
         announce(plan, facts, port)
 
@@ -300,7 +325,7 @@ def _announce_later(plan: Plan, facts: Facts, port: int, ready: threading.Event)
 def announce(plan: Plan, facts: Facts, port: int) -> None:
     """Say that the server listens: for people, as a log line, or as JSON."""
     server = plan.configuration.settings.server
-    url = f"http://{address(server.host)}:{port}"
+    url = f"{'https' if server.tls_cert else 'http'}://{address(server.host)}:{port}"
     if plan.as_json:
         show_line({"url": url, "port": port, "data_dir": str(plan.configuration.data_dir)})
         sys.stdout.flush()

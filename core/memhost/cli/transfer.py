@@ -101,6 +101,8 @@ def import_(
         async with opened(data, config_file) as host:
             from memhost.services.transfer import Importer
 
+            if not dry_run:
+                await host.tenants.note(tenant, host.clock.now())
             importer = Importer(host.store, host.embedder, tenant, host.clock, dry_run=dry_run)
             with _source(file) as (source, step):
                 for number, line in enumerate(source, start=1):

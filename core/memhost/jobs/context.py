@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from memhost.events import MemoriesStored, RequestContext, Upkeep
 from memhost.models import Condition, Document, Job, MemoryRecord, Scope, SessionKey, WorkingMemory, WriteBatch
@@ -37,6 +38,7 @@ class StagedContext:
         self.embedder = embedder
         self.llm = llm
         self.settings = settings
+        self.plugin_settings: Any = None
         self.upkeep = upkeep
         self.batch = WriteBatch(complete_job=(job.id, job.lease))
         self._store = store
@@ -102,13 +104,17 @@ class StagedContext:
         """A document of this plugin."""
         return await self._store.get_document(self.scope, self._kind, document_id, self.now)
 
-    def put_document(self, document_id: str, body: bytes, *, expires_at: datetime | None = None) -> None:
-        """Stage a document of this plugin."""
+    def put_document(
+        self, document_id: str, body: bytes, *, expires_at: datetime | None = None, owner: SessionKey | None = None
+    ) -> None:
+        """Stage a document of this plugin; one with an owner goes when that user is deleted."""
         self.batch.put_documents.append(
             Document(
                 kind=self._kind,
                 id=document_id,
                 tenant=self.scope.tenant,
+                namespace=owner.namespace if owner is not None else "",
+                user=owner.user if owner is not None else "",
                 body=body,
                 updated_at=self.now,
                 expires_at=expires_at,

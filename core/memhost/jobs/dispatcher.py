@@ -18,6 +18,7 @@ from memhost.errors import LeaseLost, MemhostError
 from memhost.events import EVENTS
 from memhost.jobs.context import StagedContext
 from memhost.jobs.schedules import Schedules
+from memhost.logs import describe
 from memhost.metrics import JobOutcome, Metrics
 from memhost.models import Job, SessionKey
 from memhost.plugins import EventHook, PluginManager
@@ -144,12 +145,13 @@ class Dispatcher:
         reason = (
             f"took longer than {limit:g} s" if isinstance(error, TimeoutError) else f"{type(error).__name__}: {error}"
         )
+        told = reason if isinstance(error, TimeoutError) else describe(error)  # the reason may quote what people said
         try:
             if job.attempts >= tries:
-                self._log(logging.ERROR, "job.buried", job, hook, reason)
+                self._log(logging.ERROR, "job.buried", job, hook, told)
                 await self._bury(job, reason)
                 return
-            self._log(logging.WARNING, "job.failed", job, hook, reason)
+            self._log(logging.WARNING, "job.failed", job, hook, told)
             await self._store.retry_job(job.id, job.lease, self._next_try(job.attempts), reason)
         except MemhostError as failure:
             # The lease runs out and the job comes back by itself.

@@ -6,6 +6,9 @@ import msgspec
 
 DEFAULT_TENANT = "default"
 
+OPERATORS = frozenset({"operator", "admin"})
+"""Roles that hold the right to administer."""
+
 
 class SessionKey(msgspec.Struct, frozen=True, order=True):
     """Identity of a session: four exact strings; an absent namespace or user is the empty string."""
@@ -28,6 +31,11 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     namespaces: tuple[str, ...] | None = None
     users: tuple[str, ...] | None = None
     sessions: tuple[str, ...] | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether it holds everything of its tenant."""
+        return self.namespaces is None and self.users is None and self.sessions is None
 
     def narrow(self, *, namespace: str | None = None, user: str | None = None, session: str | None = None) -> Scope:
         """The intersection of this scope and the given exact values; `None` leaves a part as it is."""
@@ -66,3 +74,13 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     subject: str
     bounds: Scope = Scope()
     roles: frozenset[str] = frozenset()
+
+    @property
+    def runs_tenant(self) -> bool:
+        """Whether the caller may administer the tenant: an operator or admin who is not bound inside it."""
+        return self.bounds.whole and not self.roles.isdisjoint(OPERATORS)
+
+    @property
+    def runs_server(self) -> bool:
+        """Whether the caller may see what belongs to no tenant: who administers the tenant `default`."""
+        return self.runs_tenant and self.bounds.tenant == DEFAULT_TENANT

@@ -169,6 +169,8 @@ class WriteBatch:
         cancel_jobs: Ids of pending jobs to remove.
         complete_job: (id, lease) of the running job whose effects this batch holds. If the job is not running
             under that lease any more the store raises `LeaseLost` and applies nothing.
+        restored: The batch is a copy of what another store held. `put_session` keeps its `version`; `add_jobs` keep
+            state (a running one becomes pending), attempts and error, and replace jobs of the tenant with their ids.
     """
 
     put_memories: list[StoredMemory] = field(default_factory=list)
@@ -185,6 +187,7 @@ class WriteBatch:
     add_jobs: list[Job] = field(default_factory=list)
     cancel_jobs: list[str] = field(default_factory=list)
     complete_job: tuple[str, str] | None = None
+    restored: bool = False
 
 
 @dataclass(slots=True, kw_only=True)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from memhost.operations.responses import Ack, Health, JobList, PluginList, Readiness
+from memhost.errors import Forbidden
+from memhost.operations.responses import Ack, Health, JobList, PluginList, PluginReport, Readiness
 from memhost.operations.table import Call, Nothing, Operation
 
 if TYPE_CHECKING:
@@ -22,6 +23,12 @@ class ListJobs(msgspec.Struct, kw_only=True):
     state: Literal["pending", "running", "dead"] | None = None
     limit: Annotated[int, Meta(ge=1, le=500)] = 100
     offset: Annotated[int, Meta(ge=0)] = 0
+
+
+class PluginName(msgspec.Struct, kw_only=True):
+    """Which plugin, by its entry-point name."""
+
+    name: str
 
 
 class JobId(msgspec.Struct, kw_only=True):
@@ -40,6 +47,12 @@ async def _ready(host: Host, _call: Call, _request: Nothing) -> Readiness:
 
 async def _plugins(host: Host, _call: Call, _request: Nothing) -> PluginList:
     return PluginList(plugins=list(host.plugins.rows))
+
+
+async def _plugin(host: Host, call: Call, request: PluginName) -> PluginReport:
+    if not call.caller.runs_server:
+        raise Forbidden("Settings of plugins are of the whole server: they need an operator of the default tenant.")
+    return await host.report_plugin(request.name)
 
 
 async def _jobs(host: Host, call: Call, request: ListJobs) -> JobList:
@@ -83,6 +96,16 @@ OPERATIONS = (
         access="admin",
         tag=TAG,
         summary="List the plugins found, with version, hooks and errors.",
+    ),
+    Operation(
+        name="get_plugin",
+        request=PluginName,
+        response=PluginReport,
+        handler=_plugin,
+        access="admin",
+        tag=TAG,
+        summary="Tell all about a plugin: hooks, settings with their sources, calls, failures, time spent.",
+        errors=("not_found", "forbidden"),
     ),
     Operation(
         name="list_jobs",

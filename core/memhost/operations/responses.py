@@ -245,6 +245,41 @@ class PluginRow(msgspec.Struct, frozen=True, kw_only=True):
     hooks: tuple[str, ...] = ()
     provides: tuple[str, ...] = ()
     error: str | None = None
+    notices: tuple[str, ...] = ()
+    api: tuple[int, int] | None = None
+
+
+class PluginSetting(msgspec.Struct, frozen=True, kw_only=True):
+    """A setting of a plugin, its value (secrets are masked) and where that came from."""
+
+    path: str
+    value: Any
+    source: str
+
+
+class PluginHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """What a plugin's event hooks did in this process since it started.
+
+    `calls` and `failures` are of hooks in requests, `jobs` and `failed_jobs` of background hooks; `seconds` is the time
+    spent in both. After too many failures in a row its hooks are left out until `suspended_until`.
+    """
+
+    calls: int = 0
+    failures: int = 0
+    jobs: int = 0
+    failed_jobs: int = 0
+    seconds: float = 0.0
+    last_error: str | None = None
+    suspended_until: datetime | None = None
+
+
+class PluginReport(msgspec.Struct, frozen=True, kw_only=True):
+    """All about one plugin."""
+
+    plugin: PluginRow
+    settings: list[PluginSetting]
+    health: PluginHealth
+    dead_jobs: int
 
 
 class PluginList(msgspec.Struct, frozen=True):

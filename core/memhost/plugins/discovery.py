@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from inspect import iscoroutinefunction
@@ -12,12 +13,19 @@ import msgspec
 import pluggy
 
 from memhost.hooks import PROJECT
+from memhost.version import API_VERSION
 
 OWN_DISTRIBUTION = "memhost"
 
+API_ATTRIBUTE = "MEMHOST_API"
+"""Attribute of a plugin that names the lowest and highest version of the plugin API that it knows, both included."""
+
 
 class Found(msgspec.Struct, kw_only=True):
-    """An entry point and what became of it. `hooks` are the hooks implemented, `error` why it failed."""
+    """An entry point and what became of it. `hooks` are the hooks implemented, `error` why it failed.
+
+    `notices` are warnings of deprecated hooks that it uses; `api` is the range of plugin API versions it declares.
+    """
 
     name: str
     module: str
@@ -27,6 +35,8 @@ class Found(msgspec.Struct, kw_only=True):
     disabled: bool = False
     hooks: tuple[str, ...] = ()
     provides: list[str] = []
+    notices: list[str] = []
+    api: tuple[int, int] | None = None
     error: str | None = None
 
     @property
@@ -85,7 +95,25 @@ def _load(item: Found) -> None:
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a foreign module may fail in any way
         item.error = f"import failed: {type(error).__name__}: {error}"
         return
-    item.plugin = loaded
+    item.error = _api_problem(item, loaded)
+    if item.error is None:
+        item.plugin = loaded
+
+
+def _api_problem(item: Found, loaded: Any) -> str | None:
+    """Why the plugin does not fit this version of the plugin API; notes the range that it declares."""
+    declared = getattr(loaded, API_ATTRIBUTE, None)
+    if declared is None:
+        return None
+    try:
+        item.api = msgspec.convert(declared, tuple[int, int])
+    except msgspec.ValidationError:
+        return f"{API_ATTRIBUTE} must be the lowest and the highest version of the plugin API that it knows: (1, 1)"
+    lowest, highest = item.api
+    if lowest <= API_VERSION <= highest:
+        return None
+    what = "update the plugin" if highest < API_VERSION else "update memhost"
+    return f"it is made for plugin API {lowest} to {highest}, and this is {API_VERSION}; {what}"
 
 
 def register(manager: pluggy.PluginManager, item: Found) -> None:
@@ -93,7 +121,10 @@ def register(manager: pluggy.PluginManager, item: Found) -> None:
     if item.plugin is None:
         return
     try:
-        manager.register(item.plugin, name=item.name)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            manager.register(item.plugin, name=item.name)
+        item.notices = [str(each.message) for each in caught if issubclass(each.category, DeprecationWarning)]
         item.hooks = tuple(sorted(caller.name for caller in manager.get_hookcallers(item.plugin) or ()))
         _check_hooks(manager, item)
     except (pluggy.PluginValidationError, ValueError, TypeError) as error:

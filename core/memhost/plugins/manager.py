@@ -128,6 +128,8 @@ class PluginManager:
                         }
                     },
                 )
+            for notice in item.notices:
+                logger.warning("plugin.deprecated", extra={"fields": {"plugin": item.name, "notice": notice}})
         manager._index_events()
         return manager
 
@@ -144,6 +146,8 @@ class PluginManager:
                 hooks=item.hooks,
                 provides=tuple(item.provides),
                 error=item.error,
+                notices=tuple(item.notices),
+                api=item.api,
             )
             for item in self._found
         )
@@ -159,6 +163,15 @@ class PluginManager:
             for attribute, section in SECTIONS.items()
             for entry in getattr(self, attribute)
         }
+
+    def sections_of(self, plugin: str) -> list[str]:
+        """Names of the sections of the configuration that a plugin has."""
+        return [
+            f"{section}.{entry.spec.name}"
+            for attribute, section in SECTIONS.items()
+            for entry in getattr(self, attribute)
+            if entry.plugin == plugin
+        ]
 
     def explain_missing(self, registry: Registry[Any], name: str) -> str:
         """Why no spec of that name can be selected, and what can be."""

@@ -6,8 +6,11 @@ from memhost.ports.models import Completion, Embedder, LanguageModel, Meter, Mod
 from memhost.ports.runner import JobDispatcher, JobRunner
 from memhost.ports.store import Order, Store
 from memhost.ports.strategy import (
+    BackgroundStrategy,
     Draft,
     ExtractionContext,
+    ExtractionTools,
+    LaterStrategy,
     ModelRequest,
     ModelStrategy,
     Parsed,
@@ -17,15 +20,18 @@ from memhost.ports.strategy import (
 
 __all__ = [
     "Authenticator",
+    "BackgroundStrategy",
     "Clock",
     "Completion",
     "Credentials",
     "Draft",
     "Embedder",
     "ExtractionContext",
+    "ExtractionTools",
     "JobDispatcher",
     "JobRunner",
     "LanguageModel",
+    "LaterStrategy",
     "Meter",
     "ModelRequest",
     "ModelStrategy",

@@ -133,6 +133,10 @@ class Store(Protocol):
         """
         ...
 
+    async def document_kinds(self, scope: Scope, now: datetime) -> list[str]:
+        """Kinds of which living documents lie inside the scope, by their code points."""
+        ...
+
     # -- outbox ----------------------------------------------------------------------------------------
 
     async def claim_jobs(self, now: datetime, limit: int, lease_s: float) -> list[Job]:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import msgspec
 
 from memhost.models import MemoryRecord, MemoryType, Message, SessionKey
+from memhost.ports.models import Embedder, LanguageModel
 
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,7 +29,8 @@ class Draft(msgspec.Struct, kw_only=True):
 
     `id` is a wish: where it is taken by another owner the server derives one from it. `source_ids` are message
     ids of the turns given. `speaker`, `role` and `position` are set for memories that are turns themselves.
-    `confidence` lies in 0..1; the server drops what is below `EXTRACTION_MIN_CONFIDENCE`.
+    `confidence` lies in 0..1; the server drops what is below `EXTRACTION_MIN_CONFIDENCE`. `embedding` is the text's
+    vector by the server's embedder, where the strategy has it already; without it the server embeds the text.
     """
 
     text: str
@@ -44,6 +46,7 @@ class Draft(msgspec.Struct, kw_only=True):
     role: str | None = None
     position: int | None = None
     confidence: float | None = None
+    embedding: list[float] | None = None
 
 
 class ExtractionContext(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +62,7 @@ class ExtractionContext(msgspec.Struct, frozen=True, kw_only=True):
         entities: Names that this user's memories already use.
         previous: The stored memory with the id that `ModelStrategy.target` names, None if there is none.
         messages: All messages that the session holds, the turns among them; empty if the session is gone.
+        roles: Role of each message to extract from, by id.
         max_topics: Most topics that a memory may have.
         grounding_strict: Drop texts whose references stay unresolved, instead of marking them
             (`metadata.ungrounded`).
@@ -73,6 +77,7 @@ class ExtractionContext(msgspec.Struct, frozen=True, kw_only=True):
     entities: list[str] = []
     previous: MemoryRecord | None = None
     messages: list[Message] = []
+    roles: dict[str, str] = {}
     max_topics: int = 3
     grounding_strict: bool = False
 
@@ -164,3 +169,50 @@ class ModelStrategy(Protocol):
             before: What the first answer said, when this one answers its `repair`; no further repair is made.
         """
         ...
+
+
+class ExtractionTools(msgspec.Struct, frozen=True, kw_only=True):
+    """What a background strategy works with, for one run.
+
+    Attributes:
+        embedder: The server's embedder.
+        llm: The language model; each call is metered and kept within the budgets of the session's owner, and its
+            answer is kept until what follows from it is stored, so that a repeated run does not pay again. None if
+            none is configured.
+    """
+
+    embedder: Embedder
+    llm: LanguageModel | None
+
+
+class BackgroundStrategy(Protocol):
+    """Extracts memories in the background in its own way: with any number of model calls, or without a model.
+
+    The server says when, owns storage, deduplication, metering and repetition. What is raised makes the turns wait and
+    the run be repeated; `memhost.MemoryExtractor` is the base that most want.
+
+    Attributes:
+        name: Name that sessions and settings choose it by.
+        version: Kept with each memory as `extractor`.
+        immediate: False.
+    """
+
+    name: str
+    version: str
+    immediate: bool
+
+    def target(self, context: ExtractionContext) -> str | None:
+        """As `ModelStrategy.target`."""
+        ...
+
+    async def extract(self, turns: Sequence[Turn], context: ExtractionContext, tools: ExtractionTools) -> list[Draft]:
+        """Memories of the given turns, which wait for extraction, in order of position.
+
+        Called at least once for each turn; the same turns should give the same drafts, so that a repetition changes
+        nothing.
+        """
+        ...
+
+
+LaterStrategy = ModelStrategy | BackgroundStrategy
+"""A strategy that does not run inside the write of a session."""

@@ -18,12 +18,14 @@ _KEPT = timedelta(days=2)
 class KeptAnswers(msgspec.Struct, kw_only=True):
     """The answers to a question about some waiting turns, oldest first.
 
-    `strategy` is name and version of the strategy that asked, `documents` the ids of the turns' documents.
+    `strategy` is name and version of the strategy that asked, `documents` the ids of the turns' documents. `questions`
+    are marks of what was asked, one for each answer, where the strategy asks as it likes.
     """
 
     strategy: str = ""
     documents: list[str] = []
     answers: list[Completion] = []
+    questions: list[str] = []
 
 
 class AnswerJournal:
@@ -66,10 +68,10 @@ class AnswerJournal:
         if self.kept.strategy != strategy or not (asked == known if whole else asked <= known):
             self.kept = KeptAnswers(strategy=strategy, documents=list(documents))
 
-    async def write(self, answers: Sequence[Completion]) -> None:
-        """Keep these answers."""
+    async def write(self, answers: Sequence[Completion], questions: Sequence[str] = ()) -> None:
+        """Keep these answers, and the marks of their questions."""
         now = self._clock.now()
-        self.kept.answers = list(answers)
+        self.kept.answers, self.kept.questions = list(answers), list(questions)
         document = Document(
             kind=_KIND,
             id=self._id,

@@ -11,14 +11,15 @@ import msgspec
 from memhost.events import MemoriesDeleted, MemoriesStored, MemoriesSuperseded, MemoriesUpdated, RequestContext
 from memhost.extraction import is_instruction_like, mask_secrets
 from memhost.models import Job, MemoryRecord, Scope, SessionKey, StoredMemory, WriteBatch
-from memhost.ports import Draft, Embedder, ExtractionContext, ModelStrategy, Store
+from memhost.ports import Draft, Embedder, ExtractionContext, LaterStrategy, Store
 from memhost.services.deduplication import TURN_STRATEGY, repetition_mark, without_repetitions
 from memhost.services.hooks import RequestHooks
 from memhost.services.outbox import Outbox
 from memhost.services.pending import Waiting
-from memhost.services.records import derived_id, index_records, record_from_draft, unique
+from memhost.services.records import derived_id, given_vectors, index_records, record_from_draft, unique
 from memhost.services.semantic_deduplication import Resolution, SemanticDeduplication
 from memhost.services.strategies import StrategyChoice
+from memhost.services.trust import TRUST, trust_of
 from memhost.settings import ExtractionSettings
 
 PROMPT_KEY = "prompt_sha256"
@@ -62,14 +63,14 @@ class ExtractedMemories:
                 dropped.append(f"holds a secret: {text}")
                 continue
             if secret and policy == "mask":
-                draft = msgspec.structs.replace(draft, text=text)
+                draft = msgspec.structs.replace(draft, text=text, embedding=None)
             if is_instruction_like(draft.text):
                 draft = msgspec.structs.replace(draft, metadata={**draft.metadata, "suspicious": True})
             kept.append(draft)
         return kept, dropped
 
     def records(
-        self, context: ExtractionContext, strategy: ModelStrategy, drafts: Sequence[Draft], now: datetime
+        self, context: ExtractionContext, strategy: LaterStrategy, drafts: Sequence[Draft], now: datetime
     ) -> list[MemoryRecord]:
         """The memories of the drafts, each once. The same drafts always give the same ids.
 
@@ -84,6 +85,8 @@ class ExtractedMemories:
             )
             extractor = f"{strategy.name}/{strategy.version}"
             record = record_from_draft(draft, key, memory_id, extractor, now)
+            sources = [context.roles.get(source, "") for source in draft.source_ids] or list(context.roles.values())
+            record.metadata = {**record.metadata, TRUST: trust_of(sources)}
             if hashes:
                 record.metadata = {**record.metadata, PROMPT_KEY: hashes}
             found.setdefault(memory_id, record)
@@ -93,7 +96,7 @@ class ExtractedMemories:
         self,
         batch: WriteBatch,
         key: SessionKey,
-        strategy: ModelStrategy,
+        strategy: LaterStrategy,
         context: ExtractionContext,
         drafts: Sequence[Draft],
         now: datetime,
@@ -117,7 +120,7 @@ class ExtractedMemories:
             records = [_updated(record, context.previous) for record in records]
         asked = RequestContext(scope=scope, subject=f"strategy:{strategy.name}", request_id=target or "", now=now)
         records = await self._hooks.before_memories_stored(records, asked) if records else []
-        stored = await index_records(records, self._embedder)
+        stored = await index_records(records, self._embedder, vectors=given_vectors(drafts))
         if target is None and stored:
             found = await self._deduplication.resolve(key, stored, now)
         else:

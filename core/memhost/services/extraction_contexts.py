@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from memhost.models import Condition, MemoryRecord, Message, Op, Scope, SessionKey, StoredSession
-from memhost.ports import ExtractionContext, ModelStrategy, Store, Turn
+from memhost.ports import ExtractionContext, LaterStrategy, Store, Turn
 from memhost.services.deduplication import TURN_STRATEGY
 from memhost.services.records import unique
 from memhost.services.windows import count_tokens
@@ -39,7 +39,7 @@ class ExtractionContexts:
         session: StoredSession | None,
         turns: Sequence[Turn],
         config: dict[str, Any],
-        strategy: ModelStrategy,
+        strategy: LaterStrategy,
         now: datetime,
     ) -> ExtractionContext:
         """The context of one call.
@@ -62,6 +62,7 @@ class ExtractionContexts:
             earlier=_earlier(messages, {turn.message.id for turn in turns}),
             entities=await self._entities(key),
             messages=messages,
+            roles={turn.message.id: turn.message.role for turn in turns},
             max_topics=self._settings.top_k_topics,
         )
         target = strategy.target(context)

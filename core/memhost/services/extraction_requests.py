@@ -23,12 +23,12 @@ from memhost.operations.extraction import ExtractionPreview, ExtractSession, Pre
 from memhost.operations.requests import MessageInput
 from memhost.operations.responses import ExtractionState
 from memhost.operations.table import Call
-from memhost.ports import Clock, Completion, ModelStrategy, Turn
+from memhost.ports import Clock, Completion, LaterStrategy, Turn
+from memhost.services.asking import Asking
 from memhost.services.extracted import ExtractedMemories
 from memhost.services.extraction_contexts import ExtractionContexts
-from memhost.services.extraction_runs import ExtractionRuns, ask
+from memhost.services.extraction_runs import ExtractionRuns
 from memhost.services.guards import require_long_term_memory
-from memhost.services.model_calls import ModelCalls
 from memhost.services.records import refuse
 from memhost.services.sessions import SessionService
 from memhost.services.strategies import StrategyChoice
@@ -49,7 +49,7 @@ class ExtractionRequests:
         runs: ExtractionRuns,
         contexts: ExtractionContexts,
         memories: ExtractedMemories,
-        calls: ModelCalls,
+        asking: Asking,
         settings: Settings,
         clock: Clock,
     ) -> None:
@@ -58,7 +58,7 @@ class ExtractionRequests:
         self.runs = runs
         self._contexts = contexts
         self._memories = memories
-        self._calls = calls
+        self._asking = asking
         self._settings = settings
         self._clock = clock
 
@@ -113,7 +113,7 @@ class ExtractionRequests:
         memories: list[MemoryRecord] = []
         for turns in self._pieces(session.content.messages):
             context = await self._contexts.make(key, session, turns, config, strategy, now)
-            asked = await ask(self._calls, strategy, turns, context)
+            asked = await self._asking.ask(strategy, turns, context)
             kept, left_out = self._memories.acceptable(asked.parsed.drafts)
             memories += self._memories.records(context, strategy, kept, now)
             dropped += [*asked.parsed.dropped, *left_out]
@@ -129,7 +129,7 @@ class ExtractionRequests:
             cost_usd=None if None in costs else sum(cost for cost in costs if cost is not None),
         )
 
-    def _strategy(self, key: SessionKey, wanted: StrategyConfig) -> tuple[ModelStrategy, dict[str, object]]:
+    def _strategy(self, key: SessionKey, wanted: StrategyConfig) -> tuple[LaterStrategy, dict[str, object]]:
         found = self._choice.with_model(key, wanted)
         if found is None:
             raise InvalidRequest(

@@ -13,24 +13,21 @@ from datetime import datetime
 
 import msgspec
 
-from memhost.errors import AnswerUnusable, BudgetExceeded, DocumentGone, InvalidRequest, MemhostError, ModelRefused
+from memhost.errors import BudgetExceeded, DocumentGone, InvalidRequest, MemhostError, ModelRefused
 from memhost.models import Job, Scope, SessionKey, WriteBatch
 from memhost.operations.responses import ExtractionState
-from memhost.ports import Clock, Completion, ExtractionContext, ModelStrategy, Parsed, Store, Turn
+from memhost.ports import Clock, ExtractionContext, LaterStrategy, Parsed, Store
 from memhost.services.answer_journal import AnswerJournal
+from memhost.services.asking import Asking
 from memhost.services.extracted import ExtractedMemories
 from memhost.services.extraction_contexts import ExtractionContexts
 from memhost.services.extraction_log import ExtractionLogs
-from memhost.services.model_calls import ModelCalls, Purpose
 from memhost.services.outbox import Outbox
 from memhost.services.pending import PendingTurns, Waiting
 from memhost.services.strategies import StrategyChoice
 from memhost.settings import ExtractionSettings
 
 logger = logging.getLogger(__name__)
-
-NOT_CONVERSATION = frozenset({"system", "tool"})
-"""Roles whose messages alone are nothing to extract from: instructions and raw output."""
 
 
 class ExtractionRuns:
@@ -43,7 +40,7 @@ class ExtractionRuns:
         pending: PendingTurns,
         logs: ExtractionLogs,
         contexts: ExtractionContexts,
-        calls: ModelCalls,
+        asking: Asking,
         memories: ExtractedMemories,
         outbox: Outbox,
         settings: ExtractionSettings,
@@ -54,7 +51,7 @@ class ExtractionRuns:
         self._pending = pending
         self._logs = logs
         self._contexts = contexts
-        self._calls = calls
+        self._asking = asking
         self._memories = memories
         self._outbox = outbox
         self._settings = settings
@@ -140,7 +137,7 @@ class ExtractionRuns:
         await journal.read()
         journal.begin(f"{strategy.name}/{strategy.version}", [entry.document.id for entry in piece], whole=whole)
         try:
-            asked = await ask(self._calls, strategy, turns, context, journal)
+            asked = await self._asking.ask(strategy, turns, context, journal)
         except ModelRefused as error:
             if len(piece) == 1:
                 await self._refuse(key, piece[0], error.message, now)
@@ -172,7 +169,7 @@ class ExtractionRuns:
         batch: WriteBatch,
         key: SessionKey,
         piece: Sequence[Waiting],
-        strategy: ModelStrategy,
+        strategy: LaterStrategy,
         context: ExtractionContext,
         parsed: Parsed,
     ) -> int:
@@ -218,69 +215,6 @@ class ExtractionRuns:
         batch = WriteBatch(put_documents=[self._logs.document(key, log, now)], add_jobs=list(jobs))
         await self._store.commit(Scope(tenant=key.tenant), batch)
         self._outbox.committed(jobs)
-
-
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What a strategy reads from the model's answers, and the answers."""
-
-    parsed: Parsed
-    answers: list[Completion] = []
-
-
-async def ask(
-    calls: ModelCalls,
-    strategy: ModelStrategy,
-    turns: Sequence[Turn],
-    context: ExtractionContext,
-    journal: AnswerJournal | None = None,
-) -> Asked:
-    """Ask the model about these turns, and once more where the strategy wants its answer mended.
-
-    Args:
-        calls: The model.
-        strategy: Words the question and reads the answer.
-        turns: What to extract from.
-        context: What the strategy may know beside them.
-        journal: Keeps the answers, so that an attempt that fails later does not pay for them again.
-
-    Raises:
-        AnswerUnusable: Nothing could be read, also after that; the journal is left empty.
-        ModelUnavailable: The model does not answer.
-        ModelRefused: The provider declines the content.
-        BudgetExceeded: A budget is used up.
-    """
-    if all(turn.message.role in NOT_CONVERSATION for turn in turns):
-        return Asked(parsed=Parsed())
-    request = strategy.prepare(turns, context)
-    if request is None:
-        return Asked(parsed=Parsed())
-    answers = list(journal.kept.answers) if journal is not None else []
-
-    async def answer(index: int, messages: list[dict[str, str]], purpose: Purpose) -> str:
-        if index == len(answers):
-            answers.append(
-                await calls.complete(
-                    context.session, messages, purpose=purpose, schema=request.schema, max_tokens=request.max_tokens
-                )
-            )
-            if journal is not None:
-                await journal.write(answers)
-        return answers[index].text
-
-    first = await answer(0, request.messages, "extraction")
-    parsed = strategy.parse(first, turns, context)
-    if parsed.repair is not None:
-        messages = [
-            *request.messages,
-            {"role": "assistant", "content": first},
-            {"role": "user", "content": parsed.repair},
-        ]
-        parsed = strategy.parse(await answer(1, messages, "repair"), turns, context, parsed)
-    if not parsed.usable:
-        if journal is not None:
-            await journal.write([])
-        raise AnswerUnusable("The language model's answer is not the JSON that was asked for.")
-    return Asked(parsed=parsed, answers=answers)
 
 
 class _Outdated(Exception):

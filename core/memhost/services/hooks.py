@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
+from collections.abc import Mapping
 from time import perf_counter
 from typing import Any, TypeVar
 
+import msgspec
+
 from memhost.errors import PluginFailure, Refused
 from memhost.events import RequestContext, SearchRequest, SessionWrite
+from memhost.logs import describe
 from memhost.metrics import HookOutcome, Metrics
 from memhost.models import MemoryHit, MemoryRecord
 from memhost.plugins import EventHook, PluginManager
+from memhost.services.plugin_health import PluginWatch
 
 logger = logging.getLogger(__name__)
 
@@ -22,8 +27,17 @@ T = TypeVar("T")
 class RequestHooks:
     """The four event hooks that can change or refuse a request."""
 
-    def __init__(self, plugins: PluginManager, timeout_s: float, metrics: Metrics | None = None) -> None:
+    def __init__(
+        self,
+        plugins: PluginManager,
+        timeout_s: float,
+        watch: PluginWatch,
+        settings: Mapping[str, msgspec.Struct],
+        metrics: Metrics | None = None,
+    ) -> None:
         self._plugins = plugins
+        self._watch = watch
+        self._settings = settings
         self._metrics = metrics or Metrics()
         self._timeout_s = timeout_s
 
@@ -63,17 +77,27 @@ class RequestHooks:
                 hits = [hit for hit in changed if hit.id in known]
         return hits
 
-    async def _call(self, hook: EventHook, wanted: type[T], **arguments: Any) -> T | None:
+    async def _call(self, hook: EventHook, wanted: type[T], *, context: RequestContext, **arguments: Any) -> T | None:
         """The hook's answer, or None if it has none or failed and may be skipped."""
+        if self._watch.suspended(hook.plugin):
+            self._metrics.hook_called(hook.hook, hook.plugin, "suspended", 0.0)
+            self._without(hook, "it is suspended, since it kept failing")
+            return None
         started = perf_counter()
         outcome: HookOutcome = "failed"
+        limit = hook.options.timeout_s or self._timeout_s
         try:
-            async with asyncio.timeout(hook.options.timeout_s or self._timeout_s):
+            async with asyncio.timeout(limit):
                 # A copy each, so that a hook that fails half-way has changed nothing.
-                answer = await hook(**copy.deepcopy(arguments))
+                known = msgspec.structs.replace(context, plugin_settings=self._settings.get(hook.plugin))
+                answer = await hook(**copy.deepcopy(arguments), context=known)
             if answer is not None and not isinstance(answer, wanted):
                 raise TypeError(f"returned {type(answer).__name__} instead of {wanted.__name__}")
             outcome = "ok"
+            if perf_counter() - started > limit:
+                # It did not wait for anything, so that nobody could stop it; its answer is good all the same.
+                outcome = "timeout"
+                self._note(hook, f"blocked the whole server for more than {limit:g} s")
         except Refused as refusal:
             outcome = "refused"
             raise Refused(f"{refusal.message} (plugin {hook.origin})") from refusal
@@ -86,7 +110,13 @@ class RequestHooks:
         return answer
 
     def _failed(self, hook: EventHook, error: Exception) -> None:
-        reason = "took too long" if isinstance(error, TimeoutError) else f"{type(error).__name__}: {error}"
+        reason = "took too long" if isinstance(error, TimeoutError) else describe(error)
+        told = reason if isinstance(error, TimeoutError) else describe(error)  # the reason may quote what people said
+        self._note(hook, told)
+        self._without(hook, reason, error)
+
+    def _note(self, hook: EventHook, reason: str) -> None:
+        self._watch.failed(hook, reason)
         fields = {
             "hook": hook.hook,
             "plugin": hook.plugin,
@@ -96,11 +126,14 @@ class RequestHooks:
             "error": reason,
         }
         logger.error("hook.failed", extra={"fields": fields})
+
+    def _without(self, hook: EventHook, reason: str, cause: Exception | None = None) -> None:
+        """Go on without the hook, if its policy allows that."""
         if hook.options.on_failure == "refuse":
             raise PluginFailure(
                 f"The plugin {hook.origin} failed in {hook.hook} and its policy is to refuse: {reason}. "
                 "Repair, update or disable it."
-            ) from error
+            ) from cause
 
 
 def _owner(record: MemoryRecord) -> tuple[str | None, str | None, str | None]:

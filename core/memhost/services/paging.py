@@ -1,15 +1,15 @@
-"""Walking through many memories, a page at a time."""
+"""Walking through many memories or sessions, a page at a time."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
-from memhost.models import Condition, Op, Scope, StoredMemory
+from memhost.models import Condition, Op, Scope, SessionKey, StoredMemory
 from memhost.ports import Store
 
 PAGE = 500
-"""Memories read at once."""
+"""Memories or sessions read at once."""
 
 
 async def scan(
@@ -56,6 +56,18 @@ async def walk(
             yield memory
         if len(found) < page:
             return
+
+
+async def session_keys(store: Store, scope: Scope, now: datetime) -> list[SessionKey]:
+    """Keys of all living sessions inside the scope; those that move to the front meanwhile count once."""
+    keys: dict[SessionKey, None] = {}
+    offset = 0
+    while True:
+        page, total = await store.list_sessions(scope, now, limit=PAGE, offset=offset)
+        keys.update(dict.fromkeys(page))
+        offset += len(page)
+        if not page or offset >= total:
+            return list(keys)
 
 
 async def count(store: Store, scope: Scope, conditions: Sequence[Condition] = ()) -> int:

@@ -6,16 +6,17 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
+import numpy as np
 from msgspec import UnsetType
 from ulid import ULID
 
 from memhost.analysis import index_terms, split_speaker
-from memhost.errors import Problem, UnsafePrompt, ValidationFailed
-from memhost.models import MemoryRecord, MemoryType, SessionKey, StoredMemory
+from memhost.errors import PluginFailure, Problem, UnsafePrompt, ValidationFailed
+from memhost.models import MemoryRecord, MemoryType, SessionKey, StoredMemory, Vector
 from memhost.operations.requests import RecordFields
 from memhost.ports import Draft, Embedder
 from memhost.ranking import traits_of
@@ -132,14 +133,23 @@ async def index_records(
     drafts: Sequence[Draft | None] = (),
     *,
     in_request: bool = False,
+    vectors: Mapping[str, Sequence[float]] | None = None,
 ) -> list[StoredMemory]:
     """The records with terms and vectors; turns also with speaker, role and position (from their drafts).
 
     With `in_request` an embedder that is not local is not waited for: vectors come from a background job, which
     follows the event of the write (see `services.embedding`).
 
+    Args:
+        records: The records.
+        embedder: The embedder.
+        drafts: What the records were made of.
+        in_request: Do not wait for an embedder that is not local.
+        vectors: Vectors of texts that are known already, by text.
+
     Raises:
         ModelUnavailable: The embedder does not answer.
+        PluginFailure: A given vector is not one of this embedder.
     """
     stored = []
     bodies = []
@@ -155,12 +165,32 @@ async def index_records(
         memory.traits = traits_of(body, memory.terms)
         stored.append(memory)
         bodies.append(body)
-    if stored and (embedder.local or not in_request):
-        with charged_to_owners((record.namespace, record.user_id) for record in records):
-            vectors = await embedder.embed(bodies)
-        for memory, vector in zip(stored, vectors, strict=True):
-            memory.vector = vector
+    known = {text: _checked(vector, embedder) for text, vector in (vectors or {}).items()}
+    for memory, body in zip(stored, bodies, strict=True):
+        memory.vector = known.get(body)
+    without = [index for index, memory in enumerate(stored) if memory.vector is None]
+    if without and (embedder.local or not in_request):
+        with charged_to_owners((records[index].namespace, records[index].user_id) for index in without):
+            made = await embedder.embed([bodies[index] for index in without])
+        for index, vector in zip(without, made, strict=True):
+            stored[index].vector = vector
     return stored
+
+
+def given_vectors(drafts: Sequence[Draft]) -> dict[str, Sequence[float]]:
+    """Vectors that strategies bring with their drafts, by text."""
+    return {draft.text: draft.embedding for draft in drafts if draft.embedding is not None}
+
+
+def _checked(given: Sequence[float], embedder: Embedder) -> Vector:
+    vector = np.asarray(given, dtype=np.float32)
+    if vector.shape != (embedder.dimensions,) or not np.isfinite(vector).all():
+        raise PluginFailure(
+            f"An extractor gave an embedding that is none of {embedder.name}, which has {embedder.dimensions} finite "
+            "numbers; use what `await self.embed(text)` returns, or leave it out."
+        )
+    length = float(np.linalg.norm(vector))
+    return vector / np.float32(length) if length else vector
 
 
 def _lead(text: str, draft: Draft) -> int:

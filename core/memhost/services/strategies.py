@@ -10,7 +10,7 @@ import msgspec
 from memhost.errors import Problem
 from memhost.extraction import PromptPolicy, prompt_hash, prompts_in, validate_config
 from memhost.models import SessionKey, StrategyConfig
-from memhost.ports import ModelStrategy, Strategy
+from memhost.ports import LaterStrategy, Strategy
 from memhost.settings import ExtractionSettings
 from memhost.specs import StrategySpec
 
@@ -40,7 +40,7 @@ class StrategyChoice:
 
     def __init__(
         self,
-        strategies: Mapping[str, Strategy | ModelStrategy],
+        strategies: Mapping[str, Strategy | LaterStrategy],
         default: str,
         settings: ExtractionSettings,
         specs: Mapping[str, StrategySpec],
@@ -88,7 +88,7 @@ class StrategyChoice:
         return StrategyConfig(strategy=wanted.strategy, config={**base, **wanted.config})
 
     def immediate(self, name: str) -> Strategy | None:
-        """The strategy of that name, if it needs no model."""
+        """The strategy of that name, if it runs inside the write."""
         found: Any = self._strategies.get(name)
         return found if found is not None and found.immediate else None
 
@@ -97,8 +97,8 @@ class StrategyChoice:
         spec = self._specs.get(name)
         return [prompt_hash(prompt) for prompt in prompts_in(spec, config).values()] if spec is not None else []
 
-    def with_model(self, key: SessionKey, wanted: StrategyConfig) -> tuple[ModelStrategy, dict[str, Any]] | None:
-        """The session's strategy with its options, if it needs a model and extraction is on; else None."""
+    def with_model(self, key: SessionKey, wanted: StrategyConfig) -> tuple[LaterStrategy, dict[str, Any]] | None:
+        """The session's strategy with its options, if it works in the background and extraction is on; else None."""
         if not self._settings.extraction_enabled:
             return None
         chosen = self.effective(key, wanted)

@@ -18,20 +18,18 @@ from memhost.errors import InvalidRequest, MemhostError, VersionMismatch
 from memhost.models import (
     MemoryRecord,
     Scope,
-    SessionKey,
     StoredMemory,
     StoredSession,
     WriteBatch,
 )
 from memhost.ports import Clock, Draft, Embedder, Store
-from memhost.services.paging import walk
+from memhost.services.paging import session_keys, walk
 from memhost.services.records import index_records
 from memhost.services.usage import charged_to, payer_within
 from memhost.version import __version__
 
 FORMAT_VERSION = 1
 BATCH = 200
-_SESSION_PAGE = 500
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="memhost_export"):
@@ -109,7 +107,7 @@ class Exporter:
         encoder = msgspec.json.Encoder()
         yield encoder.encode(Header(created_at=self._clock.now())) + b"\n"
         sessions = memories = 0
-        for key in await self._session_keys(scope):
+        for key in await session_keys(self._store, scope, self._clock.now()):
             session = await self._store.get_session(scope, key, self._clock.now())
             if session is not None:
                 sessions += 1
@@ -118,18 +116,6 @@ class Exporter:
             memories += 1
             yield encoder.encode(_memory_line(memory)) + b"\n"
         yield encoder.encode(Footer(sessions=sessions, memories=memories)) + b"\n"
-
-    async def _session_keys(self, scope: Scope) -> list[SessionKey]:
-        """All keys; sessions that move to the front meanwhile show up twice and count once."""
-        keys: dict[SessionKey, None] = {}
-        offset = 0
-        while True:
-            now = self._clock.now()
-            page, total = await self._store.list_sessions(scope, now, limit=_SESSION_PAGE, offset=offset)
-            keys.update(dict.fromkeys(page))
-            offset += len(page)
-            if not page or offset >= total:
-                return list(keys)
 
 
 def _memory_line(memory: StoredMemory) -> MemoryLine:

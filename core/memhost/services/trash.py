@@ -81,6 +81,12 @@ def entries(
     ]
 
 
+async def trashed_ids(store: Store, bounds: Scope, now: datetime) -> set[str]:
+    """Ids of all memories that the trash holds inside the bounds."""
+    documents = await store.list_documents(document_scope(bounds), KIND, now)
+    return {item.entry.memory.id for item in _inside(bounds, documents)}
+
+
 async def names_of(store: Store, bounds: Scope, ids: Sequence[str], now: datetime) -> list[tuple[str, str]]:
     """(kind, id) of what the trash holds of these memories inside the bounds: an explicit delete removes it too."""
     found = [item for memory_id in ids for item in await _find(store, bounds, memory_id, now)]

@@ -16,7 +16,6 @@ from memhost.services.usage_days import KEPT_DAYS, Sheet, Tally, day_of, read_sh
 from memhost.settings.extraction import LlmSettings
 
 _DAYS = 30
-_OPERATORS = frozenset({"operator", "admin"})
 
 Group = tuple[str, ...]
 
@@ -81,7 +80,7 @@ class UsageReports:
                 limit, used = self._ledger.token_limit(namespace), spent.get(namespace, 0)
                 found.append(self._budget("tokens", namespace, limit, used))
         money = self._settings.llm_daily_cost_limit_usd
-        if money and call.caller.roles & _OPERATORS:
+        if money and call.caller.runs_server:
             found.append(self._budget("cost_usd", None, money, await self._ledger.cost_today()))
         return found
 

@@ -34,7 +34,7 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     runner: Annotated[
         str,
         setting(
-            "Job runner plugin; auto is inline.",
+            "Job runner plugin; auto is inline. With arq jobs run in workers: memhost worker.",
             env=("BACKEND", "TASK_BACKEND"),
             values={"asyncio": "inline", "docket": "arq", "queue": "arq"},
         ),
@@ -101,6 +101,36 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         ),
     ] = 10.0
     max_body_bytes: Annotated[int, setting("Largest request body.", ge=1024)] = 32 * 1024 * 1024
+    rate_limit_per_minute: Annotated[
+        int, setting("Requests a minute with one credential, and process; 0 does not limit them.", ge=0)
+    ] = 0
+    rate_limit_per_address: Annotated[
+        int, setting("Requests a minute from one address, and process; 0 does not limit them.", ge=0)
+    ] = 0
+    max_concurrent_requests: Annotated[
+        int, setting("Requests that a process works on at once; more are answered 503. 0 does not limit them.", ge=0)
+    ] = 512
+    request_timeout_s: Annotated[
+        float, setting("How long a request may take until its answer begins, seconds; 0 does not limit it.", ge=0)
+    ] = 330.0
+    body_timeout_s: Annotated[
+        float, setting("How long the body of a request may take to arrive, seconds; 0 does not limit it.", ge=0)
+    ] = 60.0
+    header_timeout_s: Annotated[
+        float, setting("How long the head of a request may take to arrive, seconds; 0 does not limit it.", ge=0)
+    ] = 20.0
+    cors_allowed_origins: Annotated[
+        tuple[str, ...], setting("Origins whose pages in browsers may call the server; empty allows none.")
+    ] = ()
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        setting(
+            "Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed.",
+            env=("FORWARDED_ALLOW_IPS",),
+        ),
+    ] = ("127.0.0.1", "::1")
+    tls_cert: Annotated[str, setting("File with the server's certificate chain (PEM): serves HTTPS.")] = ""
+    tls_key: Annotated[str, setting("File with the key of the certificate (PEM), if it is not in the same file.")] = ""
 
 
 class MemorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -198,7 +228,7 @@ class MemorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 class SearchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How search finds and ranks. Weights of the stages stand in `weights`."""
 
-    candidates: Annotated[int, setting("Candidates taken from each leg.", ge=10, le=5000)] = 200
+    candidates: Annotated[int, setting("Candidates taken from each leg.", ge=10, le=5000)] = 100
     neighbours: Annotated[int, setting("Turns on each side that a turn is seen together with.", ge=0, le=10)] = 2
     weights: Annotated[
         dict[str, float],

@@ -62,9 +62,11 @@ async def _let_in(host: Host, request: Request[Any, Any, Any], *, open_to_all: b
     if open_to_all:
         return
     peer = request.client.host if request.client else ""
-    caller = await host.authenticate(credentials_of(dict(reversed(request.scope["headers"])), peer))
+    caller = await host.authenticate(credentials_of(dict(reversed(list(request.scope["headers"]))), peer))
     if not caller.runs_server:
-        raise Forbidden("Metrics are of the whole server: they need an operator of the default tenant who is not bound.")
+        raise Forbidden(
+            "Metrics are of the whole server: they need an operator of the default tenant who is not bound."
+        )
 
 
 def _refusal(error: MemhostError) -> Response[Any]:

@@ -189,6 +189,7 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(verb="GET", path="/v1/tasks/{task_id}", operation="get_task"),
     Row(verb="GET", path="/v1/plugins", operation="list_plugins"),
+    Row(verb="GET", path="/v1/plugins/{name}", operation="get_plugin"),
     Row(verb="GET", path="/v1/usage", operation="get_usage", query=("from", "to", "group_by")),
     Row(verb="DELETE", path="/v1/users/{user_id}", operation="delete_user", query=("namespace",)),
     Row(verb="GET", path="/v1/jobs", operation="list_jobs", query=("state", "limit", "offset")),

@@ -1,0 +1,66 @@
+"""`memhost user delete`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from memhost.cli.access import Target, reach, run
+from memhost.cli.options import (
+    config_options,
+    confirm,
+    force_option,
+    json_option,
+    show,
+    tenant_option,
+    url_options,
+)
+from memhost.cli.root import Nested
+
+
+@click.group(cls=Nested)
+def user() -> None:
+    """Remove every trace of a user."""
+
+
+@user.command()
+@click.argument("user_id")
+@click.option("-n", "--namespace", help="Only what the user has in this namespace.")
+@tenant_option
+@force_option
+@url_options
+@config_options
+@json_option
+def delete(
+    user_id: str,
+    namespace: str | None,
+    tenant: str,
+    force: bool,
+    url: str | None,
+    token: str | None,
+    data: str | None,
+    config_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Delete all memories, sessions and other traces of a user for good, and print a receipt."""
+    if url and tenant != "default":
+        raise click.UsageError("With --url the token decides the tenant; leave --tenant out.")
+    where = f" in namespace {namespace}" if namespace else ""
+    confirm(f"Delete everything of the user {user_id}{where}? It cannot be brought back.", force=force)
+    target = Target(url, token, data, config_file, tenant)
+
+    async def work() -> Any:
+        async with reach(target) as access:
+            return await access.call("delete_user", {"user_id": user_id, "namespace": namespace})
+
+    receipt = run(work)
+    if as_json:
+        show(receipt)
+        return
+    from memhost.cli.printing import printable
+
+    counts = ", ".join(f"{count} {sort.replace('_', ' ')}" for sort, count in receipt["counts"].items())
+    click.echo(printable(f"Deleted {user_id}{where}: {counts or 'there was nothing'}."))
+    click.echo(f"Receipt {receipt['id']} of {receipt['erased_at']}, sha256 {receipt['sha256']}")

@@ -1,0 +1,80 @@
+"""The official conformance suite of the Model Context Protocol, against a real server."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from memhost.testing.server import ServerProcess
+from tests.support.fakes import FOLDER
+
+SUITE = ("@modelcontextprotocol/conformance@0.1.16", "node@22")
+CACHE = Path(sys.prefix) / "mcp-conformance"
+
+ASKS_THE_CLIENT = "asks the client for something, which a memory server has no use for"
+NOT_OFFERED = "an optional capability that the server does not declare"
+LEFT_OUT = {
+    "logging-set-level": f"{NOT_OFFERED}: logging, deprecated by the revision of 2026-07-28",
+    "tools-call-with-logging": f"{NOT_OFFERED}: logging, deprecated by the revision of 2026-07-28",
+    "resources-subscribe": f"{NOT_OFFERED}: subscriptions; requests have no session that changes could be sent to",
+    "resources-unsubscribe": f"{NOT_OFFERED}: subscriptions; requests have no session that changes could be sent to",
+    "tools-call-sampling": ASKS_THE_CLIENT,
+    "tools-call-elicitation": ASKS_THE_CLIENT,
+    "elicitation-sep1034-defaults": ASKS_THE_CLIENT,
+    "elicitation-sep1330-enums": ASKS_THE_CLIENT,
+}
+"""Scenarios that are not to pass, with the reason."""
+
+WITHOUT_CHECKS = {"server-sse-polling", "server-sse-multiple-streams"}
+"""Scenarios about sessions: where a server gives out no session id they check nothing."""
+
+
+@pytest.fixture(scope="module")
+def programs() -> Path:
+    """The folder with the suite and the node that it needs; installed once, beside this environment."""
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("npm is not installed")
+    found = CACHE / "node_modules" / ".bin"
+    if not (found / "conformance").exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        subprocess.run(
+            [npm, "install", "--no-fund", "--no-audit", "--silent", *SUITE],
+            cwd=CACHE,
+            check=True,
+            timeout=300,
+        )
+    return found
+
+
+@pytest.mark.timeout(400)
+def test_official_conformance_suite(programs: Path, tmp_path: Path) -> None:
+    fixtures = tmp_path / "plugins"
+    fixtures.mkdir()
+    for name in ("fake_fixtures.py", "fake_fixtures-0.4.0.dist-info"):
+        (fixtures / name).symlink_to(FOLDER / name)
+    data = tmp_path / "data"
+    data.mkdir()
+    path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+    with ServerProcess(data, environment={"PYTHONPATH": str(fixtures)}) as server:
+        done = subprocess.run(
+            [str(programs / "conformance"), "server", "--url", f"{server.url}/mcp", "--suite", "all"],
+            cwd=tmp_path,
+            env={**os.environ, "PATH": path},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+    rows = re.findall(r"^. ([\w-]+): (\d+) passed, (\d+) failed$", done.stdout, re.MULTILINE)
+    results = {name: (int(passed), int(failed)) for name, passed, failed in rows}
+    assert len(results) == 32, done.stdout + done.stderr
+    failed = {name for name, (_, failures) in results.items() if failures}
+    assert failed == set(LEFT_OUT), done.stdout
+    assert {name for name, result in results.items() if result == (0, 0)} == WITHOUT_CHECKS
+    assert "dns-rebinding-protection" in set(results) - failed

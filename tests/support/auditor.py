@@ -1,0 +1,17 @@
+"""A plugin that keeps what it is told of administration."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint
+
+from memhost import hookimpl
+from memhost.events import Administered, JobContext
+
+POINT = EntryPoint(name="fake-auditor", value="tests.support.auditor", group="memhost")
+HEARD: list[Administered] = []
+
+
+@hookimpl
+async def memhost_administered(event: Administered, context: JobContext) -> None:
+    """Keep it."""
+    HEARD.append(event)

@@ -1,0 +1,406 @@
+"""The authorisation matrix: what each operation must answer to each role, on targets of its own and of others.
+
+Its rows are the operation table's; an operation without a case here fails the test that goes through the table.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Set
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from memhost.host import ROLES, Host
+from memhost.models import Caller, Job, JobState, MemoryRecord, Scope, StoredMemory, WriteBatch, new_id
+from memhost.operations import Operation
+from memhost.services.trash import entries
+from tests.support.doors import Door, Outcome
+from tests.support.hosts import run
+
+Arguments = dict[str, Any]
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that calls are about: an owner, and the ids of what it has (or would have)."""
+
+    tenant: str = "default"
+    namespace: str
+    user: str
+    mark: str
+    session: str = "s"
+    memory: str
+    trashed: str
+    view: str = "0"
+    task: str = "0"
+    job: str
+
+    @property
+    def owner(self) -> Arguments:
+        """The owner, as requests name it."""
+        return {"namespace": self.namespace, "user_id": self.user}
+
+    @property
+    def scope(self) -> Scope:
+        """Everything of the owner."""
+        return Scope(tenant=self.tenant, namespaces=(self.namespace,), users=(self.user,))
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """How to call an operation about a target.
+
+    Attributes:
+        named: Arguments that name the target's owner where the operation takes one.
+        unnamed: Arguments without an owner; None if that is the same call.
+        own: Codes that a caller who may use the operation gets on targets of their own.
+        unnamed_codes: The same for the call without an owner.
+        writes: The call may change something.
+    """
+
+    named: Callable[[Target], Arguments]
+    unnamed: Callable[[Target], Arguments] | None = None
+    own: frozenset[str] = frozenset({"ok"})
+    unnamed_codes: frozenset[str] = frozenset({"ok"})
+    writes: bool = True
+
+    @property
+    def by_owner(self) -> bool:
+        """Whether the request names an owner, which each tenant may have for itself."""
+        return self.unnamed is not None
+
+
+def _message(target: Target) -> Arguments:
+    return {"id": "m", "role": "user", "content": f"I said {target.mark}", "created_at": "2026-01-02T03:04:05Z"}
+
+
+def _session(target: Target) -> Arguments:
+    return {"session_id": target.session, "messages": [_message(target)]}
+
+
+def _record(target: Target) -> Arguments:
+    return {"id": target.memory, "text": f"Likes tea and {target.mark}", "session_id": "x"}
+
+
+def _read(named: Callable[[Target], Arguments], **more: Any) -> Case:
+    return Case(named=named, writes=False, **more)
+
+
+def _nothing(_target: Target) -> Arguments:
+    return {}
+
+
+def _view(target: Target) -> Arguments:
+    return {"view_id": target.view}
+
+
+_UNBOUND = frozenset({"ok", "forbidden"})
+"""A caller who is bound must name an owner to write; who is not need not."""
+
+_FOUND = frozenset({"ok", "not_found"})
+_NO_MODEL = frozenset({"invalid_request"})
+"""What extraction answers on hosts without a language model, after it has found the session."""
+
+CASES: Mapping[str, Case] = {
+    "health": _read(_nothing),
+    "ready": _read(_nothing),
+    "list_plugins": _read(_nothing),
+    "get_plugin": _read(lambda _: {"name": "interface-rest"}, own=frozenset({"ok", "forbidden"})),
+    "list_jobs": _read(_nothing),
+    "retry_job": Case(named=lambda t: {"job_id": t.job}),
+    "discard_job": Case(named=lambda t: {"job_id": t.job}),
+    "list_sessions": _read(lambda t: t.owner, unnamed=_nothing),
+    "get_session": _read(
+        lambda t: {"session_id": t.session} | t.owner, unnamed=lambda t: {"session_id": t.session}, unnamed_codes=_FOUND
+    ),
+    "put_session": Case(named=lambda t: _session(t) | t.owner, unnamed=_session, unnamed_codes=_UNBOUND),
+    "change_session": Case(
+        named=lambda t: {"session_id": t.session, "data": {"a": 1}} | t.owner,
+        unnamed=lambda t: {"session_id": t.session, "data": {"a": 1}},
+        unnamed_codes=_UNBOUND | {"ambiguous_session"},
+    ),
+    "delete_session": Case(
+        named=lambda t: {"session_id": t.session} | t.owner,
+        unnamed=lambda t: {"session_id": t.session},
+        unnamed_codes=frozenset({"ok", "ambiguous_session"}),
+    ),
+    "extract_session": Case(
+        named=lambda t: {"session_id": t.session, "wait_s": 0} | t.owner,
+        unnamed=lambda t: {"session_id": t.session, "wait_s": 0},
+        own=_NO_MODEL,
+        unnamed_codes=_NO_MODEL | {"not_found"},
+    ),
+    "preview_extraction": Case(
+        named=lambda t: {"messages": [_message(t)]} | t.owner,
+        unnamed=lambda t: {"messages": [_message(t)]},
+        own=_NO_MODEL,
+        unnamed_codes=_NO_MODEL | {"forbidden"},
+    ),
+    "create_memories": Case(
+        named=lambda t: {"memories": [_record(t) | t.owner]},
+        unnamed=lambda t: {"memories": [{**_record(t), "id": f"{t.memory}-free"}]},
+        unnamed_codes=_UNBOUND,
+    ),
+    "store_memories": Case(
+        named=lambda t: {"memories": [_record(t) | t.owner]},
+        unnamed=lambda t: {"memories": [{**_record(t), "id": f"{t.memory}-free"}]},
+        unnamed_codes=_UNBOUND,
+    ),
+    "search_memories": _read(
+        lambda t: {"text": "tea", "namespace": {"eq": t.namespace}, "user_id": {"eq": t.user}},
+        unnamed=lambda _t: {"text": "tea"},
+    ),
+    "get_memory": _read(lambda t: {"memory_id": t.memory}),
+    "edit_memory": Case(
+        named=lambda t: {"memory_id": t.memory, "topics": ["new"]} | t.owner,
+        unnamed=lambda t: {"memory_id": t.memory, "topics": ["new"]},
+    ),
+    "delete_memories": Case(named=lambda t: {"memory_ids": [t.memory], "report": True}),
+    "forget_memories": Case(
+        named=lambda t: {"policy": {"budget": 0}, "dry_run": False} | t.owner,
+        unnamed=lambda _t: {"policy": {"budget": 0}, "dry_run": False},
+    ),
+    "compact_memories": Case(
+        named=lambda t: {"report": True, "dry_run": False} | t.owner, unnamed=lambda _t: {"report": True}
+    ),
+    "list_trash": _read(lambda t: t.owner, unnamed=_nothing),
+    "restore_memories": Case(named=lambda t: {"ids": [t.trashed]}),
+    "memory_prompt": _read(
+        lambda t: {
+            "query": "tea",
+            "session": {"session_id": t.session} | t.owner,
+            "long_term_search": {"namespace": {"eq": t.namespace}, "user_id": {"eq": t.user}},
+        },
+        unnamed=lambda t: {"query": "tea", "session": {"session_id": t.session}, "long_term_search": {}},
+    ),
+    "validate_prompt": _read(lambda _t: {"prompt": "List what {message} says."}),
+    "create_summary_view": Case(
+        named=lambda t: {"source": "long_term", "group_by": ["user_id"], "filters": {"user_id": t.user}}
+    ),
+    "list_summary_views": _read(_nothing),
+    "get_summary_view": _read(_view),
+    "update_summary_view": Case(named=lambda t: _view(t) | {"name": "other"}),
+    "delete_summary_view": Case(named=_view),
+    "run_summary_view_partition": Case(named=lambda t: _view(t) | {"group": {"user_id": t.user}}),
+    "list_summary_view_partitions": _read(_view),
+    "run_summary_view": Case(named=_view),
+    "get_task": _read(lambda t: {"task_id": t.task}),
+    "get_usage": _read(_nothing),
+    "delete_user": Case(
+        named=lambda t: {"user_id": t.user, "namespace": t.namespace}, unnamed=lambda t: {"user_id": t.user}
+    ),
+}
+
+KINDS: Set[str] = frozenset({"session", "memory", "view", "task", "trashed", "job"})
+"""What a target has."""
+
+OPEN_TO_ALL = frozenset({"validate_prompt", "create_summary_view"})
+"""Operations whose target is only what the request itself says, so that nothing of others is concerned."""
+
+ANNE = Target(namespace="mine", user="anne", mark="ANNESMARK", memory="k-anne", trashed="t-anne", job="j-anne")
+BERT = Target(namespace="theirs", user="bert", mark="BERTSMARK", memory="k-bert", trashed="t-bert", job="j-bert")
+GHOST = Target(
+    namespace="nowhere",
+    user="nobody",
+    mark="GHOSTMARK",
+    session="s-none",
+    memory="k-none",
+    trashed="t-none",
+    job="j-none",
+    view="v-none",
+    task="q-none",
+)
+ADMIN = Caller(subject="admin", roles=frozenset({"admin"}))
+
+
+class Bound(msgspec.Struct, frozen=True, kw_only=True):
+    """A way to keep a caller apart from BERT, and the target that such a caller owns."""
+
+    name: str
+    own: Target
+    bounds: Scope
+
+
+def _bounds(operation: str) -> tuple[Bound, ...]:
+    """The ways, with a tenant for each operation."""
+    tenant = f"acme-{operation}"
+    return (
+        Bound(name="namespace", own=ANNE, bounds=Scope(namespaces=(ANNE.namespace,))),
+        Bound(name="user", own=ANNE, bounds=Scope(users=(ANNE.user,))),
+        Bound(
+            name="tenant",
+            own=msgspec.structs.replace(ANNE, tenant=tenant, namespace=BERT.namespace),
+            bounds=Scope(tenant=tenant),
+        ),
+    )
+
+
+ROLE_SETS: tuple[str, ...] = ("reader", "writer", "operator", "admin", "")
+
+
+async def prepare(host: Host, target: Target, kinds: Set[str] = KINDS) -> Target:
+    """Make what a target has of those kinds; the target with the ids that the server gave."""
+    caller = msgspec.structs.replace(ADMIN, bounds=target.scope)
+    given: Arguments = {}
+    if "session" in kinds:
+        await run(host, "put_session", caller, **_session(target), **target.owner)
+    if "memory" in kinds:
+        await run(host, "create_memories", caller, memories=[_record(target) | target.owner])
+    if {"view", "task"} & kinds:
+        asked = {"source": "long_term", "group_by": ["user_id"], "name": target.mark}
+        given["view"] = (await run(host, "create_summary_view", caller, **asked)).id
+        await run(host, "run_summary_view_partition", caller, view_id=given["view"], group={"user_id": target.user})
+    if "task" in kinds:
+        given["task"] = (await run(host, "run_summary_view", caller, view_id=given["view"])).id
+    if "trashed" in kinds:
+        now = host.clock.now()
+        record = MemoryRecord(
+            id=target.trashed,
+            text=f"Liked coffee and {target.mark}",
+            namespace=target.namespace,
+            user_id=target.user,
+            created_at=now,
+            updated_at=now,
+            last_accessed=now,
+        )
+        gone = entries(target.tenant, [StoredMemory(record=record)], "forgotten", now, host.settings.memory)
+        await host.store.commit(target.scope, WriteBatch(put_documents=gone, delete_memories=[target.trashed]))
+    if "job" in kinds:
+        given["job"] = await _dead_job(host, target)
+    return msgspec.structs.replace(target, **given)
+
+
+def _needed(case: Case) -> Set[str]:
+    """What a call uses up of its target, and must be made anew before the next."""
+    names = msgspec.structs.replace(ANNE, **{name: f"@{name}" for name in KINDS})
+    text = json.dumps(case.named(names))
+    return {name for name in KINDS if f"@{name}" in text} or {"memory"}
+
+
+async def _dead_job(host: Host, target: Target) -> str:
+    now, long_ago = host.clock.now(), datetime(1990, 1, 1, tzinfo=UTC)
+    name = f"idle:{new_id()}"
+    job = Job(
+        id=name,
+        event="session_idle",
+        plugin="gone",
+        payload=b"",
+        tenant=target.tenant,
+        created_at=now,
+        due_at=long_ago,
+    )
+    await host.store.commit(Scope(tenant=target.tenant), WriteBatch(add_jobs=[job]))
+    [claimed] = await host.store.claim_jobs(now, 1, 60)
+    assert claimed.id == name
+    assert await host.store.bury_job(name, claimed.lease, target.mark)
+    return name
+
+
+async def state_of(host: Host, target: Target) -> str:
+    """All that can be read of a target, to see whether it changes."""
+    caller = msgspec.structs.replace(ADMIN, bounds=target.scope)
+    found = [
+        await run(host, "search_memories", caller, limit=100),
+        await run(host, "get_session", caller, session_id=target.session, **target.owner),
+        await run(host, "list_trash", caller),
+        await run(host, "list_summary_views", caller),
+        await run(host, "list_summary_view_partitions", caller, view_id=target.view),
+    ]
+    jobs, _ = await host.store.list_jobs(Scope(tenant=target.tenant), JobState.DEAD, limit=100)
+    text = msgspec.json.encode([found, sorted(job.id for job in jobs if job.id == target.job)]).decode()
+    return json.dumps(_without(json.loads(text), ("score", "dist", "access_count", "last_accessed")))
+
+
+def may(operation: Operation, role: str) -> bool:
+    """Whether the role holds the right that the operation needs."""
+    return operation.access == "open" or role in ROLES[operation.access]
+
+
+async def check(host: Host, door: Door, operation: Operation, theirs: Target) -> list[str]:
+    """Call the operation as everybody about everything; what was wrong. `theirs` is BERT, prepared."""
+    case = CASES[operation.name]
+    wrong = []
+    missing = await door(operation.name, None, case.named(ANNE))
+    if missing.code != ("ok" if operation.access == "open" else "unauthorized"):
+        wrong.append(f"without credential: {missing}")
+    before = await state_of(host, theirs)
+    for bound in _bounds(operation.name):
+        own = await prepare(host, bound.own)
+        for role in ROLE_SETS:
+            caller = Caller(subject=role, bounds=bound.bounds, roles=frozenset({role} - {""}))
+            if case.writes and may(operation, role):
+                own = await prepare(host, own, _needed(case))
+            where = f"{operation.name} as {role or 'nobody'} bound by {bound.name}"
+            wrong += [f"{where}, {text}" async for text in _check_one(door, operation, caller, own, theirs)]
+            if case.writes and (after := await state_of(host, theirs)) != before:
+                wrong.append(f"{where}: changed what is not theirs:\n{before}\n{after}")
+                before = after
+    return wrong
+
+
+async def _check_one(
+    door: Door, operation: Operation, caller: Caller, own: Target, theirs: Target
+) -> AsyncIterator[str]:
+    case, role = CASES[operation.name], next(iter(caller.roles), "")
+    may_now = may(operation, role) and (operation.access != "admin" or caller.bounds.whole)
+    if not may_now:
+        for target in (own, theirs, GHOST):
+            outcome = await door(operation.name, caller, case.named(target))
+            if outcome.code != "forbidden" or theirs.mark in outcome.text:
+                yield f"which it may not: {outcome}"
+        return
+    # what belongs to others first: the call on the caller's own target may use it up
+    asked = msgspec.structs.replace(theirs, mark="ASKED")
+    foreign = await door(operation.name, caller, case.named(asked))
+    ghost = await door(operation.name, caller, case.named(GHOST))
+    free = operation.name in OPEN_TO_ALL or (case.by_owner and caller.bounds.tenant != theirs.tenant)
+    free |= case.named(asked) == case.named(GHOST)
+    if not free and (one := _relative(foreign, asked)) != (other := _relative(ghost, GHOST)):
+        yield f"foreign differs from not there: {_difference(one, other)}"
+    outcomes = [foreign]
+    if case.unnamed is not None:
+        outcome = await door(operation.name, caller, case.unnamed(own))
+        outcomes.append(outcome)
+        if outcome.code not in case.unnamed_codes:
+            yield f"without an owner: {outcome}"
+    outcome = await door(operation.name, caller, case.named(own))
+    outcomes.append(outcome)
+    if outcome.code not in case.own:
+        yield f"on its own: {outcome}"
+    for outcome in outcomes:
+        if theirs.mark in outcome.text:
+            yield f"shows what is not theirs: {outcome}"
+
+
+def _relative(outcome: Outcome, target: Target) -> Outcome:
+    """The outcome with the target's names replaced by what they stand for, and without times."""
+    text = outcome.text
+    for name in ("mark", "memory", "trashed", "view", "task", "job", "namespace", "user"):
+        text = text.replace(json.dumps(getattr(target, name))[1:-1], f"<{name}>")
+    text = re.sub(r"[0-9A-HJKMNP-TV-Z]{26}", "<new>", text)
+    text = text.replace(json.dumps(target.session), '"<session>"').replace(f" {target.session} ", " <session> ")
+    return Outcome(
+        outcome.code,
+        json.dumps(
+            _without(json.loads(text), ("now", "computed_at", "latency_ms", "duration_s", "erased_at", "sha256"))
+        ),
+    )
+
+
+def _difference(one: Outcome, other: Outcome) -> str:
+    pairs = enumerate(zip(one.text, other.text, strict=False))
+    at = next((place for place, (left, right) in pairs if left != right), 0)
+    start = max(0, at - 40)
+    return f"{one.code} ...{one.text[start : at + 60]} / {other.code} ...{other.text[start : at + 60]}"
+
+
+def _without(value: Any, names: tuple[str, ...]) -> Any:
+    if isinstance(value, dict):
+        return {key: _without(item, names) for key, item in value.items() if key not in names}
+    return [_without(item, names) for item in value] if isinstance(value, list) else value
+
+
+def uncovered(host: Host) -> Iterator[str]:
+    """Operations of the table that have no case."""
+    return (operation.name for operation in host.operations if operation.name not in CASES)
