@@ -19,7 +19,7 @@ run: $(VENV)/.run
 	@exec $(BIN)/memhost serve $(ARGS)
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadscope $(ARGS)
 
 check: lint types package
 

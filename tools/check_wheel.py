@@ -58,6 +58,33 @@ def use(wheel: Path, folder: Path) -> None:
         sys.exit(f"Plugins of the wheel are not all ok: {found}")
     run(str(python), "-m", "memhost", "demo", "--json")
     print(f"installed wheel: {len(found)} plugins ok, demo played")
+    extend(python, command, folder)
+
+
+def extend(python: Path, command: str, folder: Path) -> None:
+    """Generate a plugin of each kind, install it for real, run its tests, and see that it is listed."""
+    kinds = ("strategy", "store", "model", "auth", "runner", "interface", "hook")
+    run(str(python), "-m", "pip", "install", "--quiet", "httpx", "pytest", "pytest-asyncio")
+    for kind in kinds:
+        package = folder / f"acme-{kind}"
+        run(command, "plugins", "new", kind, package.name, "--dir", str(folder))
+        run(str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", str(package))
+        run(
+            str(python),
+            "-m",
+            "pytest",
+            "-q",
+            "--rootdir",
+            str(package),
+            "-c",
+            str(package / "pyproject.toml"),
+            str(package),
+        )
+        print(f"generated {kind}: installed, its tests pass")
+    rows = json.loads(run(command, "plugins", "list", "--json", "--strict"))["plugins"]
+    missing = {f"acme-{kind}" for kind in kinds} - {row["name"] for row in rows}
+    if missing:
+        sys.exit(f"Generated plugins are not listed: {sorted(missing)}.")
 
 
 def run(*command: str) -> str:

@@ -210,3 +210,17 @@ async def test_periodic_compaction_can_be_switched_off(store: str, tmp_path: Pat
         clock.advance(3600)
         await work(host, rounds=2)
         assert len(await left(host)) == 2
+
+
+@STORES
+@pytest.mark.parametrize("when", ["0001-01-01T00:00:00Z", "0001-01-02T00:00:00Z", "9999-12-31T23:59:59Z"])
+async def test_events_at_the_ends_of_time_are_compared(store: str, tmp_path: Path, when: str) -> None:
+    async with running_host(tmp_path, store=store, run_jobs=False) as host:
+        texts = ("The first stone was laid.", "The first stone was laid there.")
+        memories = [
+            {"id": str(number), "text": text, "memory_type": "episodic", "event_date": when}
+            for number, text in enumerate(texts)
+        ]
+        await store_all(host, *memories)
+        assert (await compact(host)).startswith("ok")
+        assert await left(host)

@@ -23,7 +23,7 @@ async def memhost_before_search(search: Any) -> Any:
     if behaviour == "hangs":
         await asyncio.sleep(60)
     if behaviour == "blocks":
-        time.sleep(0.06)
+        time.sleep(0.06)  # noqa: ASYNC251 - it must block
     if behaviour == "nonsense":
         return 5
     return None

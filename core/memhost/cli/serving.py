@@ -26,7 +26,7 @@ from memhost.app import Application
 from memhost.cli.failures import CommandError
 from memhost.cli.listening import wait_until_listening
 from memhost.cli.options import show_line
-from memhost.cli.protocol import patient
+from memhost.cli.protocol import Patient, PatientConfig
 from memhost.errors import ConfigurationError
 from memhost.host import Host, open_host
 from memhost.plugins import PluginManager
@@ -228,7 +228,7 @@ def _bind_problem(error: OSError, host: str, port: int) -> str:
 
 def _uvicorn_config(plan: Plan, app: Application | str) -> uvicorn.Config:
     server = plan.configuration.settings.server
-    return uvicorn.Config(
+    config = PatientConfig(
         app,
         factory=isinstance(app, str),
         host=server.host,
@@ -236,7 +236,7 @@ def _uvicorn_config(plan: Plan, app: Application | str) -> uvicorn.Config:
         workers=server.workers,
         reload=plan.reload,
         loop="auto" if sys.platform == "win32" else "uvloop",
-        http=patient(server.header_timeout_s),
+        http=Patient,
         proxy_headers=True,
         forwarded_allow_ips=",".join(server.trusted_proxies),
         ssl_certfile=server.tls_cert or None,
@@ -249,6 +249,8 @@ def _uvicorn_config(plan: Plan, app: Application | str) -> uvicorn.Config:
         timeout_graceful_shutdown=max(1, round(server.shutdown_grace_s)),
         h11_max_incomplete_event_size=_HEADER_LIMIT,
     )
+    config.header_timeout_s = server.header_timeout_s
+    return config
 
 
 class _Server(uvicorn.Server):

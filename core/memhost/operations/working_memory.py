@@ -154,8 +154,8 @@ OPERATIONS = (
             "tell what the client knew: messages that others have stored since then are kept. (The fraction of "
             "`last_accessed` in answers is the session's version.) With a language model, a session over "
             "`SUMMARIZATION_THRESHOLD` of the window has its older messages folded into `context`. The answer waits "
-            'for that up to `SUMMARIZATION_WAIT_SECONDS`; otherwise it holds `summarization: "pending"`, and the messages '
-            "as they are."
+            'for that up to `SUMMARIZATION_WAIT_SECONDS`; otherwise it holds `summarization: "pending"`, and the '
+            "messages as they are."
         ),
         errors=("invalid_request", "invalid_arguments", "conflict"),
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
@@ -36,6 +36,7 @@ JUDGED = "judged"
 
 _CANDIDATES = 10
 _PAIRS_A_MEMORY = 5
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _JUDGED_FOR = timedelta(days=7)
 
 
@@ -198,10 +199,8 @@ class SemanticDeduplication:
             Condition("memory_type", Op.ANY, (memory.record.memory_type.value,)),
             Condition("valid_to", Op.NOT_LTE, (now,)),
         ]
-        when = memory.record.event_date
-        if when is not None:
-            conditions.append(Condition("event_date", Op.NOT_GT, (when + SAME_EVENT,)))
-            conditions.append(Condition("event_date", Op.NOT_LTE, (when - SAME_EVENT - timedelta(microseconds=1),)))
+        if memory.record.event_date is not None:
+            conditions += _about(memory.record.event_date)
         query = CandidateQuery(
             conditions=tuple(conditions),
             vector=memory.vector,
@@ -263,6 +262,16 @@ class SemanticDeduplication:
         found.updated = [name for name in found.updated if name not in found.superseded]
         found.put = list(put.values())
         return found
+
+
+def _about(when: datetime) -> list[Condition]:
+    """Conditions for events within a day of a time; the ends of time have nothing beyond them."""
+    found = []
+    if when < _LAST - SAME_EVENT:
+        found.append(Condition("event_date", Op.NOT_GT, (when + SAME_EVENT,)))
+    if when > _FIRST + SAME_EVENT:
+        found.append(Condition("event_date", Op.NOT_LTE, (when - SAME_EVENT - timedelta(microseconds=1),)))
+    return found
 
 
 def pair_mark(pair: Pair) -> bytes:

@@ -23,6 +23,7 @@ import pytest
 from memhost.testing.store_filters import FilterTests
 from memhost.testing.store_jobs import OutboxTests
 from memhost.testing.store_memories import MemoryTests
+from memhost.testing.store_moving import MovingTests
 from memhost.testing.store_owners import AtomicityTests, OwnerTests
 from memhost.testing.store_search import SearchTests
 from memhost.testing.store_search_scope import SearchScopeTests
@@ -40,6 +41,7 @@ class StoreConformance(
     SessionTests,
     DocumentTests,
     OutboxTests,
+    MovingTests,
     DurabilityTests,
 ):
     """Every promise of `memhost.ports.Store`."""

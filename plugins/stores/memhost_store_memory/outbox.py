@@ -51,6 +51,16 @@ class Outbox:
             else:
                 self._restart(existing, new)
 
+    def restore(self, copied: Job) -> None:
+        """Keep a job as it stood in another store; whoever ran it there does not run it here."""
+        existing = self.jobs.get(copied.id)
+        if existing is None or existing.tenant == copied.tenant:
+            self._successors.pop(copied.id, None)
+            state = JobState.DEAD if copied.state is JobState.DEAD else JobState.PENDING
+            self.jobs[copied.id] = msgspec.structs.replace(
+                copied, replace=False, state=state, lease="", lease_until=None
+            )
+
     @staticmethod
     def _restart(job: Job, new: Job) -> None:
         if job.state is not JobState.PENDING:

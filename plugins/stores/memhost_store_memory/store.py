@@ -106,7 +106,10 @@ class MemoryStore(Outbox):
         for job_id in batch.cancel_jobs:
             self.cancel(scope.tenant, job_id)
         for job in batch.add_jobs:
-            self.add(job)
+            if batch.restored:
+                self.restore(job)
+            else:
+                self.add(job)
         return result
 
     def _check_completion(self, batch: WriteBatch) -> None:
@@ -146,7 +149,7 @@ class MemoryStore(Outbox):
         current = existing.version if existing is not None and living and key != batch.delete_session else 0
         if batch.expect_version is not None and batch.expect_version != current:
             raise VersionMismatch("The session changed meanwhile; read it again and repeat the write.")
-        return current + 1
+        return batch.put_session.version if batch.restored else current + 1
 
     def _check_documents(self, scope: Scope, batch: WriteBatch) -> None:
         for kind, document_id in batch.require_documents:
@@ -324,6 +327,11 @@ class MemoryStore(Outbox):
             and _alive(document.expires_at, now)
         ]
         return [copy_struct(document) for document in sorted(found, key=lambda document: document.id)[:limit]]
+
+    async def document_kinds(self, scope: Scope, now: datetime) -> list[str]:
+        """Kinds of which living documents lie inside the scope."""
+        documents = self._documents.values()
+        return sorted({each.kind for each in documents if _holds(scope, each) and _alive(each.expires_at, now)})
 
 
 # -- scope and copies --------------------------------------------------------------------------------------

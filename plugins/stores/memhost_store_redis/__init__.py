@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 from memhost import hookimpl
 from memhost.errors import MissingExtra
 from memhost.ports import Store
+from memhost.settings import Secret
 from memhost.specs import OpenContext, StoreSpec
 from memhost_store_redis.settings import RedisSettings
 
@@ -23,6 +25,12 @@ def open_redis(settings: RedisSettings, context: OpenContext) -> AbstractAsyncCo
     return open_store(settings, context)
 
 
+def at(address: str) -> Mapping[str, Any] | None:
+    """The server of a `redis://` URL, or of another form that the store knows."""
+    scheme = address.partition("://")[0].partition("+")[0]
+    return {"url": Secret(address)} if scheme in ("redis", "rediss", "unix") else None
+
+
 @hookimpl
 def memhost_stores() -> Sequence[StoreSpec]:
     """Offer `redis`."""
@@ -34,5 +42,6 @@ def memhost_stores() -> Sequence[StoreSpec]:
             settings=RedisSettings,
             shared=True,
             chosen_by="url",
+            at=at,
         )
     ]

@@ -131,6 +131,14 @@ def encode_body(memory: StoredMemory) -> tuple[bytes, str]:
     return encode(body), indexed
 
 
+def with_accesses(rows: Sequence[list[bytes | None]], accessed: Sequence[bytes | None]) -> Sequence[list[bytes | None]]:
+    """Rows of `MEMORY_FIELDS` with what was entered later of times of access: count and last, for each row."""
+    for row, packed in zip(rows, accessed, strict=True):
+        if packed is not None and row[0] is not None:
+            row[1], row[2] = packed.split()
+    return rows
+
+
 def decode_memories(rows: Sequence[Sequence[bytes | None]], dimensions: int | None) -> list[StoredMemory | None]:
     """Memories from rows of `MEMORY_FIELDS` and vector; None where there is no such memory (any more)."""
     bodies = [row[0] for row in rows if row[0] is not None]
@@ -150,7 +158,7 @@ def _assemble(body: Body, row: Sequence[bytes | None], dimensions: int | None) -
     return StoredMemory(
         record=record,
         terms=body.terms if body.terms is not None else tuple((terms or b"").decode().split()),
-        vector=np.frombuffer(vector, dtype=np.float32).copy() if fits and vector is not None else None,
+        vector=np.frombuffer(vector, dtype=np.float32) if fits and vector is not None else None,
         speaker=body.speaker,
         role=body.role,
         position=body.position,

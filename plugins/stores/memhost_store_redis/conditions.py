@@ -41,6 +41,12 @@ class Filter:
     prefixes: list[PrefixTest] = field(default_factory=list)
     never: bool = False
 
+    def exclusions(self) -> str | None:
+        """A query for what does not pass, if each clause only excludes something; None otherwise."""
+        if self.never or self.prefixes or not self.clauses or any(each[0] != "-" for each in self.clauses):
+            return None
+        return f"({' | '.join(each[1:] for each in self.clauses)})"
+
 
 def compile_conditions(conditions: Sequence[Condition]) -> Filter:
     """What the conditions ask for.

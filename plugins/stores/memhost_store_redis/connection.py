@@ -29,7 +29,7 @@ Client = Any
 
 RETRIES = 3
 _RUN_ID = re.compile(rb"run_id:(\w+)")
-SCRIPTS = ("commit", "jobs", "search", "purge", "claim_store")
+SCRIPTS = ("commit", "jobs", "search", "settle", "purge", "claim_store")
 _SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")
 _CLUSTER = (
     "The redis store needs one Redis (standalone, Sentinel or a managed database without the OSS cluster API): "

@@ -15,6 +15,11 @@ def memory_base(prefix: str, tenant: str) -> str:
     return f"{prefix}:m:{token('T', tenant)}:"
 
 
+def access_key(prefix: str, tenant: str) -> str:
+    """The hash of a tenant that tells when its memories were found since they were written, by encoded id."""
+    return f"{prefix}:acc:{token('T', tenant)}"
+
+
 def state_base(prefix: str, tenant: str) -> str:
     """What the keys of a tenant's sessions and documents start with; `session_id` or `document_id` follows."""
     return f"{prefix}:s:{token('T', tenant)}:"

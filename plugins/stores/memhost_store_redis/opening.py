@@ -83,6 +83,11 @@ class Opener:
         await self._connections.load_scripts()
         while True:
             found = await self.read()
+            if self._context.existing and not found.schema:
+                raise ConfigurationError(
+                    f"This Redis holds no memories under the prefix {self._settings.index_prefix}; "
+                    "name another URL, or set REDISVL_INDEX_PREFIX."
+                )
             if found.schema > SCHEMA_VERSION:
                 raise StoreMismatch(
                     f"The store was written by a newer memhost (schema {found.schema}, this one knows "

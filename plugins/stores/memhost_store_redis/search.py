@@ -43,9 +43,9 @@ class Batch:
         """Add FT.SEARCH or FT.AGGREGATE. Its time limit is the caller's, who then gets an error, not a part."""
         return self.add(reader, name, index, query, *options, "TIMEOUT", self.timeout_ms, "DIALECT", 2)
 
-    def count(self, index: str, query: str, *options: Any) -> int:
+    def count(self, index: str, query: str, *options: Any, reader: str = "total") -> int:
         """Add the counting of all that satisfy a query."""
-        return self.query("total", "FT.SEARCH", index, query, "NOCONTENT", "VERBATIM", "LIMIT", 0, 0, *options)
+        return self.query(reader, "FT.SEARCH", index, query, "NOCONTENT", "VERBATIM", "LIMIT", 0, 0, *options)
 
 
 class Searcher:
@@ -121,7 +121,8 @@ class Searcher:
             return Candidates(hits=[], frequencies=dict.fromkeys(query.statistics_for, 0))
         inner = resolve(narrowed(scope, query.conditions)) if query.conditions else whole
         where = None if inner is None else await self.where(inner, compiled)
-        asked = _Question(self, self._layout, self._tenant, whole, where, query)
+        excluded = compiled.exclusions() if inner == whole and whole.counters is not None else None
+        asked = _Question(self, self._layout, self._tenant, whole, where, excluded, query)
         return await asked.answer()
 
 
@@ -129,13 +130,21 @@ class _Question:
     """One call of `candidates`."""
 
     def __init__(
-        self, searcher: Searcher, layout: Layout, tenant: str, whole: Reach, where: str | None, query: CandidateQuery
+        self,
+        searcher: Searcher,
+        layout: Layout,
+        tenant: str,
+        whole: Reach,
+        where: str | None,
+        excluded: str | None,
+        query: CandidateQuery,
     ) -> None:
         self._searcher = searcher
         self._index = layout.memories
         self._vector = layout.vector
         self._whole = whole
         self._where = where
+        self._excluded = excluded
         self._query = query
         self._batch = searcher.batch()
         self._ledger = f"{searcher.base.rpartition(':m:')[0]}:counts:{token('T', tenant)}"
@@ -153,17 +162,18 @@ class _Question:
         near = self._add_vector() if has_vector else None
         total = self._add_total() if query.count and self._where is not None else None
         measured = [(term,) for term in query.statistics_for] + (self._units if exact else [])
-        sizes = self._add_sizes() if measured else None
-        counts = {
-            unit: self._batch.count(self._index, f"{self._whole.query} {_clause([unit])}")
-            for unit in dict.fromkeys(measured)
-        }
+        sizes = self._add_sizes() if measured or (total is not None and self._by_exclusion()) else None
+        counts = self._add_frequencies(measured, rough=text is not None and not exact)
         replies, memories = await self._searcher.ask(self._batch, reach=query.neighbours)
-        frequencies = {unit: int(replies[place]) for unit, place in counts.items()}
+        text_hits = _numbers(replies[text]) if text is not None else []
+        found = [memories[key].terms for key, _ in text_hits if key in memories]
+        frequencies = {
+            unit: int(replies[place]) if replies[place] >= 0 else sum(unit[0] in terms for terms in found)
+            for unit, place in counts.items()
+        }
         documents, length = self._sizes(replies[sizes]) if sizes is not None else (0, 0)
         average = length / documents if documents else 0.0
 
-        text_hits = _numbers(replies[text]) if text is not None else []
         chosen = text_hits if not exact else self._rescore(text_hits, memories, frequencies, documents, average)
         near_hits = await self._nearest(_numbers(replies[near]), memories) if near is not None else []
         answer = Candidates(hits=self._hits(dict(chosen), dict(near_hits), memories))
@@ -171,7 +181,8 @@ class _Question:
             answer.documents, answer.average_length = documents, average
             answer.frequencies = {term: frequencies[(term,)] for term in query.statistics_for}
         if total is not None:
-            answer.total = int(replies[total])
+            number = int(replies[total])
+            answer.total = documents - number if self._by_exclusion() else number
         return answer
 
     # -- what to ask -------------------------------------------------------------------------------------------
@@ -210,7 +221,28 @@ class _Question:
             return self._batch.count(self._index, self._within(), *self._parameters(radius=query.max_distance))
         if query.vector is None and query.text is not None:
             return self._batch.count(self._index, self._text()) if self._units else None
+        if self._by_exclusion():
+            return self._batch.count(self._index, f"{self._whole.query} {self._excluded}")
         return self._batch.count(self._index, str(self._where))
+
+    def _by_exclusion(self) -> bool:
+        """Whether the total is that of the scope without the few that the conditions exclude."""
+        query = self._query
+        return self._excluded is not None and (
+            query.max_distance is None if query.vector is not None else query.text is None
+        )
+
+    def _add_frequencies(self, measured: Sequence[Phrase], *, rough: bool) -> dict[Phrase, int]:
+        """How many memories of the scope hold each of these, unless the hits of the text leg tell it."""
+        told = rough and not self._required and set(measured) <= set(self._units)
+        if told and measured:
+            everything = f"{self._whole.query} {_clause(self._units)}"
+            self._batch.count(self._index, everything, reader="complete")
+        reader = "frequency" if told else "total"
+        return {
+            unit: self._batch.count(self._index, f"{self._whole.query} {_clause([unit])}", reader=reader)
+            for unit in dict.fromkeys(measured)
+        }
 
     def _add_sizes(self) -> int:
         """Number and total length of the memories in the scope."""
@@ -283,7 +315,7 @@ class _Question:
             if key in memories
         }
         reach = self._query.neighbours
-        if reach:
+        if reach and len(memories) > len(found):
             places = {_place(hit.memory, step) for hit in found.values() for step in range(-reach, reach + 1)}
             for key, memory in memories.items():
                 if key not in found and memory.position is not None and _place(memory, 0) in places:

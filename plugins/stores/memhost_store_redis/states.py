@@ -74,11 +74,29 @@ class States:
         _, bodies = await self._page(scope, query, ["@id", "ASC"], MOST_ROWS if limit is None else limit, 0, test)
         return [_decode_document(body) for body in bodies]
 
-    def _query(self, scope: Scope, kind: str, now: datetime, more: str = "") -> str | None:
+    async def document_kinds(self, scope: Scope, now: datetime) -> list[str]:
+        """Kinds of which living documents lie inside the scope."""
+        query = self._query(scope, encode_tag(""), now, but=True)
+        if query is None:
+            return []
+
+        async def ask() -> list[str]:
+            batch = Batch(int(self._connections.timeout * 1000))
+            one_each = ["GROUPBY", 1, "@kind", "REDUCE", "FIRST_VALUE", 1, "@id", "AS", "id", "LIMIT", 0, MOST_ROWS]
+            batch.query("listed", "FT.AGGREGATE", self._layout().states, query, "LOAD", 2, "@kind", "@id", *one_each)
+            _, bodies = await self._bodies(scope, batch)
+            return sorted({_decode_document(body).kind for body in bodies})
+
+        found: list[str] = await self._searching(ask)
+        return found
+
+    def _query(self, scope: Scope, kind: str, now: datetime, more: str = "", *, but: bool = False) -> str | None:
+        """What lives inside the scope and is of that kind, or of all kinds but that."""
         reach = resolve(scope)
         if reach is None:
             return None
-        return f"{reach.query} @kind:{tags([kind])} -@expires_at:[-inf {to_micros(now)}] {more}".strip()
+        sign = "-" if but else ""
+        return f"{reach.query} {sign}@kind:{tags([kind])} -@expires_at:[-inf {to_micros(now)}] {more}".strip()
 
     async def _page(
         self, scope: Scope, query: str | None, order: Sequence[str], limit: int, offset: int, test: str = ""
@@ -95,14 +113,19 @@ class States:
                 options = ["LOAD", 1, "@id", "FILTER", test] if test else []
                 options += ["SORTBY", len(order), *order, "LIMIT", offset, limit]
                 batch.query("listed", "FT.AGGREGATE", index, query, *options)
-            base = state_base(self._connections.prefix, scope.tenant)
-            replies, _, contents = await self._connections.script(
-                "search", base, 0, 1, "body", batch.size, *batch.arguments
-            )
-            return int(replies[total]), [row[0] for row in contents if row[0] is not None]
+            replies, bodies = await self._bodies(scope, batch)
+            return int(replies[total]), bodies
 
         found: tuple[int, list[bytes]] = await self._searching(ask)
         return found
+
+    async def _bodies(self, scope: Scope, batch: Batch) -> tuple[list[Any], list[bytes]]:
+        """Replies to the commands, and the bodies of what they found."""
+        base = state_base(self._connections.prefix, scope.tenant)
+        replies, _, contents = await self._connections.script(
+            "search", base, 0, 1, "body", batch.size, *batch.arguments
+        )
+        return replies, [row[0] for row in contents if row[0] is not None]
 
     async def purge_expired(self, now: datetime, limit: int) -> int:
         """Remove sessions and documents that expired, at most `limit`."""

@@ -26,14 +26,14 @@ from memhost.models import (
 )
 from memhost.ports import Clock, Order, Store
 from memhost.specs import OpenContext
-from memhost_store_redis.codec import MEMORY_FIELDS, decode_memories, encode_tag, to_micros
+from memhost_store_redis.codec import MEMORY_FIELDS, decode_memories, encode_tag, to_micros, with_accesses
 from memhost_store_redis.conditions import compile_conditions
 from memhost_store_redis.connection import Connections, connect, server_of
 from memhost_store_redis.failures import IndexGone, explain_opening
 from memhost_store_redis.jobs import Jobs
-from memhost_store_redis.keys import memory_base
+from memhost_store_redis.keys import access_key, memory_base
 from memhost_store_redis.opening import Layout, Opener, mismatch
-from memhost_store_redis.scopes import owner_of
+from memhost_store_redis.scopes import owner_of, token
 from memhost_store_redis.search import Searcher
 from memhost_store_redis.settings import RedisSettings
 from memhost_store_redis.states import States
@@ -42,6 +42,8 @@ from memhost_store_redis.writing import Writer, check_scope, read_answer
 T = TypeVar("T")
 
 MOST_REPEATS = 5
+SETTLED_AT_ONCE = 50
+"""Hashes that are indexed anew in one script, which holds up others for a millisecond each."""
 SECONDS_A_MEMORY = 0.004
 """So much longer than `timeout_seconds` a commit may take for each memory that it puts."""
 
@@ -148,20 +150,22 @@ class RedisStore(Jobs):
 
     async def get_memories(self, scope: Scope, ids: Sequence[str]) -> list[StoredMemory]:
         """The memories with those ids inside the scope, in the order of `ids`."""
-        wanted = list(dict.fromkeys(ids))
+        wanted = [encode_tag(each) for each in dict.fromkeys(ids)]
         if not wanted:
             return []
         base = memory_base(self._connections.prefix, scope.tenant)
-        keys = [base + encode_tag(each) for each in wanted]
+        accesses = access_key(self._connections.prefix, scope.tenant)
         fields = [*MEMORY_FIELDS, self._layout.vector]
 
         async def read(client: Any) -> Any:
             pipeline = client.pipeline(transaction=False)
-            for key in keys:
-                pipeline.hmget(key, fields)
+            pipeline.hmget(accesses, wanted)  # first: what is settled meanwhile then stands in the hash
+            for each in wanted:
+                pipeline.hmget(base + each, fields)
             return await pipeline.execute()
 
-        found = decode_memories(await self._connections.call(read), self._layout.dimensions)
+        accessed, *rows = await self._connections.call(read)
+        found = decode_memories(with_accesses(rows, accessed), self._layout.dimensions)
         return [memory for memory in found if memory is not None and scope.allows(*owner_of(memory.record))]
 
     async def list_memories(
@@ -175,6 +179,7 @@ class RedisStore(Jobs):
     ) -> tuple[list[StoredMemory], int]:
         """A page of the memories that satisfy all conditions, by (created_at, id)."""
         wanted = compile_conditions(conditions)
+        await self._settle(scope, conditions)
         return await self._searching(
             lambda: self._searcher(scope).page(scope, wanted, newest=order == "newest", limit=limit, offset=offset)
         )
@@ -183,7 +188,14 @@ class RedisStore(Jobs):
         """Candidates for a search, from one consistent view of the store."""
         if query.vector is not None:
             self._check_length(len(query.vector))
+        await self._settle(scope, query.conditions)
         return await self._searching(lambda: self._searcher(scope).candidates(scope, query))
+
+    async def _settle(self, scope: Scope, conditions: Sequence[Condition]) -> None:
+        """Before a query for times of access: have the index know them."""
+        if any(condition.field == "last_accessed" for condition in conditions):
+            while await self._connections.script("settle", token("T", scope.tenant), SETTLED_AT_ONCE):
+                pass
 
     def _searcher(self, scope: Scope) -> Searcher:
         connections = self._connections
@@ -263,6 +275,10 @@ class RedisStore(Jobs):
     ) -> list[Document]:
         """Living documents of that kind inside the scope whose id comes after `after`, by id."""
         return await self._states.list_documents(scope, kind, now, after, limit)
+
+    async def document_kinds(self, scope: Scope, now: datetime) -> list[str]:
+        """Kinds of which living documents lie inside the scope."""
+        return await self._states.document_kinds(scope, now)
 
 
 def _build(writer: Writer, batch: WriteBatch, layout: Layout) -> list[Any]:

@@ -10,6 +10,7 @@ from memhost.models import (
     MOST_ACCESSES,
     AccessMark,
     Document,
+    JobState,
     Scope,
     StoredMemory,
     StoredSession,
@@ -73,10 +74,13 @@ class Writer:
         add.append(len(batch.put_documents))
         for document in batch.put_documents:
             self._document(document)
-        add += [len(batch.cancel_jobs), *batch.cancel_jobs, len(batch.add_jobs)]
+        add += [len(batch.cancel_jobs), *batch.cancel_jobs, int(batch.restored), len(batch.add_jobs)]
         for job in batch.add_jobs:
             add += [job.id, int(job.replace), to_micros(job.created_at), to_micros(job.due_at)]
             add += [job.event, job.plugin, job.payload]
+            if batch.restored:
+                state = JobState.DEAD if job.state is JobState.DEAD else JobState.PENDING
+                add += [state.value, job.attempts, "" if job.last_error is None else "=" + job.last_error]
         return add
 
     def _list(self, values: Sequence[str] | None, missing: int = 0) -> None:
@@ -124,7 +128,8 @@ class Writer:
             self.arguments += ["", "", 0]
             return
         expected = "" if batch.expect_version is None else batch.expect_version
-        self.arguments += [self._states + session_id(new.key), expected, self._expiry(new)]
+        copied = new.version if batch.restored else ""
+        self.arguments += [self._states + session_id(new.key), expected, copied, self._expiry(new)]
         self._fields(self._session_fields(new))
 
     def _session_fields(self, session: StoredSession) -> dict[str, Argument]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 from memhost import hookimpl
 from memhost.ports import Store
@@ -18,6 +19,12 @@ def open_sqlite(settings: SqliteSettings, context: OpenContext) -> AbstractAsync
     return open_store(settings, context)
 
 
+def at(address: str) -> Mapping[str, Any] | None:
+    """The file of `sqlite:PATH`."""
+    scheme, _, path = address.partition(":")
+    return {"path": path.removeprefix("//")} if scheme == "sqlite" else None
+
+
 @hookimpl
 def memhost_stores() -> Sequence[StoreSpec]:
     """Offer `sqlite`."""
@@ -27,5 +34,6 @@ def memhost_stores() -> Sequence[StoreSpec]:
             summary="One file on this machine: full text, vectors and outbox in SQLite.",
             open=open_sqlite,
             settings=SqliteSettings,
+            at=at,
         )
     ]

@@ -59,6 +59,15 @@ def list_page(
     return list(islice(found, limit))
 
 
+def kinds(connection: apsw.Connection, scope: Scope, now: int) -> list[str]:
+    """Kinds of which living documents lie inside the scope."""
+    rows = connection.execute(
+        f"SELECT DISTINCT kind, namespace, user FROM documents WHERE tenant = ? AND {_ALIVE}",  # noqa: S608
+        (scope.tenant, now),
+    )
+    return sorted({kind for kind, namespace, user in rows if scope.allows(namespace, user, None)})
+
+
 def check(connection: apsw.Connection, scope: Scope, batch: WriteBatch, now: int) -> None:
     """Check the documents that the batch requires and puts.
 

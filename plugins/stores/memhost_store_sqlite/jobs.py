@@ -66,7 +66,21 @@ def apply(connection: apsw.Connection, scope: Scope, batch: WriteBatch) -> None:
         )
         connection.execute("UPDATE jobs SET successor = NULL WHERE id = ? AND tenant = ?", (job_id, scope.tenant))
     for job in batch.add_jobs:
-        _add(connection, job)
+        if batch.restored:
+            _restore(connection, job)
+        else:
+            _add(connection, job)
+
+
+def _restore(connection: apsw.Connection, job: Job) -> None:
+    """Keep a job as it stood in another store; whoever ran it there does not run it here."""
+    connection.execute("DELETE FROM jobs WHERE id = ? AND tenant = ?", (job.id, job.tenant))
+    _add(connection, msgspec.structs.replace(job, replace=False))
+    state = JobState.DEAD if job.state is JobState.DEAD else JobState.PENDING
+    connection.execute(
+        "UPDATE jobs SET state = ?, attempts = ?, last_error = ? WHERE id = ? AND tenant = ?",
+        (state.value, job.attempts, job.last_error, job.id, job.tenant),
+    )
 
 
 def _add(connection: apsw.Connection, job: Job) -> None:

@@ -40,7 +40,7 @@ def next_version(connection: apsw.Connection, scope: Scope, batch: WriteBatch, n
         current = int(found or 0)
     if batch.expect_version is not None and batch.expect_version != current:
         raise VersionMismatch("The session changed meanwhile; read it again and repeat the write.")
-    return current + 1
+    return batch.put_session.version if batch.restored else current + 1
 
 
 def put(connection: apsw.Connection, session: StoredSession, version: int) -> None:

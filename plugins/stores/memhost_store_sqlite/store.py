@@ -56,6 +56,8 @@ async def open_sqlite(settings: SqliteSettings, context: OpenContext) -> AsyncIt
         raise ConfigurationError(
             f"The folder {path.parent} of the store does not exist; create it or set another path."
         )
+    if context.existing and not path.is_file():
+        raise ConfigurationError(f"There is no store at {path}; name the file of an existing one.")
     embedding = Embedding(context.embedder, context.dimensions, path)
 
     def prepare() -> apsw.Connection:
@@ -256,6 +258,10 @@ class SqliteStore:
         return await self._read(
             lambda connection: documents.list_page(connection, scope, kind, to_micros(now), after, limit)
         )
+
+    async def document_kinds(self, scope: Scope, now: datetime) -> list[str]:
+        """Kinds of which living documents lie inside the scope."""
+        return await self._read(lambda connection: documents.kinds(connection, scope, to_micros(now)))
 
     # -- outbox ----------------------------------------------------------------------------------------
 

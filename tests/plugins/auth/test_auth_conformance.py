@@ -20,7 +20,6 @@ from memhost_auth_token.book import TokenBook
 from memhost_auth_token.keys import load_hasher
 from memhost_store_memory.store import MemoryStore
 
-
 OWN = "an-own-token-of-more-than-32-characters"
 
 

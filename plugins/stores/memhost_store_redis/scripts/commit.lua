@@ -68,11 +68,11 @@ for _ = 1, take_number() do table.insert(mark.ids, take()) end
 local removed_session, new_session = take(), take()
 local version = 0
 if new_session ~= '' then
-  local expected = take()
+  local expected, copied = take(), take()
   local found = redis.call('HMGET', new_session, 'version', 'expires_at')
   if found[1] and new_session ~= removed_session and is_alive(found[2]) then version = tonumber(found[1]) end
   if expected ~= '' and tonumber(expected) ~= version then return {'version_mismatch'} end
-  version = version + 1
+  version = copied == '' and version + 1 or tonumber(copied)
 end
 local session_expiry, session_fields = take(), skip_fields()
 
@@ -113,12 +113,14 @@ local function count(scope, documents_more, length_more)
   end
 end
 
+local accesses = accesses_of(tenant_token)
 local function remove_memory(id)
   local name = memory_key(id)
   local found = redis.call('HMGET', name, 'scope', 'length', 'turns', 'persisted_at')
   count(found[1], -1, -tonumber(found[2]))
   if found[3] then redis.call('ZREM', key('t', found[3]), id) end
   redis.call('DEL', name)
+  redis.call('HDEL', accesses, id)
   return found[4]
 end
 
@@ -164,10 +166,12 @@ for _, id in ipairs(mark.ids) do
   local owner = owner_of(id)
   if owner and allows(owner) then
     local found = redis.call('HMGET', memory_key(id), 'access_count', 'last_accessed')
+    local later = redis.call('HGET', accesses, id)
+    if later then found = {split_access(later)} end
     local times, accessed = tonumber(found[1]), tonumber(found[2])
     if not (mark.interval > 0 and times > 0 and accessed > mark.at - mark.interval) then
-      redis.call('HSET', memory_key(id), 'access_count', whole(math.min(times + 1, mark.most)),
-        'last_accessed', whole(math.max(accessed, mark.at)))
+      local count, last = whole(math.min(times + 1, mark.most)), whole(math.max(accessed, mark.at))
+      redis.call('HSET', accesses, id, count .. ' ' .. last)
     end
   end
 end
@@ -199,11 +203,25 @@ for _ = 1, take_number() do
   end
 end
 
+-- a job as it stood in another store
+local function restore_job(id, found, created, due, event, plugin, payload)
+  local state, attempts, problem = take(), take(), take()
+  if found[1] and found[1] ~= tenant then return end
+  if found[1] then remove_job(id) end
+  redis.call('HSET', key('j', id), 'id', id, 'tenant', tenant, 'event', event, 'plugin', plugin, 'payload', payload,
+    'created_at', created, 'attempts', attempts, 'state', state, 'due_at', due)
+  if problem ~= '' then redis.call('HSET', key('j', id), 'last_error', string.sub(problem, 2)) end
+  place(id, state, due)
+end
+
+local restored = take() == '1'
 for _ = 1, take_number() do
   local id, replace, created, due = take(), take() == '1', take(), take()
   local event, plugin, payload = take(), take(), take()
   local found = job_fields(id, 'tenant', 'state')
-  if not found[1] then
+  if restored then
+    restore_job(id, found, created, due, event, plugin, payload)
+  elseif not found[1] then
     redis.call('HSET', key('j', id), 'id', id, 'tenant', tenant, 'event', event, 'plugin', plugin, 'payload', payload,
       'created_at', created, 'attempts', 0, 'state', 'pending')
     place(id, 'pending', due)

@@ -20,6 +20,16 @@ local function whole(number)
   return string.format('%.0f', number)
 end
 
+-- Times that memories were found, since the hashes were written: writing to a hash would index it anew with its vector.
+-- A hash per tenant, id to "count last"; `settle.lua` moves them over before a query asks for such times.
+local function accesses_of(token)
+  return key('acc', token)
+end
+
+local function split_access(packed)
+  return string.match(packed, '^(%S+) (%S+)$')
+end
+
 local function earlier_answer()
   local packed = redis.call('GET', key('done', call_id))
   return packed and cmsgpack.unpack(packed)

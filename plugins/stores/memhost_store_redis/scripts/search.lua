@@ -19,10 +19,12 @@ local function value_of(row, name)
 end
 
 local readers = {}
+local shown, all_shown
 
 -- hits of FT.SEARCH NOCONTENT WITHSCORES
 function readers.scored(reply)
   local hits = {}
+  shown = (#reply - 1) / 2
   for place_in_reply = 2, #reply, 2 do
     note(reply[place_in_reply])
     table.insert(hits, {reply[place_in_reply], reply[place_in_reply + 1]})
@@ -61,6 +63,15 @@ function readers.total(reply)
   return reply[1]
 end
 
+-- whether the scored hits are all that the scope holds of their terms
+function readers.complete(reply)
+  all_shown = reply[1] == shown
+  return reply[1]
+end
+
+-- how many hold a term; not asked for, and -1, where the hits tell it
+readers.frequency = readers.total
+
 function readers.plain(reply)
   return reply
 end
@@ -69,27 +80,57 @@ local replies = {}
 for _ = 1, take_number() do
   local reader, first = take(), cursor + 2
   cursor = cursor + 1 + tonumber(ARGV[cursor + 1])
-  table.insert(replies, readers[reader](redis.call(unpack(ARGV, first, cursor))))
+  if reader == 'frequency' and all_shown then
+    table.insert(replies, -1)
+  else
+    table.insert(replies, readers[reader](redis.call(unpack(ARGV, first, cursor))))
+  end
 end
 
-if reach > 0 then
-  for number = 1, #keys do
-    local found = redis.call('HMGET', keys[number], 'turns', 'id')
-    if found[1] then
-      local turns = key('t', found[1])
-      local position = redis.call('ZSCORE', turns, found[2])
-      if position then
-        local at = tonumber(position)
-        for _, id in ipairs(redis.call('ZRANGEBYSCORE', turns, whole(at - reach), whole(at + reach))) do
-          note(base .. id)
-        end
-      end
-    end
+local function note_turns_around(turns, id)
+  local position = redis.call('ZSCORE', turns, id)
+  if not position then return end
+  local at = tonumber(position)
+  for _, each in ipairs(redis.call('ZRANGEBYSCORE', turns, whole(at - reach), whole(at + reach))) do
+    note(base .. each)
   end
 end
 
 local contents = {}
-if #fields > 0 then
-  for number, name in ipairs(keys) do contents[number] = redis.call('HMGET', name, unpack(fields)) end
+local function read(from, to)
+  for number = from, to do contents[number] = redis.call('HMGET', keys[number], unpack(fields)) end
 end
+
+local PART = 1000
+local function put_in_accesses()
+  local accesses = accesses_of(string.match(base, '([^:]+):$'))
+  for first = 1, #keys, PART do
+    local ids = {}
+    for number = first, math.min(first + PART - 1, #keys) do
+      table.insert(ids, string.sub(keys[number], #base + 1))
+    end
+    for place_in_part, packed in ipairs(redis.call('HMGET', accesses, unpack(ids))) do
+      local row = contents[first + place_in_part - 1]
+      if packed and row[1] then row[2], row[3] = split_access(packed) end
+    end
+  end
+end
+
+local width, found = #fields, #keys
+if width == 0 then return {replies, keys, contents} end
+if reach > 0 then
+  table.insert(fields, 'turns')
+  table.insert(fields, 'id')
+end
+read(1, found)
+if reach > 0 then
+  for number = 1, found do
+    local row = contents[number]
+    if row[width + 1] then note_turns_around(key('t', row[width + 1]), row[width + 2]) end
+    row[width + 1], row[width + 2] = nil, nil
+  end
+  fields[width + 1], fields[width + 2] = nil, nil
+  read(found + 1, #keys)
+end
+if fields[2] == 'access_count' then put_in_accesses() end
 return {replies, keys, contents}

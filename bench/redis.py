@@ -1,0 +1,193 @@
+"""The API on Redis against Redis alone: the same index, the same questions, in the same run.
+
+    python bench/redis.py [--sizes 10000 100000] [--count 200]
+
+At each size (memories of 100 users) a search with the whole pipeline through the API, one after the other, is set
+against the two raw queries that it cannot do without, sent in one pipeline: the 10 nearest by vector (`KNN 10`) and
+the 10 best by words, contents returned; for one user's memories and for all. Writes through the API, 16 callers at
+once, are set against raw pipelined HSETs of the same hashes into the same index. The bar is the ratio of the medians
+of searches; a miss makes the exit code 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+sys.path.pop(0)  # not this folder: its redis.py is not the library
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import httpx
+from tests.support.redis_server import RedisServer, RedisSpace
+
+from bench.embedded import USERS, Texts, fill, timed
+from memhost.analysis import analyse_query, query_terms
+from memhost.models import Scope
+from memhost.testing.server import ServerProcess
+from memhost_model_static.embedder import StaticEmbedder
+from memhost_store_redis.codec import encode_term, encode_vector
+from memhost_store_redis.scopes import resolve
+
+BAR = 2.5
+WARM = 30
+BATCH = 100
+WRITERS = 16
+
+
+class Raw:
+    """Queries and writes of a client that knows the index and asks Redis itself."""
+
+    def __init__(self, space: RedisSpace, embedder: StaticEmbedder) -> None:
+        from redis.asyncio import Redis
+
+        self._client: Any = Redis.from_url(space.url)
+        self._space = space
+        self._embedder = embedder
+        self.index = space.name
+
+    async def search(self, text: str, user: str | None) -> int:
+        """Both legs in one pipeline; hits found."""
+        reach = resolve(Scope(users=None if user is None else (user,)))
+        assert reach is not None
+        query = analyse_query(text)
+        vector = encode_vector((await self._embedder.embed([query.embedding_text]))[0])
+        words = "|".join(encode_term(term) for term in query_terms(query))
+        nearest = f"({reach.query})=>[KNN 10 @vector1 $v AS distance]"
+        pipeline = self._client.pipeline(transaction=False)
+        returned = ("RETURN", 2, "id", "body", "LIMIT", 0, 10, "DIALECT", 2)
+        pipeline.execute_command(
+            "FT.SEARCH", self.index, nearest, "PARAMS", 2, "v", vector, "SORTBY", "distance", *returned
+        )
+        pipeline.execute_command(
+            "FT.SEARCH", self.index, f"{reach.query} @terms:({words})", "VERBATIM", "SCORER", "BM25", *returned
+        )
+        near, best = await pipeline.execute()
+        return len(near) // 2 + len(best) // 2
+
+    async def copies(self, count: int) -> list[dict[bytes, bytes]]:
+        """Hashes of memories as they stand in the index."""
+        reply = await self._client.execute_command("FT.SEARCH", self.index, "*", "NOCONTENT", "LIMIT", 0, count)
+        pipeline = self._client.pipeline(transaction=False)
+        for key in reply[1:]:
+            pipeline.hgetall(key)
+        found: list[dict[bytes, bytes]] = await pipeline.execute()
+        return found
+
+    async def write(self, hashes: Sequence[dict[bytes, bytes]]) -> float:
+        """Write hashes under new keys, in pipelines; hashes a second. They are removed again."""
+        keys = [f"{self._space.name}:m:raw:{number}" for number in range(len(hashes))]
+        begun = time.perf_counter()
+        for start in range(0, len(keys), BATCH):
+            pipeline = self._client.pipeline(transaction=False)
+            for key, fields in zip(keys[start : start + BATCH], hashes[start : start + BATCH], strict=True):
+                pipeline.hset(key, mapping=fields)
+            await pipeline.execute()
+        rate = len(keys) / (time.perf_counter() - begun)
+        await self._client.delete(*keys)
+        return rate
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._client.aclose()
+
+
+async def compare(http: httpx.AsyncClient, raw: Raw, texts: Texts, count: int, *, all_users: bool) -> float:
+    """Search by both ways in turn, so that both meet the same noise; the ratio of the medians."""
+    questions = [(texts.sentence(5, 9), None if all_users else f"u{n % USERS}") for n in range(count + WARM)]
+
+    async def api(number: int) -> None:
+        text, user = questions[number]
+        body = {"text": text, "limit": 10, **({"user_id": {"eq": user}} if user else {})}
+        answer = await http.post("/v1/long-term-memory/search", json=body)
+        assert answer.raise_for_status().json()["memories"]
+
+    async def alone(number: int) -> None:
+        assert await raw.search(*questions[number])
+
+    async def nothing(_number: int) -> None:
+        (await http.get("/v1/health")).raise_for_status()
+
+    spent: dict[str, list[float]] = {"api": [], "raw": [], "http": []}
+    for number in range(len(questions)):
+        for name, way in (("raw", alone), ("api", api), ("http", nothing)):
+            spent[name] += await timed(_at(way, number), 1)
+    middle = {name: 1000 * statistics.median(times[WARM:]) for name, times in spent.items()}
+    high = {name: 1000 * sorted(times[WARM:])[int(0.95 * (count - 1))] for name, times in spent.items()}
+    ratio = middle["api"] / middle["raw"]
+    print(
+        f"  search of {'all' if all_users else 'a user':7} raw p50 {middle['raw']:6.2f} p95 {high['raw']:6.2f} ms   "
+        f"API p50 {middle['api']:6.2f} p95 {high['api']:6.2f} ms   ratio {ratio:5.2f}   bar {BAR}: "
+        f"{'ok' if ratio <= BAR else 'MISSED'} (an empty request {middle['http']:.2f} ms)"
+    )
+    return ratio
+
+
+def _at(way: Callable[[int], Awaitable[Any]], number: int) -> Callable[[int], Awaitable[Any]]:
+    return lambda _: way(number)
+
+
+async def write(http: httpx.AsyncClient, raw: Raw, texts: Texts, size: int, count: int) -> None:
+    """Writes a second: one memory a request with 16 callers at once, a hundred a request, and raw."""
+    numbers = iter(range(count))
+
+    async def caller() -> None:
+        for number in numbers:
+            record = {"id": f"w{size}-{number}", "text": texts.sentence(), "user_id": f"u{number % USERS}"}
+            (await http.post("/v1/long-term-memory/", json={"memories": [record]})).raise_for_status()
+
+    begun = time.perf_counter()
+    await asyncio.gather(*(caller() for _ in range(WRITERS)))
+    singly = count / (time.perf_counter() - begun)
+    begun = time.perf_counter()
+    for first in range(0, count, BATCH):
+        records = [{"id": f"b{size}-{first + n}", "text": texts.sentence(), "user_id": "u1"} for n in range(BATCH)]
+        (await http.post("/v1/long-term-memory/", json={"memories": records})).raise_for_status()
+    batched = count / (time.perf_counter() - begun)
+    alone = await raw.write(await raw.copies(count))
+    print(
+        f"  writes: raw pipelined {alone:.0f}/s   API singly {singly:.0f}/s ({alone / singly:.1f} times slower)   "
+        f"API {BATCH} a request {batched:.0f}/s ({alone / batched:.1f} times slower)"
+    )
+
+
+async def run(sizes: Sequence[int], count: int) -> bool:
+    """Measure at each size; whether the bar holds."""
+    good = True
+    texts = Texts(7)
+    embedder = StaticEmbedder()
+    with tempfile.TemporaryDirectory() as folder, RedisServer(Path(folder) / "redis") as server:
+        space = RedisSpace(server.url)
+        with ServerProcess(Path(folder), environment={"STORE": "redis", **space.environment()}) as host:
+            async with httpx.AsyncClient(base_url=host.url, timeout=120) as http:
+                raw, begin = Raw(space, embedder), 0
+                for size in sizes:
+                    before = server.client().info("memory")["used_memory"]  # type: ignore[index]
+                    rate = await fill(http, texts, begin, size)
+                    held = server.client().info("memory")["used_memory"] - before  # type: ignore[index]
+                    print(f"\n{size} memories: filled at {rate:.0f}/s, {held / (size - begin):.0f} bytes each in Redis")
+                    for all_users in (False, True):
+                        good &= await compare(http, raw, texts, count, all_users=all_users) <= BAR
+                    await write(http, raw, texts, size, 1000)
+                    begin = size
+                await raw.aclose()
+    return good
+
+
+def main() -> int:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument("--count", type=int, default=200, help="searches measured of each kind")
+    options = parser.parse_args()
+    return 0 if asyncio.run(run(options.sizes, options.count)) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,160 @@
+"""`AuthConformance`: what every authentication provider must do, as tests.
+
+    class TestMyProvider(AuthConformance):
+        @pytest.fixture
+        async def authenticator(self, tmp_path):
+            async with open_mine(MySettings(...), open_context(tmp_path)) as provider:
+                yield provider
+
+        @pytest.fixture
+        def valid(self):
+            return Credentials(scheme="bearer", token="...")
+
+`valid` are credentials that the provider lets in. A provider that lets everybody in (`open = True`) needs none, and the
+tests of refusal are skipped for it. One whose source of truth can be taken away in a test gives a third fixture,
+`unreachable`: the same provider without it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+import pytest
+
+from memhost.errors import MemhostError, Unauthorized, Unavailable
+from memhost.models import Caller
+from memhost.ports import Authenticator, Credentials
+
+ROLES = frozenset({"reader", "writer", "operator", "admin"})
+_ALG_NONE = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZG1pbiIsImFkbWluIjp0cnVlfQ."
+FORGED = {
+    "unknown": "not-a-token-that-anyone-made",
+    "null": "null",
+    "undefined": "undefined",
+    "true": "true",
+    "zero": "0",
+    "admin": "admin",
+    "json": '{"sub": "admin", "roles": ["admin"]}',
+    "unsigned-jwt": _ALG_NONE,
+    "three-parts": "a.b.c",
+    "two-dots": "..",
+    "sql": "' OR '1'='1",
+    "path": "../../../../etc/passwd",
+    "glob": "*",
+    "template": "{{7*7}}${7*7}",
+    "lines": "token\r\nX-Role: admin",
+    "nul": "token\x00admin",
+    "unicode": "ünïcode-שלום-😀",
+    "latin": "\xff\xfe",
+    "long": "a" * 100_000,
+    "base64": "YWRtaW46YWRtaW4=",
+    "percent": "%61%64%6d%69%6e",
+}
+"""Tokens that nobody has issued."""
+
+_SPOILT = {
+    "first-cut": lambda token: token[1:],
+    "last-cut": lambda token: token[:-1],
+    "more": lambda token: f"{token}x",
+    "twice": lambda token: token + token,
+    "changed": lambda token: (
+        token[: len(token) // 2] + ("A" if token[len(token) // 2] != "A" else "B") + token[len(token) // 2 + 1 :]
+    ),
+    "reversed": lambda token: token[::-1],
+    "inner-space": lambda token: f"{token[:3]} {token[3:]}",
+    "swapped-case": str.swapcase,
+}
+
+
+@pytest.mark.asyncio
+class AuthConformance:
+    """Every promise of `memhost.ports.Authenticator`."""
+
+    @pytest.fixture
+    def authenticator(self) -> Authenticator:
+        """An open provider; override it."""
+        raise NotImplementedError("give a fixture `authenticator` that returns your open provider")
+
+    @pytest.fixture
+    def valid(self) -> Credentials:
+        """Credentials that it lets in; override it unless it lets everybody in."""
+        return Credentials()
+
+    @pytest.fixture
+    def unreachable(self) -> Authenticator:
+        """The provider without what it asks; override it if it asks something."""
+        pytest.skip("no fixture `unreachable`: give one if the provider asks something that can be away")
+
+    @pytest.fixture
+    def closed(self, authenticator: Authenticator) -> Authenticator:
+        """The provider, if it asks for credentials."""
+        if authenticator.open:
+            pytest.skip("it lets everybody in")
+        return authenticator
+
+    async def test_it_says_whether_it_lets_everybody_in(self, authenticator: Authenticator) -> None:
+        assert isinstance(authenticator.open, bool)
+
+    async def test_a_caller_has_a_subject_and_known_roles(
+        self, authenticator: Authenticator, valid: Credentials
+    ) -> None:
+        caller = await authenticator.authenticate(valid)
+        assert isinstance(caller, Caller)
+        assert caller.subject, "subject names the caller in logs"
+        assert caller.roles, "without a role a caller can do nothing"
+        assert caller.roles <= ROLES, f"the roles are {sorted(ROLES)}"
+        assert caller.bounds.tenant
+
+    async def test_the_same_credentials_are_the_same_caller(
+        self, authenticator: Authenticator, valid: Credentials
+    ) -> None:
+        assert await authenticator.authenticate(valid) == await authenticator.authenticate(valid)
+
+    async def test_calls_may_overlap(self, authenticator: Authenticator, valid: Credentials) -> None:
+        callers = await asyncio.gather(*(authenticator.authenticate(valid) for _ in range(10)))
+        assert len(set(callers)) == 1
+
+    async def test_the_address_does_not_matter(self, authenticator: Authenticator, valid: Credentials) -> None:
+        elsewhere = msgspec.structs.replace(valid, peer="203.0.113.9")
+        assert await authenticator.authenticate(elsewhere) == await authenticator.authenticate(valid)
+
+    async def test_without_credentials_there_is_a_challenge(self, closed: Authenticator) -> None:
+        with pytest.raises(Unauthorized) as caught:
+            await closed.authenticate(Credentials())
+        assert caught.value.challenge, "raise Unauthorized(..., challenge=True) where no credential came"
+
+    async def test_a_user_name_alone_is_no_credential(self, closed: Authenticator) -> None:
+        with pytest.raises(Unauthorized):
+            await closed.authenticate(Credentials(scheme="basic", username="admin"))
+
+    @pytest.mark.parametrize("token", FORGED.values(), ids=FORGED)
+    async def test_forged_tokens_are_refused(self, closed: Authenticator, token: str) -> None:
+        with pytest.raises(Unauthorized):
+            await closed.authenticate(Credentials(scheme="bearer", token=token))
+
+    @pytest.mark.parametrize("spoil", _SPOILT.values(), ids=_SPOILT)
+    async def test_spoilt_tokens_are_refused(self, closed: Authenticator, valid: Credentials, spoil: object) -> None:
+        assert callable(spoil)
+        spoilt = spoil(valid.token)
+        if spoilt == valid.token:
+            pytest.skip("it changes nothing in this token")
+        with pytest.raises(Unauthorized):
+            await closed.authenticate(msgspec.structs.replace(valid, token=spoilt))
+
+    async def test_a_refusal_does_not_repeat_the_secret(self, closed: Authenticator, valid: Credentials) -> None:
+        spoilt = f"{valid.token}x"
+        with pytest.raises(Unauthorized) as caught:
+            await closed.authenticate(msgspec.structs.replace(valid, token=spoilt))
+        assert valid.token not in caught.value.message, "messages end up in logs"
+
+    async def test_a_refusal_leaves_nothing_behind(self, closed: Authenticator, valid: Credentials) -> None:
+        before = await closed.authenticate(valid)
+        with pytest.raises(Unauthorized):
+            await closed.authenticate(Credentials(scheme="bearer", token="nobody"))  # noqa: S106 - no secret
+        assert await closed.authenticate(valid) == before
+
+    async def test_an_outage_is_no_refusal(self, unreachable: Authenticator, valid: Credentials) -> None:
+        with pytest.raises(MemhostError) as caught:
+            await unreachable.authenticate(valid)
+        assert isinstance(caught.value, Unavailable), "raise Unavailable: the token may be good"

@@ -1,0 +1,162 @@
+"""`EmbedderConformance` and `LanguageModelConformance`: what models must do, as tests.
+
+    class TestMyEmbedder(EmbedderConformance):
+        @pytest.fixture
+        async def embedder(self, tmp_path):
+            async with open_mine(MySettings(), open_context(tmp_path)) as embedder:
+                yield embedder
+
+    class TestMyModel(LanguageModelConformance):
+        @pytest.fixture
+        async def model(self, tmp_path): ...
+
+`open_context` stands in `memhost.testing.opening`. A model whose provider can be taken away in a test gives a second
+fixture, `unreachable`: the same model with nobody behind it; without it those tests are skipped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+
+import numpy as np
+import pytest
+
+from memhost.errors import MemhostError
+from memhost.ports import Completion, Embedder, LanguageModel
+
+TEXTS = ("The boat lies in Kiel.", "Bob likes green tea.", "ünïcode שלום 😀", "a\nb\tc", "x" * 20000)
+
+
+@pytest.mark.asyncio
+class EmbedderConformance:
+    """Every promise of `memhost.ports.Embedder`."""
+
+    @pytest.fixture
+    def embedder(self) -> Embedder:
+        """An open embedder; override it."""
+        raise NotImplementedError("give a fixture `embedder` that returns your open embedder")
+
+    @pytest.fixture
+    def unreachable(self) -> Embedder:
+        """The embedder with nobody behind it; override it if it uses a network."""
+        pytest.skip("no fixture `unreachable`: give one if the embedder uses a network")
+
+    async def test_identity_is_told(self, embedder: Embedder) -> None:
+        assert embedder.name.strip(), "name is the identity of the vector space, with its version"
+        assert isinstance(embedder.local, bool)
+        assert embedder.dimensions > 0
+
+    async def test_rows_have_the_promised_form(self, embedder: Embedder) -> None:
+        rows = await embedder.embed(TEXTS)
+        assert rows.dtype == np.float32
+        assert rows.shape == (len(TEXTS), embedder.dimensions)
+
+    async def test_no_texts_give_no_rows(self, embedder: Embedder) -> None:
+        assert (await embedder.embed([])).shape == (0, embedder.dimensions)
+
+    @pytest.mark.parametrize("text", TEXTS, ids=["words", "other", "unicode", "lines", "long"])
+    async def test_rows_have_length_one_or_are_zero(self, embedder: Embedder, text: str) -> None:
+        (row,) = await embedder.embed([text])
+        assert np.isfinite(row).all()
+        length = float(np.linalg.norm(row))
+        assert math.isclose(length, 1, abs_tol=1e-3) or length == 0, f"the row has length {length}; divide by it"
+
+    @pytest.mark.parametrize("text", ["", " ", "\n\t"], ids=["empty", "space", "lines"])
+    async def test_blank_texts_are_no_failure(self, embedder: Embedder, text: str) -> None:
+        rows = await embedder.embed([text, TEXTS[0]])
+        assert rows.shape == (2, embedder.dimensions)
+        assert np.isfinite(rows).all()
+
+    async def test_same_text_gives_the_same_row(self, embedder: Embedder) -> None:
+        first, again = await embedder.embed([TEXTS[0], TEXTS[0]])
+        later = (await embedder.embed([TEXTS[0]]))[0]
+        np.testing.assert_allclose(first, again, atol=1e-4)
+        np.testing.assert_allclose(first, later, atol=1e-4)
+
+    async def test_a_row_does_not_depend_on_its_company(self, embedder: Embedder) -> None:
+        together = await embedder.embed(TEXTS[:2])
+        alone = [(await embedder.embed([text]))[0] for text in TEXTS[:2]]
+        np.testing.assert_allclose(together, alone, atol=1e-3)
+
+    async def test_like_texts_are_nearer_than_unlike_ones(self, embedder: Embedder) -> None:
+        rows = await embedder.embed(["a boat in the harbour", "the boat left the harbour", "tax law of 1923"])
+        assert rows[0] @ rows[1] > rows[0] @ rows[2]
+
+    async def test_many_texts_at_once(self, embedder: Embedder) -> None:
+        assert (await embedder.embed([f"text number {n}" for n in range(300)])).shape[0] == 300
+
+    async def test_calls_may_overlap(self, embedder: Embedder) -> None:
+        results = await asyncio.gather(*(embedder.embed([text]) for text in TEXTS[:3]))
+        for text, rows in zip(TEXTS[:3], results, strict=True):
+            np.testing.assert_allclose(rows, await embedder.embed([text]), atol=1e-4)
+
+    async def test_an_outage_is_an_error(self, unreachable: Embedder) -> None:
+        with pytest.raises(MemhostError) as caught:
+            await unreachable.embed(["hello"])
+        assert caught.value.retryable, "raise ModelUnavailable, so that it is tried again"
+
+
+@pytest.mark.asyncio
+class LanguageModelConformance:
+    """Every promise of `memhost.ports.LanguageModel`."""
+
+    @pytest.fixture
+    def model(self) -> LanguageModel:
+        """An open model; override it."""
+        raise NotImplementedError("give a fixture `model` that returns your open language model")
+
+    @pytest.fixture
+    def unreachable(self) -> LanguageModel:
+        """The model with nobody behind it; override it if it uses a network."""
+        pytest.skip("no fixture `unreachable`: give one if the model uses a network")
+
+    async def test_name_is_told(self, model: LanguageModel) -> None:
+        assert isinstance(model.name, str)
+        assert model.name, "name is the model used where a call names none"
+
+    @pytest.mark.parametrize(
+        "messages",
+        [
+            [{"role": "user", "content": "Say hello."}],
+            [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Say hello."}],
+            [
+                {"role": "user", "content": "Say hello."},
+                {"role": "assistant", "content": "Hello."},
+                {"role": "user", "content": "Again."},
+            ],
+            [{"role": "user", "content": "ünïcode שלום 😀"}],
+        ],
+        ids=["user", "system", "dialogue", "unicode"],
+    )
+    async def test_a_conversation_is_answered(self, model: LanguageModel, messages: list[dict[str, str]]) -> None:
+        answer = await model.complete(messages)
+        assert isinstance(answer, Completion)
+        assert isinstance(answer.text, str)
+        assert answer.model, "say which model answered; usage is told apart by it"
+
+    async def test_usage_is_counted(self, model: LanguageModel) -> None:
+        answer = await model.complete([{"role": "user", "content": "Say hello."}])
+        assert answer.input_tokens >= 0
+        assert answer.output_tokens >= 0
+        assert answer.cost_usd is None or answer.cost_usd >= 0, "None where the price is not known"
+
+    async def test_every_argument_is_taken(self, model: LanguageModel) -> None:
+        schema = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}
+        messages = [{"role": "user", "content": 'Answer with JSON: {"a": "b"}'}]
+        await model.complete(messages, purpose="extraction", schema=schema, max_tokens=50)
+
+    async def test_messages_are_left_as_they_are(self, model: LanguageModel) -> None:
+        messages = [{"role": "user", "content": "Say hello."}]
+        await model.complete(messages)
+        assert messages == [{"role": "user", "content": "Say hello."}]
+
+    async def test_calls_may_overlap(self, model: LanguageModel) -> None:
+        questions = [[{"role": "user", "content": f"Say {word}."}] for word in ("one", "two", "three")]
+        answers = await asyncio.gather(*(model.complete(question) for question in questions))
+        assert len(answers) == 3
+
+    async def test_an_outage_is_an_error(self, unreachable: LanguageModel) -> None:
+        with pytest.raises(MemhostError) as caught:
+            await unreachable.complete([{"role": "user", "content": "hello"}])
+        assert caught.value.retryable, "raise ModelUnavailable, so that it is tried again"

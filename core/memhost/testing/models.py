@@ -1,0 +1,119 @@
+"""A language model that answers as a test says, and an embedder that needs no weights; both as a plugin.
+
+A host uses them with the settings `LLM=scripted` and `EMBEDDER=words` (see `memhost.testing.hosts`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from memhost.hooks import hookimpl
+from memhost.ports import Completion
+from memhost.specs import EmbedderSpec, LanguageModelSpec, ModelSpec, NoSettings, OpenContext
+
+Given = str | Exception
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A call of the model as it came."""
+
+    messages: list[dict[str, Any]]
+    model: str | None
+    purpose: str
+    schema: dict[str, Any] | None
+    max_tokens: int | None
+
+    @property
+    def prompt(self) -> str:
+        """All texts, in order, a line each."""
+        return "\n".join(str(message["content"]) for message in self.messages)
+
+
+class ScriptedModel:
+    """A `memhost.ports.LanguageModel` that says what it was told to.
+
+    Attributes:
+        answers: What to answer, in order; an exception is raised.
+        rule: Answers when `answers` is empty.
+        calls: What was asked.
+    """
+
+    name = "scripted-model"
+
+    def __init__(self) -> None:
+        self.answers: deque[Given] = deque()
+        self.rule: Callable[[Asked], Given] = lambda _asked: '{"memories": []}'
+        self.calls: list[Asked] = []
+
+    async def complete(
+        self,
+        messages: Sequence[dict[str, Any]],
+        *,
+        model: str | None = None,
+        purpose: str = "plugin",
+        schema: dict[str, Any] | None = None,
+        max_tokens: int | None = None,
+    ) -> Completion:
+        """The next answer; see `memhost.ports.LanguageModel`."""
+        asked = Asked(messages=list(messages), model=model, purpose=purpose, schema=schema, max_tokens=max_tokens)
+        self.calls.append(asked)
+        given = self.answers.popleft() if self.answers else self.rule(asked)
+        if isinstance(given, Exception):
+            raise given
+        return Completion(text=given, model=model or self.name, input_tokens=10, output_tokens=2)
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+
+class WordEmbedder:
+    """A `memhost.ports.Embedder`: hashed bags of words, the same in every process, near for texts that share words."""
+
+    name = "testing-words-1"
+    local = True
+
+    def __init__(self, dimensions: int = 64) -> None:
+        self.dimensions = dimensions
+
+    async def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """A row for each text; see `memhost.ports.Embedder`."""
+        rows = np.zeros((len(texts), self.dimensions), dtype=np.float32)
+        for row, text in zip(rows, texts, strict=True):
+            for word in re.findall(r"\w+", text.casefold()):
+                digest = hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+                row[int.from_bytes(digest[:4], "big") % self.dimensions] += 1.0 if digest[4] % 2 else -1.0
+            if length := float(np.linalg.norm(row)):
+                row /= length
+        return rows
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+
+@asynccontextmanager
+async def _open_model(_settings: NoSettings, _context: OpenContext) -> AsyncIterator[ScriptedModel]:
+    yield ScriptedModel()
+
+
+@asynccontextmanager
+async def _open_embedder(_settings: NoSettings, _context: OpenContext) -> AsyncIterator[WordEmbedder]:
+    yield WordEmbedder()
+
+
+@hookimpl
+def memhost_models() -> Sequence[ModelSpec]:
+    """Offer `scripted` and `words`."""
+    return [
+        LanguageModelSpec(name="scripted", summary="Answers as a test says.", open=_open_model),
+        EmbedderSpec(name="words", summary="Hashed bags of words.", open=_open_embedder),
+    ]
