@@ -98,8 +98,7 @@ class Host(Services):
             raise
         except (Unavailable, TooManyRequests):
             raise
-        except Exception as error:
-            # A provider that fails in an unexpected way lets nobody in.
+        except Exception as error:  # a provider that fails in an unexpected way lets nobody in
             logger.exception("auth.failed")
             raise Unauthorized("The credentials could not be checked.") from error
         self.attempts.passed(credentials)
@@ -137,7 +136,7 @@ class Host(Services):
         except MemhostError as error:
             code = error.code
             raise
-        except Exception as error:
+        except Exception as error:  # a fault of ours: the caller gets a code, the log the place
             code = MemhostError.code
             logger.exception(
                 "operation.failed",

@@ -354,8 +354,8 @@ async def test_message_left_out_on_purpose_is_gone(client: MemoryAPIClient, fres
 
 async def test_a_session_created_late_keeps_what_others_have_written(client: MemoryAPIClient, fresh: str) -> None:
     """Two clients find no session; one begins it and writes, then the other's "create it empty" arrives."""
-    late = WorkingMemory(session_id=fresh, messages=[])
     await client.append_messages_to_working_memory(fresh, [say("first", id="1")])
+    late = WorkingMemory(session_id=fresh, messages=[])  # it found none before, and stamps its own time only now
     await client.put_working_memory(fresh, late)
     _, session = await client.get_or_create_working_memory(fresh)
     assert [message.id for message in session.messages] == ["1"]

@@ -73,7 +73,7 @@ def _replacing(file: Path) -> Iterator[IO[bytes]]:
             target.flush()
             os.fsync(target.fileno())
         temporary.replace(file)
-    except BaseException:
+    except BaseException:  # however it ends: no half-written file stays
         temporary.unlink(missing_ok=True)
         raise
 

@@ -241,7 +241,7 @@ class UsageLedger:
                     names = sorted(name for name in waiting if name[1] == tenant)
                     await self._write(tenant, names)
                     waiting.difference_update(names)
-            except BaseException:
+            except BaseException:  # also cancelled: what was not written is written the next time
                 self._dirty |= waiting
                 raise
             self._drop_old()

@@ -105,7 +105,7 @@ def _forwarding(client: Client, address: str) -> Any:
         except MCPError as error:
             logger.info("bridge.refused %s", error)
             raise
-        except Exception as error:
+        except Exception as error:  # the way to the server fails in many ways; the host is told each time
             sentence = f"The server at {address} does not answer ({type(error).__name__}); is it still running?"
             raise MCPError(code=INTERNAL_ERROR, message=sentence) from error
 

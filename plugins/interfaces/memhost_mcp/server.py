@@ -85,7 +85,7 @@ class McpServer:
         except MemhostError as error:
             code = error.code
             return _failure(error, visit.request_id)
-        except Exception:
+        except Exception:  # the boundary of the protocol: the unexpected becomes an answer and a log line
             code = MemhostError.code
             logger.exception("mcp.tool_failed")
             return _failure(MemhostError(""), visit.request_id)

@@ -99,8 +99,7 @@ class Calls:
             raise _Failure(ModelUnavailable(sentence), 0.0) from error
         except MemhostError:
             raise
-        except Exception as error:
-            # The library raises anything; here it becomes one of our errors.
+        except Exception as error:  # the library raises anything; here it becomes one of our errors
             raise self._failure(model, error) from error
 
     def _failure(self, model: str, error: Exception) -> _Failure:

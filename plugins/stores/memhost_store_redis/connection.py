@@ -148,8 +148,7 @@ class Connections:
             await connection.on_connect()
             await connection.send_command("INFO", "server")
             found = _RUN_ID.search(await connection.read_response())
-        except BaseException:
-            # redis-py leaves the socket open when it is cancelled here
+        except BaseException:  # redis-py leaves the socket open when it is cancelled here
             await connection.disconnect(nowait=True)
             raise
         run = found[1] if found else b""

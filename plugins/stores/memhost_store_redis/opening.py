@@ -209,8 +209,7 @@ class Opener:
         if not await self._information(index.name):
             try:
                 await index.create()
-            except Exception:
-                # another process may have been faster; everything else is an error
+            except Exception:  # RedisVL wraps what Redis says; another process was faster, or it is an error
                 if not await self._information(index.name):
                     raise
         information = await self._information(index.name)

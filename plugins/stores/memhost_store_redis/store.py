@@ -225,7 +225,7 @@ class RedisStore(Jobs):
         self._connections.fresh = False
         try:
             await self._connections.call(lambda client: self._opener.check_indexes(self._layout))
-        except BaseException:
+        except BaseException:  # also cancelled: the check is still owed
             self._connections.fresh = True
             raise
 

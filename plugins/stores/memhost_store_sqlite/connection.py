@@ -267,7 +267,7 @@ def _step(connection: apsw.Connection, work: Work[Any]) -> Outcome:
     changes = connection.total_changes()
     try:
         return work(connection), None
-    except Exception as error:
+    except Exception as error:  # handed to its caller, unless it spoils the others of its transaction
         if isinstance(error, apsw.Error) or connection.total_changes() != changes:
             raise _SpoiledError from error
         return None, error
