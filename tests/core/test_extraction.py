@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from memhost.errors import UnsafePrompt
+from memhost.models import SessionKey
 from memhost.operations import Call as OperationCall
 from memhost.operations.working_memory import PutSession
 from memhost.testing.clock import FakeClock
@@ -398,3 +401,22 @@ async def test_secrets_are_dealt_with(models: ModelServer, tmp_path: Path, polic
         found = await derived(host)
         assert [text is not None and text in memory.text for memory in found] == ([True] if text else [])
         assert any(secret in memory.text for memory in found) == (policy == "keep")
+
+
+@STORES
+async def test_of_two_runs_at_once_one_counts(models: ModelServer, tmp_path: Path, storage: dict[str, str]) -> None:
+    """A worker that lost its lease goes on beside the one that took over; models do not answer twice the same."""
+    answers = iter(("User moved to Lima.", "User lives in Lima now."))
+    both = threading.Barrier(2, timeout=60)
+
+    def rule(_call: Call) -> Given | None:
+        text = next(answers)
+        both.wait()
+        return {"memories": [item(text, "m0")]}
+
+    async with host_with_model(models, tmp_path, settings=storage, run_jobs=False) as host:
+        await run(host, "put_session", session_id="s", messages=said("We moved to Lima."))
+        models.answer(rule)
+        key = SessionKey("default", "", "", "s")
+        await asyncio.gather(*(host.extraction.runs.run(key) for _ in range(2)))
+        assert len(await derived(host)) == 1
