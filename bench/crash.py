@@ -24,7 +24,7 @@ from memhost.testing.polling import until
 from memhost.testing.server import ServerProcess
 
 FAKE_PLUGINS = Path(__file__).resolve().parents[1] / "tests" / "data" / "fake-plugins"
-ENVIRONMENT = {"PYTHONPATH": str(FAKE_PLUGINS), "LOG_LEVEL": "ERROR", "JOB_LEASE_S": "1"}
+ENVIRONMENT = {"PYTHONPATH": str(FAKE_PLUGINS), "LOG_LEVEL": "ERROR", "JOB_LEASE_S": "1", "JOB_MAX_TRIES": "100"}
 WRITERS = 3
 PAGE = 100
 

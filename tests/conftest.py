@@ -2,12 +2,62 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
+from memhost.testing.server import HostProcess
+from tests.support.forking import Nurseries
 from tests.support.model_server import ModelServer
 from tests.support.redis_server import RedisSpace, redis_space, redis_url
+
+FOLDER = Path(__file__).parent
+FIRST = ("e2e/test_crash", "test_tutorial", "test_examples", "e2e", "security", "")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long modules come first, so that no process is left with one of them at the end."""
+
+    def rank(item: pytest.Item) -> int:
+        path = item.path.relative_to(FOLDER).as_posix()
+        return next(number for number, start in enumerate(FIRST) if path.startswith(start))
+
+    items.sort(key=rank)
+
+
+EXECUTED = staticmethod(HostProcess.spawn)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def forked_processes() -> Iterator[None]:
+    """Servers and workers of tests are forked where that can be done."""
+    with closing(Nurseries()) as nurseries, pytest.MonkeyPatch.context() as patch:
+        if sys.platform == "linux":
+            patch.setattr(HostProcess, "spawn", staticmethod(nurseries.spawn))
+        yield
+
+
+@pytest.fixture
+def executed_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here they are not, since the test is about what a process imports and needs."""
+    monkeypatch.setattr(HostProcess, "spawn", EXECUTED)
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """What a test does to the process's logging, as every command of the CLI does, ends with the test."""
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    access = logging.getLogger("uvicorn.access").disabled
+    yield
+    root.setLevel(level)
+    root.handlers[:] = [each for each in root.handlers if each.get_name() != "memhost" or each in handlers]
+    logging.getLogger("uvicorn.access").disabled = access
+    logging.captureWarnings(False)
 
 
 @pytest.fixture

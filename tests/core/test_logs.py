@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -15,21 +15,13 @@ logger = logging.getLogger("memhost.test")
 
 
 @pytest.fixture
-def capture() -> Iterator[Callable[..., io.StringIO]]:
-    root = logging.getLogger()
-    before = (root.level, list(root.handlers))
-    uvicorn_access = logging.getLogger("uvicorn.access")
-
+def capture() -> Callable[..., io.StringIO]:
     def start(level: str = "INFO", form: str = "text") -> io.StringIO:
         stream = io.StringIO()
         logs.configure(level, form, stream)  # type: ignore[arg-type]
         return stream
 
-    yield start
-    root.setLevel(before[0])
-    root.handlers[:] = before[1]
-    uvicorn_access.disabled = False
-    logging.captureWarnings(False)
+    return start
 
 
 def test_text_line_has_event_and_fields(capture: Callable[..., io.StringIO]) -> None:

@@ -3,34 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
+from pathlib import Path
 
 import httpx
 import pytest
 from agent_memory_client import MemoryAPIClient, MemoryClientConfig
 
-from memhost.testing.server import ServerProcess
+from memhost.testing.server import ServerProcess, WorkerProcess
 from tests.support.redis_server import redis_space
 
 STORES = ("sqlite", "memory", "redis")
+"""Each is a whole server: one process on SQLite or in memory; two on Redis, with two arq workers for their jobs."""
 
 
-@contextmanager
-def store_environment(request: pytest.FixtureRequest, store: str) -> Iterator[dict[str, str]]:
-    """Settings that choose a store; in the Redis of all tests a part of its own, cleared at the end."""
-    if store != "redis":
-        yield {"STORE": store}
-        return
-    with redis_space(request.getfixturevalue("redis_server_url")) as space:
-        yield {"STORE": store, **space.environment()}
+class Servers:
+    """The servers that the tests of one pytest process share; each starts when the first test needs it."""
+
+    def __init__(self, folder: Path, redis_url: str, closing: ExitStack) -> None:
+        self._folder = folder
+        self._redis_url = redis_url
+        self._closing = closing
+        self._started: dict[str, ServerProcess] = {}
+
+    def on(self, store: str) -> ServerProcess:
+        """The server on that store."""
+        if store not in self._started:
+            self._started[store] = self._on_redis() if store == "redis" else self._start({"STORE": store})
+        return self._started[store]
+
+    def _on_redis(self) -> ServerProcess:
+        space = self._closing.enter_context(redis_space(self._redis_url))
+        environment = {**space.environment(), "STORE": "redis", "BACKEND": "arq", "TASK_QUEUE_NAME": space.name}
+        server = self._start(environment | {"WORKERS": "2"})
+        for _ in range(2):
+            self._closing.enter_context(WorkerProcess(server.data_dir, environment=environment))
+        return server
+
+    def _start(self, environment: dict[str, str]) -> ServerProcess:
+        folder = self._folder / environment["STORE"]
+        folder.mkdir()
+        return self._closing.enter_context(ServerProcess(folder, environment=environment))
+
+
+@pytest.fixture(scope="session")
+def servers(redis_server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """Servers by store."""
+    with ExitStack() as closing:
+        yield Servers(tmp_path_factory.mktemp("servers"), redis_server_url, closing)
 
 
 @pytest.fixture(scope="module", params=STORES)
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A freshly started server process."""
-    folder = tmp_path_factory.mktemp("server")
-    with store_environment(request, request.param) as chosen, ServerProcess(folder, environment=chosen) as running:
-        yield running
+def server(request: pytest.FixtureRequest, servers: Servers) -> ServerProcess:
+    """A running server; what it holds is of all tests, each of which uses names of its own."""
+    return servers.on(request.param)
+
+
+@pytest.fixture(scope="module")
+def any_server(servers: Servers) -> ServerProcess:
+    """One server, for what the store behind it does not change."""
+    return servers.on("sqlite")
 
 
 @pytest.fixture

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from memhost.cli import cli
 from memhost.testing.polling import until
 from memhost.testing.server import ServerProcess
 from tests.e2e.test_other_clients import Wire
+from tests.support.commands import memhost
 from tests.support.oidc import AUDIENCE, Issuer
 
 CLIENT = httpx.Client(timeout=30, trust_env=False)
@@ -35,16 +34,7 @@ def connections() -> Iterator[None]:
 
 def command(*args: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run memhost on the folder of a server."""
-    names = ("PATH", "HOME", "PYTHONPATH", "VIRTUAL_ENV")
-    given = {name: os.environ[name] for name in names if name in os.environ}
-    return subprocess.run(
-        [sys.executable, "-m", "memhost", *args, "--data", str(folder)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        cwd=folder,
-        env=given | environment,
-    )
+    return memhost(*args, "--data", str(folder), cwd=folder, environ=environment)
 
 
 def create_token(folder: Path, *args: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import pytest
 
 from memhost.testing.polling import until
 from memhost.testing.server import ServerProcess
+from tests.support.commands import memhost
 from tests.support.extractions import item, noting, said
 from tests.support.model_server import ModelServer, environment
 
@@ -40,9 +40,8 @@ def server(models: ModelServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 def command(*arguments: str, models: ModelServer, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run `memhost` on a folder of its own."""
-    variables = {**environment(models, embeddings=False), "DATA_DIR": str(folder), "PATH": "/usr/bin:/bin"}
-    line = [sys.executable, "-m", "memhost", *arguments]
-    return subprocess.run(line, capture_output=True, text=True, check=False, env=variables, timeout=120)
+    variables = {**environment(models, embeddings=False), "DATA_DIR": str(folder)}
+    return memhost(*arguments, cwd=folder.parent, environ=variables)
 
 
 def test_a_command_extracts_what_waits(server: ServerProcess, models: ModelServer) -> None:

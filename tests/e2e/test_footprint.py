@@ -13,6 +13,9 @@ from memhost.testing.server import ServerProcess
 
 HEAVY = ("litellm", "redisvl", "redis", "mcp", "torch", "arq", "model2vec", "transformers")
 
+
+pytestmark = pytest.mark.usefixtures("executed_processes")
+
 PROBE = """
 import asyncio, sys
 from memhost import startup

@@ -17,21 +17,11 @@ import pytest
 from memhost.cli.demo import load_conversation, plain_environment
 from memhost.testing.polling import until
 from memhost.testing.server import ServerProcess
+from tests.support.commands import memhost
 from tests.support.fakes import FOLDER
 from tests.support.redis_server import RedisSpace, redis_space
 
 MANY = 1500
-
-
-def memhost(*args: str, cwd: Path, **environ: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "memhost", *args],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        env={**plain_environment(), **environ},
-        timeout=60,
-    )
 
 
 def hits(url: str, text: str) -> list[tuple[str, float]]:
@@ -71,7 +61,7 @@ def test_up_to_redis_killed_on_the_way_and_down_again(
     environ, source = space.environment(), f"sqlite:{original / 'memhost.db'}"
     question = conversation["questions"][0]
     up = ("migrate", "--from", source, "--to", space.url, "--data", str(tmp_path / "data"))
-    trial = memhost(*up, "--dry-run", "--json", cwd=tmp_path, **environ)
+    trial = memhost(*up, "--dry-run", "--json", cwd=tmp_path, environ=environ)
     planned = {row["what"]: row["source"] for row in json.loads(trial.stdout)["rows"]}
     assert planned["memories"] > MANY
     assert not space.keys(), "a dry run writes nothing"
@@ -91,18 +81,20 @@ def test_up_to_redis_killed_on_the_way_and_down_again(
     process.wait()
     half = len(space.keys())
     assert half < MANY
-    stranger = memhost("migrate", "--from", f"sqlite:{tmp_path}/none.db", "--to", space.url, cwd=tmp_path, **environ)
+    stranger = memhost(
+        "migrate", "--from", f"sqlite:{tmp_path}/none.db", "--to", space.url, cwd=tmp_path, environ=environ
+    )
     assert (stranger.returncode, "no store at" in stranger.stderr) == (2, True)
-    done = memhost(*up, "--json", cwd=tmp_path, **environ)
+    done = memhost(*up, "--json", cwd=tmp_path, environ=environ)
     assert done.returncode == 0, done.stderr
     first = json.loads(done.stdout)
     assert first["equal"]
     assert {row["what"]: row["target"] for row in first["rows"]} == planned
-    again = memhost(*up, cwd=tmp_path, **environ)
+    again = memhost(*up, cwd=tmp_path, environ=environ)
     assert (again.returncode, "The target is not empty" in again.stderr) == (1, True)
 
     down = ("migrate", "--from", space.url, "--to", f"sqlite:{tmp_path / 'back.db'}", "--json")
-    back = json.loads(memhost(*down, cwd=tmp_path, **environ).stdout)
+    back = json.loads(memhost(*down, cwd=tmp_path, environ=environ).stdout)
     checksums = [{row["what"]: row["target_checksum"] for row in each["rows"]} for each in (first, back)]
     assert checksums[0] == checksums[1]
 
@@ -126,9 +118,9 @@ def test_reindex_on_redis_for_another_embedder(space: RedisSpace, tmp_path: Path
     records = [{"id": f"m{n}", "text": f"Fact {n}"} for n in range(450)]
     with ServerProcess(tmp_path, environment=environ) as server:
         httpx.post(f"{server.url}/v1/long-term-memory/", json={"memories": records}, timeout=60).raise_for_status()
-    refused = memhost("search", "fact", "--data", str(tmp_path), cwd=tmp_path, **other)
+    refused = memhost("search", "fact", "--data", str(tmp_path), cwd=tmp_path, environ=other)
     assert (refused.returncode, "memhost reindex" in refused.stderr) == (2, True)
-    done = memhost("reindex", "--force", "--data", str(tmp_path), "--json", cwd=tmp_path, **other)
+    done = memhost("reindex", "--force", "--data", str(tmp_path), "--json", cwd=tmp_path, environ=other)
     assert json.loads(done.stdout) == {"reindexed": 450, "embedder": "fake-embedder@1"}
     with ServerProcess(tmp_path, environment=other) as server:
         body = {"text": "Fact 7", "search_mode": "semantic", "limit": 3}

@@ -25,7 +25,7 @@ from tests.support.hosts import run, running_host
 
 T = TypeVar("T")
 
-EXAMPLES = int(os.environ.get("STATEFUL_EXAMPLES", "120"))
+EXAMPLES = int(os.environ.get("STATEFUL_EXAMPLES", "60"))
 STEPS = 40
 
 USERS = ("", "ana", "Ana", "a:b")

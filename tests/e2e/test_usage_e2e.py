@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,26 +12,16 @@ from typing import Any
 import httpx
 import pytest
 
-from memhost.cli.demo import plain_environment
 from memhost.cli.usage import bar
 from memhost.models import SessionKey
 from memhost.ports import ModelUse
 from memhost.testing.polling import until
 from memhost.testing.server import ServerProcess
+from tests.support.commands import memhost
 from tests.support.fakes import FOLDER
 from tests.support.hosts import running_host
 
 LIMITS = {"LLM_DAILY_TOKEN_LIMIT": "1000", "LLM_DAILY_COST_LIMIT_USD": "2"}
-
-
-def memhost(*args: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "memhost", "usage", *args],
-        capture_output=True,
-        text=True,
-        env={**plain_environment(), **LIMITS, **environ},
-        timeout=60,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -121,19 +109,19 @@ async def test_metering_survives_kill_9(server: ServerProcess) -> None:
 @pytest.mark.parametrize("through", ["server", "store"])
 def test_command(server: ServerProcess, models: dict[str, str], through: str) -> None:
     target = ("--url", server.url) if through == "server" else ("--data", str(server.data_dir))
-    done = memhost("--by", "namespace", "--days", "7", *target, **models)
+    done = memhost("usage", "--by", "namespace", "--days", "7", *target, cwd=server.data_dir, environ=LIMITS | models)
     assert done.returncode == 0, done.stderr
     lines = {line.split()[0]: line for line in done.stdout.splitlines() if line.strip()}
     assert lines["travel"].split()[1:6] == ["1", "0", "100", "20", "0.7500"]
     assert lines["travel"].count("█") > lines["work"].count("█") > 0
     assert "Budget of today of namespace travel: 880 tokens left of 1,000" in done.stdout
     assert "of $2.0000" in done.stdout
-    done = memhost("--by", "purpose", "--json", *target, **models)
+    done = memhost("usage", "--by", "purpose", "--json", *target, cwd=server.data_dir, environ=LIMITS | models)
     assert {"extraction", "summary"} <= {row["purpose"] for row in json.loads(done.stdout)["rows"]}
 
 
 def test_command_without_any_calls(tmp_path: Path) -> None:
-    done = memhost("--data", str(tmp_path), LLM_DAILY_COST_LIMIT_USD="0", LLM_DAILY_TOKEN_LIMIT="0")
+    done = memhost("usage", "--data", str(tmp_path), cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("No model was called from ")
     assert len(done.stdout.splitlines()) == 1

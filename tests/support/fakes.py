@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.metadata import EntryPoint, distributions, entry_points
 from pathlib import Path
 
@@ -22,5 +23,9 @@ def fake_entry_points(*names: str) -> list[EntryPoint]:
 
 def with_bundled(*names: str) -> list[EntryPoint]:
     """The bundled plugins and the named fake ones."""
-    bundled = [point for point in entry_points(group="memhost") if not point.name.startswith("fake-")]
-    return bundled + fake_entry_points(*names)
+    return [*_bundled(), *fake_entry_points(*names)]
+
+
+@cache
+def _bundled() -> tuple[EntryPoint, ...]:
+    return tuple(point for point in entry_points(group="memhost") if not point.name.startswith("fake-"))

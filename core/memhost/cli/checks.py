@@ -7,8 +7,8 @@ import os
 import socket
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -56,16 +56,25 @@ async def examine(data: str | None, config_file: Path | None) -> list[Check]:
     try:
         configuration, plugins = load(data, config_file)
     except ConfigurationError as error:
-        logging.getLogger().setLevel(logging.CRITICAL)
-        checks += [_fail("configuration", problem) for problem in error.problems]
-        return checks
-    logging.getLogger().setLevel(logging.CRITICAL)
+        return [*checks, *(_fail("configuration", problem) for problem in error.problems)]
     checks += _configuration(configuration)
     checks += _plugins(plugins)
     checks += _data_folder(configuration.data_dir)
     checks.append(_port(configuration))
-    checks += await _parts(configuration, plugins)
+    with _silence():  # what is logged on the way is in the checks
+        checks += await _parts(configuration, plugins)
     return checks
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        root.setLevel(level)
 
 
 def _clock() -> Check:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Sequence
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from inspect import iscoroutinefunction
 from types import ModuleType
 from typing import Any
@@ -51,7 +51,8 @@ def discover(points: Iterable[EntryPoint] | None = None, disabled: Sequence[str]
     An import that raises anything (also `SystemExit`) becomes an `error`. Two distributions with one
     entry-point name: memhost's own plugin keeps the name; among others none gets it.
     """
-    found = [_describe(point) for point in (entry_points(group=PROJECT) if points is None else points)]
+    names = _Names()
+    found = [_describe(point, names) for point in (entry_points(group=PROJECT) if points is None else points)]
     unique = {(item.name, item.distribution, item.module): item for item in found}
     ordered = sorted(
         unique.values(),
@@ -65,14 +66,24 @@ def discover(points: Iterable[EntryPoint] | None = None, disabled: Sequence[str]
     return ordered
 
 
-def _describe(point: EntryPoint) -> Found:
-    distribution = point.dist
-    return Found(
-        name=point.name,
-        module=point.value,
-        distribution=distribution.name if distribution is not None else "unknown",
-        version=distribution.version if distribution is not None else "unknown",
-    )
+class _Names:
+    """Name and version of distributions, whose metadata takes milliseconds to read, each read once."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Distribution, str, str]] = {}
+
+    def of(self, distribution: Distribution | None) -> tuple[str, str]:
+        if distribution is None:
+            return "unknown", "unknown"
+        if id(distribution) not in self._known:
+            metadata = distribution.metadata
+            self._known[id(distribution)] = (distribution, metadata["Name"], metadata["Version"])
+        return self._known[id(distribution)][1:]
+
+
+def _describe(point: EntryPoint, names: _Names) -> Found:
+    distribution, version = names.of(point.dist)
+    return Found(name=point.name, module=point.value, distribution=distribution, version=version)
 
 
 def _refuse_equal_names(found: Sequence[Found]) -> None:

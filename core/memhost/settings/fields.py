@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -131,7 +132,8 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
         return (*self.own, *self.aliases)
 
 
-def settings_of(section: str, struct: type[msgspec.Struct]) -> Iterator[Setting]:
+@cache
+def settings_of(section: str, struct: type[msgspec.Struct]) -> tuple[Setting, ...]:
     """The settings that a section's struct declares, in its order.
 
     Raises:
@@ -143,26 +145,30 @@ def settings_of(section: str, struct: type[msgspec.Struct]) -> Iterator[Setting]
         raise ConfigurationError(f"The settings of {section} are declared wrongly: {error}") from error
     assert isinstance(info, shapes.StructType)
     declared = {field.name: field for field in msgspec.structs.fields(struct)}
+    found: list[Setting] = []
     for field in info.fields:
         shape, extra, description = _unwrap(field.type)
         bare = field.encode_name.upper().replace("-", "_")
         if section not in HOST_SECTIONS:
             bare = f"{section.partition('.')[2].upper().replace('-', '_')}_{bare}"
-        yield Setting(
-            section=section,
-            name=field.encode_name,
-            type=declared[field.name].type,
-            shape=shape,
-            description=description,
-            own=(PREFIX + bare, bare),
-            aliases=tuple(name for name in extra.get("env", ()) if name not in (PREFIX + bare, bare)),
-            secret=bool(extra.get("secret")) or _holds_secret(shape),
-            option=extra.get("option") or field.encode_name.replace("_", "-"),
-            values=extra.get("values") or {},
-            bare_pattern=extra.get("bare_pattern"),
-            required=field.required,
-            default=_default(field),
+        found.append(
+            Setting(
+                section=section,
+                name=field.encode_name,
+                type=declared[field.name].type,
+                shape=shape,
+                description=description,
+                own=(PREFIX + bare, bare),
+                aliases=tuple(name for name in extra.get("env", ()) if name not in (PREFIX + bare, bare)),
+                secret=bool(extra.get("secret")) or _holds_secret(shape),
+                option=extra.get("option") or field.encode_name.replace("_", "-"),
+                values=extra.get("values") or {},
+                bare_pattern=extra.get("bare_pattern"),
+                required=field.required,
+                default=_default(field),
+            )
         )
+    return tuple(found)
 
 
 def _default(field: shapes.Field) -> Any:

@@ -12,10 +12,24 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Any, Protocol, Self
 
 _START_LIMIT_S = 30.0
 _STOP_LIMIT_S = 20.0
+
+
+class Process(Protocol):
+    """What is needed of a process; `subprocess.Popen` has it."""
+
+    pid: int
+    returncode: int | Any
+    stdout: IO[str] | None
+    stderr: IO[str] | None
+
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def send_signal(self, sig: int, /) -> None: ...
+    def kill(self) -> None: ...
 
 
 class HostProcess:
@@ -38,7 +52,7 @@ class HostProcess:
         self.data_dir = data_dir
         self._command = [python, "-m", "memhost", *self.command, "--data", str(data_dir), *options]
         self._environment = _clean_environment() | dict(environment or {})
-        self._process: subprocess.Popen[str] | None = None
+        self._process: Process | None = None
         self._errors: list[str] = []
         self._reader: threading.Thread | None = None
 
@@ -51,7 +65,7 @@ class HostProcess:
         self.stop()
 
     @property
-    def process(self) -> subprocess.Popen[str]:
+    def process(self) -> Process:
         """The running process."""
         if self._process is None:
             raise RuntimeError("The process is not running; call start() first.")
@@ -74,15 +88,7 @@ class HostProcess:
             RuntimeError: It ended or was not ready in time; the message holds its log.
         """
         self._errors.clear()
-        self._process = subprocess.Popen(
-            self._command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            env=self._environment,
-            cwd=self.data_dir,
-        )
+        self._process = self.spawn(self._command, self._environment, self.data_dir)
         self._reader = threading.Thread(target=self._read_errors, args=(self._process.stderr,), daemon=True)
         self._reader.start()
         timer = threading.Timer(_START_LIMIT_S, self._process.kill)
@@ -90,12 +96,24 @@ class HostProcess:
         ready = self._wait_until_ready(self._process)
         timer.cancel()
         if not ready:
-            self._process.wait()
-            self._reader.join(timeout=1)
-            raise RuntimeError(f"The process did not start (exit code {self._process.returncode}):\n{self.log}")
+            code = self._finish()
+            raise RuntimeError(f"The process did not start (exit code {code}):\n{self.log}")
         return self
 
-    def _wait_until_ready(self, process: subprocess.Popen[str]) -> bool:
+    @staticmethod
+    def spawn(command: Sequence[str], environment: Mapping[str, str], folder: Path) -> Process:
+        """Start the process by executing its command; replaced by test suites that know a faster way."""
+        return subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            env=environment,
+            cwd=folder,
+        )
+
+    def _wait_until_ready(self, process: Process) -> bool:
         """Return True when it is ready, False when it has ended; it is killed if that takes too long."""
         raise NotImplementedError
 
@@ -156,7 +174,7 @@ class ServerProcess(HostProcess):
     url = ""
     start_s = 0.0
 
-    def _wait_until_ready(self, process: subprocess.Popen[str]) -> bool:
+    def _wait_until_ready(self, process: Process) -> bool:
         begun = time.monotonic()
         line = process.stdout.readline() if process.stdout is not None else ""
         if line:
@@ -170,7 +188,7 @@ class WorkerProcess(HostProcess):
 
     command = ("worker",)
 
-    def _wait_until_ready(self, process: subprocess.Popen[str]) -> bool:
+    def _wait_until_ready(self, process: Process) -> bool:
         while "worker.started" not in self.log:
             if process.poll() is not None:
                 return False
