@@ -1,7 +1,8 @@
 # memhost: one command to run it, one to test it.
 #   make run     set up and start the server on the embedded profile
 #   make test    set up and run all tests
-#   make check   format, lint, types, package
+#   make check   format, lint, types, package, known vulnerabilities
+#   make examples   build the example packages, install them elsewhere, run their tests
 #   make clean   remove the environment and build results
 
 # The first Python that runs and is new enough.
@@ -12,16 +13,16 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 ARGS ?=
 
-.PHONY: run test check lint types package bench model clean
+.PHONY: run test check lint types package audit examples bench model clean
 
 run: $(VENV)/.run
 	@echo "The command is $(BIN)/memhost; see what it can do with: $(BIN)/memhost demo"
 	@exec $(BIN)/memhost serve $(ARGS)
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -n auto --dist loadscope $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadscope --no-loadscope-reorder $(ARGS)
 
-check: lint types package
+check: lint types package audit
 
 lint: $(VENV)/.test
 	$(BIN)/ruff format --check .
@@ -33,6 +34,14 @@ types: $(VENV)/.test
 # The wheel, installed where nothing else is, must give a working command.
 package: $(VENV)/.test
 	$(BIN)/python tools/check_wheel.py
+
+# Known vulnerabilities of what is installed; says so where no advisory service can be reached.
+audit: $(VENV)/.test
+	$(BIN)/python tools/audit.py $(ARGS)
+
+# Each example from its wheel, in an environment of its own. Needs the package index.
+examples: $(VENV)/.test
+	EXAMPLES_FROM_WHEELS=1 $(BIN)/python -m pytest tests/test_examples.py -k wheels $(ARGS)
 
 bench: $(VENV)/.bench
 	$(BIN)/python bench/locomo.py

@@ -50,6 +50,7 @@ from memhost.services.session_writes import SessionWriter
 from memhost.services.sessions import SessionService
 from memhost.services.strategies import StrategyChoice
 from memhost.services.summaries import JoinedTexts
+from memhost.services.tasks import LongWork
 from memhost.services.trash import TrashService
 from memhost.services.upkeep import TenantUpkeep, UpkeepServices
 from memhost.services.usage import LateMeter, UsageLedger
@@ -142,7 +143,9 @@ def assemble(parts: Parts) -> Services:
     writer = SessionWriter(store, embedder, immediate, choice, pending, summaries, hooks, outbox, memory, clock)
     sessions = SessionService(store, writer, summaries, pending, runs, memory, clock)
     forgetting = ForgettingService(store, outbox, memory, clock)
-    compaction = CompactionService(store, outbox, deduplication, memory, clock)
+    long_work = LongWork(store, clock)
+    parts.stack.push_async_callback(long_work.aclose)
+    compaction = CompactionService(store, outbox, deduplication, long_work, memory, clock)
     summarizer = ModelSummaries(calls, settings.llm) if calls.available else JoinedTexts()
     views = ViewService(store, ViewPartitions(store, summarizer, clock), prompts, memory, clock)
     view_runs = ViewRuns(store, views, outbox, clock)
@@ -152,7 +155,7 @@ def assemble(parts: Parts) -> Services:
         views=view_runs,
         extraction=runs,
         summaries=summaries,
-        vectors=MissingVectors(store, embedder),
+        vectors=MissingVectors(store, embedder, outbox, clock),
         enrichment=Enrichment(store, calls, outbox, settings.extraction, clock),
     )
     schedules = Schedules(parts.plugins, store, tenants, intervals(settings))

@@ -19,8 +19,9 @@ Errors of `memhost.errors` that a command raises become one sentence and the exi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from memhost.cli.access import administrator, opened, run
 from memhost.cli.failures import CommandError
@@ -47,19 +48,26 @@ __all__ = [
 
 
 def serve_interfaces(
-    names: Sequence[str], *, host: str | None, port: int | None, data: str | None, config_file: Path | None
+    names: Sequence[str],
+    *,
+    host: str | None,
+    port: int | None,
+    data: str | None,
+    config_file: Path | None,
+    options: Mapping[str, Any] | None = None,
 ) -> None:
-    """Run the server with these interfaces only, until a signal ends it.
+    """Run the server with these interfaces only, until a signal ends it; `options` are further settings by path.
 
     Raises:
         ConfigurationError: It cannot or must not start as configured.
     """
     from memhost.cli.serve import run_with
 
-    options = {
+    chosen = {
+        **(options or {}),
         "server.interfaces": list(names),
         "server.host": host,
         "server.port": port,
         "server.data_dir": data,
     }
-    run_with(options, config_file=config_file)
+    run_with(chosen, config_file=config_file)

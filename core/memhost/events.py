@@ -60,6 +60,13 @@ class MemoriesStored(msgspec.Struct, frozen=True, kw_only=True):
     ids: tuple[str, ...]
 
 
+class VectorsMissing(msgspec.Struct, frozen=True, kw_only=True):
+    """Memories have no vector of the server's embedder, and nothing else is about to make one. At most 200 ids."""
+
+    tenant: str
+    ids: tuple[str, ...]
+
+
 class MemoriesUpdated(msgspec.Struct, frozen=True, kw_only=True):
     """Memories were replaced or edited."""
 
@@ -123,6 +130,7 @@ BackgroundEvent = (
     | MemoriesUpdated
     | MemoriesSuperseded
     | MemoriesDeleted
+    | VectorsMissing
     | ViewDue
     | ScheduleDue
     | Administered
@@ -137,6 +145,7 @@ EVENTS: dict[str, type[msgspec.Struct]] = {
     "memories_updated": MemoriesUpdated,
     "memories_superseded": MemoriesSuperseded,
     "memories_deleted": MemoriesDeleted,
+    "vectors_missing": VectorsMissing,
     "view_due": ViewDue,
     "schedule_due": ScheduleDue,
     "administered": Administered,
@@ -229,6 +238,10 @@ class Upkeep(Protocol):
         Raises:
             ModelUnavailable: The embedder does not answer.
         """
+        ...
+
+    async def request_vectors(self) -> int:
+        """Make `VectorsMissing` of all memories that have no vector, once however often it is asked; how many."""
         ...
 
     async def enrich(self, ids: Sequence[str]) -> int:
@@ -329,6 +342,7 @@ __all__ = [
     "SessionWrite",
     "StoredMemory",
     "Upkeep",
+    "VectorsMissing",
     "ViewDue",
 ]
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         SessionOverfull,
         SessionUpdated,
         SessionWrite,
+        VectorsMissing,
         ViewDue,
     )
     from memhost.models import MemoryHit, MemoryRecord
@@ -242,6 +243,12 @@ async def memhost_memories_superseded(event: MemoriesSuperseded, context: JobCon
 @hookspec
 async def memhost_memories_deleted(event: MemoriesDeleted, context: JobContext) -> None:
     """Memories were deleted. Since 0.1."""
+    raise NotImplementedError
+
+
+@hookspec
+async def memhost_vectors_missing(event: VectorsMissing, context: JobContext) -> None:
+    """Memories have no vector of the server's embedder, after a change of embedder for instance. Since 0.1."""
     raise NotImplementedError
 
 

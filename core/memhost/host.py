@@ -14,6 +14,7 @@ import msgspec
 
 from memhost.assembly import Services, assemble
 from memhost.errors import Forbidden, MemhostError, TooManyRequests, Unauthorized, Unavailable
+from memhost.jobs import EMBED_MEMORIES
 from memhost.models import Caller
 from memhost.models.scope import OPERATORS
 from memhost.opening import Opener, automatic
@@ -226,7 +227,8 @@ async def open_host(
         ConfigurationError: Something selected is not there or cannot be opened.
         Unavailable: The store does not answer.
     """
-    opener = Opener(configuration, plugins, clock or SystemClock(), reindex=reindex)
+    anew = configuration.settings.server.reindex
+    opener = Opener(configuration, plugins, clock or SystemClock(), reindex=reindex or anew)
     async with AsyncExitStack() as stack:
         parts = await opener.open(stack)
         host = Host(
@@ -243,6 +245,8 @@ async def open_host(
             **vars(assemble(parts)),
         )
         if run_jobs:
+            if anew and not worker:
+                await host.schedules.start(EMBED_MEMORIES, host.clock.now())
             runner: JobRunner = await opener.enter(stack, plugins.runners, "runners", host.runner)
             parts.outbox.attach(runner)
             host.jobs.attach(runner)

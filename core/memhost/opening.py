@@ -13,6 +13,7 @@ from memhost.plugins import PluginManager, Registry
 from memhost.ports import Authenticator, Clock, Embedder, LanguageModel, Store
 from memhost.ranking import RankingWeights
 from memhost.services.outbox import Outbox
+from memhost.services.providers import SeveralProviders
 from memhost.services.usage import LateMeter
 from memhost.settings import Configuration
 from memhost.specs import OpenContext
@@ -42,7 +43,7 @@ class Opener:
             llm = await self._enter_model(stack, plugins.language_models, settings.server.llm)
         store: Store = await self.enter(stack, plugins.stores, "stores", self._store_name())
         self._context = msgspec.structs.replace(self._context, store=store)
-        authenticator: Authenticator = await self.enter(stack, plugins.auth_providers, "auth", settings.server.auth)
+        authenticator = await self._authenticator(stack, settings.server.auth)
         strategies = {
             entry.spec.name: entry.spec.build(self._configuration.section("strategies", entry.spec.name))
             for entry in plugins.strategies
@@ -76,6 +77,13 @@ class Opener:
             if spec.chosen_by and self._configuration.is_set(f"stores.{spec.name}.{spec.chosen_by}")
         )
         return automatic(self._configuration.settings.server.store, next(chosen, "sqlite"))
+
+    async def _authenticator(self, stack: AsyncExitStack, names: str) -> Authenticator:
+        """The provider of that name, or several, by their names with commas."""
+        providers: list[Authenticator] = [
+            await self.enter(stack, self._plugins.auth_providers, "auth", name) for name in names.split(",")
+        ]
+        return providers[0] if len(providers) == 1 else SeveralProviders(providers)
 
     async def enter(self, stack: AsyncExitStack, registry: Registry[Any], section: str, name: str) -> Any:
         """Open the selected spec of a kind for the life of the stack."""

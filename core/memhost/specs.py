@@ -177,13 +177,23 @@ class Mount(msgspec.Struct, frozen=True, kw_only=True):
     exception_handlers: Mapping[int | type[Exception], ExceptionHandler[Any]] = {}
 
 
+def _nothing_shown(_settings: Any) -> Mapping[str, str]:
+    """For interfaces of which people need not be told when the server starts."""
+    return {}
+
+
 class InterfaceSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """A door to the operations. `build` is called once per application, with the running host."""
+    """A door to the operations. `build` is called once per application, with the running host.
+
+    `shown` makes lines of the start message of the interface's settings, by their titles; `{url}` stands for the
+    server's address.
+    """
 
     name: str
     summary: str
     build: Callable[[Host, Any], Mount]
     settings: type[msgspec.Struct] = NoSettings
+    shown: Callable[[Any], Mapping[str, str]] = _nothing_shown
 
 
 class SettingsSpec(msgspec.Struct, frozen=True, kw_only=True):

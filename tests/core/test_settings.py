@@ -107,6 +107,8 @@ def test_plugin_settings_have_the_plugin_name_in_their_variables() -> None:
         ("WEIGHTS", '{"recency": 0.5}', "search.weights", {"recency": 0.5}),
         ("MAX_BODY_BYTES", "2_000_000", "server.max_body_bytes", 2_000_000),
         ("TASK_BACKEND", "docket", "server.runner", "arq"),
+        ("USE_DOCKET", "true", "server.runner", "arq"),
+        ("USE_DOCKET", "false", "server.runner", "inline"),
         ("BACKEND", "asyncio", "server.runner", "inline"),
         ("AUTH_MODE", "disabled", "server.auth", "none"),
     ],
@@ -256,6 +258,7 @@ def test_variables_of_others_are_left_alone(name: str) -> None:
         ({"AUTH_TOKENS_FILE": "t"}, "token"),
         ({"DISABLE_AUTH": "true", "AUTH_TOKENS": "t"}, "none"),
         ({"AUTH": "token", "OAUTH2_ISSUER_URL": "https://i"}, "token"),
+        ({"AUTH_MODE": "token, oauth2", "OAUTH2_ISSUER_URL": "https://i", "AUTH_TOKENS": "t"}, "token,jwt"),
         ({"OAUTH2_ISSUER_URL": "https://i", "AUTH_TOKENS": "t", "TOKEN_AUTH_ENABLED": "1"}, "token"),
     ],
 )

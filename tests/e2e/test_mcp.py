@@ -92,7 +92,7 @@ class Rest:
         elif name == "set_working_memory":
             answer = await self._http.put(f"{session}/{body.pop('session_id')}", json=body)
         elif name == "list_sessions":
-            answer = await self._http.get(f"{session}/", params=body)
+            answer = await self._http.get(f"{session}/", params={**body, "details": True})
         else:
             paths = {
                 "create_long_term_memories": f"{memory}/",
@@ -103,6 +103,8 @@ class Rest:
         if answer.is_error:
             raise scenario.Refused(answer.json()["code"])
         found: dict[str, Any] = answer.json()
+        if name == "list_sessions":
+            found["sessions"] = found.pop("details")
         return found
 
 

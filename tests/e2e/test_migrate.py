@@ -110,21 +110,50 @@ def test_up_to_redis_killed_on_the_way_and_down_again(
         assert httpx.post(f"{new.url}/v1/long-term-memory/search", json={"limit": 1}).json()["total"] == before
 
 
-def test_reindex_on_redis_for_another_embedder(space: RedisSpace, tmp_path: Path) -> None:
+@pytest.fixture
+def another_embedder(tmp_path: Path) -> dict[str, str]:
+    """Variables with which a process uses an embedder whose vectors all point the same way."""
+    folder = tmp_path / "plugins"
+    folder.mkdir()
     for found in FOLDER.glob("fake_models*"):
-        (shutil.copytree if found.is_dir() else shutil.copy)(found, tmp_path / found.name)
-    environ = space.environment()
-    other = {**environ, "PYTHONPATH": str(tmp_path), "EMBEDDER": "fake-embedder"}
-    records = [{"id": f"m{n}", "text": f"Fact {n}"} for n in range(450)]
+        (shutil.copytree if found.is_dir() else shutil.copy)(found, folder / found.name)
+    return {"PYTHONPATH": str(folder), "EMBEDDER": "fake-embedder"}
+
+
+def store_facts(url: str, count: int) -> None:
+    records = [{"id": f"m{n}", "text": f"Fact {n}"} for n in range(count)]
+    httpx.post(f"{url}/v1/long-term-memory/", json={"memories": records}, timeout=60).raise_for_status()
+
+
+def embedded(url: str) -> int:
+    """How many memories are found by the vectors of that embedder."""
+    body = {"text": "Fact 7", "search_mode": "semantic", "limit": 3}
+    answer = httpx.post(f"{url}/v1/long-term-memory/search", json=body, timeout=30).raise_for_status().json()
+    assert max((hit["dist"] for hit in answer["memories"]), default=0) < 0.001
+    return int(answer["total"])
+
+
+@pytest.mark.parametrize("store", ["sqlite", "redis"])
+async def test_reindex_for_another_embedder(
+    store: str, request: pytest.FixtureRequest, another_embedder: dict[str, str], tmp_path: Path
+) -> None:
+    environ = request.getfixturevalue("space").environment() if store == "redis" else {}
+    other = environ | another_embedder
     with ServerProcess(tmp_path, environment=environ) as server:
-        httpx.post(f"{server.url}/v1/long-term-memory/", json={"memories": records}, timeout=60).raise_for_status()
+        store_facts(server.url, 450)
     refused = memhost("search", "fact", "--data", str(tmp_path), cwd=tmp_path, environ=other)
     assert (refused.returncode, "memhost reindex" in refused.stderr) == (2, True)
+
+    with ServerProcess(tmp_path, environment=other, options=["--reindex"]) as server:
+        assert hits(server.url, "Fact 7")[0][0] == "m7"  # by its words, whatever has a vector
+
+        async def all_embedded() -> bool:
+            return embedded(server.url) == 450
+
+        await until(all_embedded)
+        assert hits(server.url, "Fact 7")[0][0] == "m7"
+    with ServerProcess(tmp_path, environment=other) as server:
+        assert embedded(server.url) == 450, "the option is needed once"
+
     done = memhost("reindex", "--force", "--data", str(tmp_path), "--json", cwd=tmp_path, environ=other)
     assert json.loads(done.stdout) == {"reindexed": 450, "embedder": "fake-embedder@1"}
-    with ServerProcess(tmp_path, environment=other) as server:
-        body = {"text": "Fact 7", "search_mode": "semantic", "limit": 3}
-        answer = httpx.post(f"{server.url}/v1/long-term-memory/search", json=body, timeout=30).json()
-        assert answer["total"] == 450
-        assert max(hit["dist"] for hit in answer["memories"]) < 0.001  # its vectors all point the same way
-        assert hits(server.url, "Fact 7")[0][0] == "m7"

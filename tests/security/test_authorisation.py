@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from memhost.host import Host
+from memhost.models import Caller
 from memhost.operations import Operation
-from tests.support import doors, matrix
+from memhost_auth_token.operations import OPERATIONS
+from tests.support import doors, matrix, mcp_door
 from tests.support.callers import POINT
-from tests.support.doors import Door
+from tests.support.doors import Door, Outcome
 from tests.support.hosts import running_host
+from tests.support.mcp_door import Row
 
 Opened = Callable[[Host], AbstractAsyncContextManager[Door]]
 
@@ -37,9 +41,45 @@ async def test_the_whole_matrix(way: Opened, store: str, tmp_path: Path, request
         assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.parametrize(
+    ("store", "roles"),
+    [("memory", matrix.ROLE_SETS), ("sqlite", ("writer",)), ("redis", ("writer",))],
+    ids=["memory", "sqlite", "redis"],
+)
+async def test_the_matrix_through_mcp(
+    store: str, roles: tuple[str, ...], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Every tool as its operation, with the real client; operations without a tool are not to be had there.
+
+    What a role may do no store knows of, so all roles are tried on one of them.
+    """
+    settings = {"AUTH": "fake-callers"}
+    if store == "redis":
+        settings |= request.getfixturevalue("redis_part").environment()
+    async with (
+        running_host(tmp_path, store=store, extra=[POINT], settings=settings, run_jobs=False) as host,
+        mcp_door.mcp_door(host, matrix.ADMIN) as mcp,
+    ):
+        shown = {tool.name for tool in (await mcp.client.list_tools()).tools}
+        assert shown == {row.tool for row in mcp_door.ROWS} | mcp_door.WITHOUT_OPERATION
+        standing_for = {row.operation for row in mcp_door.ROWS}
+        assert standing_for | mcp_door.WITHOUT_TOOL == {operation.name for operation in host.operations}
+        wrong: list[str] = []
+        theirs = await matrix.prepare(host, matrix.BERT)
+        for row in mcp_door.ROWS:
+
+            async def door(_name: str, caller: Caller | None, given: Mapping[str, Any], row: Row = row) -> Outcome:
+                return await mcp.call(row.tool, caller, row.arguments(dict(given)))
+
+            operation = host.operations[row.operation]
+            found = await matrix.check(host, door, operation, theirs, matrix.CASES[row.case or row.operation], roles)
+            wrong += [f"{row.tool}: {text}" for text in found]
+        assert not wrong, "\n".join(wrong)
+
+
 def test_cases_are_operations() -> None:
     from memhost.operations import core_operations
 
-    names = {operation.name for operation in core_operations()}
+    names = {operation.name for operation in (*core_operations(), *OPERATIONS)}
     assert set(matrix.CASES) <= names
     assert all(isinstance(operation, Operation) for operation in core_operations())

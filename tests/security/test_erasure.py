@@ -143,3 +143,33 @@ def _call() -> Any:
     from memhost.operations import Call
 
     return Call(caller=ADMIN, request_id="test")
+
+
+def _found(folder: Path, word: str) -> set[str]:
+    """Files below the folder whose bytes hold the word, in whatever case."""
+    return {path.name for path in folder.iterdir() if path.is_file() and word.encode() in path.read_bytes().lower()}
+
+
+async def test_no_byte_is_left_in_the_file(tmp_path: Path) -> None:
+    """Neither in free pages nor in the full-text index nor in the write-ahead log, while the server goes on."""
+    word, other = "xylophonquist", "barquentine"
+    async with running_host(tmp_path, run_jobs=False) as host:
+        for user, said in ((ANN, word), (BOB, other)):
+            caller = bound_to(users=(user,))
+            for number in range(30):
+                text = f"I met {said} number {number} " + "and so on " * number
+                turn = {"id": f"{user}{number}", "role": "user", "content": text, "created_at": "2026-01-02T03:04:05Z"}
+                await run(host, "change_session", caller, session_id="s", user_id=user, messages=[turn])
+                await run(
+                    host, "store_memories", caller, memories=[{"text": text, "user_id": user, "id": f"k{number}{user}"}]
+                )
+            await run(host, "edit_memory", caller, memory_id=f"k1{user}", text=f"Said {said} once")
+            await run(host, "delete_memories", caller, memory_ids=[f"k2{user}"])
+        assert _found(tmp_path, word)
+        await run(host, "delete_user", user_id=ANN)
+        assert not _found(tmp_path, word)
+        assert not _found(tmp_path, ANN)
+        assert _found(tmp_path, other) == {"memhost.db"}
+        hits = await run(host, "search_memories", text=other, user_id={"eq": BOB}, limit=100)
+        assert hits.total == 59  # thirty turns and thirty memories, of which one was deleted
+        await run(host, "store_memories", memories=[{"text": "Life goes on"}])

@@ -39,12 +39,18 @@ def test_the_least_trusted_source_decides() -> None:
     assert trust_of(["user", "system"]) == trust_of([]) == "external"
 
 
-@pytest.mark.parametrize(("role", "label"), [("user", "user"), ("assistant", "assistant")])
+@pytest.mark.parametrize(
+    ("role", "label"), [("user", "user"), ("assistant", "assistant"), ("tool", "tool"), ("crawler", "external")]
+)
 async def test_extracted_memories_keep_their_source(role: str, label: str, tmp_path: Path) -> None:
-    item = {"type": "semantic", "text": "Ann lives in Lisbon", "source_message_ids": ["m"], "confidence": 0.9}
+    item = {"type": "semantic", "text": "Ann lives in Lisbon", "source_message_ids": ["q", "m"], "confidence": 0.9}
     scripted.reset().rule = lambda _asked: json.dumps({"memories": [item]})
     settings = {"LLM": "scripted", "EXTRACTION_DEBOUNCE_SECONDS": "0"}
-    said = [{"id": "m", "role": role, "content": "Ann lives in Lisbon", "created_at": "2026-01-02T03:04:05Z"}]
+    # What a tool said is read as background of what people say, so there is a question as well.
+    said = [
+        {"id": "q", "role": "user", "content": "Where do I live?", "created_at": "2026-01-02T03:04:04Z"},
+        {"id": "m", "role": role, "content": "Ann lives in Lisbon", "created_at": "2026-01-02T03:04:05Z"},
+    ]
     async with running_host(tmp_path, store="memory", extra=[scripted.POINT], settings=settings) as host:
         await run(host, "put_session", session_id="s", messages=said)
         found: list[Any] = []

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Set
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence, Set
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,6 +36,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     view: str = "0"
     task: str = "0"
     job: str
+    token: str = "0"
 
     @property
     def owner(self) -> Arguments:
@@ -97,6 +98,9 @@ def _view(target: Target) -> Arguments:
 
 _UNBOUND = frozenset({"ok", "forbidden"})
 """A caller who is bound must name an owner to write; who is not need not."""
+
+_FOR_ADMIN = frozenset({"ok", "forbidden"})
+"""Tokens are managed by admins; an operator, who may do other administration, is refused."""
 
 _FOUND = frozenset({"ok", "not_found"})
 _NO_MODEL = frozenset({"invalid_request"})
@@ -162,7 +166,9 @@ CASES: Mapping[str, Case] = {
         unnamed=lambda _t: {"policy": {"budget": 0}, "dry_run": False},
     ),
     "compact_memories": Case(
-        named=lambda t: {"report": True, "dry_run": False} | t.owner, unnamed=lambda _t: {"report": True}
+        named=lambda t: {"report": True, "dry_run": False} | t.owner,
+        unnamed=lambda _t: {"report": True},
+        unnamed_codes=_UNBOUND,
     ),
     "list_trash": _read(lambda t: t.owner, unnamed=_nothing),
     "restore_memories": Case(named=lambda t: {"ids": [t.trashed]}),
@@ -187,15 +193,19 @@ CASES: Mapping[str, Case] = {
     "run_summary_view": Case(named=_view),
     "get_task": _read(lambda t: {"task_id": t.task}),
     "get_usage": _read(_nothing),
+    "list_tokens": _read(_nothing, own=_FOR_ADMIN),
+    "create_token": Case(named=lambda t: {"description": t.mark, "users": [t.user]}, own=_FOR_ADMIN),
+    "rotate_token": Case(named=lambda t: {"token_id": t.token}, own=_FOR_ADMIN),
+    "revoke_token": Case(named=lambda t: {"token_id": t.token}, own=_FOR_ADMIN),
     "delete_user": Case(
         named=lambda t: {"user_id": t.user, "namespace": t.namespace}, unnamed=lambda t: {"user_id": t.user}
     ),
 }
 
-KINDS: Set[str] = frozenset({"session", "memory", "view", "task", "trashed", "job"})
+KINDS: Set[str] = frozenset({"session", "memory", "view", "task", "trashed", "job", "token"})
 """What a target has."""
 
-OPEN_TO_ALL = frozenset({"validate_prompt", "create_summary_view"})
+OPEN_TO_ALL = frozenset({"validate_prompt", "create_summary_view", "create_token"})
 """Operations whose target is only what the request itself says, so that nothing of others is concerned."""
 
 ANNE = Target(namespace="mine", user="anne", mark="ANNESMARK", memory="k-anne", trashed="t-anne", job="j-anne")
@@ -209,6 +219,7 @@ GHOST = Target(
     trashed="t-none",
     job="j-none",
     view="v-none",
+    token="0123456789abcdef",
     task="q-none",
 )
 ADMIN = Caller(subject="admin", roles=frozenset({"admin"}))
@@ -268,6 +279,9 @@ async def prepare(host: Host, target: Target, kinds: Set[str] = KINDS) -> Target
         await host.store.commit(target.scope, WriteBatch(put_documents=gone, delete_memories=[target.trashed]))
     if "job" in kinds:
         given["job"] = await _dead_job(host, target)
+    if "token" in kinds:
+        caller = msgspec.structs.replace(ADMIN, bounds=Scope(tenant=target.tenant))
+        given["token"] = (await run(host, "create_token", caller, description=target.mark)).id
     return msgspec.structs.replace(target, **given)
 
 
@@ -307,6 +321,9 @@ async def state_of(host: Host, target: Target) -> str:
         await run(host, "list_summary_views", caller),
         await run(host, "list_summary_view_partitions", caller, view_id=target.view),
     ]
+    whole = msgspec.structs.replace(ADMIN, bounds=Scope(tenant=target.tenant))
+    tokens = await run(host, "list_tokens", whole, limit=500)
+    found.append([token for token in tokens.tokens if token.id == target.token])
     jobs, _ = await host.store.list_jobs(Scope(tenant=target.tenant), JobState.DEAD, limit=100)
     text = msgspec.json.encode([found, sorted(job.id for job in jobs if job.id == target.job)]).decode()
     return json.dumps(_without(json.loads(text), ("score", "dist", "access_count", "last_accessed")))
@@ -317,9 +334,16 @@ def may(operation: Operation, role: str) -> bool:
     return operation.access == "open" or role in ROLES[operation.access]
 
 
-async def check(host: Host, door: Door, operation: Operation, theirs: Target) -> list[str]:
+async def check(
+    host: Host,
+    door: Door,
+    operation: Operation,
+    theirs: Target,
+    case: Case | None = None,
+    roles: Sequence[str] = ROLE_SETS,
+) -> list[str]:
     """Call the operation as everybody about everything; what was wrong. `theirs` is BERT, prepared."""
-    case = CASES[operation.name]
+    case = case or CASES[operation.name]
     wrong = []
     missing = await door(operation.name, None, case.named(ANNE))
     if missing.code != ("ok" if operation.access == "open" else "unauthorized"):
@@ -327,12 +351,12 @@ async def check(host: Host, door: Door, operation: Operation, theirs: Target) ->
     before = await state_of(host, theirs)
     for bound in _bounds(operation.name):
         own = await prepare(host, bound.own)
-        for role in ROLE_SETS:
+        for role in roles:
             caller = Caller(subject=role, bounds=bound.bounds, roles=frozenset({role} - {""}))
             if case.writes and may(operation, role):
                 own = await prepare(host, own, _needed(case))
             where = f"{operation.name} as {role or 'nobody'} bound by {bound.name}"
-            wrong += [f"{where}, {text}" async for text in _check_one(door, operation, caller, own, theirs)]
+            wrong += [f"{where}, {text}" async for text in _check_one(door, operation, case, caller, own, theirs)]
             if case.writes and (after := await state_of(host, theirs)) != before:
                 wrong.append(f"{where}: changed what is not theirs:\n{before}\n{after}")
                 before = after
@@ -340,9 +364,9 @@ async def check(host: Host, door: Door, operation: Operation, theirs: Target) ->
 
 
 async def _check_one(
-    door: Door, operation: Operation, caller: Caller, own: Target, theirs: Target
+    door: Door, operation: Operation, case: Case, caller: Caller, own: Target, theirs: Target
 ) -> AsyncIterator[str]:
-    case, role = CASES[operation.name], next(iter(caller.roles), "")
+    role = next(iter(caller.roles), "")
     may_now = may(operation, role) and (operation.access != "admin" or caller.bounds.whole)
     if not may_now:
         for target in (own, theirs, GHOST):
@@ -376,7 +400,7 @@ async def _check_one(
 def _relative(outcome: Outcome, target: Target) -> Outcome:
     """The outcome with the target's names replaced by what they stand for, and without times."""
     text = outcome.text
-    for name in ("mark", "memory", "trashed", "view", "task", "job", "namespace", "user"):
+    for name in ("mark", "memory", "trashed", "view", "task", "job", "token", "namespace", "user"):
         text = text.replace(json.dumps(getattr(target, name))[1:-1], f"<{name}>")
     text = re.sub(r"[0-9A-HJKMNP-TV-Z]{26}", "<new>", text)
     text = text.replace(json.dumps(target.session), '"<session>"').replace(f" {target.session} ", " <session> ")

@@ -81,8 +81,11 @@ async def run(door: DoorToServer, user: str) -> list[tuple[str, Any]]:
     seen.append(("turn", found["memories"][0]["text"]))
     prompt = await step("prompt", "memory_prompt", {"query": "Where do I live?", **identity})
     seen.append(("roles", [item["role"] for item in prompt["messages"]]))
-    listed = await step("sessions", "list_sessions", {"user_id": user}, "sessions", "total")
-    seen.append(("one session", listed["total"]))
+    since = {"user_id": user, "updated_after": "2026-01-02T03:04:05Z"}
+    listed = await step("sessions", "list_sessions", since, "total")
+    seen.append(("details", [(item["session_id"], item["user_id"], sorted(item)) for item in listed["sessions"]]))
+    late = {"user_id": user, "updated_after": listed["sessions"][0]["updated_at"]}
+    await step("no later session", "list_sessions", late, "total", "sessions")
     await step("delete", "delete_long_term_memories", {"memory_ids": [boat, f"{user}-none"]}, "status")
     await step("deleted", "get_long_term_memory", {"memory_id": boat}, "text")
     return seen

@@ -23,6 +23,7 @@ _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 @click.option("--insecure", is_flag=True, help="Serve other machines without authentication.")
 @click.option("--tls-cert", help="File with the certificate chain (PEM): serve HTTPS.")
 @click.option("--tls-key", help="File with its key (PEM).")
+@click.option("--reindex", is_flag=True, help="Make vectors of another embedder anew while serving.")
 @click.option("--reload", is_flag=True, help="Start anew when the code changes (for development).")
 @config_options
 @json_option
@@ -71,6 +72,7 @@ def _serve(
     config_file: Path | None,
     as_json: bool,
     runner: str | None = None,
+    reindex: bool = False,
 ) -> None:
     options = {
         "server.host": host,
@@ -79,6 +81,7 @@ def _serve(
         "server.data_dir": data,
         "server.log_level": log_level.upper() if log_level else None,
         "server.insecure": True if insecure else None,
+        "server.reindex": True if reindex else None,
         "server.tls_cert": tls_cert,
         "server.tls_key": tls_key,
         "server.runner": runner,

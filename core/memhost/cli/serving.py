@@ -343,18 +343,25 @@ def banner(plan: Plan, facts: Facts, url: str) -> str:
     if facts.open and not is_loopback(plan.configuration.settings.server.host):
         access = "OPEN TO EVERYONE who can reach this machine"
     lines = [
-        ("API", f"{url}/docs"),
+        *_shown_by_interfaces(plan, url),
         ("Store", f"{facts.store} ({facts.memories} memories)"),
         ("Models", f"embedder {facts.embedder} · language model {facts.llm or 'none'}"),
         ("Strategy", facts.strategy),
         ("Access", access),
         *([("Jobs", f"{facts.queue}: run workers with: memhost worker")] if facts.queue else ()),
-        ("Try", f"memhost demo · curl {url}/v1/health"),
         ("Stop", "Ctrl-C"),
     ]
     body = "\n".join(f"  {name:<9}{value}" for name, value in lines)
     title = click.style(f"memhost {__version__} is running at {url}", bold=sys.stderr.isatty())
     return f"{title}\n\n{body}\n"
+
+
+def _shown_by_interfaces(plan: Plan, url: str) -> Iterator[tuple[str, str]]:
+    registry = plan.plugins.interfaces
+    for name in plan.configuration.settings.server.interfaces or registry.names():
+        if entry := registry.get(name):
+            shown = entry.spec.shown(plan.configuration.section("interfaces", name))
+            yield from ((title, text.replace("{url}", url)) for title, text in shown.items())
 
 
 def address(host: str) -> str:

@@ -3,9 +3,19 @@
 from memhost.jobs.context import StagedContext
 from memhost.jobs.dispatcher import Dispatcher
 from memhost.jobs.loop import JobLoop
-from memhost.jobs.schedules import Schedules, intervals
+from memhost.jobs.schedules import EMBED_MEMORIES, Schedules, intervals
 from memhost.jobs.service import JobService
 from memhost.jobs.tenants import Tenants
 from memhost.jobs.workers import Workers
 
-__all__ = ["Dispatcher", "JobLoop", "JobService", "Schedules", "StagedContext", "Tenants", "Workers", "intervals"]
+__all__ = [
+    "EMBED_MEMORIES",
+    "Dispatcher",
+    "JobLoop",
+    "JobService",
+    "Schedules",
+    "StagedContext",
+    "Tenants",
+    "Workers",
+    "intervals",
+]

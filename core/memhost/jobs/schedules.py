@@ -14,6 +14,9 @@ from memhost.plugins import PluginManager
 from memhost.ports import Store
 from memhost.settings import Settings
 
+EMBED_MEMORIES = "embed-memories"
+"""The schedule that finds memories without a vector."""
+
 _KIND = "schedule"
 _MINUTE_S = 60.0
 
@@ -76,6 +79,14 @@ class Schedules:
             for tenant in tenants:
                 await self._start(tenant, entry.plugin, entry.spec.name, round(period * every * 1000), now)
         self._next = min(upcoming, default=None)
+
+    async def start(self, name: str, now: datetime) -> None:
+        """Start a schedule for all tenants now, outside of its periods; nothing happens if no plugin has it."""
+        for entry in self._plugins.schedules:
+            if entry.spec.name == name:
+                for tenant in await self._tenants.known(now):
+                    since = round(now.timestamp() * 1000)
+                    await self._store.commit(Scope(tenant=tenant), _batch(tenant, entry.plugin, name, since, now))
 
     async def _start(self, tenant: str, plugin: str, schedule: str, since: int, now: datetime) -> None:
         name = f"{plugin}:{schedule}"

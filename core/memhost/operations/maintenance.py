@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta
 
-from memhost.operations.responses import CompactionAck, ForgetResult, RestoreResult, TrashPage
+from memhost.operations.responses import CompactionAck, ForgetResult, RestoreResult, Task, TrashPage
 from memhost.operations.table import Call, Operation
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class CompactMemories(msgspec.Struct, kw_only=True):
     """Which memories to compact; what is absent or empty does not restrict.
 
     `report` adds to the answer what was done. A dry run changes nothing, asks no language model, and always reports.
+    With `wait_s` (seconds) work that takes longer goes on after the answer, which then names a task.
     """
 
     namespace: str | None = None
@@ -43,6 +44,7 @@ class CompactMemories(msgspec.Struct, kw_only=True):
     session_id: str | None = None
     dry_run: bool = False
     report: bool = False
+    wait_s: Annotated[float, Meta(ge=0, le=300)] | None = None
 
 
 class ListTrash(msgspec.Struct, kw_only=True):
@@ -67,6 +69,8 @@ async def _forget(host: Host, call: Call, request: ForgetMemories) -> ForgetResu
 
 async def _compact(host: Host, call: Call, request: CompactMemories) -> CompactionAck:
     report = await host.compaction.compact(call, request)
+    if isinstance(report, Task):
+        return CompactionAck(status="running", task_id=report.id)
     return CompactionAck(
         status=f"ok, {report.remaining} memories remaining after compaction",
         report=report if request.report or request.dry_run else UNSET,
@@ -118,9 +122,11 @@ OPERATIONS = (
             "oldest, with the tags and sources of all. Whether near memories mean the same, or one replaces the "
             "other, a language model decides, about those that changed since the last pass; without one only those "
             "that differ in nothing but word forms are merged. What goes can be brought back for "
-            "`FORGETTING_TRASH_DAYS`; replaced facts are kept, out of search, for `SUPERSEDED_KEEP_DAYS`."
+            "`FORGETTING_TRASH_DAYS`; replaced facts are kept, out of search, for `SUPERSEDED_KEEP_DAYS`. Who is "
+            "neither operator nor admin must name a user or be bound to some. With `wait_s` the answer comes after so "
+            "many seconds at the latest, with `status` `running` and a `task_id` if the work goes on."
         ),
-        errors=("long_term_memory_disabled", "conflict"),
+        errors=("long_term_memory_disabled", "conflict", "forbidden"),
     ),
     Operation(
         name="list_trash",

@@ -29,11 +29,22 @@ class Health(msgspec.Struct, frozen=True):
     now: int
 
 
+class SessionDetails(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose a session is, and its times."""
+
+    session_id: str
+    namespace: str | None
+    user_id: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
 class SessionList(msgspec.Struct, frozen=True):
-    """Session ids of a page, and how many sessions there are."""
+    """Session ids of a page, how many sessions there are, and on request details, in the order of the ids."""
 
     sessions: list[str]
     total: int
+    details: list[SessionDetails] | UnsetType = UNSET
 
 
 class ExtractionState(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,9 +144,10 @@ class CompactionReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CompactionAck(msgspec.Struct, frozen=True, kw_only=True):
-    """How many memories are left; the report if it was asked for."""
+    """How many memories are left; the report if it was asked for; the task if the work goes on after the answer."""
 
     status: str
+    task_id: str | UnsetType = UNSET
     report: CompactionReport | UnsetType = UNSET
 
 
@@ -202,13 +214,14 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     """A run in the background. Finished tasks are kept for seven days."""
 
     id: str
-    type: Literal["summary_view_full_run"] = "summary_view_full_run"
+    type: Literal["summary_view_full_run", "compaction"] = "summary_view_full_run"
     status: Literal["pending", "running", "success", "failed"] = "pending"
     view_id: str | None = None
     created_at: datetime
     started_at: datetime | None = None
     completed_at: datetime | None = None
     error_message: str | None = None
+    result: dict[str, Any] | None = None
 
 
 class TextContent(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,12 +19,14 @@ TAG = "Working memory"
 
 
 class ListSessions(msgspec.Struct, kw_only=True):
-    """Which sessions to list; an absent or empty namespace or user means all."""
+    """Which sessions to list; an absent or empty namespace or user means all. `details` adds owners and times."""
 
     limit: Annotated[int, Meta(ge=1, le=100)] = 20
     offset: Annotated[int, Meta(ge=0)] = 0
     namespace: str | None = None
     user_id: str | None = None
+    updated_after: datetime | None = None
+    details: bool = False
 
 
 class GetSession(msgspec.Struct, kw_only=True):

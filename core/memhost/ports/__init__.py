@@ -1,10 +1,10 @@
 """Interfaces between the host and its plugins."""
 
-from memhost.ports.auth import Authenticator, Credentials
+from memhost.ports.auth import Authenticator, Credentials, Recognises
 from memhost.ports.clock import Clock, SystemClock
 from memhost.ports.models import Completion, Embedder, LanguageModel, Meter, ModelUse
 from memhost.ports.runner import JobDispatcher, JobRunner
-from memhost.ports.store import Order, Store
+from memhost.ports.store import Order, Scrubs, Store
 from memhost.ports.strategy import (
     BackgroundStrategy,
     Draft,
@@ -38,6 +38,8 @@ __all__ = [
     "ModelUse",
     "Order",
     "Parsed",
+    "Recognises",
+    "Scrubs",
     "Store",
     "Strategy",
     "SystemClock",

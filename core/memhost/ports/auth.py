@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -42,4 +42,13 @@ class Authenticator(Protocol):
             Unavailable: What knows the credentials does not answer.
             TooManyRequests: Over a limit of the provider's own; the host limits failed attempts itself.
         """
+        ...
+
+
+@runtime_checkable
+class Recognises(Authenticator, Protocol):
+    """A provider whose credentials have a form of their own; beside others it is asked about those alone."""
+
+    def recognises(self, credentials: Credentials) -> bool:
+        """Whether the credentials have that form, valid or not."""
         ...

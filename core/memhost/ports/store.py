@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from memhost.models import (
     CandidateQuery,
@@ -90,7 +90,9 @@ class Store(Protocol):
         ...
 
     async def candidates(self, scope: Scope, query: CandidateQuery) -> Candidates:
-        """Candidates for a search, from one consistent view of the store.
+        """Candidates for a search, found in one consistent view of the store.
+
+        What is told of them besides (times of access, turns around them) may be of a moment later.
 
         Ties of a leg are broken by id, ascending, so that repeating a query gives the same candidates.
         Distances are exact to three digits. Statistics count the memories of the scope alone, nothing that others
@@ -109,9 +111,12 @@ class Store(Protocol):
         ...
 
     async def list_sessions(
-        self, scope: Scope, now: datetime, *, limit: int = 20, offset: int = 0
+        self, scope: Scope, now: datetime, *, limit: int = 20, offset: int = 0, updated_after: datetime | None = None
     ) -> tuple[list[SessionKey], int]:
-        """A page of living sessions, most recently updated first (then by key), and how many there are."""
+        """A page of living sessions, most recently updated first (then by key), and how many there are.
+
+        With `updated_after` only those that were updated later than that.
+        """
         ...
 
     async def purge_expired(self, now: datetime, limit: int = 500) -> int:
@@ -181,4 +186,17 @@ class Store(Protocol):
 
     async def next_due(self) -> datetime | None:
         """When the next pending job is due, or the next lease runs out; None if there is no such job."""
+        ...
+
+
+@runtime_checkable
+class Scrubs(Protocol):
+    """A store whose files keep deleted bytes for a while, and that can remove them at once."""
+
+    async def scrub(self) -> None:
+        """Remove the rests of what was deleted from everything that the store keeps; may take long.
+
+        Raises:
+            StoreUnavailable: It could not be done now; nothing that is stored was harmed.
+        """
         ...

@@ -3,6 +3,7 @@
 Every interface reads by these rules, so that a value which one takes is taken by all.
 """
 
+from memhost.reading.depth import MAX_DEPTH, depth_exceeds
 from memhost.reading.faults import MAX_PROBLEMS, problems
 from memhost.reading.types import ABSENT, FORM, Compiler, Field, construct, struct_reader
 from memhost.reading.values import MAX_INT, MIN_INT, Fault, ReadingError, invalid
@@ -10,6 +11,7 @@ from memhost.reading.values import MAX_INT, MIN_INT, Fault, ReadingError, invali
 __all__ = [
     "ABSENT",
     "FORM",
+    "MAX_DEPTH",
     "MAX_INT",
     "MAX_PROBLEMS",
     "MIN_INT",
@@ -18,6 +20,7 @@ __all__ = [
     "Field",
     "ReadingError",
     "construct",
+    "depth_exceeds",
     "invalid",
     "problems",
     "struct_reader",

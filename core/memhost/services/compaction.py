@@ -11,10 +11,12 @@ from typing import Any
 
 import msgspec
 
+from memhost.errors import Forbidden
 from memhost.events import MemoriesDeleted, MemoriesUpdated
 from memhost.models import Condition, MemoryRecord, Op, Scope, StoredMemory, WriteBatch
+from memhost.models.scope import OPERATORS
 from memhost.operations.maintenance import CompactMemories
-from memhost.operations.responses import CompactionReport
+from memhost.operations.responses import CompactionReport, Task
 from memhost.operations.table import Call
 from memhost.ports import Clock, Store
 from memhost.services.bound_documents import document_scope
@@ -28,6 +30,7 @@ from memhost.services.outbox import Outbox
 from memhost.services.paging import count, scan, walk
 from memhost.services.records import content_hash
 from memhost.services.semantic_deduplication import SemanticDeduplication
+from memhost.services.tasks import LongWork
 from memhost.services.trash import entries
 from memhost.settings.schema import MemorySettings
 
@@ -50,21 +53,24 @@ class CompactionService:
         store: Store,
         outbox: Outbox,
         deduplication: SemanticDeduplication,
+        long_work: LongWork,
         settings: MemorySettings,
         clock: Clock,
     ) -> None:
         self._store = store
         self._outbox = outbox
+        self._long_work = long_work
         self._settings = settings
         self._clock = clock
         self._comparing = ComparingPass(store, outbox, deduplication, settings, clock)
         self._turn = asyncio.Lock()
 
-    async def compact(self, call: Call, request: CompactMemories) -> CompactionReport:
-        """Compact the scope of a request; what was done.
+    async def compact(self, call: Call, request: CompactMemories) -> CompactionReport | Task:
+        """Compact the scope of a request; what was done, or the task if the caller does not wait that long.
 
         Raises:
             LongTermMemoryDisabled: Long-term memory is off.
+            Forbidden: The caller may not compact what belongs to more than users that are named.
             Conflict: Another process is at it.
         """
         require_long_term_memory(self._settings)
@@ -73,7 +79,13 @@ class CompactionService:
             user=request.user_id or None,
             session=request.session_id or None,
         )
-        return await self.apply(scope, dry_run=request.dry_run)
+        if scope.users is None and call.caller.roles.isdisjoint(OPERATORS):
+            raise Forbidden("Only an operator or admin may compact the memories of everybody; name a user_id.")
+        if request.wait_s is None:
+            return await self.apply(scope, dry_run=request.dry_run)
+        work = asyncio.create_task(self.apply(scope, dry_run=request.dry_run))
+        task = await self._long_work.wait(call.caller.bounds, "compaction", work, request.wait_s)
+        return work.result() if task is None else task
 
     async def apply(self, scope: Scope, *, dry_run: bool = False) -> CompactionReport:
         """Compact a scope; what was done. Can be repeated at any point.

@@ -1,4 +1,4 @@
-"""Vectors of memories that were stored without: embedders that are not local do not hold up writes."""
+"""Vectors of memories that have none: embedders that are not local do not hold up writes, and embedders change."""
 
 from __future__ import annotations
 
@@ -6,20 +6,51 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
-from memhost.models import Scope, SessionKey, StoredMemory
-from memhost.ports import Embedder, Store
+from memhost.events import VectorsMissing
+from memhost.models import Scope, SessionKey, StoredMemory, WriteBatch
+from memhost.ports import Clock, Embedder, Store
+from memhost.services.outbox import Outbox
+from memhost.services.paging import walk
 from memhost.services.replacing import replace_unchanged
 from memhost.services.usage import charged_to, charged_to_owners
 
 logger = logging.getLogger(__name__)
 
+_AT_ONCE = 200
+"""Most memories of one job: few requests of an embedder, and little to do again if it fails."""
+
 
 class MissingVectors:
     """Embeds what has no vector yet. Until then it is found by its words."""
 
-    def __init__(self, store: Store, embedder: Embedder) -> None:
+    def __init__(self, store: Store, embedder: Embedder, outbox: Outbox, clock: Clock) -> None:
         self._store = store
         self._embedder = embedder
+        self._outbox = outbox
+        self._clock = clock
+
+    async def request(self, tenant: str) -> int:
+        """Make a job for every few of the tenant's memories that have no vector; how many memories there are.
+
+        Asked again while jobs wait, it adds none for the same memories.
+        """
+        total, ids = 0, list[str]()
+        async for memory in walk(self._store, Scope(tenant=tenant)):
+            if memory.vector is None:
+                ids.append(memory.record.id)
+            if len(ids) == _AT_ONCE:
+                total += await self._request(tenant, ids)
+                ids = []
+        return total + await self._request(tenant, ids)
+
+    async def _request(self, tenant: str, ids: Sequence[str]) -> int:
+        if ids:
+            event = VectorsMissing(tenant=tenant, ids=tuple(ids))
+            key = f"{tenant}:{ids[0]}"
+            jobs = self._outbox.jobs("vectors_missing", event, tenant=tenant, now=self._clock.now(), key=key)
+            await self._store.commit(Scope(tenant=tenant), WriteBatch(add_jobs=jobs))
+            self._outbox.committed(jobs)
+        return len(ids)
 
     async def embed(self, tenant: str, ids: Sequence[str]) -> int:
         """Embed those of the memories that have no vector, in one request; how many there were.

@@ -16,10 +16,11 @@ from memhost.models import Document, Job, JobState, Scope, WriteBatch, new_id
 from memhost.operations.responses import SummaryView, SummaryViewPartitionResult, Task
 from memhost.operations.table import Call
 from memhost.operations.users import DeleteUser, ErasureReceipt
-from memhost.ports import Clock, Store
+from memhost.ports import Clock, Scrubs, Store
 from memhost.services.bound_documents import BoundDocuments, covers, document_scope
 from memhost.services.outbox import Outbox
 from memhost.services.paging import session_keys
+from memhost.services.tasks import KIND as TASKS
 from memhost.services.trash import trashed_ids
 from memhost.services.usage import UsageLedger
 
@@ -53,7 +54,7 @@ class Erasure:
         self._ledger = ledger
         self._clock = clock
         self._views = BoundDocuments(store, "view", SummaryView)
-        self._tasks = BoundDocuments(store, "task", Task)
+        self._tasks = BoundDocuments(store, TASKS, Task)
 
     async def delete_user(self, call: Call, request: DeleteUser) -> ErasureReceipt:
         """Remove every trace of a user inside the caller's bounds; what is out of bounds counts as not there.
@@ -74,6 +75,8 @@ class Erasure:
                 counts += found
                 if not found:
                     break
+        if isinstance(self._store, Scrubs):
+            await self._store.scrub()
         return _receipt(request, counts, self._clock.now())
 
     async def _round(self, scope: Scope, user: str) -> Counter[str]:

@@ -27,6 +27,7 @@ from memhost.services.bound_documents import document_scope
 from memhost.services.deduplication import repetition_mark, without_repetitions
 from memhost.services.guards import require_long_term_memory
 from memhost.services.hooks import RequestHooks
+from memhost.services.limits import LONGEST_TEXT, MOST_ITEMS, too_long, too_many
 from memhost.services.outbox import Outbox
 from memhost.services.records import (
     check_records,
@@ -160,7 +161,8 @@ class MemoryService:
             raise InvalidRequest("Give at least one field to change: " + ", ".join(EDITABLE) + ".")
         if "text" in changes and not changes["text"].strip():
             raise InvalidRequest("text must not be empty.")
-        refuse(tag_problems(request.topics, ("topics",)) + tag_problems(request.entities, ("entities",)))
+        problems = tag_problems(request.topics, ("topics",)) + tag_problems(request.entities, ("entities",))
+        refuse(problems + too_long(request.text, LONGEST_TEXT, ("text",)))
         bounds = call.caller.bounds
         stored = await self._stored(bounds, request.memory_id)
         text, now = stored.record.text, self._clock.now()
@@ -184,6 +186,7 @@ class MemoryService:
     async def delete(self, call: Call, ids: Sequence[str]) -> list[str]:
         """Delete the memories of those ids inside the caller's bounds, for good; the ids that really existed."""
         self._check_enabled()
+        refuse(too_many(ids, MOST_ITEMS, ("memory_ids",)))
         if not ids:
             return []
         bounds = call.caller.bounds

@@ -8,8 +8,8 @@ from datetime import datetime
 from memhost.models import Condition, Op, Scope, SessionKey, StoredMemory
 from memhost.ports import Store
 
-PAGE = 500
-"""Memories or sessions read at once."""
+PAGE = 2000
+"""Memories or sessions read at once. Each page may sort all that is left, and holds some ten megabytes."""
 
 
 async def scan(

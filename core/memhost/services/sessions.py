@@ -8,7 +8,7 @@ import msgspec
 
 from memhost.errors import AmbiguousSession, NotFound, SeveralFound
 from memhost.models import Message, Scope, SessionKey, StoredSession
-from memhost.operations.responses import Ack, SessionList, WorkingMemoryView
+from memhost.operations.responses import Ack, SessionDetails, SessionList, WorkingMemoryView
 from memhost.operations.table import Call
 from memhost.operations.working_memory import DeleteSession, GetSession, ListSessions, PutSession
 from memhost.ports import Clock, Store
@@ -44,10 +44,15 @@ class SessionService:
     async def list_page(self, call: Call, request: ListSessions) -> SessionList:
         """A page of living sessions inside the caller's bounds."""
         scope = call.caller.bounds.narrow(namespace=request.namespace or None, user=request.user_id or None)
+        now = self._clock.now()
         keys, total = await self._store.list_sessions(
-            scope, self._clock.now(), limit=request.limit, offset=request.offset
+            scope, now, limit=request.limit, offset=request.offset, updated_after=request.updated_after
         )
-        return SessionList([key.session for key in keys], total)
+        if not request.details:
+            return SessionList([key.session for key in keys], total)
+        found = [await self._store.get_session(scope, key, now) for key in keys]
+        details = [_details(session) for session in found if session is not None]
+        return SessionList([item.session_id for item in details], total, details)
 
     async def get(self, call: Call, request: GetSession) -> WorkingMemoryView:
         """The session, cut to the window asked for; the store is not changed.
@@ -155,3 +160,14 @@ class SessionService:
             context_percentage_total_used=used,
             context_percentage_until_summarization=until,
         )
+
+
+def _details(session: StoredSession) -> SessionDetails:
+    content, key = session.content, session.key
+    return SessionDetails(
+        session_id=key.session,
+        namespace=key.namespace or None,
+        user_id=key.user or None,
+        created_at=content.created_at,
+        updated_at=content.updated_at,
+    )

@@ -60,6 +60,10 @@ class TenantUpkeep:
         """Embed those of the memories that have no vector; how many there were."""
         return await self._services.vectors.embed(self._tenant, ids)
 
+    async def request_vectors(self) -> int:
+        """Have all memories embedded that have no vector; how many there are."""
+        return await self._services.vectors.request(self._tenant)
+
     async def enrich(self, ids: Sequence[str]) -> int:
         """Find topics and entities for those of the memories that lack them; how many were asked about."""
         return await self._services.enrichment.enrich(self._tenant, ids)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 from typing import Literal
 
 import msgspec
@@ -17,12 +16,8 @@ from memhost.operations.views import RunSummaryView
 from memhost.ports import Clock, Store
 from memhost.services.bound_documents import Bound, BoundDocuments, document_scope
 from memhost.services.outbox import Outbox
+from memhost.services.tasks import KEPT, KIND
 from memhost.services.views import ViewService
-
-KEPT = timedelta(days=7)
-"""How long a task is kept after its last change."""
-
-_KIND = "task"
 
 
 class ViewRuns:
@@ -33,7 +28,7 @@ class ViewRuns:
         self._views = views
         self._outbox = outbox
         self._clock = clock
-        self._tasks = BoundDocuments(store, _KIND, Task)
+        self._tasks = BoundDocuments(store, KIND, Task)
         self._starting = asyncio.Lock()
 
     # -- requests --------------------------------------------------------------------------------------
@@ -58,7 +53,7 @@ class ViewRuns:
             add_jobs=self._outbox.jobs("view_due", event, tenant=tenant, now=now),
         )
         async with self._starting:
-            if await self._store.get_document(Scope(tenant=tenant), _KIND, task.id, now) is not None:
+            if await self._store.get_document(Scope(tenant=tenant), KIND, task.id, now) is not None:
                 raise Conflict(f"A task {task.id} exists already; send another task_id or none.")
             await self._store.commit(document_scope(found.bounds), batch)
         self._outbox.committed(batch.add_jobs)

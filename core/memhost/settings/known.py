@@ -82,7 +82,6 @@ NOT_USED = frozenset(
         "NER_MODEL",
         "DEFAULT_MCP_USER_ID",
         "DEFAULT_MCP_NAMESPACE",
-        "USE_DOCKET",
         "OAUTH2_ISSUER_URL",
         "OAUTH2_AUDIENCE",
         "OAUTH2_JWKS_URL",

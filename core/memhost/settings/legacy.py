@@ -44,7 +44,8 @@ def _configured(disabled: Given | None, sources: tuple[Variables, ...], reading:
     own = _flag("AUTH_TOKENS", sources) or _flag("AUTH_TOKENS_FILE", sources)
     if issuer is not None and own is not None:
         reading.problems.append(
-            f"{issuer.name} and {own.name} are both set: say with AUTH=jwt or AUTH=token which to use."
+            f"{issuer.name} and {own.name} are both set: say with AUTH=jwt or AUTH=token which to use, or use both "
+            "with AUTH=token,jwt."
         )
     elif issuer is not None:
         return Given("jwt", issuer.source, issuer.name)

@@ -35,14 +35,14 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         str,
         setting(
             "Job runner plugin; auto is inline. With arq jobs run in workers: memhost worker.",
-            env=("BACKEND", "TASK_BACKEND"),
-            values={"asyncio": "inline", "docket": "arq", "queue": "arq"},
+            env=("BACKEND", "TASK_BACKEND", "USE_DOCKET"),
+            values={"asyncio": "inline", "docket": "arq", "queue": "arq", "true": "arq", "false": "inline"},
         ),
     ] = "auto"
     auth: Annotated[
         str,
         setting(
-            "Authentication plugin.",
+            "Authentication plugin; or several with commas (token,jwt): the form of the credential decides.",
             env=("AUTH_MODE",),
             values={"disabled": "none", "oauth2": "jwt"},
         ),
@@ -61,6 +61,13 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             env=("LLM_EMBEDDING_MODEL", "EMBEDDING_MODEL"),
         ),
     ] = "static"
+    reindex: Annotated[
+        bool,
+        setting(
+            "Start although the stored vectors are another embedder's: they are dropped and made anew while the "
+            "server answers; until then memories are found by their words."
+        ),
+    ] = False
     llm: Annotated[
         str,
         setting(

@@ -63,7 +63,10 @@ def _shorten(raw: Any) -> str:
 def _translate(setting: Setting, raw: Any) -> Any:
     if not isinstance(raw, str):
         return raw
-    return setting.values.get(raw.strip().lower(), raw)
+    if not setting.values:
+        return raw
+    names = [name.strip() for name in raw.split(",")]  # several, where the setting takes them
+    return ",".join(setting.values.get(name.lower(), name) for name in names)
 
 
 def _loosen(shape: Any, value: Any) -> Any:

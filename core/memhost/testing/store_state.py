@@ -235,6 +235,10 @@ class SessionTests:
         found, total = await store.list_sessions(EVERYWHERE, START)
         assert [key.session for key in found] == ["c", "z", "a", "b"]
         assert total == 4
+        late, total = await store.list_sessions(EVERYWHERE, START, limit=2, updated_after=after(4))
+        assert ([key.session for key in late], total) == (["c", "z"], 4)
+        late, total = await store.list_sessions(EVERYWHERE, START, updated_after=after(5))
+        assert ([key.session for key in late], total) == (["c"], 1)
 
     async def test_pages_of_sessions_hold_each_once(self, store: Store) -> None:
         await save(store, *(make_session(make_key(f"s{number:02}"), updated=number // 4) for number in range(23)))

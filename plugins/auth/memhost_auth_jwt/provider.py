@@ -36,6 +36,10 @@ class JwtAuthenticator:
         self._settings = settings
         self._claims = ClaimReader(settings)
 
+    def recognises(self, credentials: Credentials) -> bool:
+        """Whether it looks like a JSON Web Token: three parts between dots."""
+        return credentials.token.count(".") == 2
+
     async def authenticate(self, credentials: Credentials) -> Caller:
         """The caller that the token's claims describe.
 

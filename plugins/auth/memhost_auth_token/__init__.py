@@ -15,6 +15,7 @@ from memhost.specs import AuthSpec, CommandSpec, OpenContext
 if TYPE_CHECKING:
     import click
 
+    from memhost.operations import Operation
     from memhost_auth_token.provider import TokenAuthenticator
 
 
@@ -77,6 +78,14 @@ def memhost_auth_providers() -> Sequence[AuthSpec]:
             settings=TokenSettings,
         )
     ]
+
+
+@hookimpl
+def memhost_operations() -> Sequence[Operation]:
+    """Tokens of a tenant, for its admins."""
+    from memhost_auth_token.operations import OPERATIONS
+
+    return OPERATIONS
 
 
 @hookimpl

@@ -12,6 +12,7 @@ import click
 
 from memhost.commands import (
     Nested,
+    administrator,
     config_options,
     confirm,
     force_option,
@@ -75,7 +76,8 @@ def create(
     """Make a token and print it, this once."""
 
     async def work() -> tuple[str, Token]:
-        async with _book(data, config_file) as (book, hasher, now):
+        async with _book(data, config_file) as (book, hasher, now, audit):
+            await audit("create_token", description, tenant)
             return await book.create(
                 await _checked(book, hasher),
                 role=role,
@@ -100,7 +102,8 @@ def rotate(
     """Give a token a new secret and print it, this once; the old one is refused within seconds."""
 
     async def work() -> tuple[str, Token]:
-        async with _book(data, config_file) as (book, hasher, now):
+        async with _book(data, config_file) as (book, hasher, now, audit):
+            await audit("rotate_token", token_id)
             return await book.rotate(await _checked(book, hasher), token_id, _expiry(now, expires_days))
 
     _tell(*run(work), as_json)
@@ -111,10 +114,11 @@ def rotate(
 @json_option
 def list_(data: str | None, config_file: Path | None, as_json: bool) -> None:
     """List tokens, oldest first, without their secrets."""
+    from memhost_auth_token.operations import describe
 
     async def work() -> list[dict[str, Any]]:
-        async with _book(data, config_file) as (book, _, now):
-            return [{**describe(token, now), "last_used_at": used} for token, used in await book.list_all()]
+        async with _book(data, config_file) as (book, _, now, _audit):
+            return [describe(token, now, used) for token, used in await book.list_all()]
 
     found = run(work)
     if as_json:
@@ -146,8 +150,10 @@ def revoke(
     confirm(f"Remove {which} for good?", force=force)
 
     async def work() -> list[str]:
-        async with _book(data, config_file) as (book, _, _now):
+        async with _book(data, config_file) as (book, _, _now, audit):
             chosen = [token.id for token, _ in await book.list_all()] if everything else list(dict.fromkeys(token_ids))
+            for token_id in chosen:
+                await audit("revoke_token", token_id)
             await book.revoke(chosen)
             return chosen
 
@@ -159,8 +165,8 @@ def revoke(
 
 
 @asynccontextmanager
-async def _book(data: str | None, config_file: Path | None) -> AsyncIterator[tuple[TokenBook, Any, datetime]]:
-    """The tokens of the store, what makes the hasher, and the time.
+async def _book(data: str | None, config_file: Path | None) -> AsyncIterator[tuple[TokenBook, Any, datetime, Any]]:
+    """The tokens of the store, what makes the hasher, the time, and what tells plugins of administration.
 
     The host is opened without authentication, so that it can be set up and mended with these commands.
     """
@@ -177,7 +183,10 @@ async def _book(data: str | None, config_file: Path | None) -> AsyncIterator[tup
         def hasher() -> Hasher:
             return load_hasher(settings.key, host.configuration.data_dir)
 
-        yield TokenBook(host.store, host.clock), hasher, host.clock.now()
+        async def audit(action: str, target: str, tenant: str = "default") -> None:
+            await host.audit.record(administrator(tenant), action, target)
+
+        yield TokenBook(host.store, host.clock), hasher, host.clock.now(), audit
 
 
 async def _checked(book: TokenBook, hasher: Any) -> Hasher:
@@ -190,23 +199,11 @@ def _expiry(now: datetime, days: float | None) -> datetime | None:
     return now + timedelta(days=days) if days is not None else None
 
 
-def describe(token: Token, now: datetime) -> dict[str, Any]:
-    """What may be shown of a token."""
-    return {
-        "id": token.id,
-        "description": token.description,
-        "role": token.role,
-        "tenant": token.tenant,
-        "namespaces": token.namespaces,
-        "users": token.users,
-        "created_at": token.created_at,
-        "expires_at": token.expires_at,
-        "status": "expired" if token.expired(now) else "active",
-    }
-
-
 def _tell(text: str, token: Token, as_json: bool) -> None:
+    from memhost_auth_token.operations import describe
+
     shown = describe(token, token.created_at)
+    del shown["last_used_at"]
     if as_json:
         show({"token": text, **shown})
         return

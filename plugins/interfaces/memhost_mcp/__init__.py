@@ -6,7 +6,7 @@ The MCP library is imported when the first request comes, not when the server st
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -52,7 +52,13 @@ class McpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         str | None,
         setting("Address of /mcp as clients see it, where a proxy changes it; named in OAuth metadata."),
     ] = None
-    host: Annotated[str, setting("Address that memhost mcp --mode streamable-http and sse listen on.")] = "127.0.0.1"
+    host: Annotated[
+        str | None,
+        setting(
+            "Address that memhost mcp --mode streamable-http and sse listen on; without it 127.0.0.1, and 0.0.0.0 with "
+            "authentication or in a container."
+        ),
+    ] = None
     port: Annotated[int, setting("Port that they listen on; 0 picks a free one.", ge=0, le=65535)] = 9000
 
 
@@ -60,6 +66,12 @@ def _build(host: Host, settings: Any) -> Mount:
     from memhost_mcp.mount import build_mount
 
     return build_mount(host, settings)
+
+
+def _shown(settings: Any) -> Mapping[str, str]:
+    if not settings.mount:
+        return {}
+    return {"MCP": "{url}/mcp · older hosts: {url}/sse"}
 
 
 def _load_command() -> click.Command:
@@ -77,6 +89,7 @@ def memhost_interfaces() -> Sequence[InterfaceSpec]:
             summary="Model Context Protocol at /mcp and /sse: tools, resources and prompts for AI agents.",
             build=_build,
             settings=McpSettings,
+            shown=_shown,
         )
     ]
 

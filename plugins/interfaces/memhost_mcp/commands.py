@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ _BACKENDS = {"auto": None, "inline": "inline", "asyncio": "inline", "queue": "ar
 @click.option("--mode", type=click.Choice(_MODES), default="stdio", show_default=True, help="Transport.")
 @click.option("--host", help="Address to listen on, with the HTTP transports.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port, with the HTTP transports; 0 picks a free one.")
+@click.option("--insecure", is_flag=True, help="Serve other machines without authentication.")
 @click.option("--task-backend", type=click.Choice(sorted(_BACKENDS)), default="auto", help="Where jobs run.")
 @config_options
 @json_option
@@ -31,6 +33,7 @@ def mcp(
     mode: str,
     host: str | None,
     port: int | None,
+    insecure: bool,
     task_backend: str,
     data: str | None,
     config_file: Path | None,
@@ -44,7 +47,7 @@ def mcp(
     if ctx.invoked_subcommand is not None:
         return
     if mode != "stdio":
-        _serve_http(host, port, data, config_file)
+        _serve_http(host, port, insecure, data, config_file)
         return
     gc.disable()  # importing makes many objects and no garbage
     if url:
@@ -57,18 +60,30 @@ def mcp(
     run(lambda: serve_here(data, config_file, _BACKENDS[task_backend]))
 
 
-def _serve_http(host: str | None, port: int | None, data: str | None, config_file: Path | None) -> None:
+def _serve_http(host: str | None, port: int | None, insecure: bool, data: str | None, config_file: Path | None) -> None:
     from memhost import startup
 
     configuration, _ = startup.load(options={"server.data_dir": data}, config_file=config_file)
     settings: Any = configuration.section("interfaces", "mcp")
     serve_interfaces(
         ["mcp"],
-        host=host or settings.host,
+        host=host or settings.host or _default_host(configuration.settings.server.auth),
         port=settings.port if port is None else port,
         data=data,
         config_file=config_file,
+        options={"interfaces.mcp.mount": True, "server.insecure": True if insecure else None},
     )
+
+
+def _default_host(auth: str) -> str:
+    """Where to listen if nobody says it; the server itself refuses to be open to other machines by accident."""
+    return "0.0.0.0" if auth != "none" or _in_container() else "127.0.0.1"  # noqa: S104
+
+
+def _in_container() -> bool:
+    """Whether this process runs in a container of Docker, Podman or Kubernetes, whose loopback nobody can reach."""
+    marks = (Path("/.dockerenv"), Path("/run/.containerenv"))
+    return any(mark.exists() for mark in marks) or "KUBERNETES_SERVICE_HOST" in os.environ
 
 
 @mcp.command()

@@ -6,7 +6,7 @@ the interface is built.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from memhost import hookimpl
@@ -22,6 +22,10 @@ def _build(host: Host, _settings: Any) -> Mount:
     return build_mount(host)
 
 
+def _shown(_settings: Any) -> Mapping[str, str]:
+    return {"API": "{url}/docs", "Try": "memhost demo · curl {url}/v1/health"}
+
+
 @hookimpl
 def memhost_interfaces() -> Sequence[InterfaceSpec]:
     """The REST interface."""
@@ -32,5 +36,6 @@ def memhost_interfaces() -> Sequence[InterfaceSpec]:
             name="rest",
             summary="HTTP interface under /v1, wire-compatible with Agent Memory Server clients.",
             build=_build,
+            shown=_shown,
         )
     ]

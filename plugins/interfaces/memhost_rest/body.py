@@ -10,10 +10,8 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from memhost.errors import Problem
+from memhost.reading import MAX_DEPTH, depth_exceeds
 from memhost_rest.decoding import DecodingError, NotJson
-
-MAX_DEPTH = 128
-"""Levels of nesting in a body; whoever writes a deeper one out again would exhaust the stack."""
 
 _BOM = b"\xef\xbb\xbf"
 _MAX_SECOND_READING = 1024 * 1024
@@ -41,7 +39,7 @@ def parse_body(raw: bytes, content_type: str) -> Any:
         raise _malformed(raw, error) from None
     except RecursionError:
         raise _too_deep() from None
-    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _depth_exceeds(value, MAX_DEPTH):
+    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and depth_exceeds(value):
         raise _too_deep()
     return value
 
@@ -96,19 +94,6 @@ def _json_invalid(offset: int, text: str) -> DecodingError:
 
 def _too_deep() -> DecodingError:
     return _json_invalid(0, f"nested more than {MAX_DEPTH} levels deep")
-
-
-def _depth_exceeds(value: Any, limit: int) -> bool:
-    level = [value]
-    for _ in range(limit + 1):
-        following: list[Any] = []
-        for item in level:
-            children = item.values() if type(item) is dict else item if type(item) is list else ()
-            following.extend(child for child in children if type(child) is dict or type(child) is list)
-        if not following:
-            return False
-        level = following
-    return True
 
 
 def parse_query(raw: bytes) -> dict[str, list[str]]:

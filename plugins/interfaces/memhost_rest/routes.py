@@ -78,7 +78,7 @@ ROWS: tuple[Row, ...] = (
         verb="GET",
         path="/v1/working-memory/",
         operation="list_sessions",
-        query=("limit", "offset", "namespace", "user_id"),
+        query=("limit", "offset", "namespace", "user_id", "updated_after", "details"),
     ),
     Row(
         verb="GET",
@@ -146,7 +146,7 @@ ROWS: tuple[Row, ...] = (
         verb="POST",
         path="/v1/long-term-memory/compact",
         operation="compact_memories",
-        query=("namespace", "user_id", "session_id", "dry_run", "report"),
+        query=("namespace", "user_id", "session_id", "dry_run", "report", "wait_s"),
     ),
     Row(
         verb="GET",

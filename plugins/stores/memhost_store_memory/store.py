@@ -284,10 +284,12 @@ class MemoryStore(Outbox):
         return sorted(session.key for session in self._living(scope, now) if session.key.session == session_id)[:limit]
 
     async def list_sessions(
-        self, scope: Scope, now: datetime, *, limit: int = 20, offset: int = 0
+        self, scope: Scope, now: datetime, *, limit: int = 20, offset: int = 0, updated_after: datetime | None = None
     ) -> tuple[list[SessionKey], int]:
         """A page of living sessions, most recently updated first (then by key)."""
         living = sorted(self._living(scope, now), key=lambda session: session.key)
+        if updated_after is not None:
+            living = [session for session in living if session.content.updated_at > updated_after]
         living.sort(key=lambda session: session.content.updated_at, reverse=True)
         return [session.key for session in living[offset : offset + limit]], len(living)
 

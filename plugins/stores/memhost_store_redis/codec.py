@@ -131,14 +131,6 @@ def encode_body(memory: StoredMemory) -> tuple[bytes, str]:
     return encode(body), indexed
 
 
-def with_accesses(rows: Sequence[list[bytes | None]], accessed: Sequence[bytes | None]) -> Sequence[list[bytes | None]]:
-    """Rows of `MEMORY_FIELDS` with what was entered later of times of access: count and last, for each row."""
-    for row, packed in zip(rows, accessed, strict=True):
-        if packed is not None and row[0] is not None:
-            row[1], row[2] = packed.split()
-    return rows
-
-
 def decode_memories(rows: Sequence[Sequence[bytes | None]], dimensions: int | None) -> list[StoredMemory | None]:
     """Memories from rows of `MEMORY_FIELDS` and vector; None where there is no such memory (any more)."""
     bodies = [row[0] for row in rows if row[0] is not None]
@@ -146,10 +138,18 @@ def decode_memories(rows: Sequence[Sequence[bytes | None]], dimensions: int | No
     return [None if row[0] is None else _assemble(next(decoded), row, dimensions) for row in rows]
 
 
+def note_accesses(memories: Sequence[StoredMemory | None], accessed: Sequence[bytes | None]) -> None:
+    """Put in what was entered later of times of access: count and last, for each memory."""
+    for memory, packed in zip(memories, accessed, strict=True):
+        if packed is not None and memory is not None:
+            count, last = packed.split()
+            memory.record.access_count, memory.record.last_accessed = int(count), from_micros(last)
+
+
 def _assemble(body: Body, row: Sequence[bytes | None], dimensions: int | None) -> StoredMemory:
     _, count, accessed, persisted, terms, vector = row
     record = body.record
-    if accessed is not None:
+    if accessed is not None and count != b"0":  # once it was found, the hash knows more than the body
         record.access_count = int(count or 0)
         record.last_accessed = from_micros(accessed)
     if persisted and record.persisted_at is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from importlib import resources
 from typing import Any, TypeVar
@@ -29,7 +29,7 @@ Client = Any
 
 RETRIES = 3
 _RUN_ID = re.compile(rb"run_id:(\w+)")
-SCRIPTS = ("commit", "jobs", "search", "settle", "purge", "claim_store")
+SCRIPTS = ("commit", "jobs", "around", "settle", "purge", "claim_store")
 _SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")
 _CLUSTER = (
     "The redis store needs one Redis (standalone, Sentinel or a managed database without the OSS cluster API): "
@@ -197,6 +197,36 @@ class Connections:
                 return await client.eval(script.script, 0, *arguments)
 
         return await self.call(run, patience)
+
+    def script_call(self, name: str, *arguments: Any) -> tuple[Any, ...]:
+        """One of the scripts, which changes nothing, as a command for `together`."""
+        return ("EVALSHA", self._scripts[name].sha, 0, self.prefix, "", *arguments)
+
+    async def together(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        """Run commands that change nothing at one moment, in one round trip; their replies.
+
+        Raises:
+            StoreUnavailable: One of them failed, or the answer took too long.
+        """
+
+        async def run(client: Client) -> list[Any]:
+            pipeline = client.pipeline(transaction=len(commands) > 1)
+            for command in commands:
+                pipeline.execute_command(*command)
+            replies: list[Any] = await pipeline.execute(raise_on_error=False)
+            return replies
+
+        async def run_with_scripts(client: Client) -> list[Any]:
+            replies = await run(client)
+            if any(isinstance(reply, NoScriptError) for reply in replies):
+                await self.load_scripts()
+                replies = await run(client)
+            for reply in replies:
+                if isinstance(reply, Exception):
+                    raise reply
+            return replies
+
+        return await self.call(run_with_scripts)
 
 
 def _source(name: str) -> str:

@@ -72,6 +72,11 @@ class Opener:
         self._settings = settings
         self._context = context
 
+    @property
+    def graph(self) -> bool:
+        """Whether vectors are indexed by a graph (HNSW)."""
+        return self._settings.algorithm == "hnsw"
+
     async def open(self) -> Layout:
         """The layout, after everything is in place.
 
@@ -105,7 +110,7 @@ class Opener:
 
     async def _check_server(self) -> None:
         server: dict[str, Any] = await self._client.info()
-        if server.get("redis_mode") == "cluster":
+        if "cluster" in (server.get("redis_mode"), server.get("server_mode")):  # Redis and Valkey
             raise refuse_cluster()
         if server.get("maxmemory") and server.get("maxmemory_policy") != "noeviction":
             logger.warning("store.evicts", extra={"fields": {"set": "maxmemory-policy noeviction"}})
@@ -271,8 +276,8 @@ def mismatch(found: Layout, embedder: str | None, dimensions: int | None) -> Sto
     """The error for vectors of another embedder."""
     return StoreMismatch(
         f"The Redis store holds vectors of the embedder {found.embedder} ({found.dimensions} dimensions), but the "
-        f"server uses {embedder} ({dimensions}); run `memhost reindex` to replace them, "
-        "or configure the former embedder."
+        f"server uses {embedder} ({dimensions}); start it once with --reindex or run `memhost reindex` "
+        "to replace them, or configure the former embedder."
     )
 
 

@@ -1,16 +1,29 @@
-"""Queries over the memories: both legs, neighbours, statistics and pages, each from one run of `search.lua`."""
+"""Queries over the memories: both legs, neighbours, statistics and pages.
+
+What a search finds, its total and sizes come from one transaction. A second one adds what depends on the hits: turns
+around them, times of access entered since they were written, and frequencies that the hits do not tell.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import math
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 from memhost.models import CandidateHit, CandidateQuery, Candidates, Scope, StoredMemory, TextMatch
-from memhost_store_redis.codec import MEMORY_FIELDS, decode_memories, encode_term, encode_vector, tags
+from memhost_store_redis.batches import Batch, Hits, Rows
+from memhost_store_redis.codec import (
+    MEMORY_FIELDS,
+    decode_memories,
+    encode_term,
+    encode_vector,
+    note_accesses,
+    tags,
+)
 from memhost_store_redis.conditions import Filter, PrefixTest, compile_conditions
-from memhost_store_redis.keys import memory_base
+from memhost_store_redis.connection import Connections
+from memhost_store_redis.keys import access_key, memory_base
 from memhost_store_redis.opening import Layout
 from memhost_store_redis.scopes import Reach, narrowed, resolve, token
 
@@ -19,60 +32,68 @@ K1, B = 1.2, 0.3
 RESCORED = 256
 """At least so many of the engine's ranking are scored exactly."""
 MOST_ROWS = 1_000_000
+BROAD = 20_000
+"""From so many memories on, if they are most of the index, the nearest are taken from its graph.
+
+By itself the engine goes through every memory of the scope for more than a few neighbours: exact, but 40 ms for 100,000
+memories. Walking the graph so far takes 7 ms there and finds 99.8% of the nearest; in scopes that are a small part of
+the index it would be slower.
+"""
+BROAD_OPTIONS = "EF_RUNTIME 1200 HYBRID_POLICY BATCHES"
+
+_STEPS_TO_SEND = 4
+"""Turns of the event loop that the client takes before its commands are on their way."""
 
 Phrase = tuple[str, ...]
-Run = Callable[..., Awaitable[Any]]
-Hits = list[tuple[bytes, float]]
-
-
-@dataclass(slots=True)
-class Batch:
-    """Commands for one run of the script; each is known by its place."""
-
-    timeout_ms: int
-    arguments: list[Any] = field(default_factory=list)
-    size: int = 0
-
-    def add(self, reader: str, *command: Any) -> int:
-        """Add a command, whose reply `reader` of the script reads."""
-        self.arguments += [reader, len(command), *command]
-        self.size += 1
-        return self.size - 1
-
-    def query(self, reader: str, name: str, index: str, query: str, *options: Any) -> int:
-        """Add FT.SEARCH or FT.AGGREGATE. Its time limit is the caller's, who then gets an error, not a part."""
-        return self.add(reader, name, index, query, *options, "TIMEOUT", self.timeout_ms, "DIALECT", 2)
-
-    def count(self, index: str, query: str, *options: Any, reader: str = "total") -> int:
-        """Add the counting of all that satisfy a query."""
-        return self.query(reader, "FT.SEARCH", index, query, "NOCONTENT", "VERBATIM", "LIMIT", 0, 0, *options)
 
 
 class Searcher:
     """Asks one tenant's part of the store."""
 
-    def __init__(self, run: Run, prefix: str, layout: Layout, timeout_s: float, tenant: str) -> None:
-        self._run = run
-        self._prefix = prefix
+    def __init__(self, connections: Connections, layout: Layout, tenant: str, *, graph: bool) -> None:
+        self._connections = connections
         self._layout = layout
-        self._timeout_ms = int(timeout_s * 1000)
-        self._tenant = tenant
-        self.base = memory_base(prefix, tenant)
+        self._graph = graph
+        self._accesses = access_key(connections.prefix, tenant)
+        self._fields = (*MEMORY_FIELDS, layout.vector)
+        self.base = memory_base(connections.prefix, tenant)
+        self.ledger = f"{connections.prefix}:counts:{token('T', tenant)}"
 
     def batch(self) -> Batch:
-        """An empty batch."""
-        return Batch(self._timeout_ms)
+        """An empty batch, whose queries find memories."""
+        return Batch(self._connections, self.base, (*self._fields, "turns"))
 
-    async def ask(
-        self, batch: Batch, *, reach: int = 0, load: bool = True
-    ) -> tuple[list[Any], dict[bytes, StoredMemory]]:
-        """Replies to the commands, and the memories that they and `reach` found, by key."""
-        fields = (*MEMORY_FIELDS, self._layout.vector) if load else ()
-        replies, keys, contents = await self._run(
-            "search", self.base, reach, len(fields), *fields, batch.size, *batch.arguments
-        )
-        memories = decode_memories(contents, self._layout.dimensions)
-        return replies, {key: memory for key, memory in zip(keys, memories, strict=False) if memory is not None}
+    async def contents(
+        self, rows: Rows, more: Batch | None = None, *, reach: int = 0
+    ) -> tuple[dict[bytes, StoredMemory], list[Any]]:
+        """The memories that were found and up to `reach` turns around each, by key; and the replies to `more`."""
+        batch = self.batch() if more is None else more
+        place = self._add_surroundings(batch, rows, reach) if rows else None
+        replies, memories = await asyncio.gather(batch.run(), self._decode_meanwhile(rows))
+        if place is None:
+            return {}, replies
+        ids, around, accessed = replies[place]
+        keys = [*rows, *(batch.key(identity) for identity in ids[len(rows) :])]
+        memories += decode_memories(around, self._layout.dimensions)
+        note_accesses(memories, accessed)
+        return {key: memory for key, memory in zip(keys, memories, strict=True) if memory is not None}, replies
+
+    async def _decode_meanwhile(self, rows: Rows) -> list[StoredMemory | None]:
+        """Decode while Redis works on what is being asked."""
+        for _ in range(_STEPS_TO_SEND):
+            await asyncio.sleep(0)
+        names = [name.encode() for name in self._fields]
+        return decode_memories([[row.get(name) for name in names] for row in rows.values()], self._layout.dimensions)
+
+    def _add_surroundings(self, batch: Batch, rows: Rows, reach: int) -> int:
+        """Ask for ids with those of the turns around, their hashes, and times of access of them all."""
+        ids = [key[len(self.base) :] for key in rows]
+        sessions = [row.get(b"turns", b"") for row in rows.values()] if reach else []
+        if not any(sessions):
+            return batch.add("HMGET", self._accesses, *ids, reader=lambda accessed: ([], [], accessed))
+        pairs = [part for pair in zip(ids, sessions, strict=True) for part in pair]
+        arguments = (self.base, reach, len(self._fields), *self._fields, len(ids), *pairs)
+        return batch.add(*self._connections.script_call("around", *arguments))
 
     async def where(self, reach: Reach, wanted: Filter) -> str | None:
         """The whole condition as a query; None if nothing can satisfy it."""
@@ -92,8 +113,8 @@ class Searcher:
         split += ["APPLY", f'split(@{test.field}, ",")', "AS", "value"]
         group = ["GROUPBY", 1, "@value", "FILTER", test.expression(), "LIMIT", 0, MOST_ROWS]
         batch = self.batch()
-        batch.query("plain", "FT.AGGREGATE", self._layout.memories, query, *split, *group)
-        (reply,), _ = await self.ask(batch, load=False)
+        batch.query("FT.AGGREGATE", self._layout.memories, query, *split, *group)
+        (reply,) = await batch.run()
         return [row[1].decode() for row in reply[1:]]
 
     async def page(
@@ -109,9 +130,10 @@ class Searcher:
         total = batch.count(self._layout.memories, query)
         if limit > 0:
             sorting = ["SORTBY", 4, "@created_at", order, "@id", order, "LIMIT", offset, limit]
-            batch.query("listed", "FT.AGGREGATE", self._layout.memories, query, *sorting)
-        replies, memories = await self.ask(batch)
-        return list(memories.values()), int(replies[total])
+            batch.listed(self._layout.memories, query, *sorting)
+        replies = await batch.run()
+        memories, _ = await self.contents(batch.rows)
+        return list(memories.values()), replies[total]
 
     async def candidates(self, scope: Scope, query: CandidateQuery) -> Candidates:
         """Answer a query."""
@@ -122,8 +144,22 @@ class Searcher:
         inner = resolve(narrowed(scope, query.conditions)) if query.conditions else whole
         where = None if inner is None else await self.where(inner, compiled)
         excluded = compiled.exclusions() if inner == whole and whole.counters is not None else None
-        asked = _Question(self, self._layout, self._tenant, whole, where, excluded, query)
+        options = BROAD_OPTIONS if excluded is not None and await self._is_broad(whole, query) else ""
+        asked = _Question(self, self._layout, whole, where, excluded, options, query)
         return await asked.answer()
+
+    async def _is_broad(self, whole: Reach, query: CandidateQuery) -> bool:
+        """Whether a search by vector is of most of the index, less only what is not valid at the time."""
+        usual = all(condition.field in ("valid_from", "valid_to") for condition in query.conditions)
+        wide = whole.counters is not None and any(each[0] in "TN" for each in whole.counters)
+        if not (self._graph and usual and wide and query.vector is not None):
+            return False
+        batch = self.batch()
+        batch.add("HMGET", self.ledger, *(f"{each}n" for each in whole.counters or ()))
+        batch.add("DBSIZE")
+        counts, keys = await batch.run()
+        size = sum(int(each or 0) for each in counts)
+        return size >= BROAD and 2 * size >= int(keys)
 
 
 class _Question:
@@ -133,10 +169,10 @@ class _Question:
         self,
         searcher: Searcher,
         layout: Layout,
-        tenant: str,
         whole: Reach,
         where: str | None,
         excluded: str | None,
+        options: str,
         query: CandidateQuery,
     ) -> None:
         self._searcher = searcher
@@ -145,9 +181,9 @@ class _Question:
         self._whole = whole
         self._where = where
         self._excluded = excluded
+        self._options = options
         self._query = query
         self._batch = searcher.batch()
-        self._ledger = f"{searcher.base.rpartition(':m:')[0]}:counts:{token('T', tenant)}"
         match = query.text or TextMatch()
         self._required = [phrase for phrase in match.required if phrase]
         units = [(term,) for term in match.any_of] + [phrase for phrase in match.phrases if phrase]
@@ -163,25 +199,32 @@ class _Question:
         total = self._add_total() if query.count and self._where is not None else None
         measured = [(term,) for term in query.statistics_for] + (self._units if exact else [])
         sizes = self._add_sizes() if measured or (total is not None and self._by_exclusion()) else None
-        counts = self._add_frequencies(measured, rough=text is not None and not exact)
-        replies, memories = await self._searcher.ask(self._batch, reach=query.neighbours)
-        text_hits = _numbers(replies[text]) if text is not None else []
-        found = [memories[key].terms for key, _ in text_hits if key in memories]
-        frequencies = {
-            unit: int(replies[place]) if replies[place] >= 0 else sum(unit[0] in terms for terms in found)
-            for unit, place in counts.items()
-        }
+        tells = text is not None and not exact and self._may_tell(measured)
+        left_out = self._add_left_out() if tells else None
+        counts = {} if tells else self._add_frequencies(self._batch, measured)
+        replies = await self._batch.run()
+        text_hits: Hits = replies[text] if text is not None else []
+        near_hits: Hits = await self._with_tied(replies[near]) if near is not None else []
+
+        more = self._searcher.batch()
+        told = tells and self._batch.matched == len(text_hits) and (left_out is None or not replies[left_out])
+        later = self._add_frequencies(more, measured) if tells and not told else {}
+        memories, answers = await self._searcher.contents(self._batch.rows, more, reach=query.neighbours)
+        frequencies = {unit: replies[place] for unit, place in counts.items()}
+        frequencies |= {unit: answers[place] for unit, place in later.items()}
+        if told:
+            found = [memories[key].terms for key, _ in text_hits if key in memories]
+            frequencies |= {unit: sum(unit[0] in terms for terms in found) for unit in measured}
         documents, length = self._sizes(replies[sizes]) if sizes is not None else (0, 0)
         average = length / documents if documents else 0.0
 
         chosen = text_hits if not exact else self._rescore(text_hits, memories, frequencies, documents, average)
-        near_hits = await self._nearest(_numbers(replies[near]), memories) if near is not None else []
-        answer = Candidates(hits=self._hits(dict(chosen), dict(near_hits), memories))
+        answer = Candidates(hits=self._hits(dict(chosen), dict(self._nearest(near_hits, memories)), memories))
         if query.statistics_for:
             answer.documents, answer.average_length = documents, average
             answer.frequencies = {term: frequencies[(term,)] for term in query.statistics_for}
         if total is not None:
-            number = int(replies[total])
+            number = replies[total]
             answer.total = documents - number if self._by_exclusion() else number
         return answer
 
@@ -194,18 +237,18 @@ class _Question:
     def _add_text(self, *, exact: bool) -> int:
         limit = self._query.text_limit
         if not exact:
-            options = ["NOCONTENT", "WITHSCORES", "VERBATIM", "SCORER", "BM25", "LIMIT", 0, limit]
-            return self._batch.query("scored", "FT.SEARCH", self._index, self._text(), *options)
+            options = ["VERBATIM", "SCORER", "BM25", "LIMIT", 0, limit]
+            return self._batch.scored(self._index, self._text(), *options)
         order = ["SORTBY", 4, "@__score", "DESC", "@id", "ASC", "LIMIT", 0, max(2 * limit, RESCORED)]
         options = ["VERBATIM", "SCORER", "BM25", "ADDSCORES", *order]
-        return self._batch.query("ranked", "FT.AGGREGATE", self._index, self._text(), *options)
+        return self._batch.listed(self._index, self._text(), *options, by="__score")
 
     def _add_vector(self) -> int:
         """The nearest and one more, which tells whether equally distant ones were left out."""
         limit = self._query.vector_limit + 1
-        nearest = f"({self._where})=>[KNN {limit} @{self._vector} $vector AS distance]"
-        options = ["SORTBY", "distance", "ASC", "RETURN", 1, "distance", "LIMIT", 0, limit, *self._parameters()]
-        return self._batch.query("near", "FT.SEARCH", self._index, nearest, *options)
+        nearest = f"({self._where})=>[KNN {limit} @{self._vector} $vector {self._options} AS distance]"
+        options = ["SORTBY", "distance", "ASC", "LIMIT", 0, limit, *self._parameters()]
+        return self._batch.near(self._index, nearest, *options)
 
     def _parameters(self, **more: Any) -> list[Any]:
         assert self._query.vector is not None
@@ -232,16 +275,21 @@ class _Question:
             query.max_distance is None if query.vector is not None else query.text is None
         )
 
-    def _add_frequencies(self, measured: Sequence[Phrase], *, rough: bool) -> dict[Phrase, int]:
-        """How many memories of the scope hold each of these, unless the hits of the text leg tell it."""
-        told = rough and not self._required and set(measured) <= set(self._units)
-        if told and measured:
-            everything = f"{self._whole.query} {_clause(self._units)}"
-            self._batch.count(self._index, everything, reader="complete")
-        reader = "frequency" if told else "total"
+    def _may_tell(self, measured: Sequence[Phrase]) -> bool:
+        """Whether the hits of the text leg tell the frequencies if they are all that the scope holds."""
+        same = not self._query.conditions or self._excluded is not None
+        return bool(measured) and same and not self._required and set(measured) <= set(self._units)
+
+    def _add_left_out(self) -> int | None:
+        """How many memories the conditions keep from the text leg."""
+        if self._excluded is None:
+            return None
+        return self._batch.count(self._index, f"{self._whole.query} {_clause(self._units)} {self._excluded}")
+
+    def _add_frequencies(self, batch: Batch, measured: Sequence[Phrase]) -> dict[Phrase, int]:
+        """How many memories of the scope hold each of these."""
         return {
-            unit: self._batch.count(self._index, f"{self._whole.query} {_clause([unit])}", reader=reader)
-            for unit in dict.fromkeys(measured)
+            unit: batch.count(self._index, f"{self._whole.query} {_clause([unit])}") for unit in dict.fromkeys(measured)
         }
 
     def _add_sizes(self) -> int:
@@ -249,9 +297,9 @@ class _Question:
         counters = self._whole.counters
         if counters is not None:
             names = [name for each in counters for name in (each + "n", each + "l")]
-            return self._batch.add("plain", "HMGET", self._ledger, *names)
+            return self._batch.add("HMGET", self._searcher.ledger, *names)
         reduce = ["GROUPBY", 0, "REDUCE", "COUNT", 0, "AS", "n", "REDUCE", "SUM", 1, "@length", "AS", "l"]
-        return self._batch.query("plain", "FT.AGGREGATE", self._index, self._whole.query, "LOAD", 1, "@length", *reduce)
+        return self._batch.query("FT.AGGREGATE", self._index, self._whole.query, "LOAD", 1, "@length", *reduce)
 
     # -- what came back ----------------------------------------------------------------------------------------
 
@@ -287,24 +335,25 @@ class _Question:
         scores.sort(key=lambda item: (-item[1], memories[item[0]].record.id))
         return scores[: self._query.text_limit]
 
-    async def _nearest(self, found: Hits, memories: dict[bytes, StoredMemory]) -> Hits:
-        """The vector leg; where equally distant ones compete for the last place, those with the lowest ids."""
-        limit = self._query.vector_limit
-        if len(found) > limit and found[limit][1] == found[limit - 1][1]:
-            found += await self._tied(found[limit][1], memories)
+    def _nearest(self, found: Hits, memories: dict[bytes, StoredMemory]) -> Hits:
         bound = self._query.max_distance
         near = {key: min(max(distance, 0.0), 2.0) for key, distance in found if bound is None or distance <= bound}
         ranked = sorted((key for key in near if key in memories), key=lambda key: (near[key], memories[key].record.id))
-        return [(key, near[key]) for key in ranked[:limit]]
+        return [(key, near[key]) for key in ranked[: self._query.vector_limit]]
 
-    async def _tied(self, radius: float, memories: dict[bytes, StoredMemory]) -> Hits:
+    async def _with_tied(self, found: Hits) -> Hits:
+        """The vector leg; where equally distant ones compete for the last place, with those of the lowest ids."""
+        limit = self._query.vector_limit
+        if len(found) <= limit or found[limit][1] != found[limit - 1][1]:
+            return found
         batch = self._searcher.batch()
-        order = ["SORTBY", 4, "@distance", "ASC", "@id", "ASC", "LIMIT", 0, self._query.vector_limit]
+        order = ["SORTBY", 4, "@distance", "ASC", "@id", "ASC", "LIMIT", 0, limit]
+        radius = self._parameters(radius=found[limit][1] + 1e-6)
         query = self._within() + "=>{$YIELD_DISTANCE_AS: distance}"
-        batch.query("measured", "FT.AGGREGATE", self._index, query, *order, *self._parameters(radius=radius + 1e-6))
-        (reply,), more = await self._searcher.ask(batch, reach=self._query.neighbours)
-        memories |= more
-        return _numbers(reply)
+        batch.listed(self._index, query, *radius, *order, by="distance")
+        (tied,) = await batch.run()
+        self._batch.rows.update(batch.rows)
+        return found + list(tied)
 
     def _hits(
         self, text: dict[bytes, float], near: dict[bytes, float], memories: dict[bytes, StoredMemory]
@@ -344,7 +393,3 @@ def _occurrences(terms: Phrase, phrase: Phrase) -> int:
         return terms.count(phrase[0])
     size = len(phrase)
     return sum(terms[start : start + size] == phrase for start in range(len(terms) - size + 1))
-
-
-def _numbers(hits: Sequence[Any]) -> Hits:
-    return [(key, float(number)) for key, number in hits]

@@ -9,12 +9,13 @@ from typing import Any
 import msgspec
 
 from memhost.models import Document, Scope, SessionKey, StoredSession
+from memhost_store_redis.batches import Batch, row_of
 from memhost_store_redis.codec import encode_tag, tags, to_micros
 from memhost_store_redis.connection import Connections
 from memhost_store_redis.keys import document_id, session_id, state_base
 from memhost_store_redis.opening import Layout
 from memhost_store_redis.scopes import resolve
-from memhost_store_redis.search import MOST_ROWS, Batch
+from memhost_store_redis.search import MOST_ROWS
 
 Searching = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
 
@@ -59,9 +60,12 @@ class States:
         _, bodies = await self._page(scope, query, ["@id", "ASC"], limit, 0)
         return [_decode_session(body).key for body in bodies]
 
-    async def list_sessions(self, scope: Scope, now: datetime, limit: int, offset: int) -> tuple[list[SessionKey], int]:
+    async def list_sessions(
+        self, scope: Scope, now: datetime, limit: int, offset: int, updated_after: datetime | None = None
+    ) -> tuple[list[SessionKey], int]:
         """A page of living sessions, most recently updated first (then by key), and how many there are."""
-        query = self._query(scope, encode_tag(""), now)
+        later = "" if updated_after is None else f"@updated_at:[({to_micros(updated_after)} inf]"
+        query = self._query(scope, encode_tag(""), now, later)
         total, bodies = await self._page(scope, query, ["@updated_at", "DESC", "@id", "ASC"], limit, offset)
         return [_decode_session(body).key for body in bodies], total
 
@@ -81,11 +85,14 @@ class States:
             return []
 
         async def ask() -> list[str]:
-            batch = Batch(int(self._connections.timeout * 1000))
+            batch = self._batch(scope)
             one_each = ["GROUPBY", 1, "@kind", "REDUCE", "FIRST_VALUE", 1, "@id", "AS", "id", "LIMIT", 0, MOST_ROWS]
-            batch.query("listed", "FT.AGGREGATE", self._layout().states, query, "LOAD", 2, "@kind", "@id", *one_each)
-            _, bodies = await self._bodies(scope, batch)
-            return sorted({_decode_document(body).kind for body in bodies})
+            batch.query("FT.AGGREGATE", self._layout().states, query, "LOAD", 2, "@kind", "@id", *one_each)
+            (reply,) = await batch.run()
+            bodies = self._batch(scope)
+            for row in reply[1:]:
+                bodies.add("HGET", batch.key(row_of(row)[b"id"]), "body")
+            return sorted({_decode_document(body).kind for body in await bodies.run() if body is not None})
 
         found: list[str] = await self._searching(ask)
         return found
@@ -106,26 +113,21 @@ class States:
             return 0, []
 
         async def ask() -> tuple[int, list[bytes]]:
-            batch = Batch(int(self._connections.timeout * 1000))
+            batch = self._batch(scope)
             index = self._layout().states
             total = batch.count(index, query)
             if limit > 0:
                 options = ["LOAD", 1, "@id", "FILTER", test] if test else []
                 options += ["SORTBY", len(order), *order, "LIMIT", offset, limit]
-                batch.query("listed", "FT.AGGREGATE", index, query, *options)
-            replies, bodies = await self._bodies(scope, batch)
-            return int(replies[total]), bodies
+                batch.listed(index, query, *options)
+            replies = await batch.run()
+            return replies[total], [row[b"body"] for row in batch.rows.values() if b"body" in row]
 
         found: tuple[int, list[bytes]] = await self._searching(ask)
         return found
 
-    async def _bodies(self, scope: Scope, batch: Batch) -> tuple[list[Any], list[bytes]]:
-        """Replies to the commands, and the bodies of what they found."""
-        base = state_base(self._connections.prefix, scope.tenant)
-        replies, _, contents = await self._connections.script(
-            "search", base, 0, 1, "body", batch.size, *batch.arguments
-        )
-        return replies, [row[0] for row in contents if row[0] is not None]
+    def _batch(self, scope: Scope) -> Batch:
+        return Batch(self._connections, state_base(self._connections.prefix, scope.tenant), ("body",))
 
     async def purge_expired(self, now: datetime, limit: int) -> int:
         """Remove sessions and documents that expired, at most `limit`."""

@@ -26,7 +26,7 @@ from memhost.models import (
 )
 from memhost.ports import Clock, Order, Store
 from memhost.specs import OpenContext
-from memhost_store_redis.codec import MEMORY_FIELDS, decode_memories, encode_tag, to_micros, with_accesses
+from memhost_store_redis.codec import MEMORY_FIELDS, decode_memories, encode_tag, note_accesses, to_micros
 from memhost_store_redis.conditions import compile_conditions
 from memhost_store_redis.connection import Connections, connect, server_of
 from memhost_store_redis.failures import IndexGone, explain_opening
@@ -165,7 +165,8 @@ class RedisStore(Jobs):
             return await pipeline.execute()
 
         accessed, *rows = await self._connections.call(read)
-        found = decode_memories(with_accesses(rows, accessed), self._layout.dimensions)
+        found = decode_memories(rows, self._layout.dimensions)
+        note_accesses(found, accessed)
         return [memory for memory in found if memory is not None and scope.allows(*owner_of(memory.record))]
 
     async def list_memories(
@@ -185,7 +186,7 @@ class RedisStore(Jobs):
         )
 
     async def candidates(self, scope: Scope, query: CandidateQuery) -> Candidates:
-        """Candidates for a search, from one consistent view of the store."""
+        """Candidates for a search, found in one consistent view of the store."""
         if query.vector is not None:
             self._check_length(len(query.vector))
         await self._settle(scope, query.conditions)
@@ -198,8 +199,7 @@ class RedisStore(Jobs):
                 pass
 
     def _searcher(self, scope: Scope) -> Searcher:
-        connections = self._connections
-        return Searcher(connections.script, connections.prefix, self._layout, connections.timeout, scope.tenant)
+        return Searcher(self._connections, self._layout, scope.tenant, graph=self._opener.graph)
 
     async def _searching(self, work: Callable[[], Awaitable[T]]) -> T:
         """Do something with the indexes; its result counts only if they were complete meanwhile.
@@ -257,10 +257,10 @@ class RedisStore(Jobs):
         return await self._states.find_sessions(scope, session_id, now, limit)
 
     async def list_sessions(
-        self, scope: Scope, now: datetime, *, limit: int = 20, offset: int = 0
+        self, scope: Scope, now: datetime, *, limit: int = 20, offset: int = 0, updated_after: datetime | None = None
     ) -> tuple[list[SessionKey], int]:
         """A page of living sessions, most recently updated first (then by key)."""
-        return await self._states.list_sessions(scope, now, limit, offset)
+        return await self._states.list_sessions(scope, now, limit, offset, updated_after)
 
     async def purge_expired(self, now: datetime, limit: int = 500) -> int:
         """Remove sessions and documents that expired, at most `limit`."""

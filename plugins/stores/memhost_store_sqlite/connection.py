@@ -27,6 +27,19 @@ from memhost_store_sqlite.settings import SqliteSettings
 T = TypeVar("T")
 Work = Callable[[apsw.Connection], T]
 Task = tuple["Future[Any]", Work[Any]]
+
+
+class Alone:
+    """Work that cannot be done inside a transaction; the writer gives it the connection outside of any."""
+
+    def __init__(self, work: Work[Any]) -> None:
+        self._work = work
+
+    def __call__(self, connection: apsw.Connection) -> Any:
+        """Do the work."""
+        return self._work(connection)
+
+
 Outcome = tuple[Any, BaseException | None]
 
 GROUP = 64
@@ -210,7 +223,7 @@ class Writer(Threads):
                 except BaseException as error:  # noqa: BLE001 - handed to whoever waits for the futures
                     outcomes: Sequence[Outcome] = [(None, error)] * len(tasks)
                 else:
-                    outcomes = _run(connection, tasks) if connection is not None else []
+                    outcomes = _run_all(connection, tasks) if connection is not None else []
                 for (future, _), outcome in zip(tasks, outcomes, strict=True):
                     self._deliver(future, outcome)
                 del tasks, outcomes
@@ -238,6 +251,20 @@ class Writer(Threads):
             except queue.Empty:
                 return True
         return False
+
+
+def _run_all(connection: apsw.Connection, tasks: Sequence[Task]) -> list[Outcome]:
+    """What can share a transaction in one, then the rest."""
+    together = [task for task in tasks if not isinstance(task[1], Alone)]
+    shared = iter(_run(connection, together) if together else ())
+    return [_outside(connection, work) if isinstance(work, Alone) else next(shared) for _, work in tasks]
+
+
+def _outside(connection: apsw.Connection, work: Alone) -> Outcome:
+    try:
+        return work(connection), None
+    except BaseException as error:  # noqa: BLE001 - handed to whoever waits for the future
+        return None, error
 
 
 def _run(connection: apsw.Connection, tasks: Sequence[Task]) -> list[Outcome]:

@@ -64,8 +64,8 @@ class Embedding:
     def _mismatch(self, stored: tuple[str | None, int | None]) -> StoreMismatch:
         return StoreMismatch(
             f"{self._path} holds vectors of the embedder {stored[0]} ({stored[1]} dimensions), but the server uses "
-            f"{self._name} ({self._dimensions}); run `memhost reindex` to replace them, "
-            "or configure the former embedder."
+            f"{self._name} ({self._dimensions}); start it once with --reindex or run `memhost reindex` "
+            "to replace them, or configure the former embedder."
         )
 
     def check(self, connection: apsw.Connection, memories: Iterable[StoredMemory]) -> None:

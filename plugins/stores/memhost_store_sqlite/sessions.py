@@ -110,10 +110,12 @@ def find(connection: apsw.Connection, scope: Scope, session_id: str, now: int, l
 
 
 def list_page(
-    connection: apsw.Connection, scope: Scope, now: int, limit: int, offset: int
+    connection: apsw.Connection, scope: Scope, now: int, limit: int, offset: int, since: int | None = None
 ) -> tuple[list[SessionKey], int]:
-    """A page of living sessions, most recently updated first, and how many there are."""
+    """A page of living sessions updated after `since`, most recently updated first, and how many there are."""
     where, bindings = _within(scope, now)
+    if since is not None:
+        where, bindings = f"{where} AND updated_at > ?", [*bindings, since]
     total = connection.execute(f"SELECT count(*) FROM sessions WHERE {where}", bindings).get  # noqa: S608
     rows = connection.execute(
         f"SELECT tenant, namespace, user, session FROM sessions WHERE {where} "  # noqa: S608

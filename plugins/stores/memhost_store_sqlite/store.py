@@ -32,10 +32,11 @@ from memhost.ports import Clock, Order, Store
 from memhost.specs import OpenContext
 from memhost_store_sqlite import documents, jobs, listing, memories, search, sessions
 from memhost_store_sqlite.codec import to_micros
-from memhost_store_sqlite.connection import FileGuard, Readers, Writer, connect
+from memhost_store_sqlite.connection import Alone, FileGuard, Readers, Writer, connect
 from memhost_store_sqlite.embedding import Embedding
 from memhost_store_sqlite.failures import explain_opening
 from memhost_store_sqlite.schema import MIGRATIONS, migrate
+from memhost_store_sqlite.scrubbing import scrub
 from memhost_store_sqlite.settings import SqliteSettings
 from memhost_store_sqlite.vector_cache import VectorCache
 
@@ -231,10 +232,13 @@ class SqliteStore:
         return await self._read(lambda connection: sessions.find(connection, scope, session_id, to_micros(now), limit))
 
     async def list_sessions(
-        self, scope: Scope, now: datetime, *, limit: int = 20, offset: int = 0
+        self, scope: Scope, now: datetime, *, limit: int = 20, offset: int = 0, updated_after: datetime | None = None
     ) -> tuple[list[SessionKey], int]:
         """A page of living sessions, most recently updated first (then by key)."""
-        return await self._read(lambda connection: sessions.list_page(connection, scope, to_micros(now), limit, offset))
+        since = None if updated_after is None else to_micros(updated_after)
+        return await self._read(
+            lambda connection: sessions.list_page(connection, scope, to_micros(now), limit, offset, since)
+        )
 
     async def purge_expired(self, now: datetime, limit: int = 500) -> int:
         """Remove sessions and documents that expired, at most `limit`."""
@@ -244,6 +248,10 @@ class SqliteStore:
             return removed + sessions.purge(connection, "documents", to_micros(now), limit - removed)
 
         return await self._write(work)
+
+    async def scrub(self) -> None:
+        """Write the file anew without the rests of what was deleted, and empty the write-ahead log."""
+        await self._write(Alone(scrub))
 
     # -- documents -------------------------------------------------------------------------------------
 

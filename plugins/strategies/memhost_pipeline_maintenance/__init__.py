@@ -12,11 +12,19 @@ from datetime import datetime, timedelta
 import msgspec
 
 from memhost import event_options, hookimpl
-from memhost.events import JobContext, MemoriesStored, MemoriesUpdated, ScheduleDue, SessionOverfull, ViewDue
+from memhost.events import (
+    JobContext,
+    MemoriesStored,
+    MemoriesUpdated,
+    ScheduleDue,
+    SessionOverfull,
+    VectorsMissing,
+    ViewDue,
+)
 from memhost.models import Condition, MemoryType, Op
 from memhost.specs import ScheduleSpec
 
-REFRESH, COMPACT, FORGET = "refresh-views", "compact-memories", "forget-memories"
+REFRESH, COMPACT, FORGET, EMBED = "refresh-views", "compact-memories", "forget-memories", "embed-memories"
 
 _LONG_S = 1800.0
 """Work that may take many calls to a model; what is done is stored as it comes, so that a repetition goes on."""
@@ -43,6 +51,7 @@ def memhost_schedules() -> Sequence[ScheduleSpec]:
     return [
         ScheduleSpec(name=REFRESH, summary="Compute continuous summary views anew.", every_s=3600.0),
         ScheduleSpec(name=COMPACT, summary="Merge memories that repeat each other.", every_s=600.0),
+        ScheduleSpec(name=EMBED, summary="Find memories without a vector and embed them.", every_s=86_400.0),
         ScheduleSpec(name=FORGET, summary="Forget memories that are too old or unused.", every_s=3600.0),
     ]
 
@@ -71,6 +80,13 @@ async def memhost_memories_updated(event: MemoriesUpdated, context: JobContext) 
 
 
 @hookimpl
+@event_options(timeout_s=_LONG_S, max_tries=_PATIENT)
+async def memhost_vectors_missing(event: VectorsMissing, context: JobContext) -> None:
+    """Embed them."""
+    await context.upkeep.embed(event.ids)
+
+
+@hookimpl
 @event_options(timeout_s=_LONG_S)
 async def memhost_view_due(event: ViewDue, context: JobContext) -> None:
     """Compute the view."""
@@ -78,12 +94,15 @@ async def memhost_view_due(event: ViewDue, context: JobContext) -> None:
 
 
 @hookimpl
+@event_options(timeout_s=_LONG_S)
 async def memhost_schedule_due(event: ScheduleDue, context: JobContext) -> None:
     """Do what is due."""
     if event.name == REFRESH:
         await context.upkeep.request_refreshes()
     elif event.name == COMPACT:
         await _compact(context)
+    elif event.name == EMBED:
+        await context.upkeep.request_vectors()
     elif event.name == FORGET:
         await _forget(context)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -11,15 +12,17 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from tests.support.hosts import running_host
+from tests.support import auditor
+from tests.support.hosts import run, running_host
 
 from memhost.cli import cli
-from memhost.errors import ConfigurationError, NotFound, StoreUnavailable, Unauthorized
+from memhost.errors import ConfigurationError, Forbidden, NotFound, StoreUnavailable, Unauthorized
 from memhost.host import Host
 from memhost.models import Caller, Document, Scope, StoreInfo, WriteBatch
 from memhost.ports import Credentials
 from memhost.specs import OpenContext
 from memhost.testing.clock import FakeClock
+from memhost.testing.polling import until
 from memhost_auth_token import TokenSettings, open_token
 from memhost_auth_token.book import KIND, TokenBook
 from memhost_auth_token.keys import load_hasher
@@ -313,6 +316,57 @@ def test_commands_from_creation_to_removal(invoke: Invoke) -> None:
     assert invoke("revoke", made["id"]).exit_code == 2
     assert json.loads(invoke("revoke", made["id"], "--force", "--json").stdout) == {"revoked": [made["id"]]}
     assert invoke("remove", "--all", "--force").stdout == "1 revoked.\n"
+
+
+async def test_plugins_hear_of_the_commands(invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    info = tmp_path / "installed" / "auditor-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: auditor\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[memhost]\nfake-auditor = tests.support.auditor\n")
+    monkeypatch.syspath_prepend(str(info.parent))
+    auditor.HEARD.clear()
+
+    def commands() -> str:
+        made: str = json.loads(invoke("create", "-d", "team a", "-t", "acme", "--json").stdout)["id"]
+        for args in (["rotate", made], ["revoke", made, "--force"]):
+            assert invoke(*args).exit_code == 0
+        return made
+
+    made = await asyncio.to_thread(commands)  # commands have an event loop of their own
+    async with running_host(tmp_path / "data", extra=[auditor.POINT]):
+        await until(lambda: _heard(3))
+    found = [(event.subject, event.action, event.target, event.tenant) for event in auditor.HEARD]
+    assert sorted(found) == [
+        ("command line", "create_token", "team a", "acme"),
+        ("command line", "revoke_token", made, "default"),
+        ("command line", "rotate_token", made, "default"),
+    ]
+
+
+async def _heard(number: int) -> bool:
+    return len(auditor.HEARD) >= number
+
+
+async def test_admins_manage_the_tokens_of_their_tenant_in_a_running_server(tmp_path: Path) -> None:
+    admin = Caller(subject="a", roles=frozenset({"admin"}), bounds=Scope(tenant="acme"))
+    async with token_host(tmp_path, STORE="memory", AUTH_TOKENS=OWN) as host:
+        made = await run(host, "create_token", admin, description="red", namespaces=["red"], expires_days=1)
+        caller = await enter(host, made.token)
+        assert caller.bounds == Scope(tenant="acme", namespaces=("red",))
+        assert (made.role, made.status, made.tenant) == ("writer", "active", "acme")
+        listed = await run(host, "list_tokens", admin)
+        assert (listed.total, [token.id for token in listed.tokens]) == (1, [made.id])
+        assert not hasattr(listed.tokens[0], "token")
+        assert (await run(host, "list_tokens")).total == 0
+        with pytest.raises(NotFound):
+            await run(host, "revoke_token", token_id=made.id)
+        operator = Caller(subject="o", roles=frozenset({"operator"}), bounds=Scope(tenant="acme"))
+        with pytest.raises(Forbidden, match="role admin"):
+            await run(host, "create_token", operator, role="admin")
+        rotated = await run(host, "rotate_token", admin, token_id=made.id)
+        assert rotated.token != made.token
+        assert (await run(host, "revoke_token", admin, token_id=made.id)).revoked == [made.id]
+        assert (await run(host, "list_tokens", admin)).total == 0
 
 
 def test_commands_say_what_is_wrong(invoke: Invoke) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from memhost.errors import InvalidRequest
+from memhost_mcp import commands
 from memhost_mcp.bridge import endpoint
 from memhost_mcp.guard import Guard
 from memhost_mcp.hosts import HOSTS, document, entry
@@ -64,3 +65,12 @@ def test_every_host_gets_a_command_or_an_address(name: str) -> None:
         assert remote["args"] == ["mcp", "--url", "http://a/mcp"]
         assert remote["env"] == {"MEMHOST_TOKEN": "t"}
     assert list(document(host, local)) == ["servers" if name == "vscode" else "mcpServers"]
+
+
+@pytest.mark.parametrize(
+    ("auth", "container", "host"),
+    [("none", False, "127.0.0.1"), ("none", True, "0.0.0.0"), ("token", False, "0.0.0.0")],
+)
+def test_where_mcp_alone_listens(auth: str, container: bool, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "_in_container", lambda: container)
+    assert commands._default_host(auth) == host

@@ -29,7 +29,7 @@ from memhost.testing.factories import (
     make_vector,
     put,
 )
-from memhost_store_redis import opening
+from memhost_store_redis import opening, search
 from memhost_store_redis.connection import check_url
 from memhost_store_redis.settings import RedisSettings
 from memhost_store_redis.store import open_redis
@@ -297,6 +297,27 @@ async def test_scopes_of_very_many_owners(store: Store) -> None:
     assert (answer.total, answer.documents, answer.frequencies, answer.average_length) == (300, 300, {"apple": 300}, 1)
 
 
+async def test_searches_go_on_when_redis_has_forgotten_the_scripts(store: Store, redis: Any) -> None:
+    turns = [make_memory(f"m{at}", f"word{at}", session_id="s1", position=at) for at in range(3)]
+    await store.commit(EVERYWHERE, put(*turns))
+    redis.script_flush()
+    query = CandidateQuery(text=TextMatch(any_of=("word1",)), neighbours=1)
+    assert await found(store, query) == {"m0": (False, False), "m1": (True, False), "m2": (False, False)}
+
+
+async def test_a_search_of_most_of_a_large_index_walks_its_graph(
+    redis_part: RedisSpace, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    valid = (Condition("valid_to", Op.NOT_LTE, (START,)), Condition("valid_from", Op.NOT_GT, (START,)))
+    query = CandidateQuery(conditions=valid, vector=make_vector(1), vector_limit=20, count=True)
+    await store.commit(EVERYWHERE, put(*_apples(200)))
+    exact = await _distances(store, query)
+    monkeypatch.setattr(search, "BROAD", 100)
+    assert await _distances(store, query) == exact
+    async with opened(redis_part, index_name=f"{redis_part.name}-flat", algorithm="flat") as flat:
+        assert await _distances(flat, query) == exact
+
+
 # -- sessions ----------------------------------------------------------------------------------------------
 
 
@@ -324,6 +345,12 @@ async def test_nothing_is_left_of_what_was_deleted(redis_part: RedisSpace, store
     assert left == before
     answers = redis.scan_iter(match=f"{redis_part.name}:done:*")
     assert all(0 < redis.ttl(key) <= 60 for key in answers)
+
+
+async def _distances(store: Store, query: CandidateQuery) -> dict[str, float | None]:
+    answer = await store.candidates(EVERYWHERE, query)
+    assert answer.total == 200
+    return {hit.memory.record.id: hit.distance for hit in answer.hits}
 
 
 def _apples(count: int) -> list[Any]:

@@ -40,8 +40,8 @@ def all_tools(operations: OperationTable, strategies: Mapping[str, str], plugins
     tools = [*everyday.TOOLS, *long_term.TOOLS, *sessions.tools(strategies), *views.TOOLS]
     taken = {tool.name for tool in tools}
     for name in plugins:
-        if operations[name].kind != "call":
-            continue
+        if operations[name].kind != "call" or operations[name].access == "admin":
+            continue  # administration is for people
         if name in taken:
             raise ConfigurationError(f"A plugin's operation is named {name}, as a tool of the MCP interface is.")
         tools.append(_of_operation(operations, name))

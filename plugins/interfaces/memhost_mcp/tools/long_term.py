@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -12,13 +11,19 @@ from memhost.errors import InvalidRequest, Problem, ValidationFailed
 from memhost.models import MemoryRecord
 from memhost.operations.long_term import EditMemory, SearchMemories
 from memhost.operations.requests import PromptSession, SearchFields, SessionRecordInput, TagFilter
-from memhost.operations.responses import CompactionReport, DeletionAck, MemoryHits, MemoryPrompt, StoredRecords
+from memhost.operations.responses import (
+    CompactionAck,
+    CompactionReport,
+    DeletionAck,
+    MemoryHits,
+    MemoryPrompt,
+    StoredRecords,
+)
 from memhost_mcp.desk import Desk, Owner
 from memhost_mcp.tools.base import Tool, fields_of
 
 _TAGS = ("user_id", "namespace", "session_id", "topics", "entities", "extraction_strategy", "memory_type")
 _COMPACTION_WAIT_S = 20.0
-_LEFT_OVER: set[asyncio.Task[Any]] = set()
 
 
 def short_filters(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -175,24 +180,18 @@ class Compact(msgspec.Struct, kw_only=True):
 
 
 class Compacted(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What a compaction did; `running` if it goes on after the answer."""
+    """What a compaction did; the task if it goes on after the answer (status `running`)."""
 
     status: str
-    state: Literal["done", "running"] = "done"
+    task_id: str | None = None
     report: CompactionReport | None = None
 
 
 async def _compact(desk: Desk, request: Compact) -> Compacted:
     owner = desk.owner(request.namespace, request.user_id)
     fields = {**fields_of(request), "namespace": owner.namespace, "user_id": owner.user, "report": True}
-    work = asyncio.ensure_future(desk.ask("compact_memories", fields))
-    _LEFT_OVER.add(work)
-    work.add_done_callback(_LEFT_OVER.discard)
-    try:
-        done = await asyncio.wait_for(asyncio.shield(work), _COMPACTION_WAIT_S)
-    except TimeoutError:
-        return Compacted(status="The compaction goes on in the background.", state="running")
-    return Compacted(status=done.status, report=done.report or None)
+    done: CompactionAck = await desk.ask("compact_memories", {**fields, "wait_s": _COMPACTION_WAIT_S})
+    return Compacted(status=done.status, task_id=done.task_id or None, report=done.report or None)
 
 
 TOOLS = (
@@ -269,7 +268,7 @@ TOOLS = (
     ),
     Tool(
         name="compact_long_term_memories",
-        description="Merge memories that repeat each other, within the scope given.",
+        description="Merge memories that repeat each other, within the scope given. Long work goes on as a task.",
         arguments=Compact,
         result=Compacted,
         run=_compact,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from memhost.operations.requests import MessageInput, SessionRecordInput, StrategyInput
-from memhost.operations.responses import SessionList, WorkingMemoryView
+from memhost.operations.responses import SessionDetails, SessionList, WorkingMemoryView
 from memhost_mcp.desk import Desk
 from memhost_mcp.tools.base import Tool, fields_of
 from memhost_mcp.tools.everyday import read_session
@@ -108,13 +109,21 @@ class ListSessions(msgspec.Struct, kw_only=True):
     namespace: str | None = None
     limit: Annotated[int, Meta(ge=1, le=100)] = 20
     offset: Annotated[int, Meta(ge=0)] = 0
+    updated_after: datetime | None = None
 
 
-async def _list(desk: Desk, request: ListSessions) -> SessionList:
+class SessionsListed(msgspec.Struct, kw_only=True):
+    """A page of sessions with their times."""
+
+    sessions: list[SessionDetails]
+    total: int
+
+
+async def _list(desk: Desk, request: ListSessions) -> SessionsListed:
     owner = desk.owner(request.namespace, request.user_id)
-    fields = {**fields_of(request), "namespace": owner.namespace, "user_id": owner.user}
+    fields = {**fields_of(request), "namespace": owner.namespace, "user_id": owner.user, "details": True}
     found: SessionList = await desk.ask("list_sessions", fields)
-    return found
+    return SessionsListed(sessions=found.details or [], total=found.total)
 
 
 class SessionId(msgspec.Struct, kw_only=True):
@@ -205,9 +214,9 @@ TOOLS = (
     ),
     Tool(
         name="list_sessions",
-        description="List session ids, most recently updated first.",
+        description="List sessions with their times, most recently updated first.",
         arguments=ListSessions,
-        result=SessionList,
+        result=SessionsListed,
         run=_list,
         access="read",
     ),

@@ -1,0 +1,205 @@
+"""Tokens of a tenant as operations: an admin lists, creates, rotates and revokes them in a running server."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from memhost.errors import Forbidden, NotFound
+from memhost.operations import Call, Operation
+from memhost_auth_token.book import Token, TokenBook
+from memhost_auth_token.keys import load_hasher
+
+if TYPE_CHECKING:
+    from memhost.host import Host
+
+TAG = "Administration"
+
+Days = Annotated[float, Meta(gt=0, le=36_500, description="Days until it expires.")]
+
+
+class ListTokens(msgspec.Struct, kw_only=True):
+    """Which tokens to list, oldest first."""
+
+    limit: Annotated[int, Meta(ge=1, le=500)] = 100
+    offset: Annotated[int, Meta(ge=0)] = 0
+
+
+class CreateToken(msgspec.Struct, kw_only=True):
+    """What the token may do, and where. Without `expires_days` it never expires."""
+
+    description: Annotated[str, Meta(max_length=500)] = ""
+    role: Literal["reader", "writer", "operator", "admin"] = "writer"
+    namespaces: Annotated[list[str], Meta(min_length=1, max_length=100)] | None = None
+    users: Annotated[list[str], Meta(min_length=1, max_length=100)] | None = None
+    expires_days: Days | None = None
+
+
+class TokenId(msgspec.Struct, kw_only=True):
+    """Which token."""
+
+    token_id: str
+
+
+class RotateToken(TokenId, kw_only=True):
+    """Which token gets a new secret; without `expires_days` its expiry stays."""
+
+    expires_days: Days | None = None
+
+
+class TokenView(msgspec.Struct, frozen=True, kw_only=True):
+    """A token without its secret. `namespaces` and `users` are null where it is not bound."""
+
+    id: str
+    description: str
+    role: str
+    tenant: str
+    namespaces: tuple[str, ...] | None
+    users: tuple[str, ...] | None
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    status: Literal["active", "expired"]
+
+
+class TokenList(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of tokens, and how many there are."""
+
+    tokens: list[TokenView]
+    total: int
+
+
+class NewToken(TokenView, frozen=True, kw_only=True):
+    """A token with its full text, which is not shown again."""
+
+    token: str
+
+
+class Revoked(msgspec.Struct, frozen=True, kw_only=True):
+    """Ids of tokens that are gone."""
+
+    revoked: list[str]
+
+
+def describe(token: Token, now: datetime, last_used_at: datetime | None = None) -> dict[str, Any]:
+    """What may be shown of a token, as fields of `TokenView`."""
+    return {
+        "id": token.id,
+        "description": token.description,
+        "role": token.role,
+        "tenant": token.tenant,
+        "namespaces": token.namespaces,
+        "users": token.users,
+        "created_at": token.created_at,
+        "expires_at": token.expires_at,
+        "last_used_at": last_used_at,
+        "status": "expired" if token.expired(now) else "active",
+    }
+
+
+def _book(host: Host, call: Call) -> TokenBook:
+    if "admin" not in call.caller.roles:
+        raise Forbidden("Tokens are managed by the role admin.")
+    return TokenBook(host.store, host.clock)
+
+
+def _expiry(host: Host, days: float | None) -> datetime | None:
+    return None if days is None else host.clock.now() + timedelta(days=days)
+
+
+async def _hasher(host: Host, book: TokenBook) -> Any:
+    settings: Any = host.configuration.section("auth", "token")
+    hasher = load_hasher(settings.key, host.configuration.data_dir)
+    await book.check_key(hasher)
+    return hasher
+
+
+async def _own(book: TokenBook, call: Call, token_id: str) -> Token:
+    """The token of that id, if it is one of the caller's tenant."""
+    found = await book.find(token_id)
+    if found is None or found.tenant != call.caller.bounds.tenant:
+        raise NotFound(f"There is no token {token_id}.")
+    return found
+
+
+async def _list(host: Host, call: Call, request: ListTokens) -> TokenList:
+    tenant, now = call.caller.bounds.tenant, host.clock.now()
+    own = [item for item in await _book(host, call).list_all() if item[0].tenant == tenant]
+    page = own[request.offset : request.offset + request.limit]
+    return TokenList(tokens=[TokenView(**describe(token, now, used)) for token, used in page], total=len(own))
+
+
+async def _create(host: Host, call: Call, request: CreateToken) -> NewToken:
+    book = _book(host, call)
+    text, token = await book.create(
+        await _hasher(host, book),
+        role=request.role,
+        tenant=call.caller.bounds.tenant,
+        namespaces=tuple(request.namespaces) if request.namespaces else None,
+        users=tuple(request.users) if request.users else None,
+        description=request.description,
+        expires_at=_expiry(host, request.expires_days),
+    )
+    return NewToken(**describe(token, host.clock.now()), token=text)
+
+
+async def _rotate(host: Host, call: Call, request: RotateToken) -> NewToken:
+    book = _book(host, call)
+    await _own(book, call, request.token_id)
+    text, token = await book.rotate(await _hasher(host, book), request.token_id, _expiry(host, request.expires_days))
+    return NewToken(**describe(token, host.clock.now()), token=text)
+
+
+async def _revoke(host: Host, call: Call, request: TokenId) -> Revoked:
+    book = _book(host, call)
+    await _own(book, call, request.token_id)
+    await book.revoke([request.token_id])
+    return Revoked(revoked=[request.token_id])
+
+
+OPERATIONS = (
+    Operation(
+        name="list_tokens",
+        request=ListTokens,
+        response=TokenList,
+        handler=_list,
+        access="admin",
+        tag=TAG,
+        summary="List the tenant's access tokens, without their secrets; for the role admin.",
+    ),
+    Operation(
+        name="create_token",
+        request=CreateToken,
+        response=NewToken,
+        handler=_create,
+        access="admin",
+        tag=TAG,
+        audited="description",
+        summary="Create an access token of the tenant; its text is shown this once. For the role admin.",
+    ),
+    Operation(
+        name="rotate_token",
+        request=RotateToken,
+        response=NewToken,
+        handler=_rotate,
+        access="admin",
+        tag=TAG,
+        audited="token_id",
+        summary="Give an access token a new secret; the old one is refused within seconds. For the role admin.",
+        errors=("not_found",),
+    ),
+    Operation(
+        name="revoke_token",
+        request=TokenId,
+        response=Revoked,
+        handler=_revoke,
+        access="admin",
+        tag=TAG,
+        audited="token_id",
+        summary="Remove an access token for good; it is refused within seconds. For the role admin.",
+        errors=("not_found",),
+    ),
+)
