@@ -119,7 +119,7 @@ def assemble(parts: Parts) -> Services:
     parts.meter.bind(ledger.meter)
     calls = ModelCalls(parts.llm, settings.llm, ledger)
     outbox.use(_needs_met(parts))
-    watch = PluginWatch(clock)
+    watch = PluginWatch(clock, settings.server.plugin_suspend_after, settings.server.plugin_suspend_s)
     metrics.add(watch)
     hooks = RequestHooks(parts.plugins, settings.server.hook_timeout_s, watch, parts.sections, metrics)
     access = AccessTracker(store, clock, memory.access_interval_s)
@@ -176,11 +176,11 @@ def assemble(parts: Parts) -> Services:
         model_calls=calls,
         usage=ledger,
         usage_reports=UsageReports(store, ledger, settings.llm, clock),
-        jobs=JobService(store, workers, clock),
+        jobs=JobService(store, workers, clock, parts.plugins),
         workers=workers,
         tenants=tenants,
         schedules=schedules,
-        dispatcher=_dispatcher(parts, calls, hooks, upkeep, schedules, metrics),
+        dispatcher=_dispatcher(parts, calls, hooks, upkeep, schedules, metrics, watch),
         metrics=metrics,
         watch=watch,
     )
@@ -193,7 +193,13 @@ def _needs_met(parts: Parts) -> list[Need]:
 
 
 def _dispatcher(
-    parts: Parts, calls: ModelCalls, hooks: RequestHooks, upkeep: UpkeepServices, schedules: Schedules, metrics: Metrics
+    parts: Parts,
+    calls: ModelCalls,
+    hooks: RequestHooks,
+    upkeep: UpkeepServices,
+    schedules: Schedules,
+    metrics: Metrics,
+    watch: PluginWatch,
 ) -> Dispatcher:
     def make_context(job: Job, hook: EventHook) -> StagedContext:
         context = StagedContext(
@@ -225,6 +231,7 @@ def _dispatcher(
         make_context,
         schedules,
         parts.outbox,
+        watch,
         metrics,
         given_up,
     )

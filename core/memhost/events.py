@@ -10,7 +10,7 @@ together with the write that caused it, delivered at least once. They carry ids,
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import msgspec
 
@@ -166,7 +166,7 @@ class SearchRequest(msgspec.Struct, kw_only=True):
     scope: Scope
     text: str
     mode: str
-    limit: int
+    limit: Annotated[int, msgspec.Meta(ge=1)]
 
 
 class RequestContext(msgspec.Struct, frozen=True, kw_only=True):

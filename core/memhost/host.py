@@ -34,6 +34,7 @@ from memhost.ports import (
     SystemClock,
 )
 from memhost.services.attempts import FailedAttempts
+from memhost.services.loop_watch import LoopWatch
 from memhost.services.plugin_health import report_plugin
 from memhost.services.usage import charged_to, payer_within
 from memhost.settings import Configuration, Settings
@@ -244,6 +245,8 @@ async def open_host(
             clock=parts.clock,
             **vars(assemble(parts)),
         )
+        loop_watch = LoopWatch(plugins, host.watch, configuration.settings.server.plugin_blocked_s)
+        await stack.enter_async_context(loop_watch.watching())
         if run_jobs:
             if anew and not worker:
                 await host.schedules.start(EMBED_MEMORIES, host.clock.now())

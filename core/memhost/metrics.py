@@ -14,7 +14,7 @@ from typing import Literal
 logger = logging.getLogger(__name__)
 
 HookOutcome = Literal["ok", "refused", "failed", "timeout", "suspended"]
-JobOutcome = Literal["ok", "failed", "timeout", "buried", "lease_lost", "interrupted"]
+JobOutcome = Literal["ok", "blocked", "failed", "timeout", "buried", "lease_lost", "interrupted"]
 ModelOutcome = Literal["ok", "failed"]
 
 
@@ -37,7 +37,10 @@ class Observer:
         """A plugin's event hook in a request was called; `suspended`: left out, since it kept failing."""
 
     def job_ran(self, event: str, plugin: str, outcome: JobOutcome, seconds: float) -> None:
-        """An attempt at a background job of that event ended; `buried` means that it was the last."""
+        """An attempt at a background job of that event ended; `buried` means that it was the last.
+
+        `blocked`: it is done, but nothing else could run meanwhile.
+        """
 
     def model_called(
         self,

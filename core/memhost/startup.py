@@ -32,7 +32,9 @@ def load(
         "env_file": env_file,
         "config_file": config_file,
     }
-    plugins = PluginManager.load(disabled=peek("server.plugins_disabled", **sources))
+    plugins = PluginManager.load(
+        disabled=peek("server.plugins_disabled", **sources), start_s=peek("server.plugin_start_s", **sources)
+    )
     configuration = load_configuration(
         **sources,
         sections=plugins.sections(),

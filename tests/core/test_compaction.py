@@ -147,9 +147,9 @@ async def test_pinned_since_the_scan_is_left_alone(tmp_path: Path, monkeypatch: 
         await store_all(host, {"id": "a", "text": "same"}, {"id": "b", "text": "same"})
         merge = host.compaction._merge
 
-        async def pin_first(scope: Any, groups: Any, turn: Any) -> int:
+        async def pin_first(*given: Any) -> int:
             await run(host, "edit_memory", memory_id="a", pinned=True)
-            return await merge(scope, groups, turn)
+            return await merge(*given)
 
         monkeypatch.setattr(host.compaction, "_merge", pin_first)
         assert await compact(host) == "ok, 2 memories remaining after compaction"

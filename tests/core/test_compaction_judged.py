@@ -171,6 +171,7 @@ async def test_a_dry_run_changes_nothing_and_asks_nobody(store: str, tmp_path: P
         answer = await run(host, "compact_memories", dry_run=True)
         report = answer.report
         assert (report.exact_removed, report.llm_calls, report.dry_run) == (1, 0, True)
+        assert [(join.stays, join.goes) for join in report.joins] == [("b", ["a"])]
         assert (report.undecided > 0, answer.status) == (True, "ok, 3 memories remaining after compaction")
         assert (await stored(host), judged(), await trashed(host)) == (before, [], {})
 
@@ -181,8 +182,10 @@ async def test_without_a_model_the_plain_ones_are_joined(store: str, tmp_path: P
         await keep(host, "a", GREEN)
         await keep(host, "b", "The user drinks green tea daily", created_at=after(5))
         await keep(host, "c", BLACK)
+        (join,) = (await run(host, "compact_memories", dry_run=True)).report.joins
         report = await compact(host)
         assert (report.merged, report.unfinished) == (1, False)
+        assert (await stored(host)).keys() == {join.stays, "c"}
         assert set(await stored(host)) == {"a", "c"}
 
 

@@ -19,16 +19,20 @@ from memhost.errors import Forbidden, NotFound
 from memhost.models import Caller, Scope
 from memhost.plugins import PluginManager
 from memhost.plugins.discovery import Found, register
-from memhost.services.plugin_health import FAILURES_IN_A_ROW, SUSPENDED_S
 from memhost.testing.clock import FakeClock
 from tests.support import misbehaving
 from tests.support.hosts import run, running_host
+
+FAILURES_IN_A_ROW, SUSPENDED_S = 3, 20.0
+LIMITS = {"PLUGIN_SUSPEND_AFTER": str(FAILURES_IN_A_ROW), "PLUGIN_SUSPEND_S": str(SUSPENDED_S)}
 
 
 @pytest.mark.parametrize("behaviour", ["raises", "hangs", "blocks", "nonsense"])
 async def test_plugin_that_keeps_failing_is_suspended_and_comes_back(tmp_path: Path, behaviour: str) -> None:
     clock = FakeClock()
-    async with running_host(tmp_path, store="memory", extra=[misbehaving.POINT], clock=clock, run_jobs=False) as host:
+    async with running_host(
+        tmp_path, store="memory", extra=[misbehaving.POINT], settings=LIMITS, clock=clock, run_jobs=False
+    ) as host:
         misbehaving.BEHAVIOUR["now"] = behaviour
         for _ in range(FAILURES_IN_A_ROW + 2):
             await run(host, "search_memories", text="boat")

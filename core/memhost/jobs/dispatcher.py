@@ -20,10 +20,11 @@ from memhost.jobs.context import StagedContext
 from memhost.jobs.schedules import Schedules
 from memhost.logs import describe
 from memhost.metrics import JobOutcome, Metrics
-from memhost.models import Job, SessionKey
+from memhost.models import Job, JobState, Scope, SessionKey, WriteBatch
 from memhost.plugins import EventHook, PluginManager
 from memhost.ports import Clock, Store
 from memhost.services.outbox import Outbox
+from memhost.services.plugin_health import PluginWatch
 from memhost.services.usage import charged_to
 from memhost.settings.schema import ServerSettings
 
@@ -50,6 +51,7 @@ class Dispatcher:
         make_context: ContextFactory,
         schedules: Schedules,
         outbox: Outbox,
+        watch: PluginWatch,
         metrics: Metrics | None = None,
         given_up: GivenUp | None = None,
     ) -> None:
@@ -60,6 +62,7 @@ class Dispatcher:
         self._make_context = make_context
         self._schedules = schedules
         self._outbox = outbox
+        self._watch = watch
         self._metrics = metrics or Metrics()
         self._given_up = given_up
 
@@ -91,6 +94,9 @@ class Dispatcher:
         if hook is None:
             await self._bury(job, f"no installed plugin {job.plugin} implements memhost_{job.event}")
             return
+        if (until := self._watch.suspended(hook.plugin)) is not None:
+            await self._put_off(job, hook, until)
+            return
         tries = hook.options.max_tries or self._settings.job_max_tries
         if job.attempts > tries + _DEATHS_FORGIVEN:
             await self._bury(job, f"{job.attempts - 1} attempts did not end: the process died each time")
@@ -100,6 +106,9 @@ class Dispatcher:
         try:
             async with self._renewed(job):
                 await self._attempt(job, hook)
+            if self._watch.has_blocked(hook.plugin):
+                outcome = "blocked"
+                self._watch.failed(hook, "blocked the whole process")
         except asyncio.CancelledError:
             outcome = "interrupted"
             await asyncio.shield(self._store.retry_job(job.id, job.lease, started, "interrupted by shutdown"))
@@ -134,9 +143,9 @@ class Dispatcher:
     async def _attempt(self, job: Job, hook: EventHook) -> None:
         event = msgspec.msgpack.decode(job.payload, type=EVENTS[job.event])
         context = self._make_context(job, hook)
-        async with asyncio.timeout(hook.options.timeout_s or self._settings.job_timeout_s):
-            with charged_to(SessionKey(job.tenant, "", "", "")):
-                await hook(event=event, context=context)
+        limit = hook.options.timeout_s or self._settings.job_timeout_s
+        with charged_to(SessionKey(job.tenant, "", "", "")):
+            await hook.within(limit, event=event, context=context)
         await self._store.commit(context.scope, context.batch)
         self._outbox.committed(context.batch.add_jobs)
 
@@ -146,6 +155,10 @@ class Dispatcher:
             f"took longer than {limit:g} s" if isinstance(error, TimeoutError) else f"{type(error).__name__}: {error}"
         )
         told = reason if isinstance(error, TimeoutError) else describe(error)  # the reason may quote what people said
+        if isinstance(error, TimeoutError) or self._watch.has_blocked(hook.plugin):
+            self._watch.failed(hook, told)
+        else:
+            self._watch.note(hook.plugin, f"{hook.hook}: {told}")
         try:
             if job.attempts >= tries:
                 self._log(logging.ERROR, "job.buried", job, hook, told)
@@ -156,6 +169,15 @@ class Dispatcher:
         except MemhostError as failure:
             # The lease runs out and the job comes back by itself.
             self._log(logging.ERROR, "job.not_returned", job, hook, failure.message)
+
+    async def _put_off(self, job: Job, hook: EventHook, until: datetime) -> None:
+        """Let the job wait until its plugin is tried again, with all its attempts; a newer one takes its place."""
+        later = msgspec.structs.replace(job, due_at=until, state=JobState.PENDING, attempts=0, lease="")
+        batch = WriteBatch(complete_job=(job.id, job.lease), add_jobs=[later])
+        try:
+            await self._store.commit(Scope(tenant=job.tenant), batch)
+        except MemhostError as failure:
+            self._log(logging.WARNING, "job.not_returned", job, hook, failure.message)
 
     async def _bury(self, job: Job, reason: str) -> None:
         buried = await self._store.bury_job(job.id, job.lease, reason)
@@ -176,9 +198,7 @@ class Dispatcher:
         fields = {
             "job": job.id,
             "event": job.event,
-            "plugin": hook.plugin,
-            "distribution": hook.distribution,
-            "version": hook.version,
+            **hook.fields,
             "attempt": job.attempts,
             "error": reason,
         }

@@ -7,16 +7,18 @@ from memhost.jobs.workers import Workers
 from memhost.models import JobState
 from memhost.operations.responses import JobList, JobRow
 from memhost.operations.table import Call
+from memhost.plugins import PluginManager
 from memhost.ports import Clock, JobRunner, Store
 
 
 class JobService:
     """The dead-letter list and the queue."""
 
-    def __init__(self, store: Store, workers: Workers, clock: Clock) -> None:
+    def __init__(self, store: Store, workers: Workers, clock: Clock, plugins: PluginManager) -> None:
         self._store = store
         self._workers = workers
         self._clock = clock
+        self._distributions = {row.name: f"{row.distribution} {row.version}" for row in plugins.rows}
         self._runner: JobRunner | None = None
 
     def attach(self, runner: JobRunner) -> None:
@@ -32,6 +34,7 @@ class JobService:
                 id=job.id,
                 event=job.event,
                 plugin=job.plugin,
+                distribution=self._distributions.get(job.plugin),
                 state=job.state.value,
                 attempts=job.attempts,
                 created_at=job.created_at,

@@ -114,6 +114,13 @@ class ForgetResult(msgspec.Struct, frozen=True, kw_only=True):
     dry_run: bool
 
 
+class Join(msgspec.Struct, frozen=True, kw_only=True):
+    """Memories that go into one that stays."""
+
+    stays: str
+    goes: list[str]
+
+
 class CompactionReport(msgspec.Struct, frozen=True, kw_only=True):
     """What a compaction did, or in a dry run would do without asking a language model.
 
@@ -128,6 +135,7 @@ class CompactionReport(msgspec.Struct, frozen=True, kw_only=True):
         unfinished: Whether the next pass has to go on where this one stopped.
         remaining: Memories in the scope afterwards.
         duration_s: How long it took, seconds.
+        joins: In a dry run, ids of the memories that would become one, at most 1,000 joins.
     """
 
     scanned: int = 0
@@ -141,6 +149,7 @@ class CompactionReport(msgspec.Struct, frozen=True, kw_only=True):
     remaining: int = 0
     duration_s: float = 0.0
     dry_run: bool = False
+    joins: list[Join] = []
 
 
 class CompactionAck(msgspec.Struct, frozen=True, kw_only=True):
@@ -274,7 +283,8 @@ class PluginHealth(msgspec.Struct, frozen=True, kw_only=True):
     """What a plugin's event hooks did in this process since it started.
 
     `calls` and `failures` are of hooks in requests, `jobs` and `failed_jobs` of background hooks; `seconds` is the time
-    spent in both. After too many failures in a row its hooks are left out until `suspended_until`.
+    spent in both. After too many failures in a row (`PLUGIN_SUSPEND_AFTER`) its hooks are left out and its jobs wait,
+    until `suspended_until`.
     """
 
     calls: int = 0
@@ -302,11 +312,15 @@ class PluginList(msgspec.Struct, frozen=True):
 
 
 class JobRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A background job as operators see it; its payload holds ids, not contents."""
+    """A background job as operators see it; its payload holds ids, not contents.
+
+    `distribution` is name and version of the package that the plugin came from; null if it is not installed here.
+    """
 
     id: str
     event: str
     plugin: str
+    distribution: str | None
     state: str
     attempts: int
     created_at: datetime

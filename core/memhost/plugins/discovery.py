@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 import warnings
 from collections.abc import Iterable, Sequence
 from importlib.metadata import Distribution, EntryPoint, entry_points
@@ -14,6 +16,8 @@ import pluggy
 
 from memhost.hooks import PROJECT
 from memhost.version import API_VERSION
+
+logger = logging.getLogger(__name__)
 
 OWN_DISTRIBUTION = "memhost"
 
@@ -45,11 +49,14 @@ class Found(msgspec.Struct, kw_only=True):
         return f"{self.name} ({self.distribution} {self.version})"
 
 
-def discover(points: Iterable[EntryPoint] | None = None, disabled: Sequence[str] = ()) -> list[Found]:
+def discover(
+    points: Iterable[EntryPoint] | None = None, disabled: Sequence[str] = (), slow_s: float = 10.0
+) -> list[Found]:
     """Import all plugins of the entry-point group, sorted by name, so that the order is the same everywhere.
 
     An import that raises anything (also `SystemExit`) becomes an `error`. Two distributions with one
-    entry-point name: memhost's own plugin keeps the name; among others none gets it.
+    entry-point name: memhost's own plugin keeps the name; among others none gets it. An import cannot be cut off: one
+    that takes longer than `slow_s` seconds is told in the log while it goes on.
     """
     names = _Names()
     found = [_describe(point, names) for point in (entry_points(group=PROJECT) if points is None else points)]
@@ -62,7 +69,7 @@ def discover(points: Iterable[EntryPoint] | None = None, disabled: Sequence[str]
     for item in ordered:
         item.disabled = item.name in disabled
         if item.error is None and not item.disabled:
-            _load(item)
+            _load(item, slow_s)
     return ordered
 
 
@@ -99,13 +106,20 @@ def _refuse_equal_names(found: Sequence[Found]) -> None:
                 item.error = f"the entry-point name {name} is used by {owners}; uninstall one or disable it"
 
 
-def _load(item: Found) -> None:
+def _load(item: Found, slow_s: float) -> None:
+    fields = {"plugin": item.name, "distribution": item.distribution, "version": item.version, "seconds": slow_s}
+    watch = threading.Timer(slow_s, logger.error, ("plugin.import_hangs",), {"extra": {"fields": fields}})
+    watch.daemon = True
+    if item.distribution != OWN_DISTRIBUTION:
+        watch.start()
     point = EntryPoint(name=item.name, value=item.module, group=PROJECT)
     try:
         loaded: Any = point.load()
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a foreign module may fail in any way
         item.error = f"import failed: {type(error).__name__}: {error}"
         return
+    finally:
+        watch.cancel()
     item.error = _api_problem(item, loaded)
     if item.error is None:
         item.plugin = loaded

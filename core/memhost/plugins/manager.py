@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import EntryPoint
+from itertools import islice
 from typing import Any
 
 import msgspec
 import pluggy
 
 from memhost import hookspecs
-from memhost.hooks import PROJECT, EventOptions, options_of
-from memhost.operations import Operation
+from memhost.hooks import PROJECT, options_of
+from memhost.operations import Operation, core_operations
 from memhost.operations.responses import PluginRow
+from memhost.plugins.calling import EventHook, in_time
 from memhost.plugins.discovery import OWN_DISTRIBUTION, Found, discover, register
 from memhost.plugins.registry import Registered, Registry
 from memhost.specs import (
@@ -30,27 +32,6 @@ from memhost.specs import (
 )
 
 logger = logging.getLogger(__name__)
-
-
-class EventHook(msgspec.Struct, frozen=True, kw_only=True):
-    """One plugin's implementation of an event hook."""
-
-    hook: str
-    plugin: str
-    distribution: str
-    version: str
-    function: Callable[..., Any]
-    arguments: tuple[str, ...]
-    options: EventOptions
-
-    @property
-    def origin(self) -> str:
-        """`entry-point (distribution version)`."""
-        return f"{self.plugin} ({self.distribution} {self.version})"
-
-    async def __call__(self, **arguments: Any) -> Any:
-        """Call the implementation with those of the arguments that it takes."""
-        return await self.function(**{name: arguments[name] for name in self.arguments})
 
 
 _KINDS: dict[str, dict[type, str]] = {
@@ -80,10 +61,29 @@ SECTIONS = {
 """Name of the configuration section of each kind of spec."""
 
 
+START_S = 10.0
+"""How long the registration hooks of a plugin may take together, seconds, where nothing else is said."""
+
+_MOST_SPECS = 1000
+
+
+def _is_struct(value: Any) -> bool:
+    return isinstance(value, type) and issubclass(value, msgspec.Struct)
+
+
+_PARTS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    **dict.fromkeys(("open", "build", "handler", "load"), (callable, "callable")),
+    **dict.fromkeys(("settings", "config", "request"), (_is_struct, "a msgspec.Struct class")),
+    "every_s": (lambda value: isinstance(value, (int, float)), "a number"),
+}
+"""What parts of specs must be, of those that would only be missed later."""
+
+
 class PluginManager:
     """All plugins found, what they offer, and their event hooks."""
 
-    def __init__(self) -> None:
+    def __init__(self, start_s: float = START_S) -> None:
+        self._start_s = start_s
         self.stores: Registry[StoreSpec] = Registry("store")
         self.strategies: Registry[StrategySpec] = Registry("strategy")
         self.embedders: Registry[EmbedderSpec] = Registry("embedder")
@@ -101,15 +101,23 @@ class PluginManager:
         self._events: dict[str, tuple[EventHook, ...]] = {}
 
     @classmethod
-    def load(cls, *, disabled: Sequence[str] = (), entry_points: Iterable[EntryPoint] | None = None) -> PluginManager:
+    def load(
+        cls,
+        *,
+        disabled: Sequence[str] = (),
+        entry_points: Iterable[EntryPoint] | None = None,
+        start_s: float = START_S,
+    ) -> PluginManager:
         """Find, import and register all plugins; one that fails is logged and left out, never raised.
 
         Args:
             disabled: Entry-point names to leave out.
             entry_points: The entry points to load instead of the installed ones.
+            start_s: How long the registration hooks of a plugin may take together, seconds; an import that takes
+                longer is told in the log.
         """
-        manager = cls()
-        manager._found = discover(entry_points, disabled)
+        manager = cls(start_s)
+        manager._found = discover(entry_points, disabled, start_s)
         # pluggy calls the last one registered first: registering backwards gives the order of the names.
         for item in reversed(manager._found):
             if item.error is None:
@@ -156,6 +164,14 @@ class PluginManager:
         """Implementations of an event hook, in the order in which they are called."""
         return self._events.get(hook, ())
 
+    def origin_of(self, module: str) -> PluginRow | None:
+        """The plugin that a module belongs to: the one with the longest matching name, else with that package."""
+        rows = [row for row in self.rows if f"{module}.".startswith(f"{row.module.partition(':')[0]}.")]
+        if not rows:
+            package = module.partition(".")[0]
+            rows = [row for row in self.rows if row.module.partition(".")[0].partition(":")[0] == package]
+        return max(rows, key=lambda row: len(row.module), default=None)
+
     def sections(self) -> dict[tuple[str, str], type[msgspec.Struct]]:
         """(section, name) of the configuration to the struct that describes it, for all specs."""
         return {
@@ -200,17 +216,24 @@ class PluginManager:
                     entry = Registered(spec, item.name, item.distribution, item.version)
                     getattr(self, attribute).add(name, entry)
 
-    def _specs_of(self, item: Found) -> Iterator[tuple[str, Any]]:
-        specs: list[tuple[str, Any]] = []
+    def _specs_of(self, item: Found) -> list[tuple[str, Any]]:
         try:
-            for hook, kinds in _KINDS.items():
-                for implementation in self._implementations(hook, item.plugin):
-                    found = implementation.function() or ()
-                    specs += [(_kind_of(hook, kinds, spec), spec) for spec in found]
-        except Exception as error:  # noqa: BLE001 - a foreign hook may fail in any way; the host goes on without it
+            return in_time(self._start_s, lambda: self._call_registration(item))
+        except TimeoutError:
+            self._fail(item, f"its registration hooks took longer than {self._start_s:g} s; they must do no work")
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a foreign hook may fail in any way; the host goes on
             self._fail(item, f"{type(error).__name__}: {error}")
-            return iter(())
-        return iter(specs)
+        return []
+
+    def _call_registration(self, item: Found) -> list[tuple[str, Any]]:
+        specs: list[tuple[str, Any]] = []
+        for hook, kinds in _KINDS.items():
+            for implementation in self._implementations(hook, item.plugin):
+                found = list(islice(implementation.function() or (), _MOST_SPECS + 1))
+                if len(found) > _MOST_SPECS:
+                    raise ValueError(f"{hook} returned more than {_MOST_SPECS} specs")
+                specs += [(_kind_of(hook, kinds, spec), spec) for spec in found]
+        return specs
 
     def _implementations(self, hook: str, plugin: Any) -> list[Any]:
         return [found for found in getattr(self._pluggy.hook, hook).get_hookimpls() if found.plugin is plugin]
@@ -260,9 +283,18 @@ def _event_hook(hook: str, implementation: Any, item: Found) -> EventHook:
 def _kind_of(hook: str, kinds: dict[type, str], spec: Any) -> str:
     for kind, attribute in kinds.items():
         if isinstance(spec, kind):
-            name: str = getattr(spec, "name", "")
-            if not name or name != name.lower():
-                raise ValueError(f"{hook} returned a spec with the name {name!r}; names are lower case")
+            _check_spec(hook, spec)
             return attribute
     wanted = " or ".join(kind.__name__ for kind in kinds)
     raise TypeError(f"{hook} must return {wanted} objects, not {type(spec).__name__}")
+
+
+def _check_spec(hook: str, spec: Any) -> None:
+    name = getattr(spec, "name", "")
+    if not isinstance(name, str) or not name or name != name.lower():
+        raise ValueError(f"{hook} returned a spec with the name {name!r}; names are lower case")
+    if isinstance(spec, Operation) and name in {each.name for each in core_operations()}:
+        raise ValueError(f"{hook} returned an operation {name!r}, which the host itself has")
+    for part, (fits, wanted) in _PARTS.items():
+        if hasattr(spec, part) and not fits(getattr(spec, part)):
+            raise TypeError(f"{hook} returned a spec {name!r} whose {part} is not {wanted}")

@@ -16,7 +16,7 @@ from memhost.events import MemoriesDeleted, MemoriesUpdated
 from memhost.models import Condition, MemoryRecord, Op, Scope, StoredMemory, WriteBatch
 from memhost.models.scope import OPERATORS
 from memhost.operations.maintenance import CompactMemories
-from memhost.operations.responses import CompactionReport, Task
+from memhost.operations.responses import CompactionReport, Join, Task
 from memhost.operations.table import Call
 from memhost.ports import Clock, Store
 from memhost.services.bound_documents import document_scope
@@ -38,6 +38,7 @@ logger = logging.getLogger(__name__)
 
 _GROUPS_A_COMMIT = 50
 _CHUNK = 500
+_MOST_JOINS = 1000
 
 NOT_TURNS = Condition("extraction_strategy", Op.NONE, (TURN_STRATEGY,))
 """Turns of conversations are evidence, and never merged."""
@@ -116,6 +117,7 @@ class CompactionService:
         """All steps; without a turn nothing is changed."""
         groups: dict[_Key, list[str]] = {}
         scanned = removed = 0
+        joins: list[Join] = []
         async for memory in scan(self._store, scope, [NOT_TURNS]):
             scanned += 1
             if _can_repeat(memory):
@@ -123,13 +125,15 @@ class CompactionService:
         repeated = [ids for ids in groups.values() if len(ids) > 1]
         groups.clear()
         for start in range(0, len(repeated), _GROUPS_A_COMMIT):
-            removed += await self._merge(scope, repeated[start : start + _GROUPS_A_COMMIT], turn)
-        compared = await self._comparing.run(scope, turn)
+            removed += await self._merge(scope, repeated[start : start + _GROUPS_A_COMMIT], turn, joins)
+        gone = frozenset(name for join in joins for name in join.goes)  # in a dry run they are still there
+        compared = await self._comparing.run(scope, turn, gone)
         expired = await self._drop_replaced(scope, turn)
-        return msgspec.structs.replace(compared, scanned=scanned, exact_removed=removed, expired=expired)
+        told = [*joins, *compared.joins][:_MOST_JOINS] if turn is None else []
+        return msgspec.structs.replace(compared, scanned=scanned, exact_removed=removed, expired=expired, joins=told)
 
-    async def _merge(self, scope: Scope, groups: Sequence[Sequence[str]], turn: Turn | None) -> int:
-        """Merge each group as it is now, in one commit; how many memories went."""
+    async def _merge(self, scope: Scope, groups: Sequence[Sequence[str]], turn: Turn | None, joins: list[Join]) -> int:
+        """Merge each group as it is now, in one commit, and note what became one; how many memories went."""
         now = self._clock.now()
         ids = [memory_id for group in groups for memory_id in group]
         # Read anew, directly before the commit: a memory may have been edited, pinned or deleted since the scan.
@@ -142,8 +146,10 @@ class CompactionService:
             for group in _same_event(repeated):
                 if len(group) > 1:
                     stays = merged(group, now)
+                    goes = [item for item in group if item.record.id != stays.record.id]
+                    joins.append(Join(stays=stays.record.id, goes=[item.record.id for item in goes]))
                     kept.append(stays)
-                    gone += [item for item in group if item.record.id != stays.record.id]
+                    gone += goes
         if turn is None or not gone:
             return len(gone)
         batch = WriteBatch(put_memories=kept, delete_memories=[item.record.id for item in gone])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from time import perf_counter
@@ -11,7 +11,7 @@ import msgspec
 
 from memhost.events import MemoriesDeleted, MemoriesSuperseded, MemoriesUpdated
 from memhost.models import Condition, Op, Scope, SessionKey, StoredMemory, WriteBatch
-from memhost.operations.responses import CompactionReport
+from memhost.operations.responses import CompactionReport, Join
 from memhost.ports import Clock, Store
 from memhost.services.bound_documents import document_scope
 from memhost.services.compaction_state import Cursor, Turn, read_cursor, write_cursor
@@ -40,6 +40,7 @@ class _Progress:
 
     calls_left: int
     judged: set[bytes]
+    gone: Set[str]
     seen: set[frozenset[str]] = field(default_factory=set)
     merged: int = 0
     superseded: int = 0
@@ -47,6 +48,7 @@ class _Progress:
     undecided: int = 0
     stopped: bool = False
     waits: datetime | None = None
+    joins: list[Join] = field(default_factory=list)
 
     def meet(self, memories: Sequence[StoredMemory]) -> None:
         """Note memories that cannot be compared yet."""
@@ -61,6 +63,7 @@ class _Progress:
         self.superseded += len(found.superseded)
         self.undecided += found.undecided
         self.judged |= found.judged
+        self.joins += [Join(stays=stays, goes=goes) for stays, goes in found.joins]
 
 
 class ComparingPass:
@@ -84,14 +87,14 @@ class ComparingPass:
         self._settings = settings
         self._clock = clock
 
-    async def run(self, scope: Scope, turn: Turn | None) -> CompactionReport:
-        """Compare what is to be compared; without a turn nothing is changed and no model asked."""
+    async def run(self, scope: Scope, turn: Turn | None, gone: Set[str] = frozenset()) -> CompactionReport:
+        """Compare what is to be compared, without those `gone`; without a turn nothing is changed, no model asked."""
         if not self._deduplication.enabled:
             return CompactionReport()
         now = self._clock.now()
         calls = self._settings.compaction_max_llm_calls if self._deduplication.can_judge and turn is not None else 0
         cursor = await self._begin(scope, now, judging=calls > 0)
-        progress = _Progress(calls, await judged_pairs(self._store, scope, now), waits=cursor.waits)
+        progress = _Progress(calls, await judged_pairs(self._store, scope, now), gone, waits=cursor.waits)
         started = perf_counter()
         changed = [MERGEABLE, *([_changed_since(cursor.since)] if not cursor.whole and cursor.since else [])]
         resume: datetime | None = None
@@ -110,6 +113,7 @@ class ComparingPass:
             llm_calls=progress.llm_calls,
             undecided=progress.undecided,
             unfinished=resume is not None or progress.waits is not None,
+            joins=progress.joins,
         )
 
     # -- parts -----------------------------------------------------------------------------------------
@@ -235,7 +239,7 @@ def batches(pairs: Sequence[Pair]) -> Iterator[list[Pair]]:
 def _is_new(pair: Pair, progress: _Progress) -> bool:
     """Whether the pair has not been looked at in this pass, nor been judged lately."""
     names = frozenset((pair.older.record.id, pair.newer.record.id))
-    if names in progress.seen:
+    if names in progress.seen or not names.isdisjoint(progress.gone):
         return False
     progress.seen.add(names)
     return pair_mark(pair) not in progress.judged

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from time import perf_counter
 from typing import Any, TypeVar
 
@@ -22,6 +22,7 @@ from memhost.services.plugin_health import PluginWatch
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+R = TypeVar("R", bound=MemoryRecord)
 
 
 class RequestHooks:
@@ -52,10 +53,10 @@ class RequestHooks:
     async def before_memories_stored(self, memories: list[MemoryRecord], context: RequestContext) -> list[MemoryRecord]:
         """Which of the memories to store, as changed by plugins; ids and owners stay, none is added."""
         for hook in self._plugins.event_hooks("memhost_before_memories_stored"):
-            changed = await self._call(hook, list, memories=memories, context=context)
+            changed = await self._call(hook, list[MemoryRecord], memories=memories, context=context)
             if changed is not None:
                 owners = {record.id: _owner(record) for record in memories}
-                memories = [record for record in changed if owners.get(record.id) == _owner(record)]
+                memories = _once(record for record in changed if owners.get(record.id) == _owner(record))
         return memories
 
     async def before_search(self, search: SearchRequest, context: RequestContext) -> SearchRequest:
@@ -71,10 +72,10 @@ class RequestHooks:
     ) -> list[MemoryHit]:
         """The hits to answer with; none is added."""
         for hook in self._plugins.event_hooks("memhost_after_search"):
-            changed = await self._call(hook, list, hits=hits, search=search, context=context)
+            changed = await self._call(hook, list[MemoryHit], hits=hits, search=search, context=context)
             if changed is not None:
                 known = {hit.id for hit in hits}
-                hits = [hit for hit in changed if hit.id in known]
+                hits = _once(hit for hit in changed if hit.id in known)
         return hits
 
     async def _call(self, hook: EventHook, wanted: type[T], *, context: RequestContext, **arguments: Any) -> T | None:
@@ -87,17 +88,15 @@ class RequestHooks:
         outcome: HookOutcome = "failed"
         limit = hook.options.timeout_s or self._timeout_s
         try:
-            async with asyncio.timeout(limit):
-                # A copy each, so that a hook that fails half-way has changed nothing.
-                known = msgspec.structs.replace(context, plugin_settings=self._settings.get(hook.plugin))
-                answer = await hook(**copy.deepcopy(arguments), context=known)
-            if answer is not None and not isinstance(answer, wanted):
-                raise TypeError(f"returned {type(answer).__name__} instead of {wanted.__name__}")
+            # A copy each, so that a hook that fails half-way has changed nothing.
+            known = msgspec.structs.replace(context, plugin_settings=self._settings.get(hook.plugin))
+            given = await hook.within(limit, **copy.deepcopy(arguments), context=known)
+            answer = None if given is None else _checked(given, wanted)
             outcome = "ok"
-            if perf_counter() - started > limit:
+            if self._watch.has_blocked(hook.plugin) or perf_counter() - started > limit:
                 # It did not wait for anything, so that nobody could stop it; its answer is good all the same.
                 outcome = "timeout"
-                self._note(hook, f"blocked the whole server for more than {limit:g} s")
+                self._note(hook, "blocked the whole server")
         except Refused as refusal:
             outcome = "refused"
             raise Refused(f"{refusal.message} (plugin {hook.origin})") from refusal
@@ -110,22 +109,16 @@ class RequestHooks:
         return answer
 
     def _failed(self, hook: EventHook, error: Exception) -> None:
+        # not its sentence, which may quote what people said
         reason = "took too long" if isinstance(error, TimeoutError) else describe(error)
-        told = reason if isinstance(error, TimeoutError) else describe(error)  # the reason may quote what people said
-        self._note(hook, told)
+        self._note(hook, reason)
         self._without(hook, reason, error)
 
     def _note(self, hook: EventHook, reason: str) -> None:
         self._watch.failed(hook, reason)
-        fields = {
-            "hook": hook.hook,
-            "plugin": hook.plugin,
-            "distribution": hook.distribution,
-            "version": hook.version,
-            "policy": hook.options.on_failure,
-            "error": reason,
-        }
-        logger.error("hook.failed", extra={"fields": fields})
+        logger.error(
+            "hook.failed", extra={"fields": {**hook.fields, "policy": hook.options.on_failure, "error": reason}}
+        )
 
     def _without(self, hook: EventHook, reason: str, cause: Exception | None = None) -> None:
         """Go on without the hook, if its policy allows that."""
@@ -134,6 +127,21 @@ class RequestHooks:
                 f"The plugin {hook.origin} failed in {hook.hook} and its policy is to refuse: {reason}. "
                 "Repair, update or disable it."
             ) from cause
+
+
+def _checked(answer: Any, wanted: type[T]) -> T:
+    """The answer, made of what plugins may give back.
+
+    Raises:
+        msgspec.ValidationError: It is something else, or a part of it is.
+        TypeError: A part of it is nothing that could be stored.
+    """
+    return msgspec.convert(msgspec.to_builtins(answer, builtin_types=(datetime,)), wanted)
+
+
+def _once(records: Iterable[R]) -> list[R]:
+    """The records, each id once, in their order."""
+    return list({record.id: record for record in reversed([*records])}.values())[::-1]
 
 
 def _owner(record: MemoryRecord) -> tuple[str | None, str | None, str | None]:

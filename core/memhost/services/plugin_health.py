@@ -16,12 +16,6 @@ from memhost.settings import Configuration
 
 logger = logging.getLogger(__name__)
 
-FAILURES_IN_A_ROW = 5
-"""So many failures of a plugin's hooks in requests, one after the other, suspend it."""
-
-SUSPENDED_S = 60.0
-"""So long a suspended plugin's hooks are not called; then one more failure suspends it again."""
-
 
 @dataclass
 class _State:
@@ -31,15 +25,28 @@ class _State:
     jobs: int = 0
     failed_jobs: int = 0
     seconds: float = 0.0
+    blocked: bool = False
     last_error: str | None = None
     suspended_until: datetime | None = None
 
 
 class PluginWatch(Observer):
-    """Counts what plugins do, and suspends those whose hooks in requests keep failing."""
+    """Counts what plugins do, and suspends those whose event hooks keep failing.
 
-    def __init__(self, clock: Clock) -> None:
+    Failures are: in requests whatever a hook raises but `Refused`, answers that are nonsense, and going over the time
+    limit; in the background going over the time limit (what a job raises is retried, then buried); blocking the event
+    loop in both.
+
+    Args:
+        clock: Time.
+        after: So many failures in a row suspend a plugin; 0 never suspends one.
+        for_s: Seconds until a suspended plugin is tried again, with one call; its failure suspends it again.
+    """
+
+    def __init__(self, clock: Clock, after: int = 5, for_s: float = 60.0) -> None:
         self._clock = clock
+        self._after = after
+        self._for_s = for_s
         self._states: dict[str, _State] = {}
 
     def hook_called(self, hook: str, plugin: str, outcome: HookOutcome, seconds: float) -> None:
@@ -50,26 +57,32 @@ class PluginWatch(Observer):
         state.calls += 1
         state.seconds += seconds
         if outcome in ("ok", "refused"):
-            state.in_a_row = 0
-            state.suspended_until = None
+            _clear(state)
 
     def failed(self, hook: EventHook, reason: str) -> None:
         """Count a failure, and suspend the plugin if it is one too many."""
         state = self._of(hook.plugin)
         state.failures += 1
         state.in_a_row += 1
-        state.last_error = f"{hook.hook}: {reason}"
-        if state.in_a_row >= FAILURES_IN_A_ROW:
-            state.suspended_until = self._clock.now() + timedelta(seconds=SUSPENDED_S)
-            fields = {
-                "plugin": hook.plugin,
-                "distribution": hook.distribution,
-                "version": hook.version,
-                "failures": state.in_a_row,
-                "for_s": SUSPENDED_S,
-                "error": state.last_error,
-            }
+        self.note(hook.plugin, f"{hook.hook}: {reason}")
+        if 0 < self._after <= state.in_a_row:
+            state.suspended_until = self._until()
+            fields = {**hook.fields, "failures": state.in_a_row, "for_s": self._for_s, "error": state.last_error}
             logger.error("plugin.suspended", extra={"fields": fields})
+
+    def note(self, plugin: str, error: str) -> None:
+        """Keep what was last wrong with the plugin."""
+        self._of(plugin).last_error = error
+
+    def blocks(self, plugin: str) -> None:
+        """The plugin blocks the event loop now; called from another thread."""
+        self._of(plugin).blocked = True
+
+    def has_blocked(self, plugin: str) -> bool:
+        """Whether the plugin blocked the event loop since this was last asked."""
+        state = self._of(plugin)
+        blocked, state.blocked = state.blocked, False
+        return blocked
 
     def job_ran(self, event: str, plugin: str, outcome: JobOutcome, seconds: float) -> None:
         """Count an attempt at a job."""
@@ -78,11 +91,21 @@ class PluginWatch(Observer):
         state.seconds += seconds
         state.failed_jobs += outcome in ("failed", "timeout", "buried")
 
-    def suspended(self, plugin: str) -> bool:
-        """Whether the plugin's hooks in requests are not to be called now."""
+        if outcome == "ok":
+            _clear(state)
+
+    def suspended(self, plugin: str) -> datetime | None:
+        """Until when the plugin's event hooks are not to be called; None if they are.
+
+        When its time is over the first who asks may call; all others wait for what comes of that.
+        """
         state = self._states.get(plugin)
-        until = state.suspended_until if state is not None else None
-        return until is not None and self._clock.now() < until
+        if state is None or state.suspended_until is None:
+            return None
+        if self._clock.now() < state.suspended_until:
+            return state.suspended_until
+        state.suspended_until = self._until()
+        return None
 
     def report(self, plugin: str) -> PluginHealth:
         """What a plugin did so far."""
@@ -94,11 +117,19 @@ class PluginWatch(Observer):
             failed_jobs=state.failed_jobs,
             seconds=round(state.seconds, 6),
             last_error=state.last_error,
-            suspended_until=state.suspended_until if self.suspended(plugin) else None,
+            suspended_until=state.suspended_until,
         )
+
+    def _until(self) -> datetime:
+        return self._clock.now() + timedelta(seconds=self._for_s)
 
     def _of(self, plugin: str) -> _State:
         return self._states.setdefault(plugin, _State())
+
+
+def _clear(state: _State) -> None:
+    state.in_a_row = 0
+    state.suspended_until = None
 
 
 async def report_plugin(

@@ -50,6 +50,7 @@ class Resolution:
         documents: What the trash keeps of them, and which pairs need not be judged again.
         superseded: Ids of memories that a newer fact replaced.
         updated: Ids of stored memories that took others in.
+        joins: What each of the memories that stay takes in, by ids.
         merged: How many memories, new or stored, went into others.
         judged: Pairs found distinct, as `pair_mark` names them.
         undecided: Pairs that nobody has judged.
@@ -62,6 +63,7 @@ class Resolution:
     documents: list[Document] = field(default_factory=list)
     superseded: list[str] = field(default_factory=list)
     updated: list[str] = field(default_factory=list)
+    joins: list[tuple[str, list[str]]] = field(default_factory=list)
     merged: int = 0
     judged: set[bytes] = field(default_factory=set)
     undecided: int = 0
@@ -253,6 +255,7 @@ class SemanticDeduplication:
                 if memory.record.id not in fresh:
                     found.delete.append(memory.record.id)
             found.merged += len(joined.gone)
+            found.joins.append((kept, [memory.record.id for memory in joined.gone]))
             found.documents += entries(tenant, joined.gone, "merged", now, self._settings)
             if joined.previous is not None:
                 found.documents += entries(tenant, [joined.previous], "reworded", now, self._settings)

@@ -79,6 +79,19 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     plugins_disabled: Annotated[tuple[str, ...], setting("Entry-point names not to load.")] = ()
 
     hook_timeout_s: Annotated[float, setting("Time limit of an event hook in a request, seconds.", gt=0, le=60)] = 2.0
+    plugin_start_s: Annotated[
+        float, setting("How long the registration hooks of a plugin may take at start, seconds.", gt=0)
+    ] = 10.0
+    plugin_blocked_s: Annotated[
+        float,
+        setting("After so long the log tells which plugin blocks the event loop, seconds; that is a failure.", gt=0),
+    ] = 1.0
+    plugin_suspend_after: Annotated[
+        int, setting("Failures of a plugin's event hooks in a row that suspend it; 0 never suspends one.", ge=0)
+    ] = 5
+    plugin_suspend_s: Annotated[
+        float, setting("How long a suspended plugin is left alone before it is tried again, seconds.", gt=0)
+    ] = 60.0
     job_timeout_s: Annotated[float, setting("Time limit of a background hook, seconds.", gt=0)] = 300.0
     job_lease_s: Annotated[
         float,
