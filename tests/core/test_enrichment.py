@@ -16,10 +16,11 @@ from memhost.host import Host
 from memhost.models import MemoryRecord, StoredMemory
 from memhost.services.enrichment import normal_topic
 from memhost.testing.clock import FakeClock
+from memhost.testing.models import Asked
 from tests.core.test_jobs import work
 from tests.support import scripted
 from tests.support.hosts import ADMIN, run, running_host
-from tests.support.scripted import Asked, Script
+from tests.support.scripted import Script
 
 STORES = pytest.mark.parametrize("store", ["memory", "sqlite"])
 DOWN = ModelUnavailable("The model does not answer.")

@@ -25,9 +25,9 @@ from memhost.errors import ModelRefused, ModelUnavailable
 from memhost.host import Host
 from memhost.models import JobState, Scope, SessionKey, WriteBatch
 from memhost.testing.clock import FakeClock
+from memhost.testing.models import Asked, Given
 from tests.support import scripted
 from tests.support.hosts import run, running_host
-from tests.support.scripted import Asked, Given
 
 SESSIONS = ("a", "b")
 DECLINED = "unspeakable"

@@ -15,11 +15,12 @@ from memhost.host import Host
 from memhost.models import SessionKey
 from memhost.operations.responses import WorkingMemoryView
 from memhost.testing.clock import FakeClock
+from memhost.testing.models import Asked
 from memhost.testing.polling import until
 from tests.core.test_jobs import work
 from tests.support import scripted
 from tests.support.hosts import ADMIN, run, running_host
-from tests.support.scripted import Asked, Script
+from tests.support.scripted import Script
 
 STORES = pytest.mark.parametrize("store", ["memory", "sqlite"])
 KEY = SessionKey("default", "", "", "s")

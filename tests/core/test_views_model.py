@@ -136,7 +136,7 @@ async def test_memories_cannot_leave_their_block(tmp_path: Path, script: Script)
 
 async def test_long_memories_are_cut(tmp_path: Path, script: Script) -> None:
     async with host_with_model(tmp_path, **SMALL) as host:
-        memory = {"id": "long", "text": "z" * 20_000, "metadata": {"big": "m" * 20_000}}
+        memory = {"id": "long", "text": "z" * 20_000, "metadata": {"big": "m" * 16_000}}
         await run(host, "create_memories", memories=[memory])
         await partition(host, await create(host))
         assert len(script.calls[0].prompt) < 5_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,14 @@ import pytest
 from memhost.host import Host
 from memhost.models import Caller
 from memhost.operations import Operation
+from memhost.testing.hosts import OWN
 from memhost_auth_token.operations import OPERATIONS
 from tests.support import doors, matrix, mcp_door
-from tests.support.callers import POINT
 from tests.support.doors import Door, Outcome
 from tests.support.hosts import running_host
 from tests.support.mcp_door import Row
 
+CALLERS = EntryPoint(name="testing-callers", value=OWN["testing-callers"], group="memhost")
 Opened = Callable[[Host], AbstractAsyncContextManager[Door]]
 
 
@@ -28,10 +30,10 @@ Opened = Callable[[Host], AbstractAsyncContextManager[Door]]
     ids=["host-memory", "rest-sqlite", "rest-redis"],
 )
 async def test_the_whole_matrix(way: Opened, store: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    settings = {"AUTH": "fake-callers"}
+    settings = {"AUTH": "testing"}
     if store == "redis":
         settings |= request.getfixturevalue("redis_part").environment()
-    async with running_host(tmp_path, store=store, extra=[POINT], settings=settings, run_jobs=False) as host:
+    async with running_host(tmp_path, store=store, extra=[CALLERS], settings=settings, run_jobs=False) as host:
         assert not list(matrix.uncovered(host)), "add cases for these operations to tests/support/matrix.py"
         wrong: list[str] = []
         theirs = await matrix.prepare(host, matrix.BERT)
@@ -53,11 +55,11 @@ async def test_the_matrix_through_mcp(
 
     What a role may do no store knows of, so all roles are tried on one of them.
     """
-    settings = {"AUTH": "fake-callers"}
+    settings = {"AUTH": "testing"}
     if store == "redis":
         settings |= request.getfixturevalue("redis_part").environment()
     async with (
-        running_host(tmp_path, store=store, extra=[POINT], settings=settings, run_jobs=False) as host,
+        running_host(tmp_path, store=store, extra=[CALLERS], settings=settings, run_jobs=False) as host,
         mcp_door.mcp_door(host, matrix.ADMIN) as mcp,
     ):
         shown = {tool.name for tool in (await mcp.client.list_tools()).tools}

@@ -22,7 +22,7 @@ from memhost.errors import MemhostError
 from memhost.host import Host
 from memhost.models import Caller, Scope
 from memhost.operations import Call
-from tests.support.scripted import Asked
+from memhost.testing.models import Asked
 
 TENANTS = ("default", "acme")
 NAMESPACES = ("", "red", "blue")

@@ -16,8 +16,8 @@ from memhost.errors import MemhostError, Unauthorized
 from memhost.host import Host
 from memhost.models import Caller
 from memhost.operations import Call
+from memhost.testing.callers import token_of
 from memhost_rest.routes import ROWS, row_of
-from tests.support.callers import token_of
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -53,7 +53,7 @@ async def inside(host: Host) -> AsyncIterator[Door]:
 
 @asynccontextmanager
 async def rest(host: Host) -> AsyncIterator[Door]:
-    """Through the HTTP application, without a socket; the host must have the plugin `tests.support.callers`."""
+    """Through the HTTP application, without a socket; the host must have the plugin `memhost.testing.callers`."""
     app = build_app(host)
     async with (
         app.lifespan(),

@@ -19,8 +19,8 @@ from mcp.shared.exceptions import MCPError
 from memhost.app import build_app
 from memhost.host import Host
 from memhost.models import Caller
+from memhost.testing.callers import token_of
 from memhost.testing.polling import until
-from tests.support.callers import token_of
 from tests.support.doors import Outcome
 
 Arguments = dict[str, Any]
@@ -168,7 +168,7 @@ def _bearer(caller: Caller) -> str:
 
 @asynccontextmanager
 async def mcp_door(host: Host, caller: Caller) -> AsyncIterator[McpDoor]:
-    """The door to a host, connected as that caller; the host must have the plugin `tests.support.callers`."""
+    """The door to a host, connected as that caller; the host must have the plugin `memhost.testing.callers`."""
     async with (
         listening(host) as url,
         httpx2.AsyncClient(headers={"authorization": _bearer(caller)}, timeout=30) as http,

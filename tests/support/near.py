@@ -14,9 +14,10 @@ from memhost.ports import Clock
 from memhost.services.records import content_hash, index_records
 from memhost.services.semantic_deduplication import Resolution, SemanticDeduplication
 from memhost.testing.factories import START, make_record
+from memhost.testing.models import Asked
 from tests.support import scripted
 from tests.support.hosts import running_host
-from tests.support.scripted import Asked, Rule, Script
+from tests.support.scripted import Rule, Script
 
 ANN = SessionKey(tenant="default", namespace="work", user="ann", session="s1")
 SCOPE = Scope(tenant="default")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint
 from typing import Any
 
@@ -14,8 +12,8 @@ import numpy.typing as npt
 
 from memhost import hookimpl
 from memhost.errors import ModelUnavailable
-from memhost.ports import Completion
 from memhost.specs import EmbedderSpec, LanguageModelSpec, ModelSpec, NoSettings, OpenContext
+from memhost.testing.models import Asked, Given, ScriptedModel
 from tests.support.model_server import DIMENSIONS, vector
 
 POINT = EntryPoint(name="scripted", value="tests.support.scripted", group="memhost")
@@ -24,40 +22,34 @@ WITH_MODEL = {"LLM": "scripted", "ENABLE_DISCRETE_MEMORY_EXTRACTION": "false"}
 
 WITH_EMBEDDER = {"EMBEDDER": "remote"}
 
-Given = str | Exception
-Rule = Callable[["Asked"], Given]
+Rule = Callable[[Asked], Given]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """A call as it came."""
+class Script(ScriptedModel):
+    """What the models answer, and what they were asked.
 
-    messages: list[dict[str, Any]]
-    model: str | None
-    purpose: str
-    schema: dict[str, Any] | None
-    max_tokens: int | None
+    Attributes:
+        embedder_down: Whether the embedder fails.
+        embedded: The texts of each request for vectors.
+        before_answer: Awaited before the language model answers.
+    """
 
-    @property
-    def prompt(self) -> str:
-        """All texts, in order, a line each."""
-        return "\n".join(str(message["content"]) for message in self.messages)
-
-
-@dataclass
-class Script:
-    """What the models answer, and what they were asked. `answers` come first, then the rule."""
-
-    answers: deque[Given] = field(default_factory=deque)
-    rule: Rule = lambda _asked: "a summary"
-    calls: list[Asked] = field(default_factory=list)
-    embedder_down: bool = False
-    embedded: list[list[str]] = field(default_factory=list)
-    before_answer: Callable[[Asked], Any] | None = None
+    def __init__(self) -> None:
+        super().__init__()
+        self.rule = lambda _asked: "a summary"
+        self.embedder_down = False
+        self.embedded: list[list[str]] = []
+        self.before_answer: Callable[[Asked], Any] | None = None
 
     def of(self, purpose: str) -> list[Asked]:
         """The calls for a purpose."""
         return [call for call in self.calls if call.purpose == purpose]
+
+    async def answer(self, asked: Asked) -> Given:
+        """What is given for a call."""
+        if self.before_answer is not None:
+            await self.before_answer(asked)
+        return await super().answer(asked)
 
 
 SCRIPT = Script()
@@ -67,33 +59,6 @@ def reset() -> Script:
     """Forget everything; the script, for a test to fill."""
     SCRIPT.__init__()  # type: ignore[misc]
     return SCRIPT
-
-
-class ScriptedModel:
-    """A `memhost.ports.LanguageModel`."""
-
-    name = "scripted-model"
-
-    async def complete(
-        self,
-        messages: Sequence[dict[str, Any]],
-        *,
-        model: str | None = None,
-        purpose: str = "plugin",
-        schema: dict[str, Any] | None = None,
-        max_tokens: int | None = None,
-    ) -> Completion:
-        asked = Asked(messages=list(messages), model=model, purpose=purpose, schema=schema, max_tokens=max_tokens)
-        SCRIPT.calls.append(asked)
-        if SCRIPT.before_answer is not None:
-            await SCRIPT.before_answer(asked)
-        given = SCRIPT.answers.popleft() if SCRIPT.answers else SCRIPT.rule(asked)
-        if isinstance(given, Exception):
-            raise given
-        return Completion(text=given, model=model or self.name, input_tokens=10, output_tokens=2)
-
-    async def aclose(self) -> None:
-        """Nothing is open."""
 
 
 class RemoteEmbedder:
@@ -114,8 +79,8 @@ class RemoteEmbedder:
 
 
 @asynccontextmanager
-async def _model(_settings: NoSettings, _context: OpenContext) -> AsyncIterator[ScriptedModel]:
-    yield ScriptedModel()
+async def _model(_settings: NoSettings, _context: OpenContext) -> AsyncIterator[Script]:
+    yield SCRIPT
 
 
 @asynccontextmanager

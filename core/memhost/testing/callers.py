@@ -1,9 +1,11 @@
-"""Callers to test with: an authentication provider whose tokens are their names (`AUTH=testing`)."""
+"""Callers to test with: an authentication provider whose tokens are their names, or themselves (`AUTH=testing`)."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+
+import msgspec
 
 from memhost.errors import Unauthorized
 from memhost.hooks import hookimpl
@@ -21,18 +23,26 @@ CALLERS = {
 """Token to caller: an administrator, a reader, two users, and the administrator of another tenant."""
 
 
+def token_of(caller: Caller) -> str:
+    """The token that makes a request any caller's: the caller in JSON and hexadecimal."""
+    return msgspec.json.encode(caller).hex()
+
+
 class NamedCallers:
-    """The `memhost.ports.Authenticator` of `CALLERS`."""
+    """The `memhost.ports.Authenticator` of `CALLERS`, and of whoever `token_of` makes a token for."""
 
     open = False
 
     async def authenticate(self, credentials: Credentials) -> Caller:
-        """The caller whose name the token is."""
+        """The caller whose name the token is, or who is written in it."""
         if not credentials.token:
             raise Unauthorized("Send the name of a caller as token.", challenge=True)
-        if credentials.token not in CALLERS:
-            raise Unauthorized("There is no such caller.")
-        return CALLERS[credentials.token]
+        if credentials.token in CALLERS:
+            return CALLERS[credentials.token]
+        try:
+            return msgspec.json.decode(bytes.fromhex(credentials.token), type=Caller)
+        except (ValueError, msgspec.DecodeError) as error:
+            raise Unauthorized("There is no such caller.") from error
 
 
 @asynccontextmanager

@@ -67,10 +67,14 @@ class ScriptedModel:
         """The next answer; see `memhost.ports.LanguageModel`."""
         asked = Asked(messages=list(messages), model=model, purpose=purpose, schema=schema, max_tokens=max_tokens)
         self.calls.append(asked)
-        given = self.answers.popleft() if self.answers else self.rule(asked)
+        given = await self.answer(asked)
         if isinstance(given, Exception):
             raise given
         return Completion(text=given, model=model or self.name, input_tokens=10, output_tokens=2)
+
+    async def answer(self, asked: Asked) -> Given:
+        """What is given for a call."""
+        return self.answers.popleft() if self.answers else self.rule(asked)
 
     async def aclose(self) -> None:
         """Nothing is open."""
