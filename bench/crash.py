@@ -39,7 +39,7 @@ class Ledger:
     writes: int = 0
 
 
-async def write_until_killed(url: str, name: str, ledger: Ledger) -> None:
+async def write_until_killed(url: str, name: str, ledger: Ledger, begun: asyncio.Event) -> None:
     """Append messages to one session and store memories until the server is gone."""
     acknowledged = ledger.messages.setdefault(name, [])
     async with httpx.AsyncClient(base_url=url, timeout=10) as http:
@@ -63,6 +63,7 @@ async def write_until_killed(url: str, name: str, ledger: Ledger) -> None:
             if number % 2:
                 ledger.derived.add(memory)
             ledger.writes += 1
+            begun.set()
 
 
 async def stored_ids(http: httpx.AsyncClient, user: str) -> dict[str, list[str]]:
@@ -115,8 +116,11 @@ async def crash_rounds(folder: Path, rounds: int, *, seed: int, check_every: int
             if number and number % check_every == 0:
                 await check(server.url, ledger, since)
             names = [f"w{writer}-{number // 20}" for writer in range(WRITERS)]
-            tasks = [asyncio.create_task(write_until_killed(server.url, name, ledger)) for name in names]
-            await asyncio.sleep(chance.uniform(0.01, 0.4))
+            begun = asyncio.Event()
+            tasks = [asyncio.create_task(write_until_killed(server.url, name, ledger, begun)) for name in names]
+            if chance.random() < 0.8:  # also before anything is acknowledged, but not only then on a slow machine
+                await asyncio.wait_for(begun.wait(), timeout=30)
+            await asyncio.sleep(chance.uniform(0.01, 0.3))
             server.kill()
             await asyncio.gather(*tasks)
         server.start()

@@ -48,15 +48,12 @@ def executed_processes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def logging_as_before() -> Iterator[None]:
-    """What a test does to the process's logging, as every command of the CLI does, ends with the test."""
+def logging_as_before() -> None:
+    """What commands of the CLI do to the process's logging ends with the test, or with the fixture that ran them."""
     root = logging.getLogger()
-    level, handlers = root.level, list(root.handlers)
-    access = logging.getLogger("uvicorn.access").disabled
-    yield
-    root.setLevel(level)
-    root.handlers[:] = [each for each in root.handlers if each.get_name() != "memhost" or each in handlers]
-    logging.getLogger("uvicorn.access").disabled = access
+    root.setLevel(logging.WARNING)
+    root.handlers[:] = [each for each in root.handlers if each.get_name() != "memhost"]
+    logging.getLogger("uvicorn.access").disabled = False
     logging.captureWarnings(False)
 
 

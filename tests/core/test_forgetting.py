@@ -212,7 +212,12 @@ async def test_refused_while_long_term_memory_is_off(tmp_path: Path) -> None:
 
 # -- periodic ----------------------------------------------------------------------------------------------
 
-PERIODIC = {"FORGETTING_ENABLED": "true", "FORGETTING_EVERY_MINUTES": "30", "COMPACTION_EVERY_MINUTES": "0"}
+PERIODIC = {
+    "FORGETTING_ENABLED": "true",
+    "FORGETTING_EVERY_MINUTES": "30",
+    "COMPACTION_EVERY_MINUTES": "0",
+    "SCHEDULE_EVERY_S": '{"embed-memories": 0}',
+}
 
 
 @STORES

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import msgspec
 import pluggy
 import pytest
 from click.testing import CliRunner
@@ -46,6 +47,13 @@ async def test_plugin_that_keeps_failing_is_suspended_and_comes_back(tmp_path: P
         await run(host, "search_memories", text="boat")
         health = (await run(host, "get_plugin", name="misbehaving")).health
         assert (health.calls, health.suspended_until) == (FAILURES_IN_A_ROW + 1, None)
+
+
+async def test_what_is_told_of_each_plugin_can_be_written_as_json(tmp_path: Path) -> None:
+    async with running_host(tmp_path, store="memory", run_jobs=False) as host:
+        for row in host.plugins.rows:
+            report = await run(host, "get_plugin", name=row.name)
+            assert msgspec.json.decode(msgspec.json.encode(report))["plugin"]["name"] == row.name
 
 
 async def test_settings_are_shown_with_their_sources(tmp_path: Path) -> None:

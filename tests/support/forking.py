@@ -19,6 +19,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
@@ -95,6 +96,7 @@ class Nursery:
 
     def __init__(self, modules: Sequence[str]) -> None:
         self._connection, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._asking = threading.Lock()
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.support.forking", str(theirs.fileno()), *modules],
@@ -108,10 +110,12 @@ class Nursery:
         (out, child_out), (errors, child_errors), (ended, child_ended) = os.pipe(), os.pipe(), os.pipe()
         request = {"arguments": list(command[3:]), "environment": dict(environment), "folder": str(folder)}
         given = (child_out, child_errors, child_ended)
-        socket.send_fds(self._connection, [json.dumps(request).encode()], given)
+        with self._asking:
+            socket.send_fds(self._connection, [json.dumps(request).encode()], given)
+            pid = int(self._connection.recv(32))
         for each in given:
             os.close(each)
-        return ForkedProcess(int(self._connection.recv(32)), ended, os.fdopen(out), os.fdopen(errors))
+        return ForkedProcess(pid, ended, os.fdopen(out), os.fdopen(errors))
 
     def close(self) -> None:
         """End it; what it forked goes on."""
@@ -124,12 +128,14 @@ class Nurseries:
 
     def __init__(self) -> None:
         self._begun: dict[bool, Nursery] = {}
+        self._beginning = threading.Lock()
 
     def spawn(self, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> ForkedProcess:
         """Start `python -m memhost ...`."""
         heavy = any(name in environment for name in _ASKS_A_MODEL)
-        if heavy not in self._begun:
-            self._begun[heavy] = Nursery((*_LIGHT, _HEAVY) if heavy else _LIGHT)
+        with self._beginning:
+            if heavy not in self._begun:
+                self._begun[heavy] = Nursery((*_LIGHT, _HEAVY) if heavy else _LIGHT)
         return self._begun[heavy].spawn(command, environment, folder)
 
     def close(self) -> None:

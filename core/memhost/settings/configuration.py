@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,12 @@ class SettingRow(msgspec.Struct, frozen=True, kw_only=True):
     description: str
     env: tuple[str, ...]
     default: bool
+
+
+@cache
+def _attributes(section: type[msgspec.Struct]) -> dict[str, str]:
+    """Name of the attribute of each setting of a section."""
+    return {field.encode_name: field.name for field in msgspec.structs.fields(section)}
 
 
 class Configuration:
@@ -99,7 +106,7 @@ class Configuration:
     def _shown(self, setting: Setting, redact: bool) -> Any:
         value = self._value(setting)
         if value is None or value == "":
-            return value
+            return None if value is None else ""  # an empty secret cannot be written as JSON otherwise
         return REDACTED if setting.secret and redact else plain(value)
 
     def _value(self, setting: Setting) -> Any:
@@ -107,10 +114,8 @@ class Configuration:
         section: Any = self._sections.get((head, name)) if name else getattr(self.settings, head)
         if section is None:
             return None
-        for field in msgspec.structs.fields(section):
-            if field.encode_name == setting.name:
-                return getattr(section, field.name)
-        return None
+        field = _attributes(type(section)).get(setting.name)
+        return None if field is None else getattr(section, field)
 
     def __repr__(self) -> str:
         """The values that were set, secrets masked."""
