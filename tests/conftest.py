@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,13 @@ from tests.support.redis_server import RedisSpace, redis_space, redis_url
 
 FOLDER = Path(__file__).parent
 FIRST = ("e2e/test_crash", "test_tutorial", "test_examples", "e2e", "security", "")
+
+
+def pytest_collection_finish() -> None:
+    """Have the collector leave the thousands of tests alone, which stay; they are what it mostly looked at."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

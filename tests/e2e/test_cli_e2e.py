@@ -17,11 +17,14 @@ import httpx
 import pytest
 
 from memhost.cli.demo import load_conversation, plain_environment
+from tests.support.commands import memhost
 
 LIMIT_S = 60
 
 
 def run(*args: str, cwd: Path, stdin: str | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
+    if stdin is None:
+        return memhost(*args, cwd=cwd, environ=environ, limit_s=LIMIT_S)
     return subprocess.run(
         [sys.executable, "-m", "memhost", *args],
         capture_output=True,
