@@ -16,13 +16,7 @@ from tests.support.hosts import run, running_host
 
 ROOT = Path(__file__).parents[1]
 HOOKS = sorted(name for name in vars(hookspecs) if name.startswith("memhost_"))
-DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
-
-
-@pytest.mark.parametrize("hook", HOOKS)
-def test_hook_is_documented(hook: str) -> None:
-    assert f"`{hook}`" in (ROOT / "docs" / "plugins.md").read_text()
-    assert "Since " in (getattr(hookspecs, hook).__doc__ or "")
+DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 
 
 def test_documented_hooks_exist() -> None:
@@ -35,7 +29,7 @@ def test_documented_hooks_exist() -> None:
         assert named <= set(HOOKS), f"{path.name}: {named - set(HOOKS)}"
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_and_named_files_exist(path: Path) -> None:
     text = path.read_text()
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):

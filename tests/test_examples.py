@@ -39,6 +39,13 @@ def test_example_passes_its_tests(folder: Path) -> None:
     report(run(sys.executable, *PYTEST, *QUICK.get(folder.name, ()), folder=folder, environment=path))
 
 
+def test_a_whole_store_takes_no_more_than_400_lines() -> None:
+    sources = (ROOT / "examples" / "pgvector-store" / "src").rglob("*.[ps][yq]*")
+    written = {path.name: len(path.read_text().splitlines()) for path in sources if path.suffix in {".py", ".sql"}}
+    assert "schema.sql" in written
+    assert sum(written.values()) <= 400, written
+
+
 def report(output: str) -> None:
     """Show the end of a run of pytest; a run in which every test was skipped is told as skipped."""
     ending = output.strip().splitlines()[-3:]

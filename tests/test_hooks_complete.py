@@ -37,7 +37,7 @@ def in_examples() -> frozenset[str]:
 
 
 @cache
-def tests() -> dict[str, int]:
+def named() -> dict[str, int]:
     """Names of the tests of hooks, and how many assertions each makes."""
     return {
         node.name: sum(isinstance(each, ast.Assert) or "until(" in ast.unparse(each) for each in ast.walk(node))
@@ -50,10 +50,10 @@ def tests() -> dict[str, int]:
 @pytest.mark.parametrize("hook", HOOKS)
 def test_hook_has_user_test_and_section(hook: str) -> None:
     assert hook in bundled() | in_examples(), "nothing of memhost implements it"
-    assert tests().get(f"test_{hook.removeprefix('memhost_')}"), "it has no test that is named after it"
+    assert named().get(f"test_{hook.removeprefix('memhost_')}"), "it has no test that is named after it"
     page = ROOT / "docs" / "reference" / "hooks" / f"{hook}.md"
     assert page.read_text().startswith(f"# `{hook}`\n")
-    assert f"({page.name})" in page.with_name("README.md").read_text()
+    assert f"(hooks/{page.name})" in (ROOT / "docs" / "reference" / "README.md").read_text()
 
 
 def test_every_spec_says_since_when() -> None:

@@ -22,6 +22,7 @@ ABOVE = {
     "errors": {"models", "ports", "services", "operations", "plugins", "host", "app", "cli", "jobs", "settings"},
     "models": {"ports", "services", "operations", "plugins", "host", "app", "cli", "jobs", "settings"},
     "ports": {"services", "operations", "plugins", "host", "app", "cli", "jobs", "settings"},
+    "storekit": {"services", "operations", "plugins", "host", "app", "cli", "jobs", "settings"},
     "ranking": {"ports", "services", "operations", "plugins", "host", "app", "cli", "jobs", "settings"},
     "extraction": {"services", "operations", "plugins", "host", "app", "cli", "jobs"},
     "operations": {"services", "app", "cli", "jobs", "host"},

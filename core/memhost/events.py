@@ -26,7 +26,13 @@ if TYPE_CHECKING:
 
 
 class SessionUpdated(msgspec.Struct, frozen=True, kw_only=True):
-    """A session was written. `message_ids` are the turns that were new or changed by this write."""
+    """A session was written.
+
+    Attributes:
+        session: Which session.
+        version: Its version after the write, counted from 1.
+        message_ids: The turns that were new or changed by this write.
+    """
 
     session: SessionKey
     version: int
@@ -34,62 +40,107 @@ class SessionUpdated(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SessionIdle(msgspec.Struct, frozen=True, kw_only=True):
-    """A session has not been written for the configured quiet time."""
+    """A session has not been written for the configured quiet time.
+
+    Attributes:
+        session: Which session.
+        version: Its version after the last write.
+    """
 
     session: SessionKey
     version: int
 
 
 class SessionOverfull(msgspec.Struct, frozen=True, kw_only=True):
-    """A session is longer than its share of the context window, `window` tokens, and is to be summarised."""
+    """A session is longer than its share of the context window and is to be summarised.
+
+    Attributes:
+        session: Which session.
+        window: The context window in tokens.
+    """
 
     session: SessionKey
     window: int
 
 
 class ExtractionDue(msgspec.Struct, frozen=True, kw_only=True):
-    """A session has turns that wait for extraction, and has been quiet long enough or has enough of them."""
+    """A session has turns that wait for extraction, and has been quiet long enough or has enough of them.
+
+    Attributes:
+        session: Which session.
+    """
 
     session: SessionKey
 
 
 class MemoriesStored(msgspec.Struct, frozen=True, kw_only=True):
-    """Memories were stored for the first time. At most 500 ids an event."""
+    """Memories were stored for the first time.
+
+    Attributes:
+        tenant: Tenant that the memories belong to.
+        ids: The memories, at most 500.
+    """
 
     tenant: str
     ids: tuple[str, ...]
 
 
 class VectorsMissing(msgspec.Struct, frozen=True, kw_only=True):
-    """Memories have no vector of the server's embedder, and nothing else is about to make one. At most 200 ids."""
+    """Memories have no vector of the server's embedder, and nothing else is about to make one.
+
+    Attributes:
+        tenant: Tenant that the memories belong to.
+        ids: The memories, at most 200.
+    """
 
     tenant: str
     ids: tuple[str, ...]
 
 
 class MemoriesUpdated(msgspec.Struct, frozen=True, kw_only=True):
-    """Memories were replaced or edited."""
+    """Memories were replaced or edited.
+
+    Attributes:
+        tenant: Tenant that the memories belong to.
+        ids: The memories, at most 500.
+    """
 
     tenant: str
     ids: tuple[str, ...]
 
 
 class MemoriesSuperseded(msgspec.Struct, frozen=True, kw_only=True):
-    """Memories were replaced by newer facts; they stay readable as of their time."""
+    """Memories were replaced by newer facts; they stay readable as of their time.
+
+    Attributes:
+        tenant: Tenant that the memories belong to.
+        ids: The memories that were replaced, at most 500.
+    """
 
     tenant: str
     ids: tuple[str, ...]
 
 
 class MemoriesDeleted(msgspec.Struct, frozen=True, kw_only=True):
-    """Memories were deleted; what the server removed by itself can be brought back for a while."""
+    """Memories were deleted; what the server removed by itself can be brought back for a while.
+
+    Attributes:
+        tenant: Tenant that the memories belong to.
+        ids: The memories that are gone, at most 500.
+    """
 
     tenant: str
     ids: tuple[str, ...]
 
 
 class ViewDue(msgspec.Struct, frozen=True, kw_only=True):
-    """A summary view is to be computed again. `task_id` names the task that a caller watches, if there is one."""
+    """A summary view is to be computed again.
+
+    Attributes:
+        tenant: Tenant that the view belongs to.
+        view_id: The view.
+        task_id: The task that a caller watches, None if nobody does.
+    """
 
     tenant: str
     view_id: str
@@ -97,9 +148,13 @@ class ViewDue(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ScheduleDue(msgspec.Struct, frozen=True, kw_only=True):
-    """A schedule of the plugin is due; `name` is the `ScheduleSpec`'s.
+    """A schedule of the plugin is due.
 
     Each tenant has its own: the job reads and writes the data of one tenant.
+
+    Attributes:
+        name: That of the `ScheduleSpec`.
+        due_at: When the period began that the job is for.
     """
 
     name: str
@@ -107,10 +162,15 @@ class ScheduleDue(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Administered(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody administers: `subject` asks at `at` for `action`, the name of an operation, on `target`.
+    """Somebody administers. It is kept before the action is done, which may still be refused or fail.
 
-    Actions are `delete_user` (target: the user), `retry_job` and `discard_job` (the job), and operations of plugins
-    that are marked as audited. It is kept before the action is done, which may still be refused or fail.
+    Attributes:
+        tenant: Tenant that is administered.
+        subject: Who asks for it.
+        action: Name of the operation: `delete_user`, `retry_job`, `discard_job`, or one of a plugin that is audited.
+        target: What it is done to: the user, the job, or what the operation says.
+        at: When it was asked for.
+        request_id: Id of the request, as in the log.
     """
 
     tenant: str
@@ -154,14 +214,26 @@ EVENTS: dict[str, type[msgspec.Struct]] = {
 
 
 class SessionWrite(msgspec.Struct, kw_only=True):
-    """What is about to be written to a session; hooks may change `content`."""
+    """What is about to be written to a session.
+
+    Attributes:
+        session: Which session; cannot be changed.
+        content: What will be stored; hooks may change it.
+    """
 
     session: SessionKey
     content: WorkingMemory
 
 
 class SearchRequest(msgspec.Struct, kw_only=True):
-    """What is about to be searched; hooks may change `text` and `limit`. The scope cannot be changed."""
+    """What is about to be searched.
+
+    Attributes:
+        scope: What the search reaches; cannot be changed.
+        text: The question, empty for a listing; hooks may change it.
+        mode: `pipeline`, `semantic`, `keyword` or `hybrid`; cannot be changed.
+        limit: Most hits; hooks may lower it.
+    """
 
     scope: Scope
     text: str
@@ -172,7 +244,12 @@ class SearchRequest(msgspec.Struct, kw_only=True):
 class RequestContext(msgspec.Struct, frozen=True, kw_only=True):
     """What hooks in the request know about the call.
 
-    `plugin_settings` are those of the plugin itself, the struct of its `SettingsSpec`; None if it has none.
+    Attributes:
+        scope: What the caller reaches.
+        subject: Who calls; `plugin:<name>` for memories that a job of a plugin stores.
+        request_id: Id of the request, as in the log; of the job where a job stores.
+        now: The server's time.
+        plugin_settings: Those of the plugin itself, the struct of its `SettingsSpec`; None if it has none.
     """
 
     scope: Scope

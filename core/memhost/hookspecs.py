@@ -58,43 +58,54 @@ if TYPE_CHECKING:
 def memhost_stores() -> Sequence[StoreSpec]:
     """Stores that the plugin offers; the operator selects one with `STORE`. Since 0.1.
 
-    Example:
-        ```python
-        @hookimpl
-        def memhost_stores():
-            return [StoreSpec(name="acme", summary="Acme database", open=open_acme, settings=AcmeSettings)]
-        ```
+    What `open` gives keeps everything that memhost remembers, so `memhost.testing.store.StoreConformance` must pass.
     """
     raise NotImplementedError
 
 
 @hookspec
 def memhost_strategies() -> Sequence[StrategySpec]:
-    """Extraction strategies; sessions choose one by name in `long_term_memory_strategy`. Since 0.1."""
+    """Extraction strategies; sessions choose one by name in `long_term_memory_strategy`. Since 0.1.
+
+    `DEFAULT_STRATEGY` is that of sessions that name none. All are built when the server starts; those that need a
+    model are left out where there is none.
+    """
     raise NotImplementedError
 
 
 @hookspec
 def memhost_models() -> Sequence[ModelSpec]:
-    """Embedders and language models. `EMBEDDER` and `LLM` select them by name. Since 0.1."""
+    """Embedders and language models. `EMBEDDER` and `LLM` select them by name. Since 0.1.
+
+    A spec with `any_model` is also opened for names that no spec has, such as those of a provider's models.
+    """
     raise NotImplementedError
 
 
 @hookspec
 def memhost_auth_providers() -> Sequence[AuthSpec]:
-    """Authentication providers; `AUTH` selects one. Since 0.1."""
+    """Authentication providers; `AUTH` selects one, or several with commas. Since 0.1.
+
+    They are opened after the store and find it in `OpenContext.store`.
+    """
     raise NotImplementedError
 
 
 @hookspec
 def memhost_runners() -> Sequence[RunnerSpec]:
-    """Job runners; `BACKEND` selects one. Since 0.1."""
+    """Job runners; `BACKEND` selects one. Since 0.1.
+
+    They are opened last. One that is `separate` runs jobs in processes of their own (`memhost worker`).
+    """
     raise NotImplementedError
 
 
 @hookspec
 def memhost_interfaces() -> Sequence[InterfaceSpec]:
-    """Interfaces that the host mounts into its application. Since 0.1."""
+    """Interfaces that the host mounts into its application; `INTERFACES` names some, empty mounts all. Since 0.1.
+
+    `build` gets the running host, and calls `host.authenticate` and `host.execute` for each request.
+    """
     raise NotImplementedError
 
 
@@ -105,43 +116,37 @@ def memhost_operations() -> Sequence[Operation]:
     REST serves them at `POST /v1/operations/{name}`; MCP as tools, resources (`kind="document"`) and prompts
     (`kind="prompt"`). Request structs are read and checked as those of the host are, the caller's right is checked
     before the handler runs, and what it raises becomes the error that it names. A handler must keep to
-    `call.caller.bounds`. A name that the host itself has stops the start.
-
-    Example:
-        ```python
-        class CountTags(msgspec.Struct, kw_only=True):
-            topic: str
-
-        async def count_tags(host, call, request):
-            found = await host.store.list_memories(call.caller.bounds, ...)
-            return Counted(...)
-
-        @hookimpl
-        def memhost_operations():
-            return [
-                Operation(name="acme_count_tags", request=CountTags, response=Counted, handler=count_tags,
-                          summary="Count the memories with a topic.", access="read", tag="Acme")
-            ]
-        ```
+    `call.caller.bounds`. A name that the host itself has makes the plugin
+    fail.
     """
     raise NotImplementedError
 
 
 @hookspec
 def memhost_settings() -> Sequence[SettingsSpec]:
-    """Sections of the configuration for plugins without another spec. Since 0.1."""
+    """Sections of the configuration for plugins without another spec, event hooks for instance. Since 0.1.
+
+    A section is `[plugins.<name>]` in the file and `<NAME>_<SETTING>` in the environment; it is checked at start. Event
+    hooks find their plugin's own in `context.plugin_settings`.
+    """
     raise NotImplementedError
 
 
 @hookspec
 def memhost_commands() -> Sequence[CommandSpec]:
-    """Commands of the command line. A name that memhost itself has is refused. Since 0.1."""
+    """Commands of the command line. One whose name memhost itself has is not offered. Since 0.1.
+
+    `memhost.commands` has the options and the output that the host's own commands share.
+    """
     raise NotImplementedError
 
 
 @hookspec
 def memhost_schedules() -> Sequence[ScheduleSpec]:
-    """Periodic work of the plugin, delivered to its `memhost_schedule_due`. Since 0.1."""
+    """Periodic work of the plugin, delivered to its `memhost_schedule_due`. Since 0.1.
+
+    Once per period and tenant, over all processes of the store; `SCHEDULE_EVERY_S` changes periods by name.
+    """
     raise NotImplementedError
 
 
@@ -166,14 +171,19 @@ async def memhost_before_memories_stored(
     """Memories are about to be stored: return the list to store instead, or None. Since 0.1.
 
     Called for memories of every origin (a client's, promoted from a session, extracted), in the process that
-    stores them. Items may be changed or left out, not added; ids and owners cannot be changed. Refuse as above.
+    stores them. Items may be changed or left out, not added; ids and owners cannot be changed. Raise
+    `memhost.errors.Refused` to refuse all of them with a sentence.
     """
     raise NotImplementedError
 
 
 @hookspec
 async def memhost_before_search(search: SearchRequest, context: RequestContext) -> SearchRequest | None:
-    """A search is about to run: return it with another text or limit, or None. Since 0.1."""
+    """A search is about to run: return it with another text or a lower limit, or None. Since 0.1.
+
+    Called for searches of every interface and for the memories of a prompt, before the text is embedded. Scope and mode
+    cannot be changed. Raise `memhost.errors.Refused` to refuse the search with a sentence.
+    """
     raise NotImplementedError
 
 
@@ -184,6 +194,7 @@ async def memhost_after_search(
     """A search has ranked its hits: return them redacted, reordered or fewer, or None. Since 0.1.
 
     Hits cannot be added, nor records of other owners be brought in: what was not in the list is dropped.
+    Called for each page; what is left out is not made up for. Nothing that is stored changes.
     """
     raise NotImplementedError
 
@@ -193,7 +204,10 @@ async def memhost_after_search(
 
 @hookspec
 async def memhost_session_updated(event: SessionUpdated, context: JobContext) -> None:
-    """A session was written. Delivered at least once, after the write. Since 0.1."""
+    """A session was written. Delivered at least once, after the write. Since 0.1.
+
+    Later writes may have come meanwhile: `context.get_session` gives what is there now, None if it is gone.
+    """
     raise NotImplementedError
 
 
@@ -230,37 +244,57 @@ async def memhost_memories_stored(event: MemoriesStored, context: JobContext) ->
 
 @hookspec
 async def memhost_memories_updated(event: MemoriesUpdated, context: JobContext) -> None:
-    """Memories were edited or replaced. Since 0.1."""
+    """Memories were edited or replaced. Since 0.1.
+
+    By clients, by merging of memories that mean the same, and by what was extracted again.
+    """
     raise NotImplementedError
 
 
 @hookspec
 async def memhost_memories_superseded(event: MemoriesSuperseded, context: JobContext) -> None:
-    """Memories were superseded by newer facts. Since 0.1."""
+    """Memories were superseded by newer facts. Since 0.1.
+
+    `superseded_by` of each names the newer one; searches leave it out, unless they ask as of an earlier time.
+    """
     raise NotImplementedError
 
 
 @hookspec
 async def memhost_memories_deleted(event: MemoriesDeleted, context: JobContext) -> None:
-    """Memories were deleted. Since 0.1."""
+    """Memories were deleted. Since 0.1.
+
+    By clients, by forgetting, by merging, or with a user or session. They cannot be read any more: a plugin that keeps
+    something about memories keeps it by their ids.
+    """
     raise NotImplementedError
 
 
 @hookspec
 async def memhost_vectors_missing(event: VectorsMissing, context: JobContext) -> None:
-    """Memories have no vector of the server's embedder, after a change of embedder for instance. Since 0.1."""
+    """Memories have no vector of the server's embedder, after a change of embedder for instance. Since 0.1.
+
+    `await context.upkeep.embed(event.ids)` makes them.
+    """
     raise NotImplementedError
 
 
 @hookspec
 async def memhost_view_due(event: ViewDue, context: JobContext) -> None:
-    """A summary view is due. Since 0.1."""
+    """A summary view is due. Since 0.1.
+
+    A client asked for it, or a plugin did with `context.upkeep.request_refreshes`.
+    `await context.upkeep.refresh_view(event.view_id, task_id=event.task_id)` computes it.
+    """
     raise NotImplementedError
 
 
 @hookspec
 async def memhost_schedule_due(event: ScheduleDue, context: JobContext) -> None:
-    """One of the plugin's own schedules is due; other plugins' schedules do not arrive here. Since 0.1."""
+    """One of the plugin's own schedules is due; other plugins' schedules do not arrive here. Since 0.1.
+
+    Once per period and tenant; after a downtime of many periods once. `context` works on the data of one tenant.
+    """
     raise NotImplementedError
 
 

@@ -82,9 +82,15 @@ class OpenContext(msgspec.Struct, frozen=True, kw_only=True):
 class StoreSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A store.
 
-    `shared` says whether several machines can open it at once. `chosen_by` names one of its settings: where that is
-    set, this store is the one that `STORE=auto` means. `at` makes an address, as `memhost migrate` takes it, into the
-    settings that lead there; None if the address is not one of this store.
+    Attributes:
+        name: What operators type to choose it; lower case, unique among stores.
+        summary: One sentence for lists.
+        open: Opens it for the life of the server: `async with open(settings, context) as store`.
+        settings: Struct of its section of the configuration, `[stores.<name>]`.
+        shared: Whether several machines can open it at once.
+        chosen_by: One of its settings; where that is set, this store is the one that `STORE=auto` means.
+        at: Makes an address, as `memhost migrate` takes it, into the settings that lead there; gives None if the
+            address is not one of this store.
     """
 
     name: str
@@ -99,7 +105,13 @@ class StoreSpec(msgspec.Struct, frozen=True, kw_only=True):
 class StrategySpec(msgspec.Struct, frozen=True, kw_only=True):
     """An extraction strategy.
 
-    `config` describes the options that a session may set; `needs_model` says that it calls a language model.
+    Attributes:
+        name: What operators type to choose it; lower case, unique among strategies.
+        summary: One sentence for lists.
+        build: Makes it from its settings, once when the server starts.
+        settings: Struct of its section of the configuration, `[strategies.<name>]`.
+        config: Struct of the options that a session may set.
+        needs_model: It calls a language model, and is left out where there is none.
     """
 
     name: str
@@ -113,8 +125,13 @@ class StrategySpec(msgspec.Struct, frozen=True, kw_only=True):
 class EmbedderSpec(msgspec.Struct, frozen=True, kw_only=True):
     """An embedding model.
 
-    `any_model` says that it opens any model by its provider's name: it is chosen where `EMBEDDER` names no spec, and
-    finds that name in `OpenContext.model`.
+    Attributes:
+        any_model: It opens any model by its provider's name: it is chosen where `EMBEDDER` names no spec, and finds
+            that name in `OpenContext.model`.
+        name: What operators type to choose it; lower case, unique among embedders.
+        summary: One sentence for lists.
+        open: Opens it for the life of the server: `async with open(settings, context) as embedder`.
+        settings: Struct of its section of the configuration, `[models.<name>]`.
     """
 
     any_model: bool = False
@@ -125,7 +142,16 @@ class EmbedderSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LanguageModelSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """A language model client; `any_model` as for `EmbedderSpec`, with `LLM`."""
+    """A language model client.
+
+    Attributes:
+        any_model: It opens any model by its provider's name: it is chosen where `LLM` names no spec, and finds that
+            name in `OpenContext.model`.
+        name: What operators type to choose it; lower case, unique among language models.
+        summary: One sentence for lists.
+        open: Opens it for the life of the server: `async with open(settings, context) as model`.
+        settings: Struct of its section of the configuration, `[models.<name>]`.
+    """
 
     any_model: bool = False
     name: str
@@ -138,7 +164,14 @@ ModelSpec = EmbedderSpec | LanguageModelSpec
 
 
 class AuthSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """An authentication provider."""
+    """An authentication provider.
+
+    Attributes:
+        name: What operators type to choose it; lower case, unique among providers.
+        summary: One sentence for lists.
+        open: Opens it for the life of the server: `async with open(settings, context) as provider`.
+        settings: Struct of its section of the configuration, `[auth.<name>]`.
+    """
 
     name: str
     summary: str
@@ -149,8 +182,13 @@ class AuthSpec(msgspec.Struct, frozen=True, kw_only=True):
 class RunnerSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A job runner.
 
-    `separate` says that jobs run in processes of their own, `memhost worker`; servers open the runner without starting
-    it and pass on what was committed.
+    Attributes:
+        name: What operators type to choose it; lower case, unique among runners.
+        summary: One sentence for lists.
+        open: Opens it for the life of the server: `async with open(settings, context) as runner`.
+        settings: Struct of its section of the configuration, `[runners.<name>]`.
+        separate: Jobs run in processes of their own, `memhost worker`; servers open the runner without starting it and
+            pass on what was committed.
     """
 
     name: str
@@ -183,10 +221,15 @@ def _nothing_shown(_settings: Any) -> Mapping[str, str]:
 
 
 class InterfaceSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """A door to the operations. `build` is called once per application, with the running host.
+    """A door to the operations.
 
-    `shown` makes lines of the start message of the interface's settings, by their titles; `{url}` stands for the
-    server's address.
+    Attributes:
+        name: What operators type to choose it; lower case, unique among interfaces.
+        summary: One sentence for lists.
+        build: Called once per application, with the running host and the settings.
+        settings: Struct of its section of the configuration, `[interfaces.<name>]`.
+        shown: Makes lines of the start message of the interface's settings, by their titles; `{url}` stands for the
+            server's address.
     """
 
     name: str
@@ -197,14 +240,25 @@ class InterfaceSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SettingsSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """A section of the configuration for a plugin that has no other spec (event hooks, for instance)."""
+    """A section of the configuration for a plugin that has no other spec (event hooks, for instance).
+
+    Attributes:
+        name: Name of the section, `[plugins.<name>]`; lower case.
+        settings: Struct of the section.
+    """
 
     name: str
     settings: type[msgspec.Struct]
 
 
 class CommandSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """A command of the command line. `load` imports and returns it only when it is called or its help is shown."""
+    """A command of the command line.
+
+    Attributes:
+        name: What people type after `memhost`.
+        summary: One sentence for `memhost --help`.
+        load: Imports and returns it, only when it is called or its help is shown.
+    """
 
     name: str
     summary: str
@@ -212,10 +266,14 @@ class CommandSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ScheduleSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """Work that returns: every `every_s` seconds a background event `schedule` goes to the plugin.
+    """Work that returns: a background event `schedule_due` goes to the plugin.
 
-    It runs once per period and tenant over all processes of the store, and once after a downtime. `SCHEDULE_EVERY_S`
-    changes the period of a schedule by its name; 0 switches it off.
+    It runs once per period and tenant over all processes of the store, and once after a downtime.
+
+    Attributes:
+        name: Name that the event carries; lower case, unique among schedules.
+        summary: One sentence for lists.
+        every_s: Length of a period in seconds; `SCHEDULE_EVERY_S` changes it by the name, 0 switches it off.
     """
 
     name: str

@@ -98,6 +98,8 @@ class StagedContext:
 
     def delete_memories(self, ids: Sequence[str]) -> None:
         """Stage deletions."""
+        if not all(isinstance(memory_id, str) for memory_id in ids):
+            raise TypeError("ids of memories are texts")
         self.batch.delete_memories += list(ids)
 
     async def get_document(self, document_id: str) -> Document | None:
@@ -108,6 +110,9 @@ class StagedContext:
         self, document_id: str, body: bytes, *, expires_at: datetime | None = None, owner: SessionKey | None = None
     ) -> None:
         """Stage a document of this plugin; one with an owner goes when that user is deleted."""
+        given: tuple[object, object] = (document_id, body)
+        if not isinstance(given[0], str) or not isinstance(given[1], bytes):
+            raise TypeError("the id of a document is a text, its body bytes")
         self.batch.put_documents.append(
             Document(
                 kind=self._kind,

@@ -139,11 +139,13 @@ class LoopWatch:
     def _alive(self) -> None:
         self._beat.set()
         for plugin, tasks in self._tasks.items():
-            if len(tasks) >= MANY:
-                self._tell_many(plugin, "tasks", sum(not task.done() for task in tasks))
+            self._tell_many(plugin, "tasks", sum(not task.done() for task in tasks))
 
     def _tell_many(self, plugin: str, what: str, count: int) -> None:
-        if count < max(MANY, 2 * self._told.get((plugin, what), 0)):
+        told = self._told.get((plugin, what), 0)
+        if count < MANY:
+            self._told.pop((plugin, what), None)
+        if count < max(MANY, 2 * told):
             return
         self._told[plugin, what] = count
         row = next(row for row in self._plugins.rows if row.name == plugin)

@@ -114,7 +114,8 @@ class Configuration:
         section: Any = self._sections.get((head, name)) if name else getattr(self.settings, head)
         if section is None:
             return None
-        field = _attributes(type(section)).get(setting.name)
+        kind: type[msgspec.Struct] = type(section)
+        field = _attributes(kind).get(setting.name)
         return None if field is None else getattr(section, field)
 
     def __repr__(self) -> str:

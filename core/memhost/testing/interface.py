@@ -10,7 +10,11 @@
 `door` gives a `Door`: the test's client of the interface, which calls an operation and says what came of it. `client`
 is an HTTP client of the application without a socket; `plugins` and `interface` are entry-point name and module of the
 plugin, and the name of its spec. Operations that the door does not offer are skipped. Tokens are the names of
-`memhost.testing.callers.CALLERS`.
+`memhost.testing.callers.CALLERS`. `longest_text` is for doors that take only shorter texts of memories than 50,000
+characters.
+
+It is for interfaces whose calls are operations, whatever they are called there: REST and MCP both run it. One that does
+something else with memory (as a proxy for chats does) has nothing to translate, and is tested by its own promises.
 """
 
 from __future__ import annotations
@@ -107,6 +111,7 @@ class InterfaceConformance:
     plugins: ClassVar[Mapping[str, str]] = {}
     interface: ClassVar[str] = ""
     settings: ClassVar[Mapping[str, str]] = {}
+    longest_text: ClassVar[int] = 50_000
 
     def door(self, host: Host, client: httpx.AsyncClient) -> Door:
         """The test's client of the interface; override it."""
@@ -202,10 +207,11 @@ class InterfaceConformance:
 
     @pytest.mark.parametrize(
         "text",
-        ["😀 ünïcode שלום", "line\nline\ttab", '"quoted" \\ {x}', "x" * 50_000],
+        ["😀 ünïcode שלום", "line\nline\ttab", '"quoted" \\ {x}', "x"],
         ids=["unicode", "lines", "quotes", "long"],
     )
     async def test_texts_come_back_as_they_were(self, tmp_path: Path, text: str) -> None:
+        text = text if text != "x" else text * self.longest_text
         async with self.opened(tmp_path) as (_, door):
             await done(door, "create_memories", "ann", memories=[{**_MEMORY, "text": text}])
             assert (await done(door, "get_memory", "ann"))["text"] == text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
 from memhost.errors import Forbidden, IdTaken, LeaseLost
@@ -154,6 +155,15 @@ class OutboxTests:
         with pytest.raises(IdTaken):
             await store.commit(EVERYWHERE, finishing(job, put_memories=[make_memory("taken")]))
         await store.commit(EVERYWHERE, finishing(job))
+
+    async def test_a_job_completed_and_added_again_waits_with_all_its_attempts(self, store: Store) -> None:
+        await add(store, make_job())
+        job = await claim_one(store)
+        later = msgspec.structs.replace(job, due_at=after(9), state=JobState.PENDING, attempts=0, lease="")
+        await store.commit(EVERYWHERE, finishing(job, add_jobs=[later]))
+        found = await get(store, "j1")
+        assert found is not None
+        assert (found.state, found.attempts, found.due_at) == (JobState.PENDING, 0, after(9))
 
     async def test_jobs_of_a_failing_batch_are_not_added(self, store: Store) -> None:
         await store.commit(EVERYWHERE, put(make_memory("taken", user_id="bob")))

@@ -41,3 +41,13 @@ async def test_nothing_personal_is_stored(memhost_host):
         found = await call(host, "search_memories", limit=100)
         assert len(found.memories) == 2
         assert not [memory for memory in found.memories if "@" in memory.text]
+
+
+async def test_questions_and_older_memories_are_redacted(memhost_host):
+    settings = {"STORE": "sqlite"}
+    async with memhost_host(settings=settings) as host:
+        await call(host, "create_memories", memories=[{"id": "old", "text": "Ann is ann@mail.example.org"}])
+    async with memhost_host(plugins={"redaction": "redaction"}, settings=settings) as host:
+        await call(host, "create_memories", memories=[{"id": "new", "text": "Bob is bob@mail.example.org"}])
+        found = await call(host, "search_memories", text="Who is bob@mail.example.org?", limit=10)
+        assert {hit.id: hit.text for hit in found.memories} == {"old": "Ann is [email]", "new": "Bob is [email]"}

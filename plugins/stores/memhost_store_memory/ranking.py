@@ -2,30 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from memhost.models import CandidateQuery, MemoryRecord, StoredMemory, TextMatch
-
-K1, B = 1.2, 0.3
-"""BM25: saturation of repeated terms, and strength of the length normalisation (low suits short turns)."""
-
-Phrase = tuple[str, ...]
-
-
-def owner_of(record: MemoryRecord) -> tuple[str, str, str]:
-    """Namespace, user and session of a record; absent ones are empty."""
-    return record.namespace or "", record.user_id or "", record.session_id or ""
-
-
-def occurrences(terms: Phrase, phrase: Phrase) -> int:
-    """How often a phrase stands in the terms."""
-    if len(phrase) == 1:
-        return terms.count(phrase[0])
-    size = len(phrase)
-    return sum(terms[start : start + size] == phrase for start in range(len(terms) - size + 1))
+from memhost.models import CandidateQuery, StoredMemory, TextMatch
+from memhost.storekit import K1, B, occurrences, owner_of, rarity, required_phrases, scored_phrases
 
 
 def average_length(corpus: Sequence[StoredMemory]) -> float:
@@ -35,14 +17,12 @@ def average_length(corpus: Sequence[StoredMemory]) -> float:
 
 def text_scores(eligible: Iterable[StoredMemory], corpus: Sequence[StoredMemory], match: TextMatch) -> dict[str, float]:
     """BM25 of every match; a phrase counts as one more term. Statistics are those of the whole scope."""
-    required = [phrase for phrase in match.required if phrase]
-    wanted = [(term,) for term in match.any_of] + [phrase for phrase in match.phrases if phrase]
-    units: list[Phrase] = list(dict.fromkeys(wanted or required))
+    required, units = required_phrases(match), scored_phrases(match)
     average = average_length(corpus) or 1.0
     weights = {}
     for unit in units:
         frequency = sum(occurrences(memory.terms, unit) > 0 for memory in corpus)
-        weights[unit] = math.log(1 + (len(corpus) - frequency + 0.5) / (frequency + 0.5))
+        weights[unit] = rarity(len(corpus), frequency)
     scores = {}
     for memory in eligible:
         if not all(occurrences(memory.terms, phrase) for phrase in required):

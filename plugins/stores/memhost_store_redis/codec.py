@@ -6,7 +6,6 @@ import base64
 import re
 import struct
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import blake2b
 
@@ -14,15 +13,14 @@ import msgspec
 import numpy as np
 
 from memhost.models import MemoryRecord, StoredMemory, Vector
+from memhost.storekit import from_micros
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LONGEST_TAG = 3000
 """Characters of an encoded value that are indexed as they are; RediSearch cuts tags at 4096."""
 LONGEST_TERM = 200
 MARK = "x"
 """Starts every encoded value, so that the empty string has a tag as well."""
 
-_MICROSECOND = timedelta(microseconds=1)
 _PLAIN_TERM = re.compile(r"[a-z0-9]+")
 _QUERY_ESCAPES = {ord(char): "\\" + char for char in "+=~!-"}
 
@@ -83,18 +81,6 @@ def encode_term(term: str) -> str:
     if len(escaped) <= LONGEST_TERM:
         return escaped
     return "_z" + digest(term.encode()).lower()
-
-
-def to_micros(moment: datetime) -> int:
-    """Whole microseconds since 1970; a naive time counts as UTC."""
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return (moment - EPOCH) // _MICROSECOND
-
-
-def from_micros(value: bytes | int) -> datetime:
-    """The moment of `to_micros`, in UTC."""
-    return EPOCH + timedelta(microseconds=int(value))
 
 
 def sortable_hex(number: float) -> str:

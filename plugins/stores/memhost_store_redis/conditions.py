@@ -13,7 +13,8 @@ from datetime import datetime
 from memhost.errors import InvalidRequest
 from memhost.models import Condition, MemoryRecord, Op
 from memhost.models.filters import DATE_FIELDS, LIST_FIELDS, METADATA_PREFIX, TAG_FIELDS, metadata_values
-from memhost_store_redis.codec import LONGEST_TAG, MARK, bounded, encode_tag, escape, sortable_hex, tags, to_micros
+from memhost.storekit import to_micros
+from memhost_store_redis.codec import LONGEST_TAG, MARK, bounded, encode_tag, escape, sortable_hex, tags
 
 _HEX = "0123456789ABCDEF"
 _TAG_OPS = (Op.ANY, Op.ALL, Op.NONE, Op.PREFIX)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from memhost.models import Job, JobState, Scope
-from memhost_store_redis.codec import from_micros, to_micros
+from memhost.storekit import from_micros, to_micros
 from memhost_store_redis.connection import Connections
 
 

@@ -22,6 +22,7 @@ from redisvl.schema import IndexSchema
 
 from memhost.errors import ConfigurationError, StoreMismatch, StoreUnavailable
 from memhost.specs import OpenContext
+from memhost.storekit import rules
 from memhost_store_redis.codec import encode_vector
 from memhost_store_redis.connection import Client, Connections, refuse_cluster
 from memhost_store_redis.failures import IndexGone
@@ -274,11 +275,7 @@ class Opener:
 
 def mismatch(found: Layout, embedder: str | None, dimensions: int | None) -> StoreMismatch:
     """The error for vectors of another embedder."""
-    return StoreMismatch(
-        f"The Redis store holds vectors of the embedder {found.embedder} ({found.dimensions} dimensions), but the "
-        f"server uses {embedder} ({dimensions}); start it once with --reindex or run `memhost reindex` "
-        "to replace them, or configure the former embedder."
-    )
+    return rules.other_embedder("The Redis store", (found.embedder, found.dimensions), (embedder, dimensions))
 
 
 def indexed_share(information: dict[bytes, Any]) -> float:

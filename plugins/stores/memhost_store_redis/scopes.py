@@ -13,24 +13,18 @@ from itertools import product
 
 import msgspec
 
-from memhost.models import Condition, MemoryRecord, Op, Scope
+from memhost.models import Condition, Op, Scope
+from memhost.storekit import Owner
 from memhost_store_redis.codec import digest, encode_tag, tags
 
 MOST_TOKENS = 200
 """Scopes of more owners than this are queried by the fields of the owners, and counted by going through them."""
-
-Owner = tuple[str, str, str]
 
 
 @lru_cache(maxsize=16384)
 def token(kind: str, *parts: str) -> str:
     """A scope as 25 letters and digits. `kind` is one of T, N, U, O, S; the parts start with the tenant."""
     return kind + digest(msgspec.msgpack.encode(parts))
-
-
-def owner_of(record: MemoryRecord) -> Owner:
-    """Namespace, user and session of a record; absent ones are empty."""
-    return record.namespace or "", record.user_id or "", record.session_id or ""
 
 
 def tokens_of(tenant: str, owner: Owner) -> str:

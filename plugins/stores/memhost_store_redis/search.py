@@ -7,11 +7,11 @@ around them, times of access entered since they were written, and frequencies th
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Sequence
 from typing import Any
 
 from memhost.models import CandidateHit, CandidateQuery, Candidates, Scope, StoredMemory, TextMatch
+from memhost.storekit import K1, B, Phrase, occurrences, rarity, required_phrases, scored_phrases
 from memhost_store_redis.batches import Batch, Hits, Rows
 from memhost_store_redis.codec import (
     MEMORY_FIELDS,
@@ -27,8 +27,6 @@ from memhost_store_redis.keys import access_key, memory_base
 from memhost_store_redis.opening import Layout
 from memhost_store_redis.scopes import Reach, narrowed, resolve, token
 
-K1, B = 1.2, 0.3
-"""BM25: saturation of repeated terms, and strength of the length normalisation (low suits short turns)."""
 RESCORED = 256
 """At least so many of the engine's ranking are scored exactly."""
 MOST_ROWS = 1_000_000
@@ -43,8 +41,6 @@ BROAD_OPTIONS = "EF_RUNTIME 1200 HYBRID_POLICY BATCHES"
 
 _STEPS_TO_SEND = 4
 """Turns of the event loop that the client takes before its commands are on their way."""
-
-Phrase = tuple[str, ...]
 
 
 class Searcher:
@@ -185,9 +181,7 @@ class _Question:
         self._query = query
         self._batch = searcher.batch()
         match = query.text or TextMatch()
-        self._required = [phrase for phrase in match.required if phrase]
-        units = [(term,) for term in match.any_of] + [phrase for phrase in match.phrases if phrase]
-        self._units: list[Phrase] = list(dict.fromkeys(units or self._required))
+        self._required, self._units = required_phrases(match), scored_phrases(match)
 
     async def answer(self) -> Candidates:
         query = self._query
@@ -320,17 +314,14 @@ class _Question:
         average: float,
     ) -> Hits:
         """BM25 with the statistics of the scope; the engine's are those of all tenants."""
-        weights = {
-            unit: math.log(1 + (max(documents - frequencies[unit], 0) + 0.5) / (frequencies[unit] + 0.5))
-            for unit in self._units
-        }
+        weights = {unit: rarity(documents, frequencies[unit]) for unit in self._units}
         scores: Hits = []
         for key, _ in found:
             if key not in memories:
                 continue
             terms = memories[key].terms
             norm = K1 * (1 - B + B * len(terms) / (average or 1.0))
-            counted = ((weights[unit], _occurrences(terms, unit)) for unit in self._units)
+            counted = ((weights[unit], occurrences(terms, unit)) for unit in self._units)
             scores.append((key, sum(weight * n * (K1 + 1) / (n + norm) for weight, n in counted)))
         scores.sort(key=lambda item: (-item[1], memories[item[0]].record.id))
         return scores[: self._query.text_limit]
@@ -386,10 +377,3 @@ def _clause(units: Sequence[Phrase]) -> str:
         f'"{" ".join(encode_term(term) for term in unit)}"' if len(unit) > 1 else encode_term(unit[0]) for unit in units
     ]
     return f"@terms:({'|'.join(each)})"
-
-
-def _occurrences(terms: Phrase, phrase: Phrase) -> int:
-    if len(phrase) == 1:
-        return terms.count(phrase[0])
-    size = len(phrase)
-    return sum(terms[start : start + size] == phrase for start in range(len(terms) - size + 1))

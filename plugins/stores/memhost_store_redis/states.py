@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 
 from memhost.models import Document, Scope, SessionKey, StoredSession
+from memhost.storekit import to_micros
 from memhost_store_redis.batches import Batch, row_of
-from memhost_store_redis.codec import encode_tag, tags, to_micros
+from memhost_store_redis.codec import encode_tag, tags
 from memhost_store_redis.connection import Connections
 from memhost_store_redis.keys import document_id, session_id, state_base
 from memhost_store_redis.opening import Layout

@@ -26,18 +26,19 @@ from memhost.models import (
 )
 from memhost.ports import Clock, Order, Store
 from memhost.specs import OpenContext
-from memhost_store_redis.codec import MEMORY_FIELDS, decode_memories, encode_tag, note_accesses, to_micros
+from memhost.storekit import owner_of, rules, to_micros
+from memhost_store_redis.codec import MEMORY_FIELDS, decode_memories, encode_tag, note_accesses
 from memhost_store_redis.conditions import compile_conditions
 from memhost_store_redis.connection import Connections, connect, server_of
 from memhost_store_redis.failures import IndexGone, explain_opening
 from memhost_store_redis.jobs import Jobs
 from memhost_store_redis.keys import access_key, memory_base
 from memhost_store_redis.opening import Layout, Opener, mismatch
-from memhost_store_redis.scopes import owner_of, token
+from memhost_store_redis.scopes import token
 from memhost_store_redis.search import Searcher
 from memhost_store_redis.settings import RedisSettings
 from memhost_store_redis.states import States
-from memhost_store_redis.writing import Writer, check_scope, read_answer
+from memhost_store_redis.writing import Writer, read_answer
 
 T = TypeVar("T")
 
@@ -125,7 +126,7 @@ class RedisStore(Jobs):
 
     async def commit(self, scope: Scope, batch: WriteBatch) -> WriteResult:
         """Apply the whole batch atomically and durably, or nothing of it."""
-        check_scope(scope, batch)
+        rules.check_scope(scope, batch)
         for length in {len(memory.vector) for memory in batch.put_memories if memory.vector is not None}:
             self._check_length(length)
         layout = self._layout

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from memhost.errors import DocumentGone, Forbidden, IdTaken, LeaseLost, VersionMismatch
+from memhost.errors import DocumentGone, Forbidden, IdTaken, VersionMismatch
 from memhost.models import (
     MOST_ACCESSES,
     AccessMark,
@@ -17,32 +17,16 @@ from memhost.models import (
     WriteBatch,
     WriteResult,
 )
-from memhost_store_redis.codec import encode, encode_body, encode_tag, encode_vector, to_micros
+from memhost.storekit import owner_of, rules, to_micros
+from memhost_store_redis.codec import encode, encode_body, encode_tag, encode_vector
 from memhost_store_redis.conditions import tag_fields
 from memhost_store_redis.keys import document_id, session_id, state_base
-from memhost_store_redis.scopes import owner_of, token, tokens_of
+from memhost_store_redis.scopes import token, tokens_of
 
 GRACE_MS = 24 * 3600 * 1000
 """How long after its end Redis removes what `purge_expired` has not; memhost's clock decides what is expired."""
 
 Argument = str | bytes | int | float
-
-
-def check_scope(scope: Scope, batch: WriteBatch) -> None:
-    """Refuse what can be refused without looking into the store.
-
-    Raises:
-        Forbidden: Something of the batch lies outside the scope.
-    """
-    if any(job.tenant != scope.tenant for job in batch.add_jobs):
-        raise Forbidden("A job belongs to another tenant than the call.")
-    if any(not scope.allows(*owner_of(memory.record)) for memory in batch.put_memories):
-        raise Forbidden("A memory of the batch lies outside the caller's scope.")
-    if batch.put_session and not scope.covers(batch.put_session.key):
-        raise Forbidden("The session of the batch lies outside the caller's scope.")
-    for document in batch.put_documents:
-        if document.tenant != scope.tenant or not scope.allows(document.namespace, document.user, None):
-            raise Forbidden("A document of the batch lies outside the caller's scope.")
 
 
 class Writer:
@@ -195,7 +179,7 @@ def read_answer(answer: Sequence[Any], batch: WriteBatch) -> WriteResult | None:
     if verdict == "id_taken":
         raise IdTaken([batch.put_memories[int(number) - 1].record.id for number in answer[1]])
     if verdict == "lease_lost":
-        raise LeaseLost("The job is no longer running under this lease; its effects are not applied.")
+        raise rules.lease_lost()
     if verdict == "version_mismatch":
         raise VersionMismatch("The session changed meanwhile; read it again and repeat the write.")
     if verdict == "document_gone":

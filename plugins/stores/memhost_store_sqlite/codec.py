@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 import msgspec
 import numpy as np
@@ -12,31 +12,12 @@ import numpy.typing as npt
 
 from memhost.models import MemoryRecord, StoredMemory, Vector
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _PLAIN = re.compile(r"[a-z0-9\u0080-\ud7ff\uf900-\uffff]+(?: [a-z0-9\u0080-\ud7ff\uf900-\uffff]+)*")
 _LIFTED = {code: chr(0xE000 + code) for code in range(0x80) if not (chr(code).islower() or chr(code).isdigit())}
 _LIFTED |= {code: "\ue080" + chr(code) for code in range(0xE000, 0xE082)}
 _EMPTY = "\ue081"
 
 Ids = npt.NDArray[np.int64]
-
-
-def to_micros(moment: datetime) -> int:
-    """Whole microseconds since 1970; a naive time counts as UTC."""
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return (moment - EPOCH) // _MICROSECOND
-
-
-def to_micros_or_none(moment: datetime | None) -> int | None:
-    """The same for a time that may be missing."""
-    return None if moment is None else to_micros(moment)
-
-
-def from_micros(value: int) -> datetime:
-    """The moment of `to_micros`, in UTC."""
-    return EPOCH + timedelta(microseconds=value)
 
 
 class Body(msgspec.Struct, array_like=True):

@@ -8,7 +8,7 @@ from datetime import datetime
 from memhost.errors import InvalidRequest
 from memhost.models import Condition, Op, Scope
 from memhost.models.filters import DATE_FIELDS, LIST_FIELDS, METADATA_PREFIX
-from memhost_store_sqlite.codec import to_micros
+from memhost.storekit import to_micros
 from memhost_store_sqlite.scopes import Binding, Kind, Sql, is_text_among
 
 _COMPARISONS = {Op.EQ: "=", Op.NE: "IS NOT", Op.GT: ">", Op.GTE: ">=", Op.LT: "<", Op.LTE: "<="}

@@ -6,17 +6,12 @@ from itertools import islice
 
 import apsw
 
-from memhost.errors import DocumentGone, Forbidden
 from memhost.models import Document, Scope, WriteBatch
-from memhost_store_sqlite.codec import from_micros, to_micros, to_micros_or_none
+from memhost.storekit import from_micros, holds, to_micros, to_micros_or_none
 from memhost_store_sqlite.scopes import Value
 
 _COLUMNS = "tenant, kind, id, namespace, user, updated_at, expires_at, body"
 _ALIVE = "(expires_at IS NULL OR expires_at > ?)"
-
-
-def _holds(scope: Scope, document: Document) -> bool:
-    return document.tenant == scope.tenant and scope.allows(document.namespace, document.user, None)
 
 
 def _decode(row: tuple[Value, ...]) -> Document:
@@ -41,7 +36,7 @@ def get(connection: apsw.Connection, scope: Scope, kind: str, document_id: str, 
     )
     for row in rows.fetchall():
         document = _decode(row)
-        if _holds(scope, document):
+        if holds(scope, document):
             return document
     return None
 
@@ -55,7 +50,7 @@ def list_page(
         f"WHERE tenant = ? AND kind = ? AND id > ? AND {_ALIVE} ORDER BY id",
         (scope.tenant, kind, after, now),
     )
-    found = (document for document in map(_decode, rows) if _holds(scope, document))
+    found = (document for document in map(_decode, rows) if holds(scope, document))
     return list(islice(found, limit))
 
 
@@ -68,29 +63,12 @@ def kinds(connection: apsw.Connection, scope: Scope, now: int) -> list[str]:
     return sorted({kind for kind, namespace, user in rows if scope.allows(namespace, user, None)})
 
 
-def check(connection: apsw.Connection, scope: Scope, batch: WriteBatch, now: int) -> None:
-    """Check the documents that the batch requires and puts.
-
-    Raises:
-        DocumentGone: A required one is not there.
-        Forbidden: One lies, or would replace one that lies, outside the scope.
-    """
-    for kind, document_id in batch.require_documents:
-        if get(connection, scope, kind, document_id, now) is None:
-            raise DocumentGone(f"The {kind} {document_id} that this write builds on is gone; nothing was changed.")
-    everywhere = Scope(tenant=scope.tenant)
-    for document in batch.put_documents:
-        existing = get(connection, everywhere, document.kind, document.id, now)
-        if not _holds(scope, document) or (existing is not None and not _holds(scope, existing)):
-            raise Forbidden("A document of the batch lies outside the caller's scope.")
-
-
 def apply(connection: apsw.Connection, scope: Scope, batch: WriteBatch) -> None:
     """Delete and put the documents of a checked batch."""
     everywhere = Scope(tenant=scope.tenant)
     for kind, document_id in batch.delete_documents:
         existing = get(connection, everywhere, kind, document_id, -(1 << 62))
-        if existing is not None and _holds(scope, existing):
+        if existing is not None and holds(scope, existing):
             connection.execute(
                 "DELETE FROM documents WHERE tenant = ? AND kind = ? AND id = ?",
                 (scope.tenant, kind, document_id),

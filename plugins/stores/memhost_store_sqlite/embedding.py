@@ -10,6 +10,7 @@ import apsw
 
 from memhost.errors import StoreMismatch
 from memhost.models import StoredMemory, Vector
+from memhost.storekit import rules
 
 
 class Embedding:
@@ -62,11 +63,7 @@ class Embedding:
         return stored == (self._name, self._dimensions)
 
     def _mismatch(self, stored: tuple[str | None, int | None]) -> StoreMismatch:
-        return StoreMismatch(
-            f"{self._path} holds vectors of the embedder {stored[0]} ({stored[1]} dimensions), but the server uses "
-            f"{self._name} ({self._dimensions}); start it once with --reindex or run `memhost reindex` "
-            "to replace them, or configure the former embedder."
-        )
+        return rules.other_embedder(str(self._path), stored, (self._name, self._dimensions))
 
     def check(self, connection: apsw.Connection, memories: Iterable[StoredMemory]) -> None:
         """Refuse to store vectors of another embedder or length than the file's.

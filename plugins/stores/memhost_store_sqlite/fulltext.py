@@ -8,7 +8,6 @@ for the best of those, BM25 from the terms themselves.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -17,13 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from memhost.models import TextMatch
+from memhost.storekit import K1, B, Phrase, occurrences, rarity, required_phrases, scored_phrases
 from memhost_store_sqlite.codec import Ids, Words, among, pack_ids, parse_ids, phrase_query
 from memhost_store_sqlite.loading import load_words
 from memhost_store_sqlite.picking import Admission, best
 from memhost_store_sqlite.scopes import Reach
-
-K1, B = 1.2, 0.3
-"""BM25: saturation of repeated terms, and strength of the length normalisation (low suits short turns)."""
 
 POSTING_LIMIT = 20_000
 """A term in more memories of the scope than this is `frequent`: its list is cut here and its frequency estimated
@@ -34,7 +31,6 @@ TOKENS_PER_QUERY = 200
 RESCORED = 256
 """At least so many of the first ranking are scored exactly."""
 
-Phrase = tuple[str, ...]
 Scores = npt.NDArray[np.float64]
 
 
@@ -109,9 +105,7 @@ def search(
     postings: Postings, match: TextMatch, limit: int, admission: Admission, *, count: bool, rough: bool = False
 ) -> TextLeg:
     """The best `limit` memories by BM25, ties by id; `rough` scores only tell which terms occur, not how often."""
-    required = [phrase for phrase in match.required if phrase]
-    wanted = [(term,) for term in match.any_of] + [phrase for phrase in match.phrases if phrase]
-    units: list[Phrase] = list(dict.fromkeys(wanted or required))
+    required, units = required_phrases(match), scored_phrases(match)
     found, scores = _rank(postings, units, required, exhaustive=count, enough=max(2 * limit, RESCORED))
     total = admission.count(found) if count else 0
     if rough:
@@ -143,7 +137,7 @@ def _rank(
             break
         members = postings.whole(unit) if exhaustive or required else posting.rids
         rids.append(members)
-        weights.append(np.full(len(members), _weight(postings.reach.documents, posting.frequency)))
+        weights.append(np.full(len(members), rarity(postings.reach.documents, posting.frequency)))
         reached += len(members)
     if not rids:
         return np.empty(0, dtype=np.int64), np.empty(0)
@@ -155,15 +149,6 @@ def _rank(
     return found, scores
 
 
-def _weight(documents: int, frequency: int) -> float:
-    return math.log(1 + (max(documents, frequency) - frequency + 0.5) / (frequency + 0.5))
-
-
-def _occurrences(terms: Phrase, phrase: Phrase) -> int:
-    size = len(phrase)
-    return sum(terms[start : start + size] == phrase for start in range(len(terms) - size + 1))
-
-
 def _bm25(postings: Postings, units: Sequence[Phrase], words: dict[int, Words]) -> dict[int, float]:
     reach = postings.reach
     average = reach.length / reach.documents if reach.length else 1.0
@@ -173,9 +158,9 @@ def _bm25(postings: Postings, units: Sequence[Phrase], words: dict[int, Words]) 
     chosen = pack_ids(words)
     for unit in units:
         posting = postings.of(unit)
-        weight = _weight(reach.documents, posting.frequency) * (K1 + 1)
+        weight = rarity(reach.documents, posting.frequency) * (K1 + 1)
         holders = chosen if posting.cut else chosen[among(chosen, posting.rids)]
         for rid in holders.tolist():
-            count = terms[rid].count(unit[0]) if len(unit) == 1 else _occurrences(terms[rid], unit)
+            count = occurrences(terms[rid], unit)
             scores[rid] += weight * count / (count + norms[rid])
     return scores

@@ -10,9 +10,8 @@ from typing import Any
 import apsw
 import msgspec
 
-from memhost.errors import Forbidden, LeaseLost
 from memhost.models import Job, JobState, Scope, WriteBatch
-from memhost_store_sqlite.codec import encode, from_micros, to_micros
+from memhost.storekit import encode, from_micros, rules, to_micros
 
 _COLUMNS = "id, event, plugin, payload, tenant, created_at, due_at, state, attempts, lease, lease_until, last_error"
 _RUNNING = "id = ? AND state = 'running' AND lease = ?"
@@ -47,12 +46,10 @@ def _decode(row: Any) -> Job:
     )
 
 
-def check(connection: apsw.Connection, scope: Scope, batch: WriteBatch) -> None:
-    """Raise `LeaseLost` or `Forbidden` before anything is changed."""
-    if any(job.tenant != scope.tenant for job in batch.add_jobs):
-        raise Forbidden("A job belongs to another tenant than the call.")
+def check(connection: apsw.Connection, batch: WriteBatch) -> None:
+    """Raise `LeaseLost` before anything is changed."""
     if batch.complete_job and not connection.execute(f"SELECT 1 FROM jobs WHERE {_RUNNING}", batch.complete_job).get:  # noqa: S608
-        raise LeaseLost("The job is no longer running under this lease; its effects are not applied.")
+        raise rules.lease_lost()
 
 
 def apply(connection: apsw.Connection, scope: Scope, batch: WriteBatch) -> None:

@@ -14,7 +14,8 @@ import apsw
 import msgspec
 
 from memhost.models import MOST_ACCESSES, StoredMemory
-from memhost_store_sqlite.codec import Body, Ids, Words, decode_vectors, from_micros, pack_ids, parse_ids
+from memhost.storekit import from_micros
+from memhost_store_sqlite.codec import Body, Ids, Words, decode_vectors, pack_ids, parse_ids
 from memhost_store_sqlite.memories import VID
 
 _WORDS = (

@@ -9,7 +9,6 @@ from typing import Any
 import apsw
 import msgspec
 
-from memhost.errors import Forbidden, IdTaken
 from memhost.models import (
     MOST_ACCESSES,
     AccessMark,
@@ -20,14 +19,13 @@ from memhost.models import (
     WriteResult,
 )
 from memhost.models.filters import LIST_FIELDS, METADATA_PREFIX, metadata_values
+from memhost.storekit import owner_of, rules, to_micros, to_micros_or_none
 from memhost_store_sqlite.codec import (
     decode_persisted,
     encode_body,
     encode_terms,
     encode_vector,
     encode_words,
-    to_micros,
-    to_micros_or_none,
 )
 from memhost_store_sqlite.scopes import Ledger, ScopeIds, Value, is_text_among
 
@@ -80,38 +78,19 @@ def existing_rows(connection: apsw.Connection, tenant: str, ids: Sequence[str]) 
 
 
 def plan(connection: apsw.Connection, scope: Scope, batch: WriteBatch) -> Plan:
-    """Check the memories of a batch without changing anything.
+    """Check whose ids a batch puts, without changing anything.
 
     Raises:
-        Forbidden: A memory lies outside the scope.
         IdTaken: An id belongs to another owner.
     """
     deleting = dict.fromkeys(batch.delete_memories)
     putting = {memory.record.id: memory for memory in batch.put_memories}
     known = {row.id: row for row in existing_rows(connection, scope.tenant, [*(deleting | putting)])}
+    rules.check_owners(scope, batch, {row.id: row.owner for row in known.values()})
     deleted = [known[each] for each in deleting if each in known and scope.allows(*known[each].owner)]
     gone = {row.id for row in deleted}
-    owners = {row.id: row.owner for row in known.values() if row.id not in gone}
-    taken = []
-    for memory in batch.put_memories:
-        record = memory.record
-        owner = owner_of(record)
-        if not scope.allows(*owner):
-            raise Forbidden("A memory of the batch lies outside the caller's scope.")
-        before = owners.setdefault(record.id, owner)
-        moves = memory.record.id in batch.moved_ids and scope.allows(*before)
-        if not moves and (before[:2] != owner[:2] or (memory.record.id in batch.guarded_ids and before != owner)):
-            taken.append(record.id)
-        owners[record.id] = owner
-    if taken:
-        raise IdTaken(taken)
     replaced = [known[each] for each in putting if each in known and each not in gone]
     return Plan(put=list(putting.values()), replaced=replaced, deleted=deleted)
-
-
-def owner_of(record: MemoryRecord) -> tuple[str, str, str]:
-    """Namespace, user and session of a record; absent ones are empty."""
-    return record.namespace or "", record.user_id or "", record.session_id or ""
 
 
 def apply(connection: apsw.Connection, scope: Scope, planned: Plan, result: WriteResult) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import apsw
 import msgspec
 
-from memhost.errors import Forbidden, VersionMismatch
 from memhost.models import Scope, SessionKey, StoredSession, WriteBatch
-from memhost_store_sqlite.codec import encode, to_micros, to_micros_or_none
+from memhost.storekit import encode, to_micros, to_micros_or_none
 from memhost_store_sqlite.scopes import Binding, Sql, is_text_among
 
 _decode = msgspec.msgpack.Decoder(StoredSession).decode
@@ -19,28 +18,15 @@ def _identity(key: SessionKey) -> tuple[str, str, str, str]:
     return key.tenant, key.namespace, key.user, key.session
 
 
-def next_version(connection: apsw.Connection, scope: Scope, batch: WriteBatch, now: int) -> int:
-    """The version that the session of the batch gets (0 if it puts none); changes nothing.
-
-    Raises:
-        Forbidden: The session lies outside the scope.
-        VersionMismatch: The stored version is not the expected one. An expired session counts as absent.
-    """
-    if batch.put_session is None:
+def current_version(connection: apsw.Connection, batch: WriteBatch, now: int) -> int:
+    """The stored version of the session that the batch puts; 0 if there is none, it expired or the batch deletes it."""
+    if batch.put_session is None or batch.put_session.key == batch.delete_session:
         return 0
-    key = batch.put_session.key
-    if not scope.covers(key):
-        raise Forbidden("The session of the batch lies outside the caller's scope.")
-    current = 0
-    if key != batch.delete_session:
-        found = connection.execute(
-            f"SELECT version FROM sessions WHERE {_IDENTITY} AND {_ALIVE}",  # noqa: S608
-            (*_identity(key), now),
-        ).get
-        current = int(found or 0)
-    if batch.expect_version is not None and batch.expect_version != current:
-        raise VersionMismatch("The session changed meanwhile; read it again and repeat the write.")
-    return batch.put_session.version if batch.restored else current + 1
+    found = connection.execute(
+        f"SELECT version FROM sessions WHERE {_IDENTITY} AND {_ALIVE}",  # noqa: S608
+        (*_identity(batch.put_session.key), now),
+    ).get
+    return int(found or 0)
 
 
 def put(connection: apsw.Connection, session: StoredSession, version: int) -> None:

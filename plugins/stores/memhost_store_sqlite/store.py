@@ -30,8 +30,8 @@ from memhost.models import (
 )
 from memhost.ports import Clock, Order, Store
 from memhost.specs import OpenContext
+from memhost.storekit import rules, to_micros
 from memhost_store_sqlite import documents, jobs, listing, memories, search, sessions
-from memhost_store_sqlite.codec import to_micros
 from memhost_store_sqlite.connection import Alone, FileGuard, Readers, Writer, connect
 from memhost_store_sqlite.embedding import Embedding
 from memhost_store_sqlite.failures import explain_opening
@@ -168,15 +168,16 @@ class SqliteStore:
 
     async def commit(self, scope: Scope, batch: WriteBatch) -> WriteResult:
         """Apply the whole batch atomically and durably, or nothing of it."""
-        now = to_micros(self._clock.now())
+        now, tenant = to_micros(self._clock.now()), Scope(tenant=scope.tenant)
 
         def work(connection: apsw.Connection) -> WriteResult:
             # everything that can be refused is refused before the first change
-            jobs.check(connection, scope, batch)
+            rules.check_scope(scope, batch)
+            jobs.check(connection, batch)
             self._embedding.check(connection, batch.put_memories)
             planned = memories.plan(connection, scope, batch)
-            version = sessions.next_version(connection, scope, batch, now)
-            documents.check(connection, scope, batch, now)
+            version = rules.next_version(batch, sessions.current_version(connection, batch, now))
+            rules.check_documents(scope, batch, lambda kind, name: documents.get(connection, tenant, kind, name, now))
             result = WriteResult(session_version=version)
             memories.apply(connection, scope, planned, result)
             if batch.access:

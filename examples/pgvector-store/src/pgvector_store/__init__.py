@@ -23,9 +23,7 @@ class PgvectorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     schema: Annotated[str, setting("Schema of the tables.", pattern="^[a-z_][a-z0-9_]{0,62}$")] = "memhost"
     max_connections: Annotated[int, setting("Most connections of one process.", ge=1, le=1000)] = 10
     timeout_s: Annotated[float, setting("Longest wait for a connection, in seconds.", ge=1, le=600)] = 10.0
-    exact_rows: Annotated[int, setting("Up to so many fitting memories, vectors are compared one by one.", ge=0)] = (
-        10000
-    )
+    exact_rows: Annotated[int, setting("Up to so many fitting memories, all vectors are compared.", ge=0)] = 10000
 
 
 def open_pgvector(settings: PgvectorSettings, context: OpenContext) -> AbstractAsyncContextManager[Store]:
@@ -44,7 +42,6 @@ def at(address: str) -> Mapping[str, Any] | None:
 def memhost_stores() -> Sequence[StoreSpec]:
     """Offer `pgvector`: STORE=pgvector."""
     summary = "PostgreSQL with pgvector, shared by any number of servers and workers."
-    spec = StoreSpec(
-        name="pgvector", summary=summary, open=open_pgvector, settings=PgvectorSettings, shared=True, at=at
-    )
-    return [spec]
+    return [
+        StoreSpec(name="pgvector", summary=summary, open=open_pgvector, settings=PgvectorSettings, shared=True, at=at)
+    ]

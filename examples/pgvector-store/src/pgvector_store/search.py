@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
-import psycopg
 from pgvector import HalfVector
 
-from memhost.models import CandidateHit, CandidateQuery, Candidates, Scope, StoredMemory, TextMatch
-from pgvector_store.rows import Sql, inside, lexeme, memory_of, tsquery
+from memhost import storekit as kit
+from memhost.models import CandidateHit, CandidateQuery, Candidates, Scope, TextMatch
+from pgvector_store.rows import Cursor, Sql, fetch, inside, lexeme, load, tsquery
 
 STATISTICS = """
 SELECT count(*), coalesce(avg(length), 0)::float8,
@@ -41,49 +38,27 @@ SELECT DISTINCT n.key FROM memories f JOIN memories n
 ON n.owner = f.owner AND n.position BETWEEN f.position - %s AND f.position + %s
 WHERE f.key = ANY(%s) AND n.key <> ALL(%s)"""
 
-Cursor = psycopg.AsyncCursor[Any]
-
-
-async def fetch(cursor: Cursor, sql: str, values: Sequence[Any] = ()) -> list[Any]:
-    await cursor.execute(sql, values)
-    return await cursor.fetchall()
-
-
-async def load(cursor: Cursor, scope: Scope, keys: Sequence[bytes]) -> dict[bytes, StoredMemory]:
-    """The memories of the scope among those keys, in their order."""
-    where, values = inside(scope)
-    sql = f"SELECT key, body, last_accessed, access_count, vector FROM memories WHERE {where} AND key = ANY(%s)"
-    found = {key: row for key, *row in await fetch(cursor, sql, [*values, list(keys)])}
-    return {key: memory_of(*found[key]) for key in keys if key in found}
-
 
 async def candidates(cursor: Cursor, scope: Scope, query: CandidateQuery, exact_rows: int) -> Candidates:
     reach, fitting, match = inside(scope), inside(scope, query.conditions), query.text or TextMatch()
-    required = [phrase for phrase in match.required if phrase]
-    units = [(term,) for term in match.any_of] + [phrase for phrase in match.phrases if phrase] or required
+    required, units = kit.required_phrases(match), kit.scored_phrases(match)
     condition = " & ".join([f"({' | '.join(map(tsquery, units))})", *map(tsquery, required)]) if units else ""
     texts, distances, near = {}, {}, []
     if units:
         words = [lexeme(unit[0]) if len(unit) == 1 else None for unit in units]
-        texts = dict(
-            await fetch(
-                cursor,
-                BY_TEXT.format(reach[0], fitting[0]),
-                [*reach[1], words, [*map(tsquery, units)], *reach[1], condition, *fitting[1], query.text_limit],
-            )
-        )
+        asked = [*reach[1], words, [*map(tsquery, units)], *reach[1], condition, *fitting[1], query.text_limit]
+        texts = dict(await fetch(cursor, BY_TEXT.format(reach[0], fitting[0]), asked))
     if query.vector is not None:
         distances = await _nearest(cursor, fitting, query, exact_rows)
     found = [*texts | distances]
     if query.neighbours:
         near = await fetch(cursor, NEIGHBOURS, [query.neighbours, query.neighbours, found, found])
     memories = await load(cursor, scope, [*found, *(key for (key,) in near)])
-    answer = Candidates(
-        hits=[
-            CandidateHit(memory=memories[key], text_score=texts.get(key), distance=distances.get(key))
-            for key in memories
-        ]
-    )
+    hits = [
+        CandidateHit(memory=memory, text_score=texts.get(key), distance=distances.get(key))
+        for key, memory in memories.items()
+    ]
+    answer = Candidates(hits=hits)
     if terms := query.statistics_for:
         sql, held = STATISTICS.format(reach[0]), [tsquery((term,)) for term in terms]
         ((answer.documents, answer.average_length, counts),) = await fetch(cursor, sql, [*reach[1], held, *reach[1]])

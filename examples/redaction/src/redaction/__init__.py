@@ -1,4 +1,4 @@
-"""Takes personal data out before it is stored."""
+"""Takes personal data out before it is stored, and out of what is searched and found."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Annotated
 import msgspec
 
 from memhost import event_options, hookimpl
-from memhost.events import RequestContext, SessionWrite
-from memhost.models import MemoryRecord
+from memhost.events import RequestContext, SearchRequest, SessionWrite
+from memhost.models import MemoryHit, MemoryRecord
 from memhost.settings import setting
 from memhost.specs import SettingsSpec
 
@@ -52,3 +52,24 @@ async def memhost_before_memories_stored(memories: list[MemoryRecord], context: 
     for memory in memories:
         memory.text = redact(memory.text, context.plugin_settings)
     return memories
+
+
+@hookimpl
+@event_options(on_failure="refuse", timeout_s=5)
+async def memhost_before_search(search: SearchRequest, context: RequestContext) -> SearchRequest:
+    """Redact the question, which may go to an embedding provider; what is stored is written the same way."""
+    from redaction.finding import redact
+
+    search.text = redact(search.text, context.plugin_settings)
+    return search
+
+
+@hookimpl
+@event_options(on_failure="refuse", timeout_s=5)
+async def memhost_after_search(hits: list[MemoryHit], context: RequestContext) -> list[MemoryHit]:
+    """Redact what was stored before the plugin was installed."""
+    from redaction.finding import redact
+
+    for hit in hits:
+        hit.text = redact(hit.text, context.plugin_settings)
+    return hits

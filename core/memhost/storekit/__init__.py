@@ -1,0 +1,85 @@
+"""For authors of stores: what every store otherwise repeats.
+
+- `RowStore` is most of the port over a small one: transactions on rows (`Rows`; `SqlRows` has the half of it that is
+  the same in all SQL databases). What is left to a store is `info`, `list_memories` and `candidates`.
+- `Touched` and `Outbox` apply a batch, and what happens to jobs, to the few things that they touch.
+- `rules` are the checks of a batch one by one, for stores that apply batches in their engine's own language.
+- `matching`: conditions, the values and numbers that they find a record by, and texts, in few forms.
+- `values`: times as microseconds, digests as keys, memories as bytes.
+"""
+
+from memhost.storekit import rules
+from memhost.storekit.matching import (
+    K1,
+    B,
+    Clause,
+    Phrase,
+    check_field,
+    clauses,
+    numbers_of,
+    occurrences,
+    rarity,
+    required_phrases,
+    scored_phrases,
+    values_of,
+)
+from memhost.storekit.rows import Row, RowOrder, RowQuery, Rows
+from memhost.storekit.sql import SqlRows
+from memhost.storekit.store import RowStore
+from memhost.storekit.touched import Outbox, Touched
+from memhost.storekit.values import (
+    EPOCH,
+    Owner,
+    copy_memory,
+    copy_struct,
+    decode_memory,
+    digest,
+    encode,
+    encode_memory,
+    from_micros,
+    holds,
+    is_alive,
+    keepable,
+    owner_of,
+    to_micros,
+    to_micros_or_none,
+)
+
+__all__ = [
+    "EPOCH",
+    "K1",
+    "B",
+    "Clause",
+    "Outbox",
+    "Owner",
+    "Phrase",
+    "Row",
+    "RowOrder",
+    "RowQuery",
+    "RowStore",
+    "Rows",
+    "SqlRows",
+    "Touched",
+    "check_field",
+    "clauses",
+    "copy_memory",
+    "copy_struct",
+    "decode_memory",
+    "digest",
+    "encode",
+    "encode_memory",
+    "from_micros",
+    "holds",
+    "is_alive",
+    "keepable",
+    "numbers_of",
+    "occurrences",
+    "owner_of",
+    "rarity",
+    "required_phrases",
+    "rules",
+    "scored_phrases",
+    "to_micros",
+    "to_micros_or_none",
+    "values_of",
+]

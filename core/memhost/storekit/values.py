@@ -1,0 +1,129 @@
+"""Times, keys, copies and bodies: what every store makes of the structs that it keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from typing import TypeVar
+
+import msgspec
+import numpy as np
+
+from memhost.errors import InvalidRequest
+from memhost.models import Document, MemoryRecord, Scope, StoredMemory, Vector
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Owner = tuple[str, str, str]
+"""Namespace, user and session; absent ones are empty."""
+
+Kept = TypeVar("Kept", bound=msgspec.Struct)
+
+_MICROSECOND = timedelta(microseconds=1)
+
+encode = msgspec.msgpack.Encoder().encode
+_decode_memory = msgspec.msgpack.Decoder(StoredMemory).decode
+
+
+@contextmanager
+def keepable() -> Iterator[None]:
+    """Inside it, values that msgpack cannot write (lone surrogates, integers beyond 64 bits) are `InvalidRequest`."""
+    try:
+        yield
+    except (UnicodeEncodeError, OverflowError) as error:
+        raise _unkeepable(error) from error
+
+
+def _unkeepable(error: Exception) -> InvalidRequest:
+    return InvalidRequest(f"The store cannot keep this value: {error}.")
+
+
+def to_micros(moment: datetime) -> int:
+    """Whole microseconds since 1970; a naive time counts as UTC."""
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return (moment - EPOCH) // _MICROSECOND
+
+
+def to_micros_or_none(moment: datetime | None) -> int | None:
+    """The same for a time that may be missing."""
+    return None if moment is None else to_micros(moment)
+
+
+def from_micros(value: int | bytes) -> datetime:
+    """The moment of `to_micros`, as a number or in digits; in UTC."""
+    return EPOCH + timedelta(microseconds=int(value))
+
+
+def digest(*parts: str | float) -> bytes:
+    """16 bytes that stand for these parts, for keys and tags; equal numbers count as the same.
+
+    With digests, values of any length and with any character are compared exactly, whatever the engine's rules.
+
+    Raises:
+        InvalidRequest: A part has lone surrogates.
+    """
+    try:
+        packed = encode([part if isinstance(part, str) else part + 0.0 for part in parts])
+    except UnicodeEncodeError as error:
+        raise _unkeepable(error) from error
+    return blake2b(packed, digest_size=16).digest()
+
+
+def owner_of(record: MemoryRecord) -> Owner:
+    """Namespace, user and session of a record."""
+    return record.namespace or "", record.user_id or "", record.session_id or ""
+
+
+def holds(scope: Scope, document: Document) -> bool:
+    """Whether the document lies inside the scope."""
+    return document.tenant == scope.tenant and scope.allows(document.namespace, document.user, None)
+
+
+def is_alive(expires_at: datetime | None, now: datetime) -> bool:
+    """Whether something with that end still exists."""
+    return expires_at is None or expires_at > now
+
+
+def copy_struct(value: Kept) -> Kept:
+    """A copy that shares nothing with the original.
+
+    Raises:
+        InvalidRequest: A durable store could not keep the value.
+    """
+    with keepable():
+        return msgspec.msgpack.decode(encode(value), type=type(value))
+
+
+def copy_memory(memory: StoredMemory) -> StoredMemory:
+    """A copy that shares nothing with the original; its vector is float32.
+
+    Raises:
+        InvalidRequest: A durable store could not keep the record.
+    """
+    vector = None if memory.vector is None else np.array(memory.vector, dtype=np.float32)
+    return replace(memory, record=copy_struct(memory.record), terms=tuple(memory.terms), vector=vector)
+
+
+def encode_memory(memory: StoredMemory) -> bytes:
+    """A memory without its vector, in msgpack; for `decode_memory`."""
+    return encode(replace(memory, vector=None))
+
+
+def decode_memory(body: bytes, last_accessed: int, access_count: int, vector: Vector | None) -> StoredMemory:
+    """The memory of `encode_memory`, with what columns of their own hold.
+
+    Args:
+        body: What `encode_memory` gave.
+        last_accessed: In microseconds, as access marks left it.
+        access_count: As access marks left it.
+        vector: Its vector, or None while it is not embedded.
+    """
+    memory = _decode_memory(body)
+    memory.record.last_accessed = from_micros(last_accessed)
+    memory.record.access_count = access_count
+    memory.vector = None if vector is None else np.asarray(vector, dtype=np.float32)
+    return memory

@@ -1,0 +1,7 @@
+from memhost import hookimpl
+from memhost.events import JobContext, VectorsMissing
+
+
+@hookimpl
+async def memhost_vectors_missing(event: VectorsMissing, context: JobContext) -> None:
+    await context.upkeep.embed(event.ids)

@@ -1,0 +1,36 @@
+"""The reference of hooks and ports is what the code says, and its examples are plugins that load."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+from tools import reference
+
+from memhost import ports
+from memhost.plugins import PluginManager
+
+
+def test_pages_are_what_the_tool_writes() -> None:
+    wanted = reference.pages()
+    there = {path.relative_to(reference.PAGES): path.read_text() for path in reference.PAGES.rglob("*.md")}
+    assert sorted(there) == sorted(wanted)
+    stale = [str(path) for path, text in wanted.items() if there[path] != text]
+    assert not stale, "run: python tools/reference.py"
+
+
+def test_every_port_has_a_page() -> None:
+    protocols = {name for name in ports.__all__ if getattr(getattr(ports, name), "_is_protocol", False)}
+    assert protocols == set(reference.PORTS)
+
+
+@pytest.mark.parametrize("hook", reference.HOOKS)
+def test_example_is_a_plugin_that_loads(hook: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(reference.EXAMPLES))
+    point = EntryPoint(name="acme", value=hook, group="memhost")
+    (row,) = PluginManager.load(entry_points=[point]).rows
+    assert row.error is None
+    assert hook in row.hooks
+    code = (reference.EXAMPLES / f"{hook}.py").read_text().strip()
+    assert code in Path(reference.PAGES, "hooks", f"{hook}.md").read_text()
