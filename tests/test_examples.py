@@ -21,7 +21,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted(path.parent for path in (ROOT / "examples").glob("*/pyproject.toml"))
 PYTEST = ("-m", "pytest", "-q", "-rs", "-W", "error", "-p", "no:cacheprovider")
-QUICK = {"pgvector-store": ("-k", "not thousand and not WalkingTheIndex")}
+QUICK = {"pgvector-store": ("-k", "not TestPgvectorStore and not WalkingTheIndex")}
 """What of an example's tests is enough for every day; `make examples` runs all of them."""
 
 

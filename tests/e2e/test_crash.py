@@ -11,6 +11,6 @@ from bench.crash import crash_rounds
 @pytest.mark.slow
 @pytest.mark.timeout(280)
 async def test_nothing_acknowledged_is_lost_in_fifty_kills(tmp_path: Path) -> None:
-    ledger = await crash_rounds(tmp_path, 50, seed=20, check_every=5)
+    ledger = await crash_rounds(tmp_path, 50, seed=20, check_every=10)
     assert len(ledger.memories) >= 30
     assert ledger.derived

@@ -30,7 +30,7 @@ async def _client(http: httpx.AsyncClient, fresh: str, number: int) -> list[http
     dice = random.Random(number)
     user = f"{fresh}-{number % 5}"
     found = []
-    for turn in range(3):
+    for turn in range(2):
         session = f"/v1/working-memory/{fresh}-{dice.randrange(5)}"
         message = {"role": "user", "content": f"turn {turn} of {number}", "created_at": "2025-01-01T00:00:00Z"}
         record = {"id": f"{user}-{dice.randrange(10)}", "text": f"fact {turn} of {number}", "user_id": user}

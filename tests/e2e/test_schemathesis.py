@@ -12,9 +12,9 @@ pytest.importorskip("schemathesis")
 
 @pytest.mark.slow
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize(("store", "seconds"), [("sqlite", 14), ("memory", 6)])
+@pytest.mark.parametrize(("store", "seconds"), [("sqlite", 10), ("memory", 5)])
 def test_server_keeps_what_its_openapi_document_says(tmp_path: Path, store: str, seconds: int) -> None:
     report = fuzz(tmp_path, store=store, per_operation=12, max_time_s=seconds)
     assert not report.failed, f"{report.text[-20_000:]}\n{report.log[-3_000:]}"
-    assert report.cases > 15
+    assert report.cases > 10
     assert "Traceback" not in report.log

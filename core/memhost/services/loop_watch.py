@@ -104,9 +104,11 @@ class LoopWatch:
         if frame is not None:
             code = frame.f_code
             fields["where"] = f"{code.co_name} in {Path(code.co_filename).name}:{frame.f_lineno}"
-        if "plugin" in fields:
-            self._watch.blocks(fields["plugin"])
-            self._watch.note(fields["plugin"], f"blocks the event loop: {fields['where']}")
+        if "plugin" not in fields:  # a machine with too much to do, or work of the server's own that is too long
+            logger.warning("loop.blocked", extra={"fields": fields})
+            return
+        self._watch.blocks(fields["plugin"])
+        self._watch.note(fields["plugin"], f"blocks the event loop: {fields['where']}")
         logger.error("loop.blocked", extra={"fields": fields})
 
     def _culprit(self, frame: FrameType | None) -> tuple[EventHook | None, PluginRow | None, FrameType | None]:
