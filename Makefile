@@ -61,7 +61,7 @@ $(VENV)/bin/python:
 
 $(VENV)/.run: pyproject.toml | $(VENV)/bin/python
 	@echo "Setting up memhost (once)..."
-	@$(PIP) --editable .
+	@$(PIP) --editable '.[mcp]'
 	@touch $@
 
 $(VENV)/.test: pyproject.toml | $(VENV)/bin/python

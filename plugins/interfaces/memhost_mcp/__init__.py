@@ -7,6 +7,7 @@ The MCP library is imported when the first request comes, not when the server st
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -71,6 +72,8 @@ def _build(host: Host, settings: Any) -> Mount:
 def _shown(settings: Any) -> Mapping[str, str]:
     if not settings.mount:
         return {}
+    if find_spec("mcp") is None:
+        return {"MCP": "not there; install it with: pip install 'memhost[mcp]'"}
     return {"MCP": "{url}/mcp · older hosts: {url}/sse"}
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+import memhost_mcp
 from memhost.errors import InvalidRequest
-from memhost_mcp import commands
+from memhost_mcp import McpSettings, commands
 from memhost_mcp.bridge import endpoint
 from memhost_mcp.guard import Guard
 from memhost_mcp.hosts import HOSTS, document, entry
@@ -74,3 +75,9 @@ def test_every_host_gets_a_command_or_an_address(name: str) -> None:
 def test_where_mcp_alone_listens(auth: str, container: bool, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commands, "_in_container", lambda: container)
     assert commands._default_host(auth) == host
+
+
+def test_without_its_library_no_address_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "/mcp" in memhost_mcp._shown(McpSettings())["MCP"]
+    monkeypatch.setattr(memhost_mcp, "find_spec", lambda _name: None)
+    assert "pip install" in memhost_mcp._shown(McpSettings())["MCP"]
