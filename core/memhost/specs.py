@@ -229,7 +229,7 @@ class InterfaceSpec(msgspec.Struct, frozen=True, kw_only=True):
         build: Called once per application, with the running host and the settings.
         settings: Struct of its section of the configuration, `[interfaces.<name>]`.
         shown: Makes lines of the start message of the interface's settings, by their titles; `{url}` stands for the
-            server's address.
+            server's address. Lines titled `Try` stand at its end.
     """
 
     name: str

@@ -39,6 +39,7 @@ FACTORY = "memhost.cli.serving:create"
 """Makes the application in each server process: `memhost.app:create`, with logging set up."""
 STARTUP_LIMIT_S = 60.0
 _HEADER_LIMIT = 64 * 1024
+_TRY = "Try"
 _M_ARENA_MAX, _M_MMAP_THRESHOLD = -8, -3  # from malloc.h
 
 
@@ -342,13 +343,15 @@ def banner(plan: Plan, facts: Facts, url: str) -> str:
     access = "open, this machine only" if facts.open else plan.configuration.settings.server.auth
     if facts.open and not is_loopback(plan.configuration.settings.server.host):
         access = "OPEN TO EVERYONE who can reach this machine"
+    shown = sorted(_shown_by_interfaces(plan, url))
     lines = [
-        *_shown_by_interfaces(plan, url),
+        *(line for line in shown if line[0] != _TRY),
         ("Store", f"{facts.store} ({facts.memories} memories)"),
         ("Models", f"embedder {facts.embedder} · language model {facts.llm or 'none'}"),
         ("Strategy", facts.strategy),
         ("Access", access),
         *([("Jobs", f"{facts.queue}: run workers with: memhost worker")] if facts.queue else ()),
+        *(line for line in shown if line[0] == _TRY),
         ("Stop", "Ctrl-C"),
     ]
     body = "\n".join(f"  {name:<9}{value}" for name, value in lines)
