@@ -190,7 +190,8 @@ class _Question:
         exact = has_text and not query.rough_text
         text = self._add_text(exact=exact) if has_text else None
         near = self._add_vector() if has_vector else None
-        total = self._add_total() if query.count and self._where is not None else None
+        known_by_near = near is not None and query.max_distance is not None
+        total = self._add_total(self._batch) if query.count and self._where is not None and not known_by_near else None
         measured = [(term,) for term in query.statistics_for] + (self._units if exact else [])
         sizes = self._add_sizes() if measured or (total is not None and self._by_exclusion()) else None
         tells = text is not None and not exact and self._may_tell(measured)
@@ -203,6 +204,7 @@ class _Question:
         more = self._searcher.batch()
         told = tells and self._batch.matched == len(text_hits) and (left_out is None or not replies[left_out])
         later = self._add_frequencies(more, measured) if tells and not told else {}
+        beyond = self._add_total(more) if query.count and known_by_near and self._all_within(near_hits) else None
         memories, answers = await self._searcher.contents(self._batch.rows, more, reach=query.neighbours)
         frequencies = {unit: replies[place] for unit, place in counts.items()}
         frequencies |= {unit: answers[place] for unit, place in later.items()}
@@ -220,6 +222,9 @@ class _Question:
         if total is not None:
             number = replies[total]
             answer.total = documents - number if self._by_exclusion() else number
+        elif query.count and known_by_near:
+            near_enough = len(self._within_bound(near_hits))
+            answer.total = near_enough if beyond is None else max(near_enough, answers[beyond])
         return answer
 
     # -- what to ask -------------------------------------------------------------------------------------------
@@ -252,15 +257,19 @@ class _Question:
     def _within(self) -> str:
         return f"{self._where} @{self._vector}:[VECTOR_RANGE $radius $vector]"
 
-    def _add_total(self) -> int | None:
+    def _add_total(self, batch: Batch) -> int | None:
         query = self._query
         if query.vector is not None and query.max_distance is not None:
-            return self._batch.count(self._index, self._within(), *self._parameters(radius=query.max_distance))
+            return batch.count(self._index, self._within(), *self._parameters(radius=query.max_distance))
         if query.vector is None and query.text is not None:
-            return self._batch.count(self._index, self._text()) if self._units else None
+            return batch.count(self._index, self._text()) if self._units else None
         if self._by_exclusion():
-            return self._batch.count(self._index, f"{self._whole.query} {self._excluded}")
-        return self._batch.count(self._index, str(self._where))
+            return batch.count(self._index, f"{self._whole.query} {self._excluded}")
+        return batch.count(self._index, str(self._where))
+
+    def _all_within(self, found: Hits) -> bool:
+        """Whether more memories than were asked for are near enough, so that the nearest do not tell how many."""
+        return len(self._within_bound(found)) > self._query.vector_limit
 
     def _by_exclusion(self) -> bool:
         """Whether the total is that of the scope without the few that the conditions exclude."""
@@ -326,9 +335,13 @@ class _Question:
         scores.sort(key=lambda item: (-item[1], memories[item[0]].record.id))
         return scores[: self._query.text_limit]
 
-    def _nearest(self, found: Hits, memories: dict[bytes, StoredMemory]) -> Hits:
+    def _within_bound(self, found: Hits) -> dict[bytes, float]:
+        """Which of these are near enough, and how far they are, 0 to 2."""
         bound = self._query.max_distance
-        near = {key: min(max(distance, 0.0), 2.0) for key, distance in found if bound is None or distance <= bound}
+        return {key: min(max(distance, 0.0), 2.0) for key, distance in found if bound is None or distance <= bound}
+
+    def _nearest(self, found: Hits, memories: dict[bytes, StoredMemory]) -> Hits:
+        near = self._within_bound(found)
         ranked = sorted((key for key in near if key in memories), key=lambda key: (near[key], memories[key].record.id))
         return [(key, near[key]) for key in ranked[: self._query.vector_limit]]
 
