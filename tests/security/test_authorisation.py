@@ -18,6 +18,7 @@ from memhost_auth_token.operations import OPERATIONS
 from tests.support import doors, matrix, mcp_door
 from tests.support.doors import Door, Outcome
 from tests.support.hosts import running_host
+from tests.support.matrix_cases import BERT, CASES
 from tests.support.mcp_door import Row
 
 CALLERS = EntryPoint(name="testing-callers", value=OWN["testing-callers"], group="memhost")
@@ -26,8 +27,8 @@ Opened = Callable[[Host], AbstractAsyncContextManager[Door]]
 
 @pytest.mark.parametrize(
     ("way", "store"),
-    [(doors.inside, "memory"), (doors.rest, "sqlite"), (doors.rest, "redis")],
-    ids=["host-memory", "rest-sqlite", "rest-redis"],
+    [(doors.inside, "memory"), (doors.rest, "memory"), (doors.rest, "sqlite"), (doors.rest, "redis")],
+    ids=["host-memory", "rest-memory", "rest-sqlite", "rest-redis"],
 )
 async def test_the_whole_matrix(way: Opened, store: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     settings = {"AUTH": "testing"}
@@ -36,25 +37,16 @@ async def test_the_whole_matrix(way: Opened, store: str, tmp_path: Path, request
     async with running_host(tmp_path, store=store, extra=[CALLERS], settings=settings, run_jobs=False) as host:
         assert not list(matrix.uncovered(host)), "add cases for these operations to tests/support/matrix.py"
         wrong: list[str] = []
-        theirs = await matrix.prepare(host, matrix.BERT)
+        theirs = await matrix.prepare(host, BERT)
         async with way(host) as door:
             for operation in host.operations:
                 wrong += await matrix.check(host, door, operation, theirs)
         assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize(
-    ("store", "roles"),
-    [("memory", matrix.ROLE_SETS), ("sqlite", ("writer",)), ("redis", ("writer",))],
-    ids=["memory", "sqlite", "redis"],
-)
-async def test_the_matrix_through_mcp(
-    store: str, roles: tuple[str, ...], tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    """Every tool as its operation, with the real client; operations without a tool are not to be had there.
-
-    What a role may do no store knows of, so all roles are tried on one of them.
-    """
+@pytest.mark.parametrize("store", ["memory", "sqlite", "redis"])
+async def test_the_matrix_through_mcp(store: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """Every tool as its operation, with the real client; operations without a tool are not to be had there."""
     settings = {"AUTH": "testing"}
     if store == "redis":
         settings |= request.getfixturevalue("redis_part").environment()
@@ -67,14 +59,14 @@ async def test_the_matrix_through_mcp(
         standing_for = {row.operation for row in mcp_door.ROWS}
         assert standing_for | mcp_door.WITHOUT_TOOL == {operation.name for operation in host.operations}
         wrong: list[str] = []
-        theirs = await matrix.prepare(host, matrix.BERT)
+        theirs = await matrix.prepare(host, BERT)
         for row in mcp_door.ROWS:
 
             async def door(_name: str, caller: Caller | None, given: Mapping[str, Any], row: Row = row) -> Outcome:
                 return await mcp.call(row.tool, caller, row.arguments(dict(given)))
 
             operation = host.operations[row.operation]
-            found = await matrix.check(host, door, operation, theirs, matrix.CASES[row.case or row.operation], roles)
+            found = await matrix.check(host, door, operation, theirs, CASES[row.case or row.operation])
             wrong += [f"{row.tool}: {text}" for text in found]
         assert not wrong, "\n".join(wrong)
 
@@ -83,5 +75,5 @@ def test_cases_are_operations() -> None:
     from memhost.operations import core_operations
 
     names = {operation.name for operation in (*core_operations(), *OPERATIONS)}
-    assert set(matrix.CASES) <= names
+    assert set(CASES) <= names
     assert all(isinstance(operation, Operation) for operation in core_operations())

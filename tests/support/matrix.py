@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import AsyncIterator, Iterator, Set
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,209 +19,20 @@ from memhost.operations import Operation
 from memhost.services.trash import entries
 from tests.support.doors import Door, Outcome
 from tests.support.hosts import run
-
-Arguments = dict[str, Any]
-
-
-class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that calls are about: an owner, and the ids of what it has (or would have)."""
-
-    tenant: str = "default"
-    namespace: str
-    user: str
-    mark: str
-    session: str = "s"
-    memory: str
-    trashed: str
-    view: str = "0"
-    task: str = "0"
-    job: str
-    token: str = "0"
-
-    @property
-    def owner(self) -> Arguments:
-        """The owner, as requests name it."""
-        return {"namespace": self.namespace, "user_id": self.user}
-
-    @property
-    def scope(self) -> Scope:
-        """Everything of the owner."""
-        return Scope(tenant=self.tenant, namespaces=(self.namespace,), users=(self.user,))
-
-
-class Case(msgspec.Struct, frozen=True, kw_only=True):
-    """How to call an operation about a target.
-
-    Attributes:
-        named: Arguments that name the target's owner where the operation takes one.
-        unnamed: Arguments without an owner; None if that is the same call.
-        own: Codes that a caller who may use the operation gets on targets of their own.
-        unnamed_codes: The same for the call without an owner.
-        writes: The call may change something.
-    """
-
-    named: Callable[[Target], Arguments]
-    unnamed: Callable[[Target], Arguments] | None = None
-    own: frozenset[str] = frozenset({"ok"})
-    unnamed_codes: frozenset[str] = frozenset({"ok"})
-    writes: bool = True
-
-    @property
-    def by_owner(self) -> bool:
-        """Whether the request names an owner, which each tenant may have for itself."""
-        return self.unnamed is not None
-
-
-def _message(target: Target) -> Arguments:
-    return {"id": "m", "role": "user", "content": f"I said {target.mark}", "created_at": "2026-01-02T03:04:05Z"}
-
-
-def _session(target: Target) -> Arguments:
-    return {"session_id": target.session, "messages": [_message(target)]}
-
-
-def _record(target: Target) -> Arguments:
-    return {"id": target.memory, "text": f"Likes tea and {target.mark}", "session_id": "x"}
-
-
-def _read(named: Callable[[Target], Arguments], **more: Any) -> Case:
-    return Case(named=named, writes=False, **more)
-
-
-def _nothing(_target: Target) -> Arguments:
-    return {}
-
-
-def _view(target: Target) -> Arguments:
-    return {"view_id": target.view}
-
-
-_UNBOUND = frozenset({"ok", "forbidden"})
-"""A caller who is bound must name an owner to write; who is not need not."""
-
-_FOR_ADMIN = frozenset({"ok", "forbidden"})
-"""Tokens are managed by admins; an operator, who may do other administration, is refused."""
-
-_FOUND = frozenset({"ok", "not_found"})
-_NO_MODEL = frozenset({"invalid_request"})
-"""What extraction answers on hosts without a language model, after it has found the session."""
-
-CASES: Mapping[str, Case] = {
-    "health": _read(_nothing),
-    "ready": _read(_nothing),
-    "list_plugins": _read(_nothing),
-    "get_plugin": _read(lambda _: {"name": "interface-rest"}, own=frozenset({"ok", "forbidden"})),
-    "list_jobs": _read(_nothing),
-    "retry_job": Case(named=lambda t: {"job_id": t.job}),
-    "discard_job": Case(named=lambda t: {"job_id": t.job}),
-    "list_sessions": _read(lambda t: t.owner, unnamed=_nothing),
-    "get_session": _read(
-        lambda t: {"session_id": t.session} | t.owner, unnamed=lambda t: {"session_id": t.session}, unnamed_codes=_FOUND
-    ),
-    "put_session": Case(named=lambda t: _session(t) | t.owner, unnamed=_session, unnamed_codes=_UNBOUND),
-    "change_session": Case(
-        named=lambda t: {"session_id": t.session, "data": {"a": 1}} | t.owner,
-        unnamed=lambda t: {"session_id": t.session, "data": {"a": 1}},
-        unnamed_codes=_UNBOUND | {"ambiguous_session"},
-    ),
-    "delete_session": Case(
-        named=lambda t: {"session_id": t.session} | t.owner,
-        unnamed=lambda t: {"session_id": t.session},
-        unnamed_codes=frozenset({"ok", "ambiguous_session"}),
-    ),
-    "extract_session": Case(
-        named=lambda t: {"session_id": t.session, "wait_s": 0} | t.owner,
-        unnamed=lambda t: {"session_id": t.session, "wait_s": 0},
-        own=_NO_MODEL,
-        unnamed_codes=_NO_MODEL | {"not_found"},
-    ),
-    "preview_extraction": Case(
-        named=lambda t: {"messages": [_message(t)]} | t.owner,
-        unnamed=lambda t: {"messages": [_message(t)]},
-        own=_NO_MODEL,
-        unnamed_codes=_NO_MODEL | {"forbidden"},
-    ),
-    "create_memories": Case(
-        named=lambda t: {"memories": [_record(t) | t.owner]},
-        unnamed=lambda t: {"memories": [{**_record(t), "id": f"{t.memory}-free"}]},
-        unnamed_codes=_UNBOUND,
-    ),
-    "store_memories": Case(
-        named=lambda t: {"memories": [_record(t) | t.owner]},
-        unnamed=lambda t: {"memories": [{**_record(t), "id": f"{t.memory}-free"}]},
-        unnamed_codes=_UNBOUND,
-    ),
-    "search_memories": _read(
-        lambda t: {"text": "tea", "namespace": {"eq": t.namespace}, "user_id": {"eq": t.user}},
-        unnamed=lambda _t: {"text": "tea"},
-    ),
-    "get_memory": _read(lambda t: {"memory_id": t.memory}),
-    "edit_memory": Case(
-        named=lambda t: {"memory_id": t.memory, "topics": ["new"]} | t.owner,
-        unnamed=lambda t: {"memory_id": t.memory, "topics": ["new"]},
-    ),
-    "delete_memories": Case(named=lambda t: {"memory_ids": [t.memory], "report": True}),
-    "forget_memories": Case(
-        named=lambda t: {"policy": {"budget": 0}, "dry_run": False} | t.owner,
-        unnamed=lambda _t: {"policy": {"budget": 0}, "dry_run": False},
-    ),
-    "compact_memories": Case(
-        named=lambda t: {"report": True, "dry_run": False} | t.owner,
-        unnamed=lambda _t: {"report": True},
-        unnamed_codes=_UNBOUND,
-    ),
-    "list_trash": _read(lambda t: t.owner, unnamed=_nothing),
-    "restore_memories": Case(named=lambda t: {"ids": [t.trashed]}),
-    "memory_prompt": _read(
-        lambda t: {
-            "query": "tea",
-            "session": {"session_id": t.session} | t.owner,
-            "long_term_search": {"namespace": {"eq": t.namespace}, "user_id": {"eq": t.user}},
-        },
-        unnamed=lambda t: {"query": "tea", "session": {"session_id": t.session}, "long_term_search": {}},
-    ),
-    "validate_prompt": _read(lambda _t: {"prompt": "List what {message} says."}),
-    "create_summary_view": Case(
-        named=lambda t: {"source": "long_term", "group_by": ["user_id"], "filters": {"user_id": t.user}}
-    ),
-    "list_summary_views": _read(_nothing),
-    "get_summary_view": _read(_view),
-    "update_summary_view": Case(named=lambda t: _view(t) | {"name": "other"}),
-    "delete_summary_view": Case(named=_view),
-    "run_summary_view_partition": Case(named=lambda t: _view(t) | {"group": {"user_id": t.user}}),
-    "list_summary_view_partitions": _read(_view),
-    "run_summary_view": Case(named=_view),
-    "get_task": _read(lambda t: {"task_id": t.task}),
-    "get_usage": _read(_nothing),
-    "list_tokens": _read(_nothing, own=_FOR_ADMIN),
-    "create_token": Case(named=lambda t: {"description": t.mark, "users": [t.user]}, own=_FOR_ADMIN),
-    "rotate_token": Case(named=lambda t: {"token_id": t.token}, own=_FOR_ADMIN),
-    "revoke_token": Case(named=lambda t: {"token_id": t.token}, own=_FOR_ADMIN),
-    "delete_user": Case(
-        named=lambda t: {"user_id": t.user, "namespace": t.namespace}, unnamed=lambda t: {"user_id": t.user}
-    ),
-}
-
-KINDS: Set[str] = frozenset({"session", "memory", "view", "task", "trashed", "job", "token"})
-"""What a target has."""
-
-OPEN_TO_ALL = frozenset({"validate_prompt", "create_summary_view", "create_token"})
-"""Operations whose target is only what the request itself says, so that nothing of others is concerned."""
-
-ANNE = Target(namespace="mine", user="anne", mark="ANNESMARK", memory="k-anne", trashed="t-anne", job="j-anne")
-BERT = Target(namespace="theirs", user="bert", mark="BERTSMARK", memory="k-bert", trashed="t-bert", job="j-bert")
-GHOST = Target(
-    namespace="nowhere",
-    user="nobody",
-    mark="GHOSTMARK",
-    session="s-none",
-    memory="k-none",
-    trashed="t-none",
-    job="j-none",
-    view="v-none",
-    token="0123456789abcdef",
-    task="q-none",
+from tests.support.matrix_cases import (
+    ANNE,
+    BERT,
+    CASES,
+    GHOST,
+    KINDS,
+    OPEN_TO_ALL,
+    Arguments,
+    Case,
+    Target,
+    record_of,
+    session_of,
 )
+
 ADMIN = Caller(subject="admin", roles=frozenset({"admin"}))
 
 
@@ -255,9 +66,9 @@ async def prepare(host: Host, target: Target, kinds: Set[str] = KINDS) -> Target
     caller = msgspec.structs.replace(ADMIN, bounds=target.scope)
     given: Arguments = {}
     if "session" in kinds:
-        await run(host, "put_session", caller, **_session(target), **target.owner)
+        await run(host, "put_session", caller, **session_of(target), **target.owner)
     if "memory" in kinds:
-        await run(host, "create_memories", caller, memories=[_record(target) | target.owner])
+        await run(host, "create_memories", caller, memories=[record_of(target) | target.owner])
     if {"view", "task"} & kinds:
         asked = {"source": "long_term", "group_by": ["user_id"], "name": target.mark}
         given["view"] = (await run(host, "create_summary_view", caller, **asked)).id
@@ -334,14 +145,7 @@ def may(operation: Operation, role: str) -> bool:
     return operation.access == "open" or role in ROLES[operation.access]
 
 
-async def check(
-    host: Host,
-    door: Door,
-    operation: Operation,
-    theirs: Target,
-    case: Case | None = None,
-    roles: Sequence[str] = ROLE_SETS,
-) -> list[str]:
+async def check(host: Host, door: Door, operation: Operation, theirs: Target, case: Case | None = None) -> list[str]:
     """Call the operation as everybody about everything; what was wrong. `theirs` is BERT, prepared."""
     case = case or CASES[operation.name]
     wrong = []
@@ -351,15 +155,15 @@ async def check(
     before = await state_of(host, theirs)
     for bound in _bounds(operation.name):
         own = await prepare(host, bound.own)
-        for role in roles:
+        for role in ROLE_SETS:
             caller = Caller(subject=role, bounds=bound.bounds, roles=frozenset({role} - {""}))
             if case.writes and may(operation, role):
                 own = await prepare(host, own, _needed(case))
             where = f"{operation.name} as {role or 'nobody'} bound by {bound.name}"
             wrong += [f"{where}, {text}" async for text in _check_one(door, operation, case, caller, own, theirs)]
-            if case.writes and (after := await state_of(host, theirs)) != before:
-                wrong.append(f"{where}: changed what is not theirs:\n{before}\n{after}")
-                before = after
+        if case.writes and (after := await state_of(host, theirs)) != before:
+            wrong.append(f"{operation.name}, bound by {bound.name}: changed what is not theirs:\n{before}\n{after}")
+            before = after
     return wrong
 
 

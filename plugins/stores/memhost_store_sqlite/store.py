@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -32,7 +33,7 @@ from memhost.ports import Clock, Order, Store
 from memhost.specs import OpenContext
 from memhost.storekit import rules, to_micros
 from memhost_store_sqlite import documents, jobs, listing, memories, search, sessions
-from memhost_store_sqlite.connection import Alone, FileGuard, Readers, Writer, connect
+from memhost_store_sqlite.connection import Alone, FileGuard, LookUps, Readers, Writer, connect
 from memhost_store_sqlite.embedding import Embedding
 from memhost_store_sqlite.failures import explain_opening
 from memhost_store_sqlite.schema import MIGRATIONS, migrate
@@ -61,12 +62,15 @@ async def open_sqlite(settings: SqliteSettings, context: OpenContext) -> AsyncIt
         raise ConfigurationError(f"There is no store at {path}; name the file of an existing one.")
     embedding = Embedding(context.embedder, context.dimensions, path)
 
-    def prepare() -> apsw.Connection:
+    def connected(*, reading: bool) -> apsw.Connection:
         try:
             _create(path)
-            connection = connect(path, settings, reading=False)
+            return connect(path, settings, reading=reading)
         except (apsw.Error, OSError) as error:
             raise explain_opening(error, path) from error
+
+    def prepare() -> apsw.Connection:
+        connection = connected(reading=False)
         try:
             migrate(connection, path)
             embedding.claim(connection, reindex=context.reindex)
@@ -80,15 +84,11 @@ async def open_sqlite(settings: SqliteSettings, context: OpenContext) -> AsyncIt
 
     guard = FileGuard(path)
     writer = Writer("memhost-sqlite-writer", prepare, guard)
-    readers = Readers(
-        "memhost-sqlite-reader",
-        settings.readers,
-        lambda: connect(path, settings, reading=True),
-        guard,
-    )
+    readers = Readers("memhost-sqlite-reader", settings.readers, lambda: connect(path, settings, reading=True), guard)
     try:
         await asyncio.wrap_future(writer.submit(lambda connection: None))
-        yield SqliteStore(writer, readers, embedding, settings, context.clock, path)
+        with contextlib.closing(LookUps(connected(reading=True), guard)) as look_ups:
+            yield SqliteStore(writer, readers, look_ups, embedding, settings, context.clock, path)
     finally:
         readers.stop()
         writer.stop()
@@ -109,12 +109,13 @@ def _create(path: Path) -> None:
 
 
 class SqliteStore:
-    """Made by `open_sqlite`. Each method runs in a reading thread or in the writing one."""
+    """Made by `open_sqlite`. Each method but look-ups by key runs in a reading thread or in the writing one."""
 
     def __init__(
         self,
         writer: Writer,
         readers: Readers,
+        look_ups: LookUps,
         embedding: Embedding,
         settings: SqliteSettings,
         clock: Clock,
@@ -122,6 +123,7 @@ class SqliteStore:
     ) -> None:
         self._writer = writer
         self._readers = readers
+        self._look_ups = look_ups
         self._embedding = embedding
         self._settings = settings
         self._clock = clock
@@ -130,6 +132,12 @@ class SqliteStore:
 
     async def _read(self, work: Callable[[apsw.Connection], T]) -> T:
         return await asyncio.wrap_future(self._readers.submit(work))
+
+    async def _look_up(self, work: Callable[[apsw.Connection], T]) -> T:
+        try:
+            return self._look_ups.run(work)
+        except apsw.BusyError:
+            return await self._read(work)
 
     async def _write(self, work: Callable[[apsw.Connection], T]) -> T:
         return await asyncio.wrap_future(self._writer.submit(work))
@@ -258,7 +266,9 @@ class SqliteStore:
 
     async def get_document(self, scope: Scope, kind: str, document_id: str, now: datetime) -> Document | None:
         """The living document of that kind and id inside the scope, or None."""
-        return await self._read(lambda connection: documents.get(connection, scope, kind, document_id, to_micros(now)))
+        return await self._look_up(
+            lambda connection: documents.get(connection, scope, kind, document_id, to_micros(now))
+        )
 
     async def list_documents(
         self, scope: Scope, kind: str, now: datetime, *, after: str = "", limit: int | None = None

@@ -19,8 +19,18 @@ import pytest
 from tests.support.sqlite_files import EVERYWHERE, FAST, count, no_thread_is_left, opening  # noqa: F401
 
 from memhost.errors import StoreUnavailable
-from memhost.models import CandidateQuery, TextMatch, WriteBatch
-from memhost.testing.factories import START, make_job, make_key, make_memory, make_session, make_vector, put
+from memhost.models import CandidateQuery, Document, TextMatch, WriteBatch
+from memhost.testing.factories import (
+    START,
+    make_document,
+    make_job,
+    make_key,
+    make_memory,
+    make_session,
+    make_vector,
+    put,
+)
+from memhost_store_sqlite import documents
 from memhost_store_sqlite.connection import FileGuard, Readers, Writer, connect
 from memhost_store_sqlite.settings import SqliteSettings
 
@@ -268,9 +278,30 @@ async def test_the_event_loop_runs_on_while_the_store_works(tmp_path: Path) -> N
         assert ticks > 5
 
 
+async def test_a_look_up_that_would_wait_is_left_to_a_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite lets readers wait only in moments that no test can hold, such as recovery after a crash."""
+    own, real = threading.get_ident(), documents.get
+    refused = 0
+
+    def get(*arguments: Any) -> Document | None:
+        nonlocal refused
+        if threading.get_ident() == own:
+            refused += 1
+            raise apsw.BusyError
+        return real(*arguments)
+
+    async with opening(tmp_path) as store:
+        await store.commit(EVERYWHERE, WriteBatch(put_documents=[make_document("d1")]))
+        monkeypatch.setattr(documents, "get", get)
+        assert await store.get_document(EVERYWHERE, "view", "d1", START) == make_document("d1")
+    assert refused == 1
+
+
 async def test_a_closed_store_refuses_calls(tmp_path: Path) -> None:
     async with opening(tmp_path) as store:
         pass
+    with pytest.raises(StoreUnavailable, match="closed"):
+        await store.get_document(EVERYWHERE, "view", "d1", START)
     with pytest.raises(StoreUnavailable, match="closed"):
         await store.ping()
     with pytest.raises(StoreUnavailable, match="closed"):
