@@ -19,6 +19,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -41,9 +42,11 @@ _LIGHT = (
     "memhost_store_redis.store",
     "memhost_store_sqlite.store",
     "litestar",
+    "anyio._backends._asyncio",
     "uvicorn.lifespan.on",
     "uvicorn.loops.auto",
     "uvicorn.protocols.http.httptools_impl",
+    "uvloop",
 )
 _HEAVY = "memhost_model_litellm.library"
 _ASKS_A_MODEL = ("LLM_MODEL", "GENERATION_MODEL", "LLM_EMBEDDING_MODEL", "EMBEDDING_MODEL")
@@ -151,6 +154,7 @@ def main() -> None:
         module = importlib.import_module(name)
         if name == _HEAVY:
             asyncio.run(module.load())
+    asyncio.run(_open_a_host())
     gc.collect()
     gc.freeze()
     woken, wake = os.pipe()
@@ -180,6 +184,20 @@ def main() -> None:
             os.close(fds[1])
             children[pid] = fds[2]
             connection.send(str(pid).encode())
+
+
+async def _open_a_host() -> None:
+    """What that loads and works out is there in every child; it leaves no thread."""
+    from memhost import startup
+    from memhost.app import build_app
+    from memhost.host import open_host
+
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {"DATA_DIR": folder, "STORE": "memory", "PATH": os.environ["PATH"]}
+        configuration, plugins = startup.load(environ=environment, env_file=None)
+        async with open_host(configuration, plugins, run_jobs=False) as host:
+            build_app(host)
+    assert threading.active_count() == 1, threading.enumerate()
 
 
 def _receive(connection: socket.socket) -> tuple[bytes, list[int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, Generic, Literal, TypeVar, cast
 
 import msgspec
@@ -45,6 +46,15 @@ class NotJson:
         self.content_type = content_type
 
 
+@cache
+def _compiled(struct: type[msgspec.Struct]) -> tuple[tuple[Field, ...], frozenset[str]]:
+    """How to read the fields of a struct, and the names of those that are lists."""
+    kind = inspect.type_info(struct)
+    assert isinstance(kind, inspect.StructType)
+    lists = frozenset(field.name for field in kind.fields if _is_list(field.type))
+    return tuple(Compiler(WIRE_NAMES).fields(kind)), lists
+
+
 class RequestDecoder(Generic[S]):
     """Reads one operation's request; each field comes from exactly one of path, query and body.
 
@@ -65,13 +75,11 @@ class RequestDecoder(Generic[S]):
         body: Literal["none", "required", "optional"] = "none",
         blank_is_absent: Sequence[str] = (),
     ) -> None:
-        kind = inspect.type_info(struct)
-        assert isinstance(kind, inspect.StructType)
-        fields = {field.key: field for field in Compiler(WIRE_NAMES).fields(kind)}
+        compiled, self._lists = _compiled(struct)
+        fields = {field.key: field for field in compiled}
         self._struct = struct
         self._body = body
         self._blank = frozenset(blank_is_absent)
-        self._lists = frozenset(field.name for field in kind.fields if _is_list(field.type))
         self._path = tuple(fields.pop(name) for name in path)
         self._query = tuple(fields.pop(name) for name in query)
         if fields and body == "none":

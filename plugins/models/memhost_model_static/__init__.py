@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import TYPE_CHECKING
 
 from memhost import hookimpl
@@ -13,16 +14,18 @@ if TYPE_CHECKING:
     from memhost_model_static.embedder import StaticEmbedder
 
 
-@asynccontextmanager
-async def open_static(_settings: NoSettings, _context: OpenContext) -> AsyncIterator[StaticEmbedder]:
-    """Load the weights."""
+@cache
+def _loaded() -> StaticEmbedder:
+    """The model, loaded once; hosts of one process can share it, since it keeps nothing of what it embeds."""
     from memhost_model_static.embedder import StaticEmbedder
 
-    embedder = StaticEmbedder()
-    try:
-        yield embedder
-    finally:
-        await embedder.aclose()
+    return StaticEmbedder()
+
+
+@asynccontextmanager
+async def open_static(_settings: NoSettings, _context: OpenContext) -> AsyncIterator[StaticEmbedder]:
+    """Load the weights, the first time."""
+    yield _loaded()
 
 
 @hookimpl
