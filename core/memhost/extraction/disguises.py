@@ -23,6 +23,10 @@ _LOOKALIKES = dict(
 )
 _SPACED = re.compile(r"(?<!\w)[^\W\d_](?:([ .\-_*])[^\W\d_](?!\w))(?:\1[^\W\d_](?!\w)){2,}")
 _WORD = re.compile(r"[\w$@]+")
+_MASK = re.compile(r"[\d$@]")
+_ODD_BLANK = re.compile(r"[ \n] |[^\S \n]")
+_BLANK = re.compile(r"[^\S\n]")
+_AFTER_BLANK = re.compile(r"(?<=[ \n]) ")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{24,}={0,2}")
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2}[\s:]?){16,}")
 
@@ -44,6 +48,17 @@ def plain(text: str) -> Plain:
             positions.append(index)
     letters, positions = _squeezed(*_joined(letters, positions))
     return Plain(text=_unmasked("".join(letters)), positions=positions)
+
+
+def plain_text(text: str) -> str:
+    """The text of `plain`, in a tenth of the time."""
+    shown = text.lower() if text.isascii() else "".join(map(_parts, text))
+    shown = _SPACED.sub(lambda match: match[0][::2], shown)
+    if _ODD_BLANK.search(shown):
+        shown = _AFTER_BLANK.sub("", _BLANK.sub(" ", shown))
+    if shown.isascii() and not _MASK.search(shown):
+        return shown
+    return _WORD.sub(lambda match: _latin(match[0]), shown)
 
 
 def hidden_letters(text: str) -> list[int]:

@@ -17,7 +17,7 @@ class Rule:
         self.id = rule_id
         self.level = level
         self.message = message
-        self._patterns = patterns
+        self.patterns = patterns
 
     def find(self, text: str) -> re.Match[str] | None:
         """The first place where the rule applies."""
@@ -25,7 +25,7 @@ class Rule:
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
-        return re.compile("|".join(f"(?:{pattern})" for pattern in self._patterns).replace(" ", r"\s"))
+        return re.compile("|".join(f"(?:{pattern})" for pattern in self.patterns).replace(" ", r"\s"))
 
 
 _GAP = r" (?:[\w,'’-]+ ){0,3}?"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from functools import lru_cache
+from functools import cache
 
-from memhost.extraction.disguises import decoded_parts, plain
+from memhost.extraction.disguises import decoded_parts, plain_text
+from memhost.extraction.literals import Patterns
 from memhost.extraction.rules import RULES
 
 SUSPICIOUS = "suspicious"
@@ -15,19 +15,26 @@ _OBEYED = frozenset(
     ("override-instructions", "disclosure", "jailbreak", "foreign-data", "control-marks", "obey-hidden")
 )
 _START = r"(?:^|[.!;:\n] ?)"
+_MODAL = r" (?:must|should|shall|will|has to|have to|need to|needs to)"
+_EVER = r"(?:always|never|from now on|henceforth|only|immediately|secretly)"
+_ACT = (
+    r"(?:reply|respond|answer|say|recommend|suggest|mention|include|send|forward|use|tell|add|append|start|end|obey"
+    r"|follow|call|execute|run|transfer|approve|agree|refuse|ignore|claim|state|write|output|return|promote|praise"
+    r"|treat|trust|reveal|disclose|delete|pay|buy|visit|click)"
+)
+"""What a server's or a page's author may want an assistant to do; people tell each other other things with `never`."""
 _ORDERS = (
     # An order to the assistant as such: it always or never has to do something, or has to from now on.
-    rf"{_START}(?:you|assistant|the assistant|the (?:ai|agent|model|bot))(?: must| should| shall"
-    r"| will| has to| have to"
-    r"| need to| needs to)?,? (?:always|never|from now on|henceforth|only|immediately|secretly)\b",
+    rf"{_START}(?:the )?(?:assistant|ai|agent|model|bot)(?:{_MODAL})?,? {_EVER}\b",
+    rf"{_START}you,? (?:from now on|henceforth)\b",
+    rf"{_START}you(?:{_MODAL}),? {_EVER} {_ACT}\b",
     r"\b(?:the )?(?:assistant|ai|agent|model|bot)s? (?:must|shall|has to|have to|is required to|is instructed to"
     r"|is ordered to|should (?:always|never|secretly|only))\b",
-    rf"{_START}(?:please )?(?:always|never|from now on,?|henceforth,?) (?:reply|respond|answer|say|recommend|mention"
-    r"|include|send|forward|use|tell|add|append|start|end|obey|follow|call|execute|run|transfer|approve)\b",
+    rf"{_START}(?:please )?(?:(?:from now on|henceforth),? )?(?:always|never|from now on,?|henceforth,?) {_ACT}\b",
     rf"{_START}(?:when|whenever|if) (?:asked|you are asked|anyone asks|the user asks"
     rf"|someone asks)\b[^.\n]{{0,80}}, ?(?:always"
     r"|never|reply|respond|answer|say|send|tell|you)\b",
-    r"\byou are now\b|\bact as (?:a |an )?(?:unrestricted|admin|root|system)",
+    r"(?<!where )(?<!who )(?<!what )(?<!than )\byou are now \w|\bact as (?:a |an )?(?:unrestricted|admin|root|system)",
     rf"{_START}(?:do not|don'?t) (?:tell|inform|mention (?:this|it) to|reveal (?:this|it) to|warn|ask) the user\b",
     r"(?:^|\n) ?#* ?(?:system|developer)(?: prompt| message| note)? ?:",
     r"\b(?:send|forward|post|upload|exfiltrate)\b[^.\n]{0,60}\b(?:https?://|to [\w.+-]+@[\w-]+\.)",
@@ -46,9 +53,9 @@ _ORDERS = (
 )
 
 
-@lru_cache(maxsize=1)
-def _order() -> re.Pattern[str]:
-    return re.compile("|".join(f"(?:{pattern})" for pattern in _ORDERS).replace(" ", r"\s"))
+@cache
+def _patterns() -> Patterns:
+    return Patterns((*_ORDERS, *(pattern for rule in RULES if rule.id in _OBEYED for pattern in rule.patterns)))
 
 
 def is_instruction_like(text: str) -> bool:
@@ -60,5 +67,4 @@ def is_instruction_like(text: str) -> bool:
 
 
 def _tells(text: str) -> bool:
-    shown = plain(text).text
-    return _order().search(shown) is not None or any(rule.id in _OBEYED and rule.find(shown) for rule in RULES)
+    return _patterns().occur_in(plain_text(text))

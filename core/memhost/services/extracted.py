@@ -9,9 +9,10 @@ from datetime import datetime
 import msgspec
 
 from memhost.events import MemoriesDeleted, MemoriesStored, MemoriesSuperseded, MemoriesUpdated, RequestContext
-from memhost.extraction import is_instruction_like, mask_secrets
+from memhost.extraction import mask_secrets
 from memhost.models import Job, MemoryRecord, Scope, SessionKey, StoredMemory, WriteBatch
 from memhost.ports import Draft, Embedder, ExtractionContext, LaterStrategy, Store
+from memhost.services import trust
 from memhost.services.deduplication import TURN_STRATEGY, repetition_mark, without_repetitions
 from memhost.services.hooks import RequestHooks
 from memhost.services.outbox import Outbox
@@ -19,7 +20,6 @@ from memhost.services.pending import Waiting
 from memhost.services.records import derived_id, given_vectors, index_records, record_from_draft, unique
 from memhost.services.semantic_deduplication import Resolution, SemanticDeduplication
 from memhost.services.strategies import StrategyChoice
-from memhost.services.trust import TRUST, trust_of
 from memhost.settings import ExtractionSettings
 
 PROMPT_KEY = "prompt_sha256"
@@ -48,10 +48,7 @@ class ExtractedMemories:
         self._settings = settings
 
     def acceptable(self, drafts: Sequence[Draft]) -> tuple[list[Draft], list[str]]:
-        """The drafts that may be stored, and why others may not: sure enough, secrets dealt with.
-
-        What reads like an instruction to a model is marked.
-        """
+        """The drafts that may be stored, and why others may not: sure enough, secrets dealt with."""
         kept, dropped = [], []
         policy = self._settings.secret_policy
         for draft in drafts:
@@ -64,8 +61,6 @@ class ExtractedMemories:
                 continue
             if secret and policy == "mask":
                 draft = msgspec.structs.replace(draft, text=text, embedding=None)
-            if is_instruction_like(draft.text):
-                draft = msgspec.structs.replace(draft, metadata={**draft.metadata, "suspicious": True})
             kept.append(draft)
         return kept, dropped
 
@@ -85,8 +80,7 @@ class ExtractedMemories:
             )
             extractor = f"{strategy.name}/{strategy.version}"
             record = record_from_draft(draft, key, memory_id, extractor, now)
-            sources = [context.roles.get(source, "") for source in draft.source_ids] or list(context.roles.values())
-            record.metadata = {**record.metadata, TRUST: trust_of(sources)}
+            trust.label(record, draft.source_ids, context.roles)
             if hashes:
                 record.metadata = {**record.metadata, PROMPT_KEY: hashes}
             found.setdefault(memory_id, record)

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from memhost.models import MemoryRecord, SessionKey, StoredSession
 from memhost.ports import Draft, ExtractionContext, Strategy, Turn
+from memhost.services import trust
 from memhost.services.records import derived_id, record_from_draft
 from memhost.services.strategies import VERBATIM, StrategyChoice
 
@@ -32,11 +33,14 @@ class ImmediateExtraction:
                 config=wanted.config if strategy.name == wanted.strategy else {},
                 summary=session.content.context,
                 now=now,
+                roles={turn.message.id: turn.message.role for turn in turns},
             )
             extractor = f"{strategy.name}/{strategy.version}"
             for draft in await strategy.extract(turns, context):
                 memory_id = draft.id or draft_id(session.key, extractor, draft)
-                found.append((record_from_draft(draft, session.key, memory_id, extractor, now), draft))
+                record = record_from_draft(draft, session.key, memory_id, extractor, now)
+                trust.label(record, draft.source_ids, context.roles)
+                found.append((record, draft))
         self._mark(session, turns, found, now)
         return found
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from memhost.errors import Forbidden, InvalidRequest, NotFound
 from memhost.events import MemoriesDeleted, MemoriesStored, MemoriesUpdated, RequestContext
+from memhost.extraction.suspicion import SUSPICIOUS
 from memhost.models import (
     Condition,
     MemoryRecord,
@@ -238,6 +239,8 @@ def _changed(record: MemoryRecord, changes: dict[str, Any], now: datetime) -> Me
             changes[name] = unique(changes[name])
     for name, value in changes.items():
         setattr(record, name, value)
+    if "text" in changes:  # the mark was about the former text
+        record.metadata = {name: value for name, value in record.metadata.items() if name != SUSPICIOUS}
     record.updated_at = now
     record.memory_hash = content_hash(record)
     return record

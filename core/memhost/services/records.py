@@ -16,6 +16,7 @@ from ulid import ULID
 
 from memhost.analysis import index_terms, split_speaker
 from memhost.errors import PluginFailure, Problem, UnsafePrompt, ValidationFailed
+from memhost.extraction.suspicion import SUSPICIOUS, is_instruction_like
 from memhost.models import MemoryRecord, MemoryType, SessionKey, StoredMemory, Vector
 from memhost.operations.requests import RecordFields
 from memhost.ports import Draft, Embedder
@@ -149,6 +150,8 @@ async def index_records(
 ) -> list[StoredMemory]:
     """The records with terms and vectors; turns also with speaker, role and position (from their drafts).
 
+    What reads like an order to a model is marked, whoever wrote it (`SUSPICIOUS`).
+
     With `in_request` an embedder that is not local is not waited for: vectors come from a background job, which
     follows the event of the write (see `services.embedding`).
 
@@ -172,6 +175,8 @@ async def index_records(
             memory.speaker, memory.role, memory.position = draft.speaker, draft.role, draft.position
             memory.lead = _lead(record.text, draft)
         body = record.text[memory.lead :]
+        if is_instruction_like(body):
+            record.metadata = {**record.metadata, SUSPICIOUS: True}
         when = (record.event_date or record.created_at).timestamp()
         memory.terms = tuple(index_terms(body, memory.speaker, when))
         memory.traits = traits_of(body, memory.terms)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+
+from memhost.models import MemoryRecord
 
 TRUST = "trust"
 """Metadata key: `user`, `assistant`, `tool` or `external`, the least trusted source of the memory."""
@@ -18,6 +20,18 @@ _BY_ROLE = {
     "tool": "tool",
     "function": "tool",
 }
+
+
+def label(record: MemoryRecord, source_ids: Sequence[str], roles: Mapping[str, str]) -> None:
+    """Write into a memory how far it may be trusted.
+
+    Args:
+        record: The memory, which is changed.
+        source_ids: Messages that it was made of; all of them if none are named.
+        roles: Role of each message that was read, by id.
+    """
+    said_by = [roles.get(source, "") for source in source_ids] or list(roles.values())
+    record.metadata = {**record.metadata, TRUST: trust_of(said_by)}
 
 
 def trust_of(roles: Iterable[str]) -> str:

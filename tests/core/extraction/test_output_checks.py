@@ -107,6 +107,10 @@ def test_instructions_are_told(text: str) -> None:
         "User mag immer Tee am Morgen.",
         "User ignores spam.",
         "User is a system administrator.",
+        "It was fun. You never know whom you meet there.",
+        "You always mentioned how much you like it.",
+        "Tell me more about where you are now.",
+        "You should never give up!",
     ],
 )
 def test_preferences_are_no_instructions(text: str) -> None:
