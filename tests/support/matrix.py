@@ -154,7 +154,7 @@ async def check(host: Host, door: Door, operation: Operation, theirs: Target, ca
         wrong.append(f"without credential: {missing}")
     before = await state_of(host, theirs)
     for bound in _bounds(operation.name):
-        own = await prepare(host, bound.own)
+        own = await prepare(host, bound.own, _needed(case))
         for role in ROLE_SETS:
             caller = Caller(subject=role, bounds=bound.bounds, roles=frozenset({role} - {""}))
             if case.writes and may(operation, role):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import nsmallest
+from itertools import chain
 from typing import Any
 
 from memhost.models import AccessMark, Scope, StoredMemory
@@ -24,12 +26,13 @@ class MemoryRows:
     the first change.
 
     Attributes:
-        states: Rows by `row_id`.
+        states: Rows by `row_id`; also by kind and tenant, so that a query goes only through those it may find.
         memories_by_id: Memories by tenant and id; nobody else has them.
     """
 
     def __init__(self) -> None:
         self.states: dict[bytes, Row] = {}
+        self._shelves: defaultdict[tuple[str, bytes], dict[bytes, Row]] = defaultdict(dict)
         self.memories_by_id: dict[tuple[str, str], StoredMemory] = {}
 
     async def select(self, query: RowQuery, *, lock: bool = False) -> list[Row]:
@@ -44,12 +47,14 @@ class MemoryRows:
         """Remove the rows of the page; how many there were."""
         found = self._page(query)
         for row in found:
-            del self.states[row.row_id]
+            self._take_away(row.row_id)
         return len(found)
 
     async def put(self, rows: Sequence[Row]) -> None:
         """Insert or replace by `row_id`."""
-        self.states.update((row.row_id, row) for row in rows)
+        for row in rows:
+            self._take_away(row.row_id)
+            self.states[row.row_id] = self._shelves[row.kind, row.tenant][row.row_id] = row
 
     async def lock_tenant(self, tenant: str) -> None:
         """There is nobody to wait for."""
@@ -74,6 +79,14 @@ class MemoryRows:
         found = [self.memories_by_id.get((scope.tenant, memory_id)) for memory_id in ids]
         return [memory for memory in found if memory and scope.allows(*owner_of(memory.record))]
 
+    def _take_away(self, row_id: bytes) -> None:
+        row = self.states.pop(row_id, None)
+        if row is not None:
+            shelf = self._shelves[row.kind, row.tenant]
+            del shelf[row_id]
+            if not shelf:
+                del self._shelves[row.kind, row.tenant]
+
     def _page(self, query: RowQuery) -> list[Row]:
         found, order = self._fitting(query), _ORDERS[query.order]
         if query.limit is None:
@@ -81,9 +94,17 @@ class MemoryRows:
         return nsmallest(query.offset + query.limit, found, key=order)[query.offset :]
 
     def _fitting(self, query: RowQuery) -> Iterable[Row]:
-        found: Iterable[Row] = self.states.values()
+        found: Iterable[Row]
         if query.row_ids is not None:
             found = [self.states[row_id] for row_id in dict.fromkeys(query.row_ids) if row_id in self.states]
+        else:
+            tenant = query.scope and query.scope.tenant.encode()
+            shelves = [
+                shelf.values()
+                for (kind, owner), shelf in self._shelves.items()
+                if (query.kinds is None or kind in query.kinds) and tenant in (None, owner)
+            ]
+            found = chain.from_iterable(shelves)
         for test in _tests(query):
             found = filter(test, found)
         return found

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from importlib import resources
 from typing import Any, TypeVar
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.connection import AbstractConnection
@@ -20,6 +19,7 @@ from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import NoScriptError
 
 from memhost.errors import ConfigurationError
+from memhost.redis_urls import RedisUrl, read_redis_url
 from memhost_store_redis.failures import explained
 from memhost_store_redis.settings import RedisSettings
 
@@ -30,7 +30,6 @@ Client = Any
 RETRIES = 3
 _RUN_ID = re.compile(rb"run_id:(\w+)")
 SCRIPTS = ("commit", "jobs", "around", "settle", "purge", "claim_store")
-_SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")
 _CLUSTER = (
     "The redis store needs one Redis (standalone, Sentinel or a managed database without the OSS cluster API): "
     "a write and its jobs are one script, which a cluster of several shards cannot run. Name another REDIS_URL."
@@ -42,40 +41,16 @@ def refuse_cluster() -> ConfigurationError:
     return ConfigurationError(_CLUSTER)
 
 
-def server_of(url: str) -> str:
-    """Host and port (or path) of a URL, for messages: without user and password."""
-    parts = urlsplit(url)
-    return parts.netloc.rpartition("@")[2] or parts.path
-
-
-def check_url(url: str) -> None:
-    """Refuse URLs that this store cannot use.
+def read_url(url: str) -> RedisUrl:
+    """What the URL of the store says.
 
     Raises:
         ConfigurationError: An unknown form, a cluster, or another database than 0.
     """
-    try:
-        parts = urlsplit(url)
-        options = {name.lower(): value.lower() for name, value in parse_qsl(parts.query)}
-    except ValueError as error:
-        raise ConfigurationError(f"REDIS_URL cannot be read: {error}.") from error
-    hosts = parts.netloc.rpartition("@")[2]
-    sentinel = parts.scheme.endswith("+sentinel")
-    if (
-        parts.scheme.endswith("+cluster")
-        or options.get("cluster") in ("1", "true", "yes")
-        or ("," in hosts and not sentinel)
-    ):
-        raise refuse_cluster()
-    if parts.scheme not in _SCHEMES:
-        raise ConfigurationError(f"REDIS_URL must start with one of: {', '.join(f'{each}://' for each in _SCHEMES)}.")
-    database = options.get("db") or ("" if parts.scheme == "unix" or sentinel else parts.path.strip("/"))
-    if database not in ("", "0"):
+    found = read_redis_url(url, setting="REDIS_URL", no_cluster=_CLUSTER)
+    if found.database not in ("", "0"):
         raise ConfigurationError("The query engine of Redis works in database 0 only; end REDIS_URL with /0.")
-    if sentinel and len([part for part in parts.path.split("/") if part]) != 1:
-        raise ConfigurationError(
-            "REDIS_URL must name the Sentinel service: redis+sentinel://host:port,host:port/service."
-        )
+    return found
 
 
 class Connections:
@@ -98,7 +73,7 @@ class Connections:
         self._scripts = {name: self.client.register_script(library + _source(name)) for name in SCRIPTS}
 
     def _make(self, settings: RedisSettings) -> Client:
-        check_url(settings.url)
+        found = read_url(settings.url)
         options: dict[str, Any] = {
             # `call` limits the wait for answers
             "socket_connect_timeout": self.timeout,
@@ -110,37 +85,23 @@ class Connections:
             "lib_name": None,
             "lib_version": None,
         }
-        parts = urlsplit(settings.url)
-        if parts.scheme != "unix":
+        if not found.is_socket:
             options["socket_keepalive"] = True
         try:
-            if parts.scheme.endswith("+sentinel"):
-                return self._sentinel(settings.url, options)
+            if found.service:
+                return self._sentinel(found, options)
             pool = ConnectionPool.from_url(settings.url, **options)
             pool.make_connection()  # type: ignore[no-untyped-call]  # looks at the options, connects to nothing
         except (ValueError, TypeError) as error:
             raise ConfigurationError(f"REDIS_URL cannot be used: {error}.") from error
         return Redis.from_pool(pool)
 
-    def _sentinel(self, url: str, options: dict[str, Any]) -> Client:
-        parts = urlsplit(url)
-        login, _, hosts = parts.netloc.rpartition("@")
-        user, _, password = login.partition(":")
-        if login:
-            options |= {"username": unquote(user) or None, "password": unquote(password)}
-        addresses = []
-        for each in hosts.split(","):
-            host, _, port = each.rpartition(":") if ":" in each.rpartition("]")[2] else (each, "", "26379")
-            addresses.append((host.strip("[]"), int(port)))
+    def _sentinel(self, found: RedisUrl, options: dict[str, Any]) -> Client:
         limits = {"socket_timeout": self.timeout, "socket_connect_timeout": self.timeout}
-        query = dict(parse_qsl(parts.query))
-        for name in ("username", "password"):
-            if f"sentinel_{name}" in query:
-                limits[name] = query[f"sentinel_{name}"]  # type: ignore[assignment]
-        sentinel = Sentinel(addresses, sentinel_kwargs=limits)  # type: ignore[no-untyped-call]
+        sentinel = Sentinel(found.sentinels, sentinel_kwargs=limits | found.sentinel_login)  # type: ignore[no-untyped-call]
         self._watchers = sentinel.sentinels
-        options["ssl"] = parts.scheme.startswith("rediss")
-        pool = SentinelConnectionPool(parts.path.strip("/"), sentinel, **options)  # type: ignore[no-untyped-call]
+        options |= {"ssl": found.tls, **found.login}
+        pool = SentinelConnectionPool(found.service, sentinel, **options)  # type: ignore[no-untyped-call]
         return Redis.from_pool(pool)
 
     async def _connected(self, connection: AbstractConnection) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 import numpy as np
 from redis.exceptions import ResponseError
+from redisvl.exceptions import RedisSearchError
 from redisvl.index import AsyncSearchIndex
 from redisvl.schema import IndexSchema
 
@@ -215,7 +216,7 @@ class Opener:
         if not await self._information(index.name):
             try:
                 await index.create()
-            except Exception:  # RedisVL wraps what Redis says; another process was faster, or it is an error
+            except RedisSearchError:  # another process was faster, or it is an error
                 if not await self._information(index.name):
                     raise
         information = await self._information(index.name)

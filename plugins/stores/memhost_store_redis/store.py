@@ -25,11 +25,12 @@ from memhost.models import (
     WriteResult,
 )
 from memhost.ports import Clock, Order, Store
+from memhost.redis_urls import server_of
 from memhost.specs import OpenContext
 from memhost.storekit import owner_of, rules, to_micros
 from memhost_store_redis.codec import MEMORY_FIELDS, decode_memories, encode_tag, note_accesses
 from memhost_store_redis.conditions import compile_conditions
-from memhost_store_redis.connection import Connections, connect, server_of
+from memhost_store_redis.connection import Connections, connect
 from memhost_store_redis.failures import IndexGone, explain_opening
 from memhost_store_redis.jobs import Jobs
 from memhost_store_redis.keys import access_key, memory_base

@@ -15,7 +15,7 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
@@ -68,10 +68,22 @@ def connect(path: Path, settings: SqliteSettings, *, reading: bool) -> apsw.Conn
             connection.pragma("query_only", 1)
         else:
             connection.pragma("journal_size_limit", 64 * 1024 * 1024)
-    except BaseException:
+    except BaseException:  # whatever it was: nobody else could close the connection
         connection.close()
         raise
     return connection
+
+
+@contextlib.contextmanager
+def transaction(connection: apsw.Connection) -> Iterator[None]:
+    """A transaction that writes: committed if the block ends well, else rolled back."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
 
 
 def _enter_wal(connection: apsw.Connection, timeout_s: float) -> None:
@@ -308,25 +320,14 @@ def _outside(connection: apsw.Connection, work: Alone) -> Outcome:
 
 def _run(connection: apsw.Connection, tasks: Sequence[Task]) -> list[Outcome]:
     try:
-        return _transaction(connection, tasks)
+        with transaction(connection):
+            return [_step(connection, work) for _, work in tasks]
     except _SpoiledError as error:
         if len(tasks) == 1:
             return [(None, error.__cause__ or error)]
         return [_run(connection, [task])[0] for task in tasks]
     except BaseException as error:  # noqa: BLE001 - no transaction: everyone in the group learns why
         return [(None, error)] * len(tasks)
-
-
-def _transaction(connection: apsw.Connection, tasks: Sequence[Task]) -> list[Outcome]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        outcomes = [_step(connection, work) for _, work in tasks]
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-    return outcomes
 
 
 def _step(connection: apsw.Connection, work: Work[Any]) -> Outcome:

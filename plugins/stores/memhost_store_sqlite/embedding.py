@@ -11,6 +11,7 @@ import apsw
 from memhost.errors import StoreMismatch
 from memhost.models import StoredMemory, Vector
 from memhost.storekit import rules
+from memhost_store_sqlite.connection import transaction
 
 
 class Embedding:
@@ -38,19 +39,14 @@ class Embedding:
         """
         if self._name is None and self._dimensions is None:
             return
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            if not self._agrees(self.stored(connection)):
-                if reindex:
-                    connection.execute("DELETE FROM vectors")
-                elif connection.execute("SELECT EXISTS(SELECT 1 FROM vectors)").get:
-                    raise self._mismatch(self.stored(connection))
-                self._enter(connection)
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
+        with transaction(connection):
+            if self._agrees(self.stored(connection)):
+                return
+            if reindex:
+                connection.execute("DELETE FROM vectors")
+            elif connection.execute("SELECT EXISTS(SELECT 1 FROM vectors)").get:
+                raise self._mismatch(self.stored(connection))
+            self._enter(connection)
 
     def _enter(self, connection: apsw.Connection) -> None:
         for key, value in (("embedder", self._name), ("dimensions", self._dimensions)):

@@ -17,6 +17,7 @@ from pathlib import Path
 import apsw
 
 from memhost.errors import StoreMismatch
+from memhost_store_sqlite.connection import transaction
 
 INITIAL = """
 CREATE TABLE settings(key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
@@ -122,16 +123,10 @@ def migrate(connection: apsw.Connection, path: Path, migrations: Sequence[str] =
             )
         if version == len(migrations):
             return version
-        connection.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(connection):
             if _version(connection) == version:
                 connection.execute(migrations[version])
                 connection.pragma("user_version", version + 1)
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
 
 
 def _version(connection: apsw.Connection) -> int:

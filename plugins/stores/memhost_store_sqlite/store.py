@@ -77,7 +77,7 @@ async def open_sqlite(settings: SqliteSettings, context: OpenContext) -> AsyncIt
         except apsw.Error as error:
             connection.close()
             raise explain_opening(error, path) from error
-        except BaseException:
+        except BaseException:  # whatever it was: nobody else could close the connection
             connection.close()
             raise
         return connection
