@@ -12,6 +12,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 ARGS ?=
+# One more than the machine has cores, since tests also wait.
+TEST_PROCESSES ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
+
+# Where bytecode is not kept, each of the many processes that tests start would compile memhost anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run test check lint types package audit examples bench model clean
 
@@ -20,7 +25,7 @@ run: $(VENV)/.run
 	@exec $(BIN)/memhost serve $(ARGS)
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -n auto --dist loadscope --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadscope --no-loadscope-reorder $(ARGS)
 
 check: lint types package audit
 
