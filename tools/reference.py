@@ -58,9 +58,10 @@ PORTS: dict[str, tuple[str, str]] = {
     "JobDispatcher": ("memhost_runners", ""),
     "Clock": ("", ""),
 }
-"""Each port: the hook that offers what obeys it, and the suite of `memhost.testing` that is its definition."""
+"""Each port: the hook that offers what obeys it, and the suite of `memhost.testing` that is its definition.
 
-GIVEN_BY_HOST = {"JobDispatcher", "Clock"}
+Without a suite it is a port that the host gives and plugins call."""
+
 BESIDE = {
     "Strategy": ("Turn", "Draft", "ExtractionContext"),
     "ModelStrategy": ("ModelRequest", "Parsed", "Turn", "Draft", "ExtractionContext"),
@@ -72,6 +73,19 @@ BESIDE = {
 }
 """Structs of `memhost.ports` that a port's methods take and give."""
 
+CALLED = {
+    "registration": (
+        "Synchronous; called once at start, in every process (server, worker, command line). It does no work."
+    ),
+    "request": (
+        "Called in the request, one plugin after the other by their names (`tryfirst` first, `trylast` "
+        "last); each is given what the one before it answered."
+    ),
+    "background": (
+        "Called in the background, one job for each plugin, committed together with what caused it and "
+        "delivered at least once. What is returned is ignored."
+    ),
+}
 FAILURE = {
     "registration": (
         "What raises, returns something else or takes longer than `PLUGIN_START_S` ({plugin_start_s:g} s) "
@@ -96,11 +110,6 @@ FAILURE = {
         "`PLUGIN_SUSPEND_AFTER` ({plugin_suspend_after}) times in a row is suspended: its jobs wait for "
         "`PLUGIN_SUSPEND_S` ({plugin_suspend_s:g} s), then one is tried."
     ),
-}
-DEFAULTS = {
-    "on_failure": "`skip`",
-    "max_tries": "`JOB_MAX_TRIES` ({job_max_tries})",
-    "needs": "none",
 }
 
 
@@ -253,7 +262,7 @@ def server(text: str) -> str:
 def hook_page(hook: str) -> str:
     """The page of a hook."""
     function, kind = getattr(hookspecs, hook), kind_of(hook)
-    parts = [f"# `{hook}`", NOTE, prose(function), signature(function), called(kind)]
+    parts = [f"# `{hook}`", NOTE, prose(function), signature(function), CALLED[kind]]
     parts += ["## What it is given" if kind != "registration" else "## What it returns", *structs(hook, function)]
     if kind != "registration":
         parts += ["## Options", "Given with `@event_options(...)`, beside `@hookimpl`.", options(kind)]
@@ -265,21 +274,6 @@ def hook_page(hook: str) -> str:
     parts += ["## Example", f"A whole plugin ({link(example.relative_to(ROOT))}):"]
     parts.append(f"```python\n{example.read_text().strip()}\n```")
     return "\n\n".join(parts) + "\n"
-
-
-def called(kind: str) -> str:
-    """When hooks of that kind are called."""
-    if kind == "registration":
-        return "Synchronous; called once at start, in every process (server, worker, command line). It does no work."
-    if kind == "request":
-        return (
-            "Called in the request, one plugin after the other by their names (`tryfirst` first, `trylast` "
-            "last); each is given what the one before it answered."
-        )
-    return (
-        "Called in the background, one job for each plugin, committed together with what caused it and "
-        "delivered at least once. What is returned is ignored."
-    )
 
 
 def structs(hook: str, function: Any) -> Iterator[str]:
@@ -304,7 +298,8 @@ def options(kind: str) -> str:
     wanted = ("on_failure", "timeout_s") if kind == "request" else ("timeout_s", "max_tries", "needs")
     texts = described(EventOptions)
     limit = "`HOOK_TIMEOUT_S` ({hook_timeout_s:g})" if kind == "request" else "`JOB_TIMEOUT_S` ({job_timeout_s:g})"
-    defaults = DEFAULTS | {"timeout_s": limit}
+    tries = "`JOB_MAX_TRIES` ({job_max_tries})"
+    defaults = {"on_failure": "`skip`", "timeout_s": limit, "max_tries": tries, "needs": "none"}
     rows = [f"| `{name}` | {server(defaults[name])} | {texts[name]} |" for name in wanted]
     return "\n".join(["| option | default | meaning |", "|---|---|---|", *rows])
 
@@ -329,7 +324,7 @@ def port_page(port: str) -> str:
     hook, suite = PORTS[port]
     module = inspect.getmodule(protocol)
     parts = [f"# `{port}`", NOTE, (inspect.getdoc(module) or "").partition("\n\n")[2], prose(protocol)]
-    if port in GIVEN_BY_HOST:
+    if not suite:
         parts.append("The host gives it; plugins call it.")
     else:
         parts.append(f"Plugins implement it and offer it with [`{hook}`](../hooks/{hook}.md), where an example is.")

@@ -87,14 +87,6 @@ class AnalysedQuery(msgspec.Struct, frozen=True):
         """The words of the query without its stop words: what to embed with a static (bag of words) embedder."""
         return " ".join(self.words)
 
-    def embedding_text_without(self, speakers: Iterable[str]) -> str:
-        """Return :attr:`embedding_text` without the names of ``speakers``, if anything is left.
-
-        Turns seldom hold the name of the one who speaks, so a search by vector alone finds more without it.
-        """
-        names = {token for speaker in speakers for token in tokenize(speaker)}
-        return " ".join(word for word in self.words if word not in names) or self.embedding_text
-
 
 def _english_stemmer() -> Any:
     """Snowball's English stemmer without the thirty other languages that its package imports (40 ms, 3 MB)."""

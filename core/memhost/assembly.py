@@ -122,38 +122,23 @@ def assemble(parts: Parts) -> Services:
     watch = PluginWatch(clock, settings.server.plugin_suspend_after, settings.server.plugin_suspend_s)
     metrics.add(watch)
     hooks = RequestHooks(parts.plugins, settings.server.hook_timeout_s, watch, parts.sections, metrics)
-    access = AccessTracker(store, clock, memory.access_interval_s)
-    parts.stack.push_async_callback(access.aclose)
-    retriever = Retriever(store, embedder, settings.search, parts.weights)
-    search = SearchService(store, retriever, QueryOptimizer(calls, settings.llm), hooks, access, memory, clock)
-
+    search = _search(parts, calls, hooks)
     prompts = PromptPolicy(mode=settings.extraction.custom_prompts, approved=settings.extraction.approved_prompts)
-    specs = {entry.spec.name: entry.spec for entry in parts.plugins.strategies}
-    choice = StrategyChoice(parts.strategies, memory.default_strategy, settings.extraction, specs, prompts)
-    logs = ExtractionLogs(store)
-    pending = PendingTurns(store, logs, choice, outbox, settings.extraction)
-    immediate = ImmediateExtraction(choice, index_messages=memory.index_all_messages)
     deduplication = SemanticDeduplication(store, embedder, calls, memory)
-    contexts = ExtractionContexts(store, settings.extraction)
-    extracted = ExtractedMemories(store, embedder, choice, deduplication, hooks, outbox, settings.extraction)
-    asking = Asking(calls, embedder)
-    runs = ExtractionRuns(store, choice, pending, logs, contexts, asking, extracted, outbox, settings.extraction, clock)
-    summaries = SessionSummaries(store, RunningSummary(calls, settings.llm), outbox, memory, clock)
-    parts.stack.push_async_callback(summaries.aclose)
-    writer = SessionWriter(store, embedder, immediate, choice, pending, summaries, hooks, outbox, memory, clock)
-    sessions = SessionService(store, writer, summaries, pending, runs, memory, clock)
+    extraction = _extraction(parts, calls, hooks, prompts, deduplication)
+    summaries = _summaries(parts, calls)
+    sessions = _sessions(parts, hooks, extraction, summaries)
     forgetting = ForgettingService(store, outbox, memory, clock)
     long_work = LongWork(store, clock)
     parts.stack.push_async_callback(long_work.aclose)
     compaction = CompactionService(store, outbox, deduplication, long_work, memory, clock)
-    summarizer = ModelSummaries(calls, settings.llm) if calls.available else JoinedTexts()
-    views = ViewService(store, ViewPartitions(store, summarizer, clock), prompts, memory, clock)
+    views = _views(parts, calls, prompts)
     view_runs = ViewRuns(store, views, outbox, clock)
     upkeep = UpkeepServices(
         forgetting=forgetting,
         compaction=compaction,
         views=view_runs,
-        extraction=runs,
+        extraction=extraction.runs,
         summaries=summaries,
         vectors=MissingVectors(store, embedder, outbox, clock),
         enrichment=Enrichment(store, calls, outbox, settings.extraction, clock),
@@ -165,7 +150,7 @@ def assemble(parts: Parts) -> Services:
         memories=MemoryService(store, embedder, hooks, outbox, memory, clock),
         search=search,
         prompts=PromptService(sessions, search, clock),
-        extraction=ExtractionRequests(sessions, choice, runs, contexts, extracted, asking, settings, clock),
+        extraction=_requests(parts, sessions, extraction),
         forgetting=forgetting,
         compaction=compaction,
         trash=TrashService(store, embedder, outbox, memory, clock),
@@ -184,6 +169,84 @@ def assemble(parts: Parts) -> Services:
         metrics=metrics,
         watch=watch,
     )
+
+
+def _search(parts: Parts, calls: ModelCalls, hooks: RequestHooks) -> SearchService:
+    settings, memory = parts.settings, parts.settings.memory
+    access = AccessTracker(parts.store, parts.clock, memory.access_interval_s)
+    parts.stack.push_async_callback(access.aclose)
+    retriever = Retriever(parts.store, parts.embedder, settings.search, parts.weights)
+    optimizer = QueryOptimizer(calls, settings.llm)
+    return SearchService(parts.store, retriever, optimizer, hooks, access, memory, parts.clock)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Extraction:
+    """What makes memories of turns in the background."""
+
+    choice: StrategyChoice
+    pending: PendingTurns
+    contexts: ExtractionContexts
+    extracted: ExtractedMemories
+    asking: Asking
+    runs: ExtractionRuns
+
+
+def _extraction(
+    parts: Parts,
+    calls: ModelCalls,
+    hooks: RequestHooks,
+    prompts: PromptPolicy,
+    deduplication: SemanticDeduplication,
+) -> _Extraction:
+    store, embedder, outbox, settings = parts.store, parts.embedder, parts.outbox, parts.settings.extraction
+    specs = {entry.spec.name: entry.spec for entry in parts.plugins.strategies}
+    choice = StrategyChoice(parts.strategies, parts.settings.memory.default_strategy, settings, specs, prompts)
+    logs = ExtractionLogs(store)
+    pending = PendingTurns(store, logs, choice, outbox, settings)
+    contexts = ExtractionContexts(store, settings)
+    extracted = ExtractedMemories(store, embedder, choice, deduplication, hooks, outbox, settings)
+    asking = Asking(calls, embedder)
+    runs = ExtractionRuns(store, choice, pending, logs, contexts, asking, extracted, outbox, settings, parts.clock)
+    return _Extraction(choice=choice, pending=pending, contexts=contexts, extracted=extracted, asking=asking, runs=runs)
+
+
+def _summaries(parts: Parts, calls: ModelCalls) -> SessionSummaries:
+    running = RunningSummary(calls, parts.settings.llm)
+    summaries = SessionSummaries(parts.store, running, parts.outbox, parts.settings.memory, parts.clock)
+    parts.stack.push_async_callback(summaries.aclose)
+    return summaries
+
+
+def _views(parts: Parts, calls: ModelCalls, prompts: PromptPolicy) -> ViewService:
+    summarizer = ModelSummaries(calls, parts.settings.llm) if calls.available else JoinedTexts()
+    partitions = ViewPartitions(parts.store, summarizer, parts.clock)
+    return ViewService(parts.store, partitions, prompts, parts.settings.memory, parts.clock)
+
+
+def _requests(parts: Parts, sessions: SessionService, extraction: _Extraction) -> ExtractionRequests:
+    return ExtractionRequests(
+        sessions,
+        extraction.choice,
+        extraction.runs,
+        extraction.contexts,
+        extraction.extracted,
+        extraction.asking,
+        parts.settings,
+        parts.clock,
+    )
+
+
+def _sessions(
+    parts: Parts, hooks: RequestHooks, extraction: _Extraction, summaries: SessionSummaries
+) -> SessionService:
+    store, memory, clock = parts.store, parts.settings.memory, parts.clock
+    choice, pending = extraction.choice, extraction.pending
+    immediate = ImmediateExtraction(choice, index_messages=memory.index_all_messages)
+    writer = SessionWriter(
+        store, parts.embedder, immediate, choice, pending, summaries, hooks, parts.outbox, memory, clock
+    )
+    return SessionService(store, writer, summaries, pending, extraction.runs, memory, clock)
 
 
 def _needs_met(parts: Parts) -> list[Need]:

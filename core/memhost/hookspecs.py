@@ -136,7 +136,9 @@ def memhost_settings() -> Sequence[SettingsSpec]:
 def memhost_commands() -> Sequence[CommandSpec]:
     """Commands of the command line. One whose name memhost itself has is not offered. Since 0.1.
 
-    `memhost.commands` has the options and the output that the host's own commands share.
+    `memhost.commands` has the options and the output that the host's own commands share. `memhost --help` loads a
+    plugin to list its commands, unless its distribution names all of them in the entry-point group `memhost.commands`
+    as well: `acme = "acme_memory.commands"`, a module whose docstring begins with the summary.
     """
     raise NotImplementedError
 

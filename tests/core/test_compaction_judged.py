@@ -23,6 +23,8 @@ from memhost.testing.factories import after, make_memory
 from tests.core.test_jobs import work
 from tests.support.hosts import bound_to, run
 from tests.support.near import (
+    BLACK,
+    GREEN,
     SCOPE,
     always,
     judge,
@@ -37,7 +39,6 @@ from tests.support.near import (
 )
 
 STORES = pytest.mark.parametrize("store", ["memory", "sqlite"])
-GREEN, BLACK = "User drinks green tea daily.", "User drinks black tea daily."
 
 
 async def compact(host: Host, **scope: Any) -> CompactionReport:

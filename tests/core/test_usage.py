@@ -237,20 +237,6 @@ async def test_model_of_background_hooks_is_metered_and_within_budgets(store: st
         assert "BudgetExceeded" in waiting.last_error
 
 
-async def test_cost_of_a_block(tmp_path: Path) -> None:
-    settings = {"EMBEDDER": "fake-embedder"}
-    async with host_with_model(tmp_path, "memory", settings=settings) as host:
-        await host.model_calls.complete(BEN, ASK, purpose="extraction")
-        with host.usage.collect() as outer:
-            await host.model_calls.complete(ANA, ASK, purpose="extraction")
-            with host.usage.collect() as inner:
-                await asyncio.gather(host.model_calls.complete(ANA, ASK, purpose="dedup"), host.embedder.embed(["x"]))
-        await host.model_calls.complete(ANA, ASK, purpose="extraction")
-        assert [use.model for use in outer] == ["fake-llm", *(use.model for use in inner)]
-        assert sorted(use.model for use in inner) == ["fake-embedder", "fake-llm"]
-        assert sum(use.cost_usd or 0 for use in outer) == pytest.approx(2 * COST + 0.001)
-
-
 async def test_observers_are_told_of_each_call(tmp_path: Path) -> None:
     seen: list[tuple[Any, ...]] = []
 

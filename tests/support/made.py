@@ -21,7 +21,6 @@ EVENTS = sorted(
     name for name, spec in vars(hookspecs).items() if name.startswith("memhost_") and inspect.iscoroutinefunction(spec)
 )
 IN_REQUESTS = [name for name in EVENTS if "context: RequestContext" in inspect.getsource(getattr(hookspecs, name))]
-IN_BACKGROUND = [name for name in EVENTS if name not in IN_REQUESTS]
 VERSION = "6.7.8"
 
 

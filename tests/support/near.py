@@ -21,6 +21,7 @@ from tests.support.scripted import Rule, Script
 
 ANN = SessionKey(tenant="default", namespace="work", user="ann", session="s1")
 SCOPE = Scope(tenant="default")
+GREEN, BLACK = "User drinks green tea daily.", "User drinks black tea daily."
 QUIET = {"ENABLE_TOPIC_EXTRACTION": "false", "ENABLE_NER": "false"}
 
 Opinion = Callable[[str, str], Mapping[str, Any] | str]

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import import_module
-from typing import Any, NamedTuple, NoReturn
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import click
 
 from memhost.cli.failures import report
 from memhost.version import __version__
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 
 class Lazy(NamedTuple):
@@ -49,25 +55,22 @@ COMMANDS = {
 }
 
 
-OF_BUNDLED_PLUGINS = {
-    "mcp": "Serve MCP over standard streams; set up MCP hosts.",
-    "token": "Create, list, revoke and rotate access tokens.",
-}
-"""Commands of plugins that come with memhost, for the list of commands, which loads no plugin."""
+ANNOUNCED = "memhost.commands"
+"""Entry-point group by which plugins have their commands listed without being loaded: name of the command, and the
+module whose docstring begins with what it does."""
 
 
 class LazyGroup(click.Group):
     """Imports the module of a command when the command is called.
 
     Commands of plugins come after the host's own and never replace one. Plugins are loaded to look
-    up a name that the host does not know, and for the list of commands only if foreign plugins are
-    installed.
+    up a name that the host does not know, and for the list of commands only if there are some that
+    come without announced commands.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names of the host's commands, then of the plugins'."""
-        own = {**COMMANDS, **OF_BUNDLED_PLUGINS}
-        return [*own, *(name for name in _plugin_commands(quick=True) if name not in own)]
+        return [*COMMANDS, *_listed()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of that name, imported."""
@@ -76,7 +79,7 @@ class LazyGroup(click.Group):
             module, _, attribute = found.target.partition(":")
             command: click.Command = getattr(import_module(module), attribute)
             return command
-        spec = _plugin_commands(quick=False).get(cmd_name)
+        spec = _plugin_commands().get(cmd_name)
         return spec.load() if spec is not None else None
 
     def resolve_command(
@@ -89,21 +92,18 @@ class LazyGroup(click.Group):
             return name, command, args[1:]
         if name.startswith("-"):
             ctx.fail(f"There is no option {name}.")
-        close = difflib.get_close_matches(name, [*COMMANDS, *_plugin_commands(quick=False)], n=1)
+        close = difflib.get_close_matches(name, [*COMMANDS, *_plugin_commands()], n=1)
         hint = f" Did you mean {close[0]}?" if close else ""
         raise click.UsageError(f"There is no command {name}.{hint}", ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands without importing them."""
         rows = [(name, entry.summary) for name, entry in COMMANDS.items() if not entry.hidden]
-        rows += OF_BUNDLED_PLUGINS.items()
         with formatter.section("Commands"):
             formatter.write_dl(rows)
-        found = sorted(_plugin_commands(quick=True).items())
-        extra = [(name, spec.summary) for name, spec in found if name not in OF_BUNDLED_PLUGINS]
-        if extra:
+        if listed := _listed():
             with formatter.section("Commands of plugins"):
-                formatter.write_dl(extra)
+                formatter.write_dl(list(listed.items()))
 
     def main(
         self,
@@ -132,15 +132,42 @@ class LazyGroup(click.Group):
         sys.exit(code if isinstance(code, int) else 0)
 
 
-def _plugin_commands(*, quick: bool) -> dict[str, Any]:
-    """Commands that plugins offer, by name. `quick` looks only if foreign plugins are installed."""
+def announced(points: Iterable[EntryPoint]) -> dict[str, str]:
+    """Commands that plugins announce, with what they do."""
+    return {point.name: _described(point.module) for point in points if point.group == ANNOUNCED}
+
+
+def _described(module: str) -> str:
+    """The first line of a module's docstring, read without running it or its package; empty if there is none."""
+    package, *parts = module.split(".")
+    try:
+        found = find_spec(package)
+        if found is None:
+            return ""
+        folders = found.submodule_search_locations or ()
+        files = [Path(folder, *parts).with_suffix(".py") for folder in folders] if parts else [Path(found.origin or "")]
+        text = next((file.read_text(encoding="utf-8") for file in files if file.is_file()), "")
+        return (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
+    except (OSError, SyntaxError, ValueError):  # the list of commands does not depend on what is wrong with a plugin
+        return ""
+
+
+def _listed() -> dict[str, str]:
+    """Commands of plugins with what they do, sorted by name."""
     from importlib.metadata import entry_points
 
     from memhost.hooks import PROJECT
 
-    points = entry_points(group=PROJECT)
-    if quick and all(point.dist is not None and point.dist.name == PROJECT for point in points):
-        return {}
+    points = entry_points()
+    found = announced(points.select(group=ANNOUNCED))
+    told = {id(point.dist) for point in points.select(group=ANNOUNCED)}
+    if any(id(point.dist) not in told for point in points.select(group=PROJECT)):
+        found |= {name: spec.summary for name, spec in _plugin_commands().items()}
+    return {name: found[name] for name in sorted(found) if name not in COMMANDS}
+
+
+def _plugin_commands() -> dict[str, Any]:
+    """Commands that plugins offer, by name."""
     from memhost.plugins import PluginManager
     from memhost.settings import peek
 

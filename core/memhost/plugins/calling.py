@@ -59,7 +59,7 @@ class EventHook(msgspec.Struct, frozen=True, kw_only=True):
             return await self.function(**{name: arguments[name] for name in self.arguments})
         except (Exception, KeyboardInterrupt, GeneratorExit):
             raise
-        except BaseException as error:
+        except BaseException as error:  # what a plugin raises ends no more than the plugin's own part
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
                 raise

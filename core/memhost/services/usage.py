@@ -40,7 +40,6 @@ _PUTS_A_COMMIT = 200
 
 _NOBODY = SessionKey(DEFAULT_TENANT, "", "", "")
 _payer: ContextVar[SessionKey] = ContextVar("memhost_payer", default=_NOBODY)
-_collecting: ContextVar[tuple[list[ModelUse], ...]] = ContextVar("memhost_uses", default=())
 
 
 @contextmanager
@@ -218,16 +217,6 @@ class UsageLedger:
         self._book(_payer.get(), EMBEDDING, use)
         self._flush_soon()
 
-    @contextmanager
-    def collect(self) -> Iterator[list[ModelUse]]:
-        """The calls made inside the block, also by tasks that it starts; the list grows while the block runs."""
-        uses: list[ModelUse] = []
-        token = _collecting.set((*_collecting.get(), uses))
-        try:
-            yield uses
-        finally:
-            _collecting.reset(token)
-
     async def flush(self) -> None:
         """Write what is not in the store yet.
 
@@ -271,8 +260,6 @@ class UsageLedger:
         sheet.lines.setdefault((_clean(purpose), _clean(use.model)), Tally()).add(tally)
         self._own.setdefault((day, owner.tenant), Spent()).add(namespace, purpose, tally)
         self._dirty.add(name)
-        for uses in _collecting.get():
-            uses.append(use)
         self._metrics.model_called(
             use.model,
             purpose,

@@ -128,7 +128,7 @@ class InterfaceConformance:
         async with running_host(folder, plugins=self.plugins, settings=given) as host:
             app: Any = build_app(host)
             transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-            async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://memhost") as client:
+            async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
                 yield host, self.door(host, client)
 
     # -- who may ---------------------------------------------------------------------------------------

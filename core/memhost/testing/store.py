@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import pytest
 
+from memhost.testing.store_durability import DurabilityTests
 from memhost.testing.store_filters import FilterTests
 from memhost.testing.store_jobs import OutboxTests
 from memhost.testing.store_memories import MemoryTests
@@ -27,7 +28,7 @@ from memhost.testing.store_moving import MovingTests
 from memhost.testing.store_owners import AtomicityTests, OwnerTests
 from memhost.testing.store_search import SearchTests
 from memhost.testing.store_search_scope import SearchScopeTests
-from memhost.testing.store_state import DocumentTests, DurabilityTests, SessionTests
+from memhost.testing.store_state import DocumentTests, SessionTests
 
 
 @pytest.mark.asyncio

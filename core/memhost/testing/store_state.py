@@ -1,9 +1,8 @@
-"""Conformance: sessions, documents, and what survives a restart."""
+"""Conformance: sessions and documents."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,14 +11,12 @@ import pytest
 
 from memhost.errors import DocumentGone, Forbidden, VersionMismatch
 from memhost.models import (
-    CandidateQuery,
     MemoryType,
     Message,
     Scope,
     SessionKey,
     StoredSession,
     StrategyConfig,
-    TextMatch,
     TurnMark,
     WorkingMemory,
     WriteBatch,
@@ -30,13 +27,11 @@ from memhost.testing.factories import (
     TENANT,
     after,
     make_document,
-    make_job,
     make_key,
     make_memory,
     make_record,
     make_scope,
     make_session,
-    make_vector,
     put,
 )
 
@@ -360,45 +355,3 @@ class DocumentTests:
         assert len(await store.list_documents(EVERYWHERE, "view", START)) == 2
         mine = await store.list_documents(make_scope(users=("ann",)), "view", START)
         assert [each.id for each in mine] == ["d1"]
-
-
-class DurabilityTests:
-    """For stores that survive their process."""
-
-    durable = False
-    """Whether data outlives the store object; if so, the subclass gives the fixture `reopen`."""
-
-    @pytest.fixture
-    def reopen(self) -> Callable[[], Awaitable[Store]]:
-        """Close the store and return it opened again on the same data."""
-        assert not self.durable, "a durable store's suite must define the fixture `reopen`"
-        pytest.skip("the store does not claim to be durable")
-
-    async def test_everything_survives_reopening(self, store: Store, reopen: Callable[[], Awaitable[Store]]) -> None:
-        memory = make_memory("m1", "apple", vector=make_vector(1, 2), topics=["t"], position=1, session_id="s1")
-        batch = put(
-            memory, put_session=make_session(), put_documents=[make_document()], add_jobs=[make_job(), make_job("j2")]
-        )
-        await store.commit(EVERYWHERE, batch)
-        (claimed,) = await store.claim_jobs(START, 1, 60)
-        store = await reopen()
-        (found,) = await store.get_memories(EVERYWHERE, ["m1"])
-        assert found.record == memory.record
-        query = CandidateQuery(text=TextMatch(any_of=("apple",)), vector=make_vector(1, 2), statistics_for=("apple",))
-        answer = await store.candidates(EVERYWHERE, query)
-        assert [hit.memory.record.id for hit in answer.hits] == ["m1"]
-        assert answer.frequencies == {"apple": 1}
-        assert await store.get_session(EVERYWHERE, make_key(), START) is not None
-        assert await store.get_document(EVERYWHERE, "view", "d1", START) == make_document()
-        assert await store.extend_lease(claimed.id, claimed.lease, after(120)), "leases survive too"
-        assert [job.id for job in await store.claim_jobs(START, 9, 60)] == ["j2"]
-
-    async def test_writes_that_were_waiting_at_closing_are_kept(
-        self, store: Store, reopen: Callable[[], Awaitable[Store]]
-    ) -> None:
-        tasks = [asyncio.create_task(store.commit(EVERYWHERE, put(make_memory(f"m{number}")))) for number in range(20)]
-        await asyncio.sleep(0)
-        again = await reopen()
-        results = await asyncio.gather(*tasks, return_exceptions=True)
-        acknowledged = sum(not isinstance(result, BaseException) for result in results)
-        assert (await again.list_memories(EVERYWHERE))[1] == acknowledged

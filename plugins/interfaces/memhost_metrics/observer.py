@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from memhost.metrics import HookOutcome, JobOutcome, ModelOutcome, Observer
@@ -33,75 +35,35 @@ class PrometheusObserver(Observer):
     """Operations, searches, hooks, jobs and calls of models as Prometheus series."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._operations = Histogram(
-            "memhost_operation_seconds",
-            "Time that operations took, by outcome: ok or the code of the error.",
-            ("operation", "code"),
-            buckets=_REQUEST_BUCKETS,
-            registry=registry,
-        )
-        self._running = Gauge(
-            "memhost_operations_in_progress", "Operations being worked on.", ("operation",), registry=registry
-        )
-        self._hits = Histogram(
-            "memhost_search_hits",
-            "Memories that searches answered with.",
-            ("operation",),
-            buckets=_HITS_BUCKETS,
-            registry=registry,
-        )
-        self._hooks = Histogram(
-            "memhost_hook_seconds",
-            "Time that event hooks of plugins took inside requests.",
-            ("plugin", "hook"),
-            buckets=_HOOK_BUCKETS,
-            registry=registry,
-        )
-        self._hook_calls = Counter(
-            "memhost_hook_calls",
-            "Calls of event hooks inside requests, by outcome.",
-            ("plugin", "hook", "outcome"),
-            registry=registry,
-        )
-        self._jobs = Histogram(
-            "memhost_job_seconds",
-            "Time that attempts at background jobs took.",
-            ("plugin", "event"),
-            buckets=_JOB_BUCKETS,
-            registry=registry,
-        )
-        self._job_attempts = Counter(
-            "memhost_job_attempts",
-            "Attempts at background jobs, by outcome.",
-            ("plugin", "event", "outcome"),
-            registry=registry,
-        )
+        def histogram(name: str, text: str, labels: Sequence[str], buckets: Sequence[float]) -> Histogram:
+            return Histogram(f"memhost_{name}", text, labels, buckets=buckets, registry=registry)
+
+        def counter(name: str, text: str, labels: Sequence[str]) -> Counter:
+            return Counter(f"memhost_{name}", text, labels, registry=registry)
+
+        operation, hook, job, model = ["operation"], ["plugin", "hook"], ["plugin", "event"], ["model", "purpose"]
+        text = "Time that operations took, by outcome: ok or the code of the error."
+        self._operations = histogram("operation_seconds", text, [*operation, "code"], _REQUEST_BUCKETS)
+        text = "Operations being worked on."
+        self._running = Gauge("memhost_operations_in_progress", text, operation, registry=registry)
+        self._hits = histogram("search_hits", "Memories that searches answered with.", operation, _HITS_BUCKETS)
+
+        text = "Time that event hooks of plugins took inside requests."
+        self._hooks = histogram("hook_seconds", text, hook, _HOOK_BUCKETS)
+        text = "Calls of event hooks inside requests, by outcome."
+        self._hook_calls = counter("hook_calls", text, [*hook, "outcome"])
+        self._jobs = histogram("job_seconds", "Time that attempts at background jobs took.", job, _JOB_BUCKETS)
+        self._job_attempts = counter("job_attempts", "Attempts at background jobs, by outcome.", [*job, "outcome"])
+
         self._model_names, self._purposes = _Names(), _Names()
-        self._models = Histogram(
-            "memhost_model_seconds",
-            "Time that providers of models took, where it was measured.",
-            ("model", "purpose"),
-            buckets=_MODEL_BUCKETS,
-            registry=registry,
-        )
-        self._model_calls = Counter(
-            "memhost_model_calls",
-            "Calls of language models and embedding providers, by outcome.",
-            ("model", "purpose", "outcome"),
-            registry=registry,
-        )
-        self._model_tokens = Counter(
-            "memhost_model_tokens",
-            "Tokens sent (input) and answered (output).",
-            ("model", "purpose", "direction"),
-            registry=registry,
-        )
-        self._model_cost = Counter(
-            "memhost_model_cost_usd",
-            "Price of the calls whose price is known, US dollars.",
-            ("model", "purpose"),
-            registry=registry,
-        )
+        text = "Time that providers of models took, where it was measured."
+        self._models = histogram("model_seconds", text, model, _MODEL_BUCKETS)
+        text = "Calls of language models and embedding providers, by outcome."
+        self._model_calls = counter("model_calls", text, [*model, "outcome"])
+        text = "Tokens sent (input) and answered (output)."
+        self._model_tokens = counter("model_tokens", text, [*model, "direction"])
+        text = "Price of the calls whose price is known, US dollars."
+        self._model_cost = counter("model_cost_usd", text, model)
 
     def operation_started(self, name: str) -> None:
         """Count it as running."""

@@ -1,0 +1,53 @@
+"""Events in a memory's life, as plugins receive them.
+
+*In the request* (`memhost_before_session_write`, `memhost_before_memories_stored`, `memhost_before_search`,
+`memhost_after_search`): async hooks that may change or refuse what passes; see `memhost.hookspecs`.
+
+*In the background*: the structs of `memhost.events.background`. Each becomes one job per plugin that implements the
+hook, committed together with the write that caused it, delivered at least once. They carry ids, not contents.
+"""
+
+from memhost.events.background import (
+    EVENTS,
+    Administered,
+    BackgroundEvent,
+    ExtractionDue,
+    MemoriesDeleted,
+    MemoriesStored,
+    MemoriesSuperseded,
+    MemoriesUpdated,
+    ScheduleDue,
+    SessionIdle,
+    SessionOverfull,
+    SessionUpdated,
+    VectorsMissing,
+    ViewDue,
+    event_payload,
+)
+from memhost.events.contexts import JobContext, Upkeep
+from memhost.events.requests import RequestContext, SearchRequest, SessionWrite
+from memhost.models import StoredMemory
+
+__all__ = [
+    "EVENTS",
+    "Administered",
+    "BackgroundEvent",
+    "ExtractionDue",
+    "JobContext",
+    "MemoriesDeleted",
+    "MemoriesStored",
+    "MemoriesSuperseded",
+    "MemoriesUpdated",
+    "RequestContext",
+    "ScheduleDue",
+    "SearchRequest",
+    "SessionIdle",
+    "SessionOverfull",
+    "SessionUpdated",
+    "SessionWrite",
+    "StoredMemory",
+    "Upkeep",
+    "VectorsMissing",
+    "ViewDue",
+    "event_payload",
+]

@@ -1,0 +1,207 @@
+"""What happened, as background hooks are told.
+
+Each event becomes one job per plugin that implements the hook, committed together with the write that caused it,
+delivered at least once. Events carry ids, not contents.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from memhost.models import SessionKey
+
+
+class SessionUpdated(msgspec.Struct, frozen=True, kw_only=True):
+    """A session was written.
+
+    Attributes:
+        session: Which session.
+        version: Its version after the write, counted from 1.
+        message_ids: The turns that were new or changed by this write.
+    """
+
+    session: SessionKey
+    version: int
+    message_ids: tuple[str, ...] = ()
+
+
+class SessionIdle(msgspec.Struct, frozen=True, kw_only=True):
+    """A session has not been written for the configured quiet time.
+
+    Attributes:
+        session: Which session.
+        version: Its version after the last write.
+    """
+
+    session: SessionKey
+    version: int
+
+
+class SessionOverfull(msgspec.Struct, frozen=True, kw_only=True):
+    """A session is longer than its share of the context window and is to be summarised.
+
+    Attributes:
+        session: Which session.
+        window: The context window in tokens.
+    """
+
+    session: SessionKey
+    window: int
+
+
+class ExtractionDue(msgspec.Struct, frozen=True, kw_only=True):
+    """A session has turns that wait for extraction, and has been quiet long enough or has enough of them.
+
+    Attributes:
+        session: Which session.
+    """
+
+    session: SessionKey
+
+
+class MemoriesStored(msgspec.Struct, frozen=True, kw_only=True):
+    """Memories were stored for the first time.
+
+    Attributes:
+        tenant: Tenant that the memories belong to.
+        ids: The memories, at most 500.
+    """
+
+    tenant: str
+    ids: tuple[str, ...]
+
+
+class VectorsMissing(msgspec.Struct, frozen=True, kw_only=True):
+    """Memories have no vector of the server's embedder, and nothing else is about to make one.
+
+    Attributes:
+        tenant: Tenant that the memories belong to.
+        ids: The memories, at most 200.
+    """
+
+    tenant: str
+    ids: tuple[str, ...]
+
+
+class MemoriesUpdated(msgspec.Struct, frozen=True, kw_only=True):
+    """Memories were replaced or edited.
+
+    Attributes:
+        tenant: Tenant that the memories belong to.
+        ids: The memories, at most 500.
+    """
+
+    tenant: str
+    ids: tuple[str, ...]
+
+
+class MemoriesSuperseded(msgspec.Struct, frozen=True, kw_only=True):
+    """Memories were replaced by newer facts; they stay readable as of their time.
+
+    Attributes:
+        tenant: Tenant that the memories belong to.
+        ids: The memories that were replaced, at most 500.
+    """
+
+    tenant: str
+    ids: tuple[str, ...]
+
+
+class MemoriesDeleted(msgspec.Struct, frozen=True, kw_only=True):
+    """Memories were deleted; what the server removed by itself can be brought back for a while.
+
+    Attributes:
+        tenant: Tenant that the memories belong to.
+        ids: The memories that are gone, at most 500.
+    """
+
+    tenant: str
+    ids: tuple[str, ...]
+
+
+class ViewDue(msgspec.Struct, frozen=True, kw_only=True):
+    """A summary view is to be computed again.
+
+    Attributes:
+        tenant: Tenant that the view belongs to.
+        view_id: The view.
+        task_id: The task that a caller watches, None if nobody does.
+    """
+
+    tenant: str
+    view_id: str
+    task_id: str | None = None
+
+
+class ScheduleDue(msgspec.Struct, frozen=True, kw_only=True):
+    """A schedule of the plugin is due.
+
+    Each tenant has its own: the job reads and writes the data of one tenant.
+
+    Attributes:
+        name: That of the `ScheduleSpec`.
+        due_at: When the period began that the job is for.
+    """
+
+    name: str
+    due_at: datetime
+
+
+class Administered(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody administers. It is kept before the action is done, which may still be refused or fail.
+
+    Attributes:
+        tenant: Tenant that is administered.
+        subject: Who asks for it.
+        action: Name of the operation: `delete_user`, `retry_job`, `discard_job`, or one of a plugin that is audited.
+        target: What it is done to: the user, the job, or what the operation says.
+        at: When it was asked for.
+        request_id: Id of the request, as in the log.
+    """
+
+    tenant: str
+    subject: str
+    action: str
+    target: str
+    at: datetime
+    request_id: str
+
+
+BackgroundEvent = (
+    SessionUpdated
+    | SessionIdle
+    | SessionOverfull
+    | ExtractionDue
+    | MemoriesStored
+    | MemoriesUpdated
+    | MemoriesSuperseded
+    | MemoriesDeleted
+    | VectorsMissing
+    | ViewDue
+    | ScheduleDue
+    | Administered
+)
+
+EVENTS: dict[str, type[msgspec.Struct]] = {
+    "session_updated": SessionUpdated,
+    "session_idle": SessionIdle,
+    "session_overfull": SessionOverfull,
+    "extraction_due": ExtractionDue,
+    "memories_stored": MemoriesStored,
+    "memories_updated": MemoriesUpdated,
+    "memories_superseded": MemoriesSuperseded,
+    "memories_deleted": MemoriesDeleted,
+    "vectors_missing": VectorsMissing,
+    "view_due": ViewDue,
+    "schedule_due": ScheduleDue,
+    "administered": Administered,
+}
+"""Name of each background event, which is its hook's name without the prefix `memhost_`."""
+
+
+def event_payload(event: Any) -> bytes:
+    """The event in msgpack, as jobs carry it."""
+    return msgspec.msgpack.encode(event)
