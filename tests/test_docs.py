@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import textwrap
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
 
 from memhost import hookspecs
-from memhost.cli.root import COMMANDS, OF_BUNDLED_PLUGINS
+from memhost.cli.root import ANNOUNCED, COMMANDS
 from memhost.plugins import PluginManager
 from tests.support.fakes import with_bundled
 from tests.support.hosts import run, running_host
@@ -41,7 +42,7 @@ def test_links_and_named_files_exist(path: Path) -> None:
 def test_commands_of_the_readme_exist() -> None:
     text = (ROOT / "README.md").read_text()
     named = set(re.findall(r"`memhost (\w+)", text))
-    assert named <= {*COMMANDS, *OF_BUNDLED_PLUGINS}
+    assert named <= {*COMMANDS, *entry_points(group=ANNOUNCED).names}
 
 
 async def test_example_hook_of_the_readme_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

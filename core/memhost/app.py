@@ -13,6 +13,7 @@ from litestar.exceptions import HTTPException
 from memhost import startup
 from memhost.errors import ConfigurationError
 from memhost.gate import Gate
+from memhost.guard import open_server_guard
 from memhost.host import Host, open_host
 from memhost.plugins import PluginManager
 from memhost.ports import Clock
@@ -39,16 +40,34 @@ def build_app(host: Host) -> Litestar:
         lifespan += mount.lifespan
         middleware += mount.middleware
         exception_handlers |= mount.exception_handlers
-    return Litestar(
+    app = Litestar(
         route_handlers=handlers,
         lifespan=lifespan,
-        middleware=[*middleware, lambda app: Gate(app, server)],
         cors_config=_cors(server.cors_allowed_origins),
         exception_handlers=exception_handlers,
         openapi_config=None,
         logging_config=None,
         request_max_body_size=None,
     )
+    _surround(app, host, middleware)
+    return app
+
+
+def _surround(app: Litestar, host: Host, middleware: Sequence[Callable[[Any], Any]]) -> None:
+    """Put gate and middleware around the router, not its routes: they concern what leads to no route as well.
+
+    CORS stays outermost, because pages must be able to read what the gate answers.
+    """
+    server = host.settings.server
+    outermost: Any = app.asgi_handler
+    inner = outermost if app.cors_config is None else outermost.app
+    inner = Gate(inner, server, open_server_guard(server) if host.authenticator.open else None)
+    for around in reversed(middleware):
+        inner = around(inner)
+    if app.cors_config is None:
+        app.asgi_handler = inner
+    else:
+        outermost.app = inner
 
 
 def _cors(origins: Sequence[str]) -> CORSConfig | None:

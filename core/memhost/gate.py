@@ -13,13 +13,15 @@ from typing import Any
 import msgspec
 
 from memhost.credentials import credentials_of
+from memhost.guard import Guard, is_address, is_loopback
+from memhost.services.attempts import network
 from memhost.settings.schema import ServerSettings
 
 ALWAYS_OPEN = ("/v1/health", "/v1/ready")
 """Paths that no limit concerns: monitors must get an answer from a busy server."""
 
 _MOST_BUCKETS = 20_000
-_OVERLOAD_RETRY_S = 1
+_OVERLOADED = (503, "overloaded", "The server is busy with as many requests as it takes at once; try again.", 1)
 
 App = Callable[[Any, Any, Any], Any]
 
@@ -51,12 +53,23 @@ class Buckets:
         return 0 if left >= 1 else math.ceil((1 - left) / rate)
 
 
+class _Places:
+    """How many requests are worked on; one that waits for its client to send or to read takes no place."""
+
+    __slots__ = ("most", "taken")
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.taken = 0
+
+
 class _Exchange:
     """One request on its way through the gate."""
 
     def __init__(self, receive: Any, send: Any, headers: Mapping[bytes, bytes], body_limit_s: float) -> None:
         self.started = False
-        self.too_slow = False
+        self.answered = False
+        self.places = _Places(0)
         self._receive = receive
         self._send = send
         self._extra = headers
@@ -65,20 +78,36 @@ class _Exchange:
         self.deadline: asyncio.Timeout | None = None
 
     async def receive(self) -> Any:
-        """The next part of the body; when it does not come in time, what servers say of a client that has gone."""
-        if self._whole or self._body_until == math.inf:
+        """The next part of the body. When it does not come in time, that is answered, and the client counts as gone.
+
+        So it is when the body is there, and meanwhile others have taken all places.
+        """
+        if self._whole:
             return await self._receive()
+        self.places.taken -= 1
         try:
-            async with asyncio.timeout(max(0.0, self._body_until - monotonic())):
+            async with asyncio.timeout(None if self._body_until == math.inf else self._body_until - monotonic()):
                 message = await self._receive()
         except TimeoutError:
-            self.too_slow = True
-            return {"type": "http.disconnect"}
+            return await self._answer(408, "too_slow", "The body of the request did not arrive in time.")
+        finally:
+            self.places.taken += 1
         self._whole = not message.get("more_body", False)
+        if self._whole and 0 < self.places.most < self.places.taken:
+            return await self._answer(*_OVERLOADED)
         return message
+
+    async def _answer(self, status: int, code: str, detail: str, retry_after_s: int = 0) -> Any:
+        """Answer instead of the application, which is told that the client has gone."""
+        if not self.started:
+            await self.refuse(status, code, detail, retry_after_s)
+            self.answered = True
+        return {"type": "http.disconnect"}
 
     async def send(self, message: Any) -> None:
         """Pass it on; the answer's start ends the limit of time and gets the standing headers."""
+        if self.answered:
+            return  # the application answers somebody who has been answered
         if message["type"] == "http.response.start":
             self.started = True
             if self.deadline is not None:
@@ -86,7 +115,11 @@ class _Exchange:
             given = {name.lower() for name, _ in message.get("headers", ())}
             more = [(name, value) for name, value in self._extra.items() if name not in given]
             message = {**message, "headers": [*message.get("headers", ()), *more]}
-        await self._send(message)
+        self.places.taken -= 1
+        try:
+            await self._send(message)
+        finally:
+            self.places.taken += 1
 
     async def refuse(self, status: int, code: str, detail: str, retry_after_s: int = 0) -> None:
         """Answer instead of the application."""
@@ -109,12 +142,21 @@ class _Exchange:
 class Gate:
     """ASGI middleware around all interfaces of a server process. Each process counts for itself."""
 
-    def __init__(self, app: App, settings: ServerSettings) -> None:
+    def __init__(self, app: App, settings: ServerSettings, guard: Guard | None = None) -> None:
+        """Stand before an application.
+
+        Args:
+            app: The application.
+            settings: The limits.
+            guard: Checks the names that a server without authentication is called by.
+        """
         self._app = app
         self._settings = settings
+        self._guard = guard
+        self._loopback = is_loopback(settings.host)
         self._by_credential = Buckets(settings.rate_limit_per_minute)
         self._by_address = Buckets(settings.rate_limit_per_address)
-        self._running = 0
+        self._places = _Places(settings.max_concurrent_requests)
         self._headers = {
             b"x-content-type-options": b"nosniff",
             b"cache-control": b"no-store",
@@ -133,20 +175,33 @@ class Gate:
         if _path(scope) in ALWAYS_OPEN:
             await self._app(scope, exchange.receive, exchange.send)
             return
+        if self._guard is not None and (refusal := self._foreign(self._guard, scope)):
+            await exchange.refuse(403, "forbidden", refusal)
+            return
         if wait_s := self._wait(scope):
             detail = f"Too many requests; wait {wait_s} s."
             await exchange.refuse(429, "rate_limited", detail, wait_s)
             return
-        most = self._settings.max_concurrent_requests
-        if most and self._running >= most:
-            detail = "The server is busy with as many requests as it takes at once; try again."
-            await exchange.refuse(503, "overloaded", detail, _OVERLOAD_RETRY_S)
+        places = self._places
+        if 0 < places.most <= places.taken:
+            await exchange.refuse(*_OVERLOADED)
             return
-        self._running += 1
+        exchange.places = places
+        places.taken += 1
         try:
             await self._timed(exchange, scope)
         finally:
-            self._running -= 1
+            places.taken -= 1
+
+    def _foreign(self, guard: Guard, scope: Any) -> str:
+        """Why an open server refuses the request for where it comes from, empty if it does not."""
+        here = (scope.get("server") or ("",))[0]
+        if here and not is_address(here):
+            return ""  # called by a client in this process, which says its own name, or through a Unix socket
+        if self._loopback and here and not is_loopback(here):
+            return "This server has no authentication and is for its own machine only; set AUTH=token."
+        headers = dict(reversed(scope["headers"]))
+        return guard.refuses(*(headers.get(name, b"").decode("latin-1").strip() for name in (b"host", b"origin")))
 
     def _wait(self, scope: Any) -> int:
         """Seconds that the caller has to wait, by the stricter of both limits."""
@@ -156,7 +211,7 @@ class Gate:
         peer = scope["client"][0] if scope["client"] else ""
         credentials = credentials_of(dict(reversed(scope["headers"])), peer)
         key = hashlib.blake2b(credentials.token.encode(), digest_size=16).digest() if credentials.token else b""
-        return max(self._by_address.take(peer.encode()), self._by_credential.take(key))
+        return max(self._by_address.take(network(peer).encode()), self._by_credential.take(key))
 
     async def _timed(self, exchange: _Exchange, scope: Any) -> None:
         limit = self._settings.request_timeout_s
@@ -164,13 +219,14 @@ class Gate:
         try:
             async with deadline:
                 await self._app(scope, exchange.receive, exchange.send)
-            if exchange.too_slow and not exchange.started:
-                await exchange.refuse(408, "too_slow", "The body of the request did not arrive in time.")
         except TimeoutError:
             if exchange.started or not deadline.expired():
                 raise
             detail = f"The request took longer than {limit:g} s; what it had not finished was not done."
             await exchange.refuse(504, "timeout", detail)
+        except Exception:
+            if not exchange.answered:  # who reads a body may complain that the client has gone
+                raise
 
 
 def _path(scope: Any) -> str:

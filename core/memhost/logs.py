@@ -68,7 +68,18 @@ _SECRET_TEXT = (
 _SPEAKING = (MemhostError, OSError, ImportError, TimeoutError)
 """Exceptions whose sentences are the server's own, or the operating system's."""
 
-_LOUD_LIBRARIES = ("httpx", "httpcore", "asyncio", "LiteLLM", "litellm", "filelock", "urllib3", "mcp", "httpx2")
+_LOUD_LIBRARIES = (
+    "httpx",
+    "sse_starlette",
+    "httpcore",
+    "asyncio",
+    "LiteLLM",
+    "litellm",
+    "filelock",
+    "urllib3",
+    "mcp",
+    "httpx2",
+)
 _COLORS = {"DEBUG": "2", "INFO": "32", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}
 
 
@@ -156,7 +167,7 @@ class TextFormatter(logging.Formatter):
 
 def _quote(value: Any) -> str:
     text = value if isinstance(value, str) else msgspec.json.encode(value, enc_hook=str).decode()
-    plain = text and not re.search(r"[\s\"=]", text)
+    plain = text.isprintable() and not re.search(r"[\s\"=]|^$", text)
     return text if plain or not isinstance(value, str) else msgspec.json.encode(text).decode()
 
 

@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import entry_points
 from pathlib import Path
 
+import httpx
 import pytest
 from click.testing import CliRunner, Result
 
 from memhost.cli import cli
-from memhost.cli.root import COMMANDS
-from memhost.errors import ConfigurationError, NotFound, StoreUnavailable
+from memhost.cli.access import answer_of
+from memhost.cli.root import ANNOUNCED, COMMANDS, announced
+from memhost.errors import (
+    ConfigurationError,
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    StoreUnavailable,
+    Unauthorized,
+)
+from memhost.plugins import PluginManager
+from tests.support.fakes import with_bundled
 
 Invoke = Callable[..., Result]
 
@@ -50,6 +63,35 @@ def test_first_words_import_nothing_heavy(args: list[str]) -> None:
 def test_memhost_alone_prints_help(invoke: Invoke) -> None:
     assert invoke().output == invoke("--help").output
     assert "memhost demo" in invoke().output
+
+
+def test_bundled_plugins_announce_the_commands_that_they_offer() -> None:
+    commands = PluginManager.load(entry_points=with_bundled()).commands
+    assert announced(entry_points(group=ANNOUNCED)) == {entry.spec.name: entry.spec.summary for entry in commands}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [('"""Greet people.\n\nAt length."""\nraise SystemExit', "Greet people."), ("x = (", ""), ("", ""), (None, "")],
+    ids=["docstring", "broken", "empty", "missing"],
+)
+def test_announced_commands_are_listed_without_loading_their_plugin(
+    invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, told: str
+) -> None:
+    package, metadata = tmp_path / "acme_greets", tmp_path / "acme_greets-1.0.dist-info"
+    package.mkdir()
+    metadata.mkdir()
+    (package / "__init__.py").touch()
+    if text is not None:
+        (package / "commands.py").write_text(text)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-greets\nVersion: 1.0\n")
+    points = f"[memhost]\nacme = acme_greets\n[{ANNOUNCED}]\ngreet = acme_greets.commands\n"
+    (metadata / "entry_points.txt").write_text(points)
+    monkeypatch.syspath_prepend(tmp_path)
+    result = invoke("--help")
+    assert result.exit_code == 0, result.output
+    assert re.findall(r"^  greet *(.*)$", result.stdout, re.M) == [told]
+    assert "acme_greets" not in sys.modules
 
 
 @pytest.mark.parametrize("name", list(COMMANDS))
@@ -164,6 +206,16 @@ def test_no_server_is_unavailable(invoke: Invoke) -> None:
     assert result.exit_code == 3
     assert "memhost serve" in result.stderr
     assert invoke("search", "x", "--url", "nonsense").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "hint"),
+    [(401, Unauthorized, True), (403, Forbidden, False), (404, NotFound, False), (422, InvalidRequest, False)],
+)
+def test_a_token_is_asked_for_only_where_one_is_missing(status: int, kind: type[Exception], hint: bool) -> None:
+    with pytest.raises(kind, match="Not so") as caught:
+        answer_of(httpx.Response(status, json={"detail": "Not so."}))
+    assert ("MEMHOST_TOKEN" in str(caught.value)) is hint
 
 
 def test_doctor_is_content_with_an_empty_folder(invoke: Invoke) -> None:

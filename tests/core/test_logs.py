@@ -44,6 +44,13 @@ def test_json_line_has_event_fields_and_request_id(capture: Callable[..., io.Str
     assert (line["count"], line["request_id"], line["field_level"]) == (2, "r1", "odd")
 
 
+def test_terminals_are_not_written_to(capture: Callable[..., io.StringIO]) -> None:
+    stream = capture()
+    logs.log(logger, logging.WARNING, "auth.failed", subject="ann\x1b[2J", other="")
+    assert "\x1b" not in stream.getvalue()
+    assert 'other=""' in stream.getvalue()
+
+
 def test_lines_below_the_level_are_left_out(capture: Callable[..., io.StringIO]) -> None:
     stream = capture("WARNING")
     logs.log(logger, logging.INFO, "quiet")
@@ -91,6 +98,17 @@ def test_contents_are_replaced_by_their_length(capture: Callable[..., io.StringI
     logs.log(logger, logging.INFO, "x", text="my diary", messages=["my diary"], inner={"query": "my diary"})
     assert "diary" not in stream.getvalue()
     assert "<8 characters>" in stream.getvalue()
+
+
+@pytest.mark.parametrize("library", ["sse_starlette.sse", "mcp.server", "httpx", "LiteLLM"])
+def test_libraries_that_log_contents_are_quiet_at_every_level(
+    capture: Callable[..., io.StringIO], library: str
+) -> None:
+    stream = capture("DEBUG")
+    logging.getLogger(library).debug("chunk: %s", b"my diary")
+    logger.debug("what is our own")
+    assert "diary" not in stream.getvalue()
+    assert "our own" in stream.getvalue()
 
 
 def test_ordinary_words_stay(capture: Callable[..., io.StringIO]) -> None:

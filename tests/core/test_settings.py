@@ -138,6 +138,9 @@ def test_plugin_tables_are_not_checked_before_plugins_are_known(tmp_path: Path) 
     file.write_text("[stores.gone]\na = 1\n")
     assert load(config_file=file).warnings == []
     assert "stores.gone" in load(config_file=file, sections=SECTIONS, lenient=True).warnings[0]
+    file.write_text('[auth.gone]\nissuer = "https://id.example"\n')
+    with pytest.raises(ConfigurationError, match=r"auth\.gone"):
+        load(config_file=file, sections=SECTIONS, lenient=True)
 
 
 @pytest.mark.parametrize(
@@ -254,6 +257,8 @@ def test_variables_of_others_are_left_alone(name: str) -> None:
         ({"AUTH_MODE": "token"}, "token"),
         ({"TOKEN_AUTH_ENABLED": "false"}, "none"),
         ({"OAUTH2_ISSUER_URL": "https://i"}, "jwt"),
+        ({"JWT_ISSUER": "https://i"}, "jwt"),
+        ({"MEMHOST_JWT_ISSUER": "https://i"}, "jwt"),
         ({"AUTH_TOKENS": "t"}, "token"),
         ({"AUTH_TOKENS_FILE": "t"}, "token"),
         ({"DISABLE_AUTH": "true", "AUTH_TOKENS": "t"}, "none"),
@@ -277,10 +282,77 @@ def test_older_switches_of_authentication(environ: dict[str, str], auth: str) ->
         {"DISABLE_AUTH": "false", "AUTH_MODE": "disabled"},
         {"TOKEN_AUTH_ENABLED": "true", "AUTH": "none"},
         {"OAUTH2_ISSUER_URL": "https://i", "AUTH_TOKENS": "t"},
+        {"AUTH": "none", "AUTH_TOKENS": "t"},
+        {"AUTH_MODE": "disabled", "OAUTH2_ISSUER_URL": "https://i"},
+        {"AUTH": "none", "AUTH_MODE": "token"},
+        {"AUTH": "none", "MEMHOST_AUTH_MODE": "token,jwt"},
+        {"TOKEN_AUTH_ENABLED": "ture", "DISABLE_AUTH": "true"},
+        {"DISABLE_AUTH": "treu", "AUTH": "token"},
+        {"OAUTH2_AUDIENCE": "memhost"},
+        {"OAUTH2_JWKS_URL": "https://i/keys"},
     ],
 )
 def test_contradictory_authentication_is_refused(environ: dict[str, str]) -> None:
     assert len(problems(environ)) == 1
+
+
+@pytest.mark.parametrize(
+    ("environ", "text", "auth"),
+    [
+        ({"JWT_ISSUER": "https://i"}, "", "jwt"),
+        ({}, "[auth.jwt]\nissuer = ['https://i']", "jwt"),
+        ({}, "[auth.token]\ntokens = ['t']", "token"),
+        ({"AUTH": "token"}, "[auth.jwt]\nissuer = ['https://i']", "token"),
+        ({"AUTH": "none"}, "[auth.jwt]\nissuer = ['https://i']", None),
+        ({"AUTH": "none"}, "[auth.token]\ntokens = ['t']", None),
+        ({"JWT_ISSUER": "https://i"}, "[auth.token]\ntokens = ['t']", None),
+        ({"JWT_AUDIENCE": "memhost"}, "", None),
+        ({}, "[auth.jwt]\njwks_url = 'https://i/keys'", None),
+        ({}, "[auth.token]\nkey = 'k'", None),
+    ],
+)
+def test_credentials_in_the_file_or_by_new_names_count_as_well(
+    environ: dict[str, str], text: str, auth: str | None, tmp_path: Path
+) -> None:
+    file = tmp_path / "m.toml"
+    file.write_text(text)
+    more: dict[str, Any] = {"config_file": file, "sections": bundled_sections(PluginManager.load())}
+    if auth is None:
+        assert len(problems(environ, **more)) == 1
+    else:
+        assert load(environ, **more).settings.server.auth == auth
+
+
+def test_what_disable_auth_leaves_unused_is_told() -> None:
+    assert load({"DISABLE_AUTH": "true", "AUTH_TOKENS": "t"}).warnings == [
+        "AUTH_TOKENS is not used, because DISABLE_AUTH is true."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("TRUSTED_PROXIES", "*, 10.0.0.0/8, 10.0.0.1, ::1", ["nginx", "localhost", "10.0.0.0/33", "10.0.0.1/8"]),
+        (
+            "CORS_ALLOWED_ORIGINS",
+            "*, https://a.example, http://localhost:3000, https://*.example.com, http://[::1]:9",
+            [
+                "null",
+                "a.example",
+                "https://a.example/",
+                "https://a.example/x",
+                "HTTPS://A.example",
+                "HTTPS://a.example",
+                "https://u@a",
+                "x://",
+            ],
+        ),
+    ],
+)
+def test_addresses_that_would_be_ignored_are_refused(name: str, good: str, bad: list[str]) -> None:
+    load({name: good})
+    for each in bad:
+        assert each in problems({name: f"{good}, {each}"})[0]
 
 
 def test_options_for_child_processes_replace_other_names() -> None:

@@ -159,6 +159,16 @@ def test_rights_follow_the_role(guarded: ServerProcess, folder: Path) -> None:
         assert read(guarded, headers, "/v1/jobs").status_code == (200 if can_administer else 403)
 
 
+@pytest.mark.parametrize("bounds", [{"users": [""]}, {"users": [" "]}, {"namespaces": ["", ""]}, {"users": []}])
+def test_bounds_without_a_name_make_no_token(
+    guarded: ServerProcess, folder: Path, bounds: dict[str, list[str]]
+) -> None:
+    headers = bearer(create_token(folder, "--role", "admin"))
+    answer = CLIENT.post(f"{guarded.url}/v1/operations/create_token", json=bounds, headers=headers)
+    refused = (422, "invalid_arguments") if bounds == {"users": []} else (400, "invalid_request")
+    assert (answer.status_code, answer.json().get("code")) == refused
+
+
 def test_own_tokens_work_at_once_and_wrong_ones_are_limited(tmp_path: Path) -> None:
     environment = {"STORE": "memory", "AUTH_TOKENS": OWN, "AUTH_FAILURES_PER_MINUTE": "3"}
     with ServerProcess(tmp_path, environment=environment) as server:

@@ -110,6 +110,22 @@ async def test_bounds_hold(tmp_path: Path) -> None:
         assert receipt.counts["memories"] == 2
 
 
+async def test_the_file_is_not_written_anew_for_who_is_out_of_bounds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_host(tmp_path, store="sqlite") as host:
+        scrubbed: list[Any] = []
+
+        async def scrub(store: Any) -> None:
+            scrubbed.append(store)
+
+        monkeypatch.setattr(type(host.store), "scrub", scrub)
+        await run(host, "delete_user", bound_to(users=(BOB,)), user_id=ANN)
+        assert not scrubbed
+        await run(host, "delete_user", bound_to(users=(ANN,)), user_id=ANN)
+        assert scrubbed
+
+
 def check_sum(receipt: dict[str, Any]) -> None:
     """The digest is that of the rest, as documented."""
     given = receipt.pop("sha256")

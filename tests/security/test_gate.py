@@ -26,7 +26,8 @@ class Client:
 
     async def answer(self) -> tuple[int, dict[str, str], str]:
         """Status, headers and code of the answer."""
-        await self.task
+        async with asyncio.timeout(10):
+            await self.task
         headers = {name.decode(): value.decode() for name, value in self.sent[0]["headers"]}
         body = self.sent[1]["body"]
         return self.sent[0]["status"], headers, json.loads(body)["code"] if body else ""
@@ -81,6 +82,49 @@ async def test_number_at_once() -> None:
     go_on.set()
     assert [(await client.answer())[0] for client in first] == [200, 200]
     assert (await Client(gate).answer())[0] == 200
+
+
+async def test_who_is_still_sending_takes_no_place() -> None:
+    go_on = asyncio.Event()
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        while (message := await receive()).get("more_body"):
+            pass
+        if message["type"] == "http.request":
+            await go_on.wait()
+            await fine(scope, receive, send)
+
+    gate = Gate(slow, ServerSettings(max_concurrent_requests=2))
+    dripping = [Client(gate) for _ in range(5)]
+    await asyncio.sleep(0)
+    for client in dripping:
+        client.arriving.put_nowait({"type": "http.request", "body": b"[", "more_body": True})
+    quick = [Client(gate), Client(gate)]
+    for client in (*quick, *dripping):
+        await asyncio.sleep(0)
+        client.arriving.put_nowait({"type": "http.request", "body": b"]", "more_body": False})
+    assert [(await client.answer())[::2] for client in dripping] == [(503, "overloaded")] * 5
+    go_on.set()
+    assert [(await client.answer())[0] for client in quick] == [200, 200]
+    assert gate._places.taken == 0
+
+
+async def test_who_does_not_read_takes_no_place() -> None:
+    read = asyncio.Event()
+
+    class Deaf(Client):
+        async def _send(self, message: dict[str, Any]) -> None:
+            await read.wait()
+            await super()._send(message)
+
+    gate = Gate(fine, ServerSettings(max_concurrent_requests=2, rate_limit_per_address=3))
+    deaf = [Deaf(gate, peer="10.0.0.2") for _ in range(5)]
+    await asyncio.sleep(0)
+    assert gate._places.taken == 0  # nor does who was turned away count for less than none
+    assert (await Client(gate).answer())[0] == 200
+    read.set()
+    assert [(await client.answer())[0] for client in deaf] == [200, 200, 200, 429, 429]
+    assert gate._places.taken == 0
 
 
 async def test_time_until_the_answer_begins() -> None:

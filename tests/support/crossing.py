@@ -97,6 +97,9 @@ def actors() -> list[_Actor]:
     return found
 
 
+_Move = tuple[float, str, Callable[[_Actor], Mapping[str, Any]]]
+
+
 class Crowd:
     """Calls a host as all of them at once."""
 
@@ -108,7 +111,7 @@ class Crowd:
         self._memories: dict[str, None] = dict.fromkeys(IDS)
         self._views: dict[str, None] = {}
         self._tasks: dict[str, None] = {}
-        self._moves: Sequence[tuple[float, str, Callable[[_Actor], Mapping[str, Any]]]] = _moves(self)
+        self._moves: Sequence[_Move] = _moves(self)
 
     async def run(self, calls: int) -> Report:
         """Make that many calls; what crossed, in answers and in the store."""
@@ -217,10 +220,13 @@ class Crowd:
         return self._random.randint(least, most)
 
 
-def _moves(  # noqa: C901 - a list of small functions
-    crowd: Crowd,
-) -> list[tuple[float, str, Callable[[_Actor], Mapping[str, Any]]]]:
+def _moves(crowd: Crowd) -> list[_Move]:
     """What callers do: how often, which operation, with which arguments."""
+    return [*_session_moves(crowd), *_memory_moves(crowd), *_view_moves(crowd)]
+
+
+def _session_moves(crowd: Crowd) -> list[_Move]:
+    """Conversations as they go on."""
 
     def session(actor: _Actor) -> dict[str, Any]:
         owner, mark = crowd.owned(actor)
@@ -240,6 +246,22 @@ def _moves(  # noqa: C901 - a list of small functions
             made = session(actor)
             if made["namespace"] and made["user_id"]:
                 return made
+
+    def named_session(_actor: _Actor) -> dict[str, Any]:
+        return {"session_id": crowd.pick(SESSIONS), **crowd.named()}
+
+    return [
+        (14, "put_session", session),
+        (8, "change_session", part),
+        (8, "get_session", named_session),
+        (4, "list_sessions", lambda _actor: crowd.named()),
+        (2, "delete_session", named_session),
+        (1, "extract_session", lambda actor: {**named_session(actor), "wait_s": 0}),
+    ]
+
+
+def _memory_moves(crowd: Crowd) -> list[_Move]:
+    """Memories from writing to the trash, and back."""
 
     def record(actor: _Actor) -> dict[str, Any]:
         owner, mark = crowd.owned(actor)
@@ -263,23 +285,7 @@ def _moves(  # noqa: C901 - a list of small functions
     def forget(_actor: _Actor) -> dict[str, Any]:
         return {"policy": {"budget": crowd.number(2, 6)}, "dry_run": False, **crowd.named()}
 
-    def view(_actor: _Actor) -> dict[str, Any]:
-        return {"source": "long_term", "group_by": crowd.pick((["user_id"], [], ["namespace", "user_id"]))}
-
-    def group(_actor: _Actor) -> dict[str, Any]:
-        groups: tuple[dict[str, str], ...] = ({"user_id": "ann"}, {}, {"namespace": "red", "user_id": "bob"})
-        return {"view_id": crowd.view_id(), "group": crowd.pick(groups)}
-
-    def named_session(_actor: _Actor) -> dict[str, Any]:
-        return {"session_id": crowd.pick(SESSIONS), **crowd.named()}
-
     return [
-        (14, "put_session", session),
-        (8, "change_session", part),
-        (8, "get_session", named_session),
-        (4, "list_sessions", lambda _actor: crowd.named()),
-        (2, "delete_session", named_session),
-        (1, "extract_session", lambda actor: {**named_session(actor), "wait_s": 0}),
         (8, "create_memories", lambda actor: {"memories": [record(actor), record(actor)]}),
         (6, "store_memories", lambda actor: {"memories": [unnumbered(actor)]}),
         (16, "search_memories", search),
@@ -291,6 +297,20 @@ def _moves(  # noqa: C901 - a list of small functions
         (0.2, "compact_memories", lambda _actor: {"report": True, **crowd.named()}),
         (2, "list_trash", lambda _actor: crowd.named()),
         (2, "restore_memories", lambda _actor: {"ids": [crowd.memory_id(), crowd.memory_id()]}),
+    ]
+
+
+def _view_moves(crowd: Crowd) -> list[_Move]:
+    """Summary views, and what concerns all that an owner has."""
+
+    def view(_actor: _Actor) -> dict[str, Any]:
+        return {"source": "long_term", "group_by": crowd.pick((["user_id"], [], ["namespace", "user_id"]))}
+
+    def group(_actor: _Actor) -> dict[str, Any]:
+        groups: tuple[dict[str, str], ...] = ({"user_id": "ann"}, {}, {"namespace": "red", "user_id": "bob"})
+        return {"view_id": crowd.view_id(), "group": crowd.pick(groups)}
+
+    return [
         (1, "create_summary_view", view),
         (1, "list_summary_views", lambda _actor: {}),
         (1, "get_summary_view", lambda _actor: {"view_id": crowd.view_id()}),

@@ -1,18 +1,29 @@
-"""A small OpenID Connect issuer on loopback, in a thread: discovery document, keys, and tokens as tests want them."""
+"""A small OpenID Connect issuer on loopback, in a thread, with tokens as tests want them, and who trusts it."""
 
 from __future__ import annotations
 
 import json
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import jwt
+import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from memhost.errors import Unauthorized
+from memhost.models import Caller
+from memhost.ports import Credentials
+from memhost.specs import OpenContext
+from memhost.testing.clock import FakeClock
+from memhost_auth_jwt import JwtSettings, open_jwt
+from memhost_auth_jwt.provider import JwtAuthenticator
 
 AUDIENCE = "memhost"
 
@@ -95,3 +106,25 @@ class Issuer:
         """A token signed with the key of that number."""
         header = {"kid": "first", **(headers or {})}
         return jwt.encode(self.claims(**claims), rsa_key(number), algorithm="RS256", headers=header)
+
+
+@asynccontextmanager
+async def trusting(issuer: Issuer, folder: Path, clock: FakeClock, /, **more: Any) -> AsyncIterator[JwtAuthenticator]:
+    """A provider that trusts the issuer, with more settings if need be."""
+    settings = JwtSettings(**{"issuer": (issuer.url,), "audience": (AUDIENCE,), **more})
+    async with open_jwt(settings, OpenContext(data_dir=folder, clock=clock)) as provider:
+        yield provider
+
+
+async def enter(provider: JwtAuthenticator, token: str) -> Caller:
+    """Who the token says it is."""
+    return await provider.authenticate(Credentials(scheme="bearer", token=token))
+
+
+async def why_not(provider: JwtAuthenticator, token: str) -> str:
+    """The sentence that refuses the token; it tells nothing of the issuer's address."""
+    with pytest.raises(Unauthorized) as caught:
+        await enter(provider, token)
+    assert not caught.value.challenge
+    assert "127.0.0.1" not in caught.value.message
+    return caught.value.message

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import click
 
 from memhost.cli.failures import CommandError
-from memhost.errors import InvalidRequest, NotFound, Unauthorized, Unavailable
+from memhost.errors import Forbidden, InvalidRequest, NotFound, Unauthorized, Unavailable
 
 if TYPE_CHECKING:
     import httpx
@@ -145,7 +145,9 @@ def answer_of(answer: httpx.Response) -> Any:
     if answer.is_success and content is not None:
         return content
     sentence = _sentence(content) or f"The server answered with status {answer.status_code}."
-    if answer.status_code in (401, 403):
+    if answer.status_code == 403:
+        raise Forbidden(sentence)
+    if answer.status_code == 401:
         raise Unauthorized(f"{sentence} Give a token with --token or MEMHOST_TOKEN.")
     if answer.status_code == 404:
         raise NotFound(sentence)

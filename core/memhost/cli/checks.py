@@ -177,7 +177,7 @@ async def _timed(name: str, work: Callable[[], Awaitable[str]], fix: str) -> Che
         return _fail(name, f"no answer within {_PROBE_LIMIT_S:.0f} s", fix)
     except MemhostError as error:
         return _fail(name, error.message, fix)
-    except Exception as error:  # noqa: BLE001 - as above
+    except Exception as error:  # noqa: BLE001 - a plugin may fail in any way: the check has failed
         return _fail(name, f"{type(error).__name__}: {error}", fix)
     return _ok(name, f"{detail}, {(time.perf_counter() - started) * 1000:.0f} ms")
 
@@ -248,7 +248,8 @@ def _model(host: Host) -> Check:
 
 
 def _access(host: Host) -> Check:
-    from memhost.cli.serving import is_loopback, open_on_purpose
+    from memhost.cli.serving import open_on_purpose
+    from memhost.guard import is_loopback
 
     server = host.settings.server
     if not host.authenticator.open:

@@ -41,7 +41,7 @@ async def _document(data: str | None, config_file: Path | None) -> Any:
         async with open_host(configuration, plugins, run_jobs=False) as host:
             app: Any = build_app(host)
             transport = httpx.ASGITransport(app=app)
-            async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://memhost") as client:
+            async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
                 answer = await client.get("/openapi.json")
     if not answer.is_success:
         raise CommandError("No interface offers an OpenAPI document at /openapi.json.")

@@ -6,7 +6,6 @@ import asyncio
 import ctypes
 import errno
 import gc
-import ipaddress
 import logging
 import signal
 import socket
@@ -28,6 +27,7 @@ from memhost.cli.listening import wait_until_listening
 from memhost.cli.options import show_line
 from memhost.cli.protocol import Patient, PatientConfig
 from memhost.errors import ConfigurationError
+from memhost.guard import is_loopback
 from memhost.host import Host, open_host
 from memhost.plugins import PluginManager
 from memhost.settings import Configuration, export_provider_keys
@@ -38,7 +38,6 @@ logger = logging.getLogger(__name__)
 FACTORY = "memhost.cli.serving:create"
 """Makes the application in each server process: `memhost.app:create`, with logging set up."""
 STARTUP_LIMIT_S = 60.0
-_HEADER_LIMIT = 64 * 1024
 _TRY = "Try"
 _M_ARENA_MAX, _M_MMAP_THRESHOLD = -8, -3  # from malloc.h
 
@@ -177,16 +176,6 @@ def open_on_purpose(configuration: Configuration) -> bool:
     return server.insecure or (server.auth == "none" and configuration.is_set("server.auth"))
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach that address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
 def check_tls(cert: str, key: str) -> None:
     """Refuse to start with files that HTTPS cannot be served with.
 
@@ -198,10 +187,18 @@ def check_tls(cert: str, key: str) -> None:
     if not cert:
         return
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key or None)
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key or None, _no_password)
     except (OSError, ssl.SSLError) as error:
         files = f"{cert} and {key or 'the key in it'}"
         raise ConfigurationError(f"HTTPS cannot be served with {files}: {error}.") from error
+
+
+def _no_password() -> str:
+    """In place of the question on the terminal that nobody answers."""
+    raise ConfigurationError(
+        "The key for HTTPS is encrypted, and no server asks for passwords: write it without one, as in "
+        "openssl pkey -in key.pem -out plain.pem, readable by the server alone."
+    )
 
 
 def _bind(host: str, port: int) -> socket.socket:
@@ -247,10 +244,11 @@ def _uvicorn_config(plan: Plan, app: Application | str) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
+        timeout_keep_alive=server.keep_alive_s,
         timeout_graceful_shutdown=max(1, round(server.shutdown_grace_s)),
-        h11_max_incomplete_event_size=_HEADER_LIMIT,
     )
     config.header_timeout_s = server.header_timeout_s
+    config.body_timeout_s = server.body_timeout_s
     return config
 
 

@@ -44,7 +44,7 @@ class FailedAttempts:
         """
         if not self._failures or not credentials.token:
             return
-        start, count = self._failures.get(_network(credentials.peer), (None, 0))
+        start, count = self._failures.get(network(credentials.peer), (None, 0))
         if start is None or count < self._limit or self._digest(credentials) in self._valid:
             return
         left = WINDOW_S - (self._clock.now() - start).total_seconds()
@@ -59,7 +59,7 @@ class FailedAttempts:
         if not self._limit or not credentials.token or not credentials.peer:
             return
         self._valid.pop(self._digest(credentials), None)
-        now, address = self._clock.now(), _network(credentials.peer)
+        now, address = self._clock.now(), network(credentials.peer)
         start, count = self._failures.pop(address, (now, 0))
         if not timedelta() <= now - start < timedelta(seconds=WINDOW_S):
             start, count = now, 0
@@ -81,7 +81,8 @@ class FailedAttempts:
         return hashlib.blake2b(credentials.token.encode(), key=self._key, digest_size=16).digest()
 
 
-def _network(peer: str) -> str:
+def network(peer: str) -> str:
+    """What of an address counts as one client: all of IPv4, the /64 network of IPv6."""
     if ":" not in peer:
         return peer
     try:

@@ -75,8 +75,8 @@ class Erasure:
                 counts += found
                 if not found:
                     break
-        if isinstance(self._store, Scrubs):
-            await self._store.scrub()
+            if isinstance(self._store, Scrubs):
+                await self._store.scrub()
         return _receipt(request, counts, self._clock.now())
 
     async def _round(self, scope: Scope, user: str) -> Counter[str]:

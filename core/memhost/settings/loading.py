@@ -162,7 +162,8 @@ class _Loader:
         kind = section.partition(".")[0]
         rivals = [name for name in self._section_names if name.startswith(kind + ".")]
         sentence = f"{source}: no plugin has the settings [{section}].{suggest(section, rivals)}"
-        (self._reading.warnings if self._lenient else self._reading.problems).append(sentence)
+        harmless = self._lenient and kind != "auth"  # what was to keep strangers out is not left out with a warning
+        (self._reading.warnings if harmless else self._reading.problems).append(sentence)
 
     def _take_table(self, section: str, table: Any, source: str) -> None:
         if not isinstance(table, Mapping):
@@ -189,7 +190,7 @@ class _Loader:
                 self._given[setting.path] = given
 
     def take_auth(self, sources: tuple[Variables, ...]) -> None:
-        given = legacy_auth(self._given.get("server.auth"), sources, self._reading)
+        given = legacy_auth(self._given, sources, self._reading)
         if given is not None:
             self._given["server.auth"] = given
 

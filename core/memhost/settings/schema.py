@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from memhost.settings.addresses import check_network, check_origin
 from memhost.settings.extraction import ExtractionSettings, LlmSettings
 from memhost.settings.fields import setting
 
@@ -134,13 +135,34 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         float, setting("How long a request may take until its answer begins, seconds; 0 does not limit it.", ge=0)
     ] = 330.0
     body_timeout_s: Annotated[
-        float, setting("How long the body of a request may take to arrive, seconds; 0 does not limit it.", ge=0)
+        float,
+        setting(
+            "How long the body of a request may take to arrive, and 32 KiB of an answer to be read, seconds; 0 does "
+            "not limit it.",
+            ge=0,
+        ),
     ] = 60.0
     header_timeout_s: Annotated[
         float, setting("How long the head of a request may take to arrive, seconds; 0 does not limit it.", ge=0)
     ] = 20.0
+    keep_alive_s: Annotated[
+        int,
+        setting(
+            "How long a connection without a request is kept, seconds: longer than clients (5 to 15) and load "
+            "balancers (60) keep theirs, or some send into one that is just being closed.",
+            ge=1,
+        ),
+    ] = 75
     cors_allowed_origins: Annotated[
         tuple[str, ...], setting("Origins whose pages in browsers may call the server; empty allows none.")
+    ] = ()
+    allowed_hosts: Annotated[
+        tuple[str, ...],
+        setting(
+            "Names by which clients reach the server, beside localhost and IP addresses; without authentication "
+            "requests to other names are refused.",
+            env=("MCP_ALLOWED_HOSTS",),
+        ),
     ] = ()
     trusted_proxies: Annotated[
         tuple[str, ...],
@@ -151,6 +173,17 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     ] = ("127.0.0.1", "::1")
     tls_cert: Annotated[str, setting("File with the server's certificate chain (PEM): serves HTTPS.")] = ""
     tls_key: Annotated[str, setting("File with the key of the certificate (PEM), if it is not in the same file.")] = ""
+
+    def __post_init__(self) -> None:
+        """Refuse addresses that would be taken for none without a word.
+
+        Raises:
+            ValueError: One of them is no address, with what to write.
+        """
+        for proxy in self.trusted_proxies:
+            check_network(proxy)
+        for origin in self.cors_allowed_origins:
+            check_origin(origin)
 
 
 class MemorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

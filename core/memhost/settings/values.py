@@ -9,8 +9,8 @@ from msgspec import inspect as shapes
 
 from memhost.settings.fields import REDACTED, Secret, Setting
 
-_TRUE = frozenset({"1", "true", "t", "yes", "y", "on", "enabled"})
-_FALSE = frozenset({"0", "false", "f", "no", "n", "off", "disabled"})
+TRUE = frozenset({"1", "true", "t", "yes", "y", "on", "enabled"})
+FALSE = frozenset({"0", "false", "f", "no", "n", "off", "disabled"})
 _LISTS = (
     shapes.ListType,
     shapes.SetType,
@@ -105,9 +105,9 @@ def _loosen_union(shape: shapes.UnionType, value: str) -> Any:
 
 def _bool(text: str) -> bool:
     word = text.lower()
-    if word not in _TRUE | _FALSE:
+    if word not in TRUE | FALSE:
         raise ValueError("Expected `bool`")
-    return word in _TRUE
+    return word in TRUE
 
 
 def _same_word(text: str, allowed: Any) -> Any:

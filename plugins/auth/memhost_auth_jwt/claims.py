@@ -82,6 +82,6 @@ def _texts(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:
     value = find(claims, name)
     if isinstance(value, str) and value:
         return (value,)
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise Unauthorized(f"Invalid JWT: its claim {name} must be a text or a list of texts.")
+    if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+        raise Unauthorized(f"Invalid JWT: its claim {name} must be a text or a list of texts that are not empty.")
     return tuple(value)

@@ -26,6 +26,9 @@ USABLE_FOR = timedelta(hours=24)
 ASK_EVERY = timedelta(minutes=1)
 ASK_EVERY_WITHOUT_KEYS = timedelta(seconds=5)
 _LARGEST = 1024 * 1024
+_FETCH_ALL_S = 10.0
+"""So long an issuer may take for all that it is asked at once; meanwhile others wait for its keys."""
+_PLAIN = {"accept-encoding": "identity"}
 
 FAMILIES: Mapping[str, tuple[str, ...]] = {
     "RSA": ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
@@ -93,14 +96,16 @@ class KeySet:
 
     async def _refresh(self) -> None:
         try:
-            content = await self._get(self._jwks_url or await self._discover())
+            async with asyncio.timeout(_FETCH_ALL_S):
+                content = await self._get(self._jwks_url or await self._discover())
             keys = content.get("keys")
             if not isinstance(keys, list):
                 raise FetchError("the key set has no list of keys")
             self._keys = parse_keys(keys, self._algorithms)
             self._read_at = self._clock.now()
-        except FetchError as error:
-            log(logger, logging.WARNING, "auth.keys_not_fetched", issuer=self._issuer, error=str(error))
+        except (FetchError, TimeoutError) as error:
+            cause = str(error) or f"no answer within {_FETCH_ALL_S:g} s"
+            log(logger, logging.WARNING, "auth.keys_not_fetched", issuer=self._issuer, error=cause)
         finally:
             self._asked_at = self._clock.now()
 
@@ -115,6 +120,8 @@ class KeySet:
         address = document.get("jwks_uri")
         if not isinstance(address, str) or not address.startswith(("https://", "http://")):
             raise FetchError("its discovery document has no jwks_uri")
+        if self._issuer.startswith("https://") and not address.startswith("https://"):
+            raise FetchError(f"its discovery document names keys at {address}, which anybody on the way could replace")
         return address
 
     async def _get(self, address: str, *, missing_ok: bool = False) -> dict[str, Any]:
@@ -122,19 +129,19 @@ class KeySet:
 
         content = b""
         try:
-            async with self._client.stream("GET", address) as answer:
+            async with self._client.stream("GET", address, headers=_PLAIN) as answer:
                 if answer.status_code == 404 and missing_ok:
                     return {}
                 if answer.status_code != 200:
                     raise FetchError(f"{address} answered with status {answer.status_code}")
-                async for part in answer.aiter_bytes():
+                async for part in answer.aiter_raw():
                     content += part
                     if len(content) > _LARGEST:
                         raise FetchError(f"{address} answered with more than {_LARGEST} bytes")
             found = json.loads(content)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise FetchError(f"{address}: {type(error).__name__} {error}") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise FetchError(f"{address} did not answer with JSON") from error
         if not isinstance(found, dict):
             raise FetchError(f"{address} did not answer with an object")
@@ -149,13 +156,13 @@ def parse_keys(keys: list[Any], allowed: tuple[str, ...]) -> dict[str, Verifying
     for item in keys:
         if not isinstance(item, dict) or not isinstance(item.get("kid"), str) or item.get("use") == "enc":
             continue
-        fitting = FAMILIES.get(item.get("kty", ""), ())
+        fitting = FAMILIES.get(str(item.get("kty")), ())
         wanted = (item["alg"],) if "alg" in item else fitting
         algorithms = tuple(name for name in allowed if name in fitting and name in wanted)
         if not algorithms:
             continue
         try:
             found[item["kid"]] = VerifyingKey(jwt.PyJWK(item, algorithms[0]).key, algorithms)
-        except jwt.PyJWTError as error:
+        except (jwt.PyJWTError, TypeError, ValueError) as error:
             log(logger, logging.WARNING, "auth.key_unusable", kid=item["kid"], error=type(error).__name__)
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -145,6 +146,16 @@ async def open_provider(settings: JwtSettings, clock: Clock) -> AsyncIterator[Jw
         yield JwtAuthenticator(key_sets, settings)
 
 
+def _is_address(text: str) -> bool:
+    from httpx import URL, InvalidURL
+
+    try:
+        url = URL(text)
+    except InvalidURL:
+        return False
+    return url.scheme in ("https", "http") and bool(url.host) and not re.search(r"\s", text)
+
+
 def check(settings: JwtSettings) -> None:
     """Refuse settings that cannot work or are not safe.
 
@@ -155,8 +166,8 @@ def check(settings: JwtSettings) -> None:
     if not settings.issuer:
         problems.append("OAUTH2_ISSUER_URL names no issuer; set it to the issuer's address.")
     for address in (*settings.issuer, *([settings.jwks_url] if settings.jwks_url else [])):
-        if not address.startswith(("https://", "http://")):
-            problems.append(f"{address} is no address: it must begin with https://.")
+        if not _is_address(address):
+            problems.append(f"{address} is no address: it must begin with https:// and a name.")
         elif address.startswith("http://"):
             log(logger, logging.WARNING, "auth.issuer_without_tls", issuer=address)
     if settings.jwks_url and len(settings.issuer) > 1:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from memhost.errors import ConfigurationError, DocumentGone, NotFound
+from memhost.errors import ConfigurationError, DocumentGone, InvalidRequest, NotFound
 from memhost.models import DEFAULT_TENANT, Document, Scope, WriteBatch
 from memhost.ports import Clock, Store
 from memhost_auth_token.keys import Hasher, new_secret, new_token
@@ -89,7 +89,14 @@ class TokenBook:
         description: str = "",
         expires_at: datetime | None = None,
     ) -> tuple[str, Token]:
-        """Make a token; returned with its full text, which is not kept anywhere."""
+        """Make a token; returned with its full text, which is not kept anywhere.
+
+        Raises:
+            InvalidRequest: The tenant is empty, or a bound has but empty names, as where a variable of a script was
+                not set.
+        """
+        if any(bound is not None and not "".join(bound).strip() for bound in ((tenant,), namespaces, users)):
+            raise InvalidRequest("The tenant, namespaces and users of a token need names that are not empty.")
         text, token_id = new_token()
         token = Token(
             id=token_id,

@@ -1,7 +1,8 @@
-"""`memhost token create|list|revoke|rotate`."""
+"""Create, list, revoke and rotate access tokens."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -31,8 +32,19 @@ if TYPE_CHECKING:
 
 ROLES = ("reader", "writer", "operator", "admin")
 
+
+def _number(_context: click.Context, _option: click.Parameter, value: float | None) -> float | None:
+    if value is not None and math.isnan(value):  # ranges let it pass
+        raise click.BadParameter("nan is not a number of days.")
+    return value
+
+
 _expires_option = click.option(
-    "-e", "--expires-days", type=click.FloatRange(0, min_open=True), help="Days until it expires; without it, never."
+    "-e",
+    "--expires-days",
+    type=click.FloatRange(0, 36_500, min_open=True),
+    callback=_number,
+    help="Days until it expires; without it, never.",
 )
 
 

@@ -60,9 +60,9 @@ def load_hasher(key: str | None, folder: Path) -> Hasher:
         ConfigurationError: The key is too short, or its file cannot be read or written.
     """
     if key is not None:
-        if len(key) < SHORTEST:
+        if len(key.strip()) < SHORTEST:
             raise ConfigurationError(
-                f"AUTH_TOKEN_KEY has {len(key)} characters and needs at least {SHORTEST}: "
+                f"AUTH_TOKEN_KEY has {len(key.strip())} characters and needs at least {SHORTEST}: "
                 "take the output of openssl rand -hex 32."
             )
         return Hasher(hashlib.sha256(key.encode()).digest(), "AUTH_TOKEN_KEY")

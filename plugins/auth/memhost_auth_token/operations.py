@@ -178,6 +178,7 @@ OPERATIONS = (
         access="admin",
         tag=TAG,
         audited="description",
+        errors=("invalid_request",),
         summary="Create an access token of the tenant; its text is shown this once. For the role admin.",
     ),
     Operation(

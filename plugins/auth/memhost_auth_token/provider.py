@@ -152,7 +152,7 @@ def own_tokens(settings: TokenSettings) -> list[str]:
     """The tokens of the settings, separated by commas or white space.
 
     Raises:
-        ConfigurationError: One is too short.
+        ConfigurationError: One is too short, or cannot be sent in a header.
     """
     tokens = [token for item in settings.tokens for token in item.split()]
     for number, token in enumerate(tokens, 1):
@@ -160,6 +160,10 @@ def own_tokens(settings: TokenSettings) -> list[str]:
             raise ConfigurationError(
                 f"Token {number} of AUTH_TOKENS has {len(token)} characters and needs at least {SHORTEST}: "
                 "take the output of openssl rand -hex 32."
+            )
+        if not token.isascii() or not token.isprintable():
+            raise ConfigurationError(
+                f"Token {number} of AUTH_TOKENS has characters that clients cannot send; use letters and digits."
             )
     return tokens
 

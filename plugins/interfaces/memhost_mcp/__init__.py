@@ -32,13 +32,6 @@ class McpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     ] = ("full",)
     require_scope: Annotated[bool, setting("Refuse calls that name neither a user nor a namespace.")] = False
     lenient: Annotated[bool, setting("Ignore unknown arguments of tools instead of refusing them.")] = False
-    allowed_hosts: Annotated[
-        tuple[str, ...],
-        setting(
-            "Names by which clients reach the server, beside localhost and IP addresses; without authentication "
-            "requests to other names are refused."
-        ),
-    ] = ()
     allowed_origins: Annotated[
         tuple[str, ...], setting("Origins of web pages that may connect, beside the server's own and localhost.")
     ] = ()

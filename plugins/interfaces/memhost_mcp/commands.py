@@ -1,4 +1,4 @@
-"""`memhost mcp`: MCP over standard streams, and help with setting up hosts."""
+"""Serve MCP over standard streams; set up MCP hosts."""
 
 from __future__ import annotations
 

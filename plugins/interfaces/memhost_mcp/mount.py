@@ -18,11 +18,11 @@ from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from memhost.credentials import credentials_of
 from memhost.errors import Forbidden, MemhostError, MissingExtra, TooManyRequests, Unauthorized, Unavailable
+from memhost.guard import Guard, is_loopback
 from memhost.logs import REQUEST_ID, log
 from memhost.specs import Mount
 from memhost_mcp.catalog import Catalog
 from memhost_mcp.desk import Defaults, Visit
-from memhost_mcp.guard import Guard
 
 if TYPE_CHECKING:
     from litestar import Litestar
@@ -93,7 +93,14 @@ class Door:
         self._host = host
         self._settings = settings
         self._engine = engine
-        self._guard = Guard(settings.allowed_hosts, settings.allowed_origins, strict=host.authenticator.open)
+        server = host.settings.server
+        self._guard = Guard(
+            server.allowed_hosts,
+            (*settings.allowed_origins, *server.cors_allowed_origins),
+            strict=host.authenticator.open,
+            short_names=not is_loopback(server.host),
+            origins_setting="MCP_ALLOWED_ORIGINS",
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

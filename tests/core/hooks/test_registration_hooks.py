@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from importlib.metadata import EntryPoints
 from typing import Annotated, Any
 
 import click
@@ -245,7 +246,7 @@ async def test_settings(host: Host) -> None:
 
 
 async def test_commands(points: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.metadata.entry_points", lambda **_: points)
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda: EntryPoints(points))
     monkeypatch.setattr("memhost.plugins.discovery.entry_points", lambda **_: points)
     assert CliRunner().invoke(cli, ["acme"]).output == "Hello from acme\n"
     assert "Greet." in CliRunner().invoke(cli, ["--help"]).output

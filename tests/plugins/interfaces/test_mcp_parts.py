@@ -6,9 +6,9 @@ import pytest
 
 import memhost_mcp
 from memhost.errors import InvalidRequest
+from memhost.guard import Guard, is_loopback
 from memhost_mcp import McpSettings, commands
 from memhost_mcp.bridge import endpoint
-from memhost_mcp.guard import Guard
 from memhost_mcp.hosts import HOSTS, document, entry
 
 
@@ -40,9 +40,27 @@ def test_a_guarded_server_answers_to_any_name_but_not_to_any_page() -> None:
     guard = Guard([], [], strict=False)
     assert guard.refuses("memory.internal:8000", "") == ""
     assert guard.refuses("memory.internal", "https://memory.internal") == ""
-    assert "MCP_ALLOWED_ORIGINS" in guard.refuses("memory.internal", "https://evil.com")
-    assert "MCP_ALLOWED_HOSTS" in Guard(["a"], [], strict=False).refuses("b", "")
+    assert "CORS_ALLOWED_ORIGINS" in guard.refuses("memory.internal", "https://evil.com")
+    assert "ALLOWED_HOSTS" in Guard(["a"], [], strict=False).refuses("b", "")
     assert Guard([], ["*"], strict=False).refuses("a", "https://b") == ""
+
+
+def test_names_without_a_dot_are_the_own_network_s_where_that_may_call() -> None:
+    assert Guard([], [], strict=True, short_names=True).refuses("memhost:8000", "") == ""
+    assert Guard([], [], strict=True, short_names=True).refuses("", "")
+    assert Guard([], [], strict=True).refuses("memhost:8000", "")
+
+
+@pytest.mark.parametrize("origin", ["https://ab.example", "https://axb.example", "https://aab.example"])
+def test_a_star_stands_for_a_part_of_an_origin(origin: str) -> None:
+    assert Guard([], ["https://a*b.example"], strict=False).refuses("x", origin) == ""
+    assert Guard([], ["https://a*ab.example"], strict=False).refuses("x", "https://ab.example")
+
+
+@pytest.mark.parametrize("host", ["localhost", "LocalHost", "127.0.0.9", "::1", "[::1]"])
+def test_addresses_of_this_machine_alone(host: str) -> None:
+    assert is_loopback(host)
+    assert not is_loopback(f"{host}.example")
 
 
 def test_address_of_the_endpoint() -> None:

@@ -97,7 +97,7 @@ def test_labels_stay_few_whatever_clients_send(server: ServerProcess) -> None:
 
 async def page_of(host: Any, **headers: str) -> httpx.Response:
     app: Any = build_app(host)
-    async with app.lifespan(), httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as http:
+    async with app.lifespan(), httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://[::1]") as http:
         return await http.get("/metrics", headers=headers)
 
 
@@ -106,7 +106,10 @@ async def test_hooks_and_jobs_are_counted_by_plugin(tmp_path: Path, store: str) 
     clock = FakeClock()
     async with running_host(tmp_path, store=store, fakes=["fake-good"], clock=clock, run_jobs=False) as host:
         app: Any = build_app(host)
-        async with app.lifespan(), httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as http:
+        async with (
+            app.lifespan(),
+            httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://[::1]") as http,
+        ):
             await run(host, "create_memories", memories=[{"id": "a", "text": "poison the job"}])
             await run(host, "search_memories", text="hits that break")
             with pytest.raises(MemhostError):
@@ -143,7 +146,10 @@ async def test_calls_of_models_are_counted_under_few_names(tmp_path: Path) -> No
     owner = SessionKey("default", "travel", "tea-lover-17", "s")
     async with running_host(tmp_path, store="memory") as host:
         app: Any = build_app(host)
-        async with app.lifespan(), httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as http:
+        async with (
+            app.lifespan(),
+            httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://[::1]") as http,
+        ):
             use = ModelUse(model="large", input_tokens=100, output_tokens=20, cost_usd=0.25, seconds=2.0)
             for _ in range(2):
                 await host.usage.record(owner, "extraction", use)

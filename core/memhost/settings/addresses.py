@@ -1,0 +1,44 @@
+"""Checks of addresses in settings: what looks like one and is none would be ignored without a word."""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import urlsplit
+
+
+def check_network(text: str) -> None:
+    """Return if it is an address or network of proxies, or `*` for all.
+
+    Raises:
+        ValueError: It is not.
+    """
+    if text == "*":
+        return
+    try:
+        ipaddress.ip_network(text)
+    except ValueError:
+        raise ValueError(
+            f"{text} in trusted_proxies is neither an IP address nor a network such as 10.0.0.0/8 (names are not "
+            "looked up)"
+        ) from None
+
+
+def check_origin(text: str) -> None:
+    """Return if it is the origin of web pages, or `*` for all; `*` may also stand for a part of the name.
+
+    Raises:
+        ValueError: It is not.
+    """
+    if text == "*":
+        return
+    try:
+        parts = urlsplit(text)
+        good = bool(parts.scheme and parts.hostname) and f"{parts.scheme}://{parts.netloc}" == text.lower()
+        good = good and "@" not in parts.netloc and (parts.port is None or parts.port > 0)
+    except ValueError:
+        good = False
+    if not good or text != text.lower():
+        raise ValueError(
+            f"{text} in cors_allowed_origins is no origin: write it as browsers send it, in small letters and without "
+            "a path, such as https://app.example.com"
+        )

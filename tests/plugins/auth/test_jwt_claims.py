@@ -1,0 +1,79 @@
+"""The auth provider `jwt`: how claims become bounds and roles, and which must be there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.oidc import Issuer, enter, trusting, why_not
+
+from memhost.models import Scope
+from memhost.testing.clock import FakeClock
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[Issuer]:
+    with Issuer() as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("settings", "claims", "bounds", "roles"),
+    [
+        ({"claim_user": None}, {}, Scope(), {"writer"}),
+        ({"claim_user": "email"}, {"email": "a@b"}, Scope(users=("a@b",)), {"writer"}),
+        ({}, {"roles": ["memhost:reader", "other"]}, Scope(users=("ann",)), {"reader"}),
+        ({}, {"scope": "openid memhost:operator memhost:reader"}, Scope(users=("ann",)), {"operator", "reader"}),
+        ({}, {"roles": "memhost:admin"}, Scope(), {"admin"}),
+        ({}, {"roles": ["admin", {"a": 1}], "scope": 5}, Scope(users=("ann",)), {"writer"}),
+        ({"default_role": None}, {}, Scope(users=("ann",)), set()),
+        (
+            {"claim_roles": ("realm_access.roles",), "role_names": {"memory-admins": "admin"}},
+            {"realm_access": {"roles": ["memory-admins"]}},
+            Scope(),
+            {"admin"},
+        ),
+        (
+            {"claim_tenant": "https://acme.com/org", "claim_namespaces": "teams"},
+            {"https://acme.com/org": "acme", "teams": ["red", "blue"]},
+            Scope(tenant="acme", namespaces=("red", "blue"), users=("ann",)),
+            {"writer"},
+        ),
+        ({"claim_namespaces": "team"}, {"team": "red"}, Scope(namespaces=("red",), users=("ann",)), {"writer"}),
+        ({"claim_namespaces": "team"}, {"team": []}, Scope(namespaces=(), users=("ann",)), {"writer"}),
+    ],
+)
+async def test_claims_become_bounds_and_roles(
+    issuer: Issuer,
+    tmp_path: Path,
+    settings: Mapping[str, Any],
+    claims: Mapping[str, Any],
+    bounds: Scope,
+    roles: set[str],
+) -> None:
+    async with trusting(issuer, tmp_path, FakeClock(), **settings) as provider:
+        caller = await enter(provider, issuer.token(**claims))
+        assert (caller.bounds, set(caller.roles)) == (bounds, roles)
+
+
+@pytest.mark.parametrize(
+    ("settings", "claims"),
+    [
+        ({"claim_user": "email"}, {}),
+        ({"claim_user": "email"}, {"email": ""}),
+        ({"claim_user": "email"}, {"email": ["a"]}),
+        ({"claim_tenant": "org.id"}, {"org": "x"}),
+        ({"claim_namespaces": "team"}, {}),
+        ({"claim_namespaces": "team"}, {"team": [1]}),
+        ({"claim_namespaces": "team"}, {"team": ""}),
+        ({"claim_namespaces": "team"}, {"team": ["red", ""]}),
+        ({"claim_tenant": "org"}, {"roles": "memhost:admin"}),
+    ],
+)
+async def test_a_claim_that_bounds_must_be_there(
+    issuer: Issuer, tmp_path: Path, settings: Mapping[str, Any], claims: Mapping[str, Any]
+) -> None:
+    async with trusting(issuer, tmp_path, FakeClock(), **settings) as provider:
+        assert "claim" in await why_not(provider, issuer.token(**claims))
