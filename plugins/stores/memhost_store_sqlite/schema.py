@@ -112,7 +112,7 @@ def migrate(connection: apsw.Connection, path: Path, migrations: Sequence[str] =
     once; a step and its new version are committed together.
 
     Raises:
-        StoreMismatch: The file was written by a newer version of memhost.
+        StoreMismatch: The file was written by a newer version of memhost, or by one from before the first release.
     """
     while True:
         version = _version(connection)
@@ -122,11 +122,22 @@ def migrate(connection: apsw.Connection, path: Path, migrations: Sequence[str] =
                 "install the newer memhost that wrote it, or restore an older backup."
             )
         if version == len(migrations):
+            _check_shape(connection, path)
             return version
         with transaction(connection):
             if _version(connection) == version:
                 connection.execute(migrations[version])
                 connection.pragma("user_version", version + 1)
+
+
+def _check_shape(connection: apsw.Connection, path: Path) -> None:
+    """The first step was still edited before the first release."""
+    columns = {row[1] for row in connection.execute("PRAGMA table_info(memories)")}
+    if "hash" not in columns:
+        raise StoreMismatch(
+            f"{path} was written by a memhost from before the first release, whose tables were others: name another "
+            "folder with --data, or move the file away."
+        )
 
 
 def _version(connection: apsw.Connection) -> int:

@@ -88,6 +88,17 @@ async def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
             pass
 
 
+async def test_a_file_from_before_the_first_release_is_refused(tmp_path: Path) -> None:
+    async with opening(tmp_path):
+        pass
+    with sqlite3.connect(tmp_path / "memhost.db") as connection:
+        connection.executescript("DROP INDEX memories_by_hash; ALTER TABLE memories DROP COLUMN hash")
+    connection.close()
+    with pytest.raises(StoreMismatch, match="before the first release"):
+        async with opening(tmp_path):
+            pass
+
+
 def test_migrations_run_forward_once_and_keep_the_data(tmp_path: Path) -> None:
     async def fill() -> None:
         async with opening(tmp_path) as store:
