@@ -100,6 +100,8 @@ class MemoryService:
         for item in inputs:
             record = record_from_input(item, item.id, self._clock.now(), default_type=MemoryType.SEMANTIC)
             kept = stored.get(record.memory_hash) or await self._repeated(call.caller.bounds, record)
+            if kept is None:  # what it repeats was deleted meanwhile, or a plugin refuses it
+                kept = next(iter(await self._create(call, [item], deduplicate=True)), None)
             if kept is None:
                 raise InvalidRequest(f"A plugin refused the memory {record.text[:50]!r}.")
             status: Literal["created", "duplicate"] = "created" if kept.id == record.id else "duplicate"
