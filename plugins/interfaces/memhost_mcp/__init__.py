@@ -33,7 +33,11 @@ class McpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     require_scope: Annotated[bool, setting("Refuse calls that name neither a user nor a namespace.")] = False
     lenient: Annotated[bool, setting("Ignore unknown arguments of tools instead of refusing them.")] = False
     allowed_origins: Annotated[
-        tuple[str, ...], setting("Origins of web pages that may connect, beside the server's own and localhost.")
+        tuple[str, ...],
+        setting(
+            "Origins that may connect, beside the server's own, localhost and those of CORS_ALLOWED_ORIGINS; a server "
+            "without authentication takes those of CORS_ALLOWED_ORIGINS only."
+        ),
     ] = ()
     user_id: Annotated[
         str | None, setting("User of calls that name none.", env=("DEFAULT_MCP_USER_ID",), option="mcp-user-id")

@@ -77,24 +77,20 @@ async def test_a_damaged_file_says_so_and_never_looks_empty(tmp_path: Path) -> N
             await store.list_memories(EVERYWHERE)
 
 
-async def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("PRAGMA user_version = 99", "newer memhost"),
+        ("DROP INDEX memories_by_hash; ALTER TABLE memories DROP COLUMN hash", "before the first release"),
+    ],
+)
+async def test_a_file_with_other_tables_is_refused(change: str, told: str, tmp_path: Path) -> None:
     async with opening(tmp_path):
         pass
     with sqlite3.connect(tmp_path / "memhost.db") as connection:
-        connection.execute("PRAGMA user_version = 99")
+        connection.executescript(change)
     connection.close()
-    with pytest.raises(StoreMismatch, match="newer memhost"):
-        async with opening(tmp_path):
-            pass
-
-
-async def test_a_file_from_before_the_first_release_is_refused(tmp_path: Path) -> None:
-    async with opening(tmp_path):
-        pass
-    with sqlite3.connect(tmp_path / "memhost.db") as connection:
-        connection.executescript("DROP INDEX memories_by_hash; ALTER TABLE memories DROP COLUMN hash")
-    connection.close()
-    with pytest.raises(StoreMismatch, match="before the first release"):
+    with pytest.raises(StoreMismatch, match=told):
         async with opening(tmp_path):
             pass
 
