@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import re
 import sys
-import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -26,6 +25,7 @@ from typing import Any
 
 import msgspec
 
+from memhost.unicode_forms import normal_form
 from memhost.words import MONTHS, SPEAKER_LABELS, STOP_WORDS
 
 DATE_MARK = "zdt"
@@ -120,8 +120,8 @@ def fold(text: str) -> str:
     """Return ``text`` in the form in which it is compared: NFKC, case folded, Latin accents removed."""
     if text.isascii():
         return text.lower()
-    text = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
-    return unicodedata.normalize("NFKC", _LATIN_ACCENTS.sub("", text)).replace("\u2019", "'").replace("\u02bc", "'")
+    text = normal_form("NFKD", normal_form("NFKC", text).casefold())
+    return normal_form("NFKC", _LATIN_ACCENTS.sub("", text)).replace("\u2019", "'").replace("\u02bc", "'")
 
 
 def tokenize(text: str) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,6 +13,7 @@ import msgspec
 from memhost.extraction.recovery import MAX_ITEMS, find_items
 from memhost.models import MemoryType
 from memhost.ports import Draft
+from memhost.unicode_forms import normal_form
 
 MIN_TEXT, MAX_TEXT = 3, 1000
 """Characters of a memory's text."""
@@ -211,7 +211,7 @@ def _is_blank(raw: Any) -> bool:
 
 def _mark(draft: Draft) -> tuple[str, ...]:
     """Equal for texts that differ in case, punctuation, spacing and articles only."""
-    words = _WORD.findall(unicodedata.normalize("NFKC", draft.text).casefold())
+    words = _WORD.findall(normal_form("NFKC", draft.text).casefold())
     return tuple(word for word in words if word not in _ARTICLES) or (draft.text,)
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -31,8 +29,9 @@ from memhost.services.limits import (
     too_many,
 )
 from memhost.services.usage import charged_to_owners
+from memhost.unicode_forms import normal_form
 
-_END_PUNCTUATION = re.compile(r"[\s.!?…。！？]+$")
+_END_PUNCTUATION = " .!?…。！？"
 
 
 def content_hash(record: MemoryRecord) -> str:
@@ -41,8 +40,8 @@ def content_hash(record: MemoryRecord) -> str:
     The text is normalised by Unicode NFKC, letter case, spacing and final punctuation. Session and type are left
     out, so that one statement made in two sessions is one memory (contract/strategies.md 7.2).
     """
-    text = unicodedata.normalize("NFKC", record.text).casefold()
-    text = _END_PUNCTUATION.sub("", " ".join(text.split())) or record.text
+    text = normal_form("NFKC", record.text).casefold()
+    text = " ".join(text.split()).rstrip(_END_PUNCTUATION) or record.text
     owner = {"namespace": record.namespace, "text": text, "user_id": record.user_id}
     return hashlib.sha256(json.dumps(owner, sort_keys=True).encode()).hexdigest()
 

@@ -1,0 +1,38 @@
+"""Unicode normal forms in time that grows with the text."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Literal
+
+_LONGEST_RUN = 30
+"""Combining marks in a row that stay together (UAX #15, section 13: Stream-Safe Text Format)."""
+
+_JOINER = "\u034f"  # COMBINING GRAPHEME JOINER: invisible, and no mark is ordered across it
+
+Form = Literal["NFC", "NFD", "NFKC", "NFKD"]
+
+
+def normal_form(form: Form, text: str) -> str:
+    """The text in a Unicode normal form, in linear time.
+
+    Ordering the combining marks of one letter takes time that grows with the square of their number. No language
+    writes more than 30 of them; a longer run is cut with an invisible sign, as UAX #15 (section 13) has it.
+    """
+    return text if text.isascii() else unicodedata.normalize(form, _with_short_runs(text))
+
+
+def _with_short_runs(text: str) -> str:
+    if len(text) <= _LONGEST_RUN:
+        return text
+    parts: list[str] = []
+    start = run = 0
+    for index, sign in enumerate(text):
+        if sign < "\u0300" or not unicodedata.combining(sign):
+            run = 0
+        elif run == _LONGEST_RUN:
+            parts.append(text[start:index])
+            start, run = index, 1
+        else:
+            run += 1
+    return _JOINER.join([*parts, text[start:]])
