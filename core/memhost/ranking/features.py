@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import date
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -224,8 +225,16 @@ def _idf(frequency: Floats, total: float) -> Floats:
 def _bm25(counts: Floats, idf: Floats, lengths: Floats, average: float, k1: float, b: float) -> Floats:
     """Return BM25 scores, one a row (Robertson and Zaragoza, 2009; idf as in Lucene, never negative)."""
     norm = k1 * (1.0 - b + b * lengths / max(average, 1e-9))
-    weighted: Floats = (counts * (k1 + 1.0) / (counts + norm[:, None])) @ idf
-    return weighted
+    return _row_sums(counts * (k1 + 1.0) / (counts + norm[:, None]), idf)
+
+
+def _row_sums(rows: npt.NDArray[np.floating[Any]], factors: npt.NDArray[np.floating[Any]]) -> Floats:
+    """Return ``rows @ factors``, each row added up in double precision by itself.
+
+    A product by BLAS may give equal rows sums that differ in the last bit, by where in the matrix they stand.
+    """
+    sums: Floats = np.multiply(rows, factors, dtype=np.float64, order="C").sum(axis=1)
+    return sums
 
 
 def _add_lexical(
@@ -254,8 +263,8 @@ def _add_lexical(
         columns[f"lexical_{name}"] = layout.near(own, offset, weights.alone)
         coverage = np.maximum(coverage, layout.near(present, offset, 0.0) * _COVERAGE_SHARE[offset])
     columns["lexical_asked"] = layout.near(own * ends, -1, 0.0)
-    columns["coverage"] = coverage @ idf / most
-    columns["variants"] = variants @ idf / most
+    columns["coverage"] = _row_sums(coverage, idf) / most
+    columns["variants"] = _row_sums(variants, idf) / most
     in_session = np.zeros((layout.sessions, counts.shape[1]))
     np.add.at(in_session, layout.session, counts)
     long: Floats = np.bincount(layout.session, lengths, layout.sessions).astype(np.float64)
@@ -277,9 +286,8 @@ def _add_vectors(
         rows = [(i, c.vector) for i, c in enumerate(candidates) if c.vector is not None and len(c.vector) == size]
         if rows:
             stacked = np.concatenate([vector for _, vector in rows]).reshape(len(rows), size)
-            cosine[[i for i, _ in rows]] = (stacked @ query_vector - weights.vector_floor) / (
-                1.0 - weights.vector_floor
-            )
+            near = _row_sums(stacked, query_vector)
+            cosine[[i for i, _ in rows]] = (near - weights.vector_floor) / (1.0 - weights.vector_floor)
     columns["vector"] = cosine
     for name, offset in _AROUND:
         columns[f"vector_{name}"] = layout.near(cosine, offset, weights.alone)

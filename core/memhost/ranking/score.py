@@ -24,7 +24,11 @@ _STAGES = {
     "expected": tuple(name for name in FEATURES if name.startswith("expected_")),
     "form": ("question", "asks", "length", "opening"),
 }
-_GATHER = np.array([[name in members for members in _STAGES.values()] for name in FEATURES], dtype=np.float64)
+_COLUMNS = np.array([FEATURES.index(name) for members in _STAGES.values() for name in members])
+"""The columns of the feature matrix, stage by stage."""
+_STARTS = np.cumsum([0, *(len(members) for members in _STAGES.values())])[:-1]
+_DECIMALS = 9
+"""Sums of logits that are equal to so many decimals are equal: beyond lies what processors round differently."""
 
 
 def rank(
@@ -49,13 +53,15 @@ def rank(
         explain: fill in the breakdowns; False saves about a millisecond for 500 candidates.
 
     Returns:
-        One entry for each candidate, best first; equal scores in the order of their keys.
+        One entry for each candidate, best first; equal scores in the order of their keys. The order in which
+        candidates are given changes nothing.
     """
     if not candidates:
         return []
+    candidates = sorted(candidates, key=_place)
     parts = stage_values(query, query_vector, candidates, stats, weights)
-    totals = parts.sum(axis=1)
-    order = _order(totals, [candidate.key for candidate in candidates])[:limit]
+    totals = np.round(parts.sum(axis=1), _DECIMALS)
+    order = np.argsort(-totals, kind="stable")[:limit]
     scores = (1.0 / (1.0 + np.exp(-np.clip(totals[order], -60.0, 60.0)))).tolist()
     rows = parts[order].tolist() if explain else None
     names = (*_STAGES, "prior")
@@ -65,13 +71,9 @@ def rank(
     ]
 
 
-def _order(totals: Floats, keys: Sequence[int | str]) -> list[int]:
-    """Return the places of the candidates, best first, ties by key: numbers first, then texts."""
-    order = np.argsort(-totals, kind="stable")
-    if (np.diff(totals[order]) < 0).all():
-        return [int(i) for i in order]
-    values = totals.tolist()
-    return sorted(range(len(values)), key=lambda i: (-values[i], isinstance(keys[i], str), keys[i]))
+def _place(candidate: Candidate) -> tuple[bool, int | str]:
+    """Where a candidate stands among equals: numbers first, then texts."""
+    return isinstance(candidate.key, str), candidate.key
 
 
 def stage_values(
@@ -84,5 +86,6 @@ def stage_values(
     """Return what each stage adds to each candidate in logits; the last column is the intercept."""
     features = feature_matrix(query, query_vector, candidates, stats, weights)
     vector = np.array([getattr(weights, name) for name in FEATURES])
-    stages = (features * (vector * weights.slope)) @ _GATHER
+    weighted = features * (vector * weights.slope)
+    stages = np.add.reduceat(weighted[:, _COLUMNS], _STARTS, axis=1)  # row by row, where a matrix product mixes rows
     return np.column_stack([stages, np.full(len(candidates), weights.intercept)])
