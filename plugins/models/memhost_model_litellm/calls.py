@@ -13,6 +13,7 @@ from memhost.errors import MemhostError, ModelRefused, ModelUnavailable
 from memhost.logs import mask
 from memhost.ports import Clock
 from memhost_model_litellm import library
+from memhost_model_litellm.refusals import refusal_of
 from memhost_model_litellm.settings import LiteLLMSettings
 
 TRIES = 3
@@ -106,9 +107,10 @@ class Calls:
         """What a failure means. The status decides: the library's classes follow the wording of the provider."""
         kinds = {kind.__name__ for kind in type(error).__mro__}
         status = getattr(error, "status_code", None)
-        if "ContentPolicyViolationError" in kinds:
+        refusal = refusal_of(error)
+        if refusal == "content":
             return _Failure(ModelRefused(f"The provider of {model} declines this content."), None)
-        if "ContextWindowExceededError" in kinds:
+        if refusal == "length":
             return _Failure(ModelRefused(f"The text is too long for {model}."), None)
         detail = _detail(error)
         if "LLM Provider NOT provided" in str(error):
@@ -121,7 +123,7 @@ class Calls:
             return _Failure(ModelUnavailable(sentence), None)
         if status == 429:
             return self._limited(model, error)
-        if status in (400, 413, 422):
+        if status in (400, 422):
             sentence = f"The provider of {model} does not take the request: {detail}"
             return _Failure(BadRequest(sentence, str(error)), None)
         if status == 408 or "Timeout" in kinds:

@@ -12,6 +12,7 @@ from memhost.logs import log
 from memhost.ports import Completion
 from memhost_model_litellm import library
 from memhost_model_litellm.calls import BadRequest, Calls, ensure_loaded, provider_of
+from memhost_model_litellm.refusals import named
 from memhost_model_litellm.settings import LiteLLMSettings
 
 logger = logging.getLogger(__name__)
@@ -153,7 +154,9 @@ def _completion(litellm: Any, model: str, answer: Any) -> Completion:
     choice = answer.choices[0]
     extra = getattr(choice.message, "provider_specific_fields", None) or {}
     refusal = getattr(choice.message, "refusal", None) or extra.get("refusal")
-    if refusal or choice.finish_reason in ("content_filter", "refusal"):
+    # The library gives its own word for the provider's, or passes that on as it is.
+    native = (getattr(choice, "provider_specific_fields", None) or {}).get("native_finish_reason")
+    if refusal or named((choice.finish_reason, native)) == "content":
         raise ModelRefused(f"{model} declines this content.")
     usage = getattr(answer, "usage", None)
     return Completion(
