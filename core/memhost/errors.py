@@ -110,6 +110,12 @@ class AmbiguousSession(Conflict):
     code = "ambiguous_session"
 
 
+class LimitReached(Conflict):
+    """As many of something are stored as may be; the sentence names the limit."""
+
+    code = "limit_reached"
+
+
 class IdTaken(Conflict):
     """Memory ids that belong to another namespace, user or session; `ids` names them."""
 

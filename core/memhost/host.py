@@ -34,6 +34,7 @@ from memhost.ports import (
     SystemClock,
 )
 from memhost.services.attempts import FailedAttempts
+from memhost.services.limits import check_request
 from memhost.services.loop_watch import LoopWatch
 from memhost.services.plugin_health import report_plugin
 from memhost.services.usage import charged_to, payer_within
@@ -125,6 +126,7 @@ class Host(Services):
         try:
             if not self.allows(call.caller, operation.access):
                 raise Forbidden(_lacking(call.caller, operation.access))
+            check_request(request)
             if operation.access != "open":
                 await self.tenants.note(call.caller.bounds.tenant, self.clock.now())
             if operation.audited:

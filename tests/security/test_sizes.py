@@ -6,12 +6,33 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from msgspec import inspect
 
-from memhost.errors import ValidationFailed
+from memhost.errors import LimitReached, ValidationFailed
 from memhost.host import Host
+from memhost.models import Caller, MemoryRecord, Scope, SessionKey, StoredSession, WorkingMemory
+from memhost.operations import core_operations
+from memhost.operations.requests import SessionRecordInput
 from memhost.services import limits
-from tests.support.hosts import run, running_host
+from memhost.services.transfer import Header, Importer, MemoryLine, SessionLine
+from memhost_mcp.schemas import arguments_schema
+from memhost_rest.openapi import build_document
+from memhost_rest.routes import ROWS, row_of
+from tests.support.hosts import ADMIN, bound_to, run, running_host
+
+WRITES: dict[str, set[str]] = {
+    "create_memories": set(),
+    "store_memories": set(),
+    "edit_memory": {"memory_id", "clear"},  # what it looks up, and words of a fixed list
+    "put_session": set(),
+    "change_session": set(),
+    "create_summary_view": set(),
+    "update_summary_view": {"view_id"},
+    "run_summary_view": {"view_id"},
+}
+"""Operations that keep what clients send, and those of their fields that are not kept."""
 
 DEEP: Any = []
 for _ in range(200):
@@ -32,6 +53,11 @@ def record(**fields: Any) -> dict[str, Any]:
     return {"memories": [{"id": "a", "text": "tea", **fields}]}
 
 
+LONG_NAME = "я" * (limits.LONGEST_NAME + 1)
+LONG_TAG = "旅" * (limits.LONGEST_TAG + 1)
+BIG_CONFIG = {"a": "x" * limits.CONFIG_BYTES}
+
+
 @pytest.mark.parametrize(
     ("operation", "fields", "where"),
     [
@@ -49,6 +75,38 @@ def record(**fields: Any) -> dict[str, Any]:
         ("edit_memory", {"memory_id": "a", "text": "x" * (limits.LONGEST_TEXT + 1)}, "text"),
         ("delete_memories", {"memory_ids": ["a"] * (limits.MOST_ITEMS + 1)}, "memory_ids"),
         ("search_memories", {"text": "x" * (limits.LONGEST_TEXT + 1)}, "text"),
+        ("search_memories", {"topics": {"any": ["t"] * (limits.MOST_ITEMS + 1)}}, "any"),
+        ("search_memories", {"metadata": {str(n): {"eq": n} for n in range(limits.MOST_KEYS + 1)}}, "metadata"),
+        ("memory_prompt", {"query": "x" * (limits.LONGEST_TEXT + 1), "long_term_search": True}, "query"),
+        *(
+            ("create_memories", record(**{name: LONG_NAME}), name)
+            for name in ("id", "user_id", "namespace", "session_id", "extraction_strategy")
+        ),
+        *(
+            ("edit_memory", {"memory_id": "a", name: LONG_NAME}, name)
+            for name in ("user_id", "namespace", "session_id")
+        ),
+        *(("store_memories", record(**{name: [LONG_TAG]}), 0) for name in ("topics", "entities")),
+        *(("edit_memory", {"memory_id": "a", name: [LONG_TAG]}, 0) for name in ("topics", "entities")),
+        ("create_memories", record(extracted_from=[LONG_NAME]), 0),
+        ("create_memories", record(extraction_strategy_config=BIG_CONFIG), "extraction_strategy_config"),
+        *(("put_session", {"session_id": "s", name: LONG_NAME}, name) for name in ("user_id", "namespace")),
+        *(("change_session", {"session_id": "s", name: LONG_NAME}, name) for name in ("user_id", "namespace")),
+        ("put_session", {"session_id": LONG_NAME}, "session_id"),
+        ("change_session", {"session_id": LONG_NAME}, "session_id"),
+        ("put_session", {"session_id": "s", "messages": [{**messages("hi")[0], "role": LONG_NAME}]}, "role"),
+        ("change_session", {"session_id": "s", "messages": [{**messages("hi")[0], "id": LONG_NAME}]}, "id"),
+        ("put_session", {"session_id": "s", **record(topics=[LONG_TAG])}, 0),
+        ("put_session", {"session_id": "s", "long_term_memory_strategy": {"config": BIG_CONFIG}}, "config"),
+        ("put_session", {"session_id": "s", "long_term_memory_strategy": {"strategy": LONG_NAME}}, "strategy"),
+        ("put_session", {"session_id": "s", "data": {"a": "x" * limits.DATA_BYTES}}, "data"),
+        ("change_session", {"session_id": "s", "data": {"a": "x" * limits.DATA_BYTES}}, "data"),
+        ("put_session", {"session_id": "s", "context": "x" * (limits.LONGEST_MESSAGE + 1)}, "context"),
+        ("create_summary_view", {"source": "long_term", "name": LONG_NAME}, "name"),
+        ("create_summary_view", {"source": "long_term", "filters": {"topics": BIG_CONFIG}}, "filters"),
+        ("update_summary_view", {"view_id": "v", "name": LONG_NAME}, "name"),
+        ("run_summary_view", {"view_id": "v", "task_id": LONG_NAME}, "task_id"),
+        ("validate_prompt", {"prompt": "x" * (limits.LONGEST_TEXT + 1)}, "prompt"),
     ],
 )
 async def test_too_much_is_refused(host: Host, operation: str, fields: dict[str, Any], where: str) -> None:
@@ -62,3 +120,94 @@ async def test_too_much_is_refused(host: Host, operation: str, fields: dict[str,
 async def test_what_just_fits_is_taken(host: Host) -> None:
     fitting = record(text="tea " * (limits.LONGEST_TEXT // 4), metadata={"a": "x" * (limits.METADATA_BYTES - 8)})
     await run(host, "create_memories", **fitting)
+
+
+def unlimited(kind: Any, where: str, seen: set[type]) -> set[str]:
+    """Texts, lists and objects of that type that may be as large as they like."""
+    if isinstance(kind, inspect.Metadata):
+        given = kind.extra_json_schema or {}
+        if "x-max-bytes" in given or ("maxLength" in given and isinstance(kind.type, inspect.StrType)):
+            return set()
+        inner = unlimited(kind.type, where, seen)
+        return inner - {where} if {"maxItems", "maxProperties"} & given.keys() else inner
+    if isinstance(kind, inspect.UnionType):
+        return set().union(*(unlimited(variant, where, seen) for variant in kind.types))
+    if isinstance(kind, inspect.ListType):
+        own = {where} if kind.max_length is None else set()
+        return own | unlimited(kind.item_type, f"{where}[]", seen)
+    if isinstance(kind, inspect.DictType):
+        return {where}
+    if isinstance(kind, inspect.StructType) and kind.cls not in seen:
+        seen |= {kind.cls}
+        return set().union(*(unlimited(field.type, f"{where}.{field.name}", seen) for field in kind.fields))
+    return {where} if isinstance(kind, inspect.StrType) and kind.max_length is None else set()
+
+
+@pytest.mark.parametrize("name", sorted(WRITES))
+def test_whatever_is_kept_has_a_limit(name: str) -> None:
+    operation = next(operation for operation in core_operations() if operation.name == name)
+    kind: Any = inspect.type_info(operation.request)
+    found = set().union(
+        *(unlimited(field.type, field.name, set()) for field in kind.fields if field.name not in WRITES[name])
+    )
+    assert not found
+
+
+async def test_the_data_of_a_session_does_not_grow_past_its_limit(host: Host) -> None:
+    half = "x" * (limits.DATA_BYTES // 2)
+    await run(host, "change_session", session_id="s", data={"a": half})
+    with pytest.raises(ValidationFailed, match="data"):
+        await run(host, "change_session", session_id="s", data={"b": half})
+    assert (await run(host, "get_session", session_id="s")).data == {"a": half}
+
+
+async def test_an_import_takes_no_more_than_a_request(host: Host) -> None:
+    now = host.clock.now()
+    fine = MemoryRecord(id="a", text="tea", created_at=now, updated_at=now, last_accessed=now)
+    large = msgspec.structs.replace(fine, id="b", topics=[LONG_TAG])
+    session = StoredSession(
+        key=SessionKey("default", "", "", "s"),
+        content=WorkingMemory(data={"a": "x" * limits.DATA_BYTES}, created_at=now, updated_at=now, last_accessed=now),
+    )
+    lines = [Header(created_at=now), SessionLine(session=session), MemoryLine(memory=fine), MemoryLine(memory=large)]
+    importer = Importer(host.store, host.embedder, "default", host.clock)
+    for number, line in enumerate(lines, 1):
+        await importer.feed(number, msgspec.json.encode(line))
+    tally = await importer.finish()
+    assert [(problem.line, "at most" in problem.message) for problem in tally.problems] == [(2, True), (4, True)]
+    assert tally.created == 1
+    assert (await run(host, "get_memory", memory_id="a")).text == "tea"
+
+
+async def test_views_of_a_tenant_and_of_a_caller_are_limited(tmp_path: Path) -> None:
+    async with running_host(tmp_path, store="memory", run_jobs=False, settings={"MAX_SUMMARY_VIEWS": "20"}) as host:
+        ann = bound_to(users=("ann",))
+        for _ in range(2):
+            await run(host, "create_summary_view", ann, source="long_term")
+        with pytest.raises(LimitReached, match="caller has 2"):
+            await run(host, "create_summary_view", ann, source="long_term")
+        for _ in range(18):
+            await run(host, "create_summary_view", source="long_term")
+        for caller in (bound_to(users=("bob",)), ADMIN):
+            with pytest.raises(LimitReached, match="tenant has 20"):
+                await run(host, "create_summary_view", caller, source="long_term")
+        stranger = Caller(subject="x", bounds=Scope(tenant="other"), roles=frozenset({"writer"}))
+        await run(host, "create_summary_view", stranger, source="long_term")
+
+
+def test_schemas_of_both_interfaces_show_the_limits() -> None:
+    schema = arguments_schema(SessionRecordInput)["properties"]
+    assert schema["user_id"]["maxLength"] == limits.LONGEST_NAME
+    assert (schema["topics"]["maxItems"], schema["topics"]["items"]["maxLength"]) == (1000, limits.LONGEST_TAG)
+    assert schema["metadata"]["x-max-bytes"] == limits.METADATA_BYTES
+    rows = (*ROWS, *(row_of(operation) for operation in core_operations() if operation.name not in _routed()))
+    document = build_document(rows, core_operations())
+    shown = document["components"]["schemas"]["RecordInput"]["properties"]
+    assert shown["id"]["maxLength"] == limits.LONGEST_NAME
+    tags = next(part for part in shown["topics"]["anyOf"] if part.get("type") == "array")
+    assert (tags["maxItems"], tags["items"]["maxLength"]) == (limits.MOST_TAGS, limits.LONGEST_TAG)
+    assert tags["items"]["pattern"]
+
+
+def _routed() -> set[str]:
+    return {row.operation for row in ROWS}

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from memhost.errors import ValidationFailed
 from memhost.events import MemoriesStored, RequestContext, Upkeep
 from memhost.models import Condition, Document, Job, MemoryRecord, Scope, SessionKey, WorkingMemory, WriteBatch
 from memhost.ports import Draft, Embedder, LanguageModel, Order, Store
 from memhost.services.hooks import RequestHooks
+from memhost.services.limits import record_problems
 from memhost.services.outbox import Outbox
 from memhost.services.records import derived_id, given_vectors, index_records, record_from_draft
 from memhost.settings import Settings
@@ -76,12 +78,18 @@ class StagedContext:
         return session.content if session is not None else None
 
     async def store_memories(self, owner: SessionKey, drafts: Sequence[Draft]) -> list[str]:
-        """Stage new memories owned by that namespace, user and session; their ids."""
+        """Stage new memories owned by that namespace, user and session; their ids.
+
+        Raises:
+            ValidationFailed: A memory is larger than clients may store.
+        """
         records, by_id = [], {}
         for draft in drafts:
             self._staged += 1
             memory_id = draft.id or derived_id(self.job_id, str(self._staged))
             record = record_from_draft(draft, owner, memory_id, self._extractor, self.now)
+            if problems := record_problems(record):
+                raise ValidationFailed(problems)
             records.append(record)
             by_id[memory_id] = draft
         context = RequestContext(scope=self.scope, subject=self._kind, request_id=self.job_id, now=self.now)

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta
 
 from memhost.models import MemoryRecord, MemoryType
+from memhost.models.limits import Many, Name, Tags, Text
 from memhost.operations.requests import PromptSession, RecordInput, SearchFields, SessionRecordInput
 from memhost.operations.responses import Ack, DeletionAck, MemoryHits, MemoryPrompt, StoredRecords
 from memhost.operations.table import Call, Operation
@@ -22,7 +23,7 @@ TAG = "Long-term memory"
 class CreateMemories(msgspec.Struct, kw_only=True):
     """Memories to store; with `deduplicate` exact repetitions inside the same scope are dropped."""
 
-    memories: list[RecordInput]
+    memories: Many[RecordInput]
     deduplicate: bool = True
 
 
@@ -51,13 +52,13 @@ class EditMemory(msgspec.Struct, kw_only=True):
     """
 
     memory_id: str
-    text: str | None = None
-    topics: list[str] | None = None
-    entities: list[str] | None = None
+    text: Text | None = None
+    topics: Tags | None = None
+    entities: Tags | None = None
     memory_type: MemoryType | None = None
-    namespace: str | None = None
-    user_id: str | None = None
-    session_id: str | None = None
+    namespace: Name | None = None
+    user_id: Name | None = None
+    session_id: Name | None = None
     event_date: datetime | None = None
     pinned: bool | None = None
     clear: list[Literal["topics", "entities", "namespace", "user_id", "session_id", "event_date"]] = []
@@ -66,14 +67,14 @@ class EditMemory(msgspec.Struct, kw_only=True):
 class DeleteMemories(msgspec.Struct, kw_only=True):
     """Which memories to delete; `report` adds to the answer which of them there were."""
 
-    memory_ids: list[str] = []
+    memory_ids: Many[str] = []
     report: bool = False
 
 
 class MemoryPromptRequest(msgspec.Struct, kw_only=True):
     """A query, and which context to put before it: a session, a search, or both."""
 
-    query: str
+    query: Text
     session: PromptSession | None = None
     long_term_search: SearchFields | bool | None = None
     optimize_query: bool = False

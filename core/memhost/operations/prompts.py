@@ -8,6 +8,7 @@ import msgspec
 
 from memhost.extraction.prompts import PromptPolicy
 from memhost.extraction.reports import PromptKind, PromptReport, report_on
+from memhost.models.limits import Text
 from memhost.operations.table import Call, Operation
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 class ValidatePrompt(msgspec.Struct, kw_only=True):
     """A prompt to check, and what it is to be used for."""
 
-    prompt: str
+    prompt: Text
     kind: PromptKind = "custom"
 
 

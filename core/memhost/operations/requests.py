@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from memhost.models import MOST_ACCESSES, MemoryType
+from memhost.models.limits import Config, FilterKeys, Many, MessageText, Metadata, Name, Names, Tags, Text
 
 ExtractionFlag = Literal["t", "f"]
 
@@ -16,9 +17,9 @@ ExtractionFlag = Literal["t", "f"]
 class MessageInput(msgspec.Struct, kw_only=True):
     """A message to write. An absent `id` gets a ULID, an absent `created_at` the time of the write."""
 
-    role: str
-    content: str
-    id: str | UnsetType = UNSET
+    role: Name
+    content: MessageText
+    id: Name | UnsetType = UNSET
     created_at: datetime | UnsetType = UNSET
     persisted_at: datetime | None = None
     discrete_memory_extracted: ExtractionFlag | UnsetType = UNSET
@@ -27,26 +28,26 @@ class MessageInput(msgspec.Struct, kw_only=True):
 class RecordFields(msgspec.Struct, kw_only=True):
     """What a client may say about a memory that it writes."""
 
-    text: str
-    session_id: str | None = None
-    user_id: str | None = None
-    namespace: str | None = None
+    text: Text
+    session_id: Name | None = None
+    user_id: Name | None = None
+    namespace: Name | None = None
     last_accessed: datetime | UnsetType = UNSET
     created_at: datetime | UnsetType = UNSET
     updated_at: datetime | UnsetType = UNSET
     pinned: bool = False
     access_count: Annotated[int, Meta(ge=0, le=MOST_ACCESSES)] = 0
-    topics: list[str] | None = None
-    entities: list[str] | None = None
-    extracted_from: list[str] | None = None
-    memory_hash: str | None = None
+    topics: Tags | None = None
+    entities: Tags | None = None
+    extracted_from: Names | None = None
+    memory_hash: Name | None = None
     discrete_memory_extracted: ExtractionFlag | UnsetType = UNSET
     memory_type: MemoryType | UnsetType = UNSET
     persisted_at: datetime | None = None
     event_date: datetime | None = None
-    extraction_strategy: str = "discrete"
-    extraction_strategy_config: dict[str, Any] = {}
-    metadata: dict[str, Any] = {}
+    extraction_strategy: Name = "discrete"
+    extraction_strategy_config: Config = {}
+    metadata: Metadata = {}
     valid_from: datetime | None = None
     valid_to: datetime | None = None
 
@@ -54,20 +55,20 @@ class RecordFields(msgspec.Struct, kw_only=True):
 class RecordInput(RecordFields, kw_only=True):
     """A memory to store."""
 
-    id: str
+    id: Name
 
 
 class SessionRecordInput(RecordFields, kw_only=True):
     """A memory inside a session; an absent `id` gets a ULID."""
 
-    id: str | UnsetType = UNSET
+    id: Name | UnsetType = UNSET
 
 
 class StrategyInput(msgspec.Struct, kw_only=True):
     """An extraction strategy by name, with its options."""
 
-    strategy: str = "discrete"
-    config: dict[str, Any] = {}
+    strategy: Name = "discrete"
+    config: Config = {}
 
 
 class TagFilter(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -78,13 +79,13 @@ class TagFilter(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     eq: str | None = None
     ne: str | None = None
-    any: list[str] | None = None
-    all: list[str] | None = None
+    any: Many[str] | None = None
+    all: Many[str] | None = None
     startswith: str | None = None
-    in_: list[str] | None = None
+    in_: Many[str] | None = None
     not_eq: str | None = None
-    not_in: list[str] | None = None
-    none: list[str] | None = None
+    not_in: Many[str] | None = None
+    none: Many[str] | None = None
 
 
 class MemoryTypeFilter(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -92,11 +93,11 @@ class MemoryTypeFilter(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     eq: MemoryType | None = None
     ne: MemoryType | None = None
-    any: list[MemoryType] | None = None
-    all: list[MemoryType] | None = None
-    in_: list[MemoryType] | None = None
+    any: Many[MemoryType] | None = None
+    all: Many[MemoryType] | None = None
+    in_: Many[MemoryType] | None = None
     not_eq: MemoryType | None = None
-    not_in: list[MemoryType] | None = None
+    not_in: Many[MemoryType] | None = None
 
 
 class DateFilter(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -120,9 +121,9 @@ class MetadataFilter(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     eq: MetadataValue | None = None
     ne: MetadataValue | None = None
-    any: list[MetadataValue] | None = None
-    all: list[MetadataValue] | None = None
-    none: list[MetadataValue] | None = None
+    any: Many[MetadataValue] | None = None
+    all: Many[MetadataValue] | None = None
+    none: Many[MetadataValue] | None = None
     startswith: str | None = None
     gt: float | None = None
     gte: float | None = None
@@ -137,7 +138,7 @@ class SearchFields(msgspec.Struct, kw_only=True):
     `keyword` and `hybrid` rank by exactly that.
     """
 
-    text: str | None = None
+    text: Text | None = None
     search_mode: Literal["semantic", "keyword", "hybrid"] | UnsetType = UNSET
     hybrid_alpha: Annotated[float, Meta(ge=0, le=1)] = 0.7
     text_scorer: str = "BM25STD"
@@ -151,7 +152,7 @@ class SearchFields(msgspec.Struct, kw_only=True):
     created_at: DateFilter | None = None
     last_accessed: DateFilter | None = None
     event_date: DateFilter | None = None
-    metadata: dict[str, MetadataFilter] | None = None
+    metadata: FilterKeys[MetadataFilter] | None = None
     as_of: datetime | None = None
     distance_threshold: Annotated[float, Meta(ge=0)] | None = None
     limit: Annotated[int, Meta(ge=1, le=100)] = 10
@@ -170,9 +171,9 @@ class SearchFields(msgspec.Struct, kw_only=True):
 class PromptSession(msgspec.Struct, kw_only=True):
     """The session whose messages go into a prompt, and the window they must fit."""
 
-    session_id: str
-    namespace: str | None = None
-    user_id: str | None = None
-    model_name: str | None = None
+    session_id: Name
+    namespace: Name | None = None
+    user_id: Name | None = None
+    model_name: Name | None = None
     context_window_max: int | None = None
     long_term_memory_strategy: StrategyInput | None = None

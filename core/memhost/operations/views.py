@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from memhost.models.limits import Metadata, Name, Names, Text
 from memhost.operations.responses import Ack, SummaryView, SummaryViewPartitionResult, Task
 from memhost.operations.table import Call, Nothing, Operation
 
@@ -25,26 +26,26 @@ class CreateSummaryView(msgspec.Struct, kw_only=True):
     """
 
     source: Literal["long_term", "working_memory"]
-    name: str | None = None
-    group_by: list[str] | None = None
-    filters: dict[str, Any] | None = None
+    name: Name | None = None
+    group_by: Names | None = None
+    filters: Metadata | None = None
     time_window_days: Annotated[int, Meta(ge=1)] | None = None
     continuous: bool | None = None
-    prompt: str | None = None
-    model_name: str | None = None
+    prompt: Text | None = None
+    model_name: Name | None = None
 
 
 class UpdateSummaryView(msgspec.Struct, kw_only=True):
     """What to change of a view; what is absent stays, and a null clears what may be empty."""
 
     view_id: str
-    name: str | UnsetType | None = UNSET
-    group_by: list[str] | UnsetType | None = UNSET
-    filters: dict[str, Any] | UnsetType | None = UNSET
+    name: Name | UnsetType | None = UNSET
+    group_by: Names | UnsetType | None = UNSET
+    filters: Metadata | UnsetType | None = UNSET
     time_window_days: Annotated[int, Meta(ge=1)] | UnsetType | None = UNSET
     continuous: bool | UnsetType | None = UNSET
-    prompt: str | UnsetType | None = UNSET
-    model_name: str | UnsetType | None = UNSET
+    prompt: Text | UnsetType | None = UNSET
+    model_name: Name | UnsetType | None = UNSET
 
 
 class ViewId(msgspec.Struct, kw_only=True):
@@ -57,7 +58,7 @@ class RunPartition(msgspec.Struct, kw_only=True):
     """Which group of a view to summarise now: one value for each field of its `group_by`."""
 
     view_id: str
-    group: dict[str, str]
+    group: dict[str, Name]
 
 
 class ListPartitions(msgspec.Struct, kw_only=True):
@@ -74,7 +75,7 @@ class RunSummaryView(msgspec.Struct, kw_only=True):
     """Which view to compute in the background; an absent `task_id` gets a ULID."""
 
     view_id: str
-    task_id: Annotated[str, Meta(min_length=1)] | None = None
+    task_id: Annotated[Name, Meta(min_length=1)] | None = None
 
 
 class TaskId(msgspec.Struct, kw_only=True):
@@ -136,7 +137,7 @@ OPERATIONS = (
             "any number of memories, by `prompt` and with `model_name` where they are given; without one a summary "
             "joins the newest 50 memories in the order of their time. Prompts are checked (`unsafe_prompt`)."
         ),
-        errors=("invalid_arguments", "invalid_request", "unsafe_prompt", _OFF),
+        errors=("invalid_arguments", "invalid_request", "unsafe_prompt", "limit_reached", _OFF),
     ),
     Operation(
         name="list_summary_views",

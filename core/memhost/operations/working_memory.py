@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from memhost.models.limits import Data, Many, MessageText, Name
 from memhost.operations.requests import MessageInput, SessionRecordInput, StrategyInput
 from memhost.operations.responses import Ack, SessionList, WorkingMemoryView
 from memhost.operations.table import Call, Operation
@@ -48,15 +49,15 @@ class PutSession(msgspec.Struct, kw_only=True):
     is refused if the session is at another version.
     """
 
-    session_id: str
-    model_name: str | None = None
+    session_id: Name
+    model_name: Name | None = None
     context_window_max: int | None = None
-    messages: list[MessageInput] = []
-    memories: list[SessionRecordInput] = []
-    data: dict[str, Any] | None = None
-    context: str | None = None
-    user_id: str | None = None
-    namespace: str | None = None
+    messages: Many[MessageInput] = []
+    memories: Many[SessionRecordInput] = []
+    data: Data | None = None
+    context: MessageText | None = None
+    user_id: Name | None = None
+    namespace: Name | None = None
     tokens: int = 0
     long_term_memory_strategy: StrategyInput | UnsetType = UNSET
     ttl_seconds: int | UnsetType | None = UNSET
@@ -75,16 +76,16 @@ class ChangeSession(msgspec.Struct, kw_only=True):
     key by key, or replaces it with `merge_data` false. `if_version` as in writing the whole session.
     """
 
-    session_id: str
-    user_id: str | None = None
-    namespace: str | None = None
-    model_name: str | None = None
+    session_id: Name
+    user_id: Name | None = None
+    namespace: Name | None = None
+    model_name: Name | None = None
     context_window_max: int | None = None
-    messages: list[MessageInput] = []
-    memories: list[SessionRecordInput] = []
-    data: dict[str, Any] | None = None
+    messages: Many[MessageInput] = []
+    memories: Many[SessionRecordInput] = []
+    data: Data | None = None
     merge_data: bool = True
-    context: str | UnsetType | None = UNSET
+    context: MessageText | UnsetType | None = UNSET
     long_term_memory_strategy: StrategyInput | UnsetType = UNSET
     ttl_seconds: int | UnsetType | None = UNSET
     if_version: Annotated[int, Meta(ge=0)] | None = None

@@ -11,12 +11,13 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from memhost.errors import PluginFailure, Refused
+from memhost.errors import PluginFailure, Problem, Refused
 from memhost.events import RequestContext, SearchRequest, SessionWrite
 from memhost.logs import describe
 from memhost.metrics import HookOutcome, Metrics
 from memhost.models import MemoryHit, MemoryRecord
 from memhost.plugins import EventHook, PluginManager
+from memhost.services.limits import record_problems, session_problems
 from memhost.services.plugin_health import PluginWatch
 
 logger = logging.getLogger(__name__)
@@ -129,14 +130,24 @@ class RequestHooks:
             ) from cause
 
 
-def _checked(answer: Any, wanted: type[T]) -> T:
+def _checked(answer: Any, wanted: type[T]) -> Any:
     """The answer, made of what plugins may give back.
 
     Raises:
         msgspec.ValidationError: It is something else, or a part of it is.
         TypeError: A part of it is nothing that could be stored.
+        ValueError: A part of it is larger than clients may store.
     """
-    return msgspec.convert(msgspec.to_builtins(answer, builtin_types=(datetime,)), wanted)
+    made = msgspec.convert(msgspec.to_builtins(answer, builtin_types=(datetime,)), wanted)
+    problems: list[Problem] = []
+    if isinstance(made, SessionWrite):
+        problems = session_problems(made.content)
+    elif wanted == list[MemoryRecord]:
+        records: Any = made
+        problems = [problem for record in records for problem in record_problems(record)]
+    if problems:
+        raise ValueError(f"{problems[0].where[-1]}: {problems[0].message}")
+    return made
 
 
 def _once(records: Iterable[R]) -> list[R]:

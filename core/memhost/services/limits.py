@@ -1,27 +1,63 @@
-"""How much a request may hold, whatever door it comes through."""
+"""Checks that nothing a client chooses is larger than the table in `memhost.models.limits` allows, at every door.
+
+The limits stand in the types of requests, so that schemas show them. `Host.execute` checks each request, whatever door
+it came through; imports and plugins' answers are checked as the requests would be that say the same.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
+from functools import cache
 from typing import Any
 
 import msgspec
+from msgspec import inspect
 
-from memhost.errors import Problem
+from memhost.errors import Problem, ValidationFailed
+from memhost.models import MemoryRecord, WorkingMemory
+from memhost.models.limits import (
+    CONFIG_BYTES,
+    DATA_BYTES,
+    DEEPEST_OFFSET,
+    LONGEST_MESSAGE,
+    LONGEST_NAME,
+    LONGEST_TAG,
+    LONGEST_TEXT,
+    METADATA_BYTES,
+    MOST_ITEMS,
+    MOST_KEYS,
+    MOST_QUERY_TERMS,
+    MOST_TAGS,
+)
+from memhost.operations.requests import RecordInput
+from memhost.operations.working_memory import PutSession
 from memhost.reading import depth_exceeds
 
-MOST_ITEMS = 10_000
-"""Messages, memories or ids in one request."""
-MOST_TAGS = 1_000
-"""Topics, entities or sources of one memory."""
-LONGEST_TEXT = 100_000
-"""Characters of a memory or a query."""
-LONGEST_MESSAGE = 1_000_000
-"""Characters of a message."""
-METADATA_BYTES = 16 * 1024
-"""Metadata of a memory, as JSON."""
+__all__ = [
+    "CONFIG_BYTES",
+    "DATA_BYTES",
+    "DEEPEST_OFFSET",
+    "LONGEST_MESSAGE",
+    "LONGEST_NAME",
+    "LONGEST_TAG",
+    "LONGEST_TEXT",
+    "METADATA_BYTES",
+    "MOST_ITEMS",
+    "MOST_KEYS",
+    "MOST_QUERY_TERMS",
+    "MOST_TAGS",
+    "check_request",
+    "record_problems",
+    "session_problems",
+    "too_big",
+    "too_deep",
+    "too_long",
+    "too_many",
+]
 
+_MOST_PROBLEMS = 100
 _Where = tuple[str | int, ...]
+_Check = Callable[[Any, _Where, list[Problem]], None]
 
 
 def too_many(items: Collection[Any] | None, most: int, where: _Where) -> list[Problem]:
@@ -44,14 +80,138 @@ def too_deep(value: Any, where: _Where) -> list[Problem]:
     return [Problem(where=where, message="It is nested too deeply.")] if depth_exceeds(value) else []
 
 
-def too_big(metadata: dict[str, Any], where: _Where) -> list[Problem]:
-    """The problem of metadata that are nested too deeply, or take too much room."""
-    if not metadata:
+def too_big(value: Mapping[str, Any] | None, most: int, where: _Where) -> list[Problem]:
+    """The problem of a JSON object that is nested too deeply, or takes more than `most` bytes."""
+    if not value:
         return []
-    if problems := too_deep(metadata, where):
+    if problems := too_deep(value, where):
         return problems
-    size = len(msgspec.json.encode(metadata))
-    if size <= METADATA_BYTES:
+    size = len(msgspec.json.encode(value))
+    if size <= most:
         return []
-    sentence = f"{size:,} bytes are too many; metadata take at most {METADATA_BYTES:,} as JSON."
+    sentence = f"{size:,} bytes are too many; it may take at most {most:,} as JSON."
     return [Problem(where=where, kind="too_long", message=sentence)]
+
+
+def check_request(request: msgspec.Struct) -> None:
+    """Refuse a request that holds more than the types of its fields allow.
+
+    Raises:
+        ValidationFailed: With all that is too large, up to a hundred.
+    """
+    found: list[Problem] = []
+    if (check := _checker(type(request))) is not None:
+        check(request, (), found)
+    if found:
+        raise ValidationFailed(found[:_MOST_PROBLEMS])
+
+
+def record_problems(record: MemoryRecord, where: _Where = ()) -> list[Problem]:
+    """What of a record is larger than a request could have made it. The text of a turn is as long as a message."""
+    found: list[Problem] = []
+    check = _checker(RecordInput)
+    assert check is not None
+    check(record, where, found)
+    turn = len(record.text) <= LONGEST_MESSAGE + 2 * LONGEST_NAME  # a message behind its role and its speaker
+    return [problem for problem in found if not (turn and problem.where == (*where, "text"))]
+
+
+def session_problems(content: WorkingMemory) -> list[Problem]:
+    """What of a session's content is larger than a request could have made it."""
+    found: list[Problem] = []
+    check = _checker(PutSession)
+    assert check is not None
+    check(content, (), found)
+    return found
+
+
+@cache
+def _checker(struct: type[msgspec.Struct]) -> _Check | None:
+    """The check of all limited fields of a struct, by name; None if there are none."""
+    kind = inspect.type_info(struct)
+    assert isinstance(kind, inspect.StructType)
+    return _of_struct(kind)
+
+
+def _of(kind: inspect.Type) -> _Check | None:
+    """The check of a value of that type, which skips values of other types."""
+    if isinstance(kind, inspect.Metadata):
+        own = [_LIMITS[name](most) for name, most in (kind.extra_json_schema or {}).items() if name in _LIMITS]
+        return _all([*own, _of(kind.type)])
+    if isinstance(kind, inspect.UnionType):
+        return _all([_of(variant) for variant in kind.types])
+    if isinstance(kind, inspect.ListType):
+        return _of_items(_of(kind.item_type))
+    if isinstance(kind, inspect.DictType):
+        return _of_values(_of(kind.value_type))
+    return _checker(kind.cls) if isinstance(kind, inspect.StructType) else None
+
+
+def _all(checks: list[_Check | None]) -> _Check | None:
+    present = [check for check in checks if check is not None]
+    if len(present) <= 1:
+        return present[0] if present else None
+
+    def check(value: Any, where: _Where, found: list[Problem]) -> None:
+        for one in present:
+            one(value, where, found)
+
+    return check
+
+
+def _of_struct(kind: inspect.StructType) -> _Check | None:
+    checks = [(field.name, check) for field in kind.fields if (check := _of(field.type)) is not None]
+    if not checks:
+        return None
+
+    def check_fields(value: Any, where: _Where, found: list[Problem]) -> None:
+        for name, check in checks:
+            if (item := getattr(value, name, None)) is not None:
+                check(item, (*where, name), found)
+
+    return check_fields
+
+
+def _of_items(check: _Check | None) -> _Check | None:
+    if check is None:
+        return None
+
+    def check_items(value: Any, where: _Where, found: list[Problem]) -> None:
+        if isinstance(value, (list, tuple)):
+            for index, item in enumerate(value):
+                check(item, (*where, index), found)
+                if len(found) >= _MOST_PROBLEMS:
+                    return
+
+    return check_items
+
+
+def _of_values(check: _Check | None) -> _Check | None:
+    if check is None:
+        return None
+
+    def check_values(value: Any, where: _Where, found: list[Problem]) -> None:
+        if isinstance(value, dict):
+            for key, item in value.items():
+                check(item, (*where, key), found)
+                if len(found) >= _MOST_PROBLEMS:
+                    return
+
+    return check_values
+
+
+def _when(types: type | tuple[type, ...], problems: Callable[[Any, int, _Where], list[Problem]], most: int) -> _Check:
+    def check(value: Any, where: _Where, found: list[Problem]) -> None:
+        if isinstance(value, types):
+            found += problems(value, most, where)
+
+    return check
+
+
+_LIMITS: Mapping[str, Callable[[int], _Check]] = {
+    "maxLength": lambda most: _when(str, too_long, most),
+    "maxItems": lambda most: _when((list, tuple), too_many, most),
+    "maxProperties": lambda most: _when(dict, too_many, most),
+    "x-max-bytes": lambda most: _when(dict, too_big, most),
+}
+"""The check of each keyword with which a type carries its limit."""

@@ -19,15 +19,6 @@ from memhost.models import MemoryRecord, MemoryType, SessionKey, StoredMemory, V
 from memhost.operations.requests import RecordFields
 from memhost.ports import Draft, Embedder
 from memhost.ranking import traits_of
-from memhost.services.limits import (
-    LONGEST_TEXT,
-    MOST_ITEMS,
-    MOST_TAGS,
-    too_big,
-    too_deep,
-    too_long,
-    too_many,
-)
 from memhost.services.usage import charged_to_owners
 from memhost.unicode_forms import normal_form
 
@@ -105,23 +96,20 @@ def record_from_draft(draft: Draft, owner: SessionKey, memory_id: str, extractor
 
 def check_records(records: Sequence[RecordFields], ids: Sequence[str | UnsetType]) -> list[Problem]:
     """What is wrong with the records of a request beyond their types."""
-    problems = too_many(records, MOST_ITEMS, ("memories",))
+    problems: list[Problem] = []
     for index, (record, memory_id) in enumerate(zip(records, ids, strict=True)):
         if isinstance(memory_id, str) and not memory_id:
             problems.append(Problem(message=f"memories[{index}]: 'id' must not be empty"))
         if not record.text.strip():
             problems.append(Problem(message=f"memories[{index}]: 'text' must not be empty"))
-        problems += too_long(record.text, LONGEST_TEXT, ("memories", index, "text"))
-        problems += too_big(record.metadata, ("memories", index, "metadata"))
-        problems += too_deep(record.extraction_strategy_config, ("memories", index, "extraction_strategy_config"))
         for name in ("topics", "entities", "extracted_from"):
             problems += tag_problems(getattr(record, name), ("memories", index, name))
     return problems
 
 
 def tag_problems(tags: Sequence[str] | None, where: tuple[str | int, ...]) -> list[Problem]:
-    """Tags with a comma, which official clients cannot read back, and too many of them."""
-    return too_many(tags, MOST_TAGS, where) + [
+    """Tags with a comma, which official clients cannot read back."""
+    return [
         Problem(
             where=(*where, index),
             message=f"{where[-1]} must not contain commas: {tag!r}",

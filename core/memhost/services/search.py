@@ -19,10 +19,8 @@ from memhost.services.access import AccessTracker
 from memhost.services.filters import compile_filters
 from memhost.services.guards import require_long_term_memory
 from memhost.services.hooks import RequestHooks
-from memhost.services.limits import LONGEST_TEXT, too_long
 from memhost.services.query_optimization import QueryOptimizer
 from memhost.services.recency import Recency
-from memhost.services.records import refuse
 from memhost.services.retrieval import Found, Mode, Retriever, SearchPlan
 from memhost.services.scoring import hit_of
 from memhost.services.usage import charged_to, payer_within
@@ -87,7 +85,6 @@ class SearchService:
             ValidationFailed: A filter or the scorer is wrong.
         """
         require_long_term_memory(self._settings)
-        refuse(too_long(request.text, LONGEST_TEXT, ("text",)))
         now = self._clock.now()
         mode = _mode(request)
         conditions = (*compile_filters(request), *extra, *_valid_at(request.as_of or now))

@@ -42,7 +42,7 @@ from memhost.ports import Clock, Draft, Embedder, Store, Turn
 from memhost.services.deduplication import repetition_mark, without_repetitions
 from memhost.services.extraction import ImmediateExtraction
 from memhost.services.hooks import RequestHooks
-from memhost.services.limits import too_deep
+from memhost.services.limits import DATA_BYTES, too_big
 from memhost.services.outbox import Outbox, session_name
 from memhost.services.pending import PendingTurns, Staged
 from memhost.services.records import (
@@ -139,7 +139,7 @@ class SessionWriter:
             require_times=self._settings.require_message_timestamps,
         )
         problems += check_records(request.memories, [item.id for item in request.memories])
-        problems += too_deep(request.data, ("data",))
+        problems += too_big(request.data, DATA_BYTES, ("data",))  # which a change may have added to
         strategy = request.long_term_memory_strategy
         if not isinstance(strategy, UnsetType):
             wanted = StrategyConfig(strategy=strategy.strategy, config=strategy.config)

@@ -14,7 +14,7 @@ from typing import Literal
 
 import msgspec
 
-from memhost.errors import InvalidRequest, MemhostError, VersionMismatch
+from memhost.errors import InvalidRequest, MemhostError, Problem, ValidationFailed, VersionMismatch
 from memhost.models import (
     MemoryRecord,
     Scope,
@@ -23,6 +23,7 @@ from memhost.models import (
     WriteBatch,
 )
 from memhost.ports import Clock, Draft, Embedder, Store
+from memhost.services.limits import record_problems, session_problems
 from memhost.services.paging import session_keys, walk
 from memhost.services.records import index_records
 from memhost.services.usage import charged_to, payer_within
@@ -166,10 +167,12 @@ class Importer:
             raise InvalidRequest("This is not an export of memhost: its first line is no header.")
         elif isinstance(line, SessionLine):
             self._seen = Footer(sessions=self._seen.sessions + 1, memories=self._seen.memories)
-            await self._session(number, line.session)
+            if not self._is_too_large(number, session_problems(line.session.content)):
+                await self._session(number, line.session)
         elif isinstance(line, MemoryLine):
             self._seen = Footer(sessions=self._seen.sessions, memories=self._seen.memories + 1)
-            self._pending.append((number, line))
+            if not self._is_too_large(number, record_problems(line.memory)):
+                self._pending.append((number, line))
             if len(self._pending) >= BATCH:
                 await self._flush()
         else:
@@ -189,6 +192,12 @@ class Importer:
         if not self._started:
             raise InvalidRequest("The file is empty.")
         return self.tally
+
+    def _is_too_large(self, number: int, problems: Sequence[Problem]) -> bool:
+        """Whether the line holds more than a request may; if so it is told."""
+        if problems:
+            self._problem(number, ValidationFailed(problems[:3]).message)
+        return bool(problems)
 
     def _problem(self, line: int, message: str) -> None:
         self.tally.problems.append(LineProblem(line=line, message=message))

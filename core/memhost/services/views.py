@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from memhost.errors import DocumentGone, Forbidden, InvalidRequest, NotFound, UnsafePrompt
+from memhost.errors import DocumentGone, Forbidden, InvalidRequest, LimitReached, NotFound, UnsafePrompt
 from memhost.extraction.prompts import PromptPolicy, prompt_problems
 from memhost.models import Scope, WriteBatch, new_id
 from memhost.operations.responses import SummaryView, SummaryViewPartitionResult
@@ -58,6 +58,7 @@ class ViewService:
             InvalidRequest: The source is not there yet, or fields or filters are wrong.
             UnsafePrompt: The prompt may not be used.
             Forbidden: The caller's bounds hold nothing.
+            LimitReached: The tenant, or the caller, has as many views as may be.
         """
         self._check_enabled()
         if request.source != "long_term":
@@ -76,6 +77,7 @@ class ViewService:
             model_name=request.model_name,
         )
         self._check(view)
+        await self._check_room(bounds)
         document = self._views.make(view.id, Bound(bounds, view), self._clock.now())
         await self._store.commit(document_scope(bounds), WriteBatch(put_documents=[document]))
         return view
@@ -184,6 +186,15 @@ class ViewService:
     async def compute(self, found: BoundView) -> int:
         """Bring all results of a view up to date; see `ViewPartitions.compute`."""
         return await self._partitions.compute(found)
+
+    async def _check_room(self, bounds: Scope) -> None:
+        most = self._settings.max_summary_views
+        everything = Scope(tenant=bounds.tenant)
+        limits = [(everything, most)] if bounds == everything else [(everything, most), (bounds, max(1, most // 10))]
+        for scope, limit in limits:
+            if most > 0 and limit <= len(await self._views.list_all(scope, self._clock.now())):
+                whose = "tenant" if scope == everything else "caller"
+                raise LimitReached(f"This {whose} has {limit} summary views, the most there may be; delete some.")
 
     def _check(self, view: SummaryView) -> None:
         check_fields(view.group_by, view.filters)

@@ -234,6 +234,12 @@ class MemorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     summary_view_refresh_every_minutes: Annotated[
         float, setting("Minutes between refreshes of continuous summary views; 0 switches them off.", ge=0)
     ] = 60.0
+    max_summary_views: Annotated[
+        int,
+        setting(
+            "Summary views that a tenant may have; a caller bound to a part of it a tenth. 0 does not limit them.", ge=0
+        ),
+    ] = 1000
     compaction_every_minutes: Annotated[
         float, setting("Minutes between merges of memories that repeat each other; 0 switches them off.", ge=0)
     ] = 10.0

@@ -20,6 +20,7 @@ STATUS: Mapping[str, int] = {
     "not_found": 404,
     "conflict": 409,
     "ambiguous_session": 409,
+    "limit_reached": 409,
     "id_taken": 409,
     "version_mismatch": 409,
     "lease_lost": 409,

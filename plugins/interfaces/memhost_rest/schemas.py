@@ -163,9 +163,14 @@ def _refine(name: str, schema: Schema) -> None:
         for part in walk(field):
             refine_value(part)
         if limits := LIMITS.get(name, {}).get(key):
-            _variant(field).update(deepcopy(dict(limits)))
+            _add(_variant(field), limits)
         if key in FIELDS:
             field.setdefault("description", FIELDS[key])
+
+
+def _add(schema: Schema, limits: Mapping[str, Any]) -> None:
+    for name, limit in limits.items():
+        schema[name] = {**schema.get(name, {}), **limit} if isinstance(limit, Mapping) else limit
 
 
 def refine_value(schema: Schema) -> None:

@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from memhost.errors import AmbiguousSession, InvalidRequest, NotFound, SeveralFound
 from memhost.models import MemoryHit, MemoryRecord, MemoryType
+from memhost.models.limits import Metadata, Name, Tags
 from memhost.operations.requests import DateFilter, MemoryTypeFilter, MessageInput, SessionRecordInput, TagFilter
 from memhost.operations.responses import MemoryHits, WorkingMemoryView
 from memhost_mcp.desk import Desk
@@ -51,15 +52,15 @@ class StoreMemory(msgspec.Struct, kw_only=True):
         str, Meta(max_length=8000, description="One statement that is clear without its conversation: names, dates.")
     ]
     memory_type: Literal["semantic", "episodic", "message"] = "semantic"
-    topics: list[str] | None = None
-    entities: list[str] | None = None
+    topics: Tags | None = None
+    entities: Tags | None = None
     event_date: Annotated[datetime, Meta(description="When it happened (episodic).")] | None = None
-    session_id: str | None = None
-    user_id: str | None = None
-    namespace: str | None = None
+    session_id: Name | None = None
+    user_id: Name | None = None
+    namespace: Name | None = None
     pinned: Annotated[bool, Meta(description="Never forgotten or merged.")] = False
-    metadata: dict[str, Any] | None = None
-    id: str | None = None
+    metadata: Metadata | None = None
+    id: Name | None = None
 
 
 class MemoryKept(msgspec.Struct, kw_only=True):
@@ -270,11 +271,11 @@ async def _get_session(desk: Desk, request: GetSession) -> ShownSession:
 class AppendMessages(msgspec.Struct, kw_only=True):
     """New messages of a session."""
 
-    session_id: str
+    session_id: Name
     messages: Annotated[list[MessageInput], Meta(min_length=1)]
-    user_id: str | None = None
-    namespace: str | None = None
-    model_name: str | None = None
+    user_id: Name | None = None
+    namespace: Name | None = None
+    model_name: Name | None = None
 
 
 class Appended(msgspec.Struct, kw_only=True):

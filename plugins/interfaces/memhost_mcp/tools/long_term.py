@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from memhost.errors import InvalidRequest, Problem, ValidationFailed
 from memhost.models import MemoryRecord
+from memhost.models.limits import Text
 from memhost.operations.long_term import EditMemory, SearchMemories
 from memhost.operations.requests import PromptSession, SearchFields, SessionRecordInput, TagFilter
 from memhost.operations.responses import (
@@ -92,7 +93,7 @@ async def _search(desk: Desk, request: SearchMemories) -> MemoryHits:
 class BuildPrompt(SearchFields, kw_only=True):
     """A query, the session that it belongs to, and how memories are searched for it."""
 
-    query: str
+    query: Text
     model_name: str | None = None
     context_window_max: int | None = None
     include_long_term_search: bool = True

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from memhost.models.limits import Data, Many, MessageText, Name
 from memhost.operations.requests import MessageInput, SessionRecordInput, StrategyInput
 from memhost.operations.responses import SessionDetails, SessionList, WorkingMemoryView
 from memhost_mcp.desk import Desk
@@ -21,17 +22,17 @@ _TTL_S = 3600
 class SetWorkingMemory(msgspec.Struct, kw_only=True):
     """A session as a whole, or what to merge into it."""
 
-    session_id: str
-    memories: list[SessionRecordInput] | None = None
-    messages: list[MessageInput] | None = None
-    context: str | UnsetType | None = UNSET
-    data: dict[str, Any] | None = None
-    namespace: str | None = None
-    user_id: str | None = None
+    session_id: Name
+    memories: Many[SessionRecordInput] | None = None
+    messages: Many[MessageInput] | None = None
+    context: MessageText | UnsetType | None = UNSET
+    data: Data | None = None
+    namespace: Name | None = None
+    user_id: Name | None = None
     ttl_seconds: Annotated[int, Meta(ge=0, description="Default 3600; 0: never expires.")] | UnsetType | None = UNSET
     long_term_memory_strategy: StrategyInput | UnsetType = UNSET
     mode: Literal["replace", "merge"] = "replace"
-    model_name: str | None = None
+    model_name: Name | None = None
     context_window_max: int | None = None
     if_version: Annotated[int, Meta(ge=0)] | None = None
 
@@ -152,15 +153,15 @@ async def _delete(desk: Desk, request: SessionId) -> SessionDeleted:
 class UpdateData(msgspec.Struct, kw_only=True):
     """Data of a session."""
 
-    session_id: str
-    data: dict[str, Any]
+    session_id: Name
+    data: Data
     merge: Annotated[bool, Meta(description="Keep keys that are not named.")] = True
-    user_id: str | None = None
-    namespace: str | None = None
+    user_id: Name | None = None
+    namespace: Name | None = None
 
 
 class StoredData(msgspec.Struct, kw_only=True):
-    """The data that a session has now."""
+    """What was changed of a session's data, as it is now, not all of it."""
 
     session_id: str
     data: dict[str, Any]
@@ -179,7 +180,8 @@ async def _update_data(desk: Desk, request: UpdateData) -> StoredData:
             "merge_data": request.merge,
         },
     )
-    return StoredData(session_id=view.session_id, data=view.data or {}, version=view.last_accessed.microsecond)
+    changed = {name: value for name, value in (view.data or {}).items() if name in request.data}
+    return StoredData(session_id=view.session_id, data=changed, version=view.last_accessed.microsecond)
 
 
 def tools(strategies: Mapping[str, str]) -> tuple[Tool, ...]:

@@ -19,6 +19,7 @@ CASES: list[tuple[MemhostError, int]] = [
     (errors.NotFound("x"), 404),
     (errors.Conflict("x"), 409),
     (errors.AmbiguousSession("x"), 409),
+    (errors.LimitReached("x"), 409),
     (errors.IdTaken(["x"]), 409),
     (errors.VersionMismatch("x"), 409),
     (errors.LeaseLost("x"), 409),

@@ -1,0 +1,64 @@
+"""How much clients may send, in one table. Schemas show these limits, and every door enforces them (services.limits).
+
+Annotate the field of a request with one of the types here, and its limit holds: the types carry it in their JSON
+schema, as `maxLength` (characters), `maxItems`, `maxProperties` or `x-max-bytes` (of the value as JSON).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeVar
+
+from msgspec import Meta
+
+T = TypeVar("T")
+
+MOST_ITEMS = 10_000
+"""Messages, memories, ids or values of a filter in one request."""
+MOST_TAGS = 1_000
+"""Topics, entities or sources of one memory."""
+MOST_KEYS = 100
+"""Keys of metadata that one search filters by."""
+LONGEST_NAME = 512
+"""Characters of an id, the name of a user, namespace, session, strategy, model or view, or of a role."""
+LONGEST_TAG = 256
+"""Characters of a topic or an entity."""
+LONGEST_TEXT = 100_000
+"""Characters of a memory or a query."""
+LONGEST_MESSAGE = 1_000_000
+"""Characters of a message, or of a session's summary (`context`)."""
+METADATA_BYTES = 16 * 1024
+"""Metadata of a memory, or filters of a view, as JSON."""
+CONFIG_BYTES = 64 * 1024
+"""Options of a strategy, which may hold prompts, as JSON."""
+DATA_BYTES = 1024 * 1024
+"""A session's `data`, as JSON."""
+DEEPEST_OFFSET = 10_000
+"""Matches that a search with a text may skip; behind them order means nothing any more."""
+MOST_QUERY_TERMS = 64
+"""Words of a query that are looked up; of longer ones those that say most."""
+
+
+def _limit(name: str, most: int) -> Meta:
+    return Meta(extra_json_schema={name: most})
+
+
+Name = Annotated[str, _limit("maxLength", LONGEST_NAME)]
+"""An id or a name."""
+Names = Annotated[list[Name], _limit("maxItems", MOST_TAGS)]
+"""Ids that a record refers to."""
+Tags = Annotated[list[Annotated[str, _limit("maxLength", LONGEST_TAG)]], _limit("maxItems", MOST_TAGS)]
+"""Topics or entities."""
+Text = Annotated[str, _limit("maxLength", LONGEST_TEXT)]
+"""What a memory says, or a query."""
+MessageText = Annotated[str, _limit("maxLength", LONGEST_MESSAGE)]
+"""What was said, or a summary of it."""
+Metadata = Annotated[dict[str, Any], _limit("x-max-bytes", METADATA_BYTES)]
+"""A small JSON object."""
+Config = Annotated[dict[str, Any], _limit("x-max-bytes", CONFIG_BYTES)]
+"""Options of a strategy."""
+Data = Annotated[dict[str, Any], _limit("x-max-bytes", DATA_BYTES)]
+"""What a session keeps for its client."""
+Many = Annotated[list[T], _limit("maxItems", MOST_ITEMS)]
+"""A list in a request."""
+FilterKeys = Annotated[dict[str, T], _limit("maxProperties", MOST_KEYS)]
+"""Filters by keys of metadata."""
