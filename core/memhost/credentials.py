@@ -5,8 +5,26 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
+from contextvars import ContextVar
 
 from memhost.ports import Credentials
+
+
+class Visitor:
+    """Who is behind a request, as far as that is known: set by `memhost.gate`, told by `Host.authenticate`.
+
+    Attributes:
+        known: The credentials were good, so that more of the body may be kept.
+    """
+
+    __slots__ = ("known",)
+
+    def __init__(self) -> None:
+        self.known = False
+
+
+VISITOR: ContextVar[Visitor | None] = ContextVar("memhost_visitor", default=None)
+"""The visitor of the request that is being answered; None outside of requests over HTTP."""
 
 
 def credentials_of(headers: Mapping[bytes, bytes], peer: str) -> Credentials:

@@ -12,7 +12,8 @@ from typing import Any
 
 import msgspec
 
-from memhost.credentials import credentials_of
+from memhost.bodies import Bodies, Body
+from memhost.credentials import VISITOR, credentials_of
 from memhost.guard import Guard, is_address, is_loopback
 from memhost.services.attempts import network
 from memhost.settings.schema import ServerSettings
@@ -21,6 +22,9 @@ ALWAYS_OPEN = ("/v1/health", "/v1/ready")
 """Paths that no limit concerns: monitors must get an answer from a busy server."""
 
 _MOST_BUCKETS = 20_000
+_DRAIN_FACTOR = 4
+"""A body that is too large is taken in up to so many times the limit, for the interface to answer as it does."""
+_TOO_MANY_BODIES = (503, "overloaded", "The server is busy with as many bodies as it takes at once; try again.", 2)
 _OVERLOADED = (503, "overloaded", "The server is busy with as many requests as it takes at once; try again.", 1)
 
 App = Callable[[Any, Any, Any], Any]
@@ -66,24 +70,37 @@ class _Places:
 class _Exchange:
     """One request on its way through the gate."""
 
-    def __init__(self, receive: Any, send: Any, headers: Mapping[bytes, bytes], body_limit_s: float) -> None:
+    def __init__(
+        self,
+        receive: Any,
+        send: Any,
+        headers: Mapping[bytes, bytes],
+        settings: ServerSettings,
+        body: Body,
+    ) -> None:
         self.started = False
+        self.body = body
+        self._most = settings.max_body_bytes * _DRAIN_FACTOR
         self.answered = False
         self.places = _Places(0)
         self._receive = receive
         self._send = send
         self._extra = headers
-        self._body_until = monotonic() + body_limit_s if body_limit_s else math.inf
+        limit_s = settings.body_timeout_s
+        self._body_until = monotonic() + limit_s if limit_s else math.inf
         self._whole = False
         self.deadline: asyncio.Timeout | None = None
 
     async def receive(self) -> Any:
         """The next part of the body. When it does not come in time, that is answered, and the client counts as gone.
 
-        So it is when the body is there, and meanwhile others have taken all places.
+        So it is when others' bodies leave no room for it, or when it is there, and meanwhile others have taken all
+        places.
         """
         if self._whole:
             return await self._receive()
+        if not self.body.wait():
+            return await self._answer(*_TOO_MANY_BODIES)
         self.places.taken -= 1
         try:
             async with asyncio.timeout(None if self._body_until == math.inf else self._body_until - monotonic()):
@@ -92,7 +109,12 @@ class _Exchange:
             return await self._answer(408, "too_slow", "The body of the request did not arrive in time.")
         finally:
             self.places.taken += 1
+            self.body.waited()
         self._whole = not message.get("more_body", False)
+        if not self.body.take(len(message.get("body", b""))):
+            return await self._answer(*_TOO_MANY_BODIES)
+        if self.body.size > self._most:
+            return await self._answer(413, "too_large", "The request body is far larger than this server takes.")
         if self._whole and 0 < self.places.most < self.places.taken:
             return await self._answer(*_OVERLOADED)
         return message
@@ -131,6 +153,8 @@ class _Exchange:
             (b"content-length", str(len(body)).encode()),
             (b"x-request-id", request_id.encode()),
         ]
+        if status == 415:
+            headers.append((b"accept-encoding", b"identity"))
         if retry_after_s:
             headers.append((b"retry-after", str(retry_after_s).encode()))
         if not self._whole:  # the rest of the body would be taken for the next request
@@ -157,6 +181,7 @@ class Gate:
         self._by_credential = Buckets(settings.rate_limit_per_minute)
         self._by_address = Buckets(settings.rate_limit_per_address)
         self._places = _Places(settings.max_concurrent_requests)
+        self._bodies = Bodies(settings.max_buffered_bytes, settings.max_waiting_bodies)
         self._headers = {
             b"x-content-type-options": b"nosniff",
             b"cache-control": b"no-store",
@@ -171,12 +196,25 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = _Exchange(receive, send, self._headers, self._settings.body_timeout_s)
+        peer = scope["client"][0] if scope.get("client") else ""
+        exchange = _Exchange(receive, send, self._headers, self._settings, self._bodies.of(peer))
+        visitor = VISITOR.set(exchange.body.visitor)
+        try:
+            await self._admit(exchange, scope)
+        finally:
+            VISITOR.reset(visitor)
+            exchange.body.release()
+
+    async def _admit(self, exchange: _Exchange, scope: Any) -> None:
         if _path(scope) in ALWAYS_OPEN:
             await self._app(scope, exchange.receive, exchange.send)
             return
         if self._guard is not None and (refusal := self._foreign(self._guard, scope)):
             await exchange.refuse(403, "forbidden", refusal)
+            return
+        if encoding := _encoding(scope):
+            detail = f"Bodies encoded as {encoding} are not read; send it as it is, without Content-Encoding."
+            await exchange.refuse(415, "unsupported_encoding", detail)
             return
         if wait_s := self._wait(scope):
             detail = f"Too many requests; wait {wait_s} s."
@@ -227,6 +265,12 @@ class Gate:
         except Exception:
             if not exchange.answered:  # who reads a body may complain that the client has gone
                 raise
+
+
+def _encoding(scope: Any) -> str:
+    """In which form the body comes that nobody here reads, empty if it comes as it is."""
+    given = dict(scope["headers"]).get(b"content-encoding", b"").decode("latin-1").strip().lower()
+    return "" if given == "identity" else "".join(sign for sign in given if sign.isalnum() or sign in "-, ")[:40]
 
 
 def _path(scope: Any) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from memhost.assembly import Services, assemble
+from memhost.credentials import VISITOR
 from memhost.errors import Forbidden, MemhostError, TooManyRequests, Unauthorized, Unavailable
 from memhost.jobs import EMBED_MEMORIES
 from memhost.models import Caller
@@ -105,6 +106,8 @@ class Host(Services):
             logger.exception("auth.failed")
             raise Unauthorized("The credentials could not be checked.") from error
         self.attempts.passed(credentials)
+        if (visitor := VISITOR.get()) is not None:
+            visitor.known = True
         return caller
 
     def allows(self, caller: Caller, access: Access) -> bool:
@@ -112,6 +115,15 @@ class Host(Services):
         if access == "admin":
             return caller.runs_tenant
         return access == "open" or bool(caller.roles & ROLES[access])
+
+    def check_access(self, caller: Caller, access: Access) -> None:
+        """Return if the caller has the right that an operation needs.
+
+        Raises:
+            Forbidden: They have not.
+        """
+        if not self.allows(caller, access):
+            raise Forbidden(_lacking(caller, access))
 
     async def execute(self, name: str, call: Call, request: msgspec.Struct) -> Any:
         """Run an operation for a caller.
@@ -124,8 +136,7 @@ class Host(Services):
         metrics, started, code = self.metrics, perf_counter(), "cancelled"
         metrics.operation_started(name)
         try:
-            if not self.allows(call.caller, operation.access):
-                raise Forbidden(_lacking(call.caller, operation.access))
+            self.check_access(call.caller, operation.access)
             check_request(request)
             if operation.access != "open":
                 await self.tenants.note(call.caller.bounds.tenant, self.clock.now())

@@ -131,6 +131,22 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     max_concurrent_requests: Annotated[
         int, setting("Requests that a process works on at once; more are answered 503. 0 does not limit them.", ge=0)
     ] = 512
+    max_buffered_bytes: Annotated[
+        int,
+        setting(
+            "Bytes of bodies that a process holds at once, half of them for one address, a sixteenth for callers "
+            "who are not known yet; more are answered 503. 0 does not limit them.",
+            ge=0,
+        ),
+    ] = 256 * 1024 * 1024
+    max_waiting_bodies: Annotated[
+        int,
+        setting(
+            "Requests whose bodies a process waits for at once, half of them from one address; more are answered "
+            "503. 0 does not limit them.",
+            ge=0,
+        ),
+    ] = 1024
     request_timeout_s: Annotated[
         float, setting("How long a request may take until its answer begins, seconds; 0 does not limit it.", ge=0)
     ] = 330.0

@@ -1,7 +1,7 @@
 """The REST door: one ASGI handler that leads each request to its operation.
 
-Order of checks: route (404, 405), size (413), JSON syntax (422), credentials (401), fields (422),
-then the operation.
+Order of checks: route (404, 405), credentials (401), role (403), size (413), JSON syntax and fields (422), then the
+operation. So nothing of the body is kept, or even looked at, for a stranger.
 """
 
 from __future__ import annotations
@@ -147,18 +147,19 @@ class Door:
         receive: Receive,
     ) -> Answer:
         row, operation = endpoint.row, endpoint.operation
-        body = None
-        if row.body != "none":
-            raw = await read_body(receive, exchange.headers.get(b"content-length"), self._limit)
-            body = parse_body(raw, exchange.headers.get(b"content-type", b"").decode("latin-1"))
-            if row.rewrite is not None and isinstance(body, dict):
-                body = row.rewrite(body)
         caller = _ANONYMOUS
         if operation.access != "open":
             peer = scope["client"]
             credentials = credentials_of(exchange.headers, peer[0] if peer else "")
             caller = await self._host.authenticate(credentials)
             exchange.subject = caller.subject
+            self._host.check_access(caller, operation.access)
+        body = None
+        if row.body != "none":
+            raw = await read_body(receive, exchange.headers.get(b"content-length"), self._limit)
+            body = parse_body(raw, exchange.headers.get(b"content-type", b"").decode("latin-1"))
+            if row.rewrite is not None and isinstance(body, dict):
+                body = row.rewrite(body)
         query = parse_query(scope["query_string"])
         request = endpoint.decoder.decode(_path_values(row, values), query, body)
         call = Call(caller=caller, request_id=exchange.id)

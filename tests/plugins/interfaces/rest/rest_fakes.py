@@ -10,7 +10,7 @@ import msgspec
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from memhost.errors import MemhostError, Unauthorized
+from memhost.errors import Forbidden, MemhostError, Unauthorized
 from memhost.host import Host
 from memhost.models import Caller
 from memhost.operations import Call, core_operations
@@ -28,6 +28,7 @@ class FakeHost:
         requests: Operations asked for, with their requests.
         credentials: Credentials shown, in order.
         token: If set, the only token let in.
+        forbidden: Rights that the caller has not.
     """
 
     def __init__(self, *, max_body_bytes: int = 1024 * 1024, token: str = "") -> None:
@@ -38,12 +39,17 @@ class FakeHost:
         self.calls: list[Call] = []
         self.credentials: list[Credentials] = []
         self.token = token
+        self.forbidden: set[str] = set()
 
     async def authenticate(self, credentials: Credentials) -> Caller:
         self.credentials.append(credentials)
         if self.token and credentials.token != self.token:
             raise Unauthorized("Send a valid token.", challenge=not credentials.token)
         return Caller(subject="tester", roles=frozenset({"admin"}))
+
+    def check_access(self, caller: Caller, access: str) -> None:
+        if access in self.forbidden:
+            raise Forbidden("not you")
 
     async def execute(self, name: str, call: Call, request: msgspec.Struct) -> Any:
         self.requests.append((name, request))

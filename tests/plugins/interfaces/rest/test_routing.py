@@ -5,7 +5,7 @@ import json
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from litestar import Litestar
@@ -23,6 +23,7 @@ from memhost.errors import (
 from memhost.models import Message
 from memhost.operations import Call
 from memhost.operations.responses import Ack, Readiness
+from memhost_rest.handlers import Door
 from memhost_rest.routes import ROWS, Router, Row
 
 from .rest_fakes import FakeHost, client_for, run_raw
@@ -282,11 +283,40 @@ def test_order_of_checks() -> None:
     host = FakeHost(token="tok")
     with client_for(host) as client:
         path, good = "/v1/long-term-memory/search", {"authorization": "Bearer tok", **JSON}
-        assert client.post(path, content=b"{", headers=JSON).status_code == 422
+        assert client.post(path, content=b"{", headers=JSON).status_code == 401
         assert client.post(path, content=b'{"limit": 0}', headers=JSON).status_code == 401
+        assert client.post(path, content=b"{", headers=good).status_code == 422
         assert client.post(path, content=b'{"limit": 0}', headers=good).status_code == 422
         host.answers["search_memories"] = InvalidRequest("no")
         assert client.post(path, content=b"{}", headers=good).status_code == 400
+        host.forbidden = {"read"}
+        assert client.post(path, content=b"{", headers=good).status_code == 403
+
+
+async def test_nothing_of_a_strangers_body_is_asked_for() -> None:
+    """Neither without credentials, nor with wrong ones, nor without the role."""
+    host = FakeHost(token="tok")
+    for headers, forbidden, status in (
+        ([], set(), 401),
+        ([(b"authorization", b"Bearer no")], set(), 401),
+        ([(b"authorization", b"Bearer tok")], {"write"}, 403),
+    ):
+        host.forbidden = forbidden
+        asked: list[None] = []
+        sent: list[Any] = []
+
+        async def receive(asked: list[None] = asked) -> Any:
+            asked.append(None)
+            return {"type": "http.request", "body": b" " * 1000, "more_body": True}
+
+        async def send(message: Any, sent: list[Any] = sent) -> None:
+            sent.append(message)
+
+        path = "/v1/long-term-memory/"
+        scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b""}
+        await Door(cast("Any", host))({**scope, "headers": headers, "client": None}, receive, send)  # type: ignore[arg-type]
+        assert sent[0]["status"] == status
+        assert not asked
 
 
 @pytest.mark.parametrize(
