@@ -6,8 +6,9 @@ here: an interface maps codes to its own statuses. `retryable` says whether the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import msgspec
@@ -29,10 +30,17 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MemhostError(Exception):
-    """Base of all errors that memhost raises on purpose."""
+    """Base of all errors that memhost raises on purpose.
+
+    Attributes:
+        code: Stable name.
+        retryable: Whether the same call may succeed later.
+        retry_after_s: Whole seconds to wait before it is worth trying; 0 where time alone mends nothing.
+    """
 
     code: ClassVar[str] = "internal"
     retryable: ClassVar[bool] = False
+    retry_after_s: int = 0
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -100,6 +108,13 @@ class Conflict(MemhostError):
     code = "conflict"
 
 
+class Busy(Conflict):
+    """The same work is being done already; ask again when that is over."""
+
+    retryable = True
+    retry_after_s = 10
+
+
 class SessionChanged(Conflict):
     """The session is not at the version that the request expects; read it again."""
 
@@ -133,6 +148,7 @@ class VersionMismatch(Conflict):
 
     code = "version_mismatch"
     retryable = True
+    retry_after_s = 1
 
 
 class DocumentGone(Conflict):
@@ -164,7 +180,7 @@ class Forbidden(MemhostError):
 
 
 class TooManyRequests(MemhostError):
-    """Over a limit of rate; `retry_after_s` says how many seconds to wait."""
+    """Over a limit of rate."""
 
     code = "rate_limited"
     retryable = True
@@ -185,18 +201,24 @@ class Unavailable(MemhostError):
 
     code = "unavailable"
     retryable = True
+    retry_after_s = 5
 
 
 class StoreUnavailable(Unavailable):
-    """The store does not answer."""
+    """The store does not answer. Somebody must do something first where `retry_after_s` is more than seconds."""
 
     code = "store_unavailable"
+
+    def __init__(self, message: str, *, retry_after_s: int = 2) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class ModelUnavailable(Unavailable):
     """The embedder or language model does not answer."""
 
     code = "model_unavailable"
+    retry_after_s = 10
 
 
 class BudgetExceeded(Unavailable):
@@ -207,6 +229,7 @@ class BudgetExceeded(Unavailable):
     def __init__(self, message: str, *, resets_at: datetime) -> None:
         super().__init__(message)
         self.resets_at = resets_at
+        self.retry_after_s = max(1, math.ceil((resets_at - datetime.now(UTC)).total_seconds()))
 
 
 class ModelRefused(MemhostError):

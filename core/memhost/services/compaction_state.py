@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from memhost.errors import Conflict, DocumentGone
+from memhost.errors import Busy, DocumentGone
 from memhost.models import Document, Scope, WriteBatch, new_id
 from memhost.ports import Clock, Store
 from memhost.services.records import derived_id
@@ -95,7 +95,7 @@ async def turn_of(store: Store, tenant: str, clock: Clock) -> AsyncIterator[Turn
     """The right to compact the tenant, over all processes of the store.
 
     Raises:
-        Conflict: Somebody else is at it, and does not end within some seconds.
+        Busy: Somebody else is at it, and does not end within some seconds.
     """
     turn = Turn(store, tenant, clock)
     for _ in range(_TRIES):
@@ -103,11 +103,11 @@ async def turn_of(store: Store, tenant: str, clock: Clock) -> AsyncIterator[Turn
             break
         await asyncio.sleep(_PAUSE_S * (0.5 + random.random()))  # noqa: S311 - only so that two do not keep step
     else:
-        raise Conflict("Memories are being compacted already; try again when that is done.")
+        raise Busy("Memories are being compacted already; try again when that is done.")
     try:
         yield turn
     except DocumentGone as error:
-        raise Conflict("The compaction took too long, and another has begun; the rest is left to it.") from error
+        raise Busy("The compaction took too long, and another has begun; the rest is left to it.") from error
     finally:
         await turn.give_back()
 

@@ -48,7 +48,7 @@ class PromptService:
         """
         wanted = request.long_term_search
         if request.session is None and (wanted is None or wanted is False):
-            raise InvalidRequest("Name a session, a long_term_search, or both.")
+            raise InvalidRequest("Either session or long_term_search must be provided, or both.")
         messages: list[PromptMessage] = []
         if request.session is not None:
             messages += await self._session_messages(call, request.session)

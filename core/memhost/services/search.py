@@ -164,7 +164,7 @@ def _mode(request: SearchFields) -> Mode:
     if isinstance(request.search_mode, UnsetType):
         return "semantic" if request.distance_threshold is not None else "pipeline"
     if request.distance_threshold is not None and request.search_mode != "semantic":
-        raise InvalidRequest("distance_threshold goes with search_mode 'semantic' only.")
+        raise InvalidRequest("distance_threshold is only supported for semantic search mode.")
     return request.search_mode
 
 

@@ -9,7 +9,6 @@ from memhost.errors import (
     ConfigurationError,
     MemhostError,
     PluginFailure,
-    TooManyRequests,
     ValidationFailed,
 )
 
@@ -27,7 +26,7 @@ def describe(error: MemhostError, request_id: str) -> dict[str, Any]:
     }
     if isinstance(error, ValidationFailed) and error.problems:
         found["field"] = ".".join(str(part) for part in error.problems[0].where)
-    if isinstance(error, TooManyRequests):
+    if error.retry_after_s:
         found["retry_after"] = error.retry_after_s
     if isinstance(error, BudgetExceeded):
         found["resets_at"] = error.resets_at.isoformat()

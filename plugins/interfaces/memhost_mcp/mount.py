@@ -194,7 +194,7 @@ async def _refuse(send: Send, error: MemhostError, request_id: str, challenge: s
     headers = []
     if isinstance(error, Unauthorized):
         headers.append((b"www-authenticate", challenge.encode("latin-1", "replace")))
-    if isinstance(error, TooManyRequests):
+    if error.retry_after_s:
         headers.append((b"retry-after", str(error.retry_after_s).encode("ascii")))
     await _send(send, status, {"detail": error.message, "code": error.code, "request_id": request_id}, headers)
 

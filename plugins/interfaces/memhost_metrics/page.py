@@ -14,7 +14,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from memhost import __version__
 from memhost.credentials import credentials_of
-from memhost.errors import Forbidden, MemhostError, TooManyRequests, Unauthorized
+from memhost.errors import Forbidden, MemhostError, Unauthorized
 from memhost.specs import Mount
 from memhost_metrics.observer import PrometheusObserver
 from memhost_metrics.state import HostState
@@ -75,7 +75,7 @@ def _refusal(error: MemhostError) -> Response[Any]:
     headers = {}
     if isinstance(error, Unauthorized) and error.challenge:
         headers["www-authenticate"] = "Bearer"
-    if isinstance(error, TooManyRequests):
+    if error.retry_after_s:
         headers["retry-after"] = str(error.retry_after_s)
     return Response(
         {"detail": error.message, "code": error.code},

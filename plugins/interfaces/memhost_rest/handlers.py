@@ -22,7 +22,6 @@ from memhost.errors import (
     ConfigurationError,
     MemhostError,
     Problem,
-    TooManyRequests,
     Unauthorized,
     ValidationFailed,
 )
@@ -204,7 +203,7 @@ def _refused(exchange: Exchange, error: MemhostError) -> Answer:
     answer = refusal(status, detail, code=error.code, request_id=exchange.id)
     if isinstance(error, Unauthorized) and error.challenge:
         answer.headers.append((b"www-authenticate", b"Bearer"))
-    if isinstance(error, TooManyRequests):
+    if error.retry_after_s:
         answer.headers.append((b"retry-after", str(error.retry_after_s).encode("ascii")))
     return answer
 

@@ -17,7 +17,9 @@ class IndexGone(StoreUnavailable):
     """The search index does not exist (any more)."""
 
     def __init__(self) -> None:
-        super().__init__("The search index of the store is gone; restart the server to build it again.")
+        super().__init__(
+            "The search index of the store is gone; restart the server to build it again.", retry_after_s=60
+        )
 
 
 @contextmanager
@@ -33,7 +35,7 @@ def explained() -> Iterator[None]:
     except (exceptions.RedisError, OSError, TimeoutError) as error:
         if any(each in str(error).lower() for each in _NO_INDEX):
             raise IndexGone from error
-        raise StoreUnavailable(sentence(error)) from error
+        raise StoreUnavailable(sentence(error), retry_after_s=_wait_s(error)) from error
 
 
 def explain_opening(error: Exception, server: str, names: Sequence[str]) -> MemhostError:
@@ -55,6 +57,12 @@ def explain_opening(error: Exception, server: str, names: Sequence[str]) -> Memh
             "or STORE=sqlite."
         )
     return StoreUnavailable(f"The Redis at {server} cannot be used: {sentence(error)}")
+
+
+def _wait_s(error: BaseException) -> int:
+    """When to try again: at once what passes by itself, later what somebody must mend."""
+    lasting = exceptions.AuthenticationError | exceptions.OutOfMemoryError | exceptions.ReadOnlyError
+    return 60 if isinstance(error, lasting) else 2
 
 
 def sentence(error: BaseException) -> str:

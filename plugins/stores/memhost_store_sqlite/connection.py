@@ -119,7 +119,8 @@ class FileGuard:
         """Raise `StoreUnavailable` unless the file is still in its place."""
         if self._known is not None and self._identity() != self._known:
             raise StoreUnavailable(
-                "The store's file was removed or replaced while the server ran; put it back, or restart the server."
+                "The store's file was removed or replaced while the server ran; put it back, or restart the server.",
+                retry_after_s=60,
             )
 
     def _identity(self) -> tuple[int, int] | None:

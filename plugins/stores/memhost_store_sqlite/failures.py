@@ -8,6 +8,9 @@ import apsw
 
 from memhost.errors import ConfigurationError, InvalidRequest, MemhostError, StoreUnavailable
 
+_UNTIL_MENDED_S = 60
+"""When to try again what does not pass by itself: a full disk, a damaged file."""
+
 
 def explain(error: BaseException) -> BaseException:
     """The error to raise in place of `error`: sentences for what the engine says, everything else as it is.
@@ -19,7 +22,8 @@ def explain(error: BaseException) -> BaseException:
     if isinstance(error, (UnicodeEncodeError, OverflowError, apsw.TooBigError)):
         return _chain(InvalidRequest(f"The store cannot keep this value: {error}."), error)
     if isinstance(error, apsw.Error):
-        return _chain(StoreUnavailable(_sentence(error, "The store's file")), error)
+        wait_s = 2 if isinstance(error, (apsw.BusyError, apsw.LockedError)) else _UNTIL_MENDED_S
+        return _chain(StoreUnavailable(_sentence(error, "The store's file"), retry_after_s=wait_s), error)
     return error
 
 

@@ -3,11 +3,16 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import apsw
 import pytest
 
 from memhost import errors
 from memhost.errors import MemhostError, Problem
+from memhost_mcp.failures import describe
 from memhost_rest.errors import SERVER_ERROR, detail_of, items, status_of
+from memhost_store_sqlite.failures import explain
+
+from .rest_fakes import FakeHost, client_for
 
 CASES: list[tuple[MemhostError, int]] = [
     (errors.ValidationFailed([Problem(message="x")]), 422),
@@ -20,6 +25,7 @@ CASES: list[tuple[MemhostError, int]] = [
     (errors.Conflict("x"), 409),
     (errors.AmbiguousSession("x"), 409),
     (errors.LimitReached("x"), 409),
+    (errors.Busy("x"), 409),
     (errors.IdTaken(["x"]), 409),
     (errors.VersionMismatch("x"), 409),
     (errors.LeaseLost("x"), 409),
@@ -100,3 +106,24 @@ def test_small_input_is_sent_back(value: Any) -> None:
 @pytest.mark.parametrize("value", ["a" * 10_000, ["a"] * 10_000, {"k": "a" * 10_000}, {str(k): k for k in range(999)}])
 def test_large_input_is_not_sent_back(value: Any) -> None:
     assert len(str(items([Problem(message="x", value=value)])[0]["input"])) < 600
+
+
+@pytest.mark.parametrize("error", [error for error, _ in CASES], ids=lambda error: type(error).__name__)
+def test_what_time_mends_says_when_to_come_back(error: MemhostError) -> None:
+    host = FakeHost()
+    host.answers["search_memories"] = error
+    with client_for(host) as client:
+        answer = client.post("/v1/long-term-memory/search", json={})
+    assert ("retry-after" in answer.headers) == error.retryable
+    if error.retryable:
+        assert int(answer.headers["retry-after"]) >= 1
+    assert describe(error, "r")["error"].get("retry_after") == (error.retry_after_s or None)
+
+
+@pytest.mark.parametrize(
+    ("cause", "wait_s"), [(apsw.BusyError(""), 2), (apsw.LockedError(""), 2), (apsw.FullError(""), 60)]
+)
+def test_a_lock_passes_sooner_than_a_full_disk(cause: apsw.Error, wait_s: int) -> None:
+    found = explain(cause)
+    assert isinstance(found, errors.StoreUnavailable)
+    assert found.retry_after_s == wait_s
