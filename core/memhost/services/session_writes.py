@@ -148,7 +148,9 @@ class SessionWriter:
             call.notices += [("notice", _no_extraction(problem)) for problem in found if problem not in problems]
         refuse(problems)
         if any(isinstance(message.created_at, UnsetType) for message in request.messages):
-            call.notices.append(("deprecation", "created_at will be required: messages without it were stamped with the server's time."))
+            call.notices.append(
+                ("deprecation", "created_at will be required: messages without it were stamped with the server's time.")
+            )
 
     async def delete(self, bounds: Scope, key: SessionKey) -> None:
         """Delete a session, and the waiting jobs that its silence would have started."""
