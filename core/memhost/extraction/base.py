@@ -11,7 +11,8 @@ import msgspec
 from memhost.extraction import repairs
 from memhost.extraction.answers import MAX_TEXT, Item, Limits, Reading, merge_drafts, read_answer
 from memhost.extraction.dating import date_draft
-from memhost.extraction.frame import Key, Question, build_request, item_keys
+from memhost.extraction.frame import Key, Question, build_request, item_keys, system_text
+from memhost.extraction.placeholders import plain_words
 from memhost.extraction.prompts import checked_prompt, prompt_field
 from memhost.ports import Draft, ExtractionContext, ModelRequest, Parsed, Turn
 from memhost.settings.fields import setting
@@ -97,6 +98,7 @@ class PromptedStrategy(ABC):
             now=context.now,
             max_topics=context.max_topics,
             max_text=self.max_text,
+            frame=plain_words(system_text(self.question(turns, context))),
         )
         return read_answer(answer, limits)
 
@@ -117,7 +119,7 @@ class PromptedStrategy(ABC):
                 dropped.append(result)
         drafts = merge_drafts(date_draft(draft, turns, context) for draft in drafts)
         if before is not None:
-            return repairs.mended(before, drafts, dropped, context)
+            return repairs.mended(before, drafts, dropped, reading, context)
         return repairs.first(drafts, dropped, reading, context)
 
 

@@ -132,14 +132,15 @@ def build_request(question: Question, context: ExtractionContext) -> ModelReques
     """The request: the server's frame with the strategy's instructions, and the data in its blocks."""
     return ModelRequest(
         messages=[
-            {"role": "system", "content": _system_text(question)},
+            {"role": "system", "content": system_text(question)},
             {"role": "user", "content": _user_text(question, context)},
         ],
         schema=answer_schema(question.keys),
     )
 
 
-def _system_text(question: Question) -> str:
+def system_text(question: Question) -> str:
+    """What the prompt says beside the conversation: the rules, what to look for, and the form of the answer."""
     rules = RULES % {"scope": question.scope} + (GUIDED if question.guidance.strip() else "")
     form = "\n".join(f'- "{key.name}": {key.says}' for key in question.keys)
     return (

@@ -1,13 +1,20 @@
-"""Finds the items in a model's answer: fenced, wrapped in prose, without its outer object, or cut off."""
+"""Finds the items in a model's answer: fenced, wrapped in prose, under other names, in broken JSON, or cut off."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
+
+from memhost.extraction import loose_json
+from memhost.extraction.replies import final_part
+
+
+def _set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
 
 MAX_ITEMS = 50
 """Items of one answer that are read."""
@@ -16,90 +23,276 @@ MAX_LETTERS = 400_000
 """Characters of an answer that are read."""
 
 _MOST_STARTS = 300
+_MOST_MENDED = 200_000
+_DEEPEST = 6
+
 _OPENING = re.compile(r"[{\[]")
-_SHOWN = re.compile(r'\[\s*\{|\{\s*"|\{\s*\}|\[\s*\]')
-_LIST_KEY = "memories"
-_TEXT_KEY = "text"
+_SHOWN = re.compile(r"""\[\s*\{|\{\s*["'\w]|\{\s*\}|\[\s*\]""")
+_APART = re.compile(r"[\s,;]*(?:(?:[-*•]|\w{0,20}\s?#?\d{1,3}\s?[.):]?)[\s]*)?")
+"""What may stand between pieces of one answer: nothing, a comma, the bullet or number of a list."""
+
+_LISTS = frozenset(
+    ("memories", "memory", "items", "facts", "results", "statements", "notes", "events", "preferences", "entries")
+)
+_TEXTS = (
+    "text",
+    "memory",
+    "fact",
+    "content",
+    "statement",
+    "memory_text",
+    "description",
+    "sentence",
+    "note",
+    "observation",
+    "summary",
+    "preference",
+    "value",
+)
+_ABOUT = _set(
+    """
+    type memory_type kind category topics topic tags tag entities entity event_date date time when
+    source_message_ids source_ids sources source message_ids message_id id ids confidence score importance
+    polarity subject speaker role user user_id namespace session_id language reason reasoning thought thoughts
+    explanation status title name
+    """
+)
+"""Names of what is said about a memory: never its text."""
+
+_SCHEMA = frozenset(("properties", "$schema", "$defs"))
+
+
+class Group(msgspec.Struct, frozen=True, kw_only=True):
+    """Items that belong together: one list, or several pieces in a row.
+
+    Attributes:
+        items: The items, unchecked; those with a text have it under `text`.
+        cut: The answer ends in the middle; `items` are those that are complete.
+        named: It is a list under its name, not just empty brackets.
+    """
+
+    items: list[Any]
+    cut: bool = False
+    named: bool = False
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
     """What an answer holds.
 
     Attributes:
-        items: The items, unchecked, at most `MAX_ITEMS`.
+        groups: Lists of items in order, if the answer holds drafts or examples before its last word.
         problem: Why nothing could be read; None if something could.
-        cut: The answer ends in the middle; `items` are those that are complete.
-        beyond: Items beyond `MAX_ITEMS`.
     """
 
-    items: list[Any] = []
+    groups: list[Group] = []
     problem: str | None = None
-    cut: bool = False
-    beyond: int = 0
 
 
 def find_items(answer: str) -> Found:
     """The items of an answer. Never raises."""
-    text = answer[:MAX_LETTERS]
+    text = final_part(answer[:MAX_LETTERS])
     if not text.strip():
         return Found(problem="The answer was empty.")
-    values = list(_values(text))
-    for wanted in (_listed, _bare, _single, _nothing):
-        for start, value in values:
-            items = wanted(value)
-            if items is None or (wanted is _nothing and _OPENING.search(text, 0, start)):
-                continue
-            # Whole items without what should surround them: the end of the answer is missing.
-            cut = wanted is _single and _opens_list(text[:start])
-            if cut:
-                items = [each for _, each in values if _single(each) is not None]
-            return Found(items=items[:MAX_ITEMS], cut=cut, beyond=max(0, len(items) - MAX_ITEMS))
+    groups = list(_groups(text))
+    if groups:
+        return Found(groups=groups)
+    unescaped = text.replace("\\n", "\n").replace('\\"', '"')
+    if '{\\"' in text and (groups := list(_groups(unescaped))):  # JSON inside a JSON string
+        return Found(groups=groups)
     if _SHOWN.search(text):
         return Found(problem="The JSON of the answer is not complete or not valid.")
     return Found(problem="The answer holds no JSON.")
 
 
-def _values(text: str) -> Iterator[tuple[int, Any]]:
-    """Balanced objects and arrays with where they start; those inside others only if the others cannot be an answer."""
-    decoder = json.JSONDecoder()
-    position = 0
-    for _ in range(_MOST_STARTS):
-        start = _OPENING.search(text, position)
-        if start is None:
-            return
-        position = start.start() + 1
-        try:
-            value, end = decoder.raw_decode(text, start.start())
-        except (ValueError, RecursionError):
+class _Piece(msgspec.Struct, frozen=True):
+    start: int
+    end: int
+    items: list[Any]
+    named: bool
+    in_cut: bool
+
+
+def _groups(text: str) -> Iterator[Group]:
+    """The pieces of the answer, those that stand in a row together."""
+    pieces = list(_pieces(text))
+    first_bracket = _OPENING.search(text)
+    for number, piece in enumerate(pieces):
+        if not piece.items and not piece.named and (first_bracket is None or first_bracket.start() != piece.start):
+            continue  # empty brackets somewhere in prose say nothing
+        row = [piece]
+        if number and _in_a_row(text, pieces[number - 1], piece):
             continue
-        yield start.start(), value
-        if any(wanted(value) is not None for wanted in (_listed, _bare, _single)):
-            position = end
+        for other in pieces[number + 1 :]:
+            if not _in_a_row(text, row[-1], other):
+                break
+            row.append(other)
+        yield Group(
+            items=[item for each in row for item in each.items],
+            cut=any(each.in_cut for each in row),
+            named=any(each.named for each in row),
+        )
 
 
-def _listed(value: Any) -> list[Any] | None:
-    if not isinstance(value, dict) or _LIST_KEY not in value:
+def _in_a_row(text: str, first: _Piece, other: _Piece) -> bool:
+    between = text[first.end : other.start]
+    return len(between) <= 200 and _APART.fullmatch(between) is not None
+
+
+def _pieces(text: str) -> Iterator[_Piece]:
+    """Objects and lists that can be read as answers, from the outside in, in order."""
+    closings: loose_json.Closings | None = None
+    position, mended, cut = 0, 0, False
+    for _ in range(_MOST_STARTS):
+        opening = _OPENING.search(text, position)
+        if opening is None:
+            return
+        start = opening.start()
+        position = start + 1
+        found = loose_json.decode_at(text, start)
+        if found is None:
+            closings = closings or loose_json.Closings(text)
+            end = closings.after(start)
+            if end is None:
+                cut = cut or loose_json.looks_like_json(text[start : start + 200])
+                continue
+            mended += end - start
+            value = loose_json.mend(text[start:end]) if mended <= _MOST_MENDED else None
+            if not isinstance(value, (dict, list)):
+                continue
+            found = value, end
+        value, end = found
+        items = items_in(value)
+        if items is None or (cut and isinstance(value, list) and not any(isinstance(each, dict) for each in value)):
+            # Inside of an answer that was cut off, a list without objects is a part of an item.
+            position = end if items is None and isinstance(value, dict) and not cut else position
+            continue
+        position = end
+        yield _Piece(start, end, items, _is_named(value), cut and isinstance(value, dict))
+
+
+def items_in(value: Any, depth: int = 0) -> list[Any] | None:
+    """The items that a value holds; [] if it says that there are none, None if it is no answer."""
+    if depth > _DEEPEST:
         return None
-    items = value[_LIST_KEY]
-    if isinstance(items, dict):
-        return [items]
-    if items is None:
+    if isinstance(value, str):
+        return _items_in_text(value, depth)
+    if isinstance(value, list):
+        return _items_in_list(value, depth, sure=False)
+    if not isinstance(value, dict) or _SCHEMA & value.keys():
+        return None
+    if not value:
         return []
-    return items if isinstance(items, list) else None
+    item = _as_item(value)
+    if item is not None:
+        return [item]
+    named = [each for key, each in value.items() if _plain_name(key) in _LISTS]
+    if named:
+        return _union([_items_under_name(each, depth) for each in named])
+    return _items_under_other_names(value, depth)
 
 
-def _bare(value: Any) -> list[Any] | None:
-    return value if isinstance(value, list) and any(_single(item) is not None for item in value) else None
+def _items_under_name(value: Any, depth: int) -> list[Any] | None:
+    """Items under a key that says that they are some."""
+    if value is None:
+        return []
+    if isinstance(value, list):
+        return _items_in_list(value, depth, sure=True)
+    if isinstance(value, dict) and value and not _SCHEMA & value.keys() and _as_item(value, sure=True) is None:
+        if all(isinstance(each, str) and _is_sentence(each) for each in value.values()):
+            return [{"text": each} for each in value.values()]
+        if all(isinstance(each, dict) for each in value.values()):
+            return _items_in_list(list(value.values()), depth, sure=True)
+    if isinstance(value, dict):
+        item = _as_item(value, sure=True)
+        return [item] if item is not None else items_in(value, depth + 1)
+    if isinstance(value, str):
+        items = _items_in_text(value, depth)
+        return [{"text": value}] if items is None and _is_sentence(value) else items
+    return None
 
 
-def _single(value: Any) -> list[Any] | None:
-    return [value] if isinstance(value, dict) and _TEXT_KEY in value else None
+def _items_under_other_names(value: dict[Any, Any], depth: int) -> list[Any] | None:
+    found = []
+    for key, each in value.items():
+        if _plain_name(key) in _ABOUT:
+            continue
+        if isinstance(each, (dict, list)) or (isinstance(each, str) and each.lstrip()[:1] in ("{", "[", '"')):
+            items = items_in(each, depth + 1)
+            if items or (items == [] and len(value) == 1):
+                found.append(items)
+    return _union(found) if found else None
 
 
-def _nothing(value: Any) -> list[Any] | None:
-    return [] if value in ([], {}) else None
+def _items_in_list(values: list[Any], depth: int, *, sure: bool) -> list[Any] | None:
+    """Items of a list; `sure` if its name says that these are some: then strings of any kind are texts."""
+    if not values:
+        return []
+    if all(isinstance(each, str) for each in values):
+        nested = [_items_in_text(each, depth) for each in values]
+        if any(nested):
+            return _union(nested)
+        return [{"text": each} for each in values] if sure or all(map(_is_sentence, values)) else None
+    items: list[Any] = []
+    for each in values:
+        if isinstance(each, dict) and each:
+            item = _as_item(each, sure=sure)
+            inner = [item] if item is not None else items_in(each, depth + 1)
+            items += inner if inner else [each]
+        elif isinstance(each, list) and depth < _DEEPEST:
+            items += _items_in_list(each, depth + 1, sure=sure) or [each]
+        else:
+            items.append({"text": each} if isinstance(each, str) else each)
+    if sure or any(isinstance(item, dict) and "text" in item for item in items):
+        return items
+    return None
 
 
-def _opens_list(before: str) -> bool:
-    """Whether a list or an answer was begun in front of an item, without being closed."""
-    return f'"{_LIST_KEY}"' in before or before.rstrip().endswith(("[", "},"))
+def _items_in_text(text: str, depth: int) -> list[Any] | None:
+    """The items of JSON that stands inside a string."""
+    inner = text.strip()
+    if inner[:1] not in ("{", "[") or (not loose_json.looks_like_json(inner) and inner not in ("{}", "[]")):
+        return None
+    found = loose_json.decode_at(inner, 0)
+    value = found[0] if found is not None and found[1] == len(inner) else loose_json.mend(inner)
+    return items_in(value, depth + 1) if isinstance(value, (dict, list)) else None
+
+
+def _as_item(value: dict[Any, Any], *, sure: bool = False) -> dict[str, Any] | None:
+    """The object as an item, with its keys in lower case and its text under `text`; None if it has no text.
+
+    Where it is sure that it is an item, the only sentence under a name that says nothing else is its text.
+    """
+    item = {_plain_name(key): each for key, each in value.items()}
+    if "text" in item and not _is_container(item["text"]):
+        return item  # whether it is one is for the reader of the item to say
+    for name in _TEXTS:
+        text = item.get(name)
+        if isinstance(text, str) and not loose_json.looks_like_json(text.strip()):
+            return {**item, "text": text}
+    if sure:
+        others = [each for key, each in item.items() if key not in _ABOUT and isinstance(each, str)]
+        if len(others) == 1 and _is_sentence(others[0]):
+            return {**item, "text": others[0]}
+    return None
+
+
+def _is_container(value: Any) -> bool:
+    return isinstance(value, (dict, list)) or (isinstance(value, str) and loose_json.looks_like_json(value.strip()))
+
+
+def _is_named(value: Any) -> bool:
+    return isinstance(value, dict) and bool(value)
+
+
+def _union(parts: Sequence[list[Any] | None]) -> list[Any] | None:
+    found = [part for part in parts if part is not None]
+    return [item for part in found for item in part] if found else None
+
+
+def _plain_name(key: Any) -> str:
+    return re.sub(r"[\s-]+", "_", str(key).strip().lower())
+
+
+def _is_sentence(text: str) -> bool:
+    """Whether a text may be a statement: several words, or letters of a script that writes without blanks."""
+    return len(text.split()) > 1 or any(letter.isalpha() and letter >= "\u0e00" for letter in text)

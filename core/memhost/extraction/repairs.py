@@ -49,14 +49,20 @@ def first(drafts: Sequence[Draft], dropped: list[str], reading: Reading, context
     return Parsed(drafts=kept, dropped=dropped, repair="\n\n".join(asks) or None)
 
 
-def mended(before: Parsed, drafts: Sequence[Draft], dropped: list[str], context: ExtractionContext) -> Parsed:
-    """The first answer with what the second one adds, and mends of what was unclear."""
+def mended(
+    before: Parsed, drafts: Sequence[Draft], dropped: list[str], reading: Reading, context: ExtractionContext
+) -> Parsed:
+    """The first answer with what the second one adds, and mends of what was unclear.
+
+    It is not usable if both said something, and nothing of it could be used.
+    """
     dropped = [*before.dropped, *dropped]
     added, _ = _sorted_out(drafts, dropped, context)
     unclear = [draft for draft in before.drafts if UNGROUNDED in draft.metadata]
     replaced = _replaced(unclear, drafts)
     kept = [draft for draft in before.drafts if id(draft) not in replaced]
-    return Parsed(drafts=merge_drafts([*kept, *added]), dropped=dropped)
+    found = merge_drafts([*kept, *added])
+    return Parsed(drafts=found, dropped=dropped, usable=bool(found or drafts) or not reading.faults)
 
 
 def _sorted_out(

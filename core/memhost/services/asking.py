@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -25,6 +26,8 @@ from memhost.ports import (
 )
 from memhost.services.answer_journal import AnswerJournal
 from memhost.services.model_calls import ModelCalls, Purpose
+
+logger = logging.getLogger(__name__)
 
 NOT_CONVERSATION = frozenset({"system", "tool"})
 """Roles whose messages alone are nothing to extract from: instructions and raw output."""
@@ -116,6 +119,9 @@ class Asking:
         if not parsed.usable:
             if journal is not None:
                 await journal.write([])
+            session = context.session
+            fields = {"tenant": session.tenant, "session": session.session, "strategy": strategy.name}
+            logger.warning("extraction.unreadable", extra={"fields": {**fields, "letters": len(answers[-1].text)}})
             raise AnswerUnusable("The language model's answer is not the JSON that was asked for.")
         return Asked(parsed=parsed, answers=answers)
 

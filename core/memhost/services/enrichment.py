@@ -135,7 +135,8 @@ class Enrichment:
             half = len(records) // 2
             return await self._ask(owner, records[:half]) | await self._ask(owner, records[half:])
         found: dict[str, _Tags] = {}
-        for item in find_items(answer.text).items:
+        # Of several lists the last counts: those before it are drafts.
+        for item in (item for group in reversed(find_items(answer.text).groups) for item in group.items):
             number = item.get("n") if isinstance(item, dict) else None
             if isinstance(number, int) and 1 <= number <= len(records):
                 found.setdefault(records[number - 1].id, self._read(item))

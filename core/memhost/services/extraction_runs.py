@@ -184,6 +184,7 @@ class ExtractionRuns:
         self._outbox.committed(batch.add_jobs)
         fields = {
             "tenant": key.tenant,
+            "session": key.session,
             "strategy": strategy.name,
             "turns": len(piece),
             "memories": stored,

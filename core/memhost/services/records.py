@@ -77,8 +77,8 @@ def record_from_draft(draft: Draft, owner: SessionKey, memory_id: str, extractor
         last_accessed=draft.created_at or now,
         created_at=draft.created_at or now,
         updated_at=now,
-        topics=[tag.replace(",", " ") for tag in unique(draft.topics)],
-        entities=[tag.replace(",", " ") for tag in unique(draft.entities)],
+        topics=unique([_without_commas(tag) for tag in draft.topics]),
+        entities=unique([_without_commas(tag) for tag in draft.entities]),
         extracted_from=[source.replace(",", " ") for source in draft.source_ids],
         memory_type=draft.memory_type,
         persisted_at=now,
@@ -92,6 +92,11 @@ def record_from_draft(draft: Draft, owner: SessionKey, memory_id: str, extractor
         record.extraction_strategy = "message"
     record.memory_hash = content_hash(record)
     return record
+
+
+def _without_commas(tag: str) -> str:
+    """The tag as official clients can read it back."""
+    return " ".join(tag.replace(",", " ").split()) if "," in tag else tag
 
 
 def check_records(records: Sequence[RecordFields], ids: Sequence[str | UnsetType]) -> list[Problem]:

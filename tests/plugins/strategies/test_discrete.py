@@ -133,7 +133,7 @@ def test_unreadable_answer_is_asked_for_again_once() -> None:
 
 
 def test_answer_without_a_single_good_item_is_asked_for_again() -> None:
-    parsed = STRATEGY.parse(answer({"fact": "User likes tea."}, {"text": 5}), said("hi"), context())
+    parsed = STRATEGY.parse(answer({"topics": ["tea"]}, {"text": 5}), said("hi"), context())
     assert parsed.repair is not None
     assert STRATEGY.parse(answer({"text": ""}), said("hi"), context()).repair is None
 

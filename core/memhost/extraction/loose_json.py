@@ -1,0 +1,156 @@
+"""Reads JSON that a model wrote: strictly where it can, mended where quotes, commas, names or line ends are wrong."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+MOST_LETTERS = 60_000
+"""Characters of a value that is mended; the mender may take tens of milliseconds for so many."""
+
+MOST_DEPTH, MOST_BRACKETS = 12, 1_000
+"""Brackets inside each other, and brackets in all, of a value that is mended: more of them is no list of memories, and
+the mender's time grows with their square."""
+
+_BRACKETS = re.compile(r'\\.|["{}\[\]]', re.DOTALL)
+_LINE_END = re.compile(r"(?<!\n)[ \t]*\n[ \t]*(?!\n)")
+_STRUCTURE = re.compile(r"""[\[{]\s*["'“‘`\[{]|\{\s*\w+\s*:""")
+_SINGLE = re.compile(r"[\[{\s]*'")
+_AFTER_COMMA = re.compile(r"""\s*(?:$|[\[\]{}"]|None|True|False|null|true|false|-?\d)""")
+
+
+def _joined(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; lists under a key that comes twice are joined."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        before = found.get(key)
+        found[key] = [*before, *value] if isinstance(before, list) and isinstance(value, list) else value
+    return found
+
+
+_STRICT = json.JSONDecoder(object_pairs_hook=_joined)
+_RAW_LINES = json.JSONDecoder(object_pairs_hook=_joined, strict=False)
+
+
+def decode_at(text: str, start: int) -> tuple[Any, int] | None:
+    """The value that begins there and where it ends, if it is JSON but for raw line ends inside strings."""
+    for decoder in (_STRICT, _RAW_LINES):
+        try:
+            value, end = decoder.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            continue
+        return (value if decoder is _STRICT else _on_one_line(value)), end
+    return None
+
+
+def looks_like_json(text: str) -> bool:
+    """Whether the text begins as an object or a list does, not as words in brackets do."""
+    return _STRUCTURE.match(text) is not None
+
+
+def mend(text: str) -> Any:
+    """What an object or a list that is not valid JSON holds; None if nobody can tell, or it would take too long."""
+    if len(text) > MOST_LETTERS or not looks_like_json(text) or not _is_shallow(text):
+        return None
+    quoted = _quoted_well(text)
+    found = decode_at(quoted, 0)
+    if found is not None:
+        return found[0]
+    from json_repair import repair_json  # imported when a model first answers with broken JSON
+
+    try:
+        return _on_one_line(repair_json(quoted, return_objects=True, skip_json_loads=True))
+    except (ValueError, RecursionError):
+        return None
+
+
+class Closings:
+    """Where each bracket of a text closes, found in one pass.
+
+    Brackets inside double quotes do not count, unless the quotes do not come out even.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._quoted = _closings(text, heed_quotes=True)
+        self._plain = _closings(text, heed_quotes=False)
+
+    def after(self, start: int) -> int | None:
+        """The index behind the bracket that closes the one at `start`; None if none does."""
+        end = self._quoted.get(start, self._plain.get(start))
+        return None if end is None else end + 1
+
+
+def _closings(text: str, *, heed_quotes: bool) -> dict[int, int]:
+    found: dict[int, int] = {}
+    opened: list[int] = []
+    quoted = False
+    for match in _BRACKETS.finditer(text):
+        sign = match[0]
+        if sign == '"':
+            quoted = heed_quotes and bool(opened) and not quoted
+        elif sign in "{[" and not quoted:
+            opened.append(match.start())
+        elif sign in "}]" and opened and not quoted:
+            found[opened.pop()] = match.start()
+    return found
+
+
+def _is_shallow(text: str) -> bool:
+    depth = brackets = 0
+    for sign in text:
+        if sign in "{[":
+            depth += 1
+            brackets += 1
+            if depth > MOST_DEPTH or brackets > MOST_BRACKETS:
+                return False
+        elif sign in "}]":
+            depth -= 1
+    return True
+
+
+def _quoted_well(text: str) -> str:
+    """The text with its strings in double quotes, and the quotes inside of them escaped.
+
+    A quote begins a string behind `[`, `{`, `,` or `:`, and ends it in front of `:`, `]`, `}` or a comma behind which
+    the JSON goes on; others, and apostrophes, belong to the text.
+    """
+    mark = "'" if _SINGLE.match(text) else '"'
+    parts = text.split(mark)
+    out, inside = [parts[0]], ""
+    quoted = value = False
+    for index, part in enumerate(parts[1:], 1):
+        before = parts[index - 1]
+        if not quoted and (before.rstrip()[-1:] or "[") in "[{,:":
+            quoted, value, inside = True, before.rstrip().endswith(":"), part
+        elif quoted and not before.endswith("\\") and _closes(part, parts[index + 1 : index + 3], value=value):
+            out += [f'"{inside}"', part]
+            quoted = False
+        elif quoted:
+            escaped = before.endswith("\\")
+            inside = (inside[:-1] if escaped else inside) + ("'" if mark == "'" else '\\"') + part
+        else:
+            out.append(mark + part)
+    return "".join(out) + (f'"{inside}' if quoted else "")
+
+
+def _closes(after: str, behind: list[str], *, value: bool) -> bool:
+    """Whether a quote ends a string: what stands between it and the next quote, and what is behind that one."""
+    rest = after.lstrip()
+    if not rest or rest[0] in ":]}":
+        return True
+    if rest[0] != "," or _AFTER_COMMA.match(rest, 1) is None:
+        return False
+    # In an object, what follows the value of a key is another key.
+    return not value or bool(rest[1:].strip()) or len(behind) < 2 or behind[1].lstrip().startswith(":")
+
+
+def _on_one_line(value: Any) -> Any:
+    """Strings whose raw line ends only wrap them."""
+    if isinstance(value, str):
+        return _LINE_END.sub(" ", value)
+    if isinstance(value, list):
+        return [_on_one_line(each) for each in value]
+    if isinstance(value, dict):
+        return {key: _on_one_line(each) for key, each in value.items()}
+    return value

@@ -1,0 +1,192 @@
+"""Takes the reply out of what a model wrote: without its thoughts, channels, fences, prefaces and wrappers."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from memhost.extraction import loose_json
+
+
+def _set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_THOUGHTS = r"(?:think(?:ing)?|thoughts?|reason(?:ing)?|analysis|reflection|scratchpad|(?:begin|end)_of_thought)"
+_OPEN = re.compile(rf"\s*[<\[◁]\|?{_THOUGHTS}\|?[>\]▷]", re.IGNORECASE)
+_CLOSE = re.compile(rf"[<\[◁](?:/{_THOUGHTS}|\|end_of_thought\|)[>\]▷](?=(?P<line>[ \t]*(?:\n|$))|\S)", re.IGNORECASE)
+_CHANNEL = re.compile(r"<\|channel\|>\s*(?P<name>\w+)[^<]{0,100}(?:<\|constrain\|>[^<]{0,100})?<\|message\|>")
+_CHANNEL_END = re.compile(r"<\|(?:end|return|start|call|channel)\|>")
+_LOST_MARKS = re.compile(r"\s*analysis.*?assistant\s?final", re.DOTALL)
+_CONTROL = re.compile(
+    r"<\|(?:im_start|im_end|end|return|start|eot_id|endoftext|end_of_text|assistant|begin_of_solution"
+    r"|end_of_solution)\|>|</?s>\s*$"
+)
+
+_FENCED = re.compile(r"(?P<mark>`{3,}|~{3,})[^\n`]*\n(?P<inner>.*?)\n?[ \t]*(?P=mark)", re.DOTALL)
+_TASK_WORDS = _set(
+    """
+    here here's is are this that's below following the a an your you my of to so far sure certainly course
+    okay ok absolutely yes new updated revised concise brief short quick running final full complete plain
+    text summary summaries summarized summarised conversation chat dialogue discussion session messages i i've
+    have written created prepared updated as requested asked for in and with all it hier ist nun die der das
+    eine ein kurze aktualisierte neue knappe zusammenfassung zusammengefasst des den vom gesprächs gespräch
+    unterhaltung konversation dialogs chats chatverlaufs natürlich gerne klar gern ihre deine folgt voici le
+    la les un une résumé résumée bref brève court mis à jour actualisé nouveau de du l' d' bien sûr votre ci
+    dessous demandé l'échange échange discussion aquí está tienes el resumen actualizado breve nuevo
+    conversación charla del claro por supuesto este es su tu ecco il riassunto aggiornato nuovo della
+    conversazione chat certo certamente questo è sommario riepilogo aqui está o um resumo atualizado breve da
+    do conversa diálogo claro seu este é вот краткое обновленное обновлённое новое резюме содержание сводка
+    итог разговора беседы диалога чата конечно это
+    """
+)
+_SUMMARY_WORDS = re.compile(
+    r"summar|zusammen(?:fassung|gefasst)|résumé|resum|riassunt|riepilog|sommario|резюме|сводк|содержание|итог"
+    r"|摘要|总结|總結|概要|要約|まとめ|요약",
+    re.IGNORECASE,
+)
+_CJK_PREFACE = re.compile(
+    r"(?!用户|用戶|ユーザー|사용자)(?:好的|当然|當然|はい|もちろん|承知しました|かしこまりました|네)?[，,、。！!\s]*"
+    r"(?:以下|下面|这|這|こちら|다음)?[^\n。，、]{0,14}(?:摘要|总结|總結|概要|要約|まとめ|サマリー|요약)[^\n。，、]{0,8}[:：]\s*"
+)
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
+_LINE = re.compile(r"[ \t#*_>]*(?P<said>[^\n:：]{1,160}[:：])[ \t*_]*(?P<rest>\n|(?=\S)|$)")
+
+_SORRY = (
+    r"i(?:'|’)?m (?:very |so )?sorry|i am (?:very |so )?sorry|sorry|i apologi[sz]e|my apologies|unfortunately"
+    r"|as an ai\b|es tut mir leid|tut mir leid|entschuldigung|leider|je suis désolée?|désolée?|lo siento|lamento|perdón"
+    r"|mi dispiace|spiacente|desculpe|sinto muito|извините|простите|к сожалению"
+    r"|het spijt me|przepraszam|üzgünüm"
+)
+_CANNOT = (
+    r"i(?:'|’)?m (?:not able|unable)|i am (?:not able|unable)|i (?:can(?:'|’)?t|cannot|can not|won(?:'|’)?t|will not"
+    r"|must decline)|ich kann (?:das |dies |dieses |diese |ihnen |dir |dabei |hier )*(?:\w+ ){0,3}nicht|ich darf"
+    r"|ich bin nicht in der lage|je ne (?:peux|suis) pas|je refuse|no puedo|no soy capaz|non posso|não posso"
+    r"|não consigo|я не могу|не могу|ik kan (?:\w+ ){0,3}niet|nie mogę|yapamam"
+)
+_REFUSAL = re.compile(
+    rf"(?:(?:{_SORRY})[^.!?\n]{{0,120}}?(?:{_CANNOT})|(?:{_CANNOT})\b"
+    r"|(?:抱歉|对不起|對不起|很遗憾)[^\n]{0,40}(?:无法|無法|不能)|我(?:无法|無法|不能)"
+    r"|(?:申し訳|すみません|恐れ入り)[^\n]{0,60}(?:できません|いたしかねます|お答え)|죄송[^\n]{0,60}(?:없습니다|수 없)"
+    r"|(?:please|could you|can you|kindly) (?:please )?(?:provide|share|paste|send)\b[^\n]{0,80}"
+    r"(?:messages|conversation|text|transcript|summari)"
+    r"|(?:it (?:seems|looks|appears)|there (?:is|are|were)|no)\b[^\n.]{0,60}?"
+    r"(?:\b(?:no|not|empty|nothing)\b[^\n.]{0,40}?)?"
+    r"\b(?:to summari[sz]e|(?:was|were|been) (?:provided|given|supplied)|provided))",
+    re.IGNORECASE,
+)
+_OBJECT = re.compile(r"""\[?\s*\{\s*["']\w+["']\s*:""")
+_LONGEST_REFUSAL = 600
+_SAYS_SUMMARY = ("summary", "text", "content", "answer", "result", "output", "response", "final", "message")
+_FAILED = frozenset(("error", "errors", "refusal", "exception"))
+
+
+def final_part(text: str) -> str:
+    """What the model says after its thoughts: without blocks of reasoning, channels of its own, and control marks.
+
+    Marks count where a model puts them: at the beginning, on a line of their own, or right before the reply. In the
+    middle of a sentence they are what is being talked about, and stay.
+    """
+    text = text.lstrip("\ufeff")
+    channels = list(_CHANNEL.finditer(text))
+    if channels:
+        last = next((each for each in reversed(channels) if each["name"].lower() == "final"), None)
+        if last is None:
+            return ""
+        end = _CHANNEL_END.search(text, last.end())
+        text = text[last.end() : end.start() if end else len(text)]
+    elif lost := _LOST_MARKS.match(text):
+        text = text[lost.end() :]
+    closed = [each for each in _CLOSE.finditer(text) if _OPEN.match(text) or _stands_alone(text, each)]
+    if closed:
+        text = text[closed[-1].end() :]
+    return _CONTROL.sub("", text).strip()
+
+
+def summary_of(answer: str) -> str | None:
+    """The summary in an answer, as the model wrote it; None where there is none.
+
+    None: nothing but thoughts, a preface or blanks, a refusal, a question back, or JSON without a text.
+    """
+    text = final_part(answer)
+    for _ in range(4):
+        bare = _unwrapped(_unfenced(_without_preface(text)))
+        if bare is None:
+            return None
+        if bare == text:
+            break
+        text = bare
+    if not _WORD.search(text) or (len(text) <= _LONGEST_REFUSAL and _REFUSAL.match(text)):
+        return None
+    return text
+
+
+def _stands_alone(text: str, close: re.Match[str]) -> bool:
+    """Whether a mark that nothing opened ends thoughts: on its own line, behind a sentence, or at a line's end."""
+    before = text[: close.start()]
+    ended = not before.strip() or before.rstrip(" \t")[-1:] in "\n.!?。！？:…"
+    return ended and (close["line"] is not None or before[-1:] not in "`'\"")
+
+
+def _unfenced(text: str) -> str:
+    """What a fence around the whole of the text holds."""
+    match = _FENCED.fullmatch(text)
+    if match is None or match["mark"] in match["inner"]:
+        return text
+    return match["inner"].strip()
+
+
+def _without_preface(text: str) -> str:
+    """The text without a first line that only announces it, or a label in front."""
+    cjk = _CJK_PREFACE.match(text)
+    if cjk:
+        return text[cjk.end() :].strip()
+    line = _LINE.match(text)
+    if line is None or not _SUMMARY_WORDS.search(line["said"]):
+        heading = re.match(r"#{1,6}[ \t]*(?P<said>[^\n]{1,80})\n", text)
+        if heading and _SUMMARY_WORDS.search(heading["said"]) and _announces(heading["said"]):
+            return text[heading.end() :].strip()
+        return text
+    return text[line.end() :].strip(" \t*_\n") if _announces(line["said"]) else text
+
+
+def _announces(said: str) -> bool:
+    words = [word.lower().replace("’", "'") for word in _WORD.findall(said)]
+    return all(word in _TASK_WORDS for word in words)
+
+
+def _unwrapped(text: str) -> str | None:
+    """The text that a JSON object or string holds; None where the JSON holds none."""
+    if text[:1] == '"' and text[-1:] == '"' and len(text) > 1:
+        found = loose_json.decode_at(text, 0)
+        return found[0].strip() if found and found[1] == len(text) and _is_escaped(text) else text
+    if not _OBJECT.match(text) and not (text[:1] in ("{", "[") and text[-1:] in ("}", "]")):
+        return text
+    found = loose_json.decode_at(text, 0)
+    if found is not None and (found[1] == len(text) or _OBJECT.match(text)):
+        return _text_in(found[0])
+    if not _OBJECT.match(text):
+        return text
+    return _text_in(loose_json.mend(text)) if text[-1:] in ("}", "]") else None
+
+
+def _is_escaped(text: str) -> bool:
+    return '"' not in text[1:-1].replace('\\"', "")
+
+
+def _text_in(value: Any, depth: int = 0) -> str | None:
+    if isinstance(value, str):
+        return value.strip() or None
+    if depth > 4:
+        return None
+    if isinstance(value, list):
+        texts = [_text_in(each, depth + 1) for each in value]
+        return "\n".join(each for each in texts if each) or None
+    if not isinstance(value, dict) or any(str(key).lower() in _FAILED for key in value):
+        return None
+    named = {str(key).lower(): each for key, each in value.items()}
+    for key in _SAYS_SUMMARY:
+        if key in named:
+            return _text_in(named[key], depth + 1)
+    texts = [found for each in value.values() if (found := _text_in(each, depth + 1))]
+    return texts[0] if len(texts) == 1 else None
