@@ -1,31 +1,69 @@
-# memhost: one command to run it, one to test it.
-#   make run     set up and start the server on the embedded profile
-#   make test    set up and run all tests
-#   make check   format, lint, types, package, known vulnerabilities
-#   make examples   build the example packages, install them elsewhere, run their tests
-#   make clean   remove the environment and build results
+# memhost: one command to run it, one to test it. docs/development.md tells more.
+#   make run          set up and start the server on the embedded profile
+#   make test         set up and run every rule and case once (5 minutes on two cores)
+#   make test-all     the same through all doors and stores by real servers (30 minutes)
+#   make soak         kills, fuzz and crossings, for an hour or more
+#   make check        format, lint, types, package, known vulnerabilities
+#   make examples     build the example packages, install them elsewhere, run their tests
+#   make lock         write requirements/ anew after a change of pyproject.toml; ARGS=--upgrade takes newer versions
+#   make test-newest  all tests with the newest versions that pyproject.toml allows
+#   make test-pythons make test on every supported Python that is here
+#   make repeat N=20  make test again and again: half beside busy loops, half in random order
+#   make clean        remove the environments and build results
 
-# The first Python that runs and is new enough.
+# The first Python that runs and is new enough. What is only a broken shim does not run.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do \
   $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
-VENV := .venv
+VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 ARGS ?=
+N ?= 20
 # One more than the machine has cores, since tests also wait.
 TEST_PROCESSES ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
+PYTEST := $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadscope --no-loadscope-reorder
+
+# An environment is what requirements/ says, or with NEWEST=1 what the ranges of pyproject.toml allow at most. pip takes
+# no hash for a source tree, so that comes afterwards, with the build backend that is locked too.
+ifdef NEWEST
+install = $(PIP) --upgrade --upgrade-strategy eager --editable '.[$(2)]'
+else
+install = $(PIP) --require-hashes --requirement requirements/$(1).txt && $(PIP) --no-deps --no-build-isolation --editable .
+endif
 
 # Where bytecode is not kept, each of the many processes that tests start would compile memhost anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test check lint types package audit examples bench model clean
+.PHONY: run test test-all soak test-newest test-pythons repeat check lint types package audit examples bench model lock clean
 
 run: $(VENV)/.run
 	@echo "The command is $(BIN)/memhost; see what it can do with: $(BIN)/memhost demo"
 	@exec $(BIN)/memhost serve $(ARGS)
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadscope --no-loadscope-reorder $(ARGS)
+	$(PYTEST) --tier=test $(ARGS)
+
+test-all: $(VENV)/.test
+	$(PYTEST) --tier=all $(ARGS)
+
+soak: $(VENV)/.bench $(VENV)/.test
+	$(BIN)/python -m pytest --tier=soak -n 0 $(ARGS)
+	$(BIN)/python bench/crash.py --rounds 1000
+	$(BIN)/python bench/fuzz.py
+	$(BIN)/python bench/crossing.py
+
+# What the newest versions that the ranges allow have changed. Not for every change: it fails by what others release.
+test-newest:
+	@rm -f build/newest/.test
+	$(MAKE) NEWEST=1 VENV=build/newest build/newest/.test
+	@build/newest/bin/python tools/lock.py --moved
+	$(MAKE) NEWEST=1 VENV=build/newest test-all
+
+test-pythons:
+	@$(PYTHON) tools/pythons.py $(MAKE) test
+
+repeat: $(VENV)/.test
+	@$(BIN)/python tools/repeat.py $(N) $(PYTEST) --tier=test $(ARGS)
 
 check: lint types package audit
 
@@ -57,6 +95,9 @@ model: $(VENV)/bin/python
 	$(PIP) --editable '.[tools]'
 	$(BIN)/python tools/distill_static.py
 
+lock: $(VENV)/bin/python
+	$(BIN)/python tools/lock.py $(ARGS)
+
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "memhost needs Python 3.11 or newer; none was found." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -64,19 +105,19 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 	  echo "Python's venv module is missing; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 
-$(VENV)/.run: pyproject.toml | $(VENV)/bin/python
+$(VENV)/.run: pyproject.toml requirements/run.txt | $(VENV)/bin/python
 	@echo "Setting up memhost (once)..."
-	@$(PIP) --editable '.[mcp]'
+	@$(call install,run,mcp)
 	@touch $@
 
-$(VENV)/.test: pyproject.toml | $(VENV)/bin/python
+$(VENV)/.test: pyproject.toml requirements/test.txt | $(VENV)/bin/python
 	@echo "Setting up the tests (once)..."
-	@$(PIP) --editable '.[test]'
+	@$(call install,test,test)
 	@touch $@ $(VENV)/.run
 
-$(VENV)/.bench: pyproject.toml | $(VENV)/bin/python
-	@$(PIP) --editable '.[bench]'
+$(VENV)/.bench: pyproject.toml requirements/bench.txt | $(VENV)/bin/python
+	@$(call install,bench,bench)
 	@touch $@
 
 clean:
-	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

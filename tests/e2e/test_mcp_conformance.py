@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -14,7 +15,7 @@ import pytest
 from memhost.testing.server import ServerProcess
 from tests.support.fakes import FOLDER
 
-SUITE = ("@modelcontextprotocol/conformance@0.1.16", "node@22")
+LOCKED = Path(__file__).parents[2] / "requirements" / "mcp-conformance"
 CACHE = Path(sys.prefix) / "mcp-conformance"
 
 ASKS_THE_CLIENT = "asks the client for something, which a memory server has no use for"
@@ -37,19 +38,20 @@ WITHOUT_CHECKS = {"server-sse-polling", "server-sse-multiple-streams"}
 
 @pytest.fixture(scope="module")
 def programs() -> Path:
-    """The folder with the suite and the node that it needs; installed once, beside this environment."""
+    """The folder with the suite and the node that it needs; installed once as locked, beside this environment."""
     npm = shutil.which("npm")
     if npm is None:
         pytest.skip("npm is not installed")
     found = CACHE / "node_modules" / ".bin"
-    if not (found / "conformance").exists():
+    wanted = {name: (LOCKED / name).read_text() for name in ("package.json", "package-lock.json")}
+    done = CACHE / "installed.json"
+    if not done.exists() or json.loads(done.read_text()) != wanted:
         CACHE.mkdir(parents=True, exist_ok=True)
-        subprocess.run(
-            [npm, "install", "--no-fund", "--no-audit", "--silent", *SUITE],
-            cwd=CACHE,
-            check=True,
-            timeout=300,
-        )
+        for name, text in wanted.items():
+            (CACHE / name).write_text(text)
+        options = ("--no-fund", "--no-audit", "--silent")
+        subprocess.run([npm, "ci", *options], cwd=CACHE, check=True, timeout=300)
+        done.write_text(json.dumps(wanted))
     return found
 
 

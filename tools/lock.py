@@ -1,0 +1,155 @@
+"""Write `requirements/`: the exact versions that development and CI install, with hashes: `make lock`.
+
+    make lock                  keep what fits the ranges of pyproject.toml, add and drop what they ask for
+    make lock ARGS=--upgrade   the newest versions that the ranges allow
+
+Four files, each for every Python that memhost supports and for every platform:
+
+- `constraints.txt`: one version of each package that any of the others or an example needs; no hashes, for `pip -c`
+- `run.txt`, `test.txt`, `bench.txt`: what `make run`, `make test` and `make bench` install, with hashes
+
+and `mcp-conformance/package-lock.json` for the npm packages of one test, which needs npm.
+
+pip takes no hash for a source tree, so the tree itself is installed after them, without its dependencies and by the
+build backend that is locked as well. The extra `tools` is not locked: its result is committed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+import venv
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "requirements"
+RESOLVER = "uv>=0.9,<1"
+EXTRAS = {"run": ("mcp",), "test": ("test",), "bench": ("bench",)}
+"""Which extras each locked environment has."""
+HEADER = "# Made by `make lock` from pyproject.toml; do not edit.\n"
+_ADDRESS = re.compile(r"://|^\s*-|\bfile:|@\s|localhost", re.MULTILINE)
+_HASH = re.compile(r" \\\n    --hash=sha256:[0-9a-f]{64}")
+
+
+def main() -> None:
+    """Resolve, check, write."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--upgrade", action="store_true", help="take the newest versions that the ranges allow")
+    parser.add_argument(
+        "--moved", action="store_true", help="only tell which installed versions are not the locked ones"
+    )
+    arguments = parser.parse_args()
+    if arguments.moved:
+        moved()
+        return
+    upgrade = ["--upgrade"] if arguments.upgrade else []
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        uv = resolver(work / "env")
+        build = written(work / "build.in", [*project()["build-system"]["requires"], "editables"])
+        examples = written(work / "examples.in", example_requirements())
+        everything = sorted({extra for extras in EXTRAS.values() for extra in extras})
+        constraints = FOLDER / "constraints.txt"
+        compile_lock(uv, constraints, [build, examples], everything, [*upgrade, "--no-annotate"])
+        for name, extras in EXTRAS.items():
+            pinned = ["--constraints", str(constraints), "--generate-hashes", *upgrade]
+            compile_lock(uv, FOLDER / f"{name}.txt", [build], extras, pinned)
+    lock_npm(upgrade=bool(upgrade))
+    print(f"{FOLDER.name}: {', '.join(sorted(path.name for path in FOLDER.glob('*.txt')))}")
+
+
+def moved() -> None:
+    """Print what is installed in another version than the one that is locked."""
+    pinned: dict[str, set[str]] = {}
+    for line in (FOLDER / "constraints.txt").read_text(encoding="utf-8").splitlines():
+        name, _, version = line.partition(" ;")[0].partition("==")
+        pinned.setdefault(name, set()).add(version)
+    for each in sorted(distributions(), key=lambda found: found.metadata["Name"].lower()):
+        name = each.metadata["Name"].lower().replace("_", "-")
+        if name in pinned and each.version not in pinned[name]:
+            print(f"{name}: {each.version}, locked is {' or '.join(sorted(pinned[name]))}")
+
+
+def project(path: Path = ROOT / "pyproject.toml") -> dict[str, Any]:
+    """The tables of a pyproject.toml."""
+    return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+def example_requirements() -> list[str]:
+    """What the examples and their tests need beside memhost."""
+    found: set[str] = set()
+    for path in sorted((ROOT / "examples").glob("*/pyproject.toml")):
+        table = project(path)["project"]
+        listed = [*table.get("dependencies", ()), *table.get("optional-dependencies", {}).get("test", ())]
+        found |= {each for each in listed if not each.startswith("memhost")}
+    return sorted(found)
+
+
+def resolver(home: Path) -> Path:
+    """The program that resolves, in an environment of its own."""
+    venv.create(home, with_pip=True)
+    run(home / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", RESOLVER)
+    return home / "bin" / "uv"
+
+
+def written(path: Path, lines: list[str]) -> Path:
+    """The file with these lines."""
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def compile_lock(
+    uv: Path, target: Path, sources: list[Path], extras: tuple[str, ...] | list[str], more: list[str]
+) -> None:
+    """Resolve pyproject.toml with extras and further sources into a file that names no address.
+
+    What is in the file is kept where it still fits, unless `more` says otherwise.
+    """
+    oldest = project()["project"]["requires-python"].removeprefix(">=")
+    chosen = [option for extra in extras for option in ("--extra", extra)]
+    options = ["--universal", "--python-version", oldest, "--no-header", "--no-emit-package", "memhost"]
+    given = ["pyproject.toml", *map(str, sources)]
+    run(uv, "pip", "compile", "--quiet", *options, *more, *chosen, "--output-file", str(target), *given)
+    text = target.read_text(encoding="utf-8").removeprefix(HEADER)
+    # Which file of this run asked for a package is of no interest, and its path would differ each time.
+    text = re.sub(r"-r \S*/(build|examples)\.in", r"\1", text)
+    if found := _ADDRESS.search(_HASH.sub("", text)):
+        target.unlink()
+        sys.exit(f"{target.name} would name an address or an option: {found.group()!r}. Nothing was written.")
+    target.write_text(HEADER + text, encoding="utf-8")
+
+
+def lock_npm(*, upgrade: bool) -> None:
+    """Lock the npm packages of `mcp-conformance/package.json`; say so where npm is missing."""
+    npm = shutil.which("npm")
+    if npm is None:
+        print("npm is not installed: the lock of its packages stays as it is.", file=sys.stderr)
+        return
+    target = FOLDER / "mcp-conformance" / "package-lock.json"
+    if upgrade:
+        target.unlink(missing_ok=True)
+    run(npm, "install", "--package-lock-only", "--silent", "--no-fund", "--no-audit", "--prefix", target.parent)
+    lock = json.loads(target.read_text(encoding="utf-8"))
+    for package in lock["packages"].values():
+        # Where a package comes from is the business of whoever installs it; its hash stays.
+        for key in ("resolved", "funding"):
+            package.pop(key, None)
+    target.write_text(json.dumps(lock, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def run(*command: str | Path) -> None:
+    """Run a command; its failure ends the tool."""
+    if code := subprocess.run([str(part) for part in command], check=False, cwd=ROOT).returncode:
+        sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()
