@@ -53,6 +53,16 @@ def logged(server: ServerProcess, event: str, plugin: str) -> dict[str, Any]:
     raise AssertionError(f"{event} of {plugin} is not in the log:\n{server.log}")
 
 
+def dead_jobs(client: httpx.Client) -> list[dict[str, Any]]:
+    """The jobs that were given up; waits for one, since the log tells of it before the store does."""
+    deadline = time.monotonic() + 15
+    while True:
+        jobs: list[dict[str, Any]] = client.get("/v1/jobs", params={"state": "dead"}).json()["jobs"]
+        if jobs or time.monotonic() > deadline:
+            return jobs
+        time.sleep(0.02)
+
+
 def test_it_serves_and_names_them(server: ServerProcess) -> None:
     with httpx.Client(base_url=server.url, timeout=30, trust_env=False) as client:
         rows = {row["name"]: row for row in client.get("/v1/plugins").json()["plugins"]}
@@ -70,7 +80,7 @@ def test_it_serves_and_names_them(server: ServerProcess) -> None:
         ):
             line = logged(server, event, plugin)
             assert (line["distribution"], line["version"], line["hook"]) == (f"{plugin}-acme", "1.2.3", hook)
-        (job,) = client.get("/v1/jobs", params={"state": "dead"}).json()["jobs"]
+        (job,) = dead_jobs(client)
         assert (job["plugin"], job["distribution"]) == ("stuck", "stuck-acme 1.2.3")
         health = client.get("/v1/plugins/blocking").json()["health"]
         assert health["failures"] == 1
