@@ -272,3 +272,27 @@ async def test_views_are_changed_within_bounds_only(tmp_path: Path, script: Scri
         await store_for(host, "bob", "secret")
         assert (await partition(host, changed)).empty  # still bound to what its maker could see
         assert await host.store.list_documents(Scope(users=("bob",)), "view", host.clock.now()) == []
+
+
+@pytest.mark.parametrize("answer", ["```markdown\nAnn likes tea.\n```", "Here is the summary:\n\nAnn likes tea."])
+async def test_the_summary_alone_is_kept(tmp_path: Path, script: Script, answer: str) -> None:
+    script.rule = lambda _asked: answer
+    async with host_with_model(tmp_path) as host:
+        await store_for(host, "ann", "likes tea")
+        view = await create(host, group_by=["user_id"])
+        await full_run(host, view)
+        assert (await partition(host, view, user_id="ann")).summary == "Ann likes tea."
+
+
+async def test_what_is_no_summary_leaves_the_one_before(tmp_path: Path, script: Script) -> None:
+    script.answers.extend(["Ann likes tea."])
+    script.rule = lambda _asked: "I'm sorry, but I cannot help with that."
+    async with host_with_model(tmp_path) as host:
+        await store_for(host, "ann", "likes tea")
+        view = await create(host, group_by=["user_id"])
+        await full_run(host, view)
+        await run(host, "edit_memory", memory_id="ann-0-likes tea", text="likes coffee")
+        await full_run(host, view)
+        kept = await partition(host, view, user_id="ann")
+        assert (kept.summary, kept.stale) == ("Ann likes tea.", True)
+        assert kept.last_error

@@ -52,7 +52,7 @@ class Upkeep(Protocol):
         Args:
             session: Which session.
             window: The context window in tokens.
-            last_try: If the model fails again, trim messages that go beyond the window.
+            last_try: Without effect: messages stay until a summary tells of them.
 
         Returns:
             Whether there was anything to do.

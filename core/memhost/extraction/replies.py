@@ -18,10 +18,11 @@ _CLOSE = re.compile(rf"[<\[◁](?:/{_THOUGHTS}|\|end_of_thought\|)[>\]▷](?=(?P
 _CHANNEL = re.compile(r"<\|channel\|>\s*(?P<name>\w+)[^<]{0,100}(?:<\|constrain\|>[^<]{0,100})?<\|message\|>")
 _CHANNEL_END = re.compile(r"<\|(?:end|return|start|call|channel)\|>")
 _LOST_MARKS = re.compile(r"\s*analysis.*?assistant\s?final", re.DOTALL)
-_CONTROL = re.compile(
-    r"<\|(?:im_start|im_end|end|return|start|eot_id|endoftext|end_of_text|assistant|begin_of_solution"
-    r"|end_of_solution)\|>|</?s>\s*$"
+_MARK = (
+    r"(?:<\|(?:im_start|im_end|end|return|start|eot_id|endoftext|end_of_text|assistant|begin_of_solution"
+    r"|end_of_solution)\|>|</s>)"
 )
+_CONTROL = re.compile(rf"\A(?:\s*{_MARK}(?:assistant\b)?)+|(?:{_MARK}\s*)+\Z")
 
 _FENCED = re.compile(r"(?P<mark>`{3,}|~{3,})[^\n`]*\n(?P<inner>.*?)\n?[ \t]*(?P=mark)", re.DOTALL)
 _TASK_WORDS = _set(
@@ -50,7 +51,7 @@ _CJK_PREFACE = re.compile(
     r"(?:以下|下面|这|這|こちら|다음)?[^\n。，、]{0,14}(?:摘要|总结|總結|概要|要約|まとめ|サマリー|요약)[^\n。，、]{0,8}[:：]\s*"
 )
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
-_LINE = re.compile(r"[ \t#*_>]*(?P<said>[^\n:：]{1,160}[:：])[ \t*_]*(?P<rest>\n|(?=\S)|$)")
+_LINE = re.compile(r"[ \t#*_>]*(?P<said>[^\n:：{}\[\]\x22]{1,160}[:：])[ \t*_]*(?P<rest>\n|(?=\S)|$)")
 
 _SORRY = (
     r"i(?:'|’)?m (?:very |so )?sorry|i am (?:very |so )?sorry|sorry|i apologi[sz]e|my apologies|unfortunately"
@@ -163,11 +164,15 @@ def _unwrapped(text: str) -> str | None:
     if not _OBJECT.match(text) and not (text[:1] in ("{", "[") and text[-1:] in ("}", "]")):
         return text
     found = loose_json.decode_at(text, 0)
-    if found is not None and (found[1] == len(text) or _OBJECT.match(text)):
+    if found is not None and (found[1] == len(text) or _names_summary(found[0])):
         return _text_in(found[0])
-    if not _OBJECT.match(text):
+    if found is not None or not _OBJECT.match(text):
         return text
     return _text_in(loose_json.mend(text)) if text[-1:] in ("}", "]") else None
+
+
+def _names_summary(value: Any) -> bool:
+    return isinstance(value, dict) and any(_SUMMARY_WORDS.search(str(key)) for key in value)
 
 
 def _is_escaped(text: str) -> bool:

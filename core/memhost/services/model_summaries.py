@@ -10,6 +10,7 @@ import msgspec
 
 from memhost.errors import AnswerUnusable
 from memhost.extraction.frame import block, data, safe_text
+from memhost.extraction.replies import summary_of
 from memhost.models import MemoryRecord, SessionKey
 from memhost.operations.responses import SummaryView
 from memhost.services.model_calls import ModelCalls
@@ -121,9 +122,10 @@ class ModelSummaries:
             model=view.model_name or None,
             max_tokens=room,
         )
-        if not answer.text.strip():
+        found = summary_of(answer.text)
+        if found is None:
             raise AnswerUnusable("The language model gave no summary.")
-        return answer.text.strip()
+        return found
 
     def _question(self, view: SummaryView, group: Mapping[str, str], lines: str, room: int) -> list[dict[str, Any]]:
         rules = _RULES.replace("{words}", str(min(_WORDS, room // 2)))

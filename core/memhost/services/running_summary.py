@@ -9,6 +9,7 @@ import msgspec
 
 from memhost.errors import AnswerUnusable, ConfigurationError
 from memhost.extraction.frame import block, data, safe_text
+from memhost.extraction.replies import summary_of
 from memhost.models import Message, SessionKey
 from memhost.services.model_calls import ModelCalls
 from memhost.services.tokens import token_counter
@@ -110,7 +111,8 @@ class RunningSummary:
             ModelUnavailable: The model does not answer.
             ModelRefused: The provider declines the content.
             BudgetExceeded: A budget is used up.
-            AnswerUnusable: An answer is empty, or says that there is nothing to change.
+            AnswerUnusable: An answer is no summary: it is empty, says that there is nothing to change, declines, or
+                only announces one. Messages stay where they are.
         """
         count = token_counter()
         room = answer_room(self._window)
@@ -130,9 +132,10 @@ class RunningSummary:
                 key, self._question(base, part, words), purpose="summary", max_tokens=room
             )
             tokens += answer.input_tokens + answer.output_tokens
-            base = answer.text.strip()
-            if _NOT_LETTERS.sub("", base).casefold() in _NOTHING:
+            found = summary_of(answer.text)
+            if found is None or _NOT_LETTERS.sub("", found).casefold() in _NOTHING:
                 raise AnswerUnusable("The language model gave no summary of the session.")
+            base = found
         return Made(text=base, messages=len(lines), tokens=tokens)
 
     def _fitting(self, messages: Sequence[Message], room: int) -> list[str]:

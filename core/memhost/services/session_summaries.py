@@ -130,11 +130,11 @@ class SessionSummaries:
 
     # -- in the background -----------------------------------------------------------------------------
 
-    async def summarize(self, key: SessionKey, window: int, *, last_try: bool = False) -> bool:
+    async def summarize(self, key: SessionKey, window: int) -> bool:
         """Bring a session below its threshold; whether anything was done.
 
-        Where a budget is used up, a job for its renewal is left. On the last try messages that go beyond the window
-        are trimmed if the model fails again.
+        Where a budget is used up, a job for its renewal is left. Whatever fails, no message leaves the session without
+        a summary that tells of it.
 
         Raises:
             ModelUnavailable: The model does not answer.
@@ -152,10 +152,6 @@ class SessionSummaries:
             await self._store.commit(Scope(tenant=key.tenant), WriteBatch(add_jobs=jobs))
             self._outbox.committed(jobs)
             return False
-        except MemhostError:
-            if last_try:
-                await self._trim(key, window)
-            raise
 
     async def _run(self, key: SessionKey, window: int) -> StoredSession | None:
         """Summarise chunk by chunk until only the newest messages are left; each is stored as it is done."""
@@ -197,25 +193,6 @@ class SessionSummaries:
             logger.info("session.summarized", extra={"fields": fields})
             return changed
         raise VersionMismatch(f"Session {key.session} is being written by others all the time.")
-
-    async def _trim(self, key: SessionKey, window: int) -> None:
-        """Hard stop: the oldest messages leave a session that is longer than the window itself.
-
-        They are not lost for extraction, whose turns wait beside the session, and come back if a client sends them.
-        """
-        session = await self._session(key)
-        if session is None:
-            return
-        messages, size = list(session.content.messages), _size(session.content)
-        while size > window and len(messages) > 1:
-            size -= count_tokens(messages.pop(0))
-        dropped = len(session.content.messages) - len(messages)
-        if dropped:
-            changed = _rewritten(session, self._clock.now(), messages=messages)
-            await self._store.commit(
-                Scope(tenant=key.tenant), WriteBatch(put_session=changed, expect_version=session.version)
-            )
-            logger.error("session.trimmed", extra={"fields": {"messages": dropped, "left": len(messages)}})
 
     async def _session(self, key: SessionKey) -> StoredSession | None:
         return await self._store.get_session(Scope(tenant=key.tenant), key, self._clock.now())

@@ -54,7 +54,7 @@ class TenantUpkeep:
     async def summarize_session(self, session: SessionKey, window: int, *, last_try: bool = False) -> bool:
         """Fold a session's older messages into its context; whether there was anything to do."""
         self._check(session)
-        return await self._services.summaries.summarize(session, window, last_try=last_try)
+        return await self._services.summaries.summarize(session, window)
 
     async def embed(self, ids: Sequence[str]) -> int:
         """Embed those of the memories that have no vector; how many there were."""
