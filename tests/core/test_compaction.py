@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from memhost.host import Host
-from memhost.models import MemoryRecord
+from memhost.models import MemoryRecord, Scope, WriteBatch
 from memhost.operations.responses import CompactionReport
 from memhost.services import compaction, paging
 from memhost.testing.clock import FakeClock
@@ -57,18 +57,18 @@ async def test_the_one_accessed_last_stays_with_what_the_others_know(store: str,
             },
             {
                 "id": "b",
-                "text": "user likes  TEA",
+                "text": " User likes \n tea",
                 "topics": ["drinks", "habits"],
                 "entities": ["tea"],
                 "access_count": 3,
                 "created_at": "2025-02-01T00:00:00Z",
                 "last_accessed": "2025-12-01T00:00:00Z",
                 "extracted_from": ["m2"],
-                "metadata": {"from": "b"},
+                "metadata": {"new": 2},
             },
             {
                 "id": "c",
-                "text": "User likes tea!",
+                "text": "User likes\u00a0tea.",
                 "created_at": "2025-03-01T00:00:00Z",
                 "last_accessed": "2025-07-01T00:00:00Z",
             },
@@ -77,13 +77,14 @@ async def test_the_one_accessed_last_stays_with_what_the_others_know(store: str,
         assert await compact(host) == "ok, 2 memories remaining after compaction"
         assert await left(host) == {"b", "d"}
         kept = await read(host, "b")
-        assert (kept.text, kept.access_count) == ("user likes  TEA", 5)
+        assert (kept.text, kept.access_count) == (" User likes \n tea", 5)
         assert sorted(kept.topics) == ["drinks", "habits"]
         assert (kept.entities, sorted(kept.extracted_from)) == (["tea"], ["m1", "m2"])
         assert kept.created_at.isoformat() == "2025-01-01T00:00:00+00:00"
         assert kept.last_accessed.isoformat() == "2025-12-01T00:00:00+00:00"
         assert kept.event_date is not None
-        assert kept.metadata == {"from": "b", "old": 1}
+        assert kept.metadata == {"from": "a", "old": 1, "new": 2}
+        assert [(await read(host, name)).id for name in ("a", "c")] == ["b", "b"]
         found = await run(host, "search_memories", text="who likes tea on December 24?")
         assert found.memories[0].id == "b"
         assert await compact(host) == "ok, 2 memories remaining after compaction"
@@ -111,12 +112,15 @@ async def test_never_across_owners_turns_or_pins(store: str, tmp_path: Path) -> 
 
 
 @STORES
-async def test_one_statement_of_two_sessions_is_one_memory(store: str, tmp_path: Path) -> None:
+async def test_what_two_sessions_told_is_one_memory_and_what_a_client_filed_stays(store: str, tmp_path: Path) -> None:
     async with running_host(tmp_path, store=store, run_jobs=False) as host:
         for number in range(3):
             await store_all(host, {"id": f"a{number}", "text": "same", "session_id": f"s{number % 2}"})
-        assert await compact(host, session_id="s0") == "ok, 1 memories remaining after compaction"
-        assert await compact(host) == "ok, 1 memories remaining after compaction"
+            told = make_memory(f"b{number}", "same", session_id=f"s{number % 2}", extractor="discrete/1")
+            await host.store.commit(Scope(tenant="default"), WriteBatch(put_memories=[told]))
+        assert await compact(host, session_id="s0") == "ok, 2 memories remaining after compaction"
+        assert await compact(host) == "ok, 3 memories remaining after compaction"
+        assert {(await read(host, name)).session_id for name in await left(host)} == {"s0", "s1"}
 
 
 @STORES

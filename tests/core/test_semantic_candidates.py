@@ -13,6 +13,7 @@ from tests.support.near import (
     BLACK,
     GREEN,
     always,
+    judge,
     judged,
     judging_host,
     keep,
@@ -22,6 +23,14 @@ from tests.support.near import (
     trashed,
     write,
 )
+
+NEAR = [
+    ("Пользователь не ест мясо.", "Пользователь ест мясо."),
+    ("Gebruiker eet geen vlees.", "Gebruiker eet vlees."),
+    ("L'utente non mangia carne.", "L'utente mangia carne."),
+    ("User only drinks coffee.", "User drinks coffee."),
+    ("User drinks green tea daily.", "The user drinks green tea daily!"),
+]
 
 STORES = pytest.mark.parametrize("store", ["memory", "sqlite"])
 
@@ -50,7 +59,7 @@ async def test_what_is_never_joined(store: str, fields: dict[str, Any], tmp_path
     async with judging_host(tmp_path, store) as host:
         script().rule = always("same")
         await keep(host, "old", GREEN, **fields)
-        await write(host, await memory(host, "new", GREEN, event_date=after(0)))
+        await write(host, await memory(host, "new", BLACK, event_date=after(0)))
         assert (set(await stored(host)), judged()) == ({"old", "new"}, [])
 
 
@@ -66,37 +75,21 @@ async def test_events_within_a_day_are_compared(store: str, tmp_path: Path) -> N
 
 
 @STORES
-@pytest.mark.parametrize(
-    ("old", "new", "joined"),
-    [
-        ("User drinks green tea daily.", "The user drinks green tea daily!", True),
-        ("User drinks green tea daily with lots of milk", "User drinks green tea daily with milk", True),
-        ("User has 2 cats and a dog.", "User has 3 cats and a dog.", False),
-        ("User drinks green tea daily.", "User drinks green tea never daily.", False),
-        ("User moved from Oslo to Rome.", "User moved from Rome to Oslo.", False),
-        ("User prefers tea over coffee.", "User prefers coffee over tea.", False),
-    ],
-)
-async def test_joined_without_a_model_only_if_nothing_differs(
-    store: str, old: str, new: str, *, joined: bool, tmp_path: Path
-) -> None:
-    async with judging_host(tmp_path, store, model=False, DEDUP_AUTO_DISTANCE="0.3") as host:
-        await keep(host, "old", old)
-        found = await write(host, await memory(host, "new", new, created_at=after(60)))
-        assert set(await stored(host)) == ({"old"} if joined else {"old", "new"})
-        assert found.llm_calls == 0
-    async with judging_host(tmp_path / "with-entities", store, model=False, DEDUP_AUTO_DISTANCE="0.3") as host:
-        await keep(host, "old", old, entities=["tea"])
-        await write(host, await memory(host, "new", new))
-        assert set(await stored(host)) == {"old", "new"}
-
-
-async def test_the_fuller_text_stays(tmp_path: Path) -> None:
-    async with judging_host(tmp_path, model=False, DEDUP_AUTO_DISTANCE="0.3") as host:
+async def test_nothing_near_is_joined_without_a_model(store: str, tmp_path: Path) -> None:
+    async with judging_host(tmp_path, store, model=False, DEDUP_AUTO_DISTANCE="2") as host:
         await keep(host, "old", "User drinks green tea daily with milk")
-        await write(host, await memory(host, "new", "User drinks green tea daily with lots of milk"))
-        assert (await stored(host))["old"].text == "User drinks green tea daily with lots of milk"
-        assert sorted(reason for reason, _ in (await trashed(host)).values()) == ["merged", "reworded"]
+        found = await write(host, await memory(host, "new", "User drinks green tea daily with lots of milk"))
+        assert (set(await stored(host)), found.llm_calls, await trashed(host)) == ({"old", "new"}, 0, {})
+
+
+@STORES
+@pytest.mark.parametrize(("first", "second"), NEAR)
+async def test_near_texts_go_to_the_judge(store: str, first: str, second: str, tmp_path: Path) -> None:
+    async with judging_host(tmp_path, store, DEDUP_AUTO_DISTANCE="2", DEDUPLICATION_DISTANCE_THRESHOLD="1") as host:
+        script().rule = judge(lambda _older, _newer: "distinct")
+        await keep(host, "old", first)
+        await write(host, await memory(host, "new", second, created_at=after(60)))
+        assert (set(await stored(host)), judged()) == ({"old", "new"}, [1])
 
 
 @STORES

@@ -102,8 +102,26 @@ def compact(
         f"{report['expired']} replaced long ago {would}dropped."
     )
     click.echo(f"{report['llm_calls']} calls to the language model; {report['remaining']} memories remain.")
+    for join in report.get("joins", ()):
+        _print_join(join)
+    if report.get("turns"):
+        click.echo(
+            f"{report['turns']} of them are turns of conversations, word for word: they are evidence, and never merged."
+        )
+    if report.get("judge") is False:
+        click.echo(
+            "Only repetitions, word for word, were looked for: whether other texts mean the same only a language model "
+            "can tell, and none is used (LLM, COMPACT_SEMANTIC_DUPLICATES)."
+        )
     if report["undecided"]:
         click.echo(f"{report['undecided']} near pairs wait for a language model to judge them.")
+
+
+def _print_join(join: dict[str, Any]) -> None:
+    kept, *others = join["texts"]
+    click.echo(f"  stays {join['stays']}: {kept}")
+    for memory_id, text in zip(join["goes"], others, strict=True):
+        click.echo(f"  goes  {memory_id}: {text}")
 
 
 def _call(target: Target, operation: str, request: dict[str, Any]) -> Any:

@@ -65,7 +65,7 @@ class EditMemory(msgspec.Struct, kw_only=True):
 
 
 class DeleteMemories(msgspec.Struct, kw_only=True):
-    """Which memories to delete; `report` adds to the answer which of them there were."""
+    """Which memories to delete; `report` adds to the answer which ids there were, and of which nothing is left."""
 
     memory_ids: Many[str] = []
     report: bool = False
@@ -102,8 +102,12 @@ async def _edit(host: Host, call: Call, request: EditMemory) -> MemoryRecord:
 
 
 async def _delete(host: Host, call: Call, request: DeleteMemories) -> DeletionAck:
-    deleted = await host.memories.delete(call, request.memory_ids)
-    return DeletionAck(status=f"ok, deleted {len(deleted)} memories", deleted_ids=deleted if request.report else UNSET)
+    done = await host.memories.delete(call, request.memory_ids)
+    return DeletionAck(
+        status=f"ok, deleted {done.count} memories",
+        deleted_ids=done.ids if request.report else UNSET,
+        missing_ids=done.missing if request.report else UNSET,
+    )
 
 
 async def _prompt(host: Host, call: Call, request: MemoryPromptRequest) -> MemoryPrompt:
@@ -119,6 +123,12 @@ OPERATIONS = (
         access="write",
         tag=TAG,
         summary="Store memories; they can be read and searched when the answer comes.",
+        description=(
+            "With `deduplicate` a memory that repeats a stored one of the same owner, session and type goes into that "
+            "one: the same text, but for gaps and one full stop at the end. It adds its tags, metadata, event date and "
+            "pin; both ids lead to the one that stays, which a notice names. Where both say something that differs (a "
+            "date, a value of metadata, letter case, any sign), both stay."
+        ),
         errors=("invalid_arguments", "id_taken", "long_term_memory_disabled"),
     ),
     Operation(
@@ -172,7 +182,10 @@ OPERATIONS = (
         handler=_delete,
         access="delete",
         tag=TAG,
-        summary="Delete memories by id; unknown ids are ignored.",
+        summary="Delete memories by id; ids that nothing has are named.",
+        description=(
+            "An id whose memory went into one that it repeats deletes that one. A notice names ids that nothing has."
+        ),
         errors=("long_term_memory_disabled",),
     ),
     Operation(

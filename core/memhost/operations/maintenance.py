@@ -118,10 +118,11 @@ OPERATIONS = (
         summary="Merge memories that repeat each other or mean the same.",
         description=(
             "Memories are merged inside one namespace and user, never turns of a conversation, never pinned "
-            "memories. Of word-by-word repetitions the one accessed last stays, of memories that mean the same the "
-            "oldest, with the tags and sources of all. Whether near memories mean the same, or one replaces the "
-            "other, a language model decides, about those that changed since the last pass; without one only those "
-            "that differ in nothing but word forms are merged. What goes can be brought back for "
+            "memories. Of repetitions (one text, but for gaps and one full stop at the end; no field that contradicts) "
+            "the one accessed last stays, of memories that mean the same the oldest, with the tags and sources of all. "
+            "Whether near memories mean the same, or one replaces the other, a language model decides, about those "
+            "that changed since the last pass; without one they all stay. A dry run shows the texts that would become "
+            "one. What goes can be brought back for "
             "`FORGETTING_TRASH_DAYS`; replaced facts are kept, out of search, for `SUPERSEDED_KEEP_DAYS`. Who is "
             "neither operator nor admin must name a user or be bound to some. With `wait_s` the answer comes after so "
             "many seconds at the latest, with `status` `running` and a `task_id` if the work goes on."

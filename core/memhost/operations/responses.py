@@ -18,9 +18,10 @@ class Ack(msgspec.Struct, frozen=True):
 
 
 class DeletionAck(Ack, frozen=True, kw_only=True):
-    """Done; on request with the ids that were there."""
+    """Done; on request with the ids that were there, and those of which nothing was left."""
 
     deleted_ids: list[str] | UnsetType = UNSET
+    missing_ids: list[str] | UnsetType = UNSET
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -115,10 +116,11 @@ class ForgetResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Join(msgspec.Struct, frozen=True, kw_only=True):
-    """Memories that go into one that stays."""
+    """Memories that go into one that stays; `texts` are the one of that memory, then those of the others, in order."""
 
     stays: str
     goes: list[str]
+    texts: list[str] = []
 
 
 class CompactionReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,11 +133,14 @@ class CompactionReport(msgspec.Struct, frozen=True, kw_only=True):
         superseded: Memories that a newer fact replaced.
         expired: Replaced facts that were kept long enough and went.
         llm_calls: Calls to the language model.
-        undecided: Near pairs that only a language model can decide, and that were left.
+        undecided: Near pairs that only a language model can decide, and that were left; without a model none are
+            looked for.
+        turns: Turns of conversations in the scope: they are evidence, and never looked at.
+        judge: Whether a language model is configured that judges near memories.
         unfinished: Whether the next pass has to go on where this one stopped.
         remaining: Memories in the scope afterwards.
         duration_s: How long it took, seconds.
-        joins: In a dry run, ids of the memories that would become one, at most 1,000 joins.
+        joins: In a dry run, ids and texts of the memories that would become one, at most 1,000 joins.
     """
 
     scanned: int = 0
@@ -147,6 +152,8 @@ class CompactionReport(msgspec.Struct, frozen=True, kw_only=True):
     undecided: int = 0
     unfinished: bool = False
     remaining: int = 0
+    turns: int = 0
+    judge: bool = False
     duration_s: float = 0.0
     dry_run: bool = False
     joins: list[Join] = []

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from time import perf_counter
-from typing import Any
 
 import msgspec
 
@@ -19,16 +18,17 @@ from memhost.operations.maintenance import CompactMemories
 from memhost.operations.responses import CompactionReport, Join, Task
 from memhost.operations.table import Call
 from memhost.ports import Clock, Store
+from memhost.services import aliases
 from memhost.services.bound_documents import document_scope
 from memhost.services.compaction_pass import ComparingPass
 from memhost.services.compaction_state import Turn, turn_of
 from memhost.services.deduplication import TURN_STRATEGY
 from memhost.services.guards import require_long_term_memory
-from memhost.services.joining import indexed_anew, united
-from memhost.services.likeness import RESTORED
+from memhost.services.joining import shown
 from memhost.services.outbox import Outbox
 from memhost.services.paging import count, scan, walk
 from memhost.services.records import content_hash
+from memhost.services.repetition import RESTORED, clusters, indexed_anew, united
 from memhost.services.semantic_deduplication import SemanticDeduplication
 from memhost.services.tasks import LongWork
 from memhost.services.trash import entries
@@ -42,6 +42,8 @@ _MOST_JOINS = 1000
 
 NOT_TURNS = Condition("extraction_strategy", Op.NONE, (TURN_STRATEGY,))
 """Turns of conversations are evidence, and never merged."""
+
+TURNS = Condition("extraction_strategy", Op.ANY, (TURN_STRATEGY,))
 
 _Key = tuple[str, str, str]
 
@@ -105,6 +107,8 @@ class CompactionService:
         report = msgspec.structs.replace(
             report,
             remaining=await count(self._store, scope),
+            turns=await count(self._store, scope, [TURNS]),
+            judge=self._comparing.judges,
             duration_s=round(perf_counter() - started, 3),
             dry_run=dry_run,
         )
@@ -142,18 +146,21 @@ class CompactionService:
             if _can_repeat(memory):
                 current.setdefault(_key(memory.record), []).append(memory)
         kept, gone = [], []
+        led: dict[str, str] = {}
         for repeated in current.values():
-            for group in _same_event(repeated):
+            for group in clusters(repeated):
                 if len(group) > 1:
                     stays = merged(group, now)
                     goes = [item for item in group if item.record.id != stays.record.id]
-                    joins.append(Join(stays=stays.record.id, goes=[item.record.id for item in goes]))
+                    joins.append(shown(stays, goes))
+                    led |= {item.record.id: stays.record.id for item in goes}
                     kept.append(stays)
                     gone += goes
         if turn is None or not gone:
             return len(gone)
         batch = WriteBatch(put_memories=kept, delete_memories=[item.record.id for item in gone])
         batch.put_documents = entries(scope.tenant, gone, "repeated", now, self._settings)
+        batch.put_documents += aliases.documents(scope.tenant, [item.record for item in gone], led, now)
         ids = [memory.record.id for memory in kept]
         batch.add_jobs = self._outbox.memory_jobs(
             "memories_updated", MemoriesUpdated, ids, tenant=scope.tenant, now=now
@@ -199,18 +206,7 @@ def _is_replaced(memory: StoredMemory) -> bool:
 def _key(record: MemoryRecord) -> _Key:
     """What repetitions have in common: the owner, the text, and the time in which it held."""
     held = msgspec.json.encode([record.valid_from, record.valid_to, record.superseded_by]).decode()
-    return f"{record.memory_hash or content_hash(record)} {held}", record.namespace or "", record.user_id or ""
-
-
-def _same_event(group: Sequence[StoredMemory]) -> Iterable[list[StoredMemory]]:
-    """The group, split where its memories tell of events on different dates."""
-    dates = {memory.record.event_date for memory in group} - {None}
-    if len(dates) < 2:
-        return [list(group)]
-    by_date: dict[Any, list[StoredMemory]] = {}
-    for memory in group:
-        by_date.setdefault(memory.record.event_date, []).append(memory)
-    return by_date.values()
+    return f"{content_hash(record)} {held}", record.namespace or "", record.user_id or ""
 
 
 def merged(group: Sequence[StoredMemory], now: datetime) -> StoredMemory:

@@ -63,7 +63,7 @@ class _Progress:
         self.superseded += len(found.superseded)
         self.undecided += found.undecided
         self.judged |= found.judged
-        self.joins += [Join(stays=stays, goes=goes) for stays, goes in found.joins]
+        self.joins += found.joins
 
 
 class ComparingPass:
@@ -87,12 +87,20 @@ class ComparingPass:
         self._settings = settings
         self._clock = clock
 
+    @property
+    def judges(self) -> bool:
+        """Whether a language model judges near memories: there is one, and it is not switched off."""
+        return self._deduplication.enabled and self._deduplication.can_judge
+
     async def run(self, scope: Scope, turn: Turn | None, gone: Set[str] = frozenset()) -> CompactionReport:
-        """Compare what is to be compared, without those `gone`; without a turn nothing is changed, no model asked."""
-        if not self._deduplication.enabled:
+        """Compare what is to be compared, without those `gone`; without a turn nothing is changed, no model asked.
+
+        Without a language model nothing is compared: only a model can tell what near memories are to each other.
+        """
+        if not self.judges:
             return CompactionReport()
         now = self._clock.now()
-        calls = self._settings.compaction_max_llm_calls if self._deduplication.can_judge and turn is not None else 0
+        calls = self._settings.compaction_max_llm_calls if turn is not None else 0
         cursor = await self._begin(scope, now, judging=calls > 0)
         progress = _Progress(calls, await judged_pairs(self._store, scope, now), gone, waits=cursor.waits)
         started = perf_counter()
@@ -190,9 +198,7 @@ class ComparingPass:
                 progress.add(found)
                 if turn is not None:
                     await self._commit(within, found, turn, now)
-                    # Without a model the open pairs stay open; with one they are the next pass's.
-                    out_of_calls = progress.calls_left <= 0 and self._deduplication.can_judge
-                    if found.undecided and (not found.reached or out_of_calls):
+                    if found.undecided and (not found.reached or progress.calls_left <= 0):
                         progress.stopped = self._settings.compaction_max_llm_calls > 0
                 if progress.stopped:
                     return

@@ -35,6 +35,7 @@ _SORTS = {
     "extraction": "extraction_logs",
     "plugin": "plugin_documents",
     "judged": "judgements",
+    "alias": "aliases",
 }
 """Sort of a document by the first word of its kind."""
 

@@ -13,17 +13,15 @@ from memhost.extraction import mask_secrets
 from memhost.models import Job, MemoryRecord, Scope, SessionKey, StoredMemory, WriteBatch
 from memhost.ports import Draft, Embedder, ExtractionContext, LaterStrategy, Store
 from memhost.services import trust
-from memhost.services.deduplication import TURN_STRATEGY, repetition_mark, without_repetitions
+from memhost.services.deduplication import TURN_STRATEGY, Repetitions, find_repetitions
 from memhost.services.hooks import RequestHooks
 from memhost.services.outbox import Outbox
 from memhost.services.pending import Waiting
 from memhost.services.records import derived_id, given_vectors, index_records, record_from_draft, unique
+from memhost.services.repetition import PROMPT_KEY, completed, indexed_anew
 from memhost.services.semantic_deduplication import Resolution, SemanticDeduplication
 from memhost.services.strategies import StrategyChoice
 from memhost.settings import ExtractionSettings
-
-PROMPT_KEY = "prompt_sha256"
-"""Metadata key under which memories keep the hashes of the custom prompts that brought them about."""
 
 
 class ExtractedMemories:
@@ -104,12 +102,12 @@ class ExtractedMemories:
         if not records:
             return 0
         scope = Scope(tenant=key.tenant)
+        repeated = Repetitions()
         target = strategy.target(context)
         if target is None:
-            given = records
-            records, repeated = await without_repetitions(self._store, scope, given)
-            batch.access = repetition_mark(repeated, now)
-            batch.put_memories += await self._confirmed(scope, repeated, given)
+            repeated = await find_repetitions(self._store, scope, records, now)
+            records = repeated.fresh
+            batch.access = repeated.access(now)
         elif context.previous is not None:
             records = [_updated(record, context.previous) for record in records]
         asked = RequestContext(scope=scope, subject=f"strategy:{strategy.name}", request_id=target or "", now=now)
@@ -119,6 +117,7 @@ class ExtractedMemories:
             found = await self._deduplication.resolve(key, stored, now)
         else:
             found = Resolution(put=stored)
+        _complete(found, repeated, now)
         found.add_to(batch)
         known = {record.id for record in records}
         fresh = [memory.record.id for memory in found.put if memory.record.id in known]
@@ -127,17 +126,6 @@ class ExtractedMemories:
         changed = unique([*found.updated, *([context.previous.id] if context.previous is not None else [])])
         batch.add_jobs += self._jobs(key.tenant, fresh, changed, found, now)
         return len(records)
-
-    async def _confirmed(self, scope: Scope, ids: Sequence[str], given: Sequence[MemoryRecord]) -> list[StoredMemory]:
-        """Stored memories that were said again, with the new sources added."""
-        sources: dict[str | None, list[str]] = {}
-        for record in given:
-            sources.setdefault(record.memory_hash, []).extend(record.source_ids)
-        found = await self._store.get_memories(scope, ids) if ids else []
-        return [
-            replace(memory, record=_with_sources(memory.record, sources.get(memory.record.memory_hash, [])))
-            for memory in found
-        ]
 
     async def retire(self, batch: WriteBatch, key: SessionKey, piece: Sequence[Waiting], now: datetime) -> None:
         """Add to the batch what becomes of the memories of the raw turns."""
@@ -169,12 +157,15 @@ class ExtractedMemories:
         ]
 
 
-def _with_sources(record: MemoryRecord, more: Sequence[str]) -> MemoryRecord:
-    return msgspec.structs.replace(
-        record,
-        source_ids=unique([*record.source_ids, *more]),
-        extracted_from=unique([*record.extracted_from, *(source.replace(",", " ") for source in more)]),
-    )
+def _complete(found: Resolution, repeated: Repetitions, now: datetime) -> None:
+    """Add what repetitions bring to the memories that they repeat, wherever these went."""
+    for name, record in repeated.completed.items():
+        home = next((join.stays for join in found.joins if name in join.goes), name)
+        index = next((index for index, memory in enumerate(found.put) if memory.record.id == home), None)
+        if index is None:
+            found.put += repeated.parted([record])[1]
+        elif (more := completed(found.put[index].record, record, now)) is not None:
+            found.put[index] = indexed_anew(found.put[index], more)
 
 
 def _updated(record: MemoryRecord, previous: MemoryRecord) -> MemoryRecord:

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
-from memhost.analysis import index_terms
-from memhost.models import MOST_ACCESSES, MemoryRecord, StoredMemory, Vector
-from memhost.ranking import traits_of
+from memhost.models import StoredMemory, Vector
+from memhost.operations.responses import Join
 from memhost.services.judge import Pair, Verdict
 from memhost.services.likeness import comparable, content_words, distance
-from memhost.services.records import content_hash, derived_id, unique
+from memhost.services.records import content_hash, derived_id
+from memhost.services.repetition import SUPERSEDED_BY, indexed_anew, united
 
-SUPERSEDED_BY = "superseded_by"
-"""Metadata key that repeats the record's field, for clients that know no such field."""
+_SHOWN = 500
+"""Characters of a text that a report shows."""
 
 
 @dataclass(slots=True)
@@ -135,34 +134,14 @@ def _joined(ranked: Sequence[StoredMemory], wording: Wording | None, now: dateti
     return Joined(indexed_anew(replace(first, vector=wording.vector), record), list(ranked[1:]), previous)
 
 
-def united(kept: MemoryRecord, records: Sequence[MemoryRecord], now: datetime) -> MemoryRecord:
-    """The record kept, with what all of them know. Of metadata with one key the earlier record's counts."""
-    metadata: dict[str, Any] = {}
-    for record in reversed(records):
-        metadata |= record.metadata
-    dates = [record.event_date for record in records if record.event_date is not None]
-    return msgspec.structs.replace(
-        kept,
-        topics=_union(record.topics for record in records),
-        entities=_union(record.entities for record in records),
-        source_ids=_union(record.source_ids for record in records),
-        extracted_from=_union(record.extracted_from for record in records),
-        pinned=any(record.pinned for record in records),
-        access_count=min(MOST_ACCESSES, sum(record.access_count for record in records)),
-        created_at=min(record.created_at for record in records),
-        last_accessed=max(record.last_accessed for record in records),
-        event_date=min(dates, default=None),
-        metadata={**metadata, **kept.metadata},
-        updated_at=now,
+def shown(stays: StoredMemory, goes: Sequence[StoredMemory]) -> Join:
+    """What a report tells of memories that become one; of long texts the beginning."""
+    texts = [stays.record.text, *(memory.record.text for memory in goes)]
+    return Join(
+        stays=stays.record.id,
+        goes=[memory.record.id for memory in goes],
+        texts=[text if len(text) <= _SHOWN else text[:_SHOWN] + "…" for text in texts],
     )
-
-
-def indexed_anew(kept: StoredMemory, record: MemoryRecord) -> StoredMemory:
-    """The memory with this record; its words hold its date, its vector only its text."""
-    body = record.text[kept.lead :]
-    when = (record.event_date or record.created_at).timestamp()
-    terms = tuple(index_terms(body, kept.speaker, when))
-    return replace(kept, record=record, terms=terms, traits=traits_of(body, terms))
 
 
 def superseded(memory: StoredMemory, new_id: str, now: datetime) -> StoredMemory:
@@ -175,7 +154,3 @@ def superseded(memory: StoredMemory, new_id: str, now: datetime) -> StoredMemory
         updated_at=now,
     )
     return replace(memory, record=record)
-
-
-def _union(lists: Iterable[Sequence[str]]) -> list[str]:
-    return unique([item for values in lists for item in values])

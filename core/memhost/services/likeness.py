@@ -1,9 +1,8 @@
-"""When two memories may be one: the rules that need no model (contract/strategies.md 7.4)."""
+"""Which memories a language model may compare (contract/strategies.md 7.4)."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -11,10 +10,8 @@ import numpy as np
 from memhost.analysis import DATE_MARK, SPEAKER_MARK
 from memhost.models import Condition, MemoryRecord, MemoryType, Op, StoredMemory
 from memhost.services.deduplication import TURN_STRATEGY
+from memhost.services.repetition import RESTORED
 from memhost.words import STOP_WORDS
-
-RESTORED = "restored_at"
-"""Metadata key of memories that were brought back: they are not merged again, and age from that time."""
 
 MERGEABLE = Condition("extraction_strategy", Op.NONE, (TURN_STRATEGY, "summary"))
 """Turns are evidence, and a thread's summary is one of its kind: neither is merged for what it means."""
@@ -25,13 +22,7 @@ LONGEST_TEXT = 2000
 SAME_EVENT = timedelta(days=1)
 """How far apart the dates of one event may lie."""
 
-_ADDED_WORDS = 2
 _NUMBER = re.compile(r"\d+(?:[.,:/-]\d+)*")
-_NEGATION = re.compile(
-    r"\b(?:not|no|never|without|cannot|nor|neither|none|nothing|nobody)\b|n['\u2019]t\b", re.IGNORECASE
-)
-_WORD = re.compile(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*")
-_NO_NAMES = frozenset({"user"}) | STOP_WORDS
 
 
 def can_merge(memory: StoredMemory) -> bool:
@@ -79,27 +70,6 @@ def distance(first: StoredMemory, second: StoredMemory) -> float:
     return min(2.0, max(0.0, 1.0 - float(np.dot(first.vector, second.vector))))
 
 
-def says_the_same(first: StoredMemory, second: StoredMemory) -> bool:
-    """Whether two near memories differ in nothing that a vector may miss.
-
-    Entities, numbers, names and negations must be equal; the words that both hold stand in the same order (vectors
-    that add up words cannot tell "from Oslo to Rome" from "from Rome to Oslo"); and one may only add words to the
-    other, not replace any. Preferences must not point in different directions.
-    """
-    one, other = first.record, second.record
-    if _folded(one.entities) != _folded(other.entities) or one.metadata.get("polarity") != other.metadata.get(
-        "polarity"
-    ):
-        return False
-    if any(find(one.text) != find(other.text) for find in (numbers, _names, _negations)):
-        return False
-    words, others = content_words(first), content_words(second)
-    if [word for word in words if word in others] != [word for word in others if word in words]:
-        return False
-    added, left_out = len(set(words) - set(others)), len(set(others) - set(words))
-    return min(added, left_out) == 0 and max(added, left_out) <= _ADDED_WORDS
-
-
 def content_words(memory: StoredMemory) -> list[str]:
     """The analysed words of a memory that carry its content, in order."""
     marks = (DATE_MARK, SPEAKER_MARK)
@@ -109,19 +79,6 @@ def content_words(memory: StoredMemory) -> list[str]:
 def numbers(text: str) -> frozenset[str]:
     """The numbers in a text, as written."""
     return frozenset(_NUMBER.findall(text))
-
-
-def _names(text: str) -> frozenset[str]:
-    words = (word for word in _WORD.findall(text) if word[0].isupper())
-    return _folded(words) - _NO_NAMES
-
-
-def _negations(text: str) -> int:
-    return len(_NEGATION.findall(text))
-
-
-def _folded(words: Iterable[str]) -> frozenset[str]:
-    return frozenset(word.casefold() for word in words)
 
 
 def _same_time(one: MemoryRecord, other: MemoryRecord) -> bool:

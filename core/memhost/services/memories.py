@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -10,10 +12,8 @@ from memhost.errors import Forbidden, InvalidRequest, NotFound
 from memhost.events import MemoriesDeleted, MemoriesStored, MemoriesUpdated, RequestContext
 from memhost.extraction.suspicion import SUSPICIOUS
 from memhost.models import (
-    Condition,
     MemoryRecord,
     MemoryType,
-    Op,
     Scope,
     StoredMemory,
     WriteBatch,
@@ -24,8 +24,9 @@ from memhost.operations.requests import RecordInput, SessionRecordInput
 from memhost.operations.responses import StoredRecord
 from memhost.operations.table import Call
 from memhost.ports import Clock, Draft, Embedder, Store
+from memhost.services import aliases
 from memhost.services.bound_documents import document_scope
-from memhost.services.deduplication import repetition_mark, without_repetitions
+from memhost.services.deduplication import Repetitions, find_repetitions
 from memhost.services.guards import require_long_term_memory
 from memhost.services.hooks import RequestHooks
 from memhost.services.outbox import Outbox
@@ -55,6 +56,15 @@ EDITABLE = (
 """Fields that an edit can set."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deletion:
+    """How many memories are gone, by which of the ids given, and ids of which nothing is left."""
+
+    count: int = 0
+    ids: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+
 class MemoryService:
     """The rules of long-term records (contract/rest.md section 6)."""
 
@@ -78,14 +88,18 @@ class MemoryService:
         """Store memories durably; they can be read and searched when this returns. The ids stored.
 
         A record with the id of a stored one of the same owner replaces it. With `deduplicate`, a record that
-        repeats a stored memory of the same owner word by word is dropped, and the stored one counts as accessed.
+        repeats a stored memory of the same owner word by word (`repetition.repeats`) goes into that one, which takes
+        over what the record adds and counts as accessed; both ids lead to it, and the call's notices name it.
 
         Raises:
             ValidationFailed: Fields are wrong.
             IdTaken: An id belongs to another owner.
             Forbidden: A record lies outside the caller's bounds.
         """
-        return [record.id for record in await self._create(call, given, deduplicate=deduplicate)]
+        records, stays = await self._create(call, given, deduplicate=deduplicate)
+        if stays:
+            call.notices.append(("repeated", _repeated(stays)))
+        return [record.id for record in records]
 
     async def store(self, call: Call, given: Sequence[SessionRecordInput]) -> list[StoredRecord]:
         """Store memories as `create` does, with new ids where none are given; what became of each, in order.
@@ -94,28 +108,26 @@ class MemoryService:
             As `create`.
         """
         inputs = [_with_id(item) for item in given]
-        stored = {record.memory_hash: record for record in await self._create(call, inputs, deduplicate=True)}
+        records, stays = await self._create(call, inputs)
+        stored = {record.id: record for record in records}
         found = []
         for item in inputs:
-            record = record_from_input(item, item.id, self._clock.now(), default_type=MemoryType.SEMANTIC)
-            kept = stored.get(record.memory_hash) or await self._repeated(call.caller.bounds, record)
-            if kept is None:  # what it repeats was deleted meanwhile, or a plugin refuses it
-                kept = next(iter(await self._create(call, [item], deduplicate=True)), None)
+            name = stays.get(item.id, item.id)
+            kept = stored.get(name) or await self._read(call, name)
             if kept is None:
-                raise InvalidRequest(f"A plugin refused the memory {record.text[:50]!r}.")
-            status: Literal["created", "duplicate"] = "created" if kept.id == record.id else "duplicate"
+                raise InvalidRequest(f"A plugin refused the memory {item.text[:50]!r}.")
+            status: Literal["created", "duplicate"] = "created" if kept.id == item.id else "duplicate"
             found.append(StoredRecord(id=kept.id, status=status, memory=kept))
         return found
 
-    async def _repeated(self, bounds: Scope, record: MemoryRecord) -> MemoryRecord | None:
-        """The memory that an unstored record repeats; a hook may have changed the text of one that is stored."""
-        if own := await self._store.get_memories(bounds, [record.id]):
-            return own[0].record
-        conditions = (Condition("memory_hash", Op.ANY, (str(record.memory_hash),)),)
-        found, _ = await self._store.list_memories(bounds, conditions, limit=1, order="oldest")
+    async def _read(self, call: Call, memory_id: str) -> MemoryRecord | None:
+        found = await self._store.get_memories(call.caller.bounds, [memory_id])
         return found[0].record if found else None
 
-    async def _create(self, call: Call, given: Sequence[RecordInput], *, deduplicate: bool) -> list[MemoryRecord]:
+    async def _create(
+        self, call: Call, given: Sequence[RecordInput], *, deduplicate: bool = True
+    ) -> tuple[list[MemoryRecord], dict[str, str]]:
+        """Store what is new, and what it adds to stored memories; the new ones, and which ids went into which."""
         self._check_enabled()
         refuse(check_records(given, [item.id for item in given]))
         now = self._clock.now()
@@ -125,18 +137,39 @@ class MemoryService:
             if not bounds.allows(record.namespace, record.user_id, record.session_id):
                 raise Forbidden(f"This credential must not write memory {record.id}: its owner is out of bounds.")
         records = list({record.id: record for record in records}.values())
-        repeated: list[str] = []
         if deduplicate:
-            records, repeated = await without_repetitions(self._store, bounds, records)
-        records = await self._hooks.before_memories_stored(records, self._context(call, now)) if records else []
-        batch = WriteBatch(put_memories=await index_records(records, self._embedder, in_request=True))
-        ids = [record.id for record in records]
-        batch.access = repetition_mark(repeated, now)
-        batch.add_jobs = self._outbox.memory_jobs("memories_stored", MemoriesStored, ids, tenant=bounds.tenant, now=now)
-        if ids or repeated:
-            await self._store.commit(bounds, batch)
+            found = await find_repetitions(self._store, bounds, records, now)
+        else:
+            found = Repetitions(fresh=records)
+        gone = [record for record in records if record.id in found.stays]
+        wanted = [*found.fresh, *found.completed.values()]
+        kept = await self._hooks.before_memories_stored(wanted, self._context(call, now)) if wanted else []
+        anew, more = found.parted(kept)
+        batch = WriteBatch(put_memories=await index_records(anew, self._embedder, in_request=True))
+        batch.put_memories += more
+        batch.put_documents = aliases.documents(bounds.tenant, gone, found.stays, now)
+        batch.access = found.access(now)
+        for event, kind, changed in (
+            ("memories_stored", MemoriesStored, [record.id for record in kept if record.id not in found.completed]),
+            ("memories_updated", MemoriesUpdated, [record.id for record in kept if record.id in found.completed]),
+        ):
+            batch.add_jobs += self._outbox.memory_jobs(event, kind, changed, tenant=bounds.tenant, now=now)
+        if batch.put_memories or gone:
+            await self._store.commit(document_scope(bounds) if gone else bounds, batch)
             self._outbox.committed(batch.add_jobs)
-        return records
+        fresh = [record for record in kept if record.id not in found.completed]
+        lost = await self._lost(bounds, found)
+        if not lost:
+            return fresh, found.stays
+        more_fresh, stays = await self._create(call, [item for item in given if item.id in lost])
+        return [*fresh, *more_fresh], {name: found.stays[name] for name in found.stays if name not in lost} | stays
+
+    async def _lost(self, bounds: Scope, found: Repetitions) -> set[str]:
+        """Ids of records whose text is nowhere: what they repeat was deleted meanwhile."""
+        if not found.confirmed:
+            return set()
+        there = {memory.record.id for memory in await self._store.get_memories(bounds, list(found.confirmed))}
+        return {name for name, stays in found.stays.items() if stays in found.confirmed and stays not in there}
 
     async def get(self, call: Call, memory_id: str) -> MemoryRecord:
         """The memory of that id.
@@ -185,33 +218,44 @@ class MemoryService:
         self._outbox.committed(batch.add_jobs)
         return updated.record
 
-    async def delete(self, call: Call, ids: Sequence[str]) -> list[str]:
-        """Delete the memories of those ids inside the caller's bounds, for good; the ids that really existed."""
+    async def delete(self, call: Call, ids: Sequence[str]) -> Deletion:
+        """Delete the memories of those ids inside the caller's bounds, for good.
+
+        An id whose memory went into another deletes that one. The call's notices name ids of which nothing is left.
+        """
         self._check_enabled()
-        if not ids:
-            return []
-        bounds = call.caller.bounds
-        now = self._clock.now()
-        names = unique(ids)
-        if trashed := await names_of(self._store, bounds, names, now):
-            await self._store.commit(document_scope(bounds), WriteBatch(delete_documents=trashed))
-        batch = WriteBatch(delete_memories=names)
-        if self._outbox.wants("memories_deleted"):
-            existing = [memory.record.id for memory in await self._store.get_memories(bounds, names)]
-            batch.add_jobs = self._outbox.memory_jobs(
-                "memories_deleted", MemoriesDeleted, existing, tenant=bounds.tenant, now=now
-            )
+        bounds, now, names = call.caller.bounds, self._clock.now(), unique(ids)
+        if not names:
+            return Deletion()
+        held = {memory.record.id: memory.record.id for memory in await self._store.get_memories(bounds, names)}
+        for name in names:
+            if name not in held and (kept := await aliases.find(self._store, bounds, name, now)) is not None:
+                held[name] = kept.record.id
+        trashed = {name: await names_of(self._store, bounds, [name], now) for name in names}
+        documents = [each for found in trashed.values() for each in found]
+        if documents := documents + await aliases.names_of(self._store, bounds, names, now):
+            await self._store.commit(document_scope(bounds), WriteBatch(delete_documents=documents))
+        batch = WriteBatch(delete_memories=unique([held.get(name, name) for name in names]))
+        existing = unique(list(held.values()))
+        batch.add_jobs = self._outbox.memory_jobs(
+            "memories_deleted", MemoriesDeleted, existing, tenant=bounds.tenant, now=now
+        )
         result = await self._store.commit(bounds, batch)
         self._outbox.committed(batch.add_jobs)
-        return result.deleted
+        gone = set(result.deleted)
+        deleted = [name for name in names if held.get(name, name) in gone]
+        missing = [name for name in names if name not in deleted and not trashed[name]]
+        if missing:
+            call.notices.append(("not_found", _not_found(missing)))
+        return Deletion(count=len(gone), ids=deleted, missing=missing)
 
     # -- parts -----------------------------------------------------------------------------------------
 
     async def _stored(self, bounds: Scope, memory_id: str) -> StoredMemory:
-        found = await self._store.get_memories(bounds, [memory_id])
-        if not found:
+        found = await aliases.find(self._store, bounds, memory_id, self._clock.now())
+        if found is None:
             raise NotFound(f"Memory {memory_id} not found.")
-        return found[0]
+        return found
 
     def _check_enabled(self) -> None:
         require_long_term_memory(self._settings)
@@ -223,6 +267,21 @@ class MemoryService:
             request_id=call.request_id,
             now=now,
         )
+
+
+def _repeated(stays: Mapping[str, str]) -> str:
+    """What a caller is told of records that went into stored memories; at most three are named."""
+    named = [f"{gone} repeats {kept}, which stays" for gone, kept in list(stays.items())[:3]]
+    more = f"; so do {len(stays) - len(named)} more" if len(stays) > len(named) else ""
+    return "; ".join(named) + more + "."
+
+
+def _not_found(missing: Sequence[str]) -> str:
+    """What a caller is told of ids that nothing has; at most ten are named."""
+    named = ", ".join(json.dumps(name) for name in missing[:10])
+    more = f" and {len(missing) - 10} more" if len(missing) > 10 else ""
+    hint = "; each id is a value of its own" if any("," in name for name in missing) else ""
+    return f"no memory has the id {named}{more}{hint}."
 
 
 def _with_id(item: SessionRecordInput) -> RecordInput:

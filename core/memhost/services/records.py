@@ -19,20 +19,30 @@ from memhost.models import MemoryRecord, MemoryType, SessionKey, StoredMemory, V
 from memhost.operations.requests import RecordFields
 from memhost.ports import Draft, Embedder
 from memhost.ranking import traits_of
+from memhost.services.repetition import statement
 from memhost.services.usage import charged_to_owners
 from memhost.unicode_forms import normal_form
 
-_END_PUNCTUATION = " .!?…。！？"
-
 
 def content_hash(record: MemoryRecord) -> str:
-    """Hex SHA-256 over the owner and the normalised text, equal for exact repetitions.
+    """Hex SHA-256 over the owner and the statement, equal for exact repetitions (`repetition.statement`).
 
-    The text is normalised by Unicode NFKC, letter case, spacing and final punctuation. Session and type are left
-    out, so that one statement made in two sessions is one memory (contract/strategies.md 7.2).
+    Session, type and dates are left out: whether they keep two memories apart, `repetition.repeats` says.
+    """
+    return _hash_of(record, statement(record.text))
+
+
+def hashes_of(record: MemoryRecord) -> tuple[str, ...]:
+    """Hashes under which repetitions of the record may be stored: its own, and that of release 0.1.0.
+
+    That release set aside letter case, compatibility forms and all final punctuation. Its hashes are still in stores;
+    what is found under them is to be compared by `repetition.repeats`.
     """
     text = normal_form("NFKC", record.text).casefold()
-    text = " ".join(text.split()).rstrip(_END_PUNCTUATION) or record.text
+    return content_hash(record), _hash_of(record, " ".join(text.split()).rstrip(" .!?…。！？") or record.text)
+
+
+def _hash_of(record: MemoryRecord, text: str) -> str:
     owner = {"namespace": record.namespace, "text": text, "user_id": record.user_id}
     return hashlib.sha256(json.dumps(owner, sort_keys=True).encode()).hexdigest()
 

@@ -21,13 +21,15 @@ from memhost.models import (
     WriteBatch,
     new_id,
 )
+from memhost.operations.responses import Join
 from memhost.ports import Embedder, Store
 from memhost.services.bound_documents import document_scope
-from memhost.services.joining import Outcome, Wording, apply, superseded
+from memhost.services.joining import Outcome, Wording, apply, shown, superseded
 from memhost.services.judge import MOST_PAIRS, Judge, Judgement, Pair, Verdict
-from memhost.services.likeness import MERGEABLE, SAME_EVENT, can_merge, comparable, distance, says_the_same
+from memhost.services.likeness import MERGEABLE, SAME_EVENT, can_merge, comparable, distance
 from memhost.services.model_calls import ModelCalls
 from memhost.services.records import content_hash
+from memhost.services.repetition import statement
 from memhost.services.trash import entries
 from memhost.settings.schema import MemorySettings
 
@@ -50,7 +52,7 @@ class Resolution:
         documents: What the trash keeps of them, and which pairs need not be judged again.
         superseded: Ids of memories that a newer fact replaced.
         updated: Ids of stored memories that took others in.
-        joins: What each of the memories that stay takes in, by ids.
+        joins: What each of the memories that stay takes in.
         merged: How many memories, new or stored, went into others.
         judged: Pairs found distinct, as `pair_mark` names them.
         undecided: Pairs that nobody has judged.
@@ -63,7 +65,7 @@ class Resolution:
     documents: list[Document] = field(default_factory=list)
     superseded: list[str] = field(default_factory=list)
     updated: list[str] = field(default_factory=list)
-    joins: list[tuple[str, list[str]]] = field(default_factory=list)
+    joins: list[Join] = field(default_factory=list)
     merged: int = 0
     judged: set[bytes] = field(default_factory=set)
     undecided: int = 0
@@ -99,12 +101,14 @@ class SemanticDeduplication:
     async def resolve(self, owner: SessionKey, fresh: Sequence[StoredMemory], now: datetime) -> Resolution:
         """What becomes of new memories of one owner, which have vectors: at most one call to the language model.
 
+        Without a language model all of them stay: no rule can tell whether two texts mean the same.
+
         Args:
             owner: Whose memories they are, and who pays; memories of other sessions of the owner count as well.
             fresh: The new memories.
             now: The current time.
         """
-        if not self.enabled or not fresh:
+        if not self.enabled or not self.can_judge or not fresh:
             return Resolution(put=list(fresh))
         scope = Scope(tenant=owner.tenant, namespaces=(owner.namespace,), users=(owner.user,))
         new = {memory.record.id: memory for memory in fresh}
@@ -121,9 +125,10 @@ class SemanticDeduplication:
         """Pairs of the memories with near ones inside the scope, which is one owner's; nearest first, each once.
 
         `fresh` are ids of those that are new: they are compared with each other, and with what is stored under other
-        ids. No model is called.
+        ids. One statement that stands there twice is no pair: about that `repetition.repeats` decides.
+        No model is called.
         """
-        furthest = max(self._settings.deduplication_distance_threshold, self._settings.dedup_auto_distance)
+        furthest = self._settings.deduplication_distance_threshold
         able = [memory for memory in memories if can_merge(memory)]
         found: dict[frozenset[str], Pair] = {}
         for index, memory in enumerate(able):
@@ -132,7 +137,10 @@ class SemanticDeduplication:
             near = [
                 _pair(memory, other, fresh)
                 for other in others
-                if can_merge(other) and comparable(memory, other) and distance(memory, other) <= furthest
+                if can_merge(other)
+                and comparable(memory, other)
+                and distance(memory, other) <= furthest
+                and statement(memory.record.text) != statement(other.record.text)
             ]
             near.sort(key=lambda pair: (pair.distance, pair.older.record.id, pair.newer.record.id))
             for pair in near[:_PAIRS_A_MEMORY]:
@@ -158,16 +166,14 @@ class SemanticDeduplication:
             pairs: The pairs of one owner.
             now: The current time.
             fresh: New memories by id; they come back in `put` unless they went into others.
-            ask: Whether the language model may be asked, once, about what is not plain.
+            ask: Whether the language model may be asked, once.
             again: Pairs about which the model gives no usable answer are left for compaction to ask again.
         """
         fresh = fresh or {}
-        plain = [pair for pair in pairs if self._is_plain(pair)]
-        open_ = [pair for pair in pairs if not self._is_plain(pair)]
+        open_ = list(pairs)
         asked = open_[:MOST_PAIRS] if ask and self._judge.available else []
         judgement = await self._judge.ask(owner, asked) if asked else Judgement()
-        decided = [(pair, Verdict("same")) for pair in plain]
-        decided += [(asked[index], verdict) for index, verdict in judgement.verdicts.items()]
+        decided = [(asked[index], verdict) for index, verdict in judgement.verdicts.items()]
         wordings = await self._worded(decided)
         unchanged = await self._unchanged(scope, [pair for pair, _ in decided], fresh)
         decided = [
@@ -176,7 +182,7 @@ class SemanticDeduplication:
             if (one := pair.older.record.id) in unchanged and (other := pair.newer.record.id) in unchanged
         ]
         stored = unchanged.keys() - fresh.keys()
-        furthest = max(self._settings.deduplication_distance_threshold, self._settings.dedup_auto_distance)
+        furthest = self._settings.deduplication_distance_threshold
         outcome = apply(decided, wordings, stored, furthest, now)
         resolution = self._resolution(scope.tenant, outcome, unchanged, fresh, now)
         resolution.llm_calls = judgement.calls
@@ -188,9 +194,6 @@ class SemanticDeduplication:
         return resolution
 
     # -- parts -----------------------------------------------------------------------------------------
-
-    def _is_plain(self, pair: Pair) -> bool:
-        return pair.distance <= self._settings.dedup_auto_distance and says_the_same(pair.older, pair.newer)
 
     async def _near(
         self, scope: Scope, memory: StoredMemory, now: datetime, furthest: float, fresh: Collection[str]
@@ -255,7 +258,7 @@ class SemanticDeduplication:
                 if memory.record.id not in fresh:
                     found.delete.append(memory.record.id)
             found.merged += len(joined.gone)
-            found.joins.append((kept, [memory.record.id for memory in joined.gone]))
+            found.joins.append(shown(joined.kept, joined.gone))
             found.documents += entries(tenant, joined.gone, "merged", now, self._settings)
             if joined.previous is not None:
                 found.documents += entries(tenant, [joined.previous], "reworded", now, self._settings)
@@ -279,7 +282,7 @@ def _about(when: datetime) -> list[Condition]:
 
 def pair_mark(pair: Pair) -> bytes:
     """What names a pair of statements of one owner, whatever the ids: changed texts are another pair."""
-    hashes = sorted(each.record.memory_hash or content_hash(each.record) for each in (pair.older, pair.newer))
+    hashes = sorted(content_hash(each.record) for each in (pair.older, pair.newer))
     return hashlib.sha256("".join(hashes).encode()).digest()[:16]
 
 

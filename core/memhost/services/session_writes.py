@@ -39,7 +39,8 @@ from memhost.operations.requests import SessionRecordInput
 from memhost.operations.table import Call
 from memhost.operations.working_memory import PutSession
 from memhost.ports import Clock, Draft, Embedder, Store, Turn
-from memhost.services.deduplication import repetition_mark, without_repetitions
+from memhost.services import aliases
+from memhost.services.deduplication import Repetitions, find_repetitions
 from memhost.services.extraction import ImmediateExtraction
 from memhost.services.hooks import RequestHooks
 from memhost.services.limits import DATA_BYTES, too_big
@@ -179,7 +180,7 @@ class SessionWriter:
             updated_at=now,
         )
         content.memories, promoted = self._memories(request.memories, before, key, content, now)
-        promoted, repeated = await without_repetitions(self._store, call.caller.bounds, promoted)
+        repeated = await find_repetitions(self._store, call.caller.bounds, promoted, now)
         context = RequestContext(
             scope=call.caller.bounds,
             subject=call.caller.subject,
@@ -244,21 +245,24 @@ class SessionWriter:
         call: Call,
         session: StoredSession,
         turns: list[Turn],
-        memories: tuple[list[MemoryRecord], list[str]],
+        memories: tuple[list[MemoryRecord], Repetitions],
         waiting: Staged,
         context: RequestContext,
         now: datetime,
     ) -> WriteResult:
         drafts: dict[str, Draft] = {}
-        records = list(memories[0])
+        promoted, repeated = memories
+        records = [*repeated.fresh, *repeated.completed.values()]
         if self._settings.long_term_memory:
             for record, draft in await self._extraction.extract(session, turns, now):
                 drafts[record.id] = draft
                 records.append(record)
         if records:
             records = await self._hooks.before_memories_stored(records, context)
+        records, more = repeated.parted(records)
         told = [drafts.get(record.id) for record in records]
-        stored = await index_records(records, self._embedder, told, in_request=True)
+        stored = [*await index_records(records, self._embedder, told, in_request=True), *more]
+        gone = [record for record in promoted if record.id in repeated.stays]
         guarded = set(drafts)
         while True:
             batch = WriteBatch(
@@ -266,8 +270,11 @@ class SessionWriter:
                 guarded_ids=frozenset(guarded),
                 put_session=session,
                 expect_version=session.version,
-                access=repetition_mark(memories[1], now),
-                put_documents=waiting.put_documents,
+                access=repeated.access(now),
+                put_documents=[
+                    *waiting.put_documents,
+                    *aliases.documents(session.key.tenant, gone, repeated.stays, now),
+                ],
                 delete_documents=waiting.delete_documents,
             )
             batch.add_jobs = [*self._jobs(session, turns, batch, now), *waiting.jobs]

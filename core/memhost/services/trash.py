@@ -17,10 +17,9 @@ from memhost.operations.table import Call
 from memhost.ports import Clock, Draft, Embedder, Store
 from memhost.services.bound_documents import document_scope
 from memhost.services.guards import require_long_term_memory
-from memhost.services.joining import SUPERSEDED_BY
-from memhost.services.likeness import RESTORED
 from memhost.services.outbox import Outbox
 from memhost.services.records import derived_id, index_records, unique
+from memhost.services.repetition import RESTORED, SUPERSEDED_BY
 from memhost.settings.schema import MemorySettings
 
 KIND = "trash"

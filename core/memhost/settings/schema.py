@@ -286,10 +286,18 @@ class MemorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     ] = 0.35
     dedup_auto_distance: Annotated[
         float,
-        setting("Cosine distance up to which memories with equal entities are merged without asking.", ge=0, le=2),
+        setting(
+            "Without effect: nothing is merged for being near. Kept so that configurations with it are accepted.",
+            ge=0,
+            le=2,
+        ),
     ] = 0.05
     compact_semantic_duplicates: Annotated[
-        bool, setting("Merge memories that mean the same, on write and by compaction (needs a language model).")
+        bool,
+        setting(
+            "A language model judges near memories, on write and by compaction: they are merged if they mean the same. "
+            "Without a model, or with false, only repetitions of one text are merged (docs/strategies.md)."
+        ),
     ] = True
     compaction_max_llm_calls: Annotated[int, setting("Most calls to a language model in one compaction.", ge=0)] = 50
     superseded_keep_days: Annotated[

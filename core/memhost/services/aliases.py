@@ -1,0 +1,77 @@
+"""Ids of memories that went into others: both ids answer with the one that stays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+
+from memhost.models import Document, MemoryRecord, Scope, StoredMemory
+from memhost.ports import Store
+from memhost.services.bound_documents import document_scope
+from memhost.services.records import derived_id
+
+KIND = "alias"
+
+_OWNERS = 20
+_MOST_STEPS = 8
+"""How many memories that went one into the other are followed."""
+
+
+class _Alias(msgspec.Struct, frozen=True):
+    gone: str
+    stays: str
+
+
+_decoder = msgspec.msgpack.Decoder(_Alias)
+
+
+def documents(tenant: str, gone: Iterable[MemoryRecord], stays: Mapping[str, str], now: datetime) -> list[Document]:
+    """Documents that lead from each memory that goes to the one that stays, to be committed with what joins them.
+
+    Args:
+        tenant: Whose memories they are.
+        gone: The memories that go.
+        stays: Id of the memory that stays, by the id of the one that goes.
+        now: The current time.
+    """
+    return [
+        Document(
+            kind=KIND,
+            id=_prefix(record.id) + derived_id(record.namespace or "", record.user_id or ""),
+            tenant=tenant,
+            namespace=record.namespace or "",
+            user=record.user_id or "",
+            body=msgspec.msgpack.encode(_Alias(record.id, stays[record.id])),
+            updated_at=now,
+        )
+        for record in gone
+    ]
+
+
+async def find(store: Store, bounds: Scope, memory_id: str, now: datetime) -> StoredMemory | None:
+    """The memory inside the bounds that has this id, or into which the one that had it went; None if there is none."""
+    met: set[str] = set()
+    while memory_id not in met and len(met) < _MOST_STEPS:
+        if found := await store.get_memories(bounds, [memory_id]):
+            return found[0]
+        met.add(memory_id)
+        following = await _aliases(store, bounds, memory_id, now)
+        memory_id = next((alias.stays for _, alias in following), memory_id)
+    return None
+
+
+async def names_of(store: Store, bounds: Scope, ids: Sequence[str], now: datetime) -> list[tuple[str, str]]:
+    """(kind, id) of the documents that lead on from these ids: an explicit delete removes them too."""
+    return [(KIND, name) for memory_id in ids for name, _ in await _aliases(store, bounds, memory_id, now)]
+
+
+async def _aliases(store: Store, bounds: Scope, memory_id: str, now: datetime) -> list[tuple[str, _Alias]]:
+    found = await store.list_documents(document_scope(bounds), KIND, now, after=_prefix(memory_id), limit=_OWNERS)
+    told = [(document.id, _decoder.decode(document.body)) for document in found]
+    return [(name, alias) for name, alias in told if alias.gone == memory_id]
+
+
+def _prefix(memory_id: str) -> str:
+    return f"{memory_id}|"

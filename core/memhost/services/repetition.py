@@ -1,0 +1,165 @@
+"""When a memory repeats another: the one rule by which memories are joined without asking a language model.
+
+Two memories are one only if nothing that carries meaning differs. Of their texts only what no reader sees or hears is
+set aside: how Unicode spells a letter (NFC), how wide a gap is, and one full stop at the end of a sentence. Letter
+case, signs, digits, units, superscripts, accents and every word count. Of their other fields one may only add to the
+other; where both say something and it is not the same, both stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+from unicodedata import category
+
+import msgspec
+
+from memhost.analysis import index_terms
+from memhost.extraction.repairs import UNGROUNDED
+from memhost.extraction.suspicion import SUSPICIOUS
+from memhost.models import MOST_ACCESSES, MemoryRecord, StoredMemory
+from memhost.ranking import traits_of
+from memhost.services.trust import TRUST
+from memhost.unicode_forms import normal_form
+
+FULL_STOPS = ".。．।۔።։"
+"""Signs that do nothing but end a sentence: Latin, CJK, Devanagari, Urdu, Ethiopic, Armenian."""
+
+_QUOTES = "\"'()[]«»“”„‘’"
+
+RESTORED = "restored_at"
+"""Metadata key of memories that were brought back: they are not merged again, and age from that time."""
+
+SUPERSEDED_BY = "superseded_by"
+"""Metadata key that repeats the record's field, for clients that know no such field."""
+
+PROMPT_KEY = "prompt_sha256"
+"""Metadata key under which memories keep the hashes of the custom prompts that brought them about."""
+
+NOTES = frozenset({SUSPICIOUS, RESTORED, SUPERSEDED_BY, TRUST, PROMPT_KEY, UNGROUNDED})
+"""Metadata keys under which the server notes how a memory came about; they say nothing of what it tells."""
+
+
+def statement(text: str) -> str:
+    """The text without what no reader sees: equal for texts that are the same statement.
+
+    A final full stop is set aside only after a word of letters: "the 3." (third) and "abc.de." are not the same as
+    without it.
+    """
+    plain = " ".join(normal_form("NFC", text).split())
+    if len(plain) > 1 and plain[-1] in FULL_STOPS and _ends_a_sentence(plain[:-1]):
+        return plain[:-1]
+    return plain
+
+
+def repeats(stored: MemoryRecord, record: MemoryRecord) -> bool:
+    """Whether `record` can go into `stored` and nothing that it says is lost.
+
+    Both must be of one owner, make one statement, and hold for the same time; dates of events and metadata must not
+    contradict each other. What a strategy extracted may come from another session or be called another type; what a
+    client wrote stays in the session and of the type that the client gave.
+    """
+    return (
+        (stored.namespace or "", stored.user_id or "") == (record.namespace or "", record.user_id or "")
+        and (stored.valid_from, stored.valid_to) == (record.valid_from, record.valid_to)
+        and stored.superseded_by == record.superseded_by
+        and (stored.event_date is None or record.event_date is None or stored.event_date == record.event_date)
+        and (record.extractor is not None or _filed_alike(stored, record))
+        and statement(stored.text) == statement(record.text)
+        and (record.extractor is not None or _agree(stored.metadata, record.metadata))
+    )
+
+
+def clusters(memories: Sequence[StoredMemory]) -> list[list[StoredMemory]]:
+    """The memories, put together where they repeat each other; each two of a cluster do, with what the cluster knows.
+
+    Unlike a new record, a stored one that a strategy extracted does not take in what a client wrote, unless that is
+    of the same session and type: the client finds it where it was put.
+    """
+    found: list[list[StoredMemory]] = []
+    known: list[MemoryRecord] = []
+    for memory in sorted(memories, key=lambda each: (each.record.created_at, each.record.id)):
+        record = memory.record
+        for index, whole in enumerate(known):
+            if repeats(whole, record) and (_filed_alike(whole, record) or whole.extractor is not None):
+                found[index].append(memory)
+                known[index] = united(whole, [whole, record], record.updated_at)
+                break
+        else:
+            found.append([memory])
+            known.append(record)
+    return found
+
+
+def united(kept: MemoryRecord, records: Sequence[MemoryRecord], now: datetime) -> MemoryRecord:
+    """The record kept, with what all of them know. Of metadata with one key the earlier record's counts."""
+    metadata: dict[str, Any] = {}
+    for record in reversed(records):
+        metadata |= record.metadata
+    dates = [record.event_date for record in records if record.event_date is not None]
+    return msgspec.structs.replace(
+        kept,
+        topics=_union(record.topics for record in records),
+        entities=_union(record.entities for record in records),
+        source_ids=_union(record.source_ids for record in records),
+        extracted_from=_union(record.extracted_from for record in records),
+        pinned=any(record.pinned for record in records),
+        access_count=min(MOST_ACCESSES, sum(record.access_count for record in records)),
+        created_at=min(record.created_at for record in records),
+        last_accessed=max(record.last_accessed for record in records),
+        event_date=min(dates, default=None),
+        metadata={**metadata, **kept.metadata},
+        updated_at=now,
+    )
+
+
+def completed(stored: MemoryRecord, record: MemoryRecord, now: datetime) -> MemoryRecord | None:
+    """The stored record with what its repetition adds, None if that is nothing.
+
+    The notes that a strategy made of a repetition are not added: they are about its own text.
+    """
+    more = record if record.extractor is None else msgspec.structs.replace(record, metadata={})
+    found = united(stored, [stored, more], now)
+    same = msgspec.structs.replace(
+        found, access_count=stored.access_count, last_accessed=stored.last_accessed, updated_at=stored.updated_at
+    )
+    return None if same == stored else msgspec.structs.replace(found, access_count=stored.access_count)
+
+
+def indexed_anew(kept: StoredMemory, record: MemoryRecord) -> StoredMemory:
+    """The memory with this record; its words hold its date, its vector only its text."""
+    body = record.text[kept.lead :]
+    when = (record.event_date or record.created_at).timestamp()
+    terms = tuple(index_terms(body, kept.speaker, when))
+    return replace(kept, record=record, terms=terms, traits=traits_of(body, terms))
+
+
+def _ends_a_sentence(text: str) -> bool:
+    """Whether the last word is of letters, so that a full stop behind it can only end a sentence."""
+    word = text.rpartition(" ")[2].strip(_QUOTES)
+    return bool(word) and all(sign in "-'’" or category(sign)[0] in "LM" for sign in word)
+
+
+def _filed_alike(stored: MemoryRecord, record: MemoryRecord) -> bool:
+    return (stored.session_id or "") == (record.session_id or "") and stored.memory_type is record.memory_type
+
+
+def _agree(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether no key of metadata has two values. 1 and true are two values, 1 and 1.0 are one."""
+    shared = (one.keys() & other.keys()) - NOTES
+    return all(_told(one[key]) == _told(other[key]) for key in shared)
+
+
+def _told(value: Any) -> Any:
+    """The value as JSON tells it apart."""
+    if isinstance(value, bool):
+        return ("bool", value)
+    if isinstance(value, dict):
+        return {key: _told(item) for key, item in value.items()}
+    return [_told(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _union(lists: Iterable[Sequence[str]]) -> list[str]:
+    return list(dict.fromkeys(item for values in lists for item in values))
