@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from memhost.testing.server import HostProcess
+from tests.support import tiers
 from tests.support.forking import Nurseries
 from tests.support.model_server import ModelServer
 from tests.support.redis_server import RedisSpace, redis_space, redis_url
@@ -27,8 +28,14 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(10_000, 20, 50)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long modules come first, so that no process is left with one of them at the end."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--tier`."""
+    tiers.add_option(parser)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out other tiers. Long modules come first, so that no process is left with one of them at the end."""
+    tiers.select(config, items)
 
     def rank(item: pytest.Item) -> int:
         path = item.path.relative_to(FOLDER).as_posix()

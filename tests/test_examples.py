@@ -33,6 +33,9 @@ def run(*command: str | Path, folder: Path, environment: Mapping[str, str] | Non
     return done.stdout
 
 
+@pytest.mark.full(
+    "a run of pytest for each example; the hooks' and suites' own tests hold the public names in make test"
+)
 @pytest.mark.parametrize("folder", EXAMPLES, ids=lambda folder: folder.name)
 def test_example_passes_its_tests(folder: Path) -> None:
     path = {"PYTHONPATH": str(folder / "src")}
@@ -73,7 +76,7 @@ def build(source: Path, into: Path) -> Path:
     return wheel
 
 
-@pytest.mark.slow
+@pytest.mark.full("builds wheels and environments, which needs the package index")
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("folder", EXAMPLES, ids=lambda folder: folder.name)
 def test_example_passes_its_tests_from_wheels(folder: Path, wheels: Path, tmp_path: Path) -> None:

@@ -8,12 +8,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.model_server import ModelServer, environment
 
 TEXT = (Path(__file__).parents[1] / "docs" / "tutorial.md").read_text()
 ANSWER = [{"owner": "Ann", "task": "book the boat"}]
 
 
+@pytest.mark.full("starts a dozen processes; test_plugins_new.py and test_docs.py hold its parts in make test")
 def test_tutorial_works_as_written(tmp_path: Path, model_server: ModelServer) -> None:
     model_server.answer(ANSWER)
     sources = tmp_path / "acme-notes" / "src"

@@ -245,7 +245,19 @@ class Accounting(RuleBasedStateMachine):
         self.do(self.bench.account())
 
 
-@pytest.mark.parametrize(("store", "examples"), [("memory", 60), ("sqlite", 20), ("redis", 6)])
+@pytest.mark.parametrize(
+    ("store", "examples"),
+    [
+        ("memory", 20),
+        pytest.param("memory", 60, marks=pytest.mark.full("three times the walks of the case above")),
+        pytest.param(
+            "sqlite", 20, marks=pytest.mark.full("the accounts are the service's; the stores' suite holds writes")
+        ),
+        pytest.param(
+            "redis", 6, marks=pytest.mark.full("the accounts are the service's; the stores' suite holds writes")
+        ),
+    ],
+)
 def test_no_message_is_lost_or_paid_twice(
     request: pytest.FixtureRequest, tmp_path: Path, store: str, examples: int
 ) -> None:

@@ -37,7 +37,10 @@ def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("kind", ["strategy", "hook"])  # `tools/check_wheel.py` installs and tests all kinds
+@pytest.mark.parametrize(
+    "kind",
+    ["hook", pytest.param("strategy", marks=pytest.mark.full("a run of pytest; the kind hook shows the same way"))],
+)  # `tools/check_wheel.py` installs and tests all kinds
 def test_package_passes_its_tests_and_is_listed(kind: str, tmp_path: Path) -> None:
     folder = tmp_path / NAME
     write_package(kind, NAME, folder)

@@ -13,7 +13,10 @@ from agent_memory_client import MemoryAPIClient, MemoryClientConfig
 from memhost.testing.server import ServerProcess, WorkerProcess
 from tests.support.redis_server import redis_space
 
-STORES = ("sqlite", "memory", "redis")
+_OTHER = pytest.mark.full(
+    "the same over a server on another store; make test holds it on SQLite, and each store by its conformance suite"
+)
+STORES = ("sqlite", pytest.param("memory", marks=_OTHER), pytest.param("redis", marks=_OTHER))
 """Each is a whole server: one process on SQLite or in memory; two on Redis, with two arq workers for their jobs."""
 
 

@@ -71,7 +71,10 @@ def tell(url: str) -> dict[str, Any]:
     return conversation
 
 
-@pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+SIGTERM = pytest.mark.full("the same end by the other signal; workers are ended by it in make test")
+
+
+@pytest.mark.parametrize("name", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=SIGTERM)])
 def test_signal_ends_the_server_quietly(tmp_path: Path, name: signal.Signals) -> None:
     with serving(tmp_path) as (process, url):
         assert httpx.get(f"{url}/v1/health").status_code == 200
@@ -114,6 +117,7 @@ def test_start_is_announced_once_for_people(tmp_path: Path) -> None:
     assert rest.split() == ["Stopped."]
 
 
+@pytest.mark.full("three processes; test_sqlite_processes.py holds two on one file in make test")
 def test_several_processes_serve_one_file(tmp_path: Path) -> None:
     with serving(tmp_path, "--workers", "2") as (process, url):
         tell(url)
@@ -221,6 +225,7 @@ def test_export_to_a_pipe_is_nothing_but_lines(tmp_path: Path) -> None:
     assert json.loads(taken.stdout)["complete"]
 
 
+@pytest.mark.full("three starts; test_migrate.py reindexes in make test")
 def test_reindex_keeps_what_is_found(tmp_path: Path) -> None:
     with serving(tmp_path) as (_, url):
         tell(url)

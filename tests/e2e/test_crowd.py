@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.conftest import Servers
 
 
-@pytest.mark.slow
+@pytest.mark.full("load on a whole server; test_crossing.py and the stores' concurrency tests hold the rules inside")
 @pytest.mark.parametrize("store", ["sqlite", "redis"])
 async def test_fifty_clients_at_once_see_no_server_error(servers: Servers, store: str, fresh: str) -> None:
     server = servers.on(store)

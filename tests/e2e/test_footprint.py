@@ -41,6 +41,7 @@ def test_embedded_profile_imports_nothing_heavy(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.full("ten thousand writes, for a number that seldom moves; imports are held in make test")
 def test_ten_thousand_memories_fit_into_160_mb(tmp_path: Path) -> None:
     with ServerProcess(tmp_path) as server, httpx.Client(base_url=server.url, timeout=60) as http:
         for first in range(0, 10_000, 500):

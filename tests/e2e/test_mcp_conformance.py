@@ -55,6 +55,7 @@ def programs() -> Path:
     return found
 
 
+@pytest.mark.full("installs 100 MB from npm; test_mcp.py and the interfaces' suite hold our side of the protocol")
 @pytest.mark.timeout(400)
 def test_official_conformance_suite(programs: Path, tmp_path: Path) -> None:
     fixtures = tmp_path / "plugins"

@@ -55,6 +55,7 @@ def space(redis_server_url: str) -> Iterator[RedisSpace]:
         yield space
 
 
+@pytest.mark.full("six processes and kills; test_migration.py interrupts and resumes inside one process")
 def test_up_to_redis_killed_on_the_way_and_down_again(
     original: Path, space: RedisSpace, conversation: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -136,7 +137,18 @@ def embedded(url: str) -> int:
     return total
 
 
-@pytest.mark.parametrize("store", ["sqlite", "redis"])
+@pytest.mark.parametrize(
+    "store",
+    [
+        "sqlite",
+        pytest.param(
+            "redis",
+            marks=pytest.mark.full(
+                "the same on Redis; make test reindexes SQLite, and test_migration.py goes through all stores"
+            ),
+        ),
+    ],
+)
 async def test_reindex_for_another_embedder(
     store: str, request: pytest.FixtureRequest, another_embedder: dict[str, str], tmp_path: Path
 ) -> None:

@@ -10,7 +10,7 @@ from bench.fuzz import fuzz
 pytest.importorskip("schemathesis")
 
 
-@pytest.mark.slow
+@pytest.mark.full("random requests; test_bad_input.py and the decoding tests hold the known kinds")
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize(("store", "seconds"), [("sqlite", 10), ("memory", 5)])
 def test_server_keeps_what_its_openapi_document_says(tmp_path: Path, store: str, seconds: int) -> None:

@@ -346,7 +346,12 @@ class Machine(RuleBasedStateMachine):
         assert sorted(hit.id for hit in answer.memories) == sorted(expected)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+_SQLITE = pytest.mark.full(
+    "the same calls on SQLite; make test makes them in memory, and the stores' suite holds the rest"
+)
+
+
+@pytest.fixture(params=["memory", pytest.param("sqlite", marks=_SQLITE)])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     with asyncio.Runner() as runner:
         clock = FakeClock()
@@ -361,13 +366,12 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
         runner.run(stack.aclose())
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(400)  # a failure is made small before it is shown
-def test_host_agrees_with_the_contract_whatever_is_called(world: World) -> None:
+def walk(world: World, examples: int) -> None:
+    """So many walks of random calls; the first that disagrees is made small and shown."""
     run_state_machine_as_test(
         lambda: Machine(world),  # type: ignore[arg-type]
         settings=settings(
-            max_examples=EXAMPLES,
+            max_examples=examples,
             stateful_step_count=STEPS,
             deadline=None,
             database=None,
@@ -375,3 +379,14 @@ def test_host_agrees_with_the_contract_whatever_is_called(world: World) -> None:
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+@pytest.mark.timeout(400)  # a failure is made small before it is shown
+def test_host_agrees_with_the_contract_whatever_is_called(world: World) -> None:
+    walk(world, EXAMPLES)
+
+
+@pytest.mark.soak("thirty times the walks of the test above")
+@pytest.mark.timeout(3600)
+def test_host_agrees_with_the_contract_for_long(world: World) -> None:
+    walk(world, 30 * EXAMPLES)

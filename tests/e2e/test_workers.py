@@ -130,7 +130,7 @@ async def test_a_server_killed_before_it_could_tell_the_queue_loses_no_job(
             assert system.effects() == ["after", "late"]
 
 
-@pytest.mark.slow
+@pytest.mark.full("waits out leases and reconnections; the other tests here and test_redis_processes.py hold each rule")
 def test_a_redis_that_stands_still_and_is_killed_loses_nothing_acknowledged(tmp_path: Path) -> None:
     ledger = redis_faults(tmp_path, pause_s=3)
     assert (ledger.lost, ledger.twice, ledger.wrong) == (set(), set(), [])

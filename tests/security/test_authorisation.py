@@ -23,11 +23,17 @@ from tests.support.mcp_door import Row
 
 CALLERS = EntryPoint(name="testing-callers", value=OWN["testing-callers"], group="memhost")
 Opened = Callable[[Host], AbstractAsyncContextManager[Door]]
+OTHER_STORE = pytest.mark.full("roles and scopes are checked above the store, which the same matrix on memory shows")
 
 
 @pytest.mark.parametrize(
     ("way", "store"),
-    [(doors.inside, "memory"), (doors.rest, "memory"), (doors.rest, "sqlite"), (doors.rest, "redis")],
+    [
+        (doors.inside, "memory"),
+        (doors.rest, "memory"),
+        pytest.param(doors.rest, "sqlite", marks=OTHER_STORE),
+        pytest.param(doors.rest, "redis", marks=OTHER_STORE),
+    ],
     ids=["host-memory", "rest-memory", "rest-sqlite", "rest-redis"],
 )
 async def test_the_whole_matrix(way: Opened, store: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
@@ -44,7 +50,9 @@ async def test_the_whole_matrix(way: Opened, store: str, tmp_path: Path, request
         assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("store", ["memory", "sqlite", "redis"])
+@pytest.mark.parametrize(
+    "store", ["memory", pytest.param("sqlite", marks=OTHER_STORE), pytest.param("redis", marks=OTHER_STORE)]
+)
 async def test_the_matrix_through_mcp(store: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """Every tool as its operation, with the real client; operations without a tool are not to be had there."""
     settings = {"AUTH": "testing"}

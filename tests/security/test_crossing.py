@@ -11,7 +11,14 @@ from tests.support.crossing import MARKS, SETTINGS, Crowd, echo
 from tests.support.hosts import run, running_host
 
 
-@pytest.mark.parametrize(("store", "calls"), [("memory", 7500), ("sqlite", 2500)])
+@pytest.mark.parametrize(
+    ("store", "calls"),
+    [
+        ("memory", 1500),
+        pytest.param("memory", 7500, marks=pytest.mark.full("five times the calls of the case above")),
+        pytest.param("sqlite", 2500, marks=pytest.mark.full("what crosses is above the store, where memory shows it")),
+    ],
+)
 async def test_nothing_crosses(store: str, calls: int, tmp_path: Path) -> None:
     scripted.reset().rule = echo
     async with running_host(tmp_path, store=store, extra=[scripted.POINT], settings=SETTINGS) as host:

@@ -382,6 +382,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.full("imports LiteLLM in a fresh process; test_footprint.py holds that a start imports nothing heavy")
 def test_library_is_imported_at_the_first_call(tmp_path: Path, model_server: ModelServer) -> None:
     (tmp_path / ".env").write_text("FROM_FILE=1\n")
     # a slow machine is nothing to tell of here

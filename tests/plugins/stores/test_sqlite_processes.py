@@ -77,7 +77,6 @@ def start_writer(folder: Path, name: str, limit: int) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.slow
 async def test_no_acknowledged_write_is_lost_when_the_process_is_killed(tmp_path: Path) -> None:
     acknowledged: list[str] = []
     for number in range(4):
@@ -106,7 +105,6 @@ async def test_no_acknowledged_write_is_lost_when_the_process_is_killed(tmp_path
     check.close()
 
 
-@pytest.mark.slow
 async def test_two_processes_write_one_file(tmp_path: Path) -> None:
     processes = [start_writer(tmp_path, name, 50) for name in ("a", "b")]
     async with opening(tmp_path) as store:
