@@ -75,10 +75,23 @@ class StoredSession(msgspec.Struct, kw_only=True):
     summarized_from: list[bytes] = []
 
 
+_NO_FAILURES = (
+    None,
+    "interrupted by shutdown",
+    "Conflict: Memories are being compacted already; try again when that is done.",
+)
+"""What earlier versions wrote into `last_error` of jobs that had not failed."""
+
+
 class JobState(StrEnum):
-    """Life of a job: pending, running under a lease, or dead (given up, waiting for an operator)."""
+    """Life of a job.
+
+    Pending; running under a lease; waiting (put off without a failure: what it needs is away, or somebody else is at
+    it); or dead (given up, waiting for an operator).
+    """
 
     PENDING = "pending"
+    WAITING = "waiting"
     RUNNING = "running"
     DEAD = "dead"
 
@@ -94,13 +107,17 @@ class Job(msgspec.Struct, kw_only=True):
         payload: The event struct in msgpack.
         tenant: Tenant whose data the job works on.
         due_at: Not before this time.
-        attempts: How often it has been started.
+        attempts: How often it has been started, without the times that it was put off: `failures`, and `deaths`, and
+            the current run.
+        failures: How many attempts failed. Where the store does not tell it (a job of an earlier version, or a store
+            that does not count it), it follows from `attempts` and `last_error`.
         lease: Token of the current run; empty when it is not running.
-        last_error: Why the last attempt failed.
-        replace: A pending job of that id gets this payload and due time (debounce). A dead one becomes pending
-            again with them. If it is running, the run goes on undisturbed, and when it ends (completed, retried
-            or buried) the job becomes pending with the newest such payload and due time and `attempts` 0.
-            `created_at` stays; the job is stored with `replace` false.
+        last_error: Why the last attempt failed, or why the job waits.
+        waiting_since: Since when it is being put off, None if it is not.
+        replace: A pending or waiting job of that id gets this payload and due time (debounce), and is pending. A dead
+            one becomes pending again with them. If it is running, the run goes on undisturbed, and when it ends
+            (completed, retried, put off or buried) the job becomes pending with the newest such payload and due time
+            and `attempts` 0. `created_at` stays; the job is stored with `replace` false.
     """
 
     id: str
@@ -112,10 +129,26 @@ class Job(msgspec.Struct, kw_only=True):
     due_at: datetime
     state: JobState = JobState.PENDING
     attempts: int = 0
+    failures: int = -1
     lease: str = ""
     lease_until: datetime | None = None
     last_error: str | None = None
+    waiting_since: datetime | None = None
     replace: bool = False
+
+    def __post_init__(self) -> None:
+        """Earlier versions counted starts alone: with an error they were failures, without one the process died."""
+        if self.failures < 0:
+            self.failures = 0 if self.last_error in _NO_FAILURES else self._ended
+
+    @property
+    def deaths(self) -> int:
+        """How many attempts did not end, since their process died."""
+        return self._ended - self.failures
+
+    @property
+    def _ended(self) -> int:
+        return max(0, self.attempts - (self.state is JobState.RUNNING))
 
 
 class Document(msgspec.Struct, kw_only=True):
@@ -166,11 +199,12 @@ class WriteBatch:
         require_documents: (kind, id) pairs of documents of the tenant that must be there, living, before the batch
             (else `DocumentGone`, and nothing is applied): what was done with them was done by somebody else.
         add_jobs: Jobs to add; see `Job.id`.
-        cancel_jobs: Ids of pending jobs to remove.
+        cancel_jobs: Ids of pending and waiting jobs to remove.
         complete_job: (id, lease) of the running job whose effects this batch holds. If the job is not running
             under that lease any more the store raises `LeaseLost` and applies nothing.
         restored: The batch is a copy of what another store held. `put_session` keeps its `version`; `add_jobs` keep
-            state (a running one becomes pending), attempts and error, and replace jobs of the tenant with their ids.
+            state (a running one becomes pending), attempts, failures, error and `waiting_since`, and replace jobs of
+            the tenant with their ids.
     """
 
     put_memories: list[StoredMemory] = field(default_factory=list)

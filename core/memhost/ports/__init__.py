@@ -4,7 +4,7 @@ from memhost.ports.auth import Authenticator, Credentials, Recognises
 from memhost.ports.clock import Clock, SystemClock
 from memhost.ports.models import Completion, Embedder, LanguageModel, Meter, ModelUse
 from memhost.ports.runner import JobDispatcher, JobRunner
-from memhost.ports.store import Order, Scrubs, Store
+from memhost.ports.store import Order, PutsOff, Scrubs, Store
 from memhost.ports.strategy import (
     BackgroundStrategy,
     Draft,
@@ -38,6 +38,7 @@ __all__ = [
     "ModelUse",
     "Order",
     "Parsed",
+    "PutsOff",
     "Recognises",
     "Scrubs",
     "Store",

@@ -145,7 +145,7 @@ class Store(Protocol):
     # -- outbox ----------------------------------------------------------------------------------------
 
     async def claim_jobs(self, now: datetime, limit: int, lease_s: float) -> list[Job]:
-        """Take over due jobs: pending ones with `due_at` <= now, and running ones whose lease ran out.
+        """Take over due jobs: pending and waiting ones with `due_at` <= now, and running ones whose lease ran out.
 
         Each returned job is RUNNING under a fresh `lease` until `now + lease_s`, with `attempts` raised by one;
         no other claim returns it meanwhile. Oldest due first.
@@ -157,7 +157,7 @@ class Store(Protocol):
         ...
 
     async def retry_job(self, job_id: str, lease: str, due_at: datetime, error: str) -> bool:
-        """Give a running job back as pending, due at `due_at`; False if the lease was lost.
+        """Give a running job that failed back as pending, due at `due_at`; False if the lease was lost.
 
         A replacement added meanwhile (see `Job.replace`) takes its place.
         """
@@ -185,7 +185,32 @@ class Store(Protocol):
         ...
 
     async def next_due(self) -> datetime | None:
-        """When the next pending job is due, or the next lease runs out; None if there is no such job."""
+        """When the next pending or waiting job is due, or the next lease runs out; None if there is no such job."""
+        ...
+
+
+@runtime_checkable
+class PutsOff(Protocol):
+    """A store that tells failures of jobs from deaths of their processes, and in which jobs wait without failing.
+
+    It counts `Job.failures`: `retry_job` and `bury_job` raise it by one, `revive_job` makes it 0, and so does a
+    replacement that starts the job afresh. All bundled stores do. With one that does not, each attempt counts as a
+    failure, and a job that is put off begins anew with all its attempts.
+    """
+
+    async def put_off_job(
+        self, job_id: str, lease: str, due_at: datetime, reason: str, since: datetime | None = None
+    ) -> bool:
+        """Give a running job back without a failure; False if the lease was lost.
+
+        It is due at `due_at`, `attempts` are what they were before it was claimed, and `last_error` is the reason.
+        With `since` it is WAITING, and `waiting_since` that; else PENDING. A replacement added meanwhile (see
+        `Job.replace`) takes its place, and keeps `since`.
+        """
+        ...
+
+    async def waiting_jobs(self) -> tuple[int, Job | None]:
+        """How many jobs of all tenants wait, and the one of them that was created first, None if none waits."""
         ...
 
 

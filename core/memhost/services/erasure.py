@@ -96,7 +96,8 @@ class Erasure:
         """Jobs that wait or were given up; those that run end by themselves, and find nothing."""
         tenant = Scope(tenant=scope.tenant)
         batch = WriteBatch()
-        for job in await self._jobs_in(tenant, JobState.PENDING):
+        quiet = [*await self._jobs_in(tenant, JobState.PENDING), *await self._jobs_in(tenant, JobState.WAITING)]
+        for job in quiet:
             if _concerns(job, scope):
                 batch.cancel_jobs.append(job.id)
             elif (left := _without_ids(job, gone)) is not job:

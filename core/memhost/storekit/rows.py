@@ -25,8 +25,8 @@ from memhost.storekit.touched import Touched
 from memhost.storekit.values import Owner, digest, encode, to_micros, to_micros_or_none
 
 SESSION, DOCUMENT, SUCCESSOR = "session", "document", "successor"
-CLAIMABLE = [JobState.PENDING.value, JobState.RUNNING.value]
-"""Kinds of the rows of jobs that are pending or run."""
+CLAIMABLE = [JobState.PENDING.value, JobState.WAITING.value, JobState.RUNNING.value]
+"""Kinds of the rows of jobs that are due some time or run."""
 
 RowOrder = Literal["name", "newest", "oldest", "ending"]
 
@@ -211,7 +211,8 @@ def rows_of(touched: Touched) -> Iterator[Row]:
         owner, times = (document.namespace, document.user, ""), (document.updated_at, document.expires_at)
         yield _row(document_row_id(tenant, *name), DOCUMENT, tenant, owner, name, times, document)
     for job in touched.outbox.jobs.values():
-        ends_at = {JobState.PENDING: job.due_at, JobState.RUNNING: job.lease_until}.get(job.state)
+        due_at = None if job.state is JobState.DEAD else job.due_at
+        ends_at = job.lease_until if job.state is JobState.RUNNING else due_at
         yield _job_row(job_row_ids(job.id)[0], job.state.value, ends_at, job)
     for job in touched.outbox.successors.values():
         yield _job_row(job_row_ids(job.id)[1], SUCCESSOR, None, job)

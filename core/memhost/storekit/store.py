@@ -183,6 +183,21 @@ class RowStore(ABC):
         async with _job(self, job_id) as outbox:
             return outbox.release(job_id, lease, error, None)
 
+    async def put_off_job(
+        self, job_id: str, lease: str, due_at: datetime, reason: str, since: datetime | None = None
+    ) -> bool:
+        """Give a running job back without a failure; a successor added meanwhile takes its place."""
+        async with _job(self, job_id) as outbox:
+            return outbox.put_off(job_id, lease, due_at, reason, since)
+
+    async def waiting_jobs(self) -> tuple[int, Job | None]:
+        """How many jobs of all tenants wait, and the oldest of them."""
+        waiting = RowQuery(kinds=[JobState.WAITING.value], order="oldest")
+        with keepable():
+            async with self.rows() as rows:
+                found = await rows.select(replace(waiting, limit=1))
+                return await rows.count(waiting), job_of(found[0]) if found else None
+
     async def revive_job(self, scope: Scope, job_id: str, due_at: datetime) -> bool:
         """Make a dead job pending again with `attempts` 0."""
         async with _job(self, job_id) as outbox:

@@ -22,6 +22,9 @@ from memhost.models import (
 from memhost.storekit import rules
 from memhost.storekit.values import holds, is_alive, owner_of
 
+QUIET = (JobState.PENDING, JobState.WAITING)
+"""States of jobs that are due some time and do not run."""
+
 
 @dataclass(slots=True)
 class Outbox:
@@ -34,8 +37,9 @@ class Outbox:
         """Add a job, or replace what is there if it asks for that."""
         existing = self.jobs.get(new.id)
         if existing is None:
-            fresh = {"state": JobState.PENDING, "attempts": 0, "lease": "", "lease_until": None, "last_error": None}
-            self.jobs[new.id] = msgspec.structs.replace(new, replace=False, **fresh)
+            fresh = {"state": JobState.PENDING, "lease": "", "lease_until": None, "last_error": None}
+            counts = {"attempts": 0, "failures": 0, "waiting_since": None}
+            self.jobs[new.id] = msgspec.structs.replace(new, replace=False, **fresh, **counts)
         elif new.replace and existing.tenant == new.tenant:
             if existing.state is JobState.RUNNING:
                 self.successors[new.id] = new
@@ -47,14 +51,14 @@ class Outbox:
         existing = self.jobs.get(copied.id)
         if existing is None or existing.tenant == copied.tenant:
             self.successors.pop(copied.id, None)
-            state = JobState.DEAD if copied.state is JobState.DEAD else JobState.PENDING
+            state = JobState.PENDING if copied.state is JobState.RUNNING else copied.state
             fields = {"state": state, "lease": "", "lease_until": None}
             self.jobs[copied.id] = msgspec.structs.replace(copied, replace=False, **fields)
 
     @staticmethod
     def _restart(job: Job, new: Job) -> None:
-        if job.state is not JobState.PENDING:
-            job.attempts = 0
+        if job.state not in QUIET:
+            job.attempts, job.failures, job.waiting_since = 0, 0, None
         job.event, job.plugin, job.payload, job.due_at = new.event, new.plugin, new.payload, new.due_at
         job.state, job.lease, job.lease_until = JobState.PENDING, "", None
 
@@ -67,11 +71,11 @@ class Outbox:
             self._restart(job, successor)
 
     def cancel(self, tenant: str, job_id: str) -> None:
-        """Remove a pending job of the tenant, or what a running one would become."""
+        """Remove a pending or waiting job of the tenant, or what a running one would become."""
         job = self.jobs.get(job_id)
         if job and job.tenant == tenant:
             self.successors.pop(job_id, None)
-            if job.state is JobState.PENDING:
+            if job.state in QUIET:
                 del self.jobs[job_id]
 
     def running(self, job_id: str, lease: str) -> Job | None:
@@ -100,7 +104,8 @@ class Outbox:
         job = self.running(job_id, lease)
         if job is None:
             return False
-        job.last_error = error
+        job.last_error, job.waiting_since = error, None
+        job.failures += 1
         if job_id in self.successors:
             self.finish(job)
             return True
@@ -108,11 +113,27 @@ class Outbox:
         job.due_at = due_at or job.due_at
         return True
 
+    def put_off(self, job_id: str, lease: str, due_at: datetime, reason: str, since: datetime | None) -> bool:
+        """End a run that did not count: due again at `due_at`, waiting since then. A successor takes its place."""
+        job = self.running(job_id, lease)
+        if job is None:
+            return False
+        job.last_error = reason
+        if job_id in self.successors:
+            self.finish(job)
+        else:
+            job.attempts -= 1
+            job.state = JobState.PENDING if since is None else JobState.WAITING
+            job.lease, job.lease_until, job.due_at = "", None, due_at
+        job.waiting_since = since
+        return True
+
     def revive(self, scope: Scope, job_id: str, due_at: datetime) -> bool:
         """Make a dead job pending again with `attempts` 0."""
         job = self._dead(scope, job_id)
         if job:
-            job.state, job.attempts, job.due_at = JobState.PENDING, 0, due_at
+            job.state, job.due_at = JobState.PENDING, due_at
+            job.attempts, job.failures, job.waiting_since = 0, 0, None
         return job is not None
 
     def discard(self, scope: Scope, job_id: str) -> bool:

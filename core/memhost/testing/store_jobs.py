@@ -9,7 +9,7 @@ import pytest
 
 from memhost.errors import Forbidden, IdTaken, LeaseLost
 from memhost.models import Job, JobState, Scope, WriteBatch
-from memhost.ports import Store
+from memhost.ports import PutsOff, Store
 from memhost.testing.factories import (
     START,
     after,
@@ -46,6 +46,13 @@ async def claim_one(store: Store, seconds: float = 0, lease_s: float = 60) -> Jo
 def finishing(job: Job, **rest: object) -> WriteBatch:
     """A batch that completes a job."""
     return WriteBatch(complete_job=(job.id, job.lease), **rest)  # type: ignore[arg-type]
+
+
+def _needs_counting(store: Store) -> PutsOff:
+    """The store as one that counts failures apart; others are not held to that."""
+    if not isinstance(store, PutsOff):
+        pytest.skip("the store does not tell failures from deaths (memhost.ports.PutsOff)")
+    return store
 
 
 class OutboxTests:
@@ -216,6 +223,116 @@ class OutboxTests:
         assert await store.discard_job(EVERYWHERE, "j1")
         assert not await store.discard_job(EVERYWHERE, "j1")
         assert await store.list_jobs(EVERYWHERE) == ([], 0)
+
+    # -- failures, deaths and waiting ------------------------------------------------------------------
+
+    async def test_deaths_and_failures_are_counted_apart(self, store: Store) -> None:
+        _needs_counting(store)
+        await add(store, make_job())
+        for second in range(3):
+            await claim_one(store, second, lease_s=1)  # and its process dies
+        job = await claim_one(store, 3)
+        assert (job.attempts, job.failures, job.deaths) == (4, 0, 3)
+        assert await store.retry_job(job.id, job.lease, after(9), "it broke")
+        waiting = await get(store, "j1")
+        assert waiting is not None
+        assert (waiting.attempts, waiting.failures, waiting.deaths) == (4, 1, 3)
+        again = await claim_one(store, 9)
+        assert (again.attempts, again.failures, again.deaths) == (5, 1, 3)
+        assert await store.bury_job(again.id, again.lease, "it broke again")
+        (dead,), _ = await store.list_jobs(EVERYWHERE, JobState.DEAD)
+        assert (dead.attempts, dead.failures, dead.deaths) == (5, 2, 3)
+        assert await store.revive_job(EVERYWHERE, "j1", after(10))
+        revived = await get(store, "j1")
+        assert revived is not None
+        assert (revived.attempts, revived.failures, revived.deaths) == (0, 0, 0)
+
+    async def test_a_job_that_is_put_off_waits_and_has_used_no_try(self, store: Store) -> None:
+        putting = _needs_counting(store)
+        await add(store, make_job(), make_job("other", due=99))
+        assert await putting.waiting_jobs() == (0, None)
+        job = await claim_one(store)
+        assert not await putting.put_off_job(job.id, "another lease", after(30), "away", after(0))
+        assert not await putting.put_off_job("other", "", after(30), "away", after(0)), "it does not run"
+        assert await putting.put_off_job(job.id, job.lease, after(30), "the model is away", after(0))
+        (waits,), total = await store.list_jobs(EVERYWHERE, JobState.WAITING)
+        assert total == 1
+        assert (waits.state, waits.due_at, waits.waiting_since) == (JobState.WAITING, after(30), after(0))
+        assert (waits.attempts, waits.failures, waits.last_error) == (0, 0, "the model is away")
+        assert (waits.lease, waits.lease_until) == ("", None)
+        assert await putting.waiting_jobs() == (1, waits)
+        assert (await store.list_jobs(EVERYWHERE, JobState.PENDING))[1] == 1
+        assert (await store.list_jobs(EVERYWHERE))[1] == 2
+        assert (await store.info()).counts["jobs"] == 2
+        assert await store.next_due() == after(30)
+        assert await store.claim_jobs(after(29), 10, 60) == []
+        again = await claim_one(store, 30)
+        assert (again.attempts, again.waiting_since) == (1, after(0)), "it tells for how long it has waited"
+        assert await putting.waiting_jobs() == (0, None)
+        assert await store.retry_job(again.id, again.lease, after(40), "it broke")
+        failed = await get(store, "j1")
+        assert failed is not None
+        assert (failed.state, failed.failures, failed.waiting_since) == (JobState.PENDING, 1, None)
+
+    async def test_putting_off_keeps_failures_and_deaths(self, store: Store) -> None:
+        putting = _needs_counting(store)
+        await add(store, make_job())
+        job = await claim_one(store)
+        await store.retry_job(job.id, job.lease, after(1), "it broke")
+        await claim_one(store, 1, lease_s=1)  # and its process dies
+        job = await claim_one(store, 2)
+        assert await putting.put_off_job(job.id, job.lease, after(3), "interrupted by shutdown")
+        found = await get(store, "j1")
+        assert found is not None
+        assert (found.state, found.waiting_since, found.due_at) == (JobState.PENDING, None, after(3))
+        assert (found.attempts, found.failures, found.deaths) == (2, 1, 1)
+
+    async def test_the_oldest_of_all_tenants_that_waits_is_told(self, store: Store) -> None:
+        putting = _needs_counting(store)
+        await add(store, make_job("young", created_at=after(-1)))
+        await store.commit(OTHER, WriteBatch(add_jobs=[make_job("old", tenant="other", created_at=after(-9))]))
+        for job in await store.claim_jobs(START, 10, 60):
+            await putting.put_off_job(job.id, job.lease, after(30), "away", after(0))
+        count, oldest = await putting.waiting_jobs()
+        assert (count, oldest and oldest.id) == (2, "old")
+
+    async def test_a_waiting_job_is_replaced_and_cancelled_like_a_pending_one(self, store: Store) -> None:
+        putting = _needs_counting(store)
+        await add(store, make_job(payload=b"first"))
+        job = await claim_one(store)
+        await store.retry_job(job.id, job.lease, after(0), "it broke")
+        job = await claim_one(store)
+        await putting.put_off_job(job.id, job.lease, after(30), "away", after(0))
+        await add(store, make_job(payload=b"ignored"))
+        await add(store, make_job(payload=b"second", due=5, replace=True))
+        found = await get(store, "j1")
+        assert found is not None
+        assert (found.state, found.payload, found.due_at) == (JobState.PENDING, b"second", after(5))
+        assert (found.failures, found.waiting_since) == (1, after(0)), "what it has behind it stays"
+        job = await claim_one(store, 5)
+        await putting.put_off_job(job.id, job.lease, after(30), "away", after(0))
+        await store.commit(EVERYWHERE, WriteBatch(cancel_jobs=["j1"]))
+        assert await get(store, "j1") is None
+        assert await store.next_due() is None
+        assert await putting.waiting_jobs() == (0, None)
+
+    async def test_a_replacement_takes_the_place_of_a_job_that_is_put_off(self, store: Store) -> None:
+        putting = _needs_counting(store)
+        await add(store, make_job(payload=b"first"))
+        job = await claim_one(store)
+        await add(store, make_job(payload=b"second", due=5, replace=True))
+        assert await putting.put_off_job(job.id, job.lease, after(30), "away", after(0))
+        found = await get(store, "j1")
+        assert found is not None
+        assert (found.state, found.payload, found.due_at, found.attempts) == (JobState.PENDING, b"second", after(5), 0)
+        assert found.waiting_since == after(0)
+
+    async def test_a_copy_keeps_what_a_job_has_behind_it(self, store: Store) -> None:
+        _needs_counting(store)
+        copied = make_job(attempts=4, failures=1, state=JobState.WAITING, waiting_since=after(-60), last_error="away")
+        await store.commit(EVERYWHERE, WriteBatch(add_jobs=[copied], restored=True))
+        assert await get(store, "j1") == copied
+        assert await claim_one(store) is not None
 
     # -- adding again ----------------------------------------------------------------------------------
 

@@ -37,6 +37,18 @@ class Jobs:
         """Give a running job back as pending."""
         return bool(await self._run("release", job_id, lease, error, to_micros(due_at)))
 
+    async def put_off_job(
+        self, job_id: str, lease: str, due_at: datetime, reason: str, since: datetime | None = None
+    ) -> bool:
+        """Give a running job back without a failure."""
+        waits = "" if since is None else to_micros(since)
+        return bool(await self._run("put_off", job_id, lease, reason, to_micros(due_at), waits))
+
+    async def waiting_jobs(self) -> tuple[int, Job | None]:
+        """How many jobs of all tenants wait, and the oldest of them."""
+        count, rows = await self._run("waiting")
+        return int(count), _decode(rows[0]) if rows else None
+
     async def bury_job(self, job_id: str, lease: str, error: str) -> bool:
         """Move a running job to the dead-letter list."""
         return bool(await self._run("release", job_id, lease, error, ""))
@@ -58,13 +70,13 @@ class Jobs:
         return bool(await self._run("discard", scope.tenant, job_id))
 
     async def next_due(self) -> datetime | None:
-        """When the next pending job is due, or the next lease runs out."""
+        """When the next pending or waiting job is due, or the next lease runs out."""
         found = await self._run("next_due")
         return from_micros(found) if found else None
 
 
 def _decode(row: Sequence[bytes | None]) -> Job:
-    identity, event, plugin, payload, tenant, created, due, state, attempts, lease, until, error = row
+    identity, event, plugin, payload, tenant, created, due, state, attempts, lease, until, error, failures, since = row
     return Job(
         id=_text(identity),
         event=_text(event),
@@ -75,9 +87,11 @@ def _decode(row: Sequence[bytes | None]) -> Job:
         due_at=from_micros(due or 0),
         state=JobState(_text(state)),
         attempts=int(attempts or 0),
+        failures=-1 if failures is None else int(failures),
         lease=_text(lease),
         lease_until=from_micros(until) if until else None,
         last_error=None if error is None else error.decode(),
+        waiting_since=from_micros(since) if since else None,
     )
 
 

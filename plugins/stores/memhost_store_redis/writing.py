@@ -63,8 +63,10 @@ class Writer:
             add += [job.id, int(job.replace), to_micros(job.created_at), to_micros(job.due_at)]
             add += [job.event, job.plugin, job.payload]
             if batch.restored:
-                state = JobState.DEAD if job.state is JobState.DEAD else JobState.PENDING
-                add += [state.value, job.attempts, "" if job.last_error is None else "=" + job.last_error]
+                state = JobState.PENDING if job.state is JobState.RUNNING else job.state
+                since = "" if job.waiting_since is None else to_micros(job.waiting_since)
+                problem = "" if job.last_error is None else "=" + job.last_error
+                add += [state.value, job.attempts, job.failures, since, problem]
         return add
 
     def _list(self, values: Sequence[str] | None, missing: int = 0) -> None:

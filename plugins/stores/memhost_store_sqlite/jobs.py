@@ -13,7 +13,12 @@ import msgspec
 from memhost.models import Job, JobState, Scope, WriteBatch
 from memhost.storekit import encode, from_micros, rules, to_micros
 
-_COLUMNS = "id, event, plugin, payload, tenant, created_at, due_at, state, attempts, lease, lease_until, last_error"
+_COLUMNS = (
+    "id, event, plugin, payload, tenant, created_at, due_at, state, attempts, lease, lease_until, last_error, "
+    "failures, waiting_since"
+)
+_QUIET = "('pending', 'waiting')"
+_AFRESH = "attempts = 0, failures = 0, waiting_since = NULL"
 _RUNNING = "id = ? AND state = 'running' AND lease = ?"
 
 
@@ -43,6 +48,8 @@ def _decode(row: Any) -> Job:
         lease=row[9],
         lease_until=None if row[10] is None else from_micros(row[10]),
         last_error=row[11],
+        failures=row[12],
+        waiting_since=None if row[13] is None else from_micros(row[13]),
     )
 
 
@@ -58,7 +65,7 @@ def apply(connection: apsw.Connection, scope: Scope, batch: WriteBatch) -> None:
         connection.execute("DELETE FROM jobs WHERE id = ?", (batch.complete_job[0],))
     for job_id in batch.cancel_jobs:
         connection.execute(
-            "DELETE FROM jobs WHERE id = ? AND tenant = ? AND state = 'pending'",
+            f"DELETE FROM jobs WHERE id = ? AND tenant = ? AND state IN {_QUIET}",  # noqa: S608
             (job_id, scope.tenant),
         )
         connection.execute("UPDATE jobs SET successor = NULL WHERE id = ? AND tenant = ?", (job_id, scope.tenant))
@@ -73,10 +80,12 @@ def _restore(connection: apsw.Connection, job: Job) -> None:
     """Keep a job as it stood in another store; whoever ran it there does not run it here."""
     connection.execute("DELETE FROM jobs WHERE id = ? AND tenant = ?", (job.id, job.tenant))
     _add(connection, msgspec.structs.replace(job, replace=False))
-    state = JobState.DEAD if job.state is JobState.DEAD else JobState.PENDING
+    state = JobState.PENDING if job.state is JobState.RUNNING else job.state
+    since = None if job.waiting_since is None else to_micros(job.waiting_since)
     connection.execute(
-        "UPDATE jobs SET state = ?, attempts = ?, last_error = ? WHERE id = ? AND tenant = ?",
-        (state.value, job.attempts, job.last_error, job.id, job.tenant),
+        "UPDATE jobs SET state = ?, attempts = ?, failures = ?, last_error = ?, waiting_since = ? "
+        "WHERE id = ? AND tenant = ?",
+        (state.value, job.attempts, job.failures, job.last_error, since, job.id, job.tenant),
     )
 
 
@@ -97,8 +106,11 @@ def _add(connection: apsw.Connection, job: Job) -> None:
     if connection.changes() or not job.replace:
         return
     connection.execute(
-        "UPDATE jobs SET event = ?, plugin = ?, payload = ?, due_at = ?, "
-        "attempts = CASE state WHEN 'pending' THEN attempts ELSE 0 END, state = 'pending' "
+        f"UPDATE jobs SET {_AFRESH} WHERE id = ? AND tenant = ? AND state = 'dead'",  # noqa: S608
+        (job.id, job.tenant),
+    )
+    connection.execute(
+        "UPDATE jobs SET event = ?, plugin = ?, payload = ?, due_at = ?, state = 'pending' "
         "WHERE id = ? AND tenant = ? AND state <> 'running'",
         (job.event, job.plugin, job.payload, to_micros(job.due_at), job.id, job.tenant),
     )
@@ -115,7 +127,7 @@ def _succeed(connection: apsw.Connection, job_id: str) -> bool:
         return False
     new = _decode_successor(packed)
     connection.execute(
-        "UPDATE jobs SET event = ?, plugin = ?, payload = ?, due_at = ?, state = 'pending', attempts = 0, "
+        f"UPDATE jobs SET event = ?, plugin = ?, payload = ?, due_at = ?, state = 'pending', {_AFRESH}, "  # noqa: S608
         "lease = '', lease_until = NULL, successor = NULL WHERE id = ?",
         (new.event, new.plugin, new.payload, to_micros(new.due_at), job_id),
     )
@@ -128,6 +140,7 @@ def claim(connection: apsw.Connection, now: datetime, limit: int, lease_s: float
     until = at + int(lease_s * 1_000_000)
     due = connection.execute(
         "SELECT rid, due_at, id FROM jobs WHERE state = 'pending' AND due_at <= ?1 "
+        "UNION ALL SELECT rid, due_at, id FROM jobs WHERE state = 'waiting' AND due_at <= ?1 "
         "UNION ALL SELECT rid, due_at, id FROM jobs WHERE state = 'running' AND lease_until <= ?1 "
         "ORDER BY due_at, id LIMIT ?2",
         (at, limit),
@@ -151,7 +164,10 @@ def extend(connection: apsw.Connection, job_id: str, lease: str, until: datetime
 
 def release(connection: apsw.Connection, job_id: str, lease: str, error: str, due_at: datetime | None) -> bool:
     """End a run that failed: back to pending at `due_at`, or dead without one. A successor takes its place."""
-    connection.execute(f"UPDATE jobs SET last_error = ? WHERE {_RUNNING}", (error, job_id, lease))  # noqa: S608
+    connection.execute(
+        f"UPDATE jobs SET failures = failures + 1, last_error = ?, waiting_since = NULL WHERE {_RUNNING}",  # noqa: S608
+        (error, job_id, lease),
+    )
     if not connection.changes():
         return False
     if not _succeed(connection, job_id):
@@ -161,6 +177,34 @@ def release(connection: apsw.Connection, job_id: str, lease: str, error: str, du
             (state.value, None if due_at is None else to_micros(due_at), job_id),
         )
     return True
+
+
+def put_off(
+    connection: apsw.Connection, job_id: str, lease: str, due_at: datetime, reason: str, since: datetime | None
+) -> bool:
+    """End a run that did not count: due again at `due_at`, waiting since then. A successor takes its place."""
+    connection.execute(f"UPDATE jobs SET last_error = ? WHERE {_RUNNING}", (reason, job_id, lease))  # noqa: S608
+    if not connection.changes():
+        return False
+    if not _succeed(connection, job_id):
+        state = JobState.PENDING if since is None else JobState.WAITING
+        connection.execute(
+            "UPDATE jobs SET state = ?, attempts = attempts - 1, lease = '', lease_until = NULL, due_at = ? "
+            "WHERE id = ?",
+            (state.value, to_micros(due_at), job_id),
+        )
+    at = None if since is None else to_micros(since)
+    connection.execute("UPDATE jobs SET waiting_since = ? WHERE id = ?", (at, job_id))
+    return True
+
+
+def waiting(connection: apsw.Connection) -> tuple[int, Job | None]:
+    """How many jobs wait, and the oldest of them."""
+    count = connection.execute("SELECT count(*) FROM jobs WHERE state = 'waiting'").get
+    row = connection.execute(
+        f"SELECT {_COLUMNS} FROM jobs WHERE state = 'waiting' ORDER BY created_at, id LIMIT 1"  # noqa: S608
+    ).fetchone()
+    return int(count), None if row is None else _decode(row)
 
 
 def list_page(
@@ -181,7 +225,8 @@ def list_page(
 def revive(connection: apsw.Connection, scope: Scope, job_id: str, due_at: datetime) -> bool:
     """Make a dead job pending again."""
     connection.execute(
-        "UPDATE jobs SET state = 'pending', attempts = 0, due_at = ? WHERE id = ? AND tenant = ? AND state = 'dead'",
+        f"UPDATE jobs SET state = 'pending', {_AFRESH}, due_at = ? "  # noqa: S608
+        "WHERE id = ? AND tenant = ? AND state = 'dead'",
         (to_micros(due_at), job_id, scope.tenant),
     )
     return connection.changes() > 0
@@ -194,9 +239,10 @@ def discard(connection: apsw.Connection, scope: Scope, job_id: str) -> bool:
 
 
 def next_due(connection: apsw.Connection) -> datetime | None:
-    """When the next pending job is due, or the next lease runs out."""
+    """When the next pending or waiting job is due, or the next lease runs out."""
     found = connection.execute(
         "SELECT min(at) FROM (SELECT min(due_at) AS at FROM jobs WHERE state = 'pending' "
+        "UNION ALL SELECT min(due_at) FROM jobs WHERE state = 'waiting' "
         "UNION ALL SELECT min(lease_until) FROM jobs WHERE state = 'running')"
     ).get
     return None if found is None else from_micros(int(found))

@@ -296,6 +296,12 @@ class SqliteStore:
         """Give a running job back as pending."""
         return await self._write(lambda connection: jobs.release(connection, job_id, lease, error, due_at))
 
+    async def put_off_job(
+        self, job_id: str, lease: str, due_at: datetime, reason: str, since: datetime | None = None
+    ) -> bool:
+        """Give a running job back without a failure."""
+        return await self._write(lambda connection: jobs.put_off(connection, job_id, lease, due_at, reason, since))
+
     async def bury_job(self, job_id: str, lease: str, error: str) -> bool:
         """Move a running job to the dead-letter list."""
         return await self._write(lambda connection: jobs.release(connection, job_id, lease, error, None))
@@ -315,5 +321,9 @@ class SqliteStore:
         return await self._write(lambda connection: jobs.discard(connection, scope, job_id))
 
     async def next_due(self) -> datetime | None:
-        """When the next pending job is due, or the next lease runs out."""
+        """When the next pending or waiting job is due, or the next lease runs out."""
         return await self._read(jobs.next_due)
+
+    async def waiting_jobs(self) -> tuple[int, Job | None]:
+        """How many jobs of all tenants wait, and the oldest of them."""
+        return await self._read(jobs.waiting)

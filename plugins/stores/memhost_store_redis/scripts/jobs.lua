@@ -1,7 +1,7 @@
 -- What runners and operators do with jobs: one action a call.
 local action = take()
 local FIELDS = {'id', 'event', 'plugin', 'payload', 'tenant', 'created_at', 'due_at', 'state', 'attempts', 'lease',
-  'lease_until', 'last_error'}
+  'lease_until', 'last_error', 'failures', 'waiting_since'}
 local actions = {}
 
 local function all_of(ids)
@@ -28,6 +28,7 @@ function actions.claim()
   local claimed = {}
   for number = 1, math.min(limit, #due) do
     local id = due[number][2]
+    count_failures(id)
     place(id, 'running', until_)
     redis.call('HSET', key('j', id), 'lease', lease .. whole(number))
     redis.call('HINCRBY', key('j', id), 'attempts', 1)
@@ -51,11 +52,35 @@ function actions.release()
   if answered then return answered end
   local id, lease, problem, due = take(), take(), take(), take()
   if not runs_under(id, lease) then return 0 end
+  count_failures(id)
   redis.call('HSET', key('j', id), 'last_error', problem)
+  redis.call('HINCRBY', key('j', id), 'failures', 1)
+  redis.call('HDEL', key('j', id), 'waiting_since')
   if not succeed(id) then
     if due == '' then place(id, 'dead') else place(id, 'pending', due) end
   end
   return remember(1)
+end
+
+-- the end of a run that did not count: due again, waiting since then
+function actions.put_off()
+  local answered = earlier_answer()
+  if answered then return answered end
+  local id, lease, reason, due, since = take(), take(), take(), take(), take()
+  if not runs_under(id, lease) then return 0 end
+  redis.call('HSET', key('j', id), 'last_error', reason)
+  if not succeed(id) then
+    redis.call('HINCRBY', key('j', id), 'attempts', -1)
+    place(id, since == '' and 'pending' or 'waiting', due)
+  end
+  redis.call('HDEL', key('j', id), 'waiting_since')
+  if since ~= '' then redis.call('HSET', key('j', id), 'waiting_since', since) end
+  return remember(1)
+end
+
+function actions.waiting()
+  local oldest = redis.call('ZRANGE', key('jobs', 'waiting'), 0, 0)
+  return {redis.call('ZCARD', key('jobs', 'waiting')), all_of(oldest)}
 end
 
 local function is_dead(id, tenant)
@@ -68,7 +93,7 @@ function actions.revive()
   if answered then return answered end
   local tenant, id, due = take(), take(), take()
   if not is_dead(id, tenant) then return 0 end
-  redis.call('HSET', key('j', id), 'attempts', 0)
+  start_afresh(id)
   place(id, 'pending', due)
   return remember(1)
 end
@@ -84,7 +109,7 @@ end
 
 function actions.list()
   local tenant, state, limit, offset = take(), take(), take_number(), take_number()
-  local states = state == '' and {'pending', 'running', 'dead'} or {state}
+  local states = state == '' and {'pending', 'waiting', 'running', 'dead'} or {state}
   local ids = {'ZUNION', #states}
   for _, each in ipairs(states) do table.insert(ids, key('jobs', each, tenant)) end
   ids = redis.call(unpack(ids))

@@ -62,6 +62,7 @@ local function unplace(id)
   redis.call('ZREM', key('jobs', 'due'), id)
   redis.call('ZREM', key('jobs', 'leases'), id)
   redis.call('ZREM', key('jobs', 'dead'), id)
+  redis.call('ZREM', key('jobs', 'waiting'), id)
 end
 
 local function place(id, state, at)
@@ -69,9 +70,10 @@ local function place(id, state, at)
   redis.call('HSET', key('j', id), 'state', state)
   local found = job_fields(id, 'tenant', 'created_at')
   redis.call('ZADD', key('jobs', state, found[1]), found[2], id)
-  if state == 'pending' then
+  if state == 'pending' or state == 'waiting' then
     redis.call('HSET', key('j', id), 'due_at', at)
     redis.call('ZADD', key('jobs', 'due'), at, id)
+    if state == 'waiting' then redis.call('ZADD', key('jobs', 'waiting'), found[2], id) end
   elseif state == 'running' then
     redis.call('HSET', key('j', id), 'lease_until', at)
     redis.call('ZADD', key('jobs', 'leases'), at, id)
@@ -89,6 +91,23 @@ local function remove_job(id)
   redis.call('DEL', key('j', id))
 end
 
+local function start_afresh(id)
+  redis.call('HSET', key('j', id), 'attempts', 0, 'failures', 0)
+  redis.call('HDEL', key('j', id), 'waiting_since')
+end
+
+-- Gives a job of an earlier version, which counted its starts alone, the number of its failures (see `Job` in Python).
+local function count_failures(id)
+  local found = job_fields(id, 'failures', 'attempts', 'state', 'last_error')
+  if found[1] then return end
+  local failures, problem = 0, found[4]
+  if problem and problem ~= 'interrupted by shutdown'
+    and not string.find(problem, 'Conflict: Memories are being compacted already', 1, true) then
+    failures = math.max(0, tonumber(found[2]) - (found[3] == 'running' and 1 or 0))
+  end
+  redis.call('HSET', key('j', id), 'failures', failures)
+end
+
 local function runs_under(id, lease)
   local found = job_fields(id, 'state', 'lease')
   return found[1] == 'running' and found[2] == lease
@@ -102,7 +121,8 @@ end
 local function succeed(id)
   local new = job_fields(id, 'next_event', 'next_plugin', 'next_payload', 'next_due')
   if not new[4] then return false end
-  redis.call('HSET', key('j', id), 'event', new[1], 'plugin', new[2], 'payload', new[3], 'attempts', 0)
+  redis.call('HSET', key('j', id), 'event', new[1], 'plugin', new[2], 'payload', new[3])
+  start_afresh(id)
   drop_successor(id)
   place(id, 'pending', new[4])
   return true
