@@ -32,6 +32,7 @@ from memhost.services.extraction_requests import ExtractionRequests
 from memhost.services.extraction_runs import ExtractionRuns
 from memhost.services.forgetting import ForgettingService
 from memhost.services.hooks import RequestHooks
+from memhost.services.leases import Leases
 from memhost.services.memories import MemoryService
 from memhost.services.model_calls import ChargedModel, ModelCalls
 from memhost.services.model_summaries import ModelSummaries
@@ -129,11 +130,12 @@ def assemble(parts: Parts) -> Services:
     summaries = _summaries(parts, calls)
     sessions = _sessions(parts, hooks, extraction, summaries)
     forgetting = ForgettingService(store, outbox, memory, clock)
-    long_work = LongWork(store, clock)
+    leases = Leases(store, clock, settings.server.job_lease_s)
+    long_work = LongWork(store, leases, tenants, clock)
     parts.stack.push_async_callback(long_work.aclose)
-    compaction = CompactionService(store, outbox, deduplication, long_work, memory, clock)
+    compaction = CompactionService(store, outbox, deduplication, long_work, leases, memory, clock)
     views = _views(parts, calls, prompts)
-    view_runs = ViewRuns(store, views, outbox, clock)
+    view_runs = ViewRuns(store, views, outbox, long_work, clock)
     upkeep = UpkeepServices(
         forgetting=forgetting,
         compaction=compaction,
@@ -165,7 +167,7 @@ def assemble(parts: Parts) -> Services:
         workers=workers,
         tenants=tenants,
         schedules=schedules,
-        dispatcher=_dispatcher(parts, calls, hooks, upkeep, schedules, metrics, watch),
+        dispatcher=_dispatcher(parts, calls, hooks, upkeep, schedules, metrics, watch, long_work),
         metrics=metrics,
         watch=watch,
     )
@@ -263,6 +265,7 @@ def _dispatcher(
     schedules: Schedules,
     metrics: Metrics,
     watch: PluginWatch,
+    long_work: LongWork,
 ) -> Dispatcher:
     def make_context(job: Job, hook: EventHook) -> StagedContext:
         context = StagedContext(
@@ -297,4 +300,5 @@ def _dispatcher(
         watch,
         metrics,
         given_up,
+        long_work.settle,
     )

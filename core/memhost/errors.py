@@ -109,10 +109,18 @@ class Conflict(MemhostError):
 
 
 class Busy(Conflict):
-    """The same work is being done already; ask again when that is over."""
+    """Somebody else is at it, and will be for at most `wait_s` seconds unless that is prolonged.
+
+    A background hook that raises this, or anything else that passes by itself (`passes`), is put off: its job waits
+    without having used a try.
+    """
 
     retryable = True
-    retry_after_s = 10
+
+    def __init__(self, message: str, *, wait_s: float = 10.0) -> None:
+        super().__init__(message)
+        self.wait_s = wait_s
+        self.retry_after_s = max(1, math.ceil(wait_s))
 
 
 class SessionChanged(Conflict):
@@ -221,6 +229,13 @@ class ModelUnavailable(Unavailable):
     retry_after_s = 10
 
 
+class RequestRejected(ModelUnavailable):
+    """The provider answers, and does not take the request as it is: its form, or something in its content."""
+
+    retryable = False
+    retry_after_s = 0
+
+
 class BudgetExceeded(Unavailable):
     """A budget for model calls is used up; `resets_at` says when the next begins."""
 
@@ -242,6 +257,15 @@ class AnswerUnusable(Unavailable):
     """The model's answer could not be read, also after it was asked to mend it."""
 
     code = "answer_unusable"
+
+
+def passes(error: BaseException) -> bool:
+    """Whether what went wrong passes without anything being changed, so that work which met it only has to wait.
+
+    That is what is `retryable`: somebody else is at it, or something that is needed is away. An answer that cannot be
+    read is an answer; asked for again and again, it counts as a failure.
+    """
+    return isinstance(error, MemhostError) and error.retryable and not isinstance(error, AnswerUnusable)
 
 
 class ConfigurationError(MemhostError):

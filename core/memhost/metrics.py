@@ -14,7 +14,7 @@ from typing import Literal
 logger = logging.getLogger(__name__)
 
 HookOutcome = Literal["ok", "refused", "failed", "timeout", "suspended"]
-JobOutcome = Literal["ok", "blocked", "failed", "timeout", "buried", "lease_lost", "interrupted"]
+JobOutcome = Literal["ok", "blocked", "failed", "timeout", "buried", "waiting", "lease_lost", "interrupted"]
 ModelOutcome = Literal["ok", "failed"]
 
 
@@ -39,7 +39,8 @@ class Observer:
     def job_ran(self, event: str, plugin: str, outcome: JobOutcome, seconds: float) -> None:
         """An attempt at a background job of that event ended; `buried` means that it was the last.
 
-        `blocked`: it is done, but nothing else could run meanwhile.
+        `blocked`: it is done, but nothing else could run meanwhile. `waiting`: it could not be done now, and was put
+        off without having failed.
         """
 
     def model_called(

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from memhost.errors import Conflict, DocumentGone, ModelUnavailable, StoreUnavailable
+from memhost.errors import Busy, ModelUnavailable, StoreUnavailable
 from memhost.host import Host
 from memhost.models import WriteBatch
 from memhost.operations.responses import CompactionReport
-from memhost.services import compaction_pass, compaction_state
+from memhost.services import compaction_pass
+from memhost.services.compaction import LEASE
 from memhost.services.compaction_pass import batches
-from memhost.services.compaction_state import turn_of
 from memhost.services.judge import MOST_PAIRS, Pair
+from memhost.services.leases import Leases
 from memhost.testing.clock import FakeClock
 from memhost.testing.factories import after, make_memory
 from tests.core.test_jobs import work
@@ -263,28 +263,26 @@ async def test_replaced_facts_go_to_the_trash_when_their_time_is_over(store: str
         assert await trashed(host) == {"old": ("superseded", GREEN)}
 
 
-async def test_one_pass_at_a_time_over_all_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compaction_state, "_TRIES", 2)
-    monkeypatch.setattr(compaction_state, "_PAUSE_S", 0.0)
+async def test_one_pass_at_a_time_over_all_processes(tmp_path: Path) -> None:
     clock = FakeClock()
     async with judging_host(tmp_path, clock=clock) as host:
-        async with turn_of(host.store, "default", clock):
-            with pytest.raises(Conflict):
+        leases = Leases(host.store, clock, 15)
+        async with leases.held("default", LEASE, told="Busy."):
+            with pytest.raises(Busy, match="being compacted already") as told:
                 await compact(host)
-            async with turn_of(host.store, "other", clock):
+            assert told.value.retry_after_s == 15
+            async with leases.held("other", LEASE, told="Busy."):
                 pass
         await compact(host)
-        dead = compaction_state.Turn(host.store, "default", clock)
-        assert await dead.take()
-        clock.advance(timedelta(minutes=6).total_seconds())
+        late = await leases.take("default", LEASE, told="Busy.")
+        await late.stop()  # as if its process had died
+        clock.advance(14)
+        with pytest.raises(Busy):
+            await compact(host)
+        clock.advance(2)
         await compact(host)
-        late = turn_of(host.store, "default", clock)
-        turn = await late.__aenter__()
-        clock.advance(timedelta(minutes=6).total_seconds())
-        with pytest.raises(DocumentGone) as told:
-            await turn.keep()
-        with pytest.raises(Conflict):
-            await late.__aexit__(DocumentGone, told.value, None)
+        with pytest.raises(Busy, match="another may have begun"):
+            await late.keep()
 
 
 @STORES

@@ -184,7 +184,9 @@ async def test_model_down_leaves_the_job_waiting(tmp_path: Path, script: Script)
     async with host_with_models(tmp_path) as host:
         await add(host, "Rome")
         await work(host)
-        assert (await run(host, "list_jobs", state="pending")).total == 1
+        (waiting,) = (await run(host, "list_jobs", state="waiting")).jobs
+        assert (waiting.attempts, waiting.waiting_since) == (0, host.clock.now())
+        assert "ModelUnavailable" in (waiting.last_error or "")
         host.clock.advance(60)  # type: ignore[attr-defined]
         await work(host)
         assert (await record(host, "Rome")).entities == ["Rome"]

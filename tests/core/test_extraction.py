@@ -144,7 +144,7 @@ async def test_what_fails_is_tried_again_and_nothing_is_lost(models: ModelServer
 async def test_what_goes_on_failing_waits_for_the_next_message_or_a_command(
     models: ModelServer, tmp_path: Path
 ) -> None:
-    models.answer(failure(500))
+    models.answer("no JSON")
     async with host_with_model(models, tmp_path, settings={"JOB_MAX_TRIES": "1"}) as host:
         await run(host, "put_session", session_id="s", messages=said("I run marathons."))
 

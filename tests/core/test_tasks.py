@@ -11,6 +11,7 @@ import pytest
 from memhost.errors import Conflict, Forbidden
 from memhost.models import Scope
 from memhost.operations.responses import Task
+from memhost.services.leases import Leases
 from memhost.services.tasks import LongWork
 from memhost.testing.polling import until
 from tests.support.hosts import ADMIN, bound_to, run, running_host
@@ -38,7 +39,7 @@ async def test_a_compaction_that_nobody_waits_for_is_a_task(tmp_path: Path) -> N
 
 async def test_how_work_ends(tmp_path: Path) -> None:
     async with running_host(tmp_path, store="memory", run_jobs=False) as host:
-        long_work = LongWork(host.store, host.clock)
+        long_work = LongWork(host.store, Leases(host.store, host.clock, 15), host.tenants, host.clock)
 
         go_on = asyncio.Event()
 

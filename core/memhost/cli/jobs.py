@@ -27,7 +27,7 @@ def jobs() -> None:
 
 
 @jobs.command("list")
-@click.option("--state", type=click.Choice(["pending", "running", "dead"]), help="Only these.")
+@click.option("--state", type=click.Choice(["pending", "waiting", "running", "dead"]), help="Only these.")
 @click.option("--failed", is_flag=True, help="The same as --state dead.")
 @click.option("-l", "--limit", type=click.IntRange(1, 500), default=100, show_default=True)
 @click.option("-o", "--offset", type=click.IntRange(0), default=0, show_default=True)
@@ -147,7 +147,9 @@ def _print(found: dict[str, Any]) -> None:
             job["id"],
             job["event"],
             job["plugin"],
-            job["state"],
+            job["state"]
+            if job.get("waiting_since") is None
+            else f"{job['state']} since {minute(job['waiting_since'])}",
             str(job["attempts"]),
             minute(job["due_at"]),
             shorten(job["last_error"] or "", 120),

@@ -34,7 +34,7 @@ class StagedContext:
         upkeep: Upkeep,
     ) -> None:
         self.job_id = job.id
-        self.attempt = job.attempts
+        self.attempt = job.failures + 1
         self.now = now
         self.scope = Scope(tenant=job.tenant)
         self.embedder = embedder

@@ -14,7 +14,7 @@ from time import perf_counter
 import msgspec
 
 from memhost.cancelling import cancel
-from memhost.errors import LeaseLost, MemhostError
+from memhost.errors import BudgetExceeded, Busy, LeaseLost, MemhostError, TooManyRequests, passes
 from memhost.events import EVENTS
 from memhost.jobs.context import StagedContext
 from memhost.jobs.schedules import Schedules
@@ -22,7 +22,7 @@ from memhost.logs import describe
 from memhost.metrics import JobOutcome, Metrics
 from memhost.models import Job, JobState, Scope, SessionKey, WriteBatch
 from memhost.plugins import EventHook, PluginManager
-from memhost.ports import Clock, Store
+from memhost.ports import Clock, PutsOff, Store
 from memhost.services.outbox import Outbox
 from memhost.services.plugin_health import PluginWatch
 from memhost.services.usage import charged_to
@@ -31,12 +31,13 @@ from memhost.settings.schema import ServerSettings
 logger = logging.getLogger(__name__)
 
 _DEATHS_FORGIVEN = 10
-"""Attempts that did not end (the process died) on top of the tries, before a job is held to kill its process."""
+"""Attempts that did not end (the process died), before a job is held to kill its process."""
 
 _JITTER = 0.2
 
 ContextFactory = Callable[[Job, EventHook], StagedContext]
 GivenUp = Callable[[Job, str], Awaitable[None]]
+Sweep = Callable[[], Awaitable[None]]
 
 
 class Dispatcher:
@@ -54,6 +55,7 @@ class Dispatcher:
         watch: PluginWatch,
         metrics: Metrics | None = None,
         given_up: GivenUp | None = None,
+        sweep: Sweep | None = None,
     ) -> None:
         self._store = store
         self._plugins = plugins
@@ -65,6 +67,7 @@ class Dispatcher:
         self._watch = watch
         self._metrics = metrics or Metrics()
         self._given_up = given_up
+        self._sweep = sweep
 
     async def claim(self, limit: int) -> list[Job]:
         """Claim at most `limit` due jobs."""
@@ -81,25 +84,31 @@ class Dispatcher:
         return max(0.0, (min(due) - self._clock.now()).total_seconds())
 
     async def sweep(self) -> None:
-        """Start schedules that are due, remove expired sessions and documents."""
+        """Start schedules that are due, remove expired sessions and documents, end what dead processes were at."""
         try:
             await self._schedules.start_due(self._clock.now())
             await self._store.purge_expired(self._clock.now())
+            if self._sweep is not None:
+                await self._sweep()
         except MemhostError as error:
             logger.warning("jobs.sweep_failed", extra={"fields": {"code": error.code, "error": error.message}})
 
     async def run(self, job: Job) -> None:
-        """Run a claimed job to its end; failures are retried with growing waits, then buried."""
+        """Run a claimed job to its end.
+
+        Failures are retried with growing waits, then buried. What is `retryable` is no failure: the job waits without
+        using a try, as long as it must.
+        """
         hook = self._hook(job)
         if hook is None:
             await self._bury(job, f"no installed plugin {job.plugin} implements memhost_{job.event}")
             return
         if (until := self._watch.suspended(hook.plugin)) is not None:
-            await self._put_off(job, hook, until)
+            await self._put_off(job, hook, until, f"{hook.plugin} keeps failing and is left alone for a while")
             return
         tries = hook.options.max_tries or self._settings.job_max_tries
-        if job.attempts > tries + _DEATHS_FORGIVEN:
-            await self._bury(job, f"{job.attempts - 1} attempts did not end: the process died each time")
+        if job.deaths > _DEATHS_FORGIVEN:
+            await self._bury(job, f"{job.deaths} attempts did not end: the process died each time")
             return
         started, begun = self._clock.now(), perf_counter()
         outcome: JobOutcome = "ok"
@@ -111,14 +120,21 @@ class Dispatcher:
                 self._watch.failed(hook, "blocked the whole process")
         except asyncio.CancelledError:
             outcome = "interrupted"
-            await asyncio.shield(self._store.retry_job(job.id, job.lease, started, "interrupted by shutdown"))
+            await asyncio.shield(self._give_back(job, started, "interrupted by shutdown", job.waiting_since))
             raise
         except LeaseLost:
             outcome = "lease_lost"
             self._log(logging.WARNING, "job.lease_lost", job, hook, "another process took it over")
         except Exception as error:  # noqa: BLE001 - a foreign hook may fail in any way; the job is retried or buried
-            outcome = "buried" if job.attempts >= tries else "timeout" if isinstance(error, TimeoutError) else "failed"
-            await self._failed(job, hook, error, tries)
+            if (until := self._later(job, error)) is not None:
+                outcome = "waiting"
+                if self._watch.has_blocked(hook.plugin):
+                    self._watch.failed(hook, "blocked the whole process")
+                await self._put_off(job, hook, until, f"{type(error).__name__}: {error}", describe(error))
+            else:
+                last = job.failures + 1 >= tries
+                outcome = "buried" if last else "timeout" if isinstance(error, TimeoutError) else "failed"
+                await self._failed(job, hook, error, last)
         finally:
             self._metrics.job_ran(job.event, job.plugin, outcome, perf_counter() - begun)
 
@@ -149,7 +165,7 @@ class Dispatcher:
         await self._store.commit(context.scope, context.batch)
         self._outbox.committed(context.batch.add_jobs)
 
-    async def _failed(self, job: Job, hook: EventHook, error: Exception, tries: int) -> None:
+    async def _failed(self, job: Job, hook: EventHook, error: Exception, last: bool) -> None:
         limit = hook.options.timeout_s or self._settings.job_timeout_s
         reason = (
             f"took longer than {limit:g} s" if isinstance(error, TimeoutError) else f"{type(error).__name__}: {error}"
@@ -160,24 +176,49 @@ class Dispatcher:
         else:
             self._watch.note(hook.plugin, f"{hook.hook}: {told}")
         try:
-            if job.attempts >= tries:
+            if last:
                 self._log(logging.ERROR, "job.buried", job, hook, told)
                 await self._bury(job, reason)
                 return
             self._log(logging.WARNING, "job.failed", job, hook, told)
-            await self._store.retry_job(job.id, job.lease, self._next_try(job.attempts), reason)
+            await self._store.retry_job(job.id, job.lease, self._next_try(job.failures + 1), reason)
         except MemhostError as failure:
             # The lease runs out and the job comes back by itself.
             self._log(logging.ERROR, "job.not_returned", job, hook, failure.message)
 
-    async def _put_off(self, job: Job, hook: EventHook, until: datetime) -> None:
-        """Let the job wait until its plugin is tried again, with all its attempts; a newer one takes its place."""
-        later = msgspec.structs.replace(job, due_at=until, state=JobState.PENDING, attempts=0, lease="")
-        batch = WriteBatch(complete_job=(job.id, job.lease), add_jobs=[later])
+    def _later(self, job: Job, error: Exception) -> datetime | None:
+        """When to try again what could not be done now through no fault of the hook; None if it failed."""
+        if not passes(error):
+            return None
+        now = self._clock.now()
+        match error:
+            case BudgetExceeded():
+                return max(error.resets_at, now)
+            case Busy():
+                return now + timedelta(seconds=error.wait_s)
+            case TooManyRequests():
+                return now + timedelta(seconds=error.retry_after_s)
+        # It pauses for as long as it has waited so far: the pauses double, from the shortest to the longest wait.
+        waits = self._settings.job_backoff_s or (1.0,)
+        waited = (now - (job.waiting_since or now)).total_seconds()
+        return now + timedelta(seconds=_spread(min(max(waited, min(waits)), max(waits))))
+
+    async def _put_off(self, job: Job, hook: EventHook, until: datetime, reason: str, told: str | None = None) -> None:
+        """Let the job wait without having used a try; a newer one takes its place."""
+        level = logging.DEBUG if job.waiting_since is not None else logging.WARNING
+        self._log(level, "job.waits", job, hook, told or reason)
         try:
-            await self._store.commit(Scope(tenant=job.tenant), batch)
+            await self._give_back(job, until, reason, job.waiting_since or self._clock.now())
         except MemhostError as failure:
             self._log(logging.WARNING, "job.not_returned", job, hook, failure.message)
+
+    async def _give_back(self, job: Job, due_at: datetime, reason: str, since: datetime | None) -> None:
+        if isinstance(self._store, PutsOff):
+            await self._store.put_off_job(job.id, job.lease, due_at, reason, since)
+            return
+        later = msgspec.structs.replace(job, due_at=due_at, state=JobState.PENDING, attempts=0, failures=0, lease="")
+        batch = WriteBatch(complete_job=(job.id, job.lease), add_jobs=[later])
+        await self._store.commit(Scope(tenant=job.tenant), batch)
 
     async def _bury(self, job: Job, reason: str) -> None:
         buried = await self._store.bury_job(job.id, job.lease, reason)
@@ -188,18 +229,22 @@ class Dispatcher:
         hooks = self._plugins.event_hooks(f"memhost_{job.event}")
         return next((hook for hook in hooks if hook.plugin == job.plugin), None)
 
-    def _next_try(self, attempts: int) -> datetime:
+    def _next_try(self, failures: int) -> datetime:
         waits = self._settings.job_backoff_s or (1.0,)
-        wait = waits[min(attempts, len(waits)) - 1]
-        jitter = 1.0 + random.uniform(-_JITTER, _JITTER)  # noqa: S311 - spreading load, not a secret
-        return self._clock.now() + timedelta(seconds=wait * jitter)
+        wait = waits[min(failures, len(waits)) - 1]
+        return self._clock.now() + timedelta(seconds=_spread(wait))
 
     def _log(self, level: int, event: str, job: Job, hook: EventHook, reason: str) -> None:
         fields = {
             "job": job.id,
             "event": job.event,
             **hook.fields,
-            "attempt": job.attempts,
+            "attempt": job.failures + 1,
             "error": reason,
         }
         logger.log(level, event, extra={"fields": fields})
+
+
+def _spread(wait_s: float) -> float:
+    """The wait, up to a fifth shorter or longer, so that not all come back at the same moment."""
+    return wait_s * (1.0 + random.uniform(-_JITTER, _JITTER))  # noqa: S311 - spreading load, not a secret

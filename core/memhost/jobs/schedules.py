@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import msgspec
 
+from memhost.errors import DocumentGone
 from memhost.events import ScheduleDue, event_payload
 from memhost.jobs.tenants import Tenants
 from memhost.models import DEFAULT_TENANT, Document, Job, Scope, WriteBatch
@@ -18,13 +20,15 @@ EMBED_MEMORIES = "embed-memories"
 """The schedule that finds memories without a vector."""
 
 _KIND = "schedule"
+_PERIOD = "schedule-period"
 _MINUTE_S = 60.0
 
 
 class _Cursor(msgspec.Struct):
-    """When the period started last began, in milliseconds since 1970."""
+    """When the period started last began, in milliseconds since 1970; whether it has a mark (earlier versions: no)."""
 
     since: int = 0
+    marked: bool = False
 
 
 def intervals(settings: Settings) -> dict[str, float]:
@@ -41,9 +45,10 @@ def intervals(settings: Settings) -> dict[str, float]:
 class Schedules:
     """The schedules of all plugins.
 
-    Time is cut into periods of the schedule's length, counted from 1970. The job of a period has a fixed id, and
-    the last period started is kept in the store: so each period starts once, whichever process sees it first,
-    and a downtime of many periods starts one. Each tenant has periods of its own.
+    Time is cut into periods of the schedule's length, counted from 1970. The last period started is kept in the
+    store, and a mark of it, which the next one takes away: so each period starts once, whichever process sees it
+    first, and a downtime of many periods starts one. Each tenant has periods of its own. A schedule has one job in
+    each tenant: a new period takes the place of one that waits, and follows one that runs.
 
     Args:
         plugins: Whose schedules.
@@ -85,37 +90,47 @@ class Schedules:
         for entry in self._plugins.schedules:
             if entry.spec.name == name:
                 for tenant in await self._tenants.known(now):
-                    since = round(now.timestamp() * 1000)
-                    await self._store.commit(Scope(tenant=tenant), _batch(tenant, entry.plugin, name, since, now))
+                    await self._begin(tenant, entry.plugin, name, round(now.timestamp() * 1000), now)
 
     async def _start(self, tenant: str, plugin: str, schedule: str, since: int, now: datetime) -> None:
         name = f"{plugin}:{schedule}"
-        if self._started.get((tenant, name), 0) >= since:
+        if self._started.get((tenant, name), 0) < since:
+            await self._begin(tenant, plugin, schedule, since, now)
+            self._started[tenant, name] = since
+
+    async def _begin(self, tenant: str, plugin: str, schedule: str, since: int, now: datetime) -> None:
+        """Add the job of a period, unless that was done already."""
+        scope, name = Scope(tenant=tenant), f"{plugin}:{schedule}"
+        found = await self._store.get_document(scope, _KIND, name, now)
+        known = _Cursor() if found is None else msgspec.msgpack.decode(found.body, type=_Cursor)
+        if known.since >= since:
             return
-        scope = Scope(tenant=tenant)
-        known = await self._store.get_document(scope, _KIND, name, now)
-        if known is None or msgspec.msgpack.decode(known.body, type=_Cursor).since < since:
-            await self._store.commit(scope, _batch(tenant, plugin, schedule, since, now))
-        self._started[tenant, name] = since
+        cursor, mark = _document(_KIND, name, tenant, now), _document(_PERIOD, f"{name}:{since}", tenant, now)
+        cursor.body = msgspec.msgpack.encode(_Cursor(since, marked=True))
+        before = [(_PERIOD, f"{name}:{known.since}")] if known.marked else []
+        batch = WriteBatch(
+            put_documents=[cursor, mark],
+            require_documents=before,
+            delete_documents=list(before),
+            add_jobs=[_job(tenant, plugin, schedule, now)],
+        )
+        with contextlib.suppress(DocumentGone):  # another process was faster
+            await self._store.commit(scope, batch)
 
 
-def _batch(tenant: str, plugin: str, schedule: str, since: int, now: datetime) -> WriteBatch:
-    name = f"{plugin}:{schedule}"
-    cursor = Document(
-        kind=_KIND,
-        id=name,
-        tenant=tenant,
-        body=msgspec.msgpack.encode(_Cursor(since)),
-        updated_at=now,
-    )
+def _document(kind: str, name: str, tenant: str, now: datetime) -> Document:
+    return Document(kind=kind, id=name, tenant=tenant, body=b"", updated_at=now)
+
+
+def _job(tenant: str, plugin: str, schedule: str, now: datetime) -> Job:
     owner = "" if tenant == DEFAULT_TENANT else f":{tenant}"
-    job = Job(
-        id=f"schedule_due:{name}:{since}{owner}",
+    return Job(
+        id=f"schedule_due:{plugin}:{schedule}{owner}",
         event="schedule_due",
         plugin=plugin,
         payload=event_payload(ScheduleDue(name=schedule, due_at=now)),
         tenant=tenant,
         created_at=now,
         due_at=now,
+        replace=True,
     )
-    return WriteBatch(put_documents=[cursor], add_jobs=[job])

@@ -40,6 +40,9 @@ class JobService:
                 created_at=job.created_at,
                 due_at=job.due_at,
                 last_error=job.last_error,
+                failures=job.failures,
+                deaths=job.deaths,
+                waiting_since=job.waiting_since,
             )
             for job in jobs
         ]

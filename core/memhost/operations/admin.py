@@ -20,7 +20,7 @@ TAG = "Administration"
 class ListJobs(msgspec.Struct, kw_only=True):
     """Which background jobs to list."""
 
-    state: Literal["pending", "running", "dead"] | None = None
+    state: Literal["pending", "waiting", "running", "dead"] | None = None
     limit: Annotated[int, Meta(ge=1, le=500)] = 100
     offset: Annotated[int, Meta(ge=0)] = 0
 

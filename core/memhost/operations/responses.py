@@ -51,14 +51,16 @@ class SessionList(msgspec.Struct, frozen=True):
 class ExtractionState(msgspec.Struct, frozen=True, kw_only=True):
     """What the extraction of a session stands at.
 
-    `state`: `idle` (nothing waits), `pending`, `waiting` (for the model, or for a budget), `failed` (given up until
-    the next message or a command), `refused` (the provider declined messages). `last_error` says why.
+    `state`: `idle` (nothing waits), `pending`, `waiting` (for the model, or for a budget; it goes on by itself),
+    `failed` (given up until the next message or a command), `refused` (the provider declined messages). `last_error`
+    says why, `waiting_since` since when it waits.
     """
 
     pending: int
     state: str
     last_run_at: datetime | None = None
     last_error: str | None = None
+    waiting_since: datetime | None = None
 
 
 class WorkingMemoryView(msgspec.Struct, kw_only=True):
@@ -322,6 +324,8 @@ class JobRow(msgspec.Struct, frozen=True, kw_only=True):
     """A background job as operators see it; its payload holds ids, not contents.
 
     `distribution` is name and version of the package that the plugin came from; null if it is not installed here.
+    `attempts` are `failures` and `deaths` (attempts during which the process died) and the one that runs. A job that
+    `waiting_since` some time waits without having failed: `last_error` says what for.
     """
 
     id: str
@@ -333,6 +337,9 @@ class JobRow(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     due_at: datetime
     last_error: str | None
+    failures: int = 0
+    deaths: int = 0
+    waiting_since: datetime | None = None
 
 
 class WorkerRow(msgspec.Struct, frozen=True, kw_only=True):

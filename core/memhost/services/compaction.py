@@ -21,10 +21,10 @@ from memhost.ports import Clock, Store
 from memhost.services import aliases
 from memhost.services.bound_documents import document_scope
 from memhost.services.compaction_pass import ComparingPass
-from memhost.services.compaction_state import Turn, turn_of
 from memhost.services.deduplication import TURN_STRATEGY
 from memhost.services.guards import require_long_term_memory
 from memhost.services.joining import shown
+from memhost.services.leases import Lease, Leases
 from memhost.services.outbox import Outbox
 from memhost.services.paging import count, scan, walk
 from memhost.services.records import content_hash
@@ -36,6 +36,10 @@ from memhost.settings.schema import MemorySettings
 
 logger = logging.getLogger(__name__)
 
+LEASE = "compaction"
+"""Name of the lease of those who compact a tenant."""
+
+_BUSY = "Memories are being compacted already; try again when that is done."
 _GROUPS_A_COMMIT = 50
 _CHUNK = 500
 _MOST_JOINS = 1000
@@ -57,12 +61,14 @@ class CompactionService:
         outbox: Outbox,
         deduplication: SemanticDeduplication,
         long_work: LongWork,
+        leases: Leases,
         settings: MemorySettings,
         clock: Clock,
     ) -> None:
         self._store = store
         self._outbox = outbox
         self._long_work = long_work
+        self._leases = leases
         self._settings = settings
         self._clock = clock
         self._comparing = ComparingPass(store, outbox, deduplication, settings, clock)
@@ -74,7 +80,7 @@ class CompactionService:
         Raises:
             LongTermMemoryDisabled: Long-term memory is off.
             Forbidden: The caller may not compact what belongs to more than users that are named.
-            Conflict: Another process is at it.
+            Busy: Another process is at it.
         """
         require_long_term_memory(self._settings)
         scope = call.caller.bounds.narrow(
@@ -96,13 +102,13 @@ class CompactionService:
         A dry run changes nothing and asks no language model.
 
         Raises:
-            Conflict: Another process is at it.
+            Busy: Another process is at it.
         """
         started = perf_counter()
         if dry_run:
             report = await self._run(scope, None)
         else:
-            async with self._turn, turn_of(self._store, scope.tenant, self._clock) as turn:
+            async with self._turn, self._leases.held(scope.tenant, LEASE, told=_BUSY) as turn:
                 report = await self._run(scope, turn)
         report = msgspec.structs.replace(
             report,
@@ -117,7 +123,7 @@ class CompactionService:
             logger.info("memories.compacted", extra={"fields": fields})
         return report
 
-    async def _run(self, scope: Scope, turn: Turn | None) -> CompactionReport:
+    async def _run(self, scope: Scope, turn: Lease | None) -> CompactionReport:
         """All steps; without a turn nothing is changed."""
         groups: dict[_Key, list[str]] = {}
         scanned = removed = 0
@@ -136,7 +142,7 @@ class CompactionService:
         told = [*joins, *compared.joins][:_MOST_JOINS] if turn is None else []
         return msgspec.structs.replace(compared, scanned=scanned, exact_removed=removed, expired=expired, joins=told)
 
-    async def _merge(self, scope: Scope, groups: Sequence[Sequence[str]], turn: Turn | None, joins: list[Join]) -> int:
+    async def _merge(self, scope: Scope, groups: Sequence[Sequence[str]], turn: Lease | None, joins: list[Join]) -> int:
         """Merge each group as it is now, in one commit, and note what became one; how many memories went."""
         now = self._clock.now()
         ids = [memory_id for group in groups for memory_id in group]
@@ -167,7 +173,7 @@ class CompactionService:
         )
         return await self._delete(scope, batch, turn, now)
 
-    async def _drop_replaced(self, scope: Scope, turn: Turn | None) -> int:
+    async def _drop_replaced(self, scope: Scope, turn: Lease | None) -> int:
         """Delete facts that were replaced long enough ago; how many went."""
         now = self._clock.now()
         ended = Condition("valid_to", Op.LTE, (now - timedelta(days=self._settings.superseded_keep_days),))
@@ -183,7 +189,7 @@ class CompactionService:
             dropped += await self._delete(scope, batch, turn, now)
         return dropped
 
-    async def _delete(self, scope: Scope, batch: WriteBatch, turn: Turn, now: datetime) -> int:
+    async def _delete(self, scope: Scope, batch: WriteBatch, turn: Lease, now: datetime) -> int:
         """Commit a batch with deletions while it is our turn; how many memories went."""
         await turn.keep()
         batch.add_jobs += self._outbox.memory_jobs(

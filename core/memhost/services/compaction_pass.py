@@ -14,8 +14,9 @@ from memhost.models import Condition, Op, Scope, SessionKey, StoredMemory, Write
 from memhost.operations.responses import CompactionReport, Join
 from memhost.ports import Clock, Store
 from memhost.services.bound_documents import document_scope
-from memhost.services.compaction_state import Cursor, Turn, read_cursor, write_cursor
+from memhost.services.compaction_state import Cursor, read_cursor, write_cursor
 from memhost.services.judge import MOST_PAIRS, Pair
+from memhost.services.leases import Lease
 from memhost.services.likeness import MERGEABLE, can_merge
 from memhost.services.outbox import Outbox
 from memhost.services.paging import count, walk
@@ -92,7 +93,7 @@ class ComparingPass:
         """Whether a language model judges near memories: there is one, and it is not switched off."""
         return self._deduplication.enabled and self._deduplication.can_judge
 
-    async def run(self, scope: Scope, turn: Turn | None, gone: Set[str] = frozenset()) -> CompactionReport:
+    async def run(self, scope: Scope, turn: Lease | None, gone: Set[str] = frozenset()) -> CompactionReport:
         """Compare what is to be compared, without those `gone`; without a turn nothing is changed, no model asked.
 
         Without a language model nothing is compared: only a model can tell what near memories are to each other.
@@ -183,7 +184,7 @@ class ComparingPass:
         return ids, None
 
     async def _compare(
-        self, scope: Scope, chunk: Sequence[StoredMemory], turn: Turn | None, progress: _Progress, now: datetime
+        self, scope: Scope, chunk: Sequence[StoredMemory], turn: Lease | None, progress: _Progress, now: datetime
     ) -> None:
         """Settle the pairs of the chunk's memories, owner by owner."""
         owners: dict[_Owner, list[StoredMemory]] = {}
@@ -203,7 +204,7 @@ class ComparingPass:
                 if progress.stopped:
                     return
 
-    async def _commit(self, scope: Scope, found: Resolution, turn: Turn, now: datetime) -> None:
+    async def _commit(self, scope: Scope, found: Resolution, turn: Lease, now: datetime) -> None:
         batch = WriteBatch()
         found.add_to(batch)
         if not batch.put_memories and not batch.put_documents:

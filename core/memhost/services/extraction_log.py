@@ -30,6 +30,7 @@ class ExtractionLog(msgspec.Struct, kw_only=True):
     tried_at: datetime | None = None
     last_run_at: datetime | None = None
     last_error: str | None = None
+    waiting_since: datetime | None = None
     refused: list[str] = []
     done: bytes = b""
 
@@ -41,7 +42,7 @@ class ExtractionLog(msgspec.Struct, kw_only=True):
     def finished(self, messages: Iterable[Message], now: datetime) -> None:
         """A run dealt with these messages."""
         self.done = (self.done + b"".join(mark_of(message) for message in messages))[-_DONE_KEPT * _MARK_BYTES :]
-        self.last_run_at = now
+        self.last_run_at, self.waiting_since = now, None
         if self.state != "refused":
             self.state, self.last_error = "idle", None
 
@@ -53,6 +54,7 @@ class ExtractionLog(msgspec.Struct, kw_only=True):
 
     def failed(self, state: str, reason: str, now: datetime) -> None:
         """An attempt failed; what waits goes on waiting."""
+        self.waiting_since = (self.waiting_since or now) if state == "waiting" else None
         self.state, self.last_error, self.tried_at = state, reason, now
 
 

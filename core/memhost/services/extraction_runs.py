@@ -94,7 +94,11 @@ class ExtractionRuns:
         elif not waiting and state != "refused":
             state = "idle"
         shown = ExtractionState(
-            pending=len(waiting), state=state, last_run_at=log.last_run_at, last_error=log.last_error
+            pending=len(waiting),
+            state=state,
+            last_run_at=log.last_run_at,
+            last_error=log.last_error,
+            waiting_since=log.waiting_since if state == "waiting" else None,
         )
         return shown, frozenset(entry.item.message.id for entry in waiting)
 

@@ -10,10 +10,13 @@ from typing import Any, Literal
 import msgspec
 
 from memhost.errors import MemhostError
-from memhost.models import Scope, WriteBatch, new_id
+from memhost.events import ViewDue
+from memhost.jobs.tenants import Tenants
+from memhost.models import Job, JobState, Scope, WriteBatch, new_id
 from memhost.operations.responses import Task
 from memhost.ports import Clock, Store
 from memhost.services.bound_documents import Bound, BoundDocuments, document_scope
+from memhost.services.leases import Lease, Leases
 
 logger = logging.getLogger(__name__)
 
@@ -24,13 +27,20 @@ KEPT = timedelta(days=7)
 
 _FAILED = "The server failed; its log tells why."
 _STOPPED = "The server was stopped before it was done; ask for it again."
+_PAGE = 500
 
 
 class LongWork:
-    """Waits for work as long as its caller does, and then keeps a task of it: running, then success or failed."""
+    """Waits for work as long as its caller does, and then keeps a task of it: running, then success or failed.
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    While it runs here a lease says so: a task without one is of a process that is gone, and ends as failed when
+    somebody looks at it, or at the next sweep.
+    """
+
+    def __init__(self, store: Store, leases: Leases, tenants: Tenants, clock: Clock) -> None:
         self._store = store
+        self._tenants = tenants
+        self._leases = leases
         self._clock = clock
         self._tasks = BoundDocuments(store, KIND, Task)
         self._running: dict[asyncio.Task[None], asyncio.Task[Any]] = {}
@@ -55,8 +65,9 @@ class LongWork:
         if done:
             return None
         task = Task(id=new_id(), type=kind, status="running", created_at=started, started_at=started)
+        lease = await self._leases.take(bounds.tenant, _lease_of(task), told="A task of that id runs already.")
         await self._put(bounds, task)
-        watching = asyncio.create_task(self._watch(bounds, task, work))
+        watching = asyncio.create_task(self._watch(bounds, task, work, lease))
         self._running[watching] = work
         watching.add_done_callback(self._running.pop)
         return task
@@ -67,7 +78,40 @@ class LongWork:
             work.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
 
-    async def _watch(self, bounds: Scope, task: Task, work: asyncio.Task[Any]) -> None:
+    async def settled(self, found: Bound[Task]) -> Bound[Task]:
+        """The task as it is: failed, if the process that was at it is gone."""
+        if found.content.status not in ("pending", "running") or await self._goes_on(found):
+            return found
+        # What ends a task writes that first, and gives its lease or job back then: so it is read once more.
+        now = self._clock.now()
+        again = await self._tasks.get(found.bounds, found.content.id, now)
+        if again is None or again.content.status not in ("pending", "running"):
+            return again or found
+        ended = msgspec.structs.replace(again.content, status="failed", completed_at=now, error_message=_STOPPED)
+        await self._put(again.bounds, ended)
+        return Bound(again.bounds, ended)
+
+    async def settle(self) -> None:
+        """End the tasks of all tenants whose process is gone."""
+        now = self._clock.now()
+        for tenant in await self._tenants.known(now):
+            for found in await self._tasks.list_all(Scope(tenant=tenant), now):
+                await self.settled(found)
+
+    async def _goes_on(self, found: Bound[Task]) -> bool:
+        """Whether somebody is at a task, or will be."""
+        tenant, task = found.bounds.tenant, found.content
+        if task.type != "summary_view_full_run":
+            return await self._leases.held_until(tenant, _lease_of(task)) is not None
+        offset, total = 0, 1
+        while offset < total:
+            page, total = await self._store.list_jobs(Scope(tenant=tenant), limit=_PAGE, offset=offset)
+            offset += max(len(page), 1)
+            if any(job.event == "view_due" and job.state is not JobState.DEAD and _runs(job, task) for job in page):
+                return True
+        return False
+
+    async def _watch(self, bounds: Scope, task: Task, work: asyncio.Task[Any], lease: Lease) -> None:
         result, error = None, None
         try:
             result = msgspec.to_builtins(await work)
@@ -86,8 +130,17 @@ class LongWork:
             result=result,
         )
         await self._put(bounds, ended)
+        await lease.give_back()
 
     async def _put(self, bounds: Scope, task: Task) -> None:
         now = self._clock.now()
         document = self._tasks.make(task.id, Bound(bounds, task), now, expires_at=now + KEPT)
         await self._store.commit(document_scope(bounds), WriteBatch(put_documents=[document]))
+
+
+def _runs(job: Job, task: Task) -> bool:
+    return msgspec.msgpack.decode(job.payload, type=ViewDue).task_id == task.id
+
+
+def _lease_of(task: Task) -> str:
+    return f"task:{task.id}"

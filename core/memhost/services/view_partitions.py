@@ -81,7 +81,9 @@ class ViewPartitions:
         What was summarised is stored as it comes, so that a repetition goes on where this run ended.
 
         Raises:
-            ModelUnavailable: The model failed for some groups, which are marked; a repetition tries only these again.
+            ModelUnavailable: The model is away for some groups, which are marked; a repetition tries only these again.
+            BudgetExceeded: The same for a budget that is used up.
+            AnswerUnusable: The same where the model answers for all of them, but with no summary.
         """
         now = self._clock.now()
         scope = document_scope(found.bounds)
@@ -102,9 +104,7 @@ class ViewPartitions:
         kept = {_name(found.content, group) for group in groups}
         await self._remove_others(found, kept, now)
         if errors:
-            raise ModelUnavailable(
-                f"{len(errors)} of {len(groups)} groups could not be summarised: {errors[0].message}"
-            )
+            raise _of_all(errors, len(groups))
         return len(groups)
 
     # -- parts -----------------------------------------------------------------------------------------
@@ -275,3 +275,12 @@ def _value(record: MemoryRecord, name: str) -> str:
     """The plain value of a field to group by; the empty string if the record lacks it."""
     value = getattr(record, name)
     return str(getattr(value, "value", value) or "")
+
+
+def _of_all(errors: Sequence[MemhostError], groups: int) -> MemhostError:
+    """One error for those of some groups: what is away decides whether to wait, before what failed."""
+    first = next((error for error in errors if not isinstance(error, AnswerUnusable)), errors[0])
+    told = f"{len(errors)} of {groups} groups could not be summarised: {first.message}"
+    if isinstance(first, BudgetExceeded):
+        return BudgetExceeded(told, resets_at=first.resets_at)
+    return type(first)(told)

@@ -16,15 +16,16 @@ from memhost.operations.views import RunSummaryView
 from memhost.ports import Clock, Store
 from memhost.services.bound_documents import Bound, BoundDocuments, document_scope
 from memhost.services.outbox import Outbox
-from memhost.services.tasks import KEPT, KIND
+from memhost.services.tasks import KEPT, KIND, LongWork
 from memhost.services.views import ViewService
 
 
 class ViewRuns:
     """Starts full runs, carries them out, and keeps their tasks: pending, running, then success or failed."""
 
-    def __init__(self, store: Store, views: ViewService, outbox: Outbox, clock: Clock) -> None:
+    def __init__(self, store: Store, views: ViewService, outbox: Outbox, long_work: LongWork, clock: Clock) -> None:
         self._store = store
+        self._long_work = long_work
         self._views = views
         self._outbox = outbox
         self._clock = clock
@@ -68,7 +69,7 @@ class ViewRuns:
         found = await self._tasks.get(call.caller.bounds, task_id, self._clock.now())
         if found is None:
             raise NotFound(f"Task {task_id} not found.")
-        return found.content
+        return (await self._long_work.settled(found)).content
 
     # -- background ------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from memhost.errors import MemhostError, ModelRefused, ModelUnavailable
+from memhost.errors import MemhostError, ModelRefused, ModelUnavailable, RequestRejected
 from memhost.logs import mask
 from memhost.ports import Clock
 from memhost_model_litellm import library
@@ -26,7 +26,7 @@ Request = Callable[[], Awaitable[Any]]
 Sleep = Callable[[float], Awaitable[None]]
 
 
-class BadRequest(ModelUnavailable):
+class BadRequest(RequestRejected):
     """The provider does not take the request as it is; `detail` is what it said."""
 
     def __init__(self, message: str, detail: str) -> None:

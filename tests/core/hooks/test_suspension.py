@@ -79,7 +79,7 @@ async def test_jobs_of_a_suspended_plugin_wait(tmp_path: Path, behaviour: str) -
         ready = clock.now().timestamp() + 60
 
         async def put_off() -> bool:
-            jobs, _ = await host.store.list_jobs(Scope(), JobState.PENDING)
+            jobs, _ = await host.store.list_jobs(Scope(), JobState.WAITING)
             return any(each.due_at.timestamp() == ready for each in jobs)
 
         await until(put_off)
