@@ -42,6 +42,7 @@ CASES: list[tuple[MemhostError, int]] = [
     (errors.Unavailable("x"), 503),
     (errors.StoreUnavailable("x"), 503),
     (errors.ModelUnavailable("x"), 503),
+    (errors.RequestRejected("x"), 503),
     (errors.ConfigurationError("x"), 500),
     (errors.MissingExtra("x", "y"), 500),
     (errors.StoreMismatch("x"), 500),
