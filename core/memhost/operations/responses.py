@@ -258,11 +258,27 @@ class PromptMessage(msgspec.Struct, frozen=True, kw_only=True):
     content: TextContent
 
 
+class HeldBack(msgspec.Struct, frozen=True, kw_only=True):
+    """A memory that was found and left out of a prompt: it reads like an order, and not the user gave it.
+
+    Attributes:
+        id: The memory.
+        trust: Who said it: `assistant`, `tool` or `external`.
+    """
+
+    id: str
+    trust: str
+
+
 class MemoryPrompt(msgspec.Struct, frozen=True, kw_only=True):
-    """A prompt with the session's messages and the memories found for the query."""
+    """A prompt with the session's messages and the memories found for the query.
+
+    `held_back` names the memories that were found and left out; without it there are none.
+    """
 
     messages: list[PromptMessage]
     long_term_memories: list[MemoryHit] | None
+    held_back: list[HeldBack] | UnsetType = UNSET
 
 
 class PluginRow(msgspec.Struct, frozen=True, kw_only=True):

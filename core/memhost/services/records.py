@@ -20,6 +20,7 @@ from memhost.operations.requests import RecordFields
 from memhost.ports import Draft, Embedder
 from memhost.ranking import traits_of
 from memhost.services.repetition import statement
+from memhost.services.trust import is_of_others
 from memhost.services.usage import charged_to_owners
 from memhost.unicode_forms import normal_form
 
@@ -152,7 +153,7 @@ async def index_records(
 ) -> list[StoredMemory]:
     """The records with terms and vectors; turns also with speaker, role and position (from their drafts).
 
-    What reads like an order to a model is marked, whoever wrote it (`SUSPICIOUS`).
+    What reads like an order to a model, and was not said or stored by the user, is marked (`SUSPICIOUS`).
 
     With `in_request` an embedder that is not local is not waited for: vectors come from a background job, which
     follows the event of the write (see `services.embedding`).
@@ -177,7 +178,8 @@ async def index_records(
             memory.speaker, memory.role, memory.position = draft.speaker, draft.role, draft.position
             memory.lead = _lead(record.text, draft)
         body = record.text[memory.lead :]
-        if is_instruction_like(body):
+        # What stands in front of a colon is read as well, whether it is a name or not.
+        if is_of_others(record) and is_instruction_like(record.text[_role_lead(record.text, draft) :]):
             record.metadata = {**record.metadata, SUSPICIOUS: True}
         when = (record.event_date or record.created_at).timestamp()
         memory.terms = tuple(index_terms(body, memory.speaker, when))
@@ -214,14 +216,18 @@ def _checked(given: Sequence[float], embedder: Embedder) -> Vector:
 
 def _lead(text: str, draft: Draft) -> int:
     """How many characters stand in front of what was said: the role and the speaker's name with their colons."""
-    lead = 0
-    if draft.role is not None and text.startswith(f"{draft.role}: "):
-        lead = len(draft.role) + 2
+    lead = _role_lead(text, draft)
     if draft.speaker is not None:
         speaker, body = split_speaker(text[lead:])
         if speaker == draft.speaker:
             lead = len(text) - len(body)
     return lead
+
+
+def _role_lead(text: str, draft: Draft | None) -> int:
+    """How many characters the role in front takes, with its colon."""
+    named = draft is not None and draft.role is not None and text.startswith(f"{draft.role}: ")
+    return len(draft.role) + 2 if named and draft is not None and draft.role is not None else 0
 
 
 def derived_id(*parts: str) -> str:

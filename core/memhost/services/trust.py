@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from memhost.extraction.suspicion import SUSPICIOUS
 from memhost.models import MemoryRecord
 
 TRUST = "trust"
@@ -32,6 +33,19 @@ def label(record: MemoryRecord, source_ids: Sequence[str], roles: Mapping[str, s
     """
     said_by = [roles.get(source, "") for source in source_ids] or list(roles.values())
     record.metadata = {**record.metadata, TRUST: trust_of(said_by)}
+
+
+def is_of_others(record: MemoryRecord) -> bool:
+    """Whether the memory comes from the assistant, a tool or somebody else, and not from what the user said or stored.
+
+    A memory that a client stored has no label: it is its owner's.
+    """
+    return record.metadata.get(TRUST) in LEVELS[1:]
+
+
+def is_held_back(record: MemoryRecord) -> bool:
+    """Whether the memory stays out of memory prompts: it reads like an order, and the user is not who gives it."""
+    return record.metadata.get(SUSPICIOUS) is True and is_of_others(record)
 
 
 def trust_of(roles: Iterable[str]) -> str:
