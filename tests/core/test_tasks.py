@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from memhost.errors import Conflict, Forbidden
-from memhost.models import Scope
+from memhost.host import Host
+from memhost.models import Document, Scope, WriteBatch
 from memhost.operations.responses import Task
+from memhost.services.bound_documents import Bound, BoundDocuments
 from memhost.services.leases import Leases
-from memhost.services.tasks import LongWork
+from memhost.services.processes import this_process
+from memhost.services.tasks import KIND, LongWork
+from memhost.testing.clock import FakeClock
 from memhost.testing.polling import until
+from tests.core.test_leases import dead_process
 from tests.support.hosts import ADMIN, bound_to, run, running_host
 
 
@@ -70,3 +77,69 @@ async def test_how_work_ends(tmp_path: Path) -> None:
 
 async def _is(found: Any, text: str) -> bool:
     return bool(await found == text)
+
+
+def _unattended(task: Task, host: Host, **holder: object) -> WriteBatch:
+    """What a process has written that was killed while it was at a task."""
+    now = host.clock.now()
+    tasks = BoundDocuments(host.store, KIND, Task)
+    lease = Document(
+        kind=f"lease:task:{task.id}",
+        id="lease",
+        tenant="default",
+        body=msgspec.msgpack.encode(msgspec.structs.replace(this_process(), **holder)),
+        updated_at=now,
+        expires_at=now + timedelta(seconds=15),
+    )
+    return WriteBatch(put_documents=[tasks.make(task.id, Bound(Scope(), task), now), lease])
+
+
+STOPPED = "The server was stopped before it was done; ask for it again."
+
+
+@pytest.mark.parametrize("looks", ["somebody", "the sweep"])
+async def test_a_task_of_a_dead_process_ends_as_failed(tmp_path: Path, looks: str) -> None:
+    clock = FakeClock()
+    async with running_host(tmp_path, run_jobs=False, clock=clock) as host:
+        task = Task(id="t", type="compaction", status="running", created_at=clock.now(), started_at=clock.now())
+        await host.store.commit(Scope(), _unattended(task, host, machine="another machine"))
+        await host.dispatcher.sweep()
+        assert (await run(host, "get_task", task_id="t")).status == "running", "its lease has not ended"
+        clock.advance(15)
+        if looks == "the sweep":
+            await host.dispatcher.sweep()
+            found = await BoundDocuments(host.store, KIND, Task).get(Scope(), "t", clock.now())
+            assert found is not None
+            ended = found.content
+        else:
+            ended = await run(host, "get_task", task_id="t")
+        assert (ended.status, ended.error_message, ended.completed_at) == ("failed", STOPPED, clock.now())
+        again: Task = await run(host, "get_task", task_id="t")
+        assert again == ended
+
+
+async def test_a_task_of_a_dead_process_of_this_machine_ends_at_once(tmp_path: Path) -> None:
+    async with running_host(tmp_path, run_jobs=False) as host:
+        task = Task(id="t", type="compaction", status="running", created_at=host.clock.now())
+        await host.store.commit(Scope(), _unattended(task, host, pid=dead_process().pid))
+        assert (await run(host, "get_task", task_id="t")).error_message == STOPPED
+
+
+async def test_a_task_of_an_earlier_version_ends_as_failed(tmp_path: Path) -> None:
+    async with running_host(tmp_path, run_jobs=False) as host:
+        task = Task(id="t", type="compaction", status="running", created_at=host.clock.now())
+        batch = _unattended(task, host)
+        await host.store.commit(Scope(), WriteBatch(put_documents=batch.put_documents[:1]))
+        assert (await run(host, "get_task", task_id="t")).error_message == STOPPED
+
+
+async def test_a_run_of_a_view_goes_on_as_long_as_its_job(tmp_path: Path) -> None:
+    async with running_host(tmp_path, run_jobs=False) as host:
+        await run(host, "create_memories", memories=[{"id": "a", "text": "x", "user_id": "ann"}])
+        view = await run(host, "create_summary_view", name="v", source="long_term", group_by=["user_id"])
+        task: Task = await run(host, "run_summary_view", view_id=view.id)
+        await host.dispatcher.sweep()
+        assert (await run(host, "get_task", task_id=task.id)).status == "pending"
+        (job,) = [each for each in (await run(host, "list_jobs")).jobs if each.event == "view_due"]
+        await host.store.commit(Scope(), WriteBatch(cancel_jobs=[job.id]))
+        assert (await run(host, "get_task", task_id=task.id)).error_message == STOPPED
