@@ -3,7 +3,8 @@
 Each round starts the server on the same file, lets several clients write sessions and memories at once, kills
 the process at a random moment, and checks after the restart what had been acknowledged before. A test plugin
 makes one derived memory, with a new random id, from every memory that asks for it: two of them for one source
-would show a job that took effect twice.
+would show a job that took effect twice. Compaction is due about every second, so that many kills hit it; no job may
+be later than the leases of those who died at it allow.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,17 @@ from memhost.testing.polling import until
 from memhost.testing.server import ServerProcess
 
 FAKE_PLUGINS = Path(__file__).resolve().parents[1] / "tests" / "data" / "fake-plugins"
-ENVIRONMENT = {"PYTHONPATH": str(FAKE_PLUGINS), "LOG_LEVEL": "ERROR", "JOB_LEASE_S": "1", "JOB_MAX_TRIES": "100"}
+LEASE_S = 1.0
+ENVIRONMENT = {
+    "PYTHONPATH": str(FAKE_PLUGINS),
+    "LOG_LEVEL": "ERROR",
+    "JOB_LEASE_S": str(LEASE_S),
+    "JOB_BACKOFF_S": "1",
+    "COMPACTION_EVERY_MINUTES": "0.02",
+}
+LATEST_S = 2 * LEASE_S
+"""How far ahead a job may be due: nothing fails here, so for as long as the lease of a dead process, or the pause after
+something was away (`JOB_BACKOFF_S`, up to a fifth longer); the rest is what clocks and answers take."""
 WRITERS = 3
 PAGE = 100
 
@@ -83,7 +95,13 @@ async def check(url: str, ledger: Ledger, since: dict[str, int]) -> None:
     async with httpx.AsyncClient(base_url=url, timeout=30) as http:
 
         async def jobs_are_done() -> bool:
-            return bool((await http.get("/v1/jobs")).json()["total"] == 0)
+            jobs = (await http.get("/v1/jobs", params={"limit": 500})).json()["jobs"]
+            latest = datetime.now(UTC) + timedelta(seconds=LATEST_S)
+            for job in jobs:
+                assert job["state"] != "dead", f"given up: {job}"
+                assert not job["failures"], f"failed: {job}"
+                assert datetime.fromisoformat(job["due_at"]) <= latest, f"due too late: {job}"
+            return all(job["event"] == "schedule_due" for job in jobs)  # these come back all the time
 
         await until(jobs_are_done, limit_s=60)
         for name, messages in ledger.messages.items():

@@ -216,7 +216,9 @@ class Dispatcher:
         if isinstance(self._store, PutsOff):
             await self._store.put_off_job(job.id, job.lease, due_at, reason, since)
             return
-        later = msgspec.structs.replace(job, due_at=due_at, state=JobState.PENDING, attempts=0, failures=0, lease="")
+        later = msgspec.structs.replace(
+            job, due_at=due_at, state=JobState.PENDING, attempts=0, failures=0, deaths=0, lease=""
+        )
         batch = WriteBatch(complete_job=(job.id, job.lease), add_jobs=[later])
         await self._store.commit(Scope(tenant=job.tenant), batch)
 

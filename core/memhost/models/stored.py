@@ -107,10 +107,10 @@ class Job(msgspec.Struct, kw_only=True):
         payload: The event struct in msgpack.
         tenant: Tenant whose data the job works on.
         due_at: Not before this time.
-        attempts: How often it has been started, without the times that it was put off: `failures`, and `deaths`, and
-            the current run.
-        failures: How many attempts failed. Where the store does not tell it (a job of an earlier version, or a store
-            that does not count it), it follows from `attempts` and `last_error`.
+        attempts: How often it has been started, without the times after which it waits (`waiting_since`).
+        failures: How many attempts failed.
+        deaths: During how many attempts the process died. Where the store does not tell these two (a job of an
+            earlier version, or a store that does not count them), they follow from `attempts` and `last_error`.
         lease: Token of the current run; empty when it is not running.
         last_error: Why the last attempt failed, or why the job waits.
         waiting_since: Since when it is being put off, None if it is not.
@@ -130,6 +130,7 @@ class Job(msgspec.Struct, kw_only=True):
     state: JobState = JobState.PENDING
     attempts: int = 0
     failures: int = -1
+    deaths: int = -1
     lease: str = ""
     lease_until: datetime | None = None
     last_error: str | None = None
@@ -138,17 +139,11 @@ class Job(msgspec.Struct, kw_only=True):
 
     def __post_init__(self) -> None:
         """Earlier versions counted starts alone: with an error they were failures, without one the process died."""
+        ended = max(0, self.attempts - (self.state is JobState.RUNNING))
         if self.failures < 0:
-            self.failures = 0 if self.last_error in _NO_FAILURES else self._ended
-
-    @property
-    def deaths(self) -> int:
-        """How many attempts did not end, since their process died."""
-        return self._ended - self.failures
-
-    @property
-    def _ended(self) -> int:
-        return max(0, self.attempts - (self.state is JobState.RUNNING))
+            self.failures = 0 if self.last_error in _NO_FAILURES else ended
+        if self.deaths < 0:
+            self.deaths = max(0, ended - self.failures)
 
 
 class Document(msgspec.Struct, kw_only=True):
@@ -203,8 +198,8 @@ class WriteBatch:
         complete_job: (id, lease) of the running job whose effects this batch holds. If the job is not running
             under that lease any more the store raises `LeaseLost` and applies nothing.
         restored: The batch is a copy of what another store held. `put_session` keeps its `version`; `add_jobs` keep
-            state (a running one becomes pending), attempts, failures, error and `waiting_since`, and replace jobs of
-            the tenant with their ids.
+            state (a running one becomes pending), attempts, failures, deaths, error and `waiting_since`, and replace
+            jobs of the tenant with their ids.
     """
 
     put_memories: list[StoredMemory] = field(default_factory=list)

@@ -340,8 +340,8 @@ class JobRow(msgspec.Struct, frozen=True, kw_only=True):
     """A background job as operators see it; its payload holds ids, not contents.
 
     `distribution` is name and version of the package that the plugin came from; null if it is not installed here.
-    `attempts` are `failures` and `deaths` (attempts during which the process died) and the one that runs. A job that
-    `waiting_since` some time waits without having failed: `last_error` says what for.
+    `attempts` counts how often it was started, `failures` those that failed, `deaths` those during which the process
+    died. A job that `waiting_since` some time waits without having failed: `last_error` says what for.
     """
 
     id: str

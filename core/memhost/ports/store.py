@@ -193,9 +193,9 @@ class Store(Protocol):
 class PutsOff(Protocol):
     """A store that tells failures of jobs from deaths of their processes, and in which jobs wait without failing.
 
-    It counts `Job.failures`: `retry_job` and `bury_job` raise it by one, `revive_job` makes it 0, and so does a
-    replacement that starts the job afresh. All bundled stores do. With one that does not, each attempt counts as a
-    failure, and a job that is put off begins anew with all its attempts.
+    `retry_job` and `bury_job` raise `Job.failures` by one, `claim_jobs` raises `Job.deaths` of what it takes over;
+    `revive_job` makes both 0, and so does a replacement that starts the job afresh. All bundled stores do. With one
+    that does not, each attempt counts as a failure, and a job that is put off begins anew with all its attempts.
     """
 
     async def put_off_job(
@@ -203,8 +203,8 @@ class PutsOff(Protocol):
     ) -> bool:
         """Give a running job back without a failure; False if the lease was lost.
 
-        It is due at `due_at`, `attempts` are what they were before it was claimed, and `last_error` is the reason.
-        With `since` it is WAITING, and `waiting_since` that; else PENDING. A replacement added meanwhile (see
+        It is due at `due_at`, and `last_error` is the reason. With `since` it is WAITING, `waiting_since` is that, and
+        `attempts` are what they were before it was claimed; else it is PENDING. A replacement added meanwhile (see
         `Job.replace`) takes its place, and keeps `since`.
         """
         ...

@@ -38,7 +38,7 @@ class Outbox:
         existing = self.jobs.get(new.id)
         if existing is None:
             fresh = {"state": JobState.PENDING, "lease": "", "lease_until": None, "last_error": None}
-            counts = {"attempts": 0, "failures": 0, "waiting_since": None}
+            counts = {"attempts": 0, "failures": 0, "deaths": 0, "waiting_since": None}
             self.jobs[new.id] = msgspec.structs.replace(new, replace=False, **fresh, **counts)
         elif new.replace and existing.tenant == new.tenant:
             if existing.state is JobState.RUNNING:
@@ -58,7 +58,7 @@ class Outbox:
     @staticmethod
     def _restart(job: Job, new: Job) -> None:
         if job.state not in QUIET:
-            job.attempts, job.failures, job.waiting_since = 0, 0, None
+            _start_afresh(job)
         job.event, job.plugin, job.payload, job.due_at = new.event, new.plugin, new.payload, new.due_at
         job.state, job.lease, job.lease_until = JobState.PENDING, "", None
 
@@ -87,6 +87,7 @@ class Outbox:
         """Take over all these jobs, which are due; oldest due first."""
         due = sorted(self.jobs.values(), key=lambda job: (job.due_at, job.id))
         for job in due:
+            job.deaths += job.state is JobState.RUNNING
             job.state, job.lease = JobState.RUNNING, secrets.token_hex(16)
             job.lease_until = now + timedelta(seconds=lease_s)
             job.attempts += 1
@@ -122,7 +123,7 @@ class Outbox:
         if job_id in self.successors:
             self.finish(job)
         else:
-            job.attempts -= 1
+            job.attempts -= since is not None
             job.state = JobState.PENDING if since is None else JobState.WAITING
             job.lease, job.lease_until, job.due_at = "", None, due_at
         job.waiting_since = since
@@ -133,7 +134,7 @@ class Outbox:
         job = self._dead(scope, job_id)
         if job:
             job.state, job.due_at = JobState.PENDING, due_at
-            job.attempts, job.failures, job.waiting_since = 0, 0, None
+            _start_afresh(job)
         return job is not None
 
     def discard(self, scope: Scope, job_id: str) -> bool:
@@ -146,6 +147,11 @@ class Outbox:
     def _dead(self, scope: Scope, job_id: str) -> Job | None:
         job = self.jobs.get(job_id)
         return job if job and job.tenant == scope.tenant and job.state is JobState.DEAD else None
+
+
+def _start_afresh(job: Job) -> None:
+    job.attempts = job.failures = job.deaths = 0
+    job.waiting_since = None
 
 
 @dataclass(slots=True)

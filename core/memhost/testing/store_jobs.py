@@ -285,7 +285,7 @@ class OutboxTests:
         found = await get(store, "j1")
         assert found is not None
         assert (found.state, found.waiting_since, found.due_at) == (JobState.PENDING, None, after(3))
-        assert (found.attempts, found.failures, found.deaths) == (2, 1, 1)
+        assert (found.attempts, found.failures, found.deaths) == (3, 1, 1), "it was started once more"
 
     async def test_the_oldest_of_all_tenants_that_waits_is_told(self, store: Store) -> None:
         putting = _needs_counting(store)
@@ -329,7 +329,9 @@ class OutboxTests:
 
     async def test_a_copy_keeps_what_a_job_has_behind_it(self, store: Store) -> None:
         _needs_counting(store)
-        copied = make_job(attempts=4, failures=1, state=JobState.WAITING, waiting_since=after(-60), last_error="away")
+        copied = make_job(
+            attempts=4, failures=1, deaths=2, state=JobState.WAITING, waiting_since=after(-60), last_error="away"
+        )
         await store.commit(EVERYWHERE, WriteBatch(add_jobs=[copied], restored=True))
         assert await get(store, "j1") == copied
         assert await claim_one(store) is not None

@@ -76,7 +76,8 @@ class Jobs:
 
 
 def _decode(row: Sequence[bytes | None]) -> Job:
-    identity, event, plugin, payload, tenant, created, due, state, attempts, lease, until, error, failures, since = row
+    identity, event, plugin, payload, tenant, created, due, state, attempts, lease, until, error, *more = row
+    failures, deaths, since = more
     return Job(
         id=_text(identity),
         event=_text(event),
@@ -88,6 +89,7 @@ def _decode(row: Sequence[bytes | None]) -> Job:
         state=JobState(_text(state)),
         attempts=int(attempts or 0),
         failures=-1 if failures is None else int(failures),
+        deaths=-1 if deaths is None else int(deaths),
         lease=_text(lease),
         lease_until=from_micros(until) if until else None,
         last_error=None if error is None else error.decode(),

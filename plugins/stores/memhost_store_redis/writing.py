@@ -66,7 +66,7 @@ class Writer:
                 state = JobState.PENDING if job.state is JobState.RUNNING else job.state
                 since = "" if job.waiting_since is None else to_micros(job.waiting_since)
                 problem = "" if job.last_error is None else "=" + job.last_error
-                add += [state.value, job.attempts, job.failures, since, problem]
+                add += [state.value, job.attempts, job.failures, job.deaths, since, problem]
         return add
 
     def _list(self, values: Sequence[str] | None, missing: int = 0) -> None:

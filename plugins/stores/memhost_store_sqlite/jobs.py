@@ -15,10 +15,10 @@ from memhost.storekit import encode, from_micros, rules, to_micros
 
 _COLUMNS = (
     "id, event, plugin, payload, tenant, created_at, due_at, state, attempts, lease, lease_until, last_error, "
-    "failures, waiting_since"
+    "failures, deaths, waiting_since"
 )
 _QUIET = "('pending', 'waiting')"
-_AFRESH = "attempts = 0, failures = 0, waiting_since = NULL"
+_AFRESH = "attempts = 0, failures = 0, deaths = 0, waiting_since = NULL"
 _RUNNING = "id = ? AND state = 'running' AND lease = ?"
 
 
@@ -49,7 +49,8 @@ def _decode(row: Any) -> Job:
         lease_until=None if row[10] is None else from_micros(row[10]),
         last_error=row[11],
         failures=row[12],
-        waiting_since=None if row[13] is None else from_micros(row[13]),
+        deaths=row[13],
+        waiting_since=None if row[14] is None else from_micros(row[14]),
     )
 
 
@@ -83,9 +84,9 @@ def _restore(connection: apsw.Connection, job: Job) -> None:
     state = JobState.PENDING if job.state is JobState.RUNNING else job.state
     since = None if job.waiting_since is None else to_micros(job.waiting_since)
     connection.execute(
-        "UPDATE jobs SET state = ?, attempts = ?, failures = ?, last_error = ?, waiting_since = ? "
+        "UPDATE jobs SET state = ?, attempts = ?, failures = ?, deaths = ?, last_error = ?, waiting_since = ? "
         "WHERE id = ? AND tenant = ?",
-        (state.value, job.attempts, job.failures, job.last_error, since, job.id, job.tenant),
+        (state.value, job.attempts, job.failures, job.deaths, job.last_error, since, job.id, job.tenant),
     )
 
 
@@ -148,8 +149,8 @@ def claim(connection: apsw.Connection, now: datetime, limit: int, lease_s: float
     claimed = []
     for rid, _, _ in due:
         rows = connection.execute(
-            "UPDATE jobs SET state = 'running', attempts = attempts + 1, lease = ?, lease_until = ? "  # noqa: S608
-            f"WHERE rid = ? RETURNING {_COLUMNS}",
+            "UPDATE jobs SET deaths = deaths + (state = 'running'), state = 'running', attempts = attempts + 1, "  # noqa: S608
+            f"lease = ?, lease_until = ? WHERE rid = ? RETURNING {_COLUMNS}",
             (secrets.token_hex(16), until, rid),
         )
         claimed += [_decode(row) for row in rows.fetchall()]
@@ -189,9 +190,9 @@ def put_off(
     if not _succeed(connection, job_id):
         state = JobState.PENDING if since is None else JobState.WAITING
         connection.execute(
-            "UPDATE jobs SET state = ?, attempts = attempts - 1, lease = '', lease_until = NULL, due_at = ? "
+            "UPDATE jobs SET state = ?, attempts = attempts - ?, lease = '', lease_until = NULL, due_at = ? "
             "WHERE id = ?",
-            (state.value, to_micros(due_at), job_id),
+            (state.value, int(since is not None), to_micros(due_at), job_id),
         )
     at = None if since is None else to_micros(since)
     connection.execute("UPDATE jobs SET waiting_since = ? WHERE id = ?", (at, job_id))

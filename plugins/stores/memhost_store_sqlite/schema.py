@@ -103,13 +103,15 @@ for every segment that it drops. The last line has the connection that made the 
 
 FAILURES = """
 ALTER TABLE jobs ADD COLUMN failures INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN deaths INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE jobs ADD COLUMN waiting_since INTEGER;
 CREATE INDEX jobs_waiting ON jobs(due_at, id) WHERE state = 'waiting';
 CREATE INDEX jobs_waiting_by_age ON jobs(created_at, id) WHERE state = 'waiting';
 UPDATE jobs SET failures = attempts - (state = 'running') WHERE attempts > 0 AND last_error IS NOT NULL
   AND last_error <> 'interrupted by shutdown' AND last_error NOT LIKE 'Conflict: Memories are being compacted already%';
+UPDATE jobs SET deaths = attempts - failures - (state = 'running') WHERE attempts > failures;
 """
-"""Attempts that failed, apart from those whose process died (see `memhost.models.Job`), and jobs that wait."""
+"""Attempts that failed and those whose process died (see `memhost.models.Job`), and jobs that wait."""
 
 MIGRATIONS: tuple[str, ...] = (INITIAL, FAILURES)
 """Step n brings a file from version n to n + 1. Steps are never edited after a release, only appended."""

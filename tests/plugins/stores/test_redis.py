@@ -356,3 +356,20 @@ async def _distances(store: Store, query: CandidateQuery) -> dict[str, float | N
 
 def _apples(count: int) -> list[Any]:
     return [make_memory(f"m{number:03}", "apple", vector=make_vector(1, number / 100)) for number in range(count)]
+
+
+@pytest.mark.parametrize(("error", "failures", "deaths"), [("ValueError: a fault", 2, 0), (None, 0, 2)])
+async def test_jobs_of_the_first_version_are_read_as_what_they_were(
+    store: Store, redis_part: RedisSpace, redis: Any, error: str | None, failures: int, deaths: int
+) -> None:
+    await store.commit(EVERYWHERE, WriteBatch(add_jobs=[make_job()]))
+    (key,) = [each for each in redis.scan_iter(f"{redis_part.name}:*") if each.endswith(b":j:j1")]
+    redis.hdel(key, "failures", "deaths")
+    redis.hset(key, mapping={"attempts": 2, **({} if error is None else {"last_error": error})})
+    (job,), _ = await store.list_jobs(EVERYWHERE)
+    assert (job.failures, job.deaths) == (failures, deaths)
+    (job,) = await store.claim_jobs(START, 10, 60)
+    assert (job.attempts, job.failures, job.deaths) == (3, failures, deaths)
+    await store.retry_job(job.id, job.lease, START, "ValueError: another")
+    (job,) = await store.claim_jobs(START, 10, 60)
+    assert (job.attempts, job.failures, job.deaths) == (4, failures + 1, deaths)

@@ -12,8 +12,8 @@ import pytest
 from tests.support.sqlite_files import EVERYWHERE, FAST, count, no_thread_is_left, opening  # noqa: F401
 
 from memhost.errors import ConfigurationError, StoreMismatch, StoreUnavailable
-from memhost.models import CandidateQuery, Condition, Op, StoredMemory, TextMatch
-from memhost.testing.factories import make_memory, make_scope, make_vector, put
+from memhost.models import CandidateQuery, Condition, JobState, Op, Scope, StoredMemory, TextMatch
+from memhost.testing.factories import make_job, make_memory, make_scope, make_vector, put
 from memhost_store_sqlite.conditions import compile_conditions
 from memhost_store_sqlite.connection import connect
 from memhost_store_sqlite.schema import MIGRATIONS, migrate
@@ -253,3 +253,44 @@ async def test_looking_for_repetitions_does_not_read_the_whole_tenant(tmp_path: 
     steps = [str(row[3]) for row in connection.execute(question, bindings)]
     connection.close()
     assert "memories_by_hash" in steps[0], "the statistics in the schema must make the planner prefer this index"
+
+
+EARLIER_JOBS = [
+    # id, state, attempts, last_error -> failures, deaths
+    ("died", "pending", 3, None, 0, 3),
+    ("runs", "running", 3, None, 0, 2),
+    ("failed", "pending", 2, "ValueError: a fault", 2, 0),
+    ("failed-runs", "running", 2, "ValueError: a fault", 1, 0),
+    ("stopped", "pending", 1, "interrupted by shutdown", 0, 1),
+    ("met-another", "pending", 3, "Conflict: Memories are being compacted already; try again when that is done.", 0, 3),
+    ("dead", "dead", 4, "ValueError: a fault", 4, 0),
+    ("new", "pending", 0, None, 0, 0),
+]
+
+
+async def test_jobs_of_the_first_version_are_read_as_what_they_were(tmp_path: Path) -> None:
+    async with opening(tmp_path):
+        pass
+    path = tmp_path / "memhost.db"
+    path.unlink()
+    connection = apsw.Connection(str(path))
+    migrate(connection, path, MIGRATIONS[:1])
+    for name, state, attempts, error, _, _ in EARLIER_JOBS:
+        connection.execute(
+            "INSERT INTO jobs(id, tenant, event, plugin, payload, state, attempts, created_at, due_at, lease_until, "
+            "last_error) VALUES(?, 'default', 'memories_stored', 'p', x'', ?, ?, 0, 0, 5, ?)",
+            (name, state, attempts, error),
+        )
+    connection.close()
+    async with opening(tmp_path) as store:
+        jobs, _ = await store.list_jobs(Scope())
+        found = {job.id: (job.failures, job.deaths) for job in jobs}
+        assert found == {name: (failures, deaths) for name, _, _, _, failures, deaths in EARLIER_JOBS}
+
+
+@pytest.mark.parametrize(("name", "state", "attempts", "error", "failures", "deaths"), EARLIER_JOBS)
+def test_jobs_that_tell_starts_alone_are_read_alike(
+    name: str, state: str, attempts: int, error: str | None, failures: int, deaths: int
+) -> None:
+    job = make_job(name, state=JobState(state), attempts=attempts, last_error=error)
+    assert (job.failures, job.deaths) == (failures, deaths)

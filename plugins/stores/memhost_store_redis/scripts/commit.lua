@@ -205,11 +205,12 @@ end
 
 -- a job as it stood in another store
 local function restore_job(id, found, created, due, event, plugin, payload)
-  local state, attempts, failures, since, problem = take(), take(), take(), take(), take()
+  local state, attempts, failures, deaths, since, problem = take(), take(), take(), take(), take(), take()
   if found[1] and found[1] ~= tenant then return end
   if found[1] then remove_job(id) end
   redis.call('HSET', key('j', id), 'id', id, 'tenant', tenant, 'event', event, 'plugin', plugin, 'payload', payload,
-    'created_at', created, 'attempts', attempts, 'failures', failures, 'state', state, 'due_at', due)
+    'created_at', created, 'attempts', attempts, 'failures', failures, 'deaths', deaths, 'state', state,
+    'due_at', due)
   if since ~= '' then redis.call('HSET', key('j', id), 'waiting_since', since) end
   if problem ~= '' then redis.call('HSET', key('j', id), 'last_error', string.sub(problem, 2)) end
   place(id, state, due)
@@ -224,7 +225,7 @@ for _ = 1, take_number() do
     restore_job(id, found, created, due, event, plugin, payload)
   elseif not found[1] then
     redis.call('HSET', key('j', id), 'id', id, 'tenant', tenant, 'event', event, 'plugin', plugin, 'payload', payload,
-      'created_at', created, 'attempts', 0, 'failures', 0, 'state', 'pending')
+      'created_at', created, 'attempts', 0, 'failures', 0, 'deaths', 0, 'state', 'pending')
     place(id, 'pending', due)
   elseif replace and found[1] == tenant then
     if found[2] == 'running' then

@@ -1,7 +1,7 @@
 -- What runners and operators do with jobs: one action a call.
 local action = take()
 local FIELDS = {'id', 'event', 'plugin', 'payload', 'tenant', 'created_at', 'due_at', 'state', 'attempts', 'lease',
-  'lease_until', 'last_error', 'failures', 'waiting_since'}
+  'lease_until', 'last_error', 'failures', 'deaths', 'waiting_since'}
 local actions = {}
 
 local function all_of(ids)
@@ -28,7 +28,8 @@ function actions.claim()
   local claimed = {}
   for number = 1, math.min(limit, #due) do
     local id = due[number][2]
-    count_failures(id)
+    count_ends(id)
+    if job_fields(id, 'state')[1] == 'running' then redis.call('HINCRBY', key('j', id), 'deaths', 1) end
     place(id, 'running', until_)
     redis.call('HSET', key('j', id), 'lease', lease .. whole(number))
     redis.call('HINCRBY', key('j', id), 'attempts', 1)
@@ -52,7 +53,7 @@ function actions.release()
   if answered then return answered end
   local id, lease, problem, due = take(), take(), take(), take()
   if not runs_under(id, lease) then return 0 end
-  count_failures(id)
+  count_ends(id)
   redis.call('HSET', key('j', id), 'last_error', problem)
   redis.call('HINCRBY', key('j', id), 'failures', 1)
   redis.call('HDEL', key('j', id), 'waiting_since')
@@ -70,7 +71,7 @@ function actions.put_off()
   if not runs_under(id, lease) then return 0 end
   redis.call('HSET', key('j', id), 'last_error', reason)
   if not succeed(id) then
-    redis.call('HINCRBY', key('j', id), 'attempts', -1)
+    if since ~= '' then redis.call('HINCRBY', key('j', id), 'attempts', -1) end
     place(id, since == '' and 'pending' or 'waiting', due)
   end
   redis.call('HDEL', key('j', id), 'waiting_since')

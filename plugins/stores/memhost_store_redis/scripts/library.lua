@@ -92,20 +92,21 @@ local function remove_job(id)
 end
 
 local function start_afresh(id)
-  redis.call('HSET', key('j', id), 'attempts', 0, 'failures', 0)
+  redis.call('HSET', key('j', id), 'attempts', 0, 'failures', 0, 'deaths', 0)
   redis.call('HDEL', key('j', id), 'waiting_since')
 end
 
--- Gives a job of an earlier version, which counted its starts alone, the number of its failures (see `Job` in Python).
-local function count_failures(id)
+-- Gives a job of an earlier version, which counted its starts alone, its failures and deaths (see `Job` in Python).
+local function count_ends(id)
   local found = job_fields(id, 'failures', 'attempts', 'state', 'last_error')
   if found[1] then return end
+  local ended = math.max(0, tonumber(found[2]) - (found[3] == 'running' and 1 or 0))
   local failures, problem = 0, found[4]
   if problem and problem ~= 'interrupted by shutdown'
     and not string.find(problem, 'Conflict: Memories are being compacted already', 1, true) then
-    failures = math.max(0, tonumber(found[2]) - (found[3] == 'running' and 1 or 0))
+    failures = ended
   end
-  redis.call('HSET', key('j', id), 'failures', failures)
+  redis.call('HSET', key('j', id), 'failures', failures, 'deaths', ended - failures)
 end
 
 local function runs_under(id, lease)
