@@ -69,7 +69,8 @@ class AnalysedQuery(msgspec.Struct, frozen=True):
         names: stems of capitalised words which do not open the query: likely names.
         dates: dates that the query names, each a (year, month, day) with 0 for a part left open.
         date_terms: marked index terms of these dates.
-        wants: the kind of answer asked for: ``"time"``, ``"person"``, ``"place"``, ``"number"`` or ``""``.
+        wants: the kind of answer asked for: ``"time"``, ``"person"``, ``"place"``, ``"price"``,
+            ``"number"`` or ``""``.
     """
 
     text: str
@@ -292,8 +293,21 @@ _WANTS = (
 )
 
 
+_HOW_MUCH = re.compile(
+    r"\bhow (?:much|many)\b|\bwhat\b|\bwie ?viel\b|\bcombien\b|\b[cq]uanto\b|\bquel\b|сколько|\bkac\b|多少|いくら|얼마|كم|بكم"
+)
+_MONEY = re.compile(
+    r"\b(?:costs?|pa(?:y|ys|id)|spen[dt]|earns?|owes?|charged?|price|rent|salary|fees?|wages?|refund(?:ed)?|s(?:ell|old) for"
+    r"|kost\w+|(?:be|ge)?zahl\w+|miete|preis|cout\w*|paye\w*|prix|loyer|cuest\w+|costo\w*|costa\w*|custo\w*|pag\w+"
+    r"|prezzo|precio|preco|para|lira)\b|сто[ия]\w+|плат\w+|цен[аы]\b|钱|錢|いくら|얼마|بكم|سعر|ثمن|تكلف"
+)
+_HOW_DEAR = re.compile(r"\bhow (?:expensive|pricey)\b|\bwie teuer\b")
+
+
 def _wanted(text: str) -> str:
     lowered = fold(text)
+    if _HOW_DEAR.search(lowered) or (_HOW_MUCH.search(lowered) and _MONEY.search(lowered)):
+        return "price"
     for kind, pattern in _WANTS:
         if pattern.search(lowered):
             return kind

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from memhost.analysis import AnalysedQuery, find_dates, stem, tokenize
 from memhost.ranking import traits as t
+from memhost.ranking.prices import names_price
 from memhost.ranking.types import Candidate, CorpusStats, Vector
 from memhost.ranking.weights import RankingWeights
 from memhost.words import GREETING_WORDS
@@ -49,6 +50,7 @@ FEATURES = (
     "expected_number",
     "expected_person",
     "expected_place",
+    "expected_price",
 )
 """Columns of the feature matrix; each is the name of its weight as well."""
 
@@ -56,6 +58,7 @@ _AROUND = (("before", -1), ("after", 1), ("before2", -2), ("after2", 2))
 _COVERAGE_SHARE = {-1: 0.7, 1: 0.5, -2: 0.5, 2: 0.3}  # a term found that many turns away counts for so much
 _USUAL = 24.0  # terms of a usual turn
 _LONG = 128.0  # terms from which on a memory covers words by mere length (by judgement; turns are shorter)
+_TALK = 12.0  # turns from which on a session is a conversation whose opening tells news
 _GREETINGS = "|".join(sorted({stem(word) for word in GREETING_WORDS}))
 _DATED = 48  # characters at the start of a session in which a date counts as the session's
 _AFTER_DAYS = 15.0  # how long after a day people still tell of it
@@ -132,9 +135,10 @@ def feature_matrix(
     columns["answers"] = layout.near(ends, -1, 0.0)
     counted = np.clip(lengths, np.where(layout.turn, 0.0, _USUAL), _LONG)  # a short fact is no worse than a usual turn
     columns["length"] = np.log1p(counted) / 5.0
-    columns["opening"] = (layout.position == 0).astype(np.float64)
+    columns["opening"] = _openings(layout, columns["coverage"])
     for kind, bit in _EXPECTED.items():
         columns[f"expected_{kind}"] = _has(traits, bit) if query.wants == kind else np.zeros(len(candidates))
+    columns["expected_price"] = np.array([query.wants == "price" and names_price(c.text) for c in candidates], np.float64)
     return np.stack([columns[name] for name in FEATURES], axis=1)
 
 
@@ -291,6 +295,18 @@ def _add_vectors(
     columns["vector"] = cosine
     for name, offset in _AROUND:
         columns[f"vector_{name}"] = layout.near(cosine, offset, weights.alone)
+
+
+def _openings(layout: _Layout, coverage: Floats) -> Floats:
+    """Return how much each candidate counts as the opening of a conversation.
+
+    Being the first of twelve turns and more tells something whatever is asked. The first of three is no likelier to
+    hold an answer than the others: there the place counts only as far as the turn holds the query's words.
+    """
+    longest = np.zeros(layout.sessions)
+    np.maximum.at(longest, layout.session, layout.position.astype(np.float64))
+    talk = np.minimum(longest[layout.session] / (_TALK - 1.0), 1.0)
+    return np.where(layout.position == 0, talk + (1.0 - talk) * np.minimum(coverage, 1.0), 0.0)
 
 
 def _phrases(query: AnalysedQuery, joined: Sequence[str]) -> Floats:
