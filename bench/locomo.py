@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import re
 import sys
 import tempfile
@@ -28,7 +29,8 @@ from agent_memory_client.models import MemoryMessage, WorkingMemory
 
 from memhost.testing.server import ServerProcess
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "locomo_dev.json"
+_FOLDER = os.environ.get("MEMHOST_EVAL_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data"
+DATA = Path(_FOLDER) / "locomo_dev.json"
 CATEGORIES = {1: "multi-hop", 2: "temporal", 3: "open-domain", 4: "single-hop", 5: "adversarial"}
 DEPTHS = (1, 5, 10, 25)
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import sys
 import time
@@ -40,7 +41,8 @@ from memhost.ranking import (
 )
 from memhost_model_static.embedder import StaticEmbedder
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "locomo_dev.json"
+_FOLDER = os.environ.get("MEMHOST_EVAL_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data"
+DATA = Path(_FOLDER) / "locomo_dev.json"
 CATEGORIES = {1: "multi-hop", 2: "temporal", 3: "open", 4: "single-hop", 5: "adversarial"}
 CUTS = (1, 5, 10, 25)
 STAGES = {

@@ -294,10 +294,12 @@ _WANTS = (
 
 
 _HOW_MUCH = re.compile(
-    r"\bhow (?:much|many)\b|\bwhat\b|\bwie ?viel\b|\bcombien\b|\b[cq]uanto\b|\bquel\b|сколько|\bkac\b|多少|いくら|얼마|كم|بكم"
+    r"\bhow (?:much|many)\b|\bwhat\b|\bwie ?viel\b|\bcombien\b|\b[cq]uanto\b|\bquel\b|сколько|\bkac\b"
+    r"|多少|いくら|얼마|كم|بكم"
 )
 _MONEY = re.compile(
-    r"\b(?:costs?|pa(?:y|ys|id)|spen[dt]|earns?|owes?|charged?|price|rent|salary|fees?|wages?|refund(?:ed)?|s(?:ell|old) for"
+    r"\b(?:costs?|pa(?:y|ys|id)|spen[dt]|earns?|owes?|charged?|price|rent|salary|fees?|wages?|refund(?:ed)?"
+    r"|s(?:ell|old) for"
     r"|kost\w+|(?:be|ge)?zahl\w+|miete|preis|cout\w*|paye\w*|prix|loyer|cuest\w+|costo\w*|costa\w*|custo\w*|pag\w+"
     r"|prezzo|precio|preco|para|lira)\b|сто[ия]\w+|плат\w+|цен[аы]\b|钱|錢|いくら|얼마|بكم|سعر|ثمن|تكلف"
 )

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from ulid import ULID
 
 ExtractionFlag = Literal["t", "f"]
@@ -82,17 +83,27 @@ class MemoryRecord(msgspec.Struct, kw_only=True):
     superseded_by: str | None = None
 
 
+class Repeat(msgspec.Struct, frozen=True, kw_only=True):
+    """Another time that the same speaker said the same: the memory's id, its session, and when."""
+
+    id: str
+    session_id: str | None
+    created_at: datetime
+
+
 class MemoryHit(MemoryRecord, kw_only=True):
     """A memory found by a search.
 
     `dist` is 0 for the best; its meaning depends on `score_type`. `score` lies in 0..1, or is null in a
-    listing. `explain` holds the parts of the score when the request asked for them.
+    listing. `explain` holds the parts of the score when the request asked for them. `repeats` are the other times that
+    the same was said, word for word, newest first; without `search_mode` they are one hit.
     """
 
     dist: float = 0.0
     score: float | None = None
     score_type: Literal["semantic", "keyword", "hybrid"] | None = None
     explain: dict[str, float] | None = None
+    repeats: list[Repeat] | UnsetType = UNSET
 
 
 class WorkingMemory(msgspec.Struct, kw_only=True):

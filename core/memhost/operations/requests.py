@@ -135,7 +135,8 @@ class SearchFields(msgspec.Struct, kw_only=True):
     """A search of long-term memory. Without `text` it lists what passes the filters.
 
     Without `search_mode` the whole pipeline ranks (full text, vectors, conversation context); `semantic`,
-    `keyword` and `hybrid` rank by exactly that.
+    `keyword` and `hybrid` rank by exactly that. `min_score` leaves out hits with less; behind the candidates that
+    were ranked it looks no further.
     """
 
     text: Text | None = None
@@ -166,6 +167,7 @@ class SearchFields(msgspec.Struct, kw_only=True):
     recency_half_life_created_days: float | None = None
     server_side_recency: bool | None = None
     explain: bool = False
+    min_score: Annotated[float, Meta(ge=0, le=1)] = 0.0
 
 
 class PromptSession(msgspec.Struct, kw_only=True):

@@ -101,11 +101,16 @@ class StoredRecords(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MemoryHits(msgspec.Struct, frozen=True, kw_only=True):
-    """A page of hits, the number of all matches, and the offset of the next page (null on the last)."""
+    """A page of hits, the number of all matches, and the offset of the next page (null on the last).
+
+    `nothing_fits` is there, and true, where no memory shares a word, a date or meaning with the query: what is listed
+    is only what is least far.
+    """
 
     memories: list[MemoryHit]
     total: int
     next_offset: int | None
+    nothing_fits: bool | UnsetType = UNSET
 
 
 class ForgetResult(msgspec.Struct, frozen=True, kw_only=True):

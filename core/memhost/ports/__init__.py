@@ -2,7 +2,7 @@
 
 from memhost.ports.auth import Authenticator, Credentials, Recognises
 from memhost.ports.clock import Clock, SystemClock
-from memhost.ports.models import Completion, Embedder, LanguageModel, Meter, ModelUse
+from memhost.ports.models import Completion, Embedder, LanguageModel, Meter, ModelUse, Vocabulary
 from memhost.ports.runner import JobDispatcher, JobRunner
 from memhost.ports.store import Order, PutsOff, Scrubs, Store
 from memhost.ports.strategy import (
@@ -45,4 +45,5 @@ __all__ = [
     "Strategy",
     "SystemClock",
     "Turn",
+    "Vocabulary",
 ]

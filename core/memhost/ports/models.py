@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 import numpy as np
@@ -61,6 +61,19 @@ class Embedder(Protocol):
 
     async def aclose(self) -> None:
         """Release connections and memory."""
+        ...
+
+
+@runtime_checkable
+class Vocabulary(Protocol):
+    """What an embedder may offer beside the rest: to say whether it knows words at all.
+
+    An embedder of whole sentences need not; one that adds up the vectors of words gives noise for words that it
+    spells out of fragments, and a search that nothing else supports then says that nothing fits.
+    """
+
+    def knows_any(self, words: Sequence[str]) -> bool:
+        """Whether at least one of the words has a meaning of its own to the embedder."""
         ...
 
 

@@ -138,7 +138,9 @@ def feature_matrix(
     columns["opening"] = _openings(layout, columns["coverage"])
     for kind, bit in _EXPECTED.items():
         columns[f"expected_{kind}"] = _has(traits, bit) if query.wants == kind else np.zeros(len(candidates))
-    columns["expected_price"] = np.array([query.wants == "price" and names_price(c.text) for c in candidates], np.float64)
+    columns["expected_price"] = np.array(
+        [query.wants == "price" and names_price(c.text) for c in candidates], np.float64
+    )
     return np.stack([columns[name] for name in FEATURES], axis=1)
 
 

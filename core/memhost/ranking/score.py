@@ -27,6 +27,8 @@ _STAGES = {
 _COLUMNS = np.array([FEATURES.index(name) for members in _STAGES.values() for name in members])
 """The columns of the feature matrix, stage by stage."""
 _STARTS = np.cumsum([0, *(len(members) for members in _STAGES.values())])[:-1]
+_SHARED = [FEATURES.index(name) for name in ("coverage", "variants", "phrase", "date", "speaker")]
+_NEARNESS = FEATURES.index("vector")
 _DECIMALS = 9
 """Sums of logits that are equal to so many decimals are equal: beyond lies what processors round differently."""
 
@@ -59,14 +61,23 @@ def rank(
     if not candidates:
         return []
     candidates = sorted(candidates, key=_place)
-    parts = stage_values(query, query_vector, candidates, stats, weights)
+    features = feature_matrix(query, query_vector, candidates, stats, weights)
+    parts = stage_values(features, weights)
     totals = np.round(parts.sum(axis=1), _DECIMALS)
     order = np.argsort(-totals, kind="stable")[:limit]
     scores = (1.0 / (1.0 + np.exp(-np.clip(totals[order], -60.0, 60.0)))).tolist()
     rows = parts[order].tolist() if explain else None
     names = (*_STAGES, "prior")
+    shares = (features[order][:, _SHARED].max(axis=1) > 0).tolist()
+    nearness = features[:, _NEARNESS][order].tolist()
     return [
-        Ranked(candidates[i].key, scores[n], dict(zip(names, rows[n], strict=True)) if rows else {})
+        Ranked(
+            candidates[i].key,
+            scores[n],
+            dict(zip(names, rows[n], strict=True)) if rows else {},
+            shares[n],
+            nearness[n],
+        )
         for n, i in enumerate(order)
     ]
 
@@ -76,16 +87,9 @@ def _place(candidate: Candidate) -> tuple[bool, int | str]:
     return isinstance(candidate.key, str), candidate.key
 
 
-def stage_values(
-    query: AnalysedQuery,
-    query_vector: Vector | None,
-    candidates: Sequence[Candidate],
-    stats: CorpusStats,
-    weights: RankingWeights,
-) -> Floats:
+def stage_values(features: Floats, weights: RankingWeights) -> Floats:
     """Return what each stage adds to each candidate in logits; the last column is the intercept."""
-    features = feature_matrix(query, query_vector, candidates, stats, weights)
     vector = np.array([getattr(weights, name) for name in FEATURES])
     weighted = features * (vector * weights.slope)
     stages = np.add.reduceat(weighted[:, _COLUMNS], _STARTS, axis=1)  # row by row, where a matrix product mixes rows
-    return np.column_stack([stages, np.full(len(candidates), weights.intercept)])
+    return np.column_stack([stages, np.full(len(features), weights.intercept)])

@@ -63,8 +63,13 @@ class Ranked(msgspec.Struct, gc=False):
         key: the candidate's key.
         score: in (0, 1): how likely the memory is to answer the query, comparable between queries.
         breakdown: what each stage added, in logits; ``score`` is the logistic function of the sum of its values.
+        shares: it, or a turn beside it, has a word, a date or a quoted phrase in common with the query, or is of the
+            speaker whom the query names.
+        nearness: cosine of it and the query, counted from ``RankingWeights.vector_floor``; 0 without vectors.
     """
 
     key: int | str
     score: float
     breakdown: dict[str, float]
+    shares: bool = True
+    nearness: float = 0.0

@@ -17,8 +17,8 @@ class RankingWeights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     recall@10 to 0.1 points. A logistic calibration (Platt, 1999) on the same data gave slope 0.68 and intercept
     -9.44. ``k1`` and ``b`` as measured there; ``session_b`` is the usual value (Robertson and Zaragoza, 2009).
     ``phrase`` and ``alone`` were set by judgement; ``expected_price`` on the tuning half of
-    ``tests/data/small_stores.json``, since these conversations ask for one price only. ``lexical`` is low because ``coverage``, which counts each term
-    once, says the same better.
+    ``tests/data/small_stores.json``, since these conversations ask for one price only. ``lexical`` is low because
+    ``coverage``, which counts each term once, says the same better.
     """
 
     k1: float = 1.2

@@ -96,7 +96,10 @@ class PromptService:
         search.text = request.query
         if user and search.user_id is None:
             search.user_id = TagFilter(eq=user)
-        found = (await self._search.search(call, search, optimize_query=request.optimize_query, extra=extra)).memories
+        answer = await self._search.search(call, search, optimize_query=request.optimize_query, extra=extra)
+        if answer.nothing_fits is True:
+            return [], []
+        found = answer.memories
         held = [hit for hit in found if is_held_back(hit)]
         if not held:
             return found, []

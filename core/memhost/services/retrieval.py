@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from memhost.analysis import analyse_query, query_terms, stems, without_quoted
-from memhost.models import CandidateQuery, Condition, MemoryHit, Scope, TextMatch, Vector
-from memhost.ports import Embedder, Store
+from memhost.models import CandidateQuery, Candidates, Condition, MemoryHit, Scope, TextMatch, Vector
+from memhost.ports import Embedder, Store, Vocabulary
 from memhost.ranking import RankingWeights
 from memhost.services.recency import Recency
 from memhost.services.scoring import Scored, hybrid_scores, keyword_scores, pipeline_scores, semantic_scores
@@ -32,6 +32,7 @@ class SearchPlan:
     max_distance: float | None
     explain: bool
     recency: Recency | None
+    min_score: float = 0.0
 
     @property
     def end(self) -> int:
@@ -41,17 +42,19 @@ class SearchPlan:
 
 @dataclass(slots=True, frozen=True)
 class Found:
-    """A page of hits, and how many matches there are in all."""
+    """A page of hits, how many matches there are in all, and whether any has something in common with the query."""
 
     hits: list[MemoryHit]
     total: int
+    fits: bool = True
 
 
 class Retriever:
     """Finds memories in four modes.
 
     Pipeline and hybrid rank the best candidates of both legs, a fixed number whatever the page; behind these
-    comes whatever else matches by vector distance. So pages neither repeat nor skip.
+    comes whatever else matches by vector distance. So pages neither repeat nor skip. With a least score nothing comes
+    behind them.
     """
 
     def __init__(self, store: Store, embedder: Embedder, settings: SearchSettings, weights: RankingWeights) -> None:
@@ -74,12 +77,14 @@ class Retriever:
         query = CandidateQuery(
             conditions=plan.conditions,
             vector=await self._embed(plan.text),
-            vector_limit=self._depth(plan),
-            max_distance=plan.max_distance,
+            vector_limit=self._depth(plan) + 1,
+            max_distance=_closer(plan),
             count=True,
         )
         found = await self._store.candidates(scope, query)
-        return _page(semantic_scores(found.hits), plan, found.total)
+        scored = semantic_scores(found.hits)
+        # Fewer than were asked for are all: what has no vector yet is counted by the store, but cannot be given.
+        return _page(scored, plan, found.total if len(scored) > self._depth(plan) else len(scored))
 
     async def _keyword(self, scope: Scope, plan: SearchPlan) -> Found:
         match = keyword_match(plan.text)
@@ -94,9 +99,9 @@ class Retriever:
         text = keyword_match(plan.text, phrases_required=True)
         found = await self._store.candidates(scope, self._both_legs(plan, text, vector))
         scored = hybrid_scores(found, vector, text, plan.alpha)
-        if text is not None and text.required:
+        if plan.min_score or (text is not None and text.required):
             return _page(scored, plan, len(scored))
-        return await self._with_rest(scope, plan, vector, scored, set(), found.total)
+        return await self._with_rest(scope, plan, vector, scored, set(), self._reachable(found, scored, found.total))
 
     async def _pipeline(self, scope: Scope, plan: SearchPlan) -> Found:
         query = analyse_query(plan.text)
@@ -111,8 +116,22 @@ class Retriever:
             statistics_for=query.terms,
         )
         found = await self._store.candidates(scope, wanted)
-        scored, doubles = pipeline_scores(query, vector, found, plan.conditions, self._weights, explain=plan.explain)
-        return await self._with_rest(scope, plan, vector, scored, doubles, found.total - len(doubles))
+        words = (*query.words, *query.terms)
+        ranking = pipeline_scores(
+            query,
+            vector,
+            found,
+            plan.conditions,
+            self._weights,
+            explain=plan.explain,
+            understood=not isinstance(self._embedder, Vocabulary) or self._embedder.knows_any(words),
+        )
+        if plan.min_score:
+            page = _page(ranking.matches, plan, len(ranking.matches))
+        else:
+            left = self._reachable(found, ranking.matches, found.total - len(ranking.left_out))
+            page = await self._with_rest(scope, plan, vector, ranking.matches, ranking.left_out, left)
+        return replace(page, fits=ranking.fits)
 
     def _both_legs(
         self,
@@ -136,6 +155,11 @@ class Retriever:
             count=True,
         )
 
+    def _reachable(self, found: Candidates, scored: Sequence[Scored], total: int) -> int:
+        """How many matches pages can give: those that are scored, if the vector leg holds all there are."""
+        near = sum(hit.distance is not None for hit in found.hits)
+        return total if near >= self._settings.candidates else len(scored)
+
     async def _with_rest(
         self, scope: Scope, plan: SearchPlan, vector: Vector, scored: list[Scored], left_out: set[str], total: int
     ) -> Found:
@@ -143,21 +167,23 @@ class Retriever:
         if plan.end <= len(scored) or len(scored) >= total:
             return _page(scored, plan, max(total, len(scored)))
         known = left_out | {item.record.id for item in scored}
-        query = CandidateQuery(conditions=plan.conditions, vector=vector, vector_limit=plan.end + len(left_out))
+        limit = plan.end + len(left_out) + 1
+        query = CandidateQuery(conditions=plan.conditions, vector=vector, vector_limit=limit)
         rest = await self._store.candidates(scope, query)
         last = scored[-1].score if scored else 1.0
         behind = []
         for item in semantic_scores(hit for hit in rest.hits if hit.memory.record.id not in known):
             score = min(last, item.score)
             behind.append(Scored(item.record, 1.0 - score, score, "hybrid", item.parts))
-        return _page(scored, plan, total, behind)
+        return _page(scored, plan, total if len(rest.hits) >= limit else len(scored) + len(behind), behind)
 
     async def _embed(self, text: str) -> Vector:
         vectors = await self._embedder.embed([text])
         return np.asarray(vectors[0], dtype=np.float32)
 
     def _depth(self, plan: SearchPlan) -> int:
-        return plan.end if plan.recency is None else max(plan.end, self._settings.candidates)
+        all_ranked = plan.recency is not None or (plan.min_score and plan.mode == "keyword")
+        return max(plan.end, self._settings.candidates) if all_ranked else plan.end
 
 
 def keyword_match(text: str, *, phrases_required: bool = False) -> TextMatch | None:
@@ -170,9 +196,22 @@ def keyword_match(text: str, *, phrases_required: bool = False) -> TextMatch | N
     return TextMatch(any_of=words, phrases=query.phrases) if words or query.phrases else None
 
 
+def _closer(plan: SearchPlan) -> float | None:
+    """The greatest distance of a search by meaning, where the score is what the distance leaves of 1."""
+    if not plan.min_score:
+        return plan.max_distance
+    return min(1.0 - plan.min_score, 2.0 if plan.max_distance is None else plan.max_distance)
+
+
 def _page(scored: Sequence[Scored], plan: SearchPlan, total: int, behind: Sequence[Scored] = ()) -> Found:
-    """The page of the matches in order; recency, if it ranks all, reorders what was scored."""
+    """The page of the matches in order; recency, if it ranks all, reorders what was scored.
+
+    With a least score the matches are those of the scored ones that reach it.
+    """
     ordered = list(scored)
+    if plan.min_score:
+        ordered = [item for item in scored if item.score >= plan.min_score]
+        total = total - len(scored) + len(ordered) if plan.mode == "semantic" else len(ordered)
     recency = plan.recency
     if recency is not None:
         ordered.sort(key=lambda item: recency.score(item.record, item.dist), reverse=True)

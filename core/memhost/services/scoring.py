@@ -15,6 +15,7 @@ from memhost.models import (
     MemoryHit,
     MemoryRecord,
     MemoryType,
+    Repeat,
     StoredMemory,
     TextMatch,
     Vector,
@@ -23,6 +24,16 @@ from memhost.models import (
 from memhost.ranking import Candidate, CorpusStats, Ranked, RankingWeights, rank
 
 ScoreType = Literal["semantic", "keyword", "hybrid"]
+
+NEAR = 0.08
+"""Cosine, from the embedder's floor, below which a memory that shares no word with a query says nothing about it."""
+NEAR_TO_FRAGMENTS = 0.3
+"""The same where the embedder knows no word of the query, and has put its vector together from fragments of them.
+
+Both measured (docs/benchmarks.md, "When nothing fits"): no answer to any of 867 questions lies below.
+"""
+
+_REPEATS_SHOWN = 20
 
 
 class Scored(msgspec.Struct, frozen=True):
@@ -33,10 +44,32 @@ class Scored(msgspec.Struct, frozen=True):
     score: float
     kind: ScoreType
     parts: Mapping[str, float]
+    repeats: Sequence[MemoryRecord] = ()
 
     def hit(self, *, explain: bool) -> MemoryHit:
         """The match as clients see it."""
-        return hit_of(self.record, self.dist, self.score, self.kind, dict(self.parts) if explain else None)
+        found = hit_of(self.record, self.dist, self.score, self.kind, dict(self.parts) if explain else None)
+        if self.repeats:
+            newest = sorted(self.repeats, key=lambda record: (record.created_at, record.id), reverse=True)
+            found.repeats = [
+                Repeat(id=record.id, session_id=record.session_id, created_at=record.created_at)
+                for record in newest[:_REPEATS_SHOWN]
+            ]
+        return found
+
+
+class Ranking(msgspec.Struct, frozen=True):
+    """The matches of the whole pipeline in order.
+
+    Attributes:
+        matches: Best first.
+        left_out: Ids of matches that another one stands for.
+        fits: Whether anything has words, a date or meaning in common with the query.
+    """
+
+    matches: list[Scored]
+    left_out: set[str]
+    fits: bool
 
 
 def hit_of(
@@ -98,10 +131,20 @@ def pipeline_scores(
     weights: RankingWeights,
     *,
     explain: bool = False,
-) -> tuple[list[Scored], set[str]]:
-    """Matches by the whole pipeline, and the ids left out because another hit says the same.
+    understood: bool = True,
+) -> Ranking:
+    """Matches by the whole pipeline.
 
     Neighbours give context to the others; they are matches only if they satisfy the conditions.
+
+    Args:
+        query: What is sought, taken apart.
+        vector: Its embedding.
+        found: The store's candidates.
+        conditions: What matches satisfy.
+        weights: Weights of the ranking.
+        explain: Fill in the parts of the scores.
+        understood: The embedder knows a word of the query, so that nearness to it means something.
     """
     records = {
         hit.memory.record.id: hit.memory.record
@@ -111,8 +154,16 @@ def pipeline_scores(
     stats = CorpusStats(found.documents, found.average_length, found.frequencies)
     ranked = rank(query, vector, [_candidate(hit.memory) for hit in found.hits], stats, weights, explain=explain)
     ordered = [(records[str(item.key)], item) for item in ranked if item.key in records]
+    least = NEAR if understood else NEAR_TO_FRAGMENTS
+    fits = any(item.shares or item.nearness >= least for _, item in ordered)
     kept, doubles = _without_doubles(ordered)
-    return [Scored(record, 1.0 - item.score, item.score, "hybrid", item.breakdown) for record, item in kept], doubles
+    once, repeats = _once(kept)
+    matches_ = [
+        Scored(record, 1.0 - item.score, item.score, "hybrid", item.breakdown, repeats.get(record.id, ()))
+        for record, item in once
+    ]
+    left_out = doubles | {record.id for others in repeats.values() for record in others}
+    return Ranking(matches_, left_out, fits or not ordered)
 
 
 def _candidate(memory: StoredMemory) -> Candidate:
@@ -157,6 +208,34 @@ def _without_doubles(
         else:
             kept.append((record, item))
     return kept, doubles
+
+
+def _once(
+    ordered: Sequence[tuple[MemoryRecord, Ranked]],
+) -> tuple[list[tuple[MemoryRecord, Ranked]], dict[str, list[MemoryRecord]]]:
+    """Make one hit of what one speaker said several times, word for word: the best of them, and the others by its id.
+
+    Only turns of the same owner, equal to the last character, role included; the others keep their ids and times.
+    """
+    first: dict[tuple[object, ...], str] = {}
+    kept: list[tuple[MemoryRecord, Ranked]] = []
+    repeats: dict[str, list[MemoryRecord]] = {}
+    for record, item in ordered:
+        if record.memory_type is MemoryType.MESSAGE:
+            said = (record.namespace, record.user_id, record.text, record.event_date, record.valid_to, _labels(record))
+            stands = first.setdefault(said, record.id)
+            if stands != record.id:
+                repeats.setdefault(stands, []).append(record)
+                continue
+        kept.append((record, item))
+    return kept, repeats
+
+
+def _labels(record: MemoryRecord) -> bytes:
+    """What was added to a turn, in one form; nothing for most."""
+    if not (record.topics or record.entities or record.metadata):
+        return b""
+    return msgspec.json.encode((record.topics, record.entities, record.metadata), order="deterministic")
 
 
 def _distance(hit: CandidateHit, vector: Vector) -> float:

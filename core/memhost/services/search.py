@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
-from msgspec import UnsetType
+from msgspec import UNSET, UnsetType
 
 from memhost.errors import InvalidRequest, Problem, ValidationFailed
 from memhost.events import RequestContext, SearchRequest
@@ -37,6 +37,8 @@ TEXT_SCORERS = (
     "DOCSCORE",
 )
 """Scorer names that clients may send. All stores score by BM25."""
+
+NOTHING_FITS = "No memory shares a word or meaning with the query; what is listed is only what is least far."
 
 _OWNER_FIELDS = {"namespace": "namespaces", "user_id": "users", "session_id": "sessions"}
 
@@ -106,8 +108,15 @@ class SearchService:
         hits = await self._hooks.after_search(hits, search, context)
         if request.recency_boost is not False and hits:
             self._access.found(scope.tenant, [hit.id for hit in hits])
+        if not found.fits:
+            call.notices.append(("relevance", NOTHING_FITS))
         end = request.offset + limit
-        return MemoryHits(memories=hits, total=found.total, next_offset=end if end < found.total else None)
+        return MemoryHits(
+            memories=hits,
+            total=found.total,
+            next_offset=end if end < found.total else None,
+            nothing_fits=UNSET if found.fits else True,
+        )
 
     async def _find(
         self,
@@ -130,6 +139,7 @@ class SearchService:
             max_distance=request.distance_threshold,
             explain=request.explain,
             recency=recency,
+            min_score=request.min_score,
         )
         with charged_to(payer_within(search.scope)):
             return await self._retriever.find(search.scope, plan)

@@ -26,6 +26,7 @@ MAX_TOKENS = 2048
 """Tokens of a text that count; the rest of a longer text is left out of its vector."""
 
 _INLINE_CHARACTERS = 1000  # one text up to this length takes less time than handing it to a thread (about 0.1 ms)
+_MEANING = 4  # letters from which on a part of a word carries meaning
 _CHUNK_TOKENS = 16384  # rows turned into floats at a time: 16 MiB at 256 dimensions
 
 Vectors = npt.NDArray[np.float32]
@@ -92,6 +93,21 @@ class StaticEmbedder:
         if len(texts) == 1 and len(texts[0]) <= _INLINE_CHARACTERS:
             return self.embed_now(texts)
         return await asyncio.to_thread(self.embed_now, texts)
+
+    def knows_any(self, words: Sequence[str]) -> bool:
+        """Whether a word is in the vocabulary, or at least half of its letters are in parts of four letters and more.
+
+        The vectors of shorter parts are those of any word that holds them: what they add up to means nothing.
+        """
+        return any(self._knows(word) for word in words)
+
+    def _knows(self, word: str) -> bool:
+        encoding = self._tokenizer.encode(word, add_special_tokens=False)
+        parts = [(token, end - begin) for token, (begin, end) in zip(encoding.ids, encoding.offsets, strict=True)]
+        if any(token == self._unknown for token, _ in parts) or not parts:
+            return False
+        letters = sum(size for _, size in parts)
+        return (len(parts) == 1 and letters > 1) or 2 * sum(size for _, size in parts if size >= _MEANING) >= letters
 
     async def aclose(self) -> None:
         """Do nothing: the mapped file goes with the object."""

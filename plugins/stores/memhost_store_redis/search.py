@@ -39,6 +39,8 @@ the index it would be slower.
 """
 BROAD_OPTIONS = "EF_RUNTIME 1200 HYBRID_POLICY BATCHES"
 
+_FARTHEST = 2.0
+"""The greatest cosine distance."""
 _STEPS_TO_SEND = 4
 """Turns of the event loop that the client takes before its commands are on their way."""
 
@@ -200,6 +202,10 @@ class _Question:
         replies = await self._batch.run()
         text_hits: Hits = replies[text] if text is not None else []
         near_hits: Hits = await self._with_tied(replies[near]) if near is not None else []
+        documents, length = self._sizes(replies[sizes]) if sizes is not None else (0, 0)
+        number = None if total is None else documents - replies[total] if self._by_exclusion() else replies[total]
+        if has_vector and self._may_lack(near_hits, number):
+            near_hits = await self._with_undirected(near_hits)
 
         more = self._searcher.batch()
         told = tells and self._batch.matched == len(text_hits) and (left_out is None or not replies[left_out])
@@ -211,7 +217,6 @@ class _Question:
         if told:
             found = [memories[key].terms for key, _ in text_hits if key in memories]
             frequencies |= {unit: sum(unit[0] in terms for terms in found) for unit in measured}
-        documents, length = self._sizes(replies[sizes]) if sizes is not None else (0, 0)
         average = length / documents if documents else 0.0
 
         chosen = text_hits if not exact else self._rescore(text_hits, memories, frequencies, documents, average)
@@ -219,9 +224,8 @@ class _Question:
         if query.statistics_for:
             answer.documents, answer.average_length = documents, average
             answer.frequencies = {term: frequencies[(term,)] for term in query.statistics_for}
-        if total is not None:
-            number = replies[total]
-            answer.total = documents - number if self._by_exclusion() else number
+        if number is not None:
+            answer.total = number
         elif query.count and known_by_near:
             near_enough = len(self._within_bound(near_hits))
             answer.total = near_enough if beyond is None else max(near_enough, answers[beyond])
@@ -358,6 +362,31 @@ class _Question:
         (tied,) = await batch.run()
         self._batch.rows.update(batch.rows)
         return found + list(tied)
+
+    def _may_lack(self, found: Hits, number: int | None) -> bool:
+        """Whether the engine may have left out vectors that belong to the vector leg."""
+        query = self._query
+        assert query.vector is not None
+        reachable = query.vector_limit if number is None else min(query.vector_limit, number)
+        return len(found) < reachable and (query.max_distance is None or not query.vector.any())
+
+    async def _with_undirected(self, found: Hits) -> Hits:
+        """The whole vector leg, and behind it what the engine leaves out: vectors of zeros, of texts without a word.
+
+        To a query without a word all are equally far.
+        """
+        query = self._query
+        assert query.vector is not None
+        batch = self._searcher.batch()
+        order = ["SORTBY", 2, "@id", "ASC", "LIMIT", 0, query.vector_limit + len(found)]
+        batch.listed(self._index, str(self._where), *order)
+        (listed,) = await batch.run()
+        name, directed = self._vector.encode(), bool(query.vector.any())
+        known = {key for key, _ in found}
+        rows = {key: batch.rows[key] for key, _ in listed if key not in known}
+        added = [(key, _FARTHEST if directed else 1.0) for key, row in rows.items() if row.get(name)]
+        self._batch.rows.update({key: rows[key] for key, _ in added})
+        return found + added
 
     def _hits(
         self, text: dict[bytes, float], near: dict[bytes, float], memories: dict[bytes, StoredMemory]
