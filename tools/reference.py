@@ -52,6 +52,7 @@ PORTS: dict[str, tuple[str, str]] = {
     "ModelStrategy": ("memhost_strategies", "strategy.StrategyConformance"),
     "BackgroundStrategy": ("memhost_strategies", "strategy.StrategyConformance"),
     "Embedder": ("memhost_models", "model.EmbedderConformance"),
+    "Vocabulary": ("memhost_models", "model.EmbedderConformance"),
     "LanguageModel": ("memhost_models", "model.LanguageModelConformance"),
     "Authenticator": ("memhost_auth_providers", "auth.AuthConformance"),
     "Recognises": ("memhost_auth_providers", "auth.AuthConformance"),

@@ -23,7 +23,7 @@ import numpy as np
 import pytest
 
 from memhost.errors import MemhostError
-from memhost.ports import Completion, Embedder, LanguageModel
+from memhost.ports import Completion, Embedder, LanguageModel, Vocabulary
 
 TEXTS = ("The boat lies in Kiel.", "Bob likes green tea.", "ünïcode שלום 😀", "a\nb\tc", "x" * 20000)
 
@@ -51,6 +51,14 @@ class EmbedderConformance:
         rows = await embedder.embed(TEXTS)
         assert rows.dtype == np.float32
         assert rows.shape == (len(TEXTS), embedder.dimensions)
+
+    async def test_a_vocabulary_knows_words_and_no_signs(self, embedder: Embedder) -> None:
+        if not isinstance(embedder, Vocabulary):
+            pytest.skip("the embedder does not say which words it knows")
+        assert embedder.knows_any(["boat"]) is True
+        assert embedder.knows_any(["zzzqqq", "boat"]) is True
+        assert embedder.knows_any([]) is False
+        assert embedder.knows_any(["", "😀", "!"]) is False
 
     async def test_no_texts_give_no_rows(self, embedder: Embedder) -> None:
         assert (await embedder.embed([])).shape == (0, embedder.dimensions)
