@@ -53,7 +53,7 @@ _SECRET_TEXT = (
     (re.compile(r"\beyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]+(?:\.[A-Za-z0-9_\-]*)?"), MASK),
     (re.compile(r"\b(?:sk|pk|rk|ghp|gho|hf|xox[abp]|mh|mht)[-_][A-Za-z0-9_\-]{12,}"), MASK),
     # not the names of hooks and modules, which are of small letters alone
-    (re.compile(r"\bmemhost[-_](?=[a-z_\-]*[A-Z0-9])[A-Za-z0-9_\-]{12,}"), MASK),
+    (re.compile(r"\bmemhost[-_](?=[a-z_\-]{0,64}[A-Z0-9])[A-Za-z0-9_\-]{12,}"), MASK),
     (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"), MASK),
     (re.compile(r"\bAIza[A-Za-z0-9_\-]{30,}"), MASK),
     (re.compile(r"(://[^/\s:@]*):[^@\s/]+@"), rf"\1:{MASK}@"),

@@ -73,7 +73,7 @@ OVERRIDE = (
     r"(?:anterior|previ|acima|do sistema|inicia|origina)\w*",
     r"\b(?:negeer|vergeet) (?:[\w,]+ ){0,3}?(?:instructie|regel|opdracht)(?:s|en)?\b",
     # Russian, Polish, Turkish, Chinese, Japanese, Korean, Arabic, Hindi.
-    r"(?:игнорируй|игнорируи|проигнорируй|забудь|не следуй)\w* (?:\w+ ){0,3}?"
+    r"(?:игнорируй|игнорируи|проигнорируй|забудь|не следуй)\w{0,20} (?:\w+ ){0,3}?"
     r"(?:инструкци|указани|правил|команд)\w*",
     r"\b(?:zignoruj|ignoruj|zapomnij)\w* (?:\w+ ){0,3}?(?:instrukcj|polecen|zasad|regul)\w*",
     r"(?:onceki|yukaridaki|tum) (?:\w+ ){0,2}?(?:talimat|kural|komut)\w* (?:\w+ ){0,2}?(?:yok say|unut"
@@ -82,7 +82,7 @@ OVERRIDE = (
     r"(?:指示|命令|ルール|指令|プロンプト|规则)[^。\n]{0,6}(?:無視|忘れ|従わない)",
     r"(?:지시|명령|규칙|지침)[^.\n]{0,8}(?:무시|잊어)",
     r"(?:تجاهل|انس|أهمل)[^.\n]{0,20}(?:التعليمات|القواعد|الأوامر|تعليمات)",
-    r"(?:निर्देश|नियम)\S*[^।\n]{0,20}(?:अनदेखा|नज़रअंदाज़|नजरअंदाज|भूल)",
+    r"(?:निर्देश|नियम)\S{0,20}[^।\n]{0,20}(?:अनदेखा|नज़रअंदाज़|नजरअंदाज|भूल)",
 )
 """Words that take the instructions of somebody else away, in several languages."""
 
@@ -112,7 +112,7 @@ RULES: tuple[Rule, ...] = (
         r"(?:prompt|message|mensaje|instrucciones|instructions|istruzioni) (?:\w+ )?(?:systeme|sistema|"
         r"interne?s?|ocult[oa]s?|cache)\w*",
         r"(?:显示|输出|告诉我|透露|泄露)[^。\n]{0,8}(?:系统提示|系统指令)",
-        r"(?:покажи|выведи|раскрой)\w* (?:\w+ ){0,3}?(?:системн\w+)",
+        r"(?:покажи|выведи|раскрой)\w{0,20} (?:\w+ ){0,3}?(?:системн\w+)",
     ),
     Rule(
         "jailbreak",

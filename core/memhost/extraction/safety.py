@@ -35,7 +35,7 @@ PLACEHOLDERS = (
 Level = Literal["refuse", "warn"]
 
 _NAMED = re.compile(r"\{(\w+)\}")
-_ALMOST = re.compile(r"\{\s*(?:" + "|".join(PLACEHOLDERS) + r")\s*(?:[.\[!:][^{}]*|\s+)\}")
+_ALMOST = re.compile(r"\{\s*(?:" + "|".join(PLACEHOLDERS) + r")(?:\s*[.\[!:][^{}]*|\s+)\}")
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

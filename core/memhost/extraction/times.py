@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+_NAME = re.compile(r"[A-Za-z0-9_+\-/]{1,64}")
 
 
 @lru_cache(maxsize=256)
 def find_zone(name: str) -> ZoneInfo | None:
     """The zone of an IANA name, None if there is none of that name."""
+    if not _NAME.fullmatch(name):
+        return None  # where no such file is, the library looks for a module of that name, with all its parts
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):

@@ -27,7 +27,6 @@ _TIME = frozenset(stem(word) for word in TIME_WORDS)
 _NUMBER = frozenset(stem(word) for word in NUMBER_WORDS)
 _DIGIT = re.compile(r"\d")
 _CAPITAL_INSIDE = re.compile(r"(?<=[a-z,;] )[\"']?[A-Z][a-z]")
-_TRAILING_BRACKET = re.compile(r"\s*\[[^\[\]]*\]\s*$")
 
 
 def traits_of(text: str, terms: Collection[str]) -> int:
@@ -41,7 +40,9 @@ def traits_of(text: str, terms: Collection[str]) -> int:
     if "?" in text:
         tail = text.rstrip()
         if tail.endswith("]"):
-            tail = _TRAILING_BRACKET.sub("", tail).rstrip()
+            bracket = tail.rfind("[")
+            if bracket >= 0 and "]" not in tail[bracket:-1]:
+                tail = tail[:bracket].rstrip()
         found = ASKS | (QUESTION if tail.endswith("?") else 0)
     own = sum(map(_SELF.__contains__, terms))
     found += FIRST_PERSON * min(own, FIRST_PERSON_MOST)

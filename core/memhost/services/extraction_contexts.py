@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import msgspec
 
+from memhost.extraction.times import find_zone
 from memhost.models import Condition, MemoryRecord, Message, Op, Scope, SessionKey, StoredSession
 from memhost.ports import ExtractionContext, LaterStrategy, Store, Turn
 from memhost.services.deduplication import TURN_STRATEGY
@@ -86,11 +86,7 @@ class ExtractionContexts:
 
 def known_zone(name: str) -> bool:
     """Whether this machine knows the zone of that name."""
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        return False
-    return True
+    return find_zone(name) is not None
 
 
 def _owner(key: SessionKey) -> Scope:

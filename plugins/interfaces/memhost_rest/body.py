@@ -15,7 +15,7 @@ from memhost_rest.decoding import DecodingError, NotJson
 
 _BOM = b"\xef\xbb\xbf"
 _MAX_SECOND_READING = 1024 * 1024
-_AT_BYTE = re.compile(r"\s*\(byte ([0-9]+)\)")
+_AT_BYTE = re.compile(r"\s?\(byte ([0-9]+)\)")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _CHARSET = re.compile(r"charset\s*=\s*\"?([\w.-]+)", re.IGNORECASE)
 _decode = msgspec.json.Decoder().decode

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from memhost.errors import AmbiguousSession, InvalidRequest, NotFound, SeveralFound
+from memhost.extraction.times import find_zone
 from memhost.models import MemoryHit, MemoryRecord, MemoryType
 from memhost.models.limits import Metadata, Name, Tags
 from memhost.operations.requests import DateFilter, MemoryTypeFilter, MessageInput, SessionRecordInput, TagFilter
@@ -37,11 +37,10 @@ async def _now(desk: Desk, request: Now) -> Moment:
     now = desk.host.clock.now().astimezone(UTC).replace(microsecond=0)
     moment = Moment(iso_utc=now.strftime("%Y-%m-%dT%H:%M:%SZ"), unix_ts=int(now.timestamp()))
     if request.timezone:
-        try:
-            local = now.astimezone(ZoneInfo(request.timezone))
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise InvalidRequest(f"timezone: {request.timezone} is no IANA time zone, as Europe/Paris is.") from error
-        moment.iso_local, moment.timezone = local.isoformat(), request.timezone
+        zone = find_zone(request.timezone)
+        if zone is None:
+            raise InvalidRequest(f"timezone: {request.timezone[:64]} is no IANA time zone, as Europe/Paris is.")
+        moment.iso_local, moment.timezone = now.astimezone(zone).isoformat(), request.timezone
     return moment
 
 

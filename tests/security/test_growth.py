@@ -1,0 +1,156 @@
+"""No pattern and no function of texts takes more than in proportion to the length of what a client may send.
+
+These are the only tests that look at time: at CPU time of their own thread, at its growth, and at nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+
+from memhost.analysis import index_terms, split_speaker
+from memhost.extraction.answers import Limits, read_answer
+from memhost.extraction.dates import find_relative
+from memhost.extraction.dating import said_date
+from memhost.models import MemoryRecord, Message
+from memhost.ranking import traits_of
+from memhost.services.records import content_hash
+from memhost.services.windows import count_tokens
+from memhost.speakers import speaker_of
+from memhost_model_static.embedder import StaticEmbedder
+from memhost_rest.body import parse_body, parse_query
+from memhost_rest.decoding import DecodingError
+from tests.support.growth import (
+    Growth,
+    Work,
+    after,
+    beginnings,
+    hostile,
+    methods_of,
+    patterns,
+    searching,
+    text_functions,
+)
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+ON_REQUEST_PATHS = (
+    "memhost.analysis",
+    "memhost.extraction",
+    "memhost.guard",
+    "memhost.logs",
+    "memhost.models",
+    "memhost.ranking",
+    "memhost.reading",
+    "memhost.services",
+    "memhost.speakers",
+    "memhost.unicode_forms",
+    "memhost_mcp",
+    "memhost_model",
+    "memhost_rest",
+    "memhost_store",
+)
+NOT_FROM_CLIENTS = ("required",)
+"""Functions that read what memhost's own modules say, not what clients send."""
+FAMILIES = ("memhost.extraction", "memhost.logs", "memhost", "")
+"""First parts of the names of patterns, so that their tests share the work."""
+
+
+@pytest.fixture(scope="module")
+def growth() -> Growth:
+    return Growth(list(hostile()))
+
+
+@pytest.fixture(scope="module")
+def all_patterns() -> dict[str, re.Pattern[Any]]:
+    return patterns()
+
+
+def test_the_measure_sees_what_is_quadratic() -> None:
+    growth = Growth(list(hostile(" .a")), worst=1)
+    assert growth.of(lambda text: re.sub(r"[\s.!?]+$", "", text))
+    assert growth.of(lambda text: re.findall(r"a+b", text))
+    begun = re.compile(r"say(?=\s*/?\s*no\b)")
+    assert growth.of(begun.search) == ""
+    assert growth.of(begun.search, [maker for start in beginnings(begun) for maker in after(start, " ")])
+    assert growth.of(lambda text: sorted(text)) == ""
+    assert growth.of(lambda text: [text.replace("a", "b")]) == ""
+
+
+def test_patterns_are_found_wherever_they_are(all_patterns: dict[str, re.Pattern[Any]]) -> None:
+    names = {name.partition("#")[0] for name in all_patterns}
+    assert len(all_patterns) > 100
+    assert {
+        "memhost.extraction.suspicion._patterns",
+        "memhost.analysis._DATE_PATTERNS",
+        "memhost.logs._SECRET_TEXT",
+    } <= names
+    assert {"memhost_rest.wire._UNPRINTABLE", "memhost_store_sqlite.codec._PLAIN"} <= names
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_patterns(growth: Growth, all_patterns: dict[str, re.Pattern[Any]], family: str) -> None:
+    earlier = FAMILIES[: FAMILIES.index(family)]
+    found = {}
+    for name, pattern in all_patterns.items():
+        if name.startswith(family) and not name.startswith(earlier or ("-",)):
+            more = [maker for start in beginnings(pattern) for maker in after(start, " .a7")]
+            if told := growth.of(searching(pattern, methods_of(name)), more):
+                found[name] = told
+    assert not found
+
+
+def test_functions_of_one_text(growth: Growth) -> None:
+    functions = text_functions(ON_REQUEST_PATHS)
+    assert len(functions) > 30
+    found = {
+        name: told
+        for name, work in functions.items()
+        if name.rpartition(".")[2] not in NOT_FROM_CLIENTS and (told := growth.of(work))
+    }
+    assert not found
+
+
+def record(text: str) -> MemoryRecord:
+    return MemoryRecord(id="a", text=text, created_at=NOW, updated_at=NOW, last_accessed=NOW)
+
+
+def message(text: str) -> Message:
+    return Message(role="user", content=text, id="m", created_at=NOW)
+
+
+def answered(text: str) -> None:
+    limits = Limits(now=NOW, sent=frozenset({"m"}))
+    read_answer(text, limits)
+    read_answer('{"memories": [{"text": "' + text + '"}]}', limits)
+
+
+def as_body(text: str) -> None:
+    with suppress(DecodingError):
+        parse_body(('{"a": "' + text + '"').encode(errors="ignore"), "application/json")
+
+
+OTHERS: dict[str, Work] = {
+    "content_hash": lambda text: content_hash(record(text)),
+    "find_relative": lambda text: find_relative(text, date(2026, 1, 2)),
+    "said_date": lambda text: said_date(text, date(2026, 1, 2)),
+    "traits_of": lambda text: traits_of(text, index_terms(text)),
+    "speaker": lambda text: (split_speaker("Ann: " + text), speaker_of(message(text))),
+    "tokens": lambda text: count_tokens(message(text)),
+    "answers": answered,
+    "broken bodies": as_body,
+    "queries": lambda text: parse_query(text.encode(errors="ignore").replace(b"%", b"%20")),
+}
+
+
+def test_the_static_embedder(growth: Growth) -> None:
+    embedder = StaticEmbedder()
+    assert growth.of(lambda text: embedder.embed_now([text])) == ""
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_functions(growth: Growth, name: str) -> None:
+    assert growth.of(OTHERS[name]) == ""
