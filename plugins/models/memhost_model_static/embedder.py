@@ -12,12 +12,12 @@ import asyncio
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
-from tokenizers import Tokenizer
+
+from memhost_model_static.tokens import Tokens
 
 WEIGHTS = Path(__file__).parent / "weights"
 """Folder of the shipped model."""
@@ -78,10 +78,7 @@ class StaticEmbedder:
         self._scales: Vectors = np.load(folder / "rows.npy", allow_pickle=False)[0]
         if self._rows.shape != (manifest.tokens, manifest.dimensions) or self._scales.shape != (manifest.tokens,):
             raise ModelFileError(f"{folder / 'embeddings.npy'} does not have the shape that MANIFEST.json gives.")
-        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(MAX_TOKENS)
-        self._unknown: int | None = self._tokenizer.token_to_id("[UNK]")
+        self._tokens = Tokens(folder)
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Return the vectors of ``texts``.
@@ -131,17 +128,14 @@ class StaticEmbedder:
     def _token_ids(self, texts: Sequence[str]) -> Iterator[tuple[int, list[list[int]]]]:
         """Yield (index of the first text, token ids of each text) for runs of at most about 16,384 tokens."""
         begin, batch, total = 0, list[list[int]](), 0
-        for first in range(0, len(texts), 256):
-            encodings: list[Any] = self._tokenizer.encode_batch_fast(
-                list(texts[first : first + 256]), add_special_tokens=False
-            )
-            for offset, encoding in enumerate(encodings):
-                ids = [token for token in encoding.ids if token != self._unknown]
-                if batch and total + len(ids) > _CHUNK_TOKENS:
-                    yield begin, batch
-                    begin, batch, total = first + offset, [], 0
-                batch.append(ids)
-                total += len(ids)
+        unknown = self._tokens.unknown
+        for place, text in enumerate(texts):
+            ids = [token for token in self._tokens.ids(text, MAX_TOKENS) if token != unknown]
+            if batch and total + len(ids) > _CHUNK_TOKENS:
+                yield begin, batch
+                begin, batch, total = place, [], 0
+            batch.append(ids)
+            total += len(ids)
         if batch:
             yield begin, batch
 

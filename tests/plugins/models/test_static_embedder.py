@@ -72,7 +72,7 @@ def _copy(target: Path) -> Path:
     return target
 
 
-@pytest.mark.parametrize("name", ["embeddings.npy", "rows.npy", "tokenizer.json"])
+@pytest.mark.parametrize("name", ["embeddings.npy", "rows.npy", "tokenizer.json", "characters.json"])
 def test_damaged_file_is_refused_by_name(tmp_path: Path, name: str) -> None:
     folder = _copy(tmp_path / "weights")
     with (folder / name).open("r+b") as file:
