@@ -55,4 +55,3 @@ def ranges(codes: Iterable[int]) -> list[tuple[int, int]]:
         else:
             found.append([code, code])
     return [(first, last) for first, last in found]
-

