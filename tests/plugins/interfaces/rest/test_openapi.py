@@ -95,7 +95,7 @@ def test_times_are_marked_and_null_is_not_a_query_value(document: dict[str, Any]
     assert (created_at["type"], created_at["format"]) == ("string", "date-time")
     assert created_at["description"]
     state = document["paths"]["/v1/jobs"]["get"]["parameters"][0]["schema"]
-    assert state == {"type": "string", "enum": ["dead", "pending", "running"]}
+    assert state == {"type": "string", "enum": ["dead", "pending", "running", "waiting"]}
 
 
 def test_answers_hold_every_field_and_requests_only_what_they_must(document: dict[str, Any]) -> None:
