@@ -206,7 +206,9 @@ def _extraction(
     logs = ExtractionLogs(store)
     pending = PendingTurns(store, logs, choice, outbox, settings)
     contexts = ExtractionContexts(store, settings)
-    extracted = ExtractedMemories(store, embedder, choice, deduplication, hooks, outbox, settings)
+    extracted = ExtractedMemories(
+        store, embedder, choice, deduplication, hooks, outbox, settings, parts.settings.memory
+    )
     asking = Asking(calls, embedder)
     runs = ExtractionRuns(store, choice, pending, logs, contexts, asking, extracted, outbox, settings, parts.clock)
     return _Extraction(choice=choice, pending=pending, contexts=contexts, extracted=extracted, asking=asking, runs=runs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -13,6 +14,7 @@ from memhost.errors import UnsafePrompt
 from memhost.models import SessionKey
 from memhost.operations import Call as OperationCall
 from memhost.operations.working_memory import PutSession
+from memhost.testing.clock import FakeClock
 from memhost.testing.polling import until
 from tests.support.extractions import derived, extractions, fresh_lines, host_with_model, item, noting, said, settled
 from tests.support.hosts import ADMIN, run
@@ -115,8 +117,9 @@ async def test_messages_that_leave_the_session_are_extracted_all_the_same(
     models: ModelServer, tmp_path: Path, how: str
 ) -> None:
     models.answer(noting({"m0": [item("User speaks Basque.", "m0")]}))
-    async with host_with_model(models, tmp_path, run_jobs=False) as host:
-        ttl = {"ttl_seconds": 0} if how == "expire" else {}
+    long_ago = FakeClock(datetime(2026, 3, 2, 12, tzinfo=UTC)) if how == "expire" else None
+    async with host_with_model(models, tmp_path, run_jobs=False, clock=long_ago) as host:
+        ttl = {"ttl_seconds": 1} if how == "expire" else {}
         await run(host, "put_session", session_id="s", user_id="ana", messages=said("I speak Basque."), **ttl)
         if how == "delete":
             await run(host, "delete_session", session_id="s", user_id="ana")

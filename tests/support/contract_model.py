@@ -47,10 +47,12 @@ class Model:
     # -- working memory (5) --------------------------------------------------------------------------------
 
     def put_session(self, key: Key, fields: Mapping[str, Any], now: datetime) -> Session:
-        """5.3: the whole session is replaced but for TTL and `created_at` (11.2)."""
+        """5.3: the whole session is replaced but for TTL and `created_at` (11.2); none is without life."""
         before = self._living(key, now)
         if "ttl_seconds" in fields:
             ttl = fields["ttl_seconds"]
+            if ttl is not None and ttl < 1:
+                raise RefusedError("invalid_arguments")
             deadline = None if ttl is None else now + timedelta(seconds=ttl)
         else:
             ttl, deadline = (before.ttl, before.deadline) if before else (None, None)

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from memhost.conversation import readable
 from memhost.extraction.times import describe_zone, shown
 from memhost.models import Message
 from memhost.ports import ExtractionContext, ModelRequest
@@ -162,7 +163,7 @@ def _user_text(question: Question, context: ExtractionContext) -> str:
 
 def message_line(message: Message, zone: str) -> str:
     """A message as one line of JSON: id, role, speaker where known, local time, text."""
-    text = message.content
+    text = readable(message)
     background = message.role.lower() in BACKGROUND_ROLES
     if background and len(text) > BACKGROUND_LETTERS:
         text = text[:BACKGROUND_LETTERS] + " [...]"

@@ -3,6 +3,7 @@
 from memhost.models.filters import Condition, Op, matches
 from memhost.models.memory import (
     MOST_ACCESSES,
+    SENT_FIELDS,
     MemoryHit,
     MemoryRecord,
     MemoryType,
@@ -19,6 +20,7 @@ from memhost.models.stored import (
     CandidateQuery,
     Candidates,
     Document,
+    FieldChange,
     Job,
     JobState,
     StoredMemory,
@@ -34,6 +36,7 @@ from memhost.models.stored import (
 __all__ = [
     "DEFAULT_TENANT",
     "MOST_ACCESSES",
+    "SENT_FIELDS",
     "AccessMark",
     "Caller",
     "CandidateHit",
@@ -41,6 +44,7 @@ __all__ = [
     "Candidates",
     "Condition",
     "Document",
+    "FieldChange",
     "Job",
     "JobState",
     "MemoryHit",

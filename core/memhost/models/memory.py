@@ -37,7 +37,11 @@ class StrategyConfig(msgspec.Struct, kw_only=True):
 
 
 class Message(msgspec.Struct, kw_only=True):
-    """One turn of a conversation. `discrete_memory_extracted` is "t" once extraction has read the turn."""
+    """One turn of a conversation. `discrete_memory_extracted` is "t" once extraction has read the turn.
+
+    `content` is its text. Where the content was sent in another form (a list of parts, null), `parts` holds that as it
+    was. The fields behind it are kept as they were sent, and UNSET where they were not.
+    """
 
     role: str
     content: str
@@ -45,6 +49,18 @@ class Message(msgspec.Struct, kw_only=True):
     created_at: datetime
     persisted_at: datetime | None = None
     discrete_memory_extracted: ExtractionFlag = "f"
+    parts: Any = UNSET
+    name: Any = UNSET
+    tool_calls: Any = UNSET
+    tool_call_id: Any = UNSET
+    function_call: Any = UNSET
+    refusal: Any = UNSET
+    audio: Any = UNSET
+    annotations: Any = UNSET
+
+
+SENT_FIELDS = ("name", "tool_calls", "tool_call_id", "function_call", "refusal", "audio", "annotations")
+"""Fields of messages that are kept as they were sent, beside the content: those of OpenAI's chat completions."""
 
 
 class MemoryRecord(msgspec.Struct, kw_only=True):

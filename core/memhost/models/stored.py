@@ -56,6 +56,17 @@ class TurnMark(msgspec.Struct, array_like=True, frozen=True):
     summarized: bool = False
 
 
+class FieldChange(msgspec.Struct, array_like=True, frozen=True):
+    """A part of a session that a write changed: when (as `TurnMark.stored_at`), and a digest of what was there before.
+
+    `field` is `data:KEY`, `memory:ID`, `turn:NAME` or `context`; the digest is empty where there was nothing.
+    """
+
+    field: str
+    at: int
+    before: bytes = b""
+
+
 class StoredSession(msgspec.Struct, kw_only=True):
     """A session as the store keeps it.
 
@@ -73,6 +84,7 @@ class StoredSession(msgspec.Struct, kw_only=True):
     writes: list[int] = []
     expires_at: datetime | None = None
     summarized_from: list[bytes] = []
+    changes: list[FieldChange] = []
 
 
 _NO_FAILURES = (

@@ -2,27 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from memhost.models import MOST_ACCESSES, MemoryType
-from memhost.models.limits import Config, FilterKeys, Many, MessageText, Metadata, Name, Names, Tags, Text
+from memhost.models.limits import LONGEST_MESSAGE, Config, FilterKeys, Many, Metadata, Name, Names, Tags, Text
 
 ExtractionFlag = Literal["t", "f"]
+
+_CONTENT: dict[str, Any] = {
+    "anyOf": [
+        {"type": "string"},
+        {"type": "array", "items": {}},
+        {"type": "object"},
+        {"type": "null"},
+    ],
+    "maxLength": LONGEST_MESSAGE,
+}
+
+MessageContent = Annotated[
+    Any,
+    Meta(description="Text, or a list of parts; null or absent beside tool_calls.", extra_json_schema=_CONTENT),
+]
+"""What chat interfaces take for content."""
+
+Sent = Annotated[Any, Meta(description="Kept, and given back as it was sent.")]
+"""A field of a message that the server does not read into."""
 
 
 class MessageInput(msgspec.Struct, kw_only=True):
     """A message to write. An absent `id` gets a ULID, an absent `created_at` the time of the write."""
 
+    REQUIRED_UNLESS: ClassVar[Mapping[str, tuple[str, ...]]] = {"content": ("tool_calls", "function_call")}
+
     role: Name
-    content: MessageText
+    content: MessageContent = UNSET
     id: Name | UnsetType = UNSET
     created_at: datetime | UnsetType = UNSET
     persisted_at: datetime | None = None
     discrete_memory_extracted: ExtractionFlag | UnsetType = UNSET
+    name: Sent = UNSET
+    tool_calls: Sent = UNSET
+    tool_call_id: Sent = UNSET
+    function_call: Sent = UNSET
+    refusal: Sent = UNSET
+    audio: Sent = UNSET
+    annotations: Sent = UNSET
 
 
 class RecordFields(msgspec.Struct, kw_only=True):
@@ -35,8 +64,8 @@ class RecordFields(msgspec.Struct, kw_only=True):
     last_accessed: datetime | UnsetType = UNSET
     created_at: datetime | UnsetType = UNSET
     updated_at: datetime | UnsetType = UNSET
-    pinned: bool = False
-    access_count: Annotated[int, Meta(ge=0, le=MOST_ACCESSES)] = 0
+    pinned: bool | UnsetType = UNSET
+    access_count: Annotated[int, Meta(ge=0, le=MOST_ACCESSES)] | UnsetType = UNSET
     topics: Tags | None = None
     entities: Tags | None = None
     extracted_from: Names | None = None
@@ -47,7 +76,7 @@ class RecordFields(msgspec.Struct, kw_only=True):
     event_date: datetime | None = None
     extraction_strategy: Name = "discrete"
     extraction_strategy_config: Config = {}
-    metadata: Metadata = {}
+    metadata: Metadata | UnsetType = UNSET
     valid_from: datetime | None = None
     valid_to: datetime | None = None
 

@@ -8,7 +8,8 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from memhost.models import MemoryHit, MemoryRecord, Message, StrategyConfig
+from memhost.models import MemoryHit, MemoryRecord, StrategyConfig
+from memhost.operations.requests import ExtractionFlag, MessageContent, Sent
 
 
 class Ack(msgspec.Struct, frozen=True):
@@ -63,10 +64,28 @@ class ExtractionState(msgspec.Struct, frozen=True, kw_only=True):
     waiting_since: datetime | None = None
 
 
+class MessageView(msgspec.Struct, kw_only=True):
+    """A message as it was sent, and what the server knows of it."""
+
+    role: str
+    content: MessageContent
+    id: str
+    created_at: datetime
+    persisted_at: datetime | None = None
+    discrete_memory_extracted: ExtractionFlag = "f"
+    name: Sent = UNSET
+    tool_calls: Sent = UNSET
+    tool_call_id: Sent = UNSET
+    function_call: Sent = UNSET
+    refusal: Sent = UNSET
+    audio: Sent = UNSET
+    annotations: Sent = UNSET
+
+
 class WorkingMemoryView(msgspec.Struct, kw_only=True):
     """A session as clients see it. The percentages are null unless the request named a model or a window."""
 
-    messages: list[Message]
+    messages: list[MessageView]
     memories: list[MemoryRecord]
     data: dict[str, Any] | None
     context: str | None

@@ -6,7 +6,7 @@ A tree of small functions reads a body of ten thousand messages in tens of milli
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from enum import Enum
 from typing import Any
 
@@ -70,7 +70,8 @@ class Compiler:
         if cls not in self._structs:
             late: list[Reader] = []
             self._structs[cls] = lambda value: late[0](value)
-            late.append(struct_reader(cls, self.fields(kind), closed=self._closed))
+            unless = getattr(cls, "REQUIRED_UNLESS", {})
+            late.append(struct_reader(cls, self.fields(kind), closed=self._closed, required_unless=unless))
             self._structs[cls] = late[0]
         return self._structs[cls]
 
@@ -79,8 +80,19 @@ class Compiler:
         return tuple(Field(field, self.reader(field.type)) for field in kind.fields)
 
 
-def struct_reader(cls: type[Any], fields: tuple[Field, ...], *, closed: bool = False) -> Reader:
-    """The reader of a JSON object with these fields; others are refused if `closed`, else ignored."""
+def struct_reader(
+    cls: type[Any],
+    fields: tuple[Field, ...],
+    *,
+    closed: bool = False,
+    required_unless: Mapping[str, Collection[str]] | None = None,
+) -> Reader:
+    """The reader of a JSON object with these fields; others are refused if `closed`, else ignored.
+
+    `required_unless` names fields that may be left out only where one of others is there, as the class attribute
+    `REQUIRED_UNLESS` of a struct does.
+    """
+    unless = required_unless or {}
     plan = tuple((field.key, field.name, field.read, field.required) for field in fields)
     known = frozenset(field.key for field in fields)
 
@@ -94,7 +106,7 @@ def struct_reader(cls: type[Any], fields: tuple[Field, ...], *, closed: bool = F
         for key, name, read_field, required in plan:
             item = value.get(key, ABSENT)
             if item is ABSENT:
-                if required:
+                if required or (key in unless and not any(other in value for other in unless[key])):
                     faults = [] if faults is None else faults
                     faults.extend(invalid("missing", "Field required", value).under(key))
                 continue

@@ -21,7 +21,9 @@ from memhost.services.records import derived_id, given_vectors, index_records, r
 from memhost.services.repetition import PROMPT_KEY, completed, indexed_anew
 from memhost.services.semantic_deduplication import Resolution, SemanticDeduplication
 from memhost.services.strategies import StrategyChoice
+from memhost.services.support import withdraw
 from memhost.settings import ExtractionSettings
+from memhost.settings.schema import MemorySettings
 
 
 class ExtractedMemories:
@@ -36,6 +38,7 @@ class ExtractedMemories:
         hooks: RequestHooks,
         outbox: Outbox,
         settings: ExtractionSettings,
+        kept: MemorySettings,
     ) -> None:
         self._store = store
         self._embedder = embedder
@@ -44,6 +47,7 @@ class ExtractedMemories:
         self._hooks = hooks
         self._outbox = outbox
         self._settings = settings
+        self._kept = kept
 
     def acceptable(self, drafts: Sequence[Draft]) -> tuple[list[Draft], list[str]]:
         """The drafts that may be stored, and why others may not: sure enough, secrets dealt with."""
@@ -144,6 +148,14 @@ class ExtractedMemories:
             batch.delete_memories += [memory.record.id for memory in turns]
         else:
             batch.put_memories += [_archived(memory, now) for memory in turns if memory.record.valid_to is None]
+
+    async def withdraw(self, batch: WriteBatch, key: SessionKey, piece: Sequence[Waiting], now: datetime) -> None:
+        """Add to the batch the removal of what only older contents of these turns supported."""
+        edited = {entry.item.message.id for entry in piece if entry.item.edited}
+        gone = await withdraw(self._store, batch, key, edited, now, self._kept)
+        batch.add_jobs += self._outbox.memory_jobs(
+            "memories_deleted", MemoriesDeleted, gone, tenant=key.tenant, now=now
+        )
 
     def _jobs(
         self, tenant: str, fresh: Sequence[str], changed: Sequence[str], found: Resolution, now: datetime

@@ -24,6 +24,10 @@ class ImmediateExtraction:
     ) -> list[tuple[MemoryRecord, Draft]]:
         """Memories of the turns, by the immediate strategies; marks the turns as kept."""
         found: list[tuple[MemoryRecord, Draft]] = []
+        for turn in turns:
+            if not turn.message.content:  # calls and pictures alone: nothing is there to be read
+                turn.message.discrete_memory_extracted = "t"
+        turns = [turn for turn in turns if turn.message.content]
         if not turns:
             return found
         wanted = self._choice.effective(session.key, session.content.long_term_memory_strategy)

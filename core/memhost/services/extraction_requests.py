@@ -32,7 +32,7 @@ from memhost.services.guards import require_long_term_memory
 from memhost.services.records import refuse
 from memhost.services.sessions import SessionService
 from memhost.services.strategies import StrategyChoice
-from memhost.services.turns import check_messages
+from memhost.services.turns import check_messages, received, refuse_empty
 from memhost.services.windows import count_tokens
 from memhost.settings import Settings
 
@@ -164,7 +164,7 @@ def _key(bounds: Scope, request: ExtractSession) -> SessionKey:
 
 def _session(key: SessionKey, request: PreviewExtraction, now: datetime) -> StoredSession:
     content = WorkingMemory(
-        messages=[_message(item, now) for item in request.messages],
+        messages=[_message(item, number, now) for number, item in enumerate(request.messages)],
         data=request.data,
         context=request.context,
         last_accessed=now,
@@ -174,10 +174,8 @@ def _session(key: SessionKey, request: PreviewExtraction, now: datetime) -> Stor
     return StoredSession(key=key, content=content)
 
 
-def _message(item: MessageInput, now: datetime) -> Message:
-    return Message(
-        role=item.role,
-        content=item.content,
-        id=item.id if isinstance(item.id, str) else new_id(),
-        created_at=now if isinstance(item.created_at, UnsetType) else item.created_at,
-    )
+def _message(item: MessageInput, number: int, now: datetime) -> Message:
+    message_id = item.id if isinstance(item.id, str) else new_id()
+    message = received(item, message_id, now if isinstance(item.created_at, UnsetType) else item.created_at)
+    refuse_empty(item, message, number)
+    return message

@@ -181,6 +181,8 @@ class ExtractionRuns:
         drafts, left_out = self._memories.acceptable(parsed.drafts)
         stored = await self._memories.stage(batch, key, strategy, context, drafts, now)
         await self._memories.retire(batch, key, piece, now)
+        if strategy.target(context) is None:
+            await self._memories.withdraw(batch, key, piece, now)
         log = await self._logs.read(key, now)
         log.finished([entry.item.message for entry in piece], now)
         batch.put_documents.append(self._logs.document(key, log, now))

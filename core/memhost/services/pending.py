@@ -9,7 +9,7 @@ expires.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -28,7 +28,10 @@ _BEFORE_EXPIRY = timedelta(seconds=5)
 
 
 class WaitingTurn(msgspec.Struct, kw_only=True):
-    """A turn that waits, with what is needed to extract it without its session."""
+    """A turn that waits, with what is needed to extract it without its session.
+
+    `edited`: it was read before, with another content.
+    """
 
     message: Message
     position: int
@@ -36,6 +39,7 @@ class WaitingTurn(msgspec.Struct, kw_only=True):
     added_at: datetime
     tokens: int
     strategy: StrategyConfig
+    edited: bool = False
 
     @property
     def turn(self) -> Turn:
@@ -111,12 +115,16 @@ class PendingTurns:
             now: The current time.
             at_once: Do not wait for quiet.
         """
+        turns = [turn for turn in turns if turn.message.content]  # nothing can be read from pictures and calls alone
         if not self.used_by(session) or not (turns or at_once):
             return Staged()
         waiting = await self.list_all(session.key, now)
         unread = await self._unread(before, session, turns, waiting, now)
-        fresh = [self._document(session, turn, now) for turn in unread]
-        outdated = _outdated(before, session, turns)
+        edited = set(edited_turns(before, session, turns))
+        fresh = [
+            self._document(session, turn, now, turn_name(turn.message.id, turn.occurrence) in edited) for turn in unread
+        ]
+        outdated = _outdated(before, edited)
         items = [entry.item for entry in waiting if entry.document.id not in outdated] + [item for item, _ in fresh]
         return Staged(
             put_documents=[document for _, document in fresh],
@@ -161,7 +169,9 @@ class PendingTurns:
             due = min(due, session.expires_at - _BEFORE_EXPIRY)
         return max(due, now)
 
-    def _document(self, session: StoredSession, turn: Turn, now: datetime) -> tuple[WaitingTurn, Document]:
+    def _document(
+        self, session: StoredSession, turn: Turn, now: datetime, edited: bool
+    ) -> tuple[WaitingTurn, Document]:
         key = session.key
         item = WaitingTurn(
             message=turn.message,
@@ -170,6 +180,7 @@ class PendingTurns:
             added_at=now,
             tokens=count_tokens(turn.message),
             strategy=session.content.long_term_memory_strategy,
+            edited=edited,
         )
         mark = session.turns[turn_name(turn.message.id, turn.occurrence)]
         document = Document(
@@ -193,12 +204,18 @@ def _document_id(position: int, fingerprint: bytes) -> str:
     return f"{position:012d}:{fingerprint.hex()}"
 
 
-def _outdated(before: StoredSession | None, session: StoredSession, turns: Sequence[Turn]) -> list[str]:
+def edited_turns(before: StoredSession | None, session: StoredSession, turns: Sequence[Turn]) -> dict[str, bytes]:
+    """Names of turns that were there with another content, and the fingerprints that they had."""
+    names = [turn_name(turn.message.id, turn.occurrence) for turn in turns]
+    earlier = {name: before.turns.get(name) for name in names} if before is not None else {}
+    return {
+        name: mark.fingerprint
+        for name, mark in earlier.items()
+        if mark is not None and mark.fingerprint != session.turns[name].fingerprint
+    }
+
+
+def _outdated(before: StoredSession | None, edited: Iterable[str]) -> list[str]:
     """Documents of turns that wait with an older content."""
-    found = []
-    for turn in turns:
-        name = turn_name(turn.message.id, turn.occurrence)
-        earlier = before.turns.get(name) if before is not None else None
-        if earlier is not None and earlier.fingerprint != session.turns[name].fingerprint:
-            found.append(_document_id(earlier.position, earlier.fingerprint))
-    return found
+    marks = [before.turns[name] for name in edited] if before is not None else []
+    return [_document_id(mark.position, mark.fingerprint) for mark in marks]

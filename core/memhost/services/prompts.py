@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from typing import Literal, cast
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import msgspec
 from msgspec import UNSET
 
+from memhost.conversation import readable
 from memhost.errors import InvalidRequest
 from memhost.extraction.suspicion import SUSPICIOUS
-from memhost.models import Condition, MemoryHit, Message, Op
+from memhost.models import Condition, MemoryHit, Op
 from memhost.operations.long_term import MemoryPromptRequest
 from memhost.operations.requests import PromptSession, SearchFields, TagFilter
 from memhost.operations.responses import HeldBack, MemoryPrompt, PromptMessage, TextContent
@@ -23,6 +24,8 @@ from memhost.services.trust import TRUST, is_held_back
 from memhost.services.windows import truncate, window_of
 
 Role = Literal["system", "user", "assistant"]
+
+_ROLES: Mapping[str, Role] = {"user": "user", "human": "user", "system": "system", "developer": "system"}
 
 _PLAIN_SEARCH_LIMIT = 20
 """Memories found when a prompt asks for a search without describing it."""
@@ -76,7 +79,8 @@ class PromptService:
         if session.content.context:
             found.append(_message("system", f"## Summary of the conversation so far\n{session.content.context}"))
         window = window_of(wanted.model_name, wanted.context_window_max)
-        return found + [_turn(message) for message in truncate(session.content.messages, window)]
+        turns = [(message.role, readable(message)) for message in truncate(session.content.messages, window)]
+        return found + [_message(_role(role), text) for role, text in turns if text]
 
     async def _hits(
         self, call: Call, request: MemoryPromptRequest, wanted: SearchFields | Literal[True]
@@ -110,9 +114,9 @@ class PromptService:
         return hits, [HeldBack(id=hit.id, trust=str(hit.metadata.get(TRUST))) for hit in held]
 
 
-def _turn(message: Message) -> PromptMessage:
-    role = message.role if message.role in ("user", "assistant", "system") else "assistant"
-    return _message(cast("Role", role), message.content)
+def _role(name: str) -> Role:
+    """The role in the prompt: what a message's role means, else `assistant` (contract/rest.md section 7)."""
+    return _ROLES.get(name.strip().lower(), "assistant")
 
 
 def _message(role: Role, text: str) -> PromptMessage:

@@ -13,6 +13,7 @@ from msgspec import UnsetType
 from ulid import ULID
 
 from memhost.analysis import index_terms, split_speaker
+from memhost.conversation import is_blank
 from memhost.errors import PluginFailure, Problem, UnsafePrompt, ValidationFailed
 from memhost.extraction.suspicion import SUSPICIOUS, is_instruction_like
 from memhost.models import MemoryRecord, MemoryType, SessionKey, StoredMemory, Vector
@@ -59,8 +60,8 @@ def record_from_input(given: RecordFields, memory_id: str, now: datetime, *, def
         last_accessed=_or(given.last_accessed, now),
         created_at=_or(given.created_at, now),
         updated_at=_or(given.updated_at, now),
-        pinned=given.pinned,
-        access_count=given.access_count,
+        pinned=given.pinned is True,
+        access_count=0 if isinstance(given.access_count, UnsetType) else given.access_count,
         topics=unique(given.topics or ()),
         entities=unique(given.entities or ()),
         extracted_from=unique(given.extracted_from or ()),
@@ -69,7 +70,7 @@ def record_from_input(given: RecordFields, memory_id: str, now: datetime, *, def
         event_date=given.event_date,
         extraction_strategy=given.extraction_strategy,
         extraction_strategy_config=given.extraction_strategy_config,
-        metadata=given.metadata,
+        metadata={} if isinstance(given.metadata, UnsetType) else given.metadata,
         valid_from=given.valid_from,
         valid_to=given.valid_to,
     )
@@ -116,7 +117,7 @@ def check_records(records: Sequence[RecordFields], ids: Sequence[str | UnsetType
     for index, (record, memory_id) in enumerate(zip(records, ids, strict=True)):
         if isinstance(memory_id, str) and not memory_id:
             problems.append(Problem(message=f"memories[{index}]: 'id' must not be empty"))
-        if not record.text.strip():
+        if is_blank(record.text):
             problems.append(Problem(message=f"memories[{index}]: 'text' must not be empty"))
         for name in ("topics", "entities", "extracted_from"):
             problems += tag_problems(getattr(record, name), ("memories", index, name))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from memhost.conversation import readable, together
 from memhost.errors import AnswerUnusable, ConfigurationError
 from memhost.extraction.frame import block, data, safe_text
 from memhost.extraction.replies import summary_of
@@ -139,21 +140,21 @@ class RunningSummary:
         return Made(text=base, messages=len(lines), tokens=tokens)
 
     def _fitting(self, messages: Sequence[Message], room: int) -> list[str]:
-        """Lines of the first messages that fit the room together, of the first one in any case."""
+        """Lines of the first messages that fit the room together, of the first one with its results in any case."""
         count = token_counter()
         lines: list[str] = []
-        for message in messages:
+        for message, start in zip(messages, together(messages), strict=True):
             line = self._line(message)
             room -= count(line) + 1
-            if room < 0 and lines:
-                break
+            if room < 0 and start:
+                return lines[:start]
             lines.append(line)
         return lines
 
     def _line(self, message: Message) -> str:
         if self._prompt:
-            return f"{message.role}: {message.content}"
-        return data({"role": message.role, "at": f"{message.created_at:%Y-%m-%d %H:%M}", "text": message.content})
+            return f"{message.role}: {readable(message)}"
+        return data({"role": message.role, "at": f"{message.created_at:%Y-%m-%d %H:%M}", "text": readable(message)})
 
     def _question(self, base: str, part: str, words: int) -> list[dict[str, str]]:
         if self._prompt:

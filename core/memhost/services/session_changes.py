@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec import UnsetType
 
 from memhost.errors import AmbiguousSession, SessionChanged, SeveralFound
-from memhost.models import StoredSession
+from memhost.models import MemoryRecord, StoredSession
 from memhost.operations.requests import MessageInput, SessionRecordInput, StrategyInput
 from memhost.operations.responses import WorkingMemoryView
 from memhost.operations.table import Call
 from memhost.operations.working_memory import ChangeSession, PutSession
 from memhost.ports import Clock
 from memhost.services.sessions import SessionService
+from memhost.services.turns import fingerprint_of, given_back
 
 T = TypeVar("T", MessageInput, SessionRecordInput)
 
@@ -43,8 +46,7 @@ class SessionChanges:
             )
             if before is None:
                 await self._check_absent(call, request)
-                return await self._sessions.put(call, _created(request))
-            write = _changed(request, before)
+            write = _created(request) if before is None else _changed(request, before)
             try:
                 return await self._sessions.put(call, write)
             except SessionChanged:
@@ -69,7 +71,7 @@ def _created(request: ChangeSession) -> PutSession:
         context=None if isinstance(request.context, UnsetType) else request.context,
         long_term_memory_strategy=strategy,
         ttl_seconds=request.ttl_seconds,
-        if_version=request.if_version,
+        if_version=request.if_version or 0,
     )
 
 
@@ -83,16 +85,19 @@ def _changed(request: ChangeSession, before: StoredSession) -> PutSession:
     data = content.data if request.data is None else request.data
     if request.merge_data and request.data is not None:
         data = {**(content.data or {}), **request.data}
+    lasts = request.ttl_seconds
+    if isinstance(lasts, UnsetType) and content.ttl_seconds is not None:
+        lasts = content.ttl_seconds  # what is used lives on
     version = before.version % 1_000_000
     return PutSession(
         **target,
-        messages=_joined(content.messages, request.messages, MessageInput),
-        memories=_joined(content.memories, request.memories, SessionRecordInput),
+        messages=_joined(content.messages, _recognised(before, request.messages), given_back),
+        memories=_joined(content.memories, request.memories, _record_given_back),
         data=data,
         context=content.context if isinstance(request.context, UnsetType) else request.context,
         tokens=content.tokens,
         long_term_memory_strategy=strategy,
-        ttl_seconds=request.ttl_seconds,
+        ttl_seconds=lasts,
         updated_at=content.updated_at,
         if_version=version if request.if_version is None else request.if_version,
     )
@@ -108,13 +113,29 @@ def _target(request: ChangeSession) -> dict[str, Any]:
     }
 
 
-def _joined(stored: list[Any], given: list[T], kind: type[T]) -> list[T]:
+def _recognised(before: StoredSession, given: list[MessageInput]) -> list[MessageInput]:
+    """The messages, with their ids where the session holds them already: role, content and the client's time agree."""
+    held = {message.id for message in before.content.messages} | before.turns.keys()
+    named = {item.id for item in given if isinstance(item.id, str)}
+    times = {item.created_at for item in given if item.id not in held}
+    waiting: dict[tuple[bytes, Any], deque[str]] = {}
+    for message in before.content.messages:
+        if message.created_at in times and message.id not in named:
+            waiting.setdefault((fingerprint_of(message), message.created_at), deque()).append(message.id)
+    found = []
+    for item in given:
+        ids = waiting.get((fingerprint_of(item), item.created_at)) if waiting and item.id not in held else None
+        found.append(msgspec.structs.replace(item, id=ids.popleft()) if ids else item)
+    return found
+
+
+def _joined(stored: list[Any], given: list[T], back: Callable[[Any], T]) -> list[T]:
     """What is stored, as a client would send it back, with what is given: in place where the id is known."""
     new: dict[Any, T] = {item.id: item for item in given if isinstance(item.id, str)}
-    kept: list[T] = [new.pop(item.id) if item.id in new else _given_back(item, kind) for item in stored]
+    kept: list[T] = [new.pop(item.id) if item.id in new else back(item) for item in stored]
     kept.extend(item for item in given if not isinstance(item.id, str) or item.id in new)
     return kept
 
 
-def _given_back(item: Any, kind: type[T]) -> T:
-    return msgspec.convert(item, kind, from_attributes=True)
+def _record_given_back(item: MemoryRecord) -> SessionRecordInput:
+    return msgspec.convert(item, SessionRecordInput, from_attributes=True)

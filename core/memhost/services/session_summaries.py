@@ -17,6 +17,7 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
+from memhost.conversation import readable, whole_from
 from memhost.errors import BudgetExceeded, MemhostError, ModelUnavailable, VersionMismatch
 from memhost.events import SessionOverfull
 from memhost.models import Job, Message, Scope, SessionKey, StoredSession, TurnMark, WorkingMemory, WriteBatch
@@ -119,7 +120,7 @@ class SessionSummaries:
 
     def _overfull(self, content: WorkingMemory, window: int) -> bool:
         limit = int(self._settings.summarization_threshold * window)
-        letters = sum(len(message.role) + 2 + len(message.content) for message in content.messages)
+        letters = sum(len(message.role) + 2 + len(readable(message)) for message in content.messages)
         if 4 * (letters + len(content.context or "")) <= limit:  # a token is at least one of at most 4 bytes a letter
             return False
         return _size(content) > limit
@@ -306,7 +307,10 @@ def _rewritten(
 
 
 def _older(messages: Sequence[Message], window: int) -> Sequence[Message]:
-    """The messages before the newest ones that fit their share of the window, of which there is at least one."""
+    """The messages before the newest ones that fit their share of the window, of which there is at least one.
+
+    A call and its results go together, or stay together.
+    """
     room = int(_KEPT_SHARE * window)
     first = len(messages)
     while first > 0:
@@ -314,7 +318,7 @@ def _older(messages: Sequence[Message], window: int) -> Sequence[Message]:
         if room < 0:
             break
         first -= 1
-    return messages[: min(first, len(messages) - 1)] if messages else ()
+    return messages[: whole_from(messages, min(first, len(messages) - 1))] if messages else ()
 
 
 def _size(content: WorkingMemory) -> int:

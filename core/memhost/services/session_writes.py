@@ -9,10 +9,12 @@ from datetime import datetime, timedelta
 from weakref import WeakValueDictionary
 
 import msgspec
-from msgspec import UnsetType
+from msgspec import UNSET, UnsetType
 
+from memhost.conversation import spoken
 from memhost.errors import Forbidden, IdTaken, Problem, SessionChanged, VersionMismatch
 from memhost.events import (
+    MemoriesDeleted,
     MemoriesStored,
     RequestContext,
     SessionIdle,
@@ -23,19 +25,17 @@ from memhost.extraction.prompts import UNSAFE
 from memhost.models import (
     Job,
     MemoryRecord,
-    MemoryType,
     Message,
     Scope,
     SessionKey,
     StoredMemory,
     StoredSession,
     StrategyConfig,
+    TurnMark,
     WorkingMemory,
     WriteBatch,
     WriteResult,
-    new_id,
 )
-from memhost.operations.requests import SessionRecordInput
 from memhost.operations.table import Call
 from memhost.operations.working_memory import PutSession
 from memhost.ports import Clock, Draft, Embedder, Store, Turn
@@ -45,18 +45,19 @@ from memhost.services.extraction import ImmediateExtraction
 from memhost.services.hooks import RequestHooks
 from memhost.services.limits import DATA_BYTES, too_big
 from memhost.services.outbox import Outbox, session_name
-from memhost.services.pending import PendingTurns, Staged
+from memhost.services.pending import PendingTurns, Staged, edited_turns
 from memhost.services.records import (
     check_records,
-    content_hash,
     derived_id,
     index_records,
-    record_from_input,
     refuse,
 )
+from memhost.services.session_merging import Missed, Reads, changes_of, merged_context, merged_data, read_at
+from memhost.services.session_records import corrections, merge_records, retimed_memories
 from memhost.services.session_summaries import SessionSummaries, stand_in
 from memhost.services.strategies import StrategyChoice
-from memhost.services.turns import check_messages, from_micros, merge_turns, micros
+from memhost.services.support import withdraw
+from memhost.services.turns import check_messages, merge_turns, micros, turn_name
 from memhost.settings.schema import MemorySettings
 
 _WRITE_TRIES = 20
@@ -67,13 +68,16 @@ Writes of one process take turns."""
 _WRITES_KEPT = 64
 """Times of the latest writes that a session keeps, to recognise which of them a client has read."""
 
-_EPOCH = from_micros(0)
-
-_CREATION_RACE = timedelta(seconds=10)
-"""Time within which an empty write by a client's own clock means "create", and not "clear"."""
-
 _LONGEST_TTL_S = 100 * 365 * 86_400
 """A hundred years: the furthest deadline kept, in seconds."""
+
+
+class Changed(msgspec.Struct, frozen=True, kw_only=True):
+    """New and changed turns of a write, ids of the changed ones, and memories of turns with another time alone."""
+
+    turns: list[Turn]
+    edited: set[str]
+    retimed: list[StoredMemory]
 
 
 class SessionWriter:
@@ -102,6 +106,7 @@ class SessionWriter:
         self._outbox = outbox
         self._settings = settings
         self._clock = clock
+        self.reads = Reads()
         self._locks: WeakValueDictionary[SessionKey, asyncio.Lock] = WeakValueDictionary()
 
     async def put(self, call: Call, request: PutSession) -> StoredSession:
@@ -123,11 +128,12 @@ class SessionWriter:
         if not call.caller.bounds.covers(key):
             raise Forbidden("This credential must not write sessions of that namespace or user.")
         self._check(call, key, request, self._clock.now())
+        shown = self.reads.take(key, request.last_accessed)
         lock = self._locks.setdefault(key, asyncio.Lock())
         async with lock:
             for attempt in range(_WRITE_TRIES):
                 try:
-                    return await self._write(call, key, request, self._clock.now())
+                    return await self._write(call, key, request, shown, self._clock.now())
                 except VersionMismatch:
                     await asyncio.sleep(0.002 * attempt)
         raise VersionMismatch(f"Session {key.session} is being written by others all the time; try again.")
@@ -141,6 +147,11 @@ class SessionWriter:
         )
         problems += check_records(request.memories, [item.id for item in request.memories])
         problems += too_big(request.data, DATA_BYTES, ("data",))  # which a change may have added to
+        if isinstance(request.ttl_seconds, int) and request.ttl_seconds < 1:
+            sentence = (
+                "A session lives at least 1 second; send null for one that does not expire, or delete it to end it now."
+            )
+            problems.append(Problem(where=("ttl_seconds",), kind="greater_than", message=sentence))
         strategy = request.long_term_memory_strategy
         if not isinstance(strategy, UnsetType):
             wanted = StrategyConfig(strategy=strategy.strategy, config=strategy.config)
@@ -158,28 +169,32 @@ class SessionWriter:
         batch = WriteBatch(delete_session=key, cancel_jobs=self._outbox.ids("session_idle", session_name(key)))
         await self._store.commit(bounds, batch)
 
-    async def _write(self, call: Call, key: SessionKey, request: PutSession, now: datetime) -> StoredSession:
+    async def _write(
+        self, call: Call, key: SessionKey, request: PutSession, shown: datetime | None, now: datetime
+    ) -> StoredSession:
         before = await self._store.get_session(call.caller.bounds, key, now)
         _check_version(request, before)
         if before is not None and before.content.updated_at >= now:
             # Times of writes rise strictly, so that one of them tells what had been stored before it.
             now = before.content.updated_at + timedelta(microseconds=1)
+        missed = Missed(before, read_at(request, before, shown), now)
         given, summary, before = stand_in(request, before)
-        messages, marks, turns = merge_turns(given, before, now, _seen_at(request, before))
-        strategy = request.long_term_memory_strategy
-        content = WorkingMemory(
-            messages=messages,
-            data=request.data,
-            context=summary,
-            tokens=request.tokens,
-            long_term_memory_strategy=StrategyConfig()
-            if isinstance(strategy, UnsetType)
-            else StrategyConfig(strategy=strategy.strategy, config=strategy.config),
-            last_accessed=now if isinstance(request.last_accessed, UnsetType) else request.last_accessed,
-            created_at=_created(request, before, now),
-            updated_at=now,
+        merged = merge_turns(given, before, now, missed)
+        content = _content(request, before, now)
+        content.messages = merged.messages
+        content.data = merged_data(request.data, before, missed)
+        content.context = merged_context(summary, before, missed)
+        records = merge_records(
+            request.memories,
+            before,
+            key,
+            content.long_term_memory_strategy,
+            now,
+            missed,
+            promote=self._settings.long_term_memory,
         )
-        content.memories, promoted = self._memories(request.memories, before, key, content, now)
+        content.memories = records.kept
+        promoted = await corrections(self._store, call.caller.bounds, records)
         repeated = await find_repetitions(self._store, call.caller.bounds, promoted, now)
         context = RequestContext(
             scope=call.caller.bounds,
@@ -188,63 +203,28 @@ class SessionWriter:
             now=now,
         )
         write = await self._hooks.before_session_write(SessionWrite(session=key, content=content), context)
-        session = StoredSession(
-            key=key,
-            content=write.content,
-            version=before.version if before else 0,
-            turns={**before.turns, **marks} if before else marks,
-            writes=[*(before.writes if before else []), micros(now)][-_WRITES_KEPT:],
-            next_position=(before.next_position if before else 0)
-            + sum(1 for name in marks if before is None or name not in before.turns),
-            summarized_from=before.summarized_from if before else [],
-        )
+        _drop_outdated_parts(write.content.messages)
+        session = _following(before, key, write.content, merged.marks, now)
         _set_expiry(session, request.ttl_seconds, before, now)
-        turns = _turns_of(session, turns)
+        edited = edited_turns(before, session, merged.turns)
+        session.changes = changes_of(before, session.content, edited, micros(now))
+        turns = _turns_of(session, merged.turns)
         waiting = Staged()
         if self._settings.long_term_memory:
             waiting = await self._pending.stage(before, session, turns, now, at_once=request.flush)
         waiting = msgspec.structs.replace(waiting, jobs=[*waiting.jobs, *self._summaries.jobs(session, request, now)])
-        await self._commit(call, session, turns, (promoted, repeated), waiting, context, now)
+        retimed = await retimed_memories(self._store, key, merged.retimed, now)
+        changed = Changed(
+            turns=turns, edited={turn.message.id for turn in turns if _name(turn) in edited}, retimed=retimed
+        )
+        await self._commit(call, session, changed, (promoted, repeated), waiting, context, now)
         return session
-
-    def _memories(
-        self,
-        given: list[SessionRecordInput],
-        before: StoredSession | None,
-        key: SessionKey,
-        content: WorkingMemory,
-        now: datetime,
-    ) -> tuple[list[MemoryRecord], list[MemoryRecord]]:
-        """The session's memories, and those of them that are to be promoted to long-term memory."""
-        known = {record.id: record for record in before.content.memories} if before else {}
-        kept: list[MemoryRecord] = []
-        promoted: list[MemoryRecord] = []
-        for item in given:
-            memory_id = item.id if isinstance(item.id, str) else new_id()
-            record = record_from_input(item, memory_id, now, default_type=MemoryType.MESSAGE)
-            kept.append(record)
-            if isinstance(item.persisted_at, datetime) or not self._settings.long_term_memory:
-                record.persisted_at = item.persisted_at
-                continue
-            record.namespace = record.namespace or key.namespace or None
-            record.user_id = record.user_id or key.user or None
-            record.session_id = record.session_id or key.session
-            record.extraction_strategy = content.long_term_memory_strategy.strategy
-            record.extraction_strategy_config = content.long_term_memory_strategy.config
-            record.memory_hash = content_hash(record)
-            earlier = known.get(memory_id)
-            if earlier is not None and earlier.persisted_at and earlier.memory_hash == record.memory_hash:
-                record.persisted_at = earlier.persisted_at
-                continue
-            record.persisted_at = now
-            promoted.append(record)
-        return kept, promoted
 
     async def _commit(
         self,
         call: Call,
         session: StoredSession,
-        turns: list[Turn],
+        changed: Changed,
         memories: tuple[list[MemoryRecord], Repetitions],
         waiting: Staged,
         context: RequestContext,
@@ -252,7 +232,7 @@ class SessionWriter:
     ) -> WriteResult:
         drafts: dict[str, Draft] = {}
         promoted, repeated = memories
-        records = [*repeated.fresh, *repeated.completed.values()]
+        records, turns = [*repeated.fresh, *repeated.completed.values()], changed.turns
         if self._settings.long_term_memory:
             for record, draft in await self._extraction.extract(session, turns, now):
                 drafts[record.id] = draft
@@ -261,7 +241,7 @@ class SessionWriter:
             records = await self._hooks.before_memories_stored(records, context)
         records, more = repeated.parted(records)
         told = [drafts.get(record.id) for record in records]
-        stored = [*await index_records(records, self._embedder, told, in_request=True), *more]
+        stored = [*await index_records(records, self._embedder, told, in_request=True), *more, *changed.retimed]
         gone = [record for record in promoted if record.id in repeated.stays]
         guarded = set(drafts)
         while True:
@@ -277,7 +257,12 @@ class SessionWriter:
                 ],
                 delete_documents=waiting.delete_documents,
             )
-            batch.add_jobs = [*self._jobs(session, turns, batch, now), *waiting.jobs]
+            unsupported = await withdraw(self._store, batch, session.key, changed.edited, now, self._settings)
+            batch.add_jobs = [
+                *self._jobs(session, turns, batch, now),
+                *self._deleted(session, unsupported, now),
+                *waiting.jobs,
+            ]
             try:
                 result = await self._store.commit(call.caller.bounds, batch)
             except IdTaken as taken:
@@ -308,6 +293,10 @@ class SessionWriter:
         stored = [memory.record.id for memory in batch.put_memories]
         return jobs + self._outbox.memory_jobs("memories_stored", MemoriesStored, stored, tenant=key.tenant, now=now)
 
+    def _deleted(self, session: StoredSession, ids: list[str], now: datetime) -> list[Job]:
+        tenant = session.key.tenant
+        return self._outbox.memory_jobs("memories_deleted", MemoriesDeleted, ids, tenant=tenant, now=now)
+
 
 def _check_version(request: PutSession, before: StoredSession | None) -> None:
     version = before.version % 1_000_000 if before is not None else 0
@@ -322,37 +311,52 @@ def _no_extraction(problem: Problem) -> str:
     return f"Nothing will be extracted from this session: {where}: {problem.message}."
 
 
+def _content(request: PutSession, before: StoredSession | None, now: datetime) -> WorkingMemory:
+    """What a write says of a session beside its messages, memories, data and context."""
+    strategy = request.long_term_memory_strategy
+    return WorkingMemory(
+        tokens=request.tokens,
+        long_term_memory_strategy=StrategyConfig()
+        if isinstance(strategy, UnsetType)
+        else StrategyConfig(strategy=strategy.strategy, config=strategy.config),
+        last_accessed=now if isinstance(request.last_accessed, UnsetType) else request.last_accessed,
+        created_at=_created(request, before, now),
+        updated_at=now,
+    )
+
+
+def _following(
+    before: StoredSession | None, key: SessionKey, content: WorkingMemory, marks: dict[str, TurnMark], now: datetime
+) -> StoredSession:
+    """The session after a write that left it with this content, and brought turns with these marks."""
+    if before is None:
+        return StoredSession(key=key, content=content, turns=marks, writes=[micros(now)], next_position=len(marks))
+    return StoredSession(
+        key=key,
+        content=content,
+        version=before.version,
+        turns={**before.turns, **marks},
+        writes=[*before.writes, micros(now)][-_WRITES_KEPT:],
+        next_position=before.next_position + sum(1 for name in marks if name not in before.turns),
+        summarized_from=before.summarized_from,
+    )
+
+
 def _created(request: PutSession, before: StoredSession | None, now: datetime) -> datetime:
     if not isinstance(request.created_at, UnsetType):
         return request.created_at
     return before.content.created_at if before is not None else now
 
 
-def _seen_at(request: PutSession, before: StoredSession | None) -> datetime | None:
-    """When the client last read the session, as far as its write tells.
-
-    The fraction of the `last_accessed` that clients read is the session's version: Agent Memory Server itself
-    keeps whole seconds there, and its official clients send the value back, but no other time. Clients that send
-    whole responses back have `updated_at` as well. Any other value is the client's own clock.
-    """
-    last, updated = request.last_accessed, request.updated_at
-    if before is None:
-        return None
-    if isinstance(updated, datetime) and micros(updated) in before.writes:
-        return updated
-    if isinstance(last, datetime):
-        behind = before.version - last.microsecond
-        same = last.replace(microsecond=0) == before.content.last_accessed.replace(microsecond=0)
-        if same and 0 <= behind < len(before.writes):
-            return from_micros(before.writes[-1 - behind])
-        return _EPOCH if _is_late_creation(request, before, last) else last
-    return updated if isinstance(updated, datetime) else None
+def _drop_outdated_parts(messages: Sequence[Message]) -> None:
+    """Where a hook has changed the text of a message, the parts that it was sent in must not tell the old one."""
+    for message in messages:
+        if message.parts is not UNSET and spoken(message, message.parts or "") != message.content:
+            message.parts = UNSET
 
 
-def _is_late_creation(request: PutSession, before: StoredSession, last: datetime) -> bool:
-    """Whether a client creates, empty, a session that it did not find but that others have begun meanwhile."""
-    empty = not request.messages and not request.memories
-    return empty and abs(last - before.content.created_at) < _CREATION_RACE
+def _name(turn: Turn) -> str:
+    return turn_name(turn.message.id, turn.occurrence)
 
 
 def _set_expiry(
@@ -364,7 +368,7 @@ def _set_expiry(
         session.expires_at = before.expires_at if before else None
         return
     session.content.ttl_seconds = ttl
-    session.expires_at = None if ttl is None else now + timedelta(seconds=max(-1, min(ttl, _LONGEST_TTL_S)))
+    session.expires_at = None if ttl is None else now + timedelta(seconds=min(ttl, _LONGEST_TTL_S))
 
 
 def _turns_of(session: StoredSession, turns: Sequence[Turn]) -> list[Turn]:

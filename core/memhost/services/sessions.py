@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 
 import msgspec
+from msgspec import UNSET
 
 from memhost.errors import AmbiguousSession, NotFound, SeveralFound
-from memhost.models import Message, Scope, SessionKey, StoredSession
-from memhost.operations.responses import Ack, SessionDetails, SessionList, WorkingMemoryView
+from memhost.models import SENT_FIELDS, Message, Scope, SessionKey, StoredSession
+from memhost.operations.responses import Ack, MessageView, SessionDetails, SessionList, WorkingMemoryView
 from memhost.operations.table import Call
 from memhost.operations.working_memory import DeleteSession, GetSession, ListSessions, PutSession
 from memhost.ports import Clock, Store
@@ -16,7 +17,7 @@ from memhost.services.extraction_runs import ExtractionRuns
 from memhost.services.pending import PendingTurns
 from memhost.services.session_summaries import SessionSummaries
 from memhost.services.session_writes import SessionWriter
-from memhost.services.windows import percentages, truncate, window_of
+from memhost.services.windows import newest, percentages, truncate, window_of
 from memhost.settings.schema import MemorySettings
 
 
@@ -69,10 +70,11 @@ class SessionService:
         )
         if session is None:
             raise await self.missing(call.caller.bounds, request.session_id, request.namespace, request.user_id)
+        self._writer.reads.note(session, self._clock.now())
         window = window_of(request.model_name, request.context_window_max)
         messages = session.content.messages
         if request.recent_messages_limit is not None and request.recent_messages_limit > 0:
-            messages = sorted(messages, key=lambda message: message.created_at)[-request.recent_messages_limit :]
+            messages = newest(messages, request.recent_messages_limit)
         view = self._view(session, truncate(messages, window), window)
         return await self._with_extraction(session, view)
 
@@ -144,7 +146,7 @@ class SessionService:
         content, key = session.content, session.key
         used, until = percentages(messages, window, self._settings.summarization_threshold)
         return WorkingMemoryView(
-            messages=messages,
+            messages=[_shown(message) for message in messages],
             memories=content.memories,
             data=content.data,
             context=content.context,
@@ -160,6 +162,18 @@ class SessionService:
             context_percentage_total_used=used,
             context_percentage_until_summarization=until,
         )
+
+
+def _shown(message: Message) -> MessageView:
+    return MessageView(
+        role=message.role,
+        content=message.content if message.parts is UNSET else message.parts,
+        id=message.id,
+        created_at=message.created_at,
+        persisted_at=message.persisted_at,
+        discrete_memory_extracted=message.discrete_memory_extracted,
+        **{name: getattr(message, name) for name in SENT_FIELDS},
+    )
 
 
 def _details(session: StoredSession) -> SessionDetails:

@@ -24,9 +24,9 @@ from memhost.settings.schema import MemorySettings
 
 KIND = "trash"
 
-Reason = Literal["repeated", "merged", "reworded", "superseded", "forgotten"]
+Reason = Literal["repeated", "merged", "reworded", "superseded", "forgotten", "unsupported"]
 """Why a memory went: word by word a repetition, merged into another, kept with another text, replaced long ago by a
-newer fact, or given up by a policy."""
+newer fact, given up by a policy, or made from a turn that says something else now."""
 
 _PAGE = 200
 _OWNERS = 20

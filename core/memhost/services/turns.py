@@ -6,35 +6,53 @@ import hashlib
 from collections import Counter, deque
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
-from msgspec import UnsetType
+import msgspec
+from msgspec import UNSET, UnsetType
 
+from memhost.conversation import says_something, spoken
 from memhost.errors import InvalidRequest, Problem
-from memhost.models import Message, StoredSession, TurnMark, new_id
+from memhost.models import SENT_FIELDS, Message, StoredSession, TurnMark, new_id
 from memhost.operations.requests import MessageInput
 from memhost.ports import Turn
-from memhost.services.limits import MOST_ITEMS, too_many
+from memhost.services.limits import LONGEST_MESSAGE, MOST_ITEMS, too_deep, too_many
+
+if TYPE_CHECKING:
+    from memhost.services.session_merging import Missed
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_CLIENT_CLOCK_TRUST_US = 10_000_000
+CLIENT_CLOCK_TRUST_US = 10_000_000
+"""How far back a time by a client's own clock is believed, microseconds: a slow clock must not bring back what a client
+replaced on purpose."""
 
 _REPEAT = "\x1f"
 """Separates an id from its number where one session holds the same message id several times."""
 
 
+class Merged(msgspec.Struct, frozen=True, kw_only=True):
+    """What a write makes of a session's messages.
+
+    Attributes:
+        messages: All messages to store.
+        marks: Marks of turns seen for the first time or changed, by name.
+        turns: Those turns.
+        retimed: Turns whose content is as before, but not their time.
+    """
+
+    messages: list[Message]
+    marks: dict[str, TurnMark]
+    turns: list[Turn]
+    retimed: list[Turn]
+
+
 def check_messages(
     messages: Sequence[MessageInput], now: datetime, *, max_future_s: float, require_times: bool
 ) -> list[Problem]:
-    """Messages whose times are refused.
-
-    Raises:
-        InvalidRequest: A message has no content but white space.
-    """
+    """Messages whose content or times are refused."""
     problems = too_many(messages, MOST_ITEMS, ("messages",))  # which a change may have added to
     for index, message in enumerate(messages):
-        if not message.content.strip():
-            name = message.id if isinstance(message.id, str) else f"number {index}"
-            raise InvalidRequest(f"Message {name} has no content; send text or leave the message out.")
+        problems += _content_problems(message, ("messages", index, "content"))
         where = ("messages", index, "created_at")
         if isinstance(message.created_at, UnsetType):
             if require_times:
@@ -50,49 +68,76 @@ def check_messages(
     return problems
 
 
+def _content_problems(message: MessageInput, where: tuple[str | int, ...]) -> list[Problem]:
+    content = message.content
+    if content is UNSET and not says_something(message, ""):
+        return [Problem(where=where, kind="missing", message="Field required")]
+    known = content is UNSET or isinstance(content, (str, list, dict))
+    if not known and (content is not None or not says_something(message, "")):
+        sentence = "Input should be a valid string, a list of parts, or null beside tool_calls"
+        return [Problem(where=where, kind="string_type", message=sentence)]
+    sent = {name: value for name in SENT_FIELDS if (value := getattr(message, name)) is not UNSET}
+    if not sent and isinstance(content, str):
+        return []
+    if deep := too_deep([content, sent], where):
+        return deep
+    size = len(msgspec.json.encode([None if content is UNSET else content, sent]))
+    if size <= LONGEST_MESSAGE:
+        return []
+    sentence = f"{size:,} bytes are too many; parts and calls of a message take at most {LONGEST_MESSAGE:,} as JSON."
+    return [Problem(where=where, kind="too_long", message=sentence)]
+
+
 def merge_turns(
     given: Sequence[MessageInput],
     stored: StoredSession | None,
     now: datetime,
-    seen_at: datetime | None = None,
-) -> tuple[list[Message], dict[str, TurnMark], list[Turn]]:
-    """Messages to store, marks of turns seen for the first time or changed, and those turns.
+    missed: Missed,
+) -> Merged:
+    """The messages to store, and what of them is new.
 
     A message that the session already holds, unchanged, keeps what the server knows of it (extraction flag,
-    `persisted_at`, time), whatever the client sends; so does one sent without id that repeats a stored message's
-    role and content. A changed message keeps its position. Messages that others have added since the client
-    last read the session (`seen_at`, see `unseen`) stay, in front of those that this write adds.
+    `persisted_at`, time), whatever the client sends. Which one that is: see `Recognition`. A changed message keeps its
+    position. Messages that others have added or changed since the client read the session (`missed`) stay so, the added
+    ones in front of those that this write adds.
+
+    Raises:
+        InvalidRequest: A message has no content but what nobody can see.
     """
-    known = {message.id: message for message in stored.content.messages} if stored else {}
-    nameless = _Nameless(known, given)
+    known = _by_name(stored.content.messages) if stored else {}
     marks = stored.turns if stored else {}
     position = stored.next_position if stored else 0
     seen: Counter[str] = Counter()
-    messages: list[Message] = []
-    changed: dict[str, TurnMark] = {}
-    turns: list[Turn] = []
+    merged = Merged(messages=[], marks={}, turns=[], retimed=[])
+    messages = merged.messages
     first_new: int | None = None
-    for item in given:
-        message = _message(item, known, nameless, now)
-        messages.append(message)
-        seen[message.id] += 1
-        name = turn_name(message.id, seen[message.id])
+    for number, (item, message_id) in enumerate(zip(given, Recognition(given, stored).ids(), strict=True)):
+        seen[message_id] += 1
+        name = turn_name(message_id, seen[message_id])
+        mark, before = marks.get(name), known.get(name)
+        message = _message(item, message_id, before, mark, now)
+        refuse_empty(item, message, number)
         fingerprint = fingerprint_of(message)
-        mark = marks.get(name)
+        if before is not None and mark is not None and missed.kept("turn", name, fingerprint):
+            message, fingerprint = msgspec.structs.replace(before), mark.fingerprint
+        messages.append(message)
         if mark is not None and mark.fingerprint == fingerprint:
-            _restore(message, known.get(message.id))
+            _restore(message, before)
+            if before is not None and before.created_at != message.created_at:
+                merged.retimed.append(Turn(message=message, position=mark.position, occurrence=seen[message_id]))
             continue
         if mark is None:
             mark = TurnMark(position, fingerprint, micros(now))
             position += 1
             first_new = len(messages) - 1 if first_new is None else first_new
-        changed[name] = TurnMark(mark.position, fingerprint, mark.stored_at)
+        merged.marks[name] = TurnMark(mark.position, fingerprint, mark.stored_at)
         message.discrete_memory_extracted = "f"
         message.persisted_at = None
-        turns.append(Turn(message=message, position=mark.position, occurrence=seen[message.id]))
-    added = unseen(stored, {message.id for message in messages}, seen_at, now)
+        merged.turns.append(Turn(message=message, position=mark.position, occurrence=seen[message_id]))
+    added = unseen(stored, {message.id for message in messages}, missed.since)
     place = len(messages) if first_new is None else first_new
-    return [*messages[:place], *added, *messages[place:]], changed, turns
+    messages[place:place] = added
+    return merged
 
 
 def turn_name(message_id: str, occurrence: int) -> str:
@@ -100,18 +145,10 @@ def turn_name(message_id: str, occurrence: int) -> str:
     return message_id if occurrence == 1 else f"{message_id}{_REPEAT}{occurrence}"
 
 
-def unseen(stored: StoredSession | None, given: set[str], seen_at: datetime | None, now: datetime) -> list[Message]:
-    """Stored messages that a client leaves out of a write because it cannot know of them.
-
-    Clients read a session, change it and send it back whole, and what they send tells when they read it: what was
-    stored later is new to them. A time that is not one of the session's own is the client's clock; it is trusted
-    for a few seconds only, so that a clock that is slow does not bring back what a client replaced on purpose.
-    """
-    if stored is None or seen_at is None:
+def unseen(stored: StoredSession | None, given: set[str], since: int | None) -> list[Message]:
+    """Stored messages that a client leaves out of a write because it cannot know of them: stored after `since`."""
+    if stored is None or since is None:
         return []
-    since = micros(seen_at)
-    if since not in stored.writes:
-        since = max(since, micros(now) - _CLIENT_CLOCK_TRUST_US)
     return [
         message
         for message in stored.content.messages
@@ -129,29 +166,141 @@ def micros(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
-class _Nameless:
-    """Finds the stored message that a message sent without id repeats, each at most once."""
+class Recognition:
+    """Finds the stored messages that a write repeats, under their ids, new ids, or none.
 
-    def __init__(self, known: dict[str, Message], given: Sequence[MessageInput]) -> None:
-        named = {item.id for item in given if isinstance(item.id, str)}
-        self._ids: dict[tuple[str, str], deque[str]] = {}
-        for message in known.values():
-            if message.id not in named:
-                self._ids.setdefault((message.role, message.content), deque()).append(message.id)
+    A message under an id that the session knows is that turn. One under another id is the stored message at the same
+    place of the history, if role and content are equal, whatever its time: clients that build their history anew for
+    each request give it new ids and times. Elsewhere it is one with equal role, content and time. One without id is
+    the first with equal role and content. No stored message is found twice, so that what was said twice stays twice.
+    """
 
-    def take(self, item: MessageInput) -> str:
-        waiting = self._ids.get((item.role, item.content))
-        return waiting.popleft() if waiting else new_id()
+    def __init__(self, given: Sequence[MessageInput], stored: StoredSession | None) -> None:
+        self._given = given
+        self._stored = stored.content.messages if stored else []
+        self._marks = stored.turns if stored else {}
+        held = {message.id for message in self._stored}
+        self._found = [
+            item.id if isinstance(item.id, str) and (item.id in held or item.id in self._marks) else None
+            for item in given
+        ]
+        self._taken = {found for found in self._found if found is not None}
+
+    def ids(self) -> list[str]:
+        """The id under which each message is stored; new ones for those that are not found and have none."""
+        if None not in self._found:
+            return [found for found in self._found if found is not None]
+        if len(self._taken) < len(self._stored):
+            self._by_place()
+            self._by_content()
+        return [
+            found if found is not None else item.id if isinstance(item.id, str) else new_id()
+            for item, found in zip(self._given, self._found, strict=True)
+        ]
+
+    def _by_place(self) -> None:
+        for index, (item, message) in enumerate(zip(self._given, self._stored, strict=False)):
+            free = self._found[index] is None and isinstance(item.id, str) and message.id not in self._taken
+            if free and fingerprint_of(item) == fingerprint_of(message):
+                self._take(index, message.id)
+
+    def _by_content(self) -> None:
+        same: dict[tuple[bytes, datetime | None], deque[str]] = {}
+        for message in self._stored:
+            if message.id not in self._taken:
+                fingerprint = fingerprint_of(message)
+                for moment in (None, message.created_at):
+                    same.setdefault((fingerprint, moment), deque()).append(message.id)
+        for index, item in enumerate(self._given):
+            if self._found[index] is not None:
+                continue
+            moment = item.created_at if isinstance(item.created_at, datetime) else None
+            if isinstance(item.id, str) and moment is None:
+                continue
+            waiting = same.get((fingerprint_of(item), moment if isinstance(item.id, str) else None), deque())
+            while waiting:
+                message_id = waiting.popleft()
+                if message_id not in self._taken:
+                    self._take(index, message_id)
+                    break
+
+    def _take(self, index: int, message_id: str) -> None:
+        self._found[index] = message_id
+        self._taken.add(message_id)
 
 
-def _message(item: MessageInput, known: dict[str, Message], nameless: _Nameless, now: datetime) -> Message:
-    message_id = item.id if isinstance(item.id, str) else nameless.take(item)
-    before = known.get(message_id)
-    if not isinstance(item.created_at, UnsetType):
-        created_at = item.created_at
-    else:
-        created_at = before.created_at if before is not None else now
-    return Message(role=item.role, content=item.content, id=message_id, created_at=created_at)
+def given_back(message: Message) -> MessageInput:
+    """A stored message as a client would send it back."""
+    return MessageInput(
+        role=message.role,
+        content=message.content if message.parts is UNSET else message.parts,
+        id=message.id,
+        created_at=message.created_at,
+        **{name: getattr(message, name) for name in SENT_FIELDS},
+    )
+
+
+def received(item: MessageInput, message_id: str, created_at: datetime) -> Message:
+    """A message as it is stored: its text, and beside it what was sent in another form."""
+    content = "" if item.content is UNSET else item.content
+    return Message(
+        role=item.role,
+        content=spoken(item, content),
+        id=message_id,
+        created_at=created_at,
+        parts=UNSET if isinstance(content, str) else content,
+        **{name: getattr(item, name) for name in SENT_FIELDS},
+    )
+
+
+def refuse_empty(item: MessageInput, message: Message, number: int) -> None:
+    """Refuse a message with which nothing is said, called or given back.
+
+    Raises:
+        InvalidRequest: It is one.
+    """
+    if not says_something(message, message.content if message.parts is UNSET else message.parts):
+        name = item.id if isinstance(item.id, str) else f"number {number}"
+        raise InvalidRequest(f"Message {name} has no content; send text or leave the message out.")
+
+
+def _by_name(messages: Sequence[Message]) -> dict[str, Message]:
+    seen: Counter[str] = Counter()
+    found = {}
+    for message in messages:
+        seen[message.id] += 1
+        found[turn_name(message.id, seen[message.id])] = message
+    return found
+
+
+def _message(
+    item: MessageInput, message_id: str, before: Message | None, mark: TurnMark | None, now: datetime
+) -> Message:
+    created_at = item.created_at
+    if before is not None and (isinstance(created_at, UnsetType) or not _is_correction(item, before, mark)):
+        created_at = before.created_at
+    message = received(item, message_id, now if isinstance(created_at, UnsetType) else created_at)
+    if before is not None and _is_plain_copy(message, before):
+        structure = {name: getattr(before, name) for name in ("parts", *SENT_FIELDS)}
+        return msgspec.structs.replace(message, **structure)
+    return message
+
+
+def _is_correction(item: MessageInput, before: Message, mark: TurnMark | None) -> bool:
+    """Whether the time that a client sends is a better one than that which is stored.
+
+    A message found by its content has the time of the request. Nor was one said after it was stored: such a time is
+    that of a client which stamps its whole history anew.
+    """
+    if item.id != before.id or not isinstance(item.created_at, datetime):
+        return False
+    return mark is None or not mark.stored_at or micros(item.created_at) <= mark.stored_at
+
+
+def _is_plain_copy(message: Message, before: Message) -> bool:
+    """Whether this is the text of a structured message, as clients send it back that know texts alone."""
+    plain = all(getattr(message, name) is UNSET for name in ("parts", *SENT_FIELDS))
+    return plain and (message.role, message.content) == (before.role, before.content)
 
 
 def _restore(message: Message, before: Message | None) -> None:
@@ -162,5 +311,10 @@ def _restore(message: Message, before: Message | None) -> None:
 
 def fingerprint_of(message: Message | MessageInput) -> bytes:
     """What tells whether a message has changed: a digest of role and content, 8 bytes."""
+    if isinstance(message, MessageInput):
+        message = received(message, "", _EPOCH)
     text = f"{message.role}\x00{message.content}".encode("utf-8", "surrogatepass")
+    structure = {name: value for name in ("parts", *SENT_FIELDS) if (value := getattr(message, name)) is not UNSET}
+    if structure:
+        text += b"\x00" + msgspec.json.encode(structure, order="deterministic")
     return hashlib.blake2b(text, digest_size=8).digest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from memhost.conversation import readable, together, whole_from
 from memhost.models import Message
 from memhost.services.tokens import token_counter
 
@@ -70,8 +71,8 @@ def spare_room(window: int) -> int:
 
 
 def count_tokens(message: Message) -> int:
-    """Tokens of `role: content`, exactly or estimated (see `memhost.services.tokens`)."""
-    return token_counter()(f"{message.role}: {message.content}")
+    """Tokens of `role: content` with the calls in it, exactly or estimated (see `memhost.services.tokens`)."""
+    return token_counter()(f"{message.role}: {readable(message)}")
 
 
 def total_tokens(messages: Sequence[Message]) -> int:
@@ -80,7 +81,10 @@ def total_tokens(messages: Sequence[Message]) -> int:
 
 
 def truncate(messages: Sequence[Message], window: int | None) -> list[Message]:
-    """The newest messages that fit into the window, in order; at least one stays. None or <= 0: all."""
+    """The newest messages that fit into the window, in order; None or <= 0: all.
+
+    No call of a tool is separated from its results; at least one message, or one call with its results, stays.
+    """
     kept = list(messages)
     if window is None or window <= 0:
         return kept
@@ -89,7 +93,15 @@ def truncate(messages: Sequence[Message], window: int | None) -> list[Message]:
     while tokens > window and first < len(kept) - 1:
         tokens -= count_tokens(kept[first])
         first += 1
-    return kept[first:]
+    return kept[whole_from(kept, first) :]
+
+
+def newest(messages: Sequence[Message], limit: int) -> list[Message]:
+    """The newest messages by time, at most about `limit`; calls of tools stay with their results, and in front."""
+    starts = together(messages)
+    order = sorted(range(len(messages)), key=lambda index: (messages[starts[index]].created_at, starts[index], index))
+    kept = [messages[index] for index in order]
+    return kept[whole_from(kept, max(0, len(kept) - limit)) :]
 
 
 def percentages(messages: Sequence[Message], window: int | None, threshold: float) -> tuple[float | None, float | None]:

@@ -46,6 +46,7 @@ from memhost_rest.wire import (
     refuse_socket,
     request_id_of,
     send_answer,
+    with_texts,
 )
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ _access_log = logging.getLogger("memhost_rest.access")
 
 _QUIET = ("health", "ready")
 _ANONYMOUS = Caller(subject="anonymous")
+_TEXT_CLIENTS = b"agent-memory-client"
+"""How the names of the official clients of Agent Memory Server begin, which know messages of text alone."""
 _NOTICE_HEADERS: Mapping[str, bytes] = {"deprecation": b"x-deprecation-warning"}
 
 
@@ -164,6 +167,8 @@ class Door:
         call = Call(caller=caller, request_id=exchange.id)
         try:
             result = await self._host.execute(operation.name, call, request)
+            if exchange.headers.get(b"user-agent", b"").startswith(_TEXT_CLIENTS):
+                result = with_texts(result)
             status = row.status(result) if row.status is not None else 200
             answer = Answer(status, encode(result))
         except MemhostError as error:

@@ -11,7 +11,9 @@ from urllib.parse import quote
 import msgspec
 from litestar.types import HTTPScope, Receive, Send
 
+from memhost.conversation import spoken
 from memhost.errors import TooLarge
+from memhost.operations.responses import WorkingMemoryView
 
 _DRAIN_FACTOR = 4
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:@/+=-]{1,128}\Z")
@@ -151,3 +153,14 @@ def request_id_of(given: bytes | None) -> str:
 def header_text(text: str) -> bytes:
     """A sentence as a header value: printable ASCII of limited length."""
     return _UNPRINTABLE.sub(" ", text)[:_MAX_HEADER].strip().encode("ascii")
+
+
+def with_texts(answer: Any) -> Any:
+    """The answer, where it is a session with the text of each message in the place of parts or null."""
+    if not isinstance(answer, WorkingMemoryView):
+        return answer
+    messages = [
+        each if isinstance(each.content, str) else msgspec.structs.replace(each, content=spoken(each, each.content))
+        for each in answer.messages
+    ]
+    return msgspec.structs.replace(answer, messages=messages)

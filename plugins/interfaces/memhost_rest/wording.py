@@ -23,7 +23,7 @@ The schemas show the form to send; strings are strict.
 - A path that exists answers other methods with 405 and an `Allow` header; both spellings of the final slash work.
 """
 
-WIRE_NAMES: Mapping[str, str] = {"SearchFields": "SearchRequest"}
+WIRE_NAMES: Mapping[str, str] = {"SearchFields": "SearchRequest", "MessageView": "Message"}
 """Names of structs in `loc` and schemas that the wire knows by another name than the code."""
 
 PARAMETERS: Mapping[str, str] = {
@@ -203,7 +203,6 @@ _RECORD = {"id": _ID, "text": _TEXT, "topics": _TAGS, "entities": _TAGS, "extrac
 _LISTS: Mapping[str, Mapping[str, Any]] = dict.fromkeys(("any", "all", "in_", "not_in", "none"), _SOME)
 
 LIMITS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
-    "MessageInput": {"content": _TEXT},
     "RecordInput": _RECORD,
     "SessionRecordInput": _RECORD,
     "EditMemoryBody": {"topics": _TAGS, "entities": _TAGS, "text": _TEXT},
