@@ -1,7 +1,7 @@
 """Toolkit for strategies that ask a language model.
 
-`PromptedStrategy` is the base: it frames the conversation as data, reads answers item by item, resolves relative
-dates and asks for repairs. The other names are its parts, for strategies that need more.
+`PromptedStrategy` is the base: it frames the conversation as data, reads answers item by item, fills in dates
+that the words tell, and asks for repairs. The other names are its parts, for strategies that need more.
 """
 
 from memhost.extraction.answers import Item, Limits, Reading, read_answer, read_tags, unique_tags

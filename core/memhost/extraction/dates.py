@@ -35,15 +35,52 @@ class Relative(msgspec.Struct, frozen=True, kw_only=True):
     period: Period | None
 
 
-_AFTER = re.compile(r"\s+(?:of|de|du|del|des)\b", re.IGNORECASE)
-_BEFORE = re.compile(r"\b(?:every|each|jede[nrs]?|chaque|cada|tou[ts]e?s?\s(?:les|la|le))\s+(?:the\s)?$", re.IGNORECASE)
+_AFTER = re.compile(r"\s+(?:of|by|de|du|del|des|di|do|da|von)\b|(?:\s|,)*\b(?:or|oder|ou|o|или)\s", re.IGNORECASE)
+_BEFORE = re.compile(
+    r"(?:\b(?:every|each|any|jede[nrs]?|chaque|cada|ogni|tou[ts]e?s?\s(?:les|la|le)|tod[oa]s?(?:\s[oa]s)?|tutt[ie]\s[ilge]+"
+    r"|кажд(?:ый|ую|ое|ые))\s+(?:the\s)?|[每毎])$",
+    re.IGNORECASE,
+)
 """What makes a recurring date, or a part of something, out of a relative one: `every last Friday of the month`."""
 
-_Solve = Callable[[re.Match[str], date], Period | None]
+QUOTED = re.compile(
+    r"\"[^\"]*\"|“[^”]*”|«[^»]*»|„[^“”]*[“”]|‘[^’\n]*’(?!\w)|(?<!\w)'[^']*'(?!\w)|`[^`]*`"
+    r"|「[^」]*」|『[^』]*』|《[^》]*》|〈[^〉]*〉|【[^】]*】|\*[^*\s][^*\n]*\*"
+)
+"""Quoted parts and titles: what they say is not said of anybody here."""
+
+ABSOLUTE = re.compile(
+    r"\b(?:19|20)\d\d\b|\b\d{1,2}[./]\d{1,2}\b|\b\d{1,2}(?:st|nd|rd|th)\b|\d{1,2}[月日号]|[周曜]\s?[一二三四五六天]"
+    r"|[月火水木金土日]曜|"
+    r"\b(?:jan(?:uary|uar|vier)?|feb(?:ruary|ruar)?|février|march|märz|mars|marzo|april|avril|abril|may|mai|mayo|june?|juin"
+    r"|juni|junio|july?|juillet|juli|julio|aug(?:ust)?|août|agosto|sept(?:ember|embre|iembre)?|oct(?:ober|obre|ubre)?"
+    r"|okt(?:ober)?|nov(?:ember|embre|iembre)?|dec(?:ember)?|dez(?:ember)?|décembre|diciembre|enero|febrero|gennaio"
+    r"|febbraio|aprile|maggio|giugno|luglio|settembre|ottobre|dicembre|janeiro|fevereiro|março|maio|junho|julho|setembro"
+    r"|outubro|novembro|dezembro|январ\w|феврал\w|марта?|апрел\w|мая|июн\w|июл\w|августа?|сентябр\w|октябр\w|ноябр\w"
+    r"|декабр\w|(?:mon|tues|wednes|thurs|fri|satur|sun)day|montag|dienstag|mittwoch|donnerstag|freitag|samstag|sonntag"
+    r"|lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche|lunes|martes|miércoles|jueves|viernes|sábado|domingo|lunedì"
+    r"|martedì|mercoledì|giovedì|venerdì|sabato|domenica|segunda-feira|terça-feira|quarta-feira|quinta-feira|sexta-feira"
+    r"|понедельник|вторник|сред[ау]|четверг|пятниц[ау]|суббот[ау]|воскресенье)\b",
+    re.IGNORECASE,
+)
+"""Dates, months and weekdays."""
+
+_SENTENCE_START = re.compile(r"(?:^|[.!?…:;\n(\[–—-]|[.!?]['\"”’)])\s*$")
+_OWN_NAMES = frozenset(("I", "I'm", "I’m", "I've", "I’ve", "I'd", "I’d", "I'll", "I’ll", "User", "User's", "We"))
+_WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+_NEXT_WORD = re.compile(r"[,\s]*([^\W\d_]+(?:['’][^\W\d_]+)*)")
+_CLAUSE_END = re.compile(r"[,.;:!?](?:\s|$)")
+_MOST_UNITS = 200
+
+_Solve = Callable[[re.Match[str], date], "Period | Literal['none'] | None"]
+"""The period of a match; None where nobody can tell, `none` where it is no date at all."""
 
 
 def find_relative(text: str, today: date) -> list[Relative]:
     """The relative expressions of a text, in order, without overlaps.
+
+    Left out is what only looks like one: in quotes and titles (`The Day After Tomorrow`), rates and durations (`twice
+    in two weeks`, `done in five days`), what recurs (`every last Friday`).
 
     Args:
         text: What was said.
@@ -53,17 +90,31 @@ def find_relative(text: str, today: date) -> list[Relative]:
 
 
 def replace_relative(text: str, today: date) -> str:
-    """The text with relative expressions replaced by dates, where their meaning is certain."""
-    words, found = _found(text, today)
-    for each in reversed(found):
-        if each.period is None or text[each.end : each.end + 1] in ("'", "’", "-"):
-            continue
-        before = _in_front(text, each.start).rsplit(None, 1)
-        said = _worded(each.period, words, bare=bool(before) and before[-1].lower() in words.prepositions)
-        if each.text[0].isupper():
-            said = said[0].upper() + said[1:]
-        text = text[: each.start] + said + text[each.end :]
+    """The text as it is. It once put dates into texts; patterns cannot do that without changing what was said."""
     return text
+
+
+def said_date(text: str, today: date) -> Period | None:
+    """When the text says that something happens, by its one relative expression.
+
+    None if there is none, several, or another date beside it, or if it bounds, compares or belongs to something (`since
+    last week`, `than yesterday`, `today's soup`).
+    """
+    words, found = _found(text, today)
+    if len(found) != 1:
+        return None
+    (only,) = found
+    if _OWNS.match(text, only.end) or ABSOLUTE.search(text[: only.start] + " " + text[only.end :]):
+        return None
+    before = _in_front(text, only.start).split()
+    if words.spaced:
+        bound = bool(before) and before[-1].lower().strip("(") in words.bounds
+    else:
+        bound = any(text[: only.start].endswith(word) for word in words.bounds)
+    return None if bound else only.period
+
+
+_OWNS = re.compile(r"['’-]\w|的(?!早|上午|中午|下午|晚|夜)|の(?!朝|昼|夜|晩|午|夕)")
 
 
 def _found(text: str, today: date) -> tuple[CalendarWords, list[Relative]]:
@@ -74,15 +125,23 @@ def _found(text: str, today: date) -> tuple[CalendarWords, list[Relative]]:
 
 def _in_language(text: str, today: date, language: Language) -> list[Relative]:
     found: list[Relative] = []
+    quoted = [match.span() for match in QUOTED.finditer(text)]
+    shouted = text.isupper()
     for pattern, solve in _rules(language):
         for match in pattern.finditer(text):
-            if _AFTER.match(text, match.end()) or _BEFORE.search(_in_front(text, match.start())):
+            start, end = match.span()
+            if any(first <= start and end <= last for first, last in quoted):
+                continue
+            if _AFTER.match(text, end) or _BEFORE.search(_in_front(text, start)):
+                continue
+            if not shouted and _is_name(text, match, language):
                 continue
             try:
                 period = solve(match, today)
             except (OverflowError, ValueError):
                 period = None
-            found.append(Relative(start=match.start(), end=match.end(), text=match[0], period=period))
+            if period != "none":
+                found.append(Relative(start=start, end=end, text=match[0], period=period))
     found.sort(key=lambda each: (each.start, -each.end))
     kept: list[Relative] = []
     for each in found:
@@ -91,13 +150,27 @@ def _in_language(text: str, today: date, language: Language) -> list[Relative]:
     return kept
 
 
-def _worded(period: Period, words: CalendarWords, *, bare: bool) -> str:
-    shown = period.value.isoformat()
-    if period.precision == "month":
-        shown = shown[:7]
-    elif period.precision == "year":
-        shown = shown[:4]
-    return words.wording[period.precision][bare] + shown
+def _is_name(text: str, match: re.Match[str], language: Language) -> bool:
+    """Whether capitals show that the words are a part of a name or a title.
+
+    Inside a sentence relative words have none but weekdays (and nouns in German); where a sentence begins, a lone word
+    before another with a capital may be either, and then nothing is done.
+    """
+    words = _WORD.findall(match[0])
+    weekday = match.re.groupindex.get("weekday") and match["weekday"]
+    plain = [word for word in words if word != weekday]
+    if not plain or not plain[0][0].isalpha():
+        return False
+    begins = _SENTENCE_START.search(_in_front(text, match.start())) is not None
+    if plain[0][0].isupper() and not begins and words[0] == plain[0]:
+        return True
+    if language != "de" and any(word[0].isupper() for word in plain[1:]):
+        return True
+    follows = _NEXT_WORD.match(text, match.end())
+    if begins and len(words) == 1 and plain[0][0].isupper() and follows is not None:
+        return follows[1][0].isupper() and follows[1] not in _OWN_NAMES and len(follows[1]) > 1
+    # A title goes on with capitals behind it, whatever the words themselves look like.
+    return False
 
 
 @lru_cache(maxsize=8)
@@ -109,6 +182,7 @@ def _rules(language: Language) -> list[tuple[re.Pattern[str], _Solve]]:
         "weekday": "(?P<weekday>" + _any(words.weekdays) + ")",
     }
     solvers: list[tuple[tuple[str, ...], _Solve]] = [
+        (words.to_the_day, lambda match, today: _to_the_day(match, today, words)),
         (words.ago, lambda match, today: _shifted(match, today, words, -1)),
         (words.ahead, lambda match, today: _shifted(match, today, words, 1)),
         (words.last_unit, lambda match, today: _whole(_unit(match, words), today, -1)),
@@ -124,10 +198,10 @@ def _rules(language: Language) -> list[tuple[re.Pattern[str], _Solve]]:
         (words.vague, lambda match, today: None),
     ]
     rules: list[tuple[re.Pattern[str], _Solve]] = [
-        (_compiled(word), partial(_days_ahead, ahead)) for word, ahead in words.days.items()
+        (_compiled(word, words), partial(_days_ahead, ahead)) for word, ahead in words.days.items()
     ]
     for patterns, solve in solvers:
-        rules += [(_compiled(pattern.format_map(_Parts(parts))), solve) for pattern in patterns]
+        rules += [(_compiled(pattern.format_map(_Parts(parts)), words), solve) for pattern in patterns]
     return rules
 
 
@@ -143,8 +217,9 @@ def _any(words: object) -> str:
     return "|".join(f"(?:{word})" for word in words)
 
 
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<![\w-])(?:{pattern})(?!\w)".replace(" ", r"\s"), re.IGNORECASE)
+def _compiled(pattern: str, words: CalendarWords) -> re.Pattern[str]:
+    whole = rf"(?<![\w-])(?:{pattern})(?!\w)" if words.spaced else f"(?:{pattern})"
+    return re.compile(whole.replace(" ", r"\s"), re.IGNORECASE)
 
 
 def _in_front(text: str, start: int) -> str:
@@ -162,11 +237,16 @@ def _named(match: re.Match[str], words: CalendarWords) -> int:
     return next(day for day, word in enumerate(words.weekdays) if re.fullmatch(word, said, re.IGNORECASE))
 
 
-def _shifted(match: re.Match[str], today: date, words: CalendarWords, sign: int) -> Period | None:
-    said = " ".join(match["n"].lower().split())
-    number = int(said) if said.isdigit() else words.numbers[said]
-    if sign > 0 and _is_duration(match):
-        return None
+def _number(match: re.Match[str], words: CalendarWords) -> int:
+    """The number of units; one where none is said."""
+    said = " ".join((match["n"] or "").lower().split())
+    return 1 if not said else int(said) if said.isdigit() else words.numbers[said]
+
+
+def _shifted(match: re.Match[str], today: date, words: CalendarWords, sign: int) -> Period | Literal["none"] | None:
+    number = _number(match, words)
+    if number > _MOST_UNITS or (sign > 0 and _is_lasting(match, words)):
+        return "none"
     unit = _unit(match, words)
     if unit == "day":
         return _day(today + timedelta(sign * number))
@@ -182,19 +262,21 @@ def _shifted(match: re.Match[str], today: date, words: CalendarWords, sign: int)
     return None
 
 
-def _is_duration(match: re.Match[str]) -> bool:
-    """Whether `in two weeks` says how long something took: a finished verb stands shortly before it."""
-    return (
-        re.search(
-            r"\b(?:\w{2,}ed|took|done|made|built|wrote|written|lost|ran|geschafft|fertig)(?:\s\w+){0,4}\s*$",
-            _in_front(match.string, match.start()),
-            re.IGNORECASE,
-        )
-        is not None
-    )
+def _to_the_day(match: re.Match[str], today: date, words: CalendarWords) -> Period | Literal["none"] | None:
+    """So many units ago today: that very day."""
+    period = _shifted(match, today, words, -1)
+    return _day(period.value) if isinstance(period, Period) else period
 
 
-def _whole(unit: Unit, today: date, shift: int) -> Period | None:
+def _is_lasting(match: re.Match[str], words: CalendarWords) -> bool:
+    """Whether `in two weeks` says how long something takes or how often: the clause around it tells."""
+    before = _CLAUSE_END.split(_in_front(match.string, match.start()))[-1]
+    behind = _CLAUSE_END.split(match.string[match.end() : match.end() + 80])[0]
+    pattern = rf"\b(?:{words.lasting})\b"
+    return bool(words.lasting) and re.search(pattern, f"{before} | {behind}", re.IGNORECASE) is not None
+
+
+def _whole(unit: Unit, today: date, shift: int) -> Period | Literal["none"] | None:
     if unit == "week":
         first = today - timedelta(today.weekday()) + timedelta(7 * shift)
         return Period(first, first, first + timedelta(6), "week")
@@ -206,7 +288,7 @@ def _whole(unit: Unit, today: date, shift: int) -> Period | None:
         return Period(
             date(today.year + shift, 1, 1), date(today.year + shift, 1, 1), date(today.year + shift, 12, 31), "year"
         )
-    return None
+    return "none"  # the last day of something is not the one before today
 
 
 def _weekend(today: date, shift: int) -> Period | None:

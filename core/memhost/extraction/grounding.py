@@ -7,10 +7,9 @@ from datetime import date
 
 import msgspec
 
-from memhost.extraction.dates import find_relative
+from memhost.extraction.dates import QUOTED, find_relative
 from memhost.extraction.languages import Language, languages_of
 
-_QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|«[^»]*»|„[^“”]*[“”]|(?<!\w)'[^']*'(?!\w)|`[^`]*`")
 _TOKEN = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _ANY_DAY = date(2026, 1, 5)
 _USER = frozenset({"user", "user's", "users", "user’s"})
@@ -110,18 +109,25 @@ _EXISTS = re.compile(
 )
 
 
-def unresolved(text: str) -> list[str]:
+def unresolved(text: str, *, dated: bool = False) -> list[str]:
     """Words of the text that point to something outside of it, as they stand there, each once, in order.
 
-    Checks English, German, French and Spanish; quoted parts are left alone. A pronoun counts as resolved if a name or
-    a person that it can stand for comes before it; who exactly, rules cannot tell.
+    Checks English, German, French and Spanish; quoted parts are left alone.
+    A pronoun counts as resolved if a name or a person that it can stand for comes before it; who exactly, rules cannot
+    tell.
+
+    Args:
+        text: The text of a memory.
+        dated: It is known when it happened: then words for time point to nothing unknown.
     """
     languages = languages_of(text)
     if not languages:
         return []
-    shown = _QUOTED.sub(lambda quoted: " " * len(quoted[0]), text)
-    words = _WORDS[languages[0]]
-    found = [(each.start, each.text) for each in find_relative(shown, _ANY_DAY)]
+    shown = QUOTED.sub(lambda quoted: " " * len(quoted[0]), text)
+    words = next((_WORDS[language] for language in languages if language in _WORDS), None)
+    if words is None:
+        return []
+    found = [] if dated else [(each.start, each.text) for each in find_relative(text, _ANY_DAY)]
     for phrase in words.phrases:
         found += [(match.start(), match[0]) for match in re.finditer(phrase, shown, re.IGNORECASE)]
     found += _pointing(shown, words)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Literal
 
-Language = Literal["en", "de", "fr", "es"]
+Language = Literal["en", "de", "fr", "es", "it", "pt", "ru", "zh", "ja"]
 
 _WORD = re.compile(r"[^\W\d_]+")
 
@@ -44,18 +45,48 @@ _COMMON: dict[Language, frozenset[str]] = {
         a ayer hoy mañana anoche hace pasado pasada próximo próxima
         """
     ),
+    "it": _set(
+        """
+        il lo la i gli le un uno una e o di del della dei al alla è sono era ha ho hanno aveva in con per che non si mi
+        mio mia ci nel nella sul da dal come più molto qui lui lei ieri oggi domani scorso scorsa prossimo prossima fa
+        sarà siamo abbiamo andato andata vado
+        """
+    ),
+    "pt": _set(
+        """
+        o a os as um uma e ou de do da dos das no na nos nas ao à é são era foi tem tenho teve em com por para que
+        não se me meu minha ele ela seu sua mais muito aqui eu fui vou está ontem hoje amanhã passado passada
+        próximo próxima atrás há usuário
+        """
+    ),
 }
 
 
 def languages_of(text: str) -> list[Language]:
     """The languages that the text may be in, by its commonest words; several if it is too short to tell.
 
-    Empty for a text that is not in Latin letters.
+    Empty for a text in a script whose languages are not told apart here.
     """
     letters = [letter for letter in text if letter.isalpha()]
     if sum(letter < "\u0250" for letter in letters) * 2 <= len(letters):
-        return []
+        return _by_script(letters)
     words = [word.lower() for word in _WORD.findall(text)]
     counts = {language: sum(word in common for word in words) for language, common in _COMMON.items()}
     most = max(counts.values())
     return [language for language, count in counts.items() if count == most]
+
+
+def _by_script(letters: Sequence[str]) -> list[Language]:
+    """Japanese where there is kana, Chinese for Han letters, Russian for Cyrillic ones."""
+    if any("\u3040" <= letter <= "\u30ff" for letter in letters):
+        return ["ja"]
+    han = sum("\u4e00" <= letter <= "\u9fff" for letter in letters)
+    cyrillic = sum("\u0400" <= letter <= "\u04ff" for letter in letters)
+    if not letters or max(han, cyrillic) * 2 <= len(letters):
+        return []
+    return ["zh"] if han > cyrillic else ["ru"]
+
+
+def common_words(language: Language) -> frozenset[str]:
+    """The commonest words of a language, which say little of what a text is about."""
+    return _COMMON.get(language, frozenset())

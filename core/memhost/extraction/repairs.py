@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from memhost.extraction.answers import Reading, merge_drafts
+from memhost.extraction.dating import is_dated
 from memhost.extraction.frame import data
 from memhost.extraction.grounding import unresolved
 from memhost.ports import Draft, ExtractionContext, Parsed
@@ -71,7 +72,7 @@ def _sorted_out(
     """The drafts to keep (unclear ones marked, or left out if that is the policy), and the unclear ones with why."""
     kept, unclear = [], []
     for draft in drafts:
-        words = unresolved(draft.text)
+        words = unresolved(draft.text, dated=is_dated(draft))
         if words:
             unclear.append((draft, words))
             if context.grounding_strict:
