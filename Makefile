@@ -76,7 +76,7 @@ types: $(VENV)/.test
 
 # The wheel, installed where nothing else is, must give a working command.
 package: $(VENV)/.test
-	$(BIN)/python tools/check_wheel.py
+	$(BIN)/python -m tools.check_wheel
 
 # Known vulnerabilities of what is installed; says so where no advisory service can be reached.
 audit: $(VENV)/.test

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from tools.lock import constrained
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted(path.parent for path in (ROOT / "examples").glob("*/pyproject.toml"))
@@ -71,7 +72,8 @@ def build(source: Path, into: Path) -> Path:
     """The wheel of a source tree."""
     into.mkdir(exist_ok=True)
     before = set(into.glob("*.whl"))
-    run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--wheel-dir", into, source, folder=into)
+    options = ("-q", "--no-deps", "--no-build-isolation", "--wheel-dir")
+    run(sys.executable, "-m", "pip", "wheel", *options, into, source, folder=into)
     (wheel,) = set(into.glob("*.whl")) - before
     return wheel
 
@@ -84,7 +86,8 @@ def test_example_passes_its_tests_from_wheels(folder: Path, wheels: Path, tmp_pa
     example = build(folder, tmp_path / "dist")
     venv.create(tmp_path / "env", with_pip=True)
     python = tmp_path / "env" / "bin" / "python"
-    run(python, "-m", "pip", "install", "-q", memhost, f"{example}[test]", folder=tmp_path)
+    install = (python, "-m", "pip", "install", "-q")
+    run(*install, memhost, f"{example}[test]", folder=tmp_path, environment=constrained())
     # only what the tests need: the sources stay behind
     shutil.copytree(folder / "tests", tmp_path / "work" / "tests", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(folder / "pyproject.toml", tmp_path / "work")

@@ -1,17 +1,21 @@
 """Builds the wheel, installs it into an empty environment, and uses the command that it gives.
 
-Needs the package index. Exits non-zero with a sentence when something is wrong.
+Needs the package index. Exits non-zero with a sentence when something is wrong. Versions are the locked ones, unless
+NEWEST is set.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import venv
 import zipfile
 from pathlib import Path
+
+from tools.lock import constrained
 
 ROOT = Path(__file__).resolve().parent.parent
 LARGEST_WHEEL_MB = 12.0
@@ -28,7 +32,8 @@ def main() -> None:
 
 def build(folder: Path) -> Path:
     """The wheel of this tree."""
-    run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(ROOT))
+    options = ("--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder))
+    run(sys.executable, "-m", "pip", "wheel", *options, str(ROOT))
     return next(folder.glob("*.whl"))
 
 
@@ -89,7 +94,8 @@ def extend(python: Path, command: str, folder: Path) -> None:
 
 def run(*command: str) -> str:
     """The output of a command; its failure ends the check."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tempfile.gettempdir())
+    given = {**os.environ, **constrained()}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tempfile.gettempdir(), env=given)
     if done.returncode != 0:
         sys.exit(f"{' '.join(command)} failed with {done.returncode}:\n{done.stdout}\n{done.stderr}")
     return done.stdout

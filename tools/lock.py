@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -64,6 +65,14 @@ def main() -> None:
             compile_lock(uv, FOLDER / f"{name}.txt", [build], extras, pinned)
     lock_npm(upgrade=bool(upgrade))
     print(f"{FOLDER.name}: {', '.join(sorted(path.name for path in FOLDER.glob('*.txt')))}")
+
+
+def constrained() -> dict[str, str]:
+    """Variables with which pip installs locked versions, also of build backends; none if NEWEST is set."""
+    if os.environ.get("NEWEST"):
+        return {}
+    path = str(FOLDER / "constraints.txt")
+    return {"PIP_CONSTRAINT": path, "PIP_BUILD_CONSTRAINT": path}
 
 
 def moved() -> None:

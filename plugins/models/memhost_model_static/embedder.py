@@ -99,12 +99,11 @@ class StaticEmbedder:
         return any(self._knows(word) for word in words)
 
     def _knows(self, word: str) -> bool:
-        encoding = self._tokenizer.encode(word, add_special_tokens=False)
-        parts = [(token, end - begin) for token, (begin, end) in zip(encoding.ids, encoding.offsets, strict=True)]
-        if any(token == self._unknown for token, _ in parts) or not parts:
+        tokens = self._tokens.ids(word, MAX_TOKENS)
+        if not tokens or self._tokens.unknown in tokens:
             return False
-        letters = sum(size for _, size in parts)
-        return (len(parts) == 1 and letters > 1) or 2 * sum(size for _, size in parts if size >= _MEANING) >= letters
+        sizes = [self._tokens.letters(token) for token in tokens]
+        return (len(sizes) == 1 and sizes[0] > 1) or 2 * sum(size for size in sizes if size >= _MEANING) >= sum(sizes)
 
     async def aclose(self) -> None:
         """Do nothing: the mapped file goes with the object."""

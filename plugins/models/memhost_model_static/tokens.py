@@ -70,6 +70,7 @@ class Tokens:
         self.unknown = read.model.vocab[UNKNOWN]
         self._characters = _Characters(table)
         self._words = _Words(read.model.vocab, self.unknown)
+        self._pieces = {token: piece for piece, token in read.model.vocab.items()}
 
     def ids(self, text: str, limit: int) -> list[int]:
         """The ids of the text's first ``limit`` tokens, in order, among them ``unknown``."""
@@ -80,6 +81,10 @@ class Tokens:
             if len(found) >= limit:
                 return found[:limit]
         return found
+
+    def letters(self, token: int) -> int:
+        """How many characters the token stands for; a Korean syllable is one, though its letters are apart in it."""
+        return len(unicodedata.normalize("NFC", self._pieces[token].removeprefix(_INNER)))
 
     def _split(self, text: str) -> Iterator[str]:
         """The words of a text, special tokens among them."""

@@ -110,6 +110,30 @@ def test_every_character(both: Both) -> None:
     assert not differences(both, around(range(0x110000)))
 
 
+def test_letters_are_those_that_the_library_gives_a_token(both: Both) -> None:
+    library, own = both
+    words = [
+        "dentist",
+        "unbelievably",
+        "zzyzx",
+        "Übermäßig",
+        "naïve",
+        "한국어",
+        "東",
+        "Привет",
+        "नमस्ते",
+        "x1",
+        "don't",
+        "café",
+    ]
+    for word in words:
+        encoding = library.encode(word, add_special_tokens=False)
+        sizes = [end - begin for begin, end in encoding.offsets]
+        assert [own.letters(token) for token in encoding.ids if token != own.unknown] == [
+            size for size, token in zip(sizes, encoding.ids, strict=True) if token != own.unknown
+        ], word
+
+
 def test_a_lone_surrogate_is_unknown_and_no_error(both: Both) -> None:
     own = both[1]
     assert own.ids("cat \ud800", 10) == [*own.ids("cat", 10), own.unknown]
