@@ -65,7 +65,6 @@ ABSOLUTE = re.compile(
 )
 """Dates, months and weekdays."""
 
-_SENTENCE_START = re.compile(r"(?:^|[.!?…:;\n(\[–—-]|[.!?]['\"”’)])\s*$")
 _OWN_NAMES = frozenset(("I", "I'm", "I’m", "I've", "I’ve", "I'd", "I’d", "I'll", "I’ll", "User", "User's", "We"))
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _NEXT_WORD = re.compile(r"[,\s]*([^\W\d_]+(?:['’][^\W\d_]+)*)")
@@ -150,6 +149,14 @@ def _in_language(text: str, today: date, language: Language) -> list[Relative]:
     return kept
 
 
+def _begins_sentence(before: str) -> bool:
+    """Whether a sentence begins behind this text."""
+    bare = before.rstrip()
+    if not bare or "\n" in before[len(bare) :] or bare[-1] in ".!?…:;([–—-":
+        return True
+    return bare[-1] in "'\"”’)" and bare[-2:-1] in (".", "!", "?")
+
+
 def _is_name(text: str, match: re.Match[str], language: Language) -> bool:
     """Whether capitals show that the words are a part of a name or a title.
 
@@ -161,7 +168,7 @@ def _is_name(text: str, match: re.Match[str], language: Language) -> bool:
     plain = [word for word in words if word != weekday]
     if not plain or not plain[0][0].isalpha():
         return False
-    begins = _SENTENCE_START.search(_in_front(text, match.start())) is not None
+    begins = _begins_sentence(_in_front(text, match.start()))
     if plain[0][0].isupper() and not begins and words[0] == plain[0]:
         return True
     if language != "de" and any(word[0].isupper() for word in plain[1:]):

@@ -14,7 +14,6 @@ MOST_DEPTH, MOST_BRACKETS = 12, 1_000
 the mender's time grows with their square."""
 
 _BRACKETS = re.compile(r'\\.|["{}\[\]]', re.DOTALL)
-_LINE_END = re.compile(r"(?<!\n)[ \t]*\n[ \t]*(?!\n)")
 _STRUCTURE = re.compile(r"""[\[{]\s*["'“‘`\[{]|\{\s*\w+\s*:""")
 _SINGLE = re.compile(r"[\[{\s]*'")
 _AFTER_COMMA = re.compile(r"""\s*(?:$|[\[\]{}"]|None|True|False|null|true|false|-?\d)""")
@@ -148,7 +147,10 @@ def _closes(after: str, behind: list[str], *, value: bool) -> bool:
 def _on_one_line(value: Any) -> Any:
     """Strings whose raw line ends only wrap them."""
     if isinstance(value, str):
-        return _LINE_END.sub(" ", value)
+        if "\n" not in value:
+            return value
+        paragraphs = value.split("\n\n")
+        return "\n\n".join(" ".join(filter(None, map(str.strip, each.split("\n")))) for each in paragraphs)
     if isinstance(value, list):
         return [_on_one_line(each) for each in value]
     if isinstance(value, dict):

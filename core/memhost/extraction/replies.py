@@ -24,7 +24,7 @@ _MARK = (
 )
 _CONTROL = re.compile(rf"\A(?:\s*{_MARK}(?:assistant\b)?)+|(?:{_MARK}\s*)+\Z")
 
-_FENCED = re.compile(r"(?P<mark>`{3,}|~{3,})[^\n`]*\n(?P<inner>.*?)\n?[ \t]*(?P=mark)", re.DOTALL)
+_FENCE = re.compile(r"`{3,}|~{3,}")
 _TASK_WORDS = _set(
     """
     here here's is are this that's below following the a an your you my of to so far sure certainly course
@@ -131,10 +131,12 @@ def _stands_alone(text: str, close: re.Match[str]) -> bool:
 
 def _unfenced(text: str) -> str:
     """What a fence around the whole of the text holds."""
-    match = _FENCED.fullmatch(text)
-    if match is None or match["mark"] in match["inner"]:
+    match = _FENCE.match(text)
+    first, _, rest = text.partition("\n")
+    if match is None or not rest.endswith(match[0]) or "`" in first[match.end() :]:
         return text
-    return match["inner"].strip()
+    inner = rest.removesuffix(match[0]).strip()
+    return text if match[0] in inner else inner
 
 
 def _without_preface(text: str) -> str:
