@@ -70,7 +70,7 @@ def all_patterns() -> dict[str, re.Pattern[Any]]:
 
 
 def test_the_measure_sees_what_is_quadratic() -> None:
-    growth = Growth(list(hostile(" .a")), worst=1)
+    growth = Growth(list(hostile(" .a")), worst=4)
     assert growth.of(lambda text: re.sub(r"[\s.!?]+$", "", text))
     assert growth.of(lambda text: re.findall(r"a+b", text))
     begun = re.compile(r"say(?=\s*/?\s*no\b)")
