@@ -144,6 +144,8 @@ def assemble(parts: Parts) -> Services:
         vectors=MissingVectors(store, embedder, outbox, clock),
         enrichment=Enrichment(store, calls, outbox, settings.extraction, clock),
     )
+    erasure = Erasure(store, outbox, ledger, clock)
+    parts.stack.push_async_callback(erasure.aclose)
     schedules = Schedules(parts.plugins, store, tenants, intervals(settings))
     return Services(
         sessions=sessions,
@@ -157,7 +159,7 @@ def assemble(parts: Parts) -> Services:
         trash=TrashService(store, embedder, outbox, memory, clock),
         views=views,
         view_runs=view_runs,
-        erasure=Erasure(store, outbox, ledger, clock),
+        erasure=erasure,
         audit=AuditTrail(store, outbox, clock),
         model_calls=calls,
         usage=ledger,

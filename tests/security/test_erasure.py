@@ -5,16 +5,23 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import random
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import apsw
 import msgspec
 import pytest
 from click.testing import CliRunner
 
 from memhost.cli import cli
+from memhost.errors import StoreUnavailable
 from memhost.host import Host
-from memhost.models import Document, Scope, WriteBatch
+from memhost.models import Document, Scope, WriteBatch, new_id
+from memhost.services.scrubbing import Scrubbing
+from memhost.testing.clock import FakeClock
+from memhost_store_sqlite import scrubbing
+from memhost_store_sqlite.pages import without_rests
 from tests.support import scripted
 from tests.support.crossing import SETTINGS, echo
 from tests.support.hosts import ADMIN, bound_to, run, running_host
@@ -110,20 +117,127 @@ async def test_bounds_hold(tmp_path: Path) -> None:
         assert receipt.counts["memories"] == 2
 
 
-async def test_the_file_is_not_written_anew_for_who_is_out_of_bounds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with running_host(tmp_path, store="sqlite") as host:
+async def test_the_file_is_left_alone_where_nothing_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running_host(tmp_path, store="sqlite", run_jobs=False) as host:
         scrubbed: list[Any] = []
 
         async def scrub(store: Any) -> None:
             scrubbed.append(store)
 
         monkeypatch.setattr(type(host.store), "scrub", scrub)
-        await run(host, "delete_user", bound_to(users=(BOB,)), user_id=ANN)
-        assert not scrubbed
-        await run(host, "delete_user", bound_to(users=(ANN,)), user_id=ANN)
-        assert scrubbed
+        for caller in (bound_to(users=(BOB,)), bound_to(users=(ANN,)), ADMIN):
+            receipt = await run(host, "delete_user", caller, user_id=ANN)
+            assert (receipt.counts, receipt.files, scrubbed) == ({}, None, [])
+        await run(host, "store_memories", memories=[{"text": "tea", "user_id": ANN}])
+        receipt = await run(host, "delete_user", user_id=ANN)
+        assert (receipt.files, len(scrubbed)) == ("clean", 1)
+
+
+async def test_who_dies_before_the_files_are_clean_leaves_a_note(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = FakeClock()
+    async with running_host(tmp_path, store="sqlite", run_jobs=False, clock=clock) as host:
+        await run(host, "store_memories", memories=[{"text": "tea", "user_id": ANN}])
+        scrub = type(host.store).scrub  # type: ignore[attr-defined]
+
+        async def die(_store: Any) -> None:
+            raise StoreUnavailable("the disk is full")
+
+        monkeypatch.setattr(type(host.store), "scrub", die)
+        with pytest.raises(StoreUnavailable):
+            await run(host, "delete_user", user_id=ANN)
+        monkeypatch.setattr(type(host.store), "scrub", scrub)
+        assert (await run(host, "delete_user", user_id=BOB)).files is None  # it may still be at it
+        clock.advance(360)
+        assert (await run(host, "delete_user", user_id=BOB)).files == "clean"
+        clock.advance(360)
+        assert (await run(host, "delete_user", user_id=BOB)).files is None
+
+
+async def test_others_write_between_the_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of it holds the writer for long: it gives way after each step, and the file is never written anew."""
+    monkeypatch.setattr(scrubbing, "_PAGES", 1)
+    async with running_host(tmp_path, store="sqlite", run_jobs=False) as host:
+        for number in range(6):
+            words = [f"word{number}x{each}" for each in range(400)]
+            given = [{"text": " ".join(words), "user_id": user} for user in (ANN, BOB)]
+            await run(host, "create_memories", memories=[{**item, "id": new_id()} for item in given])
+        order: list[str] = []
+        store: Any = host.store
+        write = store._write
+
+        merging = asyncio.Event()
+
+        async def watched(work: Any) -> Any:
+            order.append(getattr(getattr(work, "func", work), "__name__", "alone"))
+            if order[-1] == "merge_step":
+                merging.set()
+            return await write(work)
+
+        monkeypatch.setattr(store, "_write", watched)
+
+        async def others() -> None:
+            await merging.wait()
+            await run(host, "store_memories", memories=[{"text": "Life goes on", "user_id": BOB}])
+            order.append("others are done")
+
+        busy = asyncio.create_task(others())
+        receipt = await run(host, "delete_user", user_id=ANN)
+        await busy
+        assert receipt.files == "clean"
+        first, last = order.index("merge_step"), len(order) - 1 - order[::-1].index("merge_step")
+        assert last - first > 3
+        assert first < order.index("others are done") < last
+
+
+async def test_a_file_from_before_is_written_anew_once(tmp_path: Path) -> None:
+    word = "xylophonquist"
+    async with running_host(tmp_path, store="sqlite", run_jobs=False) as host:
+        await run(
+            host, "store_memories", memories=[{"text": f"{word} {number}", "user_id": ANN} for number in range(9)]
+        )
+    old = apsw.Connection(str(tmp_path / "memhost.db"))
+    old.execute("DELETE FROM settings WHERE key = 'kept_clean'")
+    rows = ((f"{word} {number}",) for number in range(200))
+    old.executemany(
+        "INSERT INTO documents(tenant, kind, id, namespace, user, updated_at, body) VALUES('', '', ?, '', '', 0, '')",
+        rows,
+    )
+    old.execute("DELETE FROM documents WHERE tenant = ''")
+    old.close()
+    async with running_host(tmp_path, store="sqlite", run_jobs=False) as host:
+        assert (await run(host, "delete_user", user_id=ANN)).files == "clean"
+        assert not _found(tmp_path, word)
+    new = apsw.Connection(str(tmp_path / "memhost.db"))
+    assert scrubbing.is_kept_clean(new)
+    new.close()
+
+
+class Slow:
+    """A store whose files take long to clean."""
+
+    def __init__(self) -> None:
+        self.go_on = asyncio.Event()
+        self.begun = 0
+
+    async def scrub(self) -> None:
+        self.begun += 1
+        await self.go_on.wait()
+
+
+async def test_who_waits_shares_the_next_one() -> None:
+    store = Slow()
+    cleaning = Scrubbing(cast("Any", store), wait_s=0.001)
+    assert not await cleaning.run()
+    assert [await cleaning.run() for _ in range(3)] == [False] * 3
+    assert store.begun == 1
+    store.go_on.set()
+    patient = Scrubbing(cast("Any", store))
+    assert await patient.run()
+    await cleaning.run()
+    await cleaning.aclose()
+    assert store.begun == 4  # the first, the one that three shared, and two more
 
 
 def check_sum(receipt: dict[str, Any]) -> None:
@@ -189,3 +303,51 @@ async def test_no_byte_is_left_in_the_file(tmp_path: Path) -> None:
         hits = await run(host, "search_memories", text=other, user_id={"eq": BOB}, limit=100)
         assert hits.total == 59  # thirty turns and thirty memories, of which one was deleted
         await run(host, "store_memories", memories=[{"text": "Life goes on"}])
+
+
+async def test_no_byte_is_left_after_many_changes(tmp_path: Path) -> None:
+    """Rows of all lengths come, grow, shrink and go between those of others: pages are split and joined."""
+    chance = random.Random(7)
+    users = [f"zz-{name}-zz" for name in ("ann", "bob", "cid", "dan")]
+    async with running_host(tmp_path, store="sqlite", run_jobs=False) as host:
+        for turn in range(120):
+            user = chance.choice(users)
+            text = f"{user} said " + f"{user[3:6]}ish " * chance.choice((1, 20, 200, 900))
+            number = chance.randrange(12)
+            given = {"id": f"{user}{number}", "text": f"{turn} {text}", "user_id": user, "topics": [f"{user}-topic"]}
+            await run(host, "create_memories", memories=[given], deduplicate=False)
+            if turn % 5 == 0:
+                await run(host, "put_session", session_id=f"s{number}", user_id=user, data={"of": text})
+            if turn % 7 == 0:
+                await run(host, "delete_memories", memory_ids=[f"{user}{chance.randrange(12)}"])
+        for user in (users[0], users[2]):
+            assert _found(tmp_path, user)
+            assert (await run(host, "delete_user", user_id=user)).files == "clean"
+            assert not _found(tmp_path, user)
+            assert not _found(tmp_path, f"{user[3:6]}ish")
+        kept = await run(host, "search_memories", user_id={"any": [users[1], users[3]]}, limit=100)
+        assert kept.total > 10
+    database = apsw.Connection(str(tmp_path / "memhost.db"))
+    assert database.pragma("integrity_check") == "ok"
+    database.close()
+
+
+def test_only_pages_of_trees_are_cleaned() -> None:
+    """A leaf with two cells: header, two pointers, rests, cells."""
+    cells = b"c" * 100
+    leaf = b"\x0d\0\0\0\x02" + (512 - 100).to_bytes(2, "big") + b"\0" + b"\x01\x9c\x01\xce" + b"r" * 400 + cells
+    clean = leaf[:12] + bytes(400) + cells
+    assert without_rests(leaf, 512) == clean
+    assert without_rests(clean, 512) == clean
+    inner = b"\x05\0\0\0\x02" + (512 - 100).to_bytes(2, "big") + b"\0" + b"next" + leaf[8:12] + b"r" * 396 + cells
+    assert without_rests(inner, 1024) == inner[:16] + bytes(396) + cells
+    head = b"h" * 100 + leaf[:12] + b"r" * 300 + cells
+    assert without_rests(head, 0) == head[:112] + bytes(300) + cells
+    overflow = b"\0\0\0\x09" + b"text" * 127
+    half, odd, far = leaf[:256], leaf[:500], 2**40
+    for page, offset in ((overflow, 512), (half, 512), (odd, 512), (leaf, 100), (leaf, far), (b"\x01" + leaf[1:], 512)):
+        assert without_rests(page, offset) == page
+    beyond = leaf[:5] + (600).to_bytes(2, "big") + leaf[7:]
+    assert without_rests(beyond, 512) == beyond
+    full = leaf[:3] + (250).to_bytes(2, "big") + leaf[5:]
+    assert without_rests(full, 512) == full

@@ -63,4 +63,6 @@ def delete(
 
     counts = ", ".join(f"{count} {sort.replace('_', ' ')}" for sort, count in receipt["counts"].items())
     click.echo(printable(f"Deleted {user_id}{where}: {counts or 'there was nothing'}."))
+    if receipt.get("files") == "pending":
+        click.echo("What deletions leave in the store's files is still being removed.")
     click.echo(f"Receipt {receipt['id']} of {receipt['erased_at']}, sha256 {receipt['sha256']}")

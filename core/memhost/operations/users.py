@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -33,6 +33,8 @@ class ErasureReceipt(msgspec.Struct, frozen=True, kw_only=True):
             `extraction_logs`, `views`, `view_results`, `tasks`, `judgements`, `plugin_documents`, `other_documents`,
             `jobs`; `usage_sheets` lost the user's name and kept their numbers. Sorts of which there was nothing are
             left out.
+        files: What became of the rests that deletions leave in the store's files: `clean`, they are gone; `pending`,
+            they are being removed; null, nothing was removed, or the store leaves none.
         sha256: Hex digest of the JSON object of the other fields, keys sorted, without blanks.
     """
 
@@ -41,6 +43,7 @@ class ErasureReceipt(msgspec.Struct, frozen=True, kw_only=True):
     namespace: str | None
     erased_at: datetime
     counts: dict[str, int]
+    files: Literal["clean", "pending"] | None
     sha256: str
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
+from typing import Literal
 
 import msgspec
 
@@ -16,10 +17,11 @@ from memhost.models import Document, Job, JobState, Scope, WriteBatch, new_id
 from memhost.operations.responses import SummaryView, SummaryViewPartitionResult, Task
 from memhost.operations.table import Call
 from memhost.operations.users import DeleteUser, ErasureReceipt
-from memhost.ports import Clock, Scrubs, Store
+from memhost.ports import Clock, Store
 from memhost.services.bound_documents import BoundDocuments, covers, document_scope
 from memhost.services.outbox import Outbox
 from memhost.services.paging import session_keys
+from memhost.services.scrubbing import Scrubbing
 from memhost.services.tasks import KIND as TASKS
 from memhost.services.trash import trashed_ids
 from memhost.services.usage import UsageLedger
@@ -27,6 +29,14 @@ from memhost.services.usage import UsageLedger
 _PAGE = 200
 _ROUNDS = 10
 """Most times that everything is looked through; what a request under way writes is found in the next one."""
+
+_BEGUN = "erasing"
+"""Kind of the notes that an erasure has begun."""
+
+_UNDER_WAY = timedelta(minutes=5)
+"""Younger notes are of erasures that go on, and that clean the files themselves."""
+
+FileState = Literal["clean", "pending"] | None
 
 _SORTS = {
     "trash": "trash",
@@ -54,8 +64,13 @@ class Erasure:
         self._outbox = outbox
         self._ledger = ledger
         self._clock = clock
+        self._scrubbing = Scrubbing(store)
         self._views = BoundDocuments(store, "view", SummaryView)
         self._tasks = BoundDocuments(store, TASKS, Task)
+
+    async def aclose(self) -> None:
+        """Stop cleaning files."""
+        await self._scrubbing.aclose()
 
     async def delete_user(self, call: Call, request: DeleteUser) -> ErasureReceipt:
         """Remove every trace of a user inside the caller's bounds; what is out of bounds counts as not there.
@@ -69,16 +84,41 @@ class Erasure:
             raise Forbidden("A user is more than sessions; a credential bound to sessions cannot delete one.")
         scope = bounds.narrow(user=request.user_id, namespace=request.namespace or None)
         counts: Counter[str] = Counter()
+        files: FileState = None
         if () not in (scope.users, scope.namespaces):
             await self._ledger.flush()
+            begun = await self._begun(scope.tenant)
             for _ in range(_ROUNDS):
                 found = await self._round(scope, request.user_id)
                 counts += found
                 if not found:
                     break
-            if isinstance(self._store, Scrubs):
-                await self._store.scrub()
-        return _receipt(request, counts, self._clock.now())
+            files = await self._clean_files(scope.tenant, begun, removed=bool(counts))
+        return _receipt(request, counts, files, self._clock.now())
+
+    async def _begun(self, tenant: str) -> list[tuple[str, str]]:
+        """Note that something may be removed, so that the files are cleaned even if this process dies before.
+
+        All such notes that are to be removed then, the newest last.
+        """
+        if not self._scrubbing.needed:
+            return []
+        now = self._clock.now()
+        note = Document(kind=_BEGUN, id=new_id(), tenant=tenant, namespace="", user="", body=b"", updated_at=now)
+        notes = await self._store.list_documents(Scope(tenant=tenant), _BEGUN, now)
+        earlier = [other for other in notes if now - other.updated_at > _UNDER_WAY]  # of processes that died
+        await self._store.commit(Scope(tenant=tenant), WriteBatch(put_documents=[note]))
+        return [(_BEGUN, document.id) for document in (*earlier, note)]
+
+    async def _clean_files(self, tenant: str, begun: list[tuple[str, str]], *, removed: bool) -> FileState:
+        """Clean the files if something was removed, now or by somebody who did not come to clean them."""
+        if not begun:
+            return None
+        needed = removed or len(begun) > 1
+        done = await self._scrubbing.run() if needed else True
+        if done:
+            await self._store.commit(Scope(tenant=tenant), WriteBatch(delete_documents=begun))
+        return None if not needed else "clean" if done else "pending"
 
     async def _round(self, scope: Scope, user: str) -> Counter[str]:
         counts: Counter[str] = Counter()
@@ -225,13 +265,14 @@ def _may_tell(document: Document, about: Scope) -> bool:
     )
 
 
-def _receipt(request: DeleteUser, counts: Counter[str], now: datetime) -> ErasureReceipt:
+def _receipt(request: DeleteUser, counts: Counter[str], files: FileState, now: datetime) -> ErasureReceipt:
     fields = {
         "id": new_id(),
         "user_id": request.user_id,
         "namespace": request.namespace or None,
         "erased_at": msgspec.to_builtins(now),
         "counts": dict(sorted(counts.items())),
+        "files": files,
     }
     text = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return msgspec.convert({**fields, "sha256": hashlib.sha256(text.encode()).hexdigest()}, ErasureReceipt)

@@ -24,6 +24,7 @@ import apsw
 
 from memhost.errors import StoreUnavailable
 from memhost_store_sqlite.failures import explain
+from memhost_store_sqlite.pages import clean_file_system
 from memhost_store_sqlite.settings import SqliteSettings
 
 T = TypeVar("T")
@@ -55,7 +56,8 @@ CHECKPOINT_PAGES = 1000
 
 def connect(path: Path, settings: SqliteSettings, *, reading: bool) -> apsw.Connection:
     """A connection with the store's pragmas; the caller closes it in the thread that uses it."""
-    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, statementcachesize=200)
+    vfs = None if reading else clean_file_system()
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, statementcachesize=200, vfs=vfs)
     try:
         connection.set_busy_timeout(int(settings.busy_timeout_s * 1000))
         _enter_wal(connection, settings.busy_timeout_s)
@@ -66,8 +68,10 @@ def connect(path: Path, settings: SqliteSettings, *, reading: bool) -> apsw.Conn
         connection.pragma("trusted_schema", 0)
         if reading:
             connection.pragma("query_only", 1)
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)  # the writer's alone are the file's pages
         else:
             connection.pragma("journal_size_limit", 64 * 1024 * 1024)
+            connection.pragma("secure_delete", 1)
     except BaseException:  # whatever it was: nobody else could close the connection
         connection.close()
         raise

@@ -1,15 +1,57 @@
-"""Removing the rests that deletions leave: free pages, words of deleted memories, the write-ahead log."""
+"""Removing the rests that deletions leave: words of deleted memories, the write-ahead log, free pages.
+
+The writer's connection overwrites with zeros whatever it deletes (`PRAGMA secure_delete`, and see `pages`). What is
+left then are words in the full-text index, which forgets them when its segments are merged, and copies in the
+write-ahead log. Both go in steps of some milliseconds, between which others write. Only a file that was made before
+that, whose free pages hold whatever was deleted earlier, is written anew as a whole, once.
+"""
 
 from __future__ import annotations
 
 import apsw
 
+_KEPT_CLEAN = "kept_clean"
+"""Key in `settings` of files in which nothing was ever deleted without being overwritten."""
+_PAGES = 64
+"""Pages of the full-text index that one step writes: some milliseconds."""
+_BUSY_MS = 20
+"""How long the writer waits for readers that still need the write-ahead log, before it lets others write."""
 
-def scrub(connection: apsw.Connection) -> None:
+
+def is_kept_clean(connection: apsw.Connection) -> bool:
+    """Whether whatever was deleted in that file was overwritten."""
+    return connection.execute("SELECT 1 FROM settings WHERE key = ?", (_KEPT_CLEAN,)).fetchone() is not None
+
+
+def keep_clean(connection: apsw.Connection) -> None:
+    """Say so of a new file, or of one that was just written anew."""
+    connection.execute("INSERT OR REPLACE INTO settings(key, value) VALUES(?, '1')", (_KEPT_CLEAN,))
+
+
+def merge_step(connection: apsw.Connection, *, first: bool) -> bool:
+    """Merge a little of the full-text index; whether there may be more to do.
+
+    Source: "The 'merge' command", https://sqlite.org/fts5.html: a negative number begins to merge all segments.
+    """
+    before = connection.total_changes()
+    connection.execute("INSERT INTO words(words, rank) VALUES('merge', ?)", (-_PAGES if first else _PAGES,))
+    return first or connection.total_changes() - before >= 2
+
+
+def empty_log(connection: apsw.Connection, busy_timeout_s: float) -> bool:
+    """Copy the write-ahead log into the file and cut it to nothing; False if readers still need it."""
+    connection.set_busy_timeout(_BUSY_MS)
+    try:
+        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    except apsw.BusyError:
+        return False
+    finally:
+        connection.set_busy_timeout(int(busy_timeout_s * 1000))
+    return True
+
+
+def rewrite(connection: apsw.Connection) -> None:
     """Write the file anew, with nothing in it but what is stored. Takes about as long as copying the file.
-
-    Deleted rows stay readable in free pages, and words of deleted memories in the full-text index, until something
-    else happens to be written over them.
 
     Raises:
         apsw.Error: There is no room for the copy, or another process does not let go of the file.
@@ -20,4 +62,5 @@ def scrub(connection: apsw.Connection) -> None:
         connection.execute("VACUUM")
     finally:
         connection.pragma("temp_store", "memory")
+    keep_clean(connection)
     connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)

@@ -8,12 +8,13 @@ import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import apsw
 
-from memhost.errors import ConfigurationError
+from memhost.errors import ConfigurationError, StoreUnavailable
 from memhost.models import (
     CandidateQuery,
     Candidates,
@@ -37,7 +38,7 @@ from memhost_store_sqlite.connection import Alone, FileGuard, LookUps, Readers, 
 from memhost_store_sqlite.embedding import Embedding
 from memhost_store_sqlite.failures import explain_opening
 from memhost_store_sqlite.schema import MIGRATIONS, migrate
-from memhost_store_sqlite.scrubbing import scrub
+from memhost_store_sqlite.scrubbing import empty_log, is_kept_clean, keep_clean, merge_step, rewrite
 from memhost_store_sqlite.settings import SqliteSettings
 from memhost_store_sqlite.vector_cache import VectorCache
 
@@ -72,7 +73,10 @@ async def open_sqlite(settings: SqliteSettings, context: OpenContext) -> AsyncIt
     def prepare() -> apsw.Connection:
         connection = connected(reading=False)
         try:
+            fresh = connection.pragma("user_version") == 0
             migrate(connection, path)
+            if fresh:
+                keep_clean(connection)
             embedding.claim(connection, reindex=context.reindex)
         except apsw.Error as error:
             connection.close()
@@ -106,6 +110,10 @@ def _create(path: Path) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     except FileExistsError:
         return
+
+
+_LOG_TRIES = 100
+"""How often it is tried to empty the write-ahead log, for half a minute in all."""
 
 
 class SqliteStore:
@@ -259,8 +267,22 @@ class SqliteStore:
         return await self._write(work)
 
     async def scrub(self) -> None:
-        """Write the file anew without the rests of what was deleted, and empty the write-ahead log."""
-        await self._write(Alone(scrub))
+        """Remove the rests of what was deleted, in steps between which others write.
+
+        Raises:
+            StoreUnavailable: There is no room, or readers never let go of the write-ahead log.
+        """
+        if not await self._read(is_kept_clean):
+            await self._write(Alone(rewrite))
+            return
+        more = await self._write(partial(merge_step, first=True))
+        while more:
+            more = await self._write(partial(merge_step, first=False))
+        for attempt in range(_LOG_TRIES):
+            if await self._write(Alone(partial(empty_log, busy_timeout_s=self._settings.busy_timeout_s))):
+                return
+            await asyncio.sleep(0.01 * attempt)
+        raise StoreUnavailable("Others keep reading the store's write-ahead log, so that it still holds deleted text.")
 
     # -- documents -------------------------------------------------------------------------------------
 

@@ -1,0 +1,66 @@
+"""Has the store remove what deletions leave in its files, one time after the other, for all who wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+
+from memhost.logs import log
+from memhost.ports import Scrubs, Store
+
+logger = logging.getLogger(__name__)
+
+WAIT_S = 20.0
+"""How long who asks for it is kept waiting; it goes on behind that."""
+
+
+class Scrubbing:
+    """One at a time. Whoever asks while one is under way shares the next one."""
+
+    def __init__(self, store: Store, wait_s: float = WAIT_S) -> None:
+        self._store = store
+        self._wait_s = wait_s
+        self._one_at_a_time = asyncio.Lock()
+        self._next: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def needed(self) -> bool:
+        """Whether the store keeps files in which something may be left."""
+        return isinstance(self._store, Scrubs)
+
+    async def run(self) -> bool:
+        """Remove what was deleted until now from the files. True when that is done, False if it still goes on.
+
+        Raises:
+            StoreUnavailable: It could not be done.
+        """
+        task = self._next
+        if task is None:
+            task = self._next = asyncio.create_task(self._scrub())
+            self._tasks.add(task)
+            task.add_done_callback(self._ended)
+        done, _ = await asyncio.wait({task}, timeout=self._wait_s)
+        if done:
+            task.result()
+        return bool(done)
+
+    async def _scrub(self) -> None:
+        async with self._one_at_a_time:
+            self._next = None
+            assert isinstance(self._store, Scrubs)
+            await self._store.scrub()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log(logger, logging.ERROR, "store.not_scrubbed", error=str(error))
+
+    async def aclose(self) -> None:
+        """Stop; what is left is done with the next deletion."""
+        for task in (tasks := list(self._tasks)):
+            task.cancel()
+        for task in tasks:
+            with suppress(BaseException):
+                await task
