@@ -144,8 +144,6 @@ def assemble(parts: Parts) -> Services:
         vectors=MissingVectors(store, embedder, outbox, clock),
         enrichment=Enrichment(store, calls, outbox, settings.extraction, clock),
     )
-    erasure = Erasure(store, outbox, ledger, clock)
-    parts.stack.push_async_callback(erasure.aclose)
     schedules = Schedules(parts.plugins, store, tenants, intervals(settings))
     return Services(
         sessions=sessions,
@@ -159,7 +157,7 @@ def assemble(parts: Parts) -> Services:
         trash=TrashService(store, embedder, outbox, memory, clock),
         views=views,
         view_runs=view_runs,
-        erasure=erasure,
+        erasure=_erasure(parts, ledger),
         audit=AuditTrail(store, outbox, clock),
         model_calls=calls,
         usage=ledger,
@@ -172,6 +170,12 @@ def assemble(parts: Parts) -> Services:
         metrics=metrics,
         watch=watch,
     )
+
+
+def _erasure(parts: Parts, ledger: UsageLedger) -> Erasure:
+    erasure = Erasure(parts.store, parts.outbox, ledger, parts.clock)
+    parts.stack.push_async_callback(erasure.aclose)
+    return erasure
 
 
 def _search(parts: Parts, calls: ModelCalls, hooks: RequestHooks) -> SearchService:
