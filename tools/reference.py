@@ -53,6 +53,7 @@ PORTS: dict[str, tuple[str, str]] = {
     "BackgroundStrategy": ("memhost_strategies", "strategy.StrategyConformance"),
     "Embedder": ("memhost_models", "model.EmbedderConformance"),
     "Vocabulary": ("memhost_models", "model.EmbedderConformance"),
+    "SelfChecking": ("memhost_models", "model.LanguageModelConformance"),
     "LanguageModel": ("memhost_models", "model.LanguageModelConformance"),
     "Authenticator": ("memhost_auth_providers", "auth.AuthConformance"),
     "Recognises": ("memhost_auth_providers", "auth.AuthConformance"),

@@ -35,6 +35,7 @@ from memhost.services.hooks import RequestHooks
 from memhost.services.leases import Leases
 from memhost.services.memories import MemoryService
 from memhost.services.model_calls import ChargedModel, ModelCalls
+from memhost.services.model_health import ModelHealth
 from memhost.services.model_summaries import ModelSummaries
 from memhost.services.outbox import Outbox
 from memhost.services.pending import PendingTurns
@@ -75,6 +76,7 @@ class Parts:
     store: Store
     embedder: Embedder
     llm: LanguageModel | None
+    health: ModelHealth
     authenticator: Authenticator
     strategies: Mapping[str, Strategy | LaterStrategy]
     meter: LateMeter
@@ -99,6 +101,7 @@ class Services:
     erasure: Erasure
     audit: AuditTrail
     model_calls: ModelCalls
+    model_health: ModelHealth
     usage: UsageLedger
     usage_reports: UsageReports
     jobs: JobService
@@ -115,10 +118,8 @@ def assemble(parts: Parts) -> Services:
     store, embedder, outbox, clock = parts.store, parts.embedder, parts.outbox, parts.clock
     settings, memory = parts.settings, parts.settings.memory
     metrics, tenants, workers = Metrics(), Tenants(store), Workers(store, clock)
-    ledger = UsageLedger(store, tenants, settings.llm, clock, metrics)
-    parts.stack.push_async_callback(ledger.aclose)
-    parts.meter.bind(ledger.meter)
-    calls = ModelCalls(parts.llm, settings.llm, ledger)
+    ledger = _ledger(parts, tenants, metrics)
+    calls = ModelCalls(parts.llm, settings.llm, ledger, parts.health)
     outbox.use(_needs_met(parts))
     watch = PluginWatch(clock, settings.server.plugin_suspend_after, settings.server.plugin_suspend_s)
     metrics.add(watch)
@@ -131,7 +132,8 @@ def assemble(parts: Parts) -> Services:
     sessions = _sessions(parts, hooks, extraction, summaries)
     forgetting = ForgettingService(store, outbox, memory, clock)
     leases = Leases(store, clock, settings.server.job_lease_s)
-    parts.stack.push_async_callback((long_work := LongWork(store, leases, tenants, clock)).aclose)
+    long_work = LongWork(store, leases, tenants, clock)
+    parts.stack.push_async_callback(long_work.aclose)
     compaction = CompactionService(store, outbox, deduplication, long_work, leases, memory, clock)
     views = _views(parts, calls, prompts)
     view_runs = ViewRuns(store, views, outbox, long_work, clock)
@@ -160,6 +162,7 @@ def assemble(parts: Parts) -> Services:
         erasure=_erasure(parts, ledger),
         audit=AuditTrail(store, outbox, clock),
         model_calls=calls,
+        model_health=parts.health,
         usage=ledger,
         usage_reports=UsageReports(store, ledger, settings.llm, clock),
         jobs=JobService(store, workers, clock, parts.plugins),
@@ -176,6 +179,13 @@ def _erasure(parts: Parts, ledger: UsageLedger) -> Erasure:
     erasure = Erasure(parts.store, parts.outbox, ledger, parts.clock)
     parts.stack.push_async_callback(erasure.aclose)
     return erasure
+
+
+def _ledger(parts: Parts, tenants: Tenants, metrics: Metrics) -> UsageLedger:
+    ledger = UsageLedger(parts.store, tenants, parts.settings.llm, parts.clock, metrics)
+    parts.stack.push_async_callback(ledger.aclose)
+    parts.meter.bind(ledger.meter)
+    return ledger
 
 
 def _search(parts: Parts, calls: ModelCalls, hooks: RequestHooks) -> SearchService:

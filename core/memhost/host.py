@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from time import perf_counter
@@ -20,7 +19,7 @@ from memhost.models import Caller
 from memhost.models.scope import OPERATORS
 from memhost.opening import Opener, automatic
 from memhost.operations import Access, Call, OperationTable, core_operations
-from memhost.operations.responses import ComponentHealth, MemoryHits, MemoryPrompt, PluginReport, Readiness
+from memhost.operations.responses import MemoryHits, MemoryPrompt, PluginReport, Readiness
 from memhost.plugins import PluginManager
 from memhost.ports import (
     Authenticator,
@@ -38,6 +37,7 @@ from memhost.services.attempts import FailedAttempts
 from memhost.services.limits import check_request
 from memhost.services.loop_watch import LoopWatch
 from memhost.services.plugin_health import report_plugin
+from memhost.services.readiness import component, model_told, waiting_work
 from memhost.services.usage import charged_to, payer_within
 from memhost.settings import Configuration, Settings
 
@@ -170,10 +170,11 @@ class Host(Services):
         return await report_plugin(name, self.plugins, self.configuration, self.watch, self.store)
 
     async def readiness(self) -> Readiness:
-        """Whether the store answers within a second, and how fast; whether workers run jobs, where they are to.
+        """Whether the store answers within a second, and how fast; how models and workers are, and what waits for them.
 
-        Without a worker the server is ready all the same: writes and searches go on, jobs wait in the outbox.
+        Without a worker or a model the server is ready all the same: writes and searches go on, jobs wait.
         """
+        now = self.clock.now()
 
         async def store() -> str:
             await self.store.ping()
@@ -184,9 +185,26 @@ class Host(Services):
                 return f"{alive} at work"
             raise Unavailable("No worker has reported within 15 s and jobs wait; start one with: memhost worker")
 
-        components = [await _component("store", store)]
+        async def language_model() -> str:
+            return model_told("language_model", self.model_health, now)
+
+        async def embedder() -> str:
+            return model_told("embedder", self.model_health, now)
+
+        async def waiting() -> str:
+            if (found := await waiting_work(self.store)).jobs:
+                raise Unavailable(found.told(now))
+            return "nothing waits"
+
+        components = [await component("store", store)]
         if self.has_workers:
-            components.append(await _component("workers", workers))
+            components.append(await component("workers", workers))
+        if self.llm is not None:
+            components.append(await component("language_model", language_model))
+        if not self.embedder.local:
+            components.append(await component("embedder", embedder))
+        if components[0].ok and not (jobs := await component("waiting_jobs", waiting)).ok:
+            components.append(jobs)
         return Readiness(ready=components[0].ok, components=components)
 
 
@@ -194,20 +212,6 @@ def _lacking(caller: Caller, access: Access) -> str:
     if access == "admin" and caller.roles & ROLES[access]:
         return "Administration concerns the whole tenant; this credential is bound to a part of it."
     return f"This credential has not the right to {access}."
-
-
-async def _component(name: str, check: Callable[[], Awaitable[str]]) -> ComponentHealth:
-    """How a part of the server is, by a check that raises a `MemhostError` if it is not well."""
-    started = perf_counter()
-    try:
-        async with asyncio.timeout(1.0):
-            detail = await check()
-        ok = True
-    except TimeoutError:
-        ok, detail = False, "does not answer within 1 s"
-    except MemhostError as error:
-        ok, detail = False, error.message
-    return ComponentHealth(name=name, ok=ok, detail=detail, latency_ms=round((perf_counter() - started) * 1000, 3))
 
 
 def _hits_of(result: Any) -> int | None:

@@ -12,6 +12,7 @@ from memhost.errors import ConfigurationError
 from memhost.plugins import PluginManager, Registry
 from memhost.ports import Authenticator, Clock, Embedder, LanguageModel, Store
 from memhost.ranking import RankingWeights
+from memhost.services.model_health import ModelHealth, WatchedEmbedder
 from memhost.services.outbox import Outbox
 from memhost.services.providers import SeveralProviders
 from memhost.services.usage import LateMeter
@@ -49,6 +50,7 @@ class Opener:
             for entry in plugins.strategies
             if llm is not None or not entry.spec.needs_model
         }
+        health = ModelHealth(self._clock)
         return Parts(
             stack=stack,
             settings=settings,
@@ -57,8 +59,9 @@ class Opener:
             clock=self._clock,
             outbox=Outbox(plugins),
             store=store,
-            embedder=embedder,
+            embedder=embedder if embedder.local else WatchedEmbedder(embedder, health),
             llm=llm,
+            health=health,
             authenticator=authenticator,
             strategies=strategies,
             meter=self._meter,

@@ -19,12 +19,17 @@ from memhost.cli.access import load
 from memhost.errors import ConfigurationError, MemhostError, StoreMismatch
 from memhost.host import Host, open_host
 from memhost.plugins import PluginManager
+from memhost.ports import SelfChecking
+from memhost.services.model_calls import PURPOSES
+from memhost.services.readiness import waiting_work
 from memhost.settings import Configuration
 
 logger = logging.getLogger(__name__)
 
 _LOW_DISK = 200 * 1024 * 1024
 _PROBE_LIMIT_S = 20.0
+_PROBE_TOKENS = 200
+"""Enough for models that think before they answer."""
 _OLDEST_SANE = datetime(2024, 1, 1, tzinfo=UTC)
 _NEWEST_SANE = datetime(2100, 1, 1, tzinfo=UTC)
 
@@ -50,7 +55,7 @@ def _fail(name: str, detail: str, fix: str = "") -> Check:
     return Check(name=name, state="fail", detail=detail, fix=fix)
 
 
-async def examine(data: str | None, config_file: Path | None) -> list[Check]:
+async def examine(data: str | None, config_file: Path | None, *, call_model: bool = False) -> list[Check]:
     """All checks in order; those that cannot be made after a failure are left out."""
     checks = [_clock()]
     try:
@@ -62,7 +67,7 @@ async def examine(data: str | None, config_file: Path | None) -> list[Check]:
     checks += _data_folder(configuration.data_dir)
     checks.append(_port(configuration))
     with _silence():  # what is logged on the way is in the checks
-        checks += await _parts(configuration, plugins)
+        checks += await _parts(configuration, plugins, call_model=call_model)
     return checks
 
 
@@ -137,7 +142,7 @@ def _port(configuration: Configuration) -> Check:
     return _ok("port", f"{server.host}:{server.port} is free")
 
 
-async def _parts(configuration: Configuration, plugins: PluginManager) -> list[Check]:
+async def _parts(configuration: Configuration, plugins: PluginManager, *, call_model: bool) -> list[Check]:
     """Open everything that is selected, and try it."""
     try:
         async with _opened(configuration, plugins) as host:
@@ -146,7 +151,7 @@ async def _parts(configuration: Configuration, plugins: PluginManager) -> list[C
             checks += await _jobs(host)
             checks += await _workers(host)
             checks.append(await _embedder(host))
-            checks.append(_model(host))
+            checks += await _model(host, call=call_model)
             checks.append(_access(host))
             return checks
     except StoreMismatch as error:
@@ -216,10 +221,15 @@ async def _integrity(host: Host) -> list[Check]:
 async def _jobs(host: Host) -> list[Check]:
     counts = (await host.store.info()).counts
     dead = counts.get("dead_jobs", 0)
+    found = await waiting_work(host.store)
+    checks = []
+    if found.jobs:
+        fix = "They go on by themselves when that is mended; memhost doctor --call-model tries the language model."
+        checks.append(_warn("jobs", f"{found.told(host.clock.now())}; {found.reason}", fix))
     if dead:
         fix = "memhost jobs list --failed tells why; then memhost jobs retry --all."
-        return [_warn("jobs", f"{dead} background jobs gave up", fix)]
-    return [_ok("jobs", f"{counts.get('jobs', 0)} waiting, none gave up")]
+        checks.append(_warn("jobs", f"{dead} background jobs gave up", fix))
+    return checks or [_ok("jobs", f"{counts.get('jobs', 0)} in the queue, none gave up")]
 
 
 async def _workers(host: Host) -> list[Check]:
@@ -241,10 +251,27 @@ async def _embedder(host: Host) -> Check:
     return await _timed("embedder", work, "Check EMBEDDER and the provider's key, or set EMBEDDER=static.")
 
 
-def _model(host: Host) -> Check:
-    if host.llm is None:
-        return _ok("language model", "none: memories are kept verbatim; LLM_MODEL adds extraction")
-    return _ok("language model", f"{host.llm.name} (not called)")
+async def _model(host: Host, *, call: bool) -> list[Check]:
+    name, llm = "language model", host.llm
+    if llm is None:
+        return [_ok(name, "none: memories are kept verbatim; LLM_MODEL adds extraction")]
+    models = dict.fromkeys([llm.name, *(host.model_calls.model_for(purpose) for purpose in PURPOSES)])
+    problems = []
+    if isinstance(llm, SelfChecking):
+        problems = [problem for model in models for problem in await llm.problems(model)]
+    if not call:
+        return [_warn(name, problem) for problem in problems] or [_ok(name, f"{llm.name} (not called: --call-model)")]
+
+    def calling(model: str) -> Callable[[], Awaitable[str]]:
+        async def work() -> str:
+            prompt = [{"role": "user", "content": "Answer with the single word: yes"}]
+            answer = await llm.complete(prompt, model=model, purpose="plugin", max_tokens=_PROBE_TOKENS)
+            return f"{model} answers, {answer.input_tokens} + {answer.output_tokens} tokens"
+
+        return work
+
+    fix = "Mend it, or set another LLM_MODEL. What waits for the model goes on by itself."
+    return [await _timed(name, calling(model), " ".join([*problems, fix])) for model in models]
 
 
 def _access(host: Host) -> Check:

@@ -17,15 +17,16 @@ _COLORS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 @click.command()
 @config_options
+@click.option("--call-model", is_flag=True, help="Also call the language model; costs a few tokens.")
 @json_option
-def doctor(data: str | None, config_file: Path | None, as_json: bool) -> None:
+def doctor(data: str | None, config_file: Path | None, call_model: bool, as_json: bool) -> None:
     """Check configuration, plugins, store, embedder and surroundings, and say what to fix."""
     from memhost import logs
     from memhost.cli.access import run
     from memhost.cli.checks import examine
 
     logs.configure("CRITICAL")
-    checks = run(lambda: examine(data, config_file))
+    checks = run(lambda: examine(data, config_file, call_model=call_model))
     failed = [check for check in checks if check.state == "fail"]
     if as_json:
         show({"ok": not failed, "checks": checks})

@@ -2,7 +2,15 @@
 
 from memhost.ports.auth import Authenticator, Credentials, Recognises
 from memhost.ports.clock import Clock, SystemClock
-from memhost.ports.models import Completion, Embedder, LanguageModel, Meter, ModelUse, Vocabulary
+from memhost.ports.models import (
+    Completion,
+    Embedder,
+    LanguageModel,
+    Meter,
+    ModelUse,
+    SelfChecking,
+    Vocabulary,
+)
 from memhost.ports.runner import JobDispatcher, JobRunner
 from memhost.ports.store import Order, PutsOff, Scrubs, Store
 from memhost.ports.strategy import (
@@ -41,6 +49,7 @@ __all__ = [
     "PutsOff",
     "Recognises",
     "Scrubs",
+    "SelfChecking",
     "Store",
     "Strategy",
     "SystemClock",

@@ -87,6 +87,15 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
     cost_usd: float | None = None
 
 
+@runtime_checkable
+class SelfChecking(Protocol):
+    """A language model that can tell, without asking its provider, why it could not work."""
+
+    async def problems(self, model: str) -> list[str]:
+        """What is wrong with the configuration for that model, a sentence each that says what to do."""
+        ...
+
+
 class LanguageModel(Protocol):
     """Completes chat messages.
 

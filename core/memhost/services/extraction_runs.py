@@ -13,7 +13,14 @@ from datetime import datetime
 
 import msgspec
 
-from memhost.errors import BudgetExceeded, DocumentGone, InvalidRequest, MemhostError, ModelRefused
+from memhost.errors import (
+    BudgetExceeded,
+    DocumentGone,
+    InvalidRequest,
+    MemhostError,
+    ModelRefused,
+    RequestRejected,
+)
 from memhost.models import Job, Scope, SessionKey, WriteBatch
 from memhost.operations.responses import ExtractionState
 from memhost.ports import Clock, ExtractionContext, LaterStrategy, Parsed, Store
@@ -28,6 +35,9 @@ from memhost.services.strategies import StrategyChoice
 from memhost.settings import ExtractionSettings
 
 logger = logging.getLogger(__name__)
+
+_REJECTED_AT_ONCE = 4
+"""Messages of a run that the provider does not take, at which the others are not tried any more."""
 
 
 class ExtractionRuns:
@@ -62,13 +72,15 @@ class ExtractionRuns:
 
         Raises:
             ModelUnavailable: The model does not answer; what waits goes on waiting.
+            RequestRejected: The provider does not take some messages, whatever goes with them; these go on waiting.
             AnswerUnusable: Its answers cannot be read; what waits goes on waiting.
         """
         stored = 0
-        while waiting := await self._pending.list_all(key, self._clock.now()):
+        rejected: dict[str, str] = {}
+        while waiting := [entry for entry in await self._waiting(key) if entry.document.id not in rejected]:
             piece = await self._begun(key, waiting) or cut(waiting, self._settings.extraction_max_tokens)
             try:
-                stored += await self._extract(key, piece)
+                stored += await self._extract(key, piece, rejected)
             except _Outdated:
                 continue
             except BudgetExceeded as error:
@@ -81,7 +93,14 @@ class ExtractionRuns:
             except MemhostError as error:
                 await self._note(key, "waiting", error.message)
                 raise
+        if rejected:
+            told = " ".join(rejected.values())
+            await self._note(key, "waiting", told)
+            raise RequestRejected(told)
         return stored
+
+    async def _waiting(self, key: SessionKey) -> list[Waiting]:
+        return await self._pending.list_all(key, self._clock.now())
 
     async def state(self, key: SessionKey) -> tuple[ExtractionState, frozenset[str]]:
         """What a session's extraction stands at, and the ids of the messages that wait."""
@@ -124,8 +143,11 @@ class ExtractionRuns:
 
     # -- a piece ---------------------------------------------------------------------------------------
 
-    async def _extract(self, key: SessionKey, piece: Sequence[Waiting]) -> int:
-        """Extract from one piece; if the provider declines it, from its halves, so that only the cause is lost."""
+    async def _extract(self, key: SessionKey, piece: Sequence[Waiting], rejected: dict[str, str]) -> int:
+        """Extract from one piece; if the provider declines it, from its halves, so that only the cause is lost.
+
+        Likewise if it does not take the request; the cause then goes into `rejected`, and waits.
+        """
         now = self._clock.now()
         session = await self._store.get_session(Scope(tenant=key.tenant), key, now)
         wanted = session.content.long_term_memory_strategy if session is not None else piece[-1].item.strategy
@@ -142,12 +164,19 @@ class ExtractionRuns:
         journal.begin(f"{strategy.name}/{strategy.version}", [entry.document.id for entry in piece], whole=whole)
         try:
             asked = await self._asking.ask(strategy, turns, context, journal)
-        except ModelRefused as error:
-            if len(piece) == 1:
-                await self._refuse(key, piece[0], error.message, now)
+        except (ModelRefused, RequestRejected) as error:
+            if len(piece) > 1:
+                half = len(piece) // 2
+                before = await self._extract(key, piece[:half], rejected)
+                return before + await self._extract(key, piece[half:], rejected)
+            told = f"Message {piece[0].item.message.id}: {error.message}"
+            if isinstance(error, ModelRefused):
+                await self._refuse(key, piece[0], told, now)
                 return 0
-            half = len(piece) // 2
-            return await self._extract(key, piece[:half]) + await self._extract(key, piece[half:])
+            rejected[piece[0].document.id] = told
+            if len(rejected) == _REJECTED_AT_ONCE:  # it is hardly the messages: what is configured does not fit
+                raise RequestRejected(told) from error
+            return 0
         while True:
             alive = await self._alive(key, piece)
             parsed = _without(asked.parsed, piece, alive, whole)

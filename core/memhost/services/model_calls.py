@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from time import perf_counter
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, Protocol, cast, get_args
 
 from memhost.errors import ModelUnavailable
 from memhost.models import SessionKey
 from memhost.ports import Completion, LanguageModel, ModelUse
+from memhost.services.model_health import ModelHealth
 from memhost.settings.extraction import LlmSettings
 
 Purpose = Literal["extraction", "repair", "summary", "view", "dedup", "enrichment", "query", "plugin"]
 """What a call is for, as usage is told apart."""
+
+PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 
 
 class Ledger(Protocol):
@@ -38,10 +41,14 @@ class ModelCalls:
         llm: The model; None if none is configured.
         settings: Which model does what.
         ledger: Budgets and usage.
+        health: Told whether the model answers.
     """
 
-    def __init__(self, llm: LanguageModel | None, settings: LlmSettings, ledger: Ledger) -> None:
+    def __init__(
+        self, llm: LanguageModel | None, settings: LlmSettings, ledger: Ledger, health: ModelHealth | None = None
+    ) -> None:
         self._llm = llm
+        self._health = health
         self._ledger = ledger
         self._models = _models(settings)
 
@@ -88,10 +95,14 @@ class ModelCalls:
             answer = await self._llm.complete(
                 messages, model=chosen or None, purpose=purpose, schema=schema, max_tokens=max_tokens
             )
-        except BaseException:  # whatever ended it, also cancellation: it was a call, and may have cost something
+        except BaseException as error:  # also a cancellation: it was a call, and may have cost something
+            if self._health is not None:
+                self._health.failed("language_model", chosen, error)
             failed = ModelUse(model=chosen, failed=True, seconds=perf_counter() - started)
             await self._ledger.record(owner, purpose, failed)
             raise
+        if self._health is not None:
+            self._health.answered("language_model", chosen)
         use = ModelUse(
             model=answer.model,
             input_tokens=answer.input_tokens,

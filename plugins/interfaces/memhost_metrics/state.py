@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator
+from datetime import datetime
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ from prometheus_client.registry import Collector
 
 from memhost.errors import MemhostError
 from memhost.models import JobState, Scope
+from memhost.services.model_health import Kind
+from memhost.services.readiness import waiting_work
 
 if TYPE_CHECKING:
     from memhost.host import Host
@@ -36,6 +39,8 @@ class HostState(Collector):
         self._counts: dict[str, int] = {}
         self._jobs: dict[str, int] = {}
         self._oldest_s: float | None = None
+        self._waiting_s: float | None = None
+        self._away_s: dict[Kind, float] = {}
 
     async def refresh(self) -> None:
         """Read the store, unless that was done just now."""
@@ -45,7 +50,8 @@ class HostState(Collector):
             readiness = await self._host.readiness()
             store = next(part for part in readiness.components if part.name == "store")
             self._up, self._ping_s = store.ok, store.latency_ms / 1000
-            self._counts, self._jobs, self._oldest_s = {}, {}, None
+            self._counts, self._jobs, self._oldest_s, self._waiting_s = {}, {}, None, None
+            self._away_s = self._away()
             if store.ok:
                 with contextlib.suppress(MemhostError, TimeoutError):
                     async with asyncio.timeout(_LIMIT_S):
@@ -59,7 +65,17 @@ class HostState(Collector):
         for state in JobState:
             _, self._jobs[state.value] = await store.list_jobs(Scope(), state, limit=1)
         due = await store.next_due()
-        self._oldest_s = 0.0 if due is None else max(0.0, (self._host.clock.now() - due).total_seconds())
+        self._oldest_s = self._seconds_since(due)
+        self._waiting_s = self._seconds_since((await waiting_work(store)).since)
+
+    def _away(self) -> dict[Kind, float]:
+        """For how long models have been away, of the kinds that this process has asked."""
+        kinds: tuple[Kind, ...] = ("language_model", "embedder")
+        found = {kind: self._host.model_health.worst(kind) for kind in kinds}
+        return {kind: self._seconds_since(worst[1].away_since) for kind, worst in found.items() if worst is not None}
+
+    def _seconds_since(self, moment: datetime | None) -> float:
+        return 0.0 if moment is None else max(0.0, (self._host.clock.now() - moment).total_seconds())
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """The gauges as last read."""
@@ -79,3 +95,15 @@ class HostState(Collector):
                 "How long the oldest due job has been waiting; 0 if none is due.",
                 value=self._oldest_s,
             )
+        if self._waiting_s is not None:
+            yield GaugeMetricFamily(
+                "memhost_oldest_waiting_job_age_seconds",
+                "How long the oldest job has been waiting for a model or another process; 0 if none is.",
+                value=self._waiting_s,
+            )
+        if self._away_s:
+            text = "How long a model of that kind has not answered this process; 0 if it answers."
+            away = GaugeMetricFamily("memhost_model_away_seconds", text, labels=("kind",))
+            for kind, seconds in self._away_s.items():
+                away.add_metric((kind,), seconds)
+            yield away

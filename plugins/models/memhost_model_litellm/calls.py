@@ -114,8 +114,7 @@ class Calls:
             return _Failure(ModelRefused(f"The text is too long for {model}."), None)
         detail = _detail(error)
         if "LLM Provider NOT provided" in str(error):
-            sentence = f"No provider is known for the model {model}; write it as provider/model (openai/gpt-5-mini)."
-            return _Failure(ModelUnavailable(sentence), None)
+            return _Failure(ModelUnavailable(no_provider(model)), None)
         if status in (401, 403) or "AuthenticationError" in kinds:
             return _Failure(ModelUnavailable(_key_sentence(model)), None)
         if status == 404:
@@ -167,6 +166,11 @@ def _detail(error: Exception) -> str:
     for prefix in ("litellm.", f"{type(error).__name__}: "):
         line = line.replace(prefix, "")
     return mask(line)[:_LONGEST_DETAIL]
+
+
+def no_provider(model: str) -> str:
+    """The sentence for a name that no provider is known for."""
+    return f"No provider is known for the model {model}; write it as provider/model (openai/gpt-5-mini)."
 
 
 def provider_of(model: str) -> str:

@@ -11,11 +11,14 @@ from memhost.errors import ModelRefused, ModelUnavailable
 from memhost.logs import log
 from memhost.ports import Completion
 from memhost_model_litellm import library
-from memhost_model_litellm.calls import BadRequest, Calls, ensure_loaded, provider_of
+from memhost_model_litellm.calls import BadRequest, Calls, ensure_loaded, no_provider, provider_of
 from memhost_model_litellm.refusals import named
 from memhost_model_litellm.settings import LiteLLMSettings
 
 logger = logging.getLogger(__name__)
+
+_OTHER_CREDENTIALS = ("azure", "azure_ai", "bedrock", "sagemaker", "vertex_ai")
+"""Providers that also take what is no key: roles, tokens, files."""
 
 FORMS = ("schema", "json", "off")
 """Ways to ask for an answer of a known form, the strictest first."""
@@ -67,6 +70,18 @@ class LiteLLMModel:
                     log(logger, logging.WARNING, "model.fallback", model=name, purpose=purpose, reason=error.message)
         assert problem is not None
         raise problem
+
+    async def problems(self, model: str) -> list[str]:
+        """Why calls of that model would fail, as far as the library can tell: no provider, or no key for it."""
+        litellm = await ensure_loaded(model)
+        try:
+            _, provider, *_ = litellm.get_llm_provider(model)
+        except Exception:  # noqa: BLE001 - the library raises many kinds, and each means that it knows no provider
+            return [no_provider(model)]
+        missing = [name for name in litellm.validate_environment(model)["missing_keys"] if name.endswith("_API_KEY")]
+        if not missing or provider in _OTHER_CREDENTIALS:
+            return []
+        return [f"The provider of {model} needs a key; set {' or '.join(missing)}."]
 
     async def aclose(self) -> None:
         """Release connections."""
