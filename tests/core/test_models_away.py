@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ from memhost.errors import ModelRefused, ModelUnavailable, RequestRejected
 from memhost.host import Host
 from memhost.models import Scope
 from memhost.operations.responses import ComponentHealth
-from memhost.services.model_health import ModelHealth
+from memhost.ports import Vocabulary
+from memhost.services.model_health import ModelHealth, WatchedEmbedder
 from memhost.services.readiness import WaitingWork, span
 from memhost.testing.clock import FakeClock
 from memhost.testing.models import Asked, Given
@@ -283,6 +284,17 @@ def test_what_counts_as_away(caplog: pytest.LogCaptureFixture) -> None:
     assert worst[1].away_since is None
     told = [record.getMessage() for record in caplog.records]
     assert told == ["model.away", "model.away", "model.back", "model.back"]
+
+
+def test_what_else_an_embedder_can_shows_through() -> None:
+    class Knowing(scripted.RemoteEmbedder):
+        def knows_any(self, words: Sequence[str]) -> bool:
+            return "tea" in words
+
+    watched = WatchedEmbedder(Knowing(), ModelHealth(FakeClock()))
+    assert isinstance(watched, Vocabulary)
+    assert watched.knows_any(["tea"])
+    assert not isinstance(WatchedEmbedder(scripted.RemoteEmbedder(), ModelHealth(FakeClock())), Vocabulary)
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,8 @@ class WatchedEmbedder:
         self.local = embedder.local
         self._embedder = embedder
         self._health = health
+        # Optional protocols (`memhost.ports.Vocabulary`) look at attributes that are really there.
+        vars(self).update({name: getattr(embedder, name) for name in dir(embedder) if _is_more(name)})
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._embedder, name)
@@ -97,3 +99,7 @@ class WatchedEmbedder:
     async def aclose(self) -> None:
         """Release what the embedder holds."""
         await self._embedder.aclose()
+
+
+def _is_more(name: str) -> bool:
+    return not name.startswith("_") and name not in ("name", "dimensions", "local", "embed", "aclose")
