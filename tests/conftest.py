@@ -33,6 +33,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     tiers.add_option(parser)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the chosen tier."""
+    tiers.configure(config)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out other tiers. Long modules come first, so that no process is left with one of them at the end."""
     tiers.select(config, items)

@@ -15,10 +15,23 @@ import pytest
 TIERS = ("test", "all", "soak")
 MARKS = ("full", "soak")
 
+_chosen = "all"
+
 
 def add_option(parser: pytest.Parser) -> None:
     """Add `--tier`; without it a call of pytest runs what `all` does."""
     parser.addoption("--tier", choices=TIERS, default="all", help="which tests: test, all (the default) or soak")
+
+
+def configure(config: pytest.Config) -> None:
+    """Keep the chosen tier for `examples`, before any test is imported."""
+    global _chosen
+    _chosen = config.getoption("tier")
+
+
+def examples(few: int, *, full: int) -> int:
+    """How many random examples a test makes: few in make test, all of them otherwise."""
+    return few if _chosen == "test" else full
 
 
 def select(config: pytest.Config, items: list[pytest.Item]) -> None:

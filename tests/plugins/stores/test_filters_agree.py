@@ -12,6 +12,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.support.redis_server import redis_space
+from tests.support.tiers import examples
 
 from memhost.models import Condition, MemoryType, Op, StoredMemory, matches
 from memhost.models.filters import DATE_FIELDS, TAG_FIELDS
@@ -101,7 +102,9 @@ CONDITIONS = st.one_of(
 
 
 GENERATED = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=examples(12, full=40),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 CASES = given(
     memories=st.lists(MEMORIES, min_size=1, max_size=6),
