@@ -225,7 +225,7 @@ def _extraction(
     extracted = ExtractedMemories(
         store, embedder, choice, deduplication, hooks, outbox, settings, parts.settings.memory
     )
-    asking = Asking(calls, embedder)
+    asking = Asking(calls, embedder, settings.extraction_max_tokens)
     runs = ExtractionRuns(store, choice, pending, logs, contexts, asking, extracted, outbox, settings, parts.clock)
     return _Extraction(choice=choice, pending=pending, contexts=contexts, extracted=extracted, asking=asking, runs=runs)
 

@@ -68,6 +68,10 @@ class AnswerJournal:
         if self.kept.strategy != strategy or not (asked == known if whole else asked <= known):
             self.kept = KeptAnswers(strategy=strategy, documents=list(documents))
 
+    def part(self, number: int) -> PartJournal:
+        """The answers to the question about one part of a message that is too long for one question."""
+        return PartJournal(self, number)
+
     async def write(self, answers: Sequence[Completion], questions: Sequence[str] = ()) -> None:
         """Keep these answers, and the marks of their questions."""
         now = self._clock.now()
@@ -83,3 +87,36 @@ class AnswerJournal:
             expires_at=now + _KEPT,
         )
         await self._store.commit(Scope(tenant=self._owner.tenant), WriteBatch(put_documents=[document]))
+
+
+class PartJournal:
+    """The unused answers about one part of a message, among those of the others in the session's journal.
+
+    Args:
+        whole: The session's journal.
+        number: Of the part, from 0.
+    """
+
+    def __init__(self, whole: AnswerJournal, number: int) -> None:
+        self._whole = whole
+        self._mark = f"part {number}:"
+
+    @property
+    def kept(self) -> KeptAnswers:
+        """What an earlier attempt has left of this part."""
+        found = [(mark, answer) for mark, answer in self._pairs() if mark.startswith(self._mark)]
+        return KeptAnswers(
+            answers=[answer for _, answer in found], questions=[mark.removeprefix(self._mark) for mark, _ in found]
+        )
+
+    async def write(self, answers: Sequence[Completion], questions: Sequence[str] = ()) -> None:
+        """Keep these answers about the part, and the marks of their questions."""
+        marks = questions or [str(number) for number in range(len(answers))]
+        pairs = [(mark, answer) for mark, answer in self._pairs() if not mark.startswith(self._mark)]
+        pairs += [(self._mark + mark, answer) for mark, answer in zip(marks, answers, strict=True)]
+        await self._whole.write([answer for _, answer in pairs], [mark for mark, _ in pairs])
+
+    def _pairs(self) -> list[tuple[str, Completion]]:
+        # Answers without marks are about a whole message, as an earlier version asked.
+        kept = self._whole.kept
+        return list(zip(kept.questions, kept.answers, strict=False))

@@ -8,10 +8,15 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import msgspec
+from msgspec import UNSET
 
-from memhost.errors import AnswerUnusable, MemhostError, PluginFailure
+from memhost.conversation import readable
+from memhost.errors import AnswerUnusable, MemhostError, ModelRefused, PluginFailure
+from memhost.extraction.frame import data
 from memhost.logs import describe
-from memhost.models import SessionKey
+from memhost.models import MemoryRecord, SessionKey
+from memhost.models.memory import SENT_FIELDS
+from memhost.passages import passages
 from memhost.ports import (
     BackgroundStrategy,
     Completion,
@@ -24,10 +29,18 @@ from memhost.ports import (
     Parsed,
     Turn,
 )
-from memhost.services.answer_journal import AnswerJournal
+from memhost.services.answer_journal import AnswerJournal, PartJournal
 from memhost.services.model_calls import ModelCalls, Purpose
+from memhost.services.records import record_from_draft
+from memhost.services.windows import prompt_tokens, sent_tokens
 
 logger = logging.getLogger(__name__)
+
+_FEWEST_TOKENS, _MESSAGE_TOKENS = 50, 60
+"""Tokens of a passage at least, and what a line has beside its text: id, role, speaker, time."""
+
+_TAIL_LETTERS = 500
+"""Letters of the part before that a question about a part shows."""
 
 NOT_CONVERSATION = frozenset({"system", "tool"})
 """Roles whose messages alone are nothing to extract from: instructions and raw output."""
@@ -46,11 +59,13 @@ class Asking:
     Args:
         calls: The model.
         embedder: The embedder.
+        max_tokens: Tokens of messages in one question.
     """
 
-    def __init__(self, calls: ModelCalls, embedder: Embedder) -> None:
+    def __init__(self, calls: ModelCalls, embedder: Embedder, max_tokens: int) -> None:
         self._calls = calls
         self._embedder = embedder
+        self._max_tokens = max_tokens
 
     async def ask(
         self,
@@ -60,6 +75,8 @@ class Asking:
         journal: AnswerJournal | None = None,
     ) -> Asked:
         """What the strategy makes of these turns.
+
+        A message that is longer than one question may be is read in parts, cut between sentences, in several calls.
 
         Args:
             strategy: Words the question and reads the answer, or does it all.
@@ -76,6 +93,51 @@ class Asking:
         """
         if all(turn.message.role in NOT_CONVERSATION for turn in turns):
             return Asked(parsed=Parsed())
+        parts = divided(turns, self._max_tokens)
+        if len(parts) == 1:
+            return await self._ask(strategy, turns, context, journal)
+        return await self._ask_about_parts(strategy, parts, context, journal)
+
+    async def _ask_about_parts(
+        self,
+        strategy: LaterStrategy,
+        parts: Sequence[Sequence[Turn]],
+        context: ExtractionContext,
+        journal: AnswerJournal | None,
+    ) -> Asked:
+        """What the strategy makes of the parts together. Each part is asked about with the end of the one before."""
+        drafts: list[Draft] = []
+        dropped: list[str] = []
+        answers: list[Completion] = []
+        declined: ModelRefused | None = None
+        for number, turns in enumerate(parts):
+            here = _context_of_part(context, turns, parts[number - 1] if number else ())
+            try:
+                asked = await self._ask(strategy, turns, here, None if journal is None else journal.part(number))
+            except ModelRefused as error:
+                declined = error
+                fields = {"tenant": context.session.tenant, "session": context.session.session, "error": error.message}
+                logger.warning("extraction.refused", extra={"fields": {**fields, "part": f"{number + 1}/{len(parts)}"}})
+                dropped.append(f"Part {number + 1} of {len(parts)} was left out: {error.message}")
+                continue
+            answers += asked.answers
+            dropped += asked.parsed.dropped
+            if strategy.target(context) is None:
+                drafts += asked.parsed.drafts
+            elif asked.parsed.drafts:  # the memory that is kept up to date goes from part to part
+                drafts = asked.parsed.drafts
+                context = msgspec.structs.replace(context, previous=_so_far(strategy, drafts[-1], context))
+        if declined is not None and len(dropped) == len(parts) and not answers:
+            raise declined
+        return Asked(parsed=Parsed(drafts=drafts, dropped=dropped), answers=answers)
+
+    async def _ask(
+        self,
+        strategy: LaterStrategy,
+        turns: Sequence[Turn],
+        context: ExtractionContext,
+        journal: AnswerJournal | PartJournal | None,
+    ) -> Asked:
         if hasattr(strategy, "extract"):
             model = _KeptModel(self._calls, context.session, journal)
             tools = ExtractionTools(embedder=self._embedder, llm=model if self._calls.available else None)
@@ -88,7 +150,7 @@ class Asking:
         strategy: ModelStrategy,
         turns: Sequence[Turn],
         context: ExtractionContext,
-        journal: AnswerJournal | None,
+        journal: AnswerJournal | PartJournal | None,
     ) -> Asked:
         """Ask the model, and once more where the strategy wants its answer mended."""
         request = strategy.prepare(turns, context)
@@ -126,6 +188,55 @@ class Asking:
         return Asked(parsed=parsed, answers=answers)
 
 
+def divided(turns: Sequence[Turn], max_tokens: int) -> list[list[Turn]]:
+    """The turns in the order in which they are asked about: together, or in parts where one of them is too long."""
+    sizes = [sent_tokens(turn.message) for turn in turns]
+    if all(size <= max_tokens for size in sizes):
+        return [list(turns)]
+    parts: list[list[Turn]] = []
+    held = 0
+    for turn, size in zip(turns, sizes, strict=True):
+        pieces = [turn] if size <= max_tokens else _pieces_of(turn, max_tokens)
+        for piece in pieces:
+            weight = size if len(pieces) == 1 else sent_tokens(piece.message)
+            if parts and held + weight <= max_tokens:
+                parts[-1].append(piece)
+                held += weight
+            else:
+                parts.append([piece])
+                held = weight
+    return parts
+
+
+def _pieces_of(turn: Turn, max_tokens: int) -> list[Turn]:
+    """The turn as several of the same id, each with a passage of its text."""
+    message = turn.message
+    most = max(_FEWEST_TOKENS, max_tokens - _MESSAGE_TOKENS)
+    pieces = passages(readable(message), most, lambda text: prompt_tokens(data(text)))
+    bare = dict.fromkeys(("parts", *SENT_FIELDS), UNSET)
+    return [
+        msgspec.structs.replace(turn, message=msgspec.structs.replace(message, content=piece, **bare))
+        for piece in pieces
+    ]
+
+
+def _context_of_part(context: ExtractionContext, turns: Sequence[Turn], before: Sequence[Turn]) -> ExtractionContext:
+    """The context of a question about a part: long messages stand in it as the part that is asked about."""
+    known = {turn.message.id: turn.message for turn in (*before, *turns)}
+    earlier = [*context.earlier]
+    if before:
+        last = before[-1].message
+        earlier = [msgspec.structs.replace(last, content=last.content[-_TAIL_LETTERS:])]
+    messages = [known.get(message.id, message) for message in context.messages]
+    return msgspec.structs.replace(context, earlier=earlier, messages=messages)
+
+
+def _so_far(strategy: LaterStrategy, draft: Draft, context: ExtractionContext) -> MemoryRecord:
+    """The memory that is kept up to date, as the parts so far make it; it is not stored."""
+    extractor = f"{strategy.name}/{strategy.version}"
+    return record_from_draft(draft, context.session, draft.id or "", extractor, context.now)
+
+
 async def _extracted(
     strategy: BackgroundStrategy, turns: Sequence[Turn], context: ExtractionContext, tools: ExtractionTools
 ) -> Parsed:
@@ -149,7 +260,7 @@ class _KeptModel:
         answers: The answers used so far, in order.
     """
 
-    def __init__(self, calls: ModelCalls, owner: SessionKey, journal: AnswerJournal | None) -> None:
+    def __init__(self, calls: ModelCalls, owner: SessionKey, journal: AnswerJournal | PartJournal | None) -> None:
         self.name = calls.model_for("extraction")
         self.answers: list[Completion] = []
         self._calls = calls

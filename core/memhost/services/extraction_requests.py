@@ -33,7 +33,7 @@ from memhost.services.records import refuse
 from memhost.services.sessions import SessionService
 from memhost.services.strategies import StrategyChoice
 from memhost.services.turns import check_messages, received, refuse_empty
-from memhost.services.windows import count_tokens
+from memhost.services.windows import sent_tokens
 from memhost.settings import Settings
 
 _POLL_S = 0.05
@@ -146,7 +146,7 @@ class ExtractionRequests:
         pieces: list[list[Turn]] = [[]]
         tokens = 0
         for position, message in enumerate(messages):
-            size = count_tokens(message)
+            size = sent_tokens(message)
             if pieces[-1] and tokens + size > self._settings.extraction.extraction_max_tokens:
                 pieces.append([])
                 tokens = 0

@@ -32,6 +32,7 @@ from memhost.services.extraction_log import ExtractionLogs
 from memhost.services.outbox import Outbox
 from memhost.services.pending import PendingTurns, Waiting
 from memhost.services.strategies import StrategyChoice
+from memhost.services.windows import sent_tokens
 from memhost.settings import ExtractionSettings
 
 logger = logging.getLogger(__name__)
@@ -276,11 +277,11 @@ def _without(parsed: Parsed, piece: Sequence[Waiting], alive: Sequence[Waiting],
 
 
 def cut(waiting: Sequence[Waiting], max_tokens: int) -> list[Waiting]:
-    """The first waiting turns that fit into `max_tokens` together; at least one."""
+    """The first waiting turns that fit into `max_tokens` together; at least one, which may be asked about in parts."""
     piece: list[Waiting] = []
     tokens = 0
     for entry in waiting:
-        tokens += entry.item.tokens
+        tokens += sent_tokens(entry.item.message)
         if piece and tokens > max_tokens:
             break
         piece.append(entry)

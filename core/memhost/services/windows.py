@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from memhost.conversation import readable, together, whole_from
+from memhost.extraction.frame import BACKGROUND_LETTERS
 from memhost.models import Message
 from memhost.services.tokens import token_counter
+from memhost.speakers import BACKGROUND_ROLES
 
 DEFAULT_WINDOW = 16_000
 """Tokens assumed for summarising when a request names neither model nor window (Agent Memory Server's default)."""
@@ -73,6 +75,19 @@ def spare_room(window: int) -> int:
 def count_tokens(message: Message) -> int:
     """Tokens of `role: content` with the calls in it, exactly or estimated (see `memhost.services.tokens`)."""
     return token_counter()(f"{message.role}: {readable(message)}")
+
+
+def prompt_tokens(text: str) -> int:
+    """Tokens of a text in a prompt, rather too many than too few: other letters than ASCII count by their bytes."""
+    counted = token_counter()(text)
+    return counted if text.isascii() else max(counted, len(text.encode("utf-8", "surrogatepass")) // 3)
+
+
+def sent_tokens(message: Message) -> int:
+    """Tokens of a message in a question about it; of what tools say no more is sent than `BACKGROUND_LETTERS`."""
+    text = readable(message)
+    background = message.role.lower() in BACKGROUND_ROLES
+    return prompt_tokens(f"{message.role}: {text[:BACKGROUND_LETTERS] if background else text}")
 
 
 def total_tokens(messages: Sequence[Message]) -> int:
