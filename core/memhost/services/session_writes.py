@@ -203,7 +203,7 @@ class SessionWriter:
             now=now,
         )
         write = await self._hooks.before_session_write(SessionWrite(session=key, content=content), context)
-        _drop_outdated_parts(write.content.messages)
+        drop_outdated_parts(write.content.messages)
         session = _following(before, key, write.content, merged.marks, now)
         _set_expiry(session, request.ttl_seconds, before, now)
         edited = edited_turns(before, session, merged.turns)
@@ -348,7 +348,7 @@ def _created(request: PutSession, before: StoredSession | None, now: datetime) -
     return before.content.created_at if before is not None else now
 
 
-def _drop_outdated_parts(messages: Sequence[Message]) -> None:
+def drop_outdated_parts(messages: Sequence[Message]) -> None:
     """Where a hook has changed the text of a message, the parts that it was sent in must not tell the old one."""
     for message in messages:
         if message.parts is not UNSET and spoken(message, message.parts or "") != message.content:

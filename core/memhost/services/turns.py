@@ -242,7 +242,7 @@ def given_back(message: Message) -> MessageInput:
 
 def received(item: MessageInput, message_id: str, created_at: datetime) -> Message:
     """A message as it is stored: its text, and beside it what was sent in another form."""
-    content = "" if item.content is UNSET else item.content
+    content = None if item.content is UNSET else item.content
     return Message(
         role=item.role,
         content=spoken(item, content),

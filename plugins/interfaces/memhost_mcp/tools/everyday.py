@@ -10,10 +10,10 @@ from msgspec import UNSET, Meta, UnsetType
 
 from memhost.errors import AmbiguousSession, InvalidRequest, NotFound, SeveralFound
 from memhost.extraction.times import find_zone
-from memhost.models import MemoryHit, MemoryRecord, MemoryType
+from memhost.models import SENT_FIELDS, MemoryHit, MemoryRecord, MemoryType
 from memhost.models.limits import Metadata, Name, Tags
 from memhost.operations.requests import DateFilter, MemoryTypeFilter, MessageInput, SessionRecordInput, TagFilter
-from memhost.operations.responses import MemoryHits, WorkingMemoryView
+from memhost.operations.responses import MemoryHits, MessageView, WorkingMemoryView
 from memhost_mcp.desk import Desk
 from memhost_mcp.tools.base import Tool
 
@@ -249,10 +249,7 @@ async def _get_session(desk: Desk, request: GetSession) -> ShownSession:
         user_id=view.user_id or UNSET,
         namespace=view.namespace or UNSET,
         context=view.context or UNSET,
-        messages=[
-            {"id": item.id, "role": item.role, "content": item.content, "created_at": item.created_at}
-            for item in view.messages
-        ],
+        messages=[_said(item) for item in view.messages],
         memories=[
             FoundMemory(id=item.id, text=item.text, memory_type=item.memory_type.value, event_date=item.event_date)
             for item in (view.memories if request.include_memories else ())
@@ -265,6 +262,12 @@ async def _get_session(desk: Desk, request: GetSession) -> ShownSession:
         expires_at=UNSET if lasts is None else datetime.fromtimestamp(view.updated_at.timestamp() + lasts, UTC),
         strategy=view.long_term_memory_strategy.strategy,
     )
+
+
+def _said(message: MessageView) -> dict[str, Any]:
+    """A message as it was sent, with its id and time."""
+    shown = {name: getattr(message, name) for name in ("id", "role", "content", "created_at")}
+    return shown | {name: value for name in SENT_FIELDS if (value := getattr(message, name)) is not UNSET}
 
 
 class AppendMessages(msgspec.Struct, kw_only=True):

@@ -1,0 +1,167 @@
+"""History that is sent anew under other ids is the same history; what is said twice stays said twice."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from agent_memory_client.models import MemoryMessage, WorkingMemory
+
+from memhost.host import Host
+from memhost.testing.clock import FakeClock
+from tests.core.sessions.test_concurrency import official
+from tests.support.extractions import extractions, host_with_model, item, noting, settled
+from tests.support.hosts import run, running_host
+from tests.support.model_server import ModelServer
+
+START = datetime(2026, 1, 1, 10, tzinfo=UTC)
+TEXTS = ("I play the harp", "Wie schön!", "我有两个儿子", "Je travaille la nuit", "أعزف على القيثارة", "Играю на арфе")
+
+
+@pytest.fixture
+async def host(tmp_path: Path) -> AsyncIterator[Host]:
+    clock = FakeClock(START + timedelta(days=1))
+    async with running_host(tmp_path, store="memory", clock=clock, run_jobs=False) as opened:
+        yield opened
+
+
+def message(text: str, message_id: str | None = None, minute: int | None = None, role: str = "user") -> dict[str, Any]:
+    made: dict[str, Any] = {"role": role, "content": text}
+    if message_id is not None:
+        made["id"] = message_id
+    if minute is not None:
+        made["created_at"] = START + timedelta(minutes=minute)
+    return made
+
+
+async def put(host: Host, *messages: dict[str, Any], **fields: Any) -> list[str]:
+    view = await run(host, "put_session", session_id="s", messages=list(messages), **fields)
+    return [each.id for each in view.messages]
+
+
+async def patch(host: Host, *messages: dict[str, Any]) -> list[str]:
+    view = await run(host, "change_session", session_id="s", messages=list(messages))
+    return [each.id for each in view.messages]
+
+
+async def stored(host: Host) -> list[str]:
+    found = await run(host, "search_memories", limit=100)
+    return sorted(hit.text for hit in found.memories)
+
+
+@pytest.mark.parametrize("times", ["same", "anew", "none"])
+async def test_a_history_that_grows_under_new_ids_is_one_history(host: Host, times: str) -> None:
+    minutes = {"same": lambda turn, _: turn, "anew": lambda turn, write: 100 * write + turn, "none": lambda *_: None}[
+        times
+    ]
+    for write in range(1, len(TEXTS) + 1):
+        turns = [message(TEXTS[turn], f"r{write}-{turn}", minutes(turn, write)) for turn in range(write)]
+        ids = await put(host, *turns)
+        assert ids == [f"r{turn + 1}-{turn}" for turn in range(write)]
+    assert await stored(host) == sorted(f"user: {text}" for text in TEXTS)
+    view = await run(host, "get_session", session_id="s")
+    if times != "none":  # each turn has the time that came first
+        expected = [START + timedelta(minutes=minutes(turn, turn + 1)) for turn in range(len(TEXTS))]
+        assert [each.created_at for each in view.messages] == expected
+
+
+async def test_the_way_of_the_official_client(tmp_path: Path) -> None:
+    roles = ("user", "assistant")
+    async with running_host(tmp_path, store="memory", run_jobs=False) as host, official(host) as client:
+        for count in (2, 4, 6):
+            history = [MemoryMessage(role=roles[turn % 2], content=TEXTS[turn]) for turn in range(count)]
+            await client.put_working_memory("s", WorkingMemory(session_id="s", messages=history))
+        found = await stored(host)
+    assert found == sorted(f"{roles[turn % 2]}: {TEXTS[turn]}" for turn in range(6))
+
+
+REPEATS: list[tuple[str, list[dict[str, Any]], list[dict[str, Any]], int]] = [
+    # what, stored, sent, turns in all
+    ("said again, later", [message("yes", "a", 1)], [message("yes", "a", 1), message("yes", "b", 2)], 2),
+    (
+        "said again, under its own id and time",
+        [message("ok", "a", 1)],
+        [message("ok", "a", 1), message("ok", "b", 1)],
+        2,
+    ),
+    ("both new, at one time", [], [message("ja", "a", 1), message("ja", "b", 1)], 2),
+    ("both new, without times", [], [message("да", "a"), message("да", "b")], 2),
+    ("both new, without ids", [], [message("はい"), message("はい")], 2),
+    ("one was there, two come anew", [message("sí", "a", 1)], [message("sí", "x", 1), message("sí", "y", 1)], 2),
+    ("another role", [message("hi", "a", 1)], [message("hi", "x", 1, role="assistant")], 2),
+    ("another text", [message("hi", "a", 1)], [message("hi!", "x", 1)], 2),
+    ("another case", [message("hi", "a", 1)], [message("Hi", "x", 1)], 2),
+    ("another place and time", [message("yes", "a", 1), message("no", "b", 2)], [message("no", "x", 3)], 3),
+    ("in front of it", [message("yes", "a", 1)], [message("no", "x", 0), message("yes", "y", 5)], 3),
+    ("the place of another that stays", [message("yes", "a", 1)], [message("yes", "b", 9), message("yes", "a", 1)], 2),
+    ("parts with the same text", [message("yes", "a", 1)], [{**message("", "x", 1), "content": [{"text": "yes"}]}], 2),
+    ("with a name", [message("yes", "a", 1)], [{**message("yes", "x", 1), "name": "Bo"}], 2),
+]
+
+
+@pytest.mark.parametrize(
+    ("before", "given", "turns"), [case[1:] for case in REPEATS], ids=[case[0] for case in REPEATS]
+)
+async def test_what_is_said_twice_stays_said_twice(
+    host: Host, before: list[dict[str, Any]], given: list[dict[str, Any]], turns: int
+) -> None:
+    if before:
+        await put(host, *before)
+    ids = await put(host, *given)
+    assert len(ids) == len(given)
+    assert len(set(ids)) == len(given)
+    assert len(await stored(host)) == turns
+    assert await put(host, *given) == ids  # and once more
+    assert len(await stored(host)) == turns
+
+
+async def test_a_window_over_the_history_is_recognised_by_its_times(host: Host) -> None:
+    await put(host, *(message(TEXTS[turn], f"a{turn}", turn) for turn in range(4)))
+    ids = await put(host, *(message(TEXTS[turn], f"b{turn}", turn) for turn in range(2, 6)))
+    assert ids == ["a2", "a3", "b4", "b5"]
+    assert len(await stored(host)) == 6
+
+
+async def test_an_edit_amid_a_history_under_new_ids_is_one_new_turn(host: Host) -> None:
+    await put(host, message("one", "a", 1), message("two", "b", 2), message("three", "c", 3))
+    ids = await put(host, message("one", "x", 4), message("zwei", "y", 5), message("three", "z", 6))
+    assert ids == ["a", "y", "c"]
+
+
+@pytest.mark.parametrize(
+    ("given", "ids"),
+    [
+        ([message("yes", "x", 1)], ["a"]),
+        ([message("yes", None, 1)], ["a"]),
+        ([message("yes", "x", 2)], ["a", "x"]),
+        ([message("yes", "x")], ["a", "x"]),
+        ([message("yes", "x", 1), message("yes", "y", 1)], ["a", "y"]),
+        ([message("no", "x", 1)], ["a", "x"]),
+        ([message("yes", "x", 1, role="assistant")], ["a", "x"]),
+        ([message("yes", "a", 1), message("yes", "x", 1)], ["a", "x"]),
+        ([message("no", "a", 1), message("yes", "x", 1)], ["a", "x"]),
+    ],
+)
+async def test_an_append_is_recognised_by_its_time_alone(
+    host: Host, given: list[dict[str, Any]], ids: list[str]
+) -> None:
+    await put(host, message("yes", "a", 1))
+    assert await patch(host, *given) == ids
+
+
+async def test_appends_without_a_time_are_always_new(host: Host) -> None:
+    await put(host, message("yes", None))
+    assert len(set(await patch(host, message("yes")))) == 2
+
+
+async def test_a_turn_costs_the_model_once(models: ModelServer, tmp_path: Path) -> None:
+    models.answer(noting({"a": [item("User plays the harp.", "a")], "c": [item("User works nights.", "c")]}))
+    async with host_with_model(models, tmp_path, store="memory") as host:
+        for ids, count in (("ab", 1), ("cd", 2), ("ef", 2)):
+            turns = [message(TEXTS[turn], ids[turn]) for turn in range(count)]
+            await run(host, "put_session", session_id="s", user_id="u", messages=turns)
+            await settled(host, "s", user_id="u")
+    assert len(extractions(models)) == 2
