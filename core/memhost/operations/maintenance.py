@@ -139,8 +139,9 @@ OPERATIONS = (
         summary="List memories that the server removed by itself, and that can still be brought back.",
         description=(
             "`reason` is `forgotten` (by a policy), `repeated` (word by word another memory), `merged` (into another "
-            "one that means the same), `reworded` (the former text of a merged memory, under an id of its own) or "
-            "`superseded` (replaced long ago by a newer fact). What a client deletes is gone at once, also from here."
+            "one that means the same), `reworded` (the former text of a merged memory, under an id of its own), "
+            "`superseded` (replaced long ago by a newer fact) or `unsupported` (made from a turn alone that was edited "
+            "and says something else). What a client deletes is gone at once, also from here."
         ),
         errors=("invalid_arguments", "long_term_memory_disabled"),
     ),

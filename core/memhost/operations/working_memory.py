@@ -73,7 +73,7 @@ class ChangeSession(msgspec.Struct, kw_only=True):
     """What to change of a session; everything else stays.
 
     `messages` and `memories` are appended, or replace those of the same id. `data` is merged into the stored data
-    key by key, or replaces it with `merge_data` false. `if_version` as in writing the whole session.
+    key by key (null is a value), or replaces it with `merge_data` false. A time to live starts anew. `if_version` as in writing the whole session.
     """
 
     session_id: Name
@@ -154,9 +154,10 @@ OPERATIONS = (
         description=(
             "Replaces the stored session and answers with it. New and changed turns become searchable before the "
             "answer is sent. Identity comes from the body only. `last_accessed` or `updated_at`, sent back as read, "
-            "tell what the client knew: messages that others have stored since then are kept. (The fraction of "
-            "`last_accessed` in answers is the session's version.) With a language model, a session over "
-            "`SUMMARIZATION_THRESHOLD` of the window has its older messages folded into `context`. The answer waits "
+            "tell what the client knew: what others have stored or changed since then is kept, where the client sends "
+            "it as it was. (The fraction of `last_accessed` in answers is the session's version.) A message under an "
+            "unknown id is the stored one at its place if role and content are equal. With a language model, a session "
+            "over `SUMMARIZATION_THRESHOLD` of the window has its older messages folded into `context`. The answer waits "
             'for that up to `SUMMARIZATION_WAIT_SECONDS`; otherwise it holds `summarization: "pending"`, and the '
             "messages as they are."
         ),
@@ -172,7 +173,10 @@ OPERATIONS = (
         summary="Change parts of a session: append messages or memories, merge data, set the context.",
         description=(
             "The history need not be sent again. A session that is not there is created. Writes that happen at the "
-            "same time all count. `if_version` refuses a lost update: versions are the fraction of `last_accessed`."
+            "same time all count. `if_version` refuses a lost update: versions are the fraction of `last_accessed`. "
+            "A message with role, content and `created_at` of a stored one is that message, whatever its id. "
+            "Data are merged key by key, which is not deep: an object takes the place of the one under its key. There "
+            "null is a value; send all data with `merge_data` false to take keys away. A time to live starts anew."
         ),
         errors=("invalid_request", "invalid_arguments", "conflict"),
     ),

@@ -54,17 +54,17 @@ async def stored(host: Host) -> list[str]:
 
 @pytest.mark.parametrize("times", ["same", "anew", "none"])
 async def test_a_history_that_grows_under_new_ids_is_one_history(host: Host, times: str) -> None:
-    minutes = {"same": lambda turn, _: turn, "anew": lambda turn, write: 100 * write + turn, "none": lambda *_: None}[
-        times
-    ]
+    def minute(turn: int, write: int) -> int | None:
+        return {"same": turn, "anew": 100 * write + turn}.get(times)
+
     for write in range(1, len(TEXTS) + 1):
-        turns = [message(TEXTS[turn], f"r{write}-{turn}", minutes(turn, write)) for turn in range(write)]
+        turns = [message(TEXTS[turn], f"r{write}-{turn}", minute(turn, write)) for turn in range(write)]
         ids = await put(host, *turns)
         assert ids == [f"r{turn + 1}-{turn}" for turn in range(write)]
     assert await stored(host) == sorted(f"user: {text}" for text in TEXTS)
     view = await run(host, "get_session", session_id="s")
     if times != "none":  # each turn has the time that came first
-        expected = [START + timedelta(minutes=minutes(turn, turn + 1)) for turn in range(len(TEXTS))]
+        expected = [START + timedelta(minutes=minute(turn, turn + 1) or 0) for turn in range(len(TEXTS))]
         assert [each.created_at for each in view.messages] == expected
 
 

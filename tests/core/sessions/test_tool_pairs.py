@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import UNSET
 
 from memhost.conversation import is_result, together, whole_from
 from memhost.host import Host
@@ -31,9 +32,9 @@ def said(text: str) -> Message:
     calls = [{"id": name, "type": "function", "function": {"name": "w", "arguments": "{}"}} for name in names]
     match kind:
         case "a":
-            return Message(role="assistant", **fields, **({"tool_calls": calls} if calls else {}))
+            return Message(role="assistant", **fields, tool_calls=calls or UNSET)
         case "t":
-            return Message(role="tool", **fields, **({"tool_call_id": names[0]} if names else {}))
+            return Message(role="tool", **fields, tool_call_id=names[0] if names else UNSET)
         case "A":
             parts = [{"type": "tool_use", "id": name, "name": "w", "input": {}} for name in names]
             return Message(role="assistant", **fields, parts=parts)
