@@ -73,7 +73,8 @@ class ChangeSession(msgspec.Struct, kw_only=True):
     """What to change of a session; everything else stays.
 
     `messages` and `memories` are appended, or replace those of the same id. `data` is merged into the stored data
-    key by key (null is a value), or replaces it with `merge_data` false. A time to live starts anew. `if_version` as in writing the whole session.
+    key by key (null is a value), or replaces it with `merge_data` false. A time to live starts anew. `if_version` as
+    in writing the whole session.
     """
 
     session_id: Name
@@ -157,8 +158,8 @@ OPERATIONS = (
             "tell what the client knew: what others have stored or changed since then is kept, where the client sends "
             "it as it was. (The fraction of `last_accessed` in answers is the session's version.) A message under an "
             "unknown id is the stored one at its place if role and content are equal. With a language model, a session "
-            "over `SUMMARIZATION_THRESHOLD` of the window has its older messages folded into `context`. The answer waits "
-            'for that up to `SUMMARIZATION_WAIT_SECONDS`; otherwise it holds `summarization: "pending"`, and the '
+            "over `SUMMARIZATION_THRESHOLD` of the window has its older messages folded into `context`. The answer "
+            'waits for that up to `SUMMARIZATION_WAIT_SECONDS`; otherwise it holds `summarization: "pending"`, and the '
             "messages as they are."
         ),
         errors=("invalid_request", "invalid_arguments", "conflict"),
