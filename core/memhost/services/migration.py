@@ -15,7 +15,7 @@ import msgspec
 
 from memhost.errors import Conflict
 from memhost.models import DEFAULT_TENANT, Document, Scope, WriteBatch
-from memhost.ports import Store
+from memhost.ports import PutsOff, Store
 from memhost.services.shelves import MARK_KIND, SHELVES, Jobs, Shelf
 
 _HOME = Scope(tenant=DEFAULT_TENANT)
@@ -156,7 +156,11 @@ class Migration:
                         f"A server or worker is at work on the source: it runs the job {job.id} until "
                         f"{job.lease_until:%H:%M:%S} UTC. Stop it, and repeat this after that time."
                     )
-                await self._source.retry_job(job.id, job.lease, job.due_at, job.last_error or "its process died")
+                reason = job.last_error or "its process died"
+                if isinstance(self._source, PutsOff):
+                    await self._source.put_off_job(job.id, job.lease, job.due_at, reason, job.waiting_since)
+                else:
+                    await self._source.retry_job(job.id, job.lease, job.due_at, reason)
 
     async def copy(self, step: Step) -> None:
         """Copy what the target does not have as it is; `step` is told how many things are done."""

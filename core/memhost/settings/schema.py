@@ -97,17 +97,21 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     job_lease_s: Annotated[
         float,
         setting(
-            "How long a job belongs to the process that runs it, seconds; renewed while it runs, so this is how "
-            "soon another takes over what a dead process left.",
+            "How long a job, and what else only one process does at a time, belongs to the process that is at it, "
+            "seconds; renewed meanwhile, so this is how soon another takes over what a dead process left.",
             ge=0.5,
         ),
     ] = 15.0
     job_max_tries: Annotated[
         int,
-        setting("Attempts before a job goes to the dead letters.", ge=1, env=("TASK_MAX_TRIES",)),
+        setting("Failures after which a job goes to the dead letters.", ge=1, env=("TASK_MAX_TRIES",)),
     ] = 4
     job_backoff_s: Annotated[
-        tuple[float, ...], setting("Waits between attempts, seconds; jitter of 20 % is added.")
+        tuple[float, ...],
+        setting(
+            "Waits after failures, seconds, and the shortest and the longest pause of a job that waits for a model; "
+            "a fifth more or less."
+        ),
     ] = (30.0, 120.0, 600.0)
     schedule_every_s: Annotated[
         dict[str, float],
