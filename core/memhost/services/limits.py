@@ -6,9 +6,9 @@ it came through; imports and plugins' answers are checked as the requests would 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import inspect
@@ -47,6 +47,7 @@ __all__ = [
     "MOST_QUERY_TERMS",
     "MOST_TAGS",
     "check_request",
+    "fitting",
     "record_problems",
     "session_problems",
     "too_big",
@@ -54,6 +55,8 @@ __all__ = [
     "too_long",
     "too_many",
 ]
+
+T = TypeVar("T")
 
 _MOST_PROBLEMS = 100
 _Where = tuple[str | int, ...]
@@ -91,6 +94,18 @@ def too_big(value: Mapping[str, Any] | None, most: int, where: _Where) -> list[P
         return []
     sentence = f"{size:,} bytes are too many; it may take at most {most:,} as JSON."
     return [Problem(where=where, kind="too_long", message=sentence)]
+
+
+def fitting(items: Sequence[T], most: int) -> list[T]:
+    """The first items, as many as fit into so many bytes of JSON, but one in any case; 0 bytes do not limit them."""
+    if not most:
+        return list(items)
+    left, encode = most, msgspec.json.encode
+    for number, item in enumerate(items):
+        left -= len(encode(item)) + 1
+        if left < 0 and number:
+            return list(items[:number])
+    return list(items)
 
 
 def check_request(request: msgspec.Struct) -> None:

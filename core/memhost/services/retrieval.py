@@ -8,10 +8,11 @@ from typing import Literal
 
 import numpy as np
 
-from memhost.analysis import analyse_query, query_terms, stems, without_quoted
+from memhost.analysis import AnalysedQuery, query_terms, stems, without_quoted
 from memhost.models import CandidateQuery, Candidates, Condition, MemoryHit, Scope, TextMatch, Vector
 from memhost.ports import Embedder, Store, Vocabulary
 from memhost.ranking import RankingWeights
+from memhost.services.query_terms import read_query
 from memhost.services.recency import Recency
 from memhost.services.scoring import Scored, hybrid_scores, keyword_scores, pipeline_scores, semantic_scores
 from memhost.settings.schema import SearchSettings
@@ -47,6 +48,8 @@ class Found:
     hits: list[MemoryHit]
     total: int
     fits: bool = True
+    unread: int = 0
+    """Words of the query that were not looked up."""
 
 
 class Retriever:
@@ -87,25 +90,29 @@ class Retriever:
         return _page(scored, plan, found.total if len(scored) > self._depth(plan) else len(scored))
 
     async def _keyword(self, scope: Scope, plan: SearchPlan) -> Found:
-        match = keyword_match(plan.text)
+        query, unread = await read_query(self._store, scope, plan.text)
+        match = keyword_match(query)
         if match is None:
             return Found([], 0)
-        query = CandidateQuery(conditions=plan.conditions, text=match, text_limit=self._depth(plan), count=True)
-        found = await self._store.candidates(scope, query)
-        return _page(keyword_scores(found.hits), plan, found.total)
+        wanted = CandidateQuery(conditions=plan.conditions, text=match, text_limit=self._depth(plan), count=True)
+        found = await self._store.candidates(scope, wanted)
+        return replace(_page(keyword_scores(found.hits), plan, found.total), unread=unread)
 
     async def _hybrid(self, scope: Scope, plan: SearchPlan) -> Found:
         vector = await self._embed(plan.text)
-        text = keyword_match(plan.text, phrases_required=True)
+        query, unread = await read_query(self._store, scope, plan.text)
+        text = keyword_match(query, phrases_required=True)
         found = await self._store.candidates(scope, self._both_legs(plan, text, vector))
         scored = hybrid_scores(found, vector, text, plan.alpha)
         if plan.min_score or (text is not None and text.required):
-            return _page(scored, plan, len(scored))
-        return await self._with_rest(scope, plan, vector, scored, set(), self._reachable(found, scored, found.total))
+            return replace(_page(scored, plan, len(scored)), unread=unread)
+        left = self._reachable(found, scored, found.total)
+        return replace(await self._with_rest(scope, plan, vector, scored, set(), left), unread=unread)
 
     async def _pipeline(self, scope: Scope, plan: SearchPlan) -> Found:
-        query = analyse_query(plan.text)
-        vector = await self._embed(query.embedding_text if self._embedder.local else plan.text)
+        query, unread = await read_query(self._store, scope, plan.text)
+        whole = plan.text if unread or not self._embedder.local else query.embedding_text
+        vector = await self._embed(whole)
         terms = tuple(query_terms(query))
         wanted = self._both_legs(
             plan,
@@ -131,7 +138,7 @@ class Retriever:
         else:
             left = self._reachable(found, ranking.matches, found.total - len(ranking.left_out))
             page = await self._with_rest(scope, plan, vector, ranking.matches, ranking.left_out, left)
-        return replace(page, fits=ranking.fits)
+        return replace(page, fits=ranking.fits, unread=unread)
 
     def _both_legs(
         self,
@@ -186,13 +193,14 @@ class Retriever:
         return max(plan.end, self._settings.candidates) if all_ranked else plan.end
 
 
-def keyword_match(text: str, *, phrases_required: bool = False) -> TextMatch | None:
+def keyword_match(query: AnalysedQuery, *, phrases_required: bool = False) -> TextMatch | None:
     """The full-text condition of keyword search: any word, or quoted phrases; None if nothing is searchable."""
-    query = analyse_query(text)
+    words = tuple(dict.fromkeys(query.all_terms))
     if phrases_required:
-        words = tuple(dict.fromkeys(query.all_terms))
         return TextMatch(any_of=words, required=query.phrases) if words else None
-    words = tuple(dict.fromkeys(stems(without_quoted(text))))
+    if query.phrases:  # whose words count together only
+        loose = frozenset(stems(without_quoted(query.text)))
+        words = tuple(word for word in words if word in loose)
     return TextMatch(any_of=words, phrases=query.phrases) if words or query.phrases else None
 
 

@@ -19,6 +19,7 @@ from memhost.services.access import AccessTracker
 from memhost.services.filters import compile_filters
 from memhost.services.guards import require_long_term_memory
 from memhost.services.hooks import RequestHooks
+from memhost.services.limits import DEEPEST_OFFSET, MOST_QUERY_TERMS, fitting
 from memhost.services.query_optimization import QueryOptimizer
 from memhost.services.recency import Recency
 from memhost.services.retrieval import Found, Mode, Retriever, SearchPlan
@@ -41,6 +42,10 @@ TEXT_SCORERS = (
 NOTHING_FITS = "No memory shares a word or meaning with the query; what is listed is only what is least far."
 
 _OWNER_FIELDS = {"namespace": "namespaces", "user_id": "users", "session_id": "sessions"}
+
+
+_UNREAD = "The query is long: the {most} rarest of its words were looked up, {unread} others were not."
+_CUT = "The page ends after {count} memories, with {most} bytes; read on from offset {next}."
 
 
 class SearchService:
@@ -104,13 +109,18 @@ class SearchService:
         found = await self._find(asked, mode, conditions, request, limit, first)
         if not found.total and asked.text != search.text and request.distance_threshold is not None:
             found = await self._find(search, mode, conditions, request, limit, first)
-        hits = found.hits if recency is None or first is not None else recency.reorder(found.hits)
+        page = fitting(found.hits, self._settings.answer_bytes)
+        hits = page if recency is None or first is not None else recency.reorder(page)
         hits = await self._hooks.after_search(hits, search, context)
         if request.recency_boost is not False and hits:
             self._access.found(scope.tenant, [hit.id for hit in hits])
+        if found.unread:
+            call.notices.append(("notice", _UNREAD.format(most=MOST_QUERY_TERMS, unread=found.unread)))
         if not found.fits:
             call.notices.append(("relevance", NOTHING_FITS))
-        end = request.offset + limit
+        end = request.offset + (limit if len(page) == len(found.hits) else len(page))
+        if len(page) < len(found.hits):
+            call.notices.append(("notice", _CUT.format(count=len(page), most=self._settings.answer_bytes, next=end)))
         return MemoryHits(
             memories=hits,
             total=found.total,
@@ -127,6 +137,11 @@ class SearchService:
         limit: int,
         recency: Recency | None,
     ) -> Found:
+        if search.text and request.offset > DEEPEST_OFFSET:
+            raise InvalidRequest(
+                f"A search with a text skips at most {DEEPEST_OFFSET:,} matches: narrow it by filters, or list by "
+                "filters alone."
+            )
         if not search.text:
             return await self._list(search.scope, conditions, request, limit, recency)
         plan = SearchPlan(

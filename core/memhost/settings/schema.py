@@ -254,6 +254,14 @@ class MemorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     summary_view_refresh_every_minutes: Annotated[
         float, setting("Minutes between refreshes of continuous summary views; 0 switches them off.", ge=0)
     ] = 60.0
+    answer_bytes: Annotated[
+        int,
+        setting(
+            "Bytes of memories in one answer of a search: a page with more ends earlier, and says where to read on. "
+            "0 does not limit them.",
+            ge=0,
+        ),
+    ] = 4 * 1024 * 1024
     max_summary_views: Annotated[
         int,
         setting(
