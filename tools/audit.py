@@ -15,7 +15,7 @@ import sysconfig
 from pathlib import Path
 from typing import Any
 
-TOOL = "pip-audit>=2.7,<3"
+LOCKED = Path(__file__).resolve().parent.parent / "requirements" / "audit.txt"
 ANSWERED: dict[str, str] = {}
 """Ids of advisories, and why they do not concern memhost."""
 _INSTALL_LIMIT_S = 300
@@ -28,7 +28,7 @@ def auditor(home: Path) -> Path | None:
     if not tool.exists():
         for command in (
             [sys.executable, "-m", "venv", str(home)],
-            [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", TOOL],
+            [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(LOCKED)],
         ):
             if subprocess.run(command, check=False, capture_output=True, timeout=_INSTALL_LIMIT_S).returncode:
                 return None

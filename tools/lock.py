@@ -3,10 +3,12 @@
     make lock                  keep what fits the ranges of pyproject.toml, add and drop what they ask for
     make lock ARGS=--upgrade   the newest versions that the ranges allow
 
-Four files, each for every Python that memhost supports and for every platform:
+Files, each for every Python that memhost supports and for every platform:
 
 - `constraints.txt`: one version of each package that any of the others or an example needs; no hashes, for `pip -c`
 - `run.txt`, `test.txt`, `bench.txt`: what `make run`, `make test` and `make bench` install, with hashes
+
+- `audit.txt`, `uv.txt`: programs that `make audit` and `make lock` use, in environments of their own
 
 and `mcp-conformance/package-lock.json` for the npm packages of one test, which needs npm.
 
@@ -26,6 +28,7 @@ import sys
 import tempfile
 import tomllib
 import venv
+from collections.abc import Iterable, Sequence
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -33,6 +36,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "requirements"
 RESOLVER = "uv>=0.9,<1"
+PROGRAMS = {"audit": "pip-audit>=2.7,<3", "uv": RESOLVER}
+"""Programs that have an environment of their own."""
 EXTRAS = {"run": ("mcp",), "test": ("test",), "bench": ("bench",)}
 """Which extras each locked environment has."""
 HEADER = "# Made by `make lock` from pyproject.toml; do not edit.\n"
@@ -52,17 +57,20 @@ def main() -> None:
         moved()
         return
     upgrade = ["--upgrade"] if arguments.upgrade else []
+    hashed = ["--generate-hashes", *upgrade]
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        uv = resolver(work / "env")
+        uv = resolver(work / "env", newest=arguments.upgrade)
         build = written(work / "build.in", [*project()["build-system"]["requires"], "editables"])
         examples = written(work / "examples.in", example_requirements())
         everything = sorted({extra for extras in EXTRAS.values() for extra in extras})
-        constraints = FOLDER / "constraints.txt"
-        compile_lock(uv, constraints, [build, examples], everything, [*upgrade, "--no-annotate"])
+        constraints, ours = FOLDER / "constraints.txt", Path("pyproject.toml")
+        compile_lock(uv, constraints, [ours, build, examples], [*upgrade, "--no-annotate", *chosen(everything)])
         for name, extras in EXTRAS.items():
-            pinned = ["--constraints", str(constraints), "--generate-hashes", *upgrade]
-            compile_lock(uv, FOLDER / f"{name}.txt", [build], extras, pinned)
+            pinned = ["--constraints", str(constraints), *hashed, *chosen(extras)]
+            compile_lock(uv, FOLDER / f"{name}.txt", [ours, build], pinned)
+        for name, requirement in PROGRAMS.items():
+            compile_lock(uv, FOLDER / f"{name}.txt", [written(work / f"{name}.in", [requirement])], hashed)
     lock_npm(upgrade=bool(upgrade))
     print(f"{FOLDER.name}: {', '.join(sorted(path.name for path in FOLDER.glob('*.txt')))}")
 
@@ -102,10 +110,12 @@ def example_requirements() -> list[str]:
     return sorted(found)
 
 
-def resolver(home: Path) -> Path:
+def resolver(home: Path, *, newest: bool) -> Path:
     """The program that resolves, in an environment of its own."""
     venv.create(home, with_pip=True)
-    run(home / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", RESOLVER)
+    locked = FOLDER / "uv.txt"
+    given = [RESOLVER] if newest or not locked.exists() else ["--require-hashes", "--requirement", locked]
+    run(home / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *given)
     return home / "bin" / "uv"
 
 
@@ -115,21 +125,22 @@ def written(path: Path, lines: list[str]) -> Path:
     return path
 
 
-def compile_lock(
-    uv: Path, target: Path, sources: list[Path], extras: tuple[str, ...] | list[str], more: list[str]
-) -> None:
-    """Resolve pyproject.toml with extras and further sources into a file that names no address.
+def chosen(extras: Iterable[str]) -> list[str]:
+    """Options that choose extras."""
+    return [option for extra in extras for option in ("--extra", extra)]
+
+
+def compile_lock(uv: Path, target: Path, sources: Sequence[Path], more: Sequence[str]) -> None:
+    """Resolve pyproject.toml or files of requirements into a file that names no address.
 
     What is in the file is kept where it still fits, unless `more` says otherwise.
     """
     oldest = project()["project"]["requires-python"].removeprefix(">=")
-    chosen = [option for extra in extras for option in ("--extra", extra)]
     options = ["--universal", "--python-version", oldest, "--no-header", "--no-emit-package", "memhost"]
-    given = ["pyproject.toml", *map(str, sources)]
-    run(uv, "pip", "compile", "--quiet", *options, *more, *chosen, "--output-file", str(target), *given)
+    run(uv, "pip", "compile", "--quiet", *options, *more, "--output-file", target, *sources)
     text = target.read_text(encoding="utf-8").removeprefix(HEADER)
     # Which file of this run asked for a package is of no interest, and its path would differ each time.
-    text = re.sub(r"-r \S*/(build|examples)\.in", r"\1", text)
+    text = re.sub(r"-r \S*/(\w+)\.in", r"\1", text)
     if found := _ADDRESS.search(_HASH.sub("", text)):
         target.unlink()
         sys.exit(f"{target.name} would name an address or an option: {found.group()!r}. Nothing was written.")
