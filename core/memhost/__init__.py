@@ -8,13 +8,19 @@ registration hooks return), `memhost.ports` (the interfaces to implement), `memh
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from memhost.hooks import event_options, hookimpl, hookspec
 from memhost.version import API_VERSION, __version__
 
 if TYPE_CHECKING:
     from memhost.extractor import Memory, MemoryExtractor
+    from memhost.hooks import event_options, hookimpl, hookspec
 
-_LATER = {"Memory": "memhost.extractor", "MemoryExtractor": "memhost.extractor"}
+_LATER = {
+    "Memory": "memhost.extractor",
+    "MemoryExtractor": "memhost.extractor",
+    "event_options": "memhost.hooks",
+    "hookimpl": "memhost.hooks",
+    "hookspec": "memhost.hooks",
+}
 
 __all__ = [
     "API_VERSION",

@@ -284,7 +284,9 @@ class MissingExtra(ConfigurationError):
     code = "missing_extra"
 
     def __init__(self, plugin: str, extra: str) -> None:
-        super().__init__(f"{plugin} needs an optional dependency. Install it with: pip install 'memhost[{extra}]'")
+        from memhost.hints import install
+
+        super().__init__(f"{plugin} needs an optional dependency. Install it with: {install(extra)}")
 
 
 class StoreMismatch(ConfigurationError):

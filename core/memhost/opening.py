@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
+from inspect import iscoroutinefunction
 from typing import Any
 
 import msgspec
 
+from memhost import hookspecs
 from memhost.assembly import Parts
 from memhost.errors import ConfigurationError
 from memhost.plugins import PluginManager, Registry
@@ -42,7 +44,7 @@ class Opener:
         llm: LanguageModel | None = None
         if settings.server.llm != "none":
             llm = await self._enter_model(stack, plugins.language_models, settings.server.llm)
-        store: Store = await self.enter(stack, plugins.stores, "stores", self._store_name())
+        store: Store = await self.enter(stack, plugins.stores, "stores", store_name(self._configuration, self._plugins))
         self._context = msgspec.structs.replace(self._context, store=store)
         authenticator = await self._authenticator(stack, settings.server.auth)
         strategies = {
@@ -71,16 +73,6 @@ class Opener:
             },
         )
 
-    def _store_name(self) -> str:
-        """The store asked for; `auto` is one whose deciding setting is set (`StoreSpec.chosen_by`), else sqlite."""
-        specs = [entry.spec for entry in self._plugins.stores]
-        chosen = (
-            spec.name
-            for spec in specs
-            if spec.chosen_by and self._configuration.is_set(f"stores.{spec.name}.{spec.chosen_by}")
-        )
-        return automatic(self._configuration.settings.server.store, next(chosen, "sqlite"))
-
     async def _authenticator(self, stack: AsyncExitStack, names: str) -> Authenticator:
         """The provider of that name, or several, by their names with commas."""
         providers: list[Authenticator] = [
@@ -98,10 +90,7 @@ class Opener:
 
     async def _enter_model(self, stack: AsyncExitStack, registry: Registry[Any], name: str) -> Any:
         """Open the model plugin of that name, or the plugin that knows models by their providers' names."""
-        entry = registry.get(name)
-        model = ""
-        if entry is None:
-            entry, model = next((item for item in registry if item.spec.any_model), None), name
+        entry, model = model_entry(registry, name)
         if entry is None:
             raise ConfigurationError(self._plugins.explain_missing(registry, name))
         settings = self._configuration.section("models", entry.spec.name)
@@ -122,6 +111,45 @@ class Opener:
             raise ConfigurationError(
                 f"The data folder {self._data_dir} cannot be made ({error.strerror}); name another with --data."
             ) from error
+
+
+def store_name(configuration: Configuration, plugins: PluginManager) -> str:
+    """The store asked for; `auto` is one whose deciding setting is set (`StoreSpec.chosen_by`), else sqlite."""
+    specs = [entry.spec for entry in plugins.stores]
+    chosen = (
+        spec.name for spec in specs if spec.chosen_by and configuration.is_set(f"stores.{spec.name}.{spec.chosen_by}")
+    )
+    return automatic(configuration.settings.server.store, next(chosen, "sqlite"))
+
+
+def model_entry(registry: Registry[Any], name: str) -> tuple[Any, str]:
+    """The model plugin of that name, or that knows models by their providers' names, with that name; or None."""
+    entry = registry.get(name)
+    if entry is not None:
+        return entry, ""
+    return next((item for item in registry if item.spec.any_model), None), name
+
+
+def in_use(configuration: Configuration, plugins: PluginManager) -> dict[str, list[str]]:
+    """What each plugin is used for with this configuration, by the plugin's name."""
+    server = configuration.settings.server
+    chosen = [
+        ("store", plugins.stores.get(store_name(configuration, plugins))),
+        ("embedder", model_entry(plugins.embedders, server.embedder)[0]),
+        ("language model", None if server.llm == "none" else model_entry(plugins.language_models, server.llm)[0]),
+        ("runner", plugins.runners.get(automatic(server.runner, "inline"))),
+        *(("auth", plugins.auth_providers.get(name)) for name in server.auth.split(",")),
+        *(("interface", plugins.interfaces.get(name)) for name in server.interfaces or plugins.interfaces.names()),
+        *(("strategy", entry) for entry in plugins.strategies if server.llm != "none" or not entry.spec.needs_model),
+    ]
+    found: dict[str, list[str]] = {}
+    for use, entry in chosen:
+        if entry is not None and use not in found.setdefault(entry.plugin, []):
+            found[entry.plugin].append(use)
+    for row in plugins.rows:
+        if row.status == "ok" and any(iscoroutinefunction(getattr(hookspecs, name, None)) for name in row.hooks):
+            found.setdefault(row.name, []).append("hooks")
+    return found
 
 
 def automatic(name: str, default: str) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+import tempfile
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 from urllib.parse import quote
@@ -78,6 +79,10 @@ class Route(NamedTuple):
 
 ROUTES = {
     "search_memories": Route("POST", "/v1/long-term-memory/search", ("optimize_query",)),
+    "store_memories": Route("POST", "/v1/long-term-memory/store"),
+    "get_memory": Route("GET", "/v1/long-term-memory/{memory_id}"),
+    "edit_memory": Route("PATCH", "/v1/long-term-memory/{memory_id}"),
+    "delete_memories": Route("DELETE", "/v1/long-term-memory", ("memory_ids", "report")),
     "list_sessions": Route("GET", "/v1/working-memory/", ("limit", "offset", "namespace", "user_id")),
     "get_session": Route("GET", "/v1/working-memory/{session_id}", ("namespace", "user_id")),
     "delete_session": Route("DELETE", "/v1/working-memory/{session_id}", ("namespace", "user_id")),
@@ -120,7 +125,7 @@ class Remote:
             if f"{{{name}}}" in path:
                 path = path.replace(f"{{{name}}}", quote(str(rest.pop(name)), safe=""))
         query = {name: rest.pop(name) for name in route.query if name in rest}
-        body = rest if route.verb in ("POST", "PUT") and rest else None
+        body = rest if route.verb in ("POST", "PUT", "PATCH") and rest else None
         try:
             answer = await self._client.request(route.verb, path, params=query, json=body)
         except httpx.InvalidURL as error:
@@ -185,8 +190,8 @@ class Target(NamedTuple):
 
 
 @asynccontextmanager
-async def reach(target: Target) -> AsyncIterator[Access]:
-    """Access to the memories that the options name."""
+async def reach(target: Target, *, creates: bool = False) -> AsyncIterator[Access]:
+    """Access to the memories that the options name; a data folder that is not there is made only if `creates`."""
     if target.url:
         if not target.url.startswith(("http://", "https://")):
             raise click.BadParameter(f"{target.url} must begin with http:// or https://.", param_hint="--url")
@@ -196,7 +201,7 @@ async def reach(target: Target) -> AsyncIterator[Access]:
         async with httpx.AsyncClient(base_url=target.url, headers=headers, timeout=60, trust_env=False) as client:
             yield Remote(client, target.url)
         return
-    async with opened(target.data, target.config_file) as host:
+    async with opened(target.data, target.config_file, creates=creates) as host:
         yield Direct(host, target.tenant)
 
 
@@ -225,17 +230,42 @@ async def opened(
     reindex: bool = False,
     run_jobs: bool = False,
     options: Mapping[str, Any] | None = None,
+    creates: bool = True,
 ) -> AsyncIterator[Host]:
     """The host in this process; `options` are settings by path that go before all others.
 
-    It runs background jobs only on request: commands that are over soon leave them to the server.
+    It runs background jobs only on request: commands that are over soon leave them to the server. Without `creates`
+    a data folder that is not there, or holds nothing yet, stays so.
     """
     from memhost.host import open_host
 
     configuration, plugins = load(data, config_file, options)
     extra: dict[str, Any] = {"reindex": True} if reindex else {}
-    async with open_host(configuration, plugins, run_jobs=run_jobs, **extra) as host:
-        yield host
+    with untouched(configuration, config_file, creates=creates) as (folder, file):
+        if folder is not None:
+            configuration, plugins = load(folder, file, options)
+        async with open_host(configuration, plugins, run_jobs=run_jobs, **extra) as host:
+            yield host
+
+
+@contextmanager
+def untouched(
+    configuration: Configuration, config_file: Path | None, *, creates: bool = False
+) -> Iterator[tuple[str | None, Path | None]]:
+    """A folder to work in instead of a data folder that holds nothing yet, and the configuration file that applies.
+
+    None where the data folder itself is to be used. What is put into the other folder is gone afterwards.
+    """
+    folder = configuration.data_dir
+    try:
+        empty = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+    except OSError:  # opening it says what is wrong
+        empty = False
+    if creates or not empty:
+        yield None, config_file
+        return
+    with tempfile.TemporaryDirectory(prefix="memhost-") as instead:
+        yield instead, config_file or configuration.file
 
 
 def run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:

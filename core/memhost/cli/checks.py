@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import socket
@@ -15,7 +16,7 @@ from typing import Literal
 
 import msgspec
 
-from memhost.cli.access import load
+from memhost.cli.access import load, untouched
 from memhost.errors import ConfigurationError, MemhostError, StoreMismatch
 from memhost.host import Host, open_host
 from memhost.plugins import PluginManager
@@ -67,7 +68,7 @@ async def examine(data: str | None, config_file: Path | None, *, call_model: boo
     checks += _data_folder(configuration.data_dir)
     checks.append(_port(configuration))
     with _silence():  # what is logged on the way is in the checks
-        checks += await _parts(configuration, plugins, call_model=call_model)
+        checks += await _parts(configuration, plugins, config_file, call_model=call_model)
     return checks
 
 
@@ -102,7 +103,7 @@ def _plugins(plugins: PluginManager) -> list[Check]:
     failed = [row for row in rows if row.status == "failed"]
     good = sum(row.status == "ok" for row in rows)
     if not rows:
-        return [_fail("plugins", "none are installed", "Install memhost anew: pip install memhost")]
+        return [_fail("plugins", "none are installed", "Install memhost anew, as you installed it first.")]
     checks = [_ok("plugins", f"{good} of {len(rows)} loaded")]
     for row in failed:
         fix = f"Upgrade or uninstall {row.distribution}, or set PLUGINS_DISABLED={row.name}."
@@ -113,7 +114,11 @@ def _plugins(plugins: PluginManager) -> list[Check]:
 def _data_folder(folder: Path) -> list[Check]:
     fix = "Name another folder with --data or DATA_DIR, or change its rights."
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+        if there != folder:  # it is made when something is stored; a check makes nothing
+            if not os.access(there, os.W_OK | os.X_OK) or not there.is_dir():
+                raise OSError(errno.EACCES, f"{there} cannot hold it")
+            return [_ok("data folder", f"{folder} will be made when something is stored")]
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".doctor-") as probe:
             probe.write(b"x")
             probe.flush()
@@ -142,10 +147,12 @@ def _port(configuration: Configuration) -> Check:
     return _ok("port", f"{server.host}:{server.port} is free")
 
 
-async def _parts(configuration: Configuration, plugins: PluginManager, *, call_model: bool) -> list[Check]:
+async def _parts(
+    configuration: Configuration, plugins: PluginManager, config_file: Path | None, *, call_model: bool
+) -> list[Check]:
     """Open everything that is selected, and try it."""
     try:
-        async with _opened(configuration, plugins) as host:
+        async with _opened(configuration, plugins, config_file) as host:
             checks = [await _store(host)]
             checks += await _integrity(host)
             checks += await _jobs(host)
@@ -163,12 +170,17 @@ async def _parts(configuration: Configuration, plugins: PluginManager, *, call_m
 
 
 @asynccontextmanager
-async def _opened(configuration: Configuration, plugins: PluginManager) -> AsyncIterator[Host]:
+async def _opened(
+    configuration: Configuration, plugins: PluginManager, config_file: Path | None
+) -> AsyncIterator[Host]:
     """The host; with its runner where that is a queue to be reached, without running jobs."""
     runner = plugins.runners.get(configuration.settings.server.runner)
     queued = runner is not None and runner.spec.separate
-    async with open_host(configuration, plugins, run_jobs=queued) as host:
-        yield host
+    with untouched(configuration, config_file) as (other, file):
+        if other is not None:
+            configuration, plugins = load(other, file)
+        async with open_host(configuration, plugins, run_jobs=queued) as host:
+            yield host
 
 
 async def _timed(name: str, work: Callable[[], Awaitable[str]], fix: str) -> Check:

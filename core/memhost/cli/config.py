@@ -83,7 +83,8 @@ def _print(rows: list[SettingRow]) -> None:
             row.path,
             row.value if isinstance(row.value, str) else msgspec.json.encode(row.value).decode(),
             row.source,
+            ", ".join(row.env),
         )
         for row in rows
     ]
-    table(("setting", "value", "source"), cells)
+    table(("setting", "value", "source", "variables"), cells)

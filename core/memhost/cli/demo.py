@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -17,23 +18,27 @@ import click
 from memhost.cli.access import answer_of
 from memhost.cli.failures import CommandError
 from memhost.cli.options import json_option, show
+from memhost.hints import as_run
 
 _STOP_LIMIT_S = 15
 _HITS = 3
+_BEFORE = 2
+"""Turns shown in front of the best hit: what it may be the answer to."""
 _ROLES = ("user", "assistant")
 
 
 @click.command()
+@click.option("--keep", metavar="DIR", type=click.Path(path_type=Path), help="Keep the memories in this new folder.")
 @json_option
-def demo(as_json: bool) -> None:
+def demo(keep: Path | None, as_json: bool) -> None:
     """Try it out: start a server in a temporary folder, tell it a conversation, ask questions.
 
-    It needs no configuration, no keys and no network, and leaves nothing behind.
+    It needs no configuration, no keys and no network, and leaves nothing behind, unless it is to --keep its folder.
     """
     conversation = load_conversation()
-    with tempfile.TemporaryDirectory(prefix="memhost-demo-") as folder:
-        _note("Starting a server in a temporary folder ...", as_json)
-        with running_server(Path(folder)) as url:
+    with _folder(keep) as folder:
+        _note(f"Starting a server in {'a temporary folder' if keep is None else keep} ...", as_json)
+        with running_server(folder) as url:
             stored = _tell(url, conversation)
             turns = sum(len(session["messages"]) for session in conversation["sessions"])
             _note(f"Stored {stored} sessions with {turns} messages through {url}.", as_json)
@@ -44,10 +49,27 @@ def demo(as_json: bool) -> None:
     for answer in answers:
         _print(answer)
     click.echo("Every memory was found by its words and its meaning, on this machine alone.\n")
-    click.echo("Next:  memhost serve                 keeps memories in ~/.memhost")
-    click.echo("       http://127.0.0.1:8000/docs    shows what a client can call")
-    click.echo("       memhost search 'lemon cake'   searches from the command line")
-    click.echo("       memhost doctor                checks the installation")
+    kept = shlex.quote(str(keep or "demo"))
+    first = "" if keep is not None else f"memhost demo --keep {kept} && "
+    click.echo(as_run("Next:  memhost serve      keeps memories in ~/.memhost; its first line says where it listens"))
+    click.echo(as_run("       memhost doctor     checks the installation"))
+    click.echo(as_run("       memhost docs       shows the documentation"))
+    click.echo(as_run(f"       {first}memhost search 'lemon cake' --data {kept}"))
+
+
+@contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    """Where the demo's memories are: a temporary folder, or a new one to keep."""
+    if keep is None:
+        with tempfile.TemporaryDirectory(prefix="memhost-demo-") as folder:
+            yield Path(folder)
+        return
+    kept = keep.expanduser().absolute()
+    kept.mkdir(parents=True, exist_ok=True)
+    if any(kept.iterdir()):
+        raise CommandError(f"{keep} is not empty; name a new folder with --keep.")
+    yield kept
+    (kept / "log").unlink(missing_ok=True)
 
 
 def _note(text: str, as_json: bool) -> None:
@@ -156,8 +178,14 @@ def _ask(url: str, namespace: str, question: str) -> dict[str, Any]:
     import httpx
 
     request = {"text": question, "namespace": {"eq": namespace}, "limit": _HITS}
-    answer = httpx.post(f"{url}/v1/long-term-memory/search", json=request, timeout=30, trust_env=False)
-    return {"question": question, "memories": [_hit(hit) for hit in answer_of(answer)["memories"]]}
+    with httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
+        hits = [_hit(hit) for hit in answer_of(client.post("/v1/long-term-memory/search", json=request))["memories"]]
+        if hits:  # an answer may take up what was said before it
+            path, turn = f"/v1/working-memory/{hits[0]['session']}", hits[0]["turn"] or 1
+            session = answer_of(client.get(path, params={"namespace": namespace}))
+            before = session["messages"][max(0, turn - 1 - _BEFORE) : turn - 1]
+            hits[0]["before"] = [message["content"] for message in before]
+    return {"question": question, "memories": hits}
 
 
 def _hit(hit: dict[str, Any]) -> dict[str, Any]:
@@ -173,11 +201,16 @@ def _hit(hit: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _source(hit: dict[str, Any]) -> str:
+    before = len(hit.get("before", ()))
+    return f"{hit['session']}, turn" + (f"s {hit['turn'] - before}-{hit['turn']}" if before else f" {hit['turn']}")
+
+
 def _print(answer: dict[str, Any]) -> None:
     from memhost.cli.printing import score, table
 
     rows = [
-        (score(hit["score"]), hit["date"], f"{hit['session']}, turn {hit['turn']}", hit["text"])
+        (score(hit["score"]), hit["date"], _source(hit), "\n".join([*hit.get("before", ()), hit["text"]]))
         for hit in answer["memories"]
     ]
     table(("score", "date", "source", "memory"), rows, title=answer["question"])

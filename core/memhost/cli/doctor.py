@@ -42,8 +42,9 @@ def doctor(data: str | None, config_file: Path | None, call_model: bool, as_json
 def _print(check: Check) -> None:
     from memhost.cli.failures import colors
     from memhost.cli.printing import printable
+    from memhost.hints import as_run
 
     state = click.style(f"{check.state:<5}", fg=_COLORS[check.state])
     click.echo(f"{state}{check.name}: {printable(check.detail)}", color=colors())
     if check.fix:
-        click.echo(f"     -> {printable(check.fix)}")
+        click.echo(f"     -> {printable(as_run(check.fix))}")

@@ -76,7 +76,7 @@ def list_(data: str | None, config_file: Path | None, as_json: bool) -> None:
     """List the strategies that sessions may name, and their options."""
 
     async def work() -> list[dict[str, Any]]:
-        async with opened(data, config_file) as host:
+        async with opened(data, config_file, creates=False) as host:
             return [
                 {
                     "name": entry.spec.name,

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import click
 
 from memhost.errors import ConfigurationError, MemhostError, Unavailable
+from memhost.hints import as_run
 
 OK = 0
 FAILED = 1
@@ -64,17 +65,30 @@ def report(error: BaseException, args: Sequence[str] = ()) -> int:
     if isinstance(error, BrokenPipeError):
         _silence_stdout()
         return OK
-    if isinstance(error, KeyboardInterrupt):
+    if _interrupted(error):
         click.echo("Stopped.", err=True)
         return 130
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(error.format_message())
+        return OK
     if "--debug" in args or os.environ.get("MEMHOST_DEBUG"):
         click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
     code, sentences = _describe(error)
+    sentences = [as_run(sentence) for sentence in sentences]
     if "--json" in args:
         click.echo(json.dumps({"error": {"code": code, "messages": sentences}}), err=True)
     else:
         _show(error, code, sentences)
     return exit_code(error)
+
+
+def _interrupted(error: BaseException) -> bool:
+    """Whether somebody pressed Ctrl-C, also while several tasks ran."""
+    if isinstance(error, BaseExceptionGroup):
+        return any(map(_interrupted, error.exceptions))
+    if isinstance(error, click.Abort):  # as which click passes it on
+        return isinstance(error.__cause__, KeyboardInterrupt)
+    return isinstance(error, KeyboardInterrupt)
 
 
 def _describe(error: BaseException) -> tuple[str, list[str]]:

@@ -156,5 +156,5 @@ def _print(found: dict[str, Any]) -> None:
         )
         for job in found["jobs"]
     ]
-    table(("job", "event", "plugin", "state", "tries", "due", "last error"), rows)
+    table(("job", "event", "plugin", "state", "tries", "due", "last error"), rows, whole=("job",))
     click.echo(f"{len(rows)} of {found['total']}.")

@@ -12,7 +12,7 @@ from memhost.cli.failures import CommandError
 from memhost.cli.options import config_options, json_option, show, url_options
 from memhost.cli.plugins_new import new
 from memhost.cli.root import Nested
-from memhost.errors import NotFound
+from memhost.errors import ConfigurationError, NotFound
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -28,24 +28,38 @@ plugins.add_command(new)
 @plugins.command("list")
 @click.option("--hook", metavar="NAME", help="Only plugins with this hook.")
 @click.option("--strict", is_flag=True, help="Fail if a plugin failed.")
+@config_options
 @json_option
-def list_(hook: str | None, strict: bool, as_json: bool) -> None:
-    """List installed plugins with version, state, hooks and errors."""
+def list_(hook: str | None, strict: bool, data: str | None, config_file: Path | None, as_json: bool) -> None:
+    """List installed plugins with version, state, what each is used for, hooks and errors."""
     from memhost import logs
     from memhost.plugins import PluginManager
     from memhost.settings import peek
 
     logs.configure("CRITICAL")
-    rows = PluginManager.load(disabled=peek("server.plugins_disabled")).rows
+    try:
+        used, rows = _used(data, config_file)
+    except ConfigurationError:  # the list helps to mend it
+        used, rows = {}, PluginManager.load(disabled=peek("server.plugins_disabled")).rows
     if hook:
         wanted = hook if hook.startswith("memhost_") else f"memhost_{hook}"
         rows = tuple(row for row in rows if wanted in row.hooks)
     if as_json:
-        show({"plugins": rows})
+        import msgspec
+
+        show({"plugins": [{**msgspec.to_builtins(row), "in_use": used.get(row.name, [])} for row in rows]})
     else:
-        _print(rows)
+        _print(rows, used)
     if strict and any(row.status == "failed" for row in rows):
         raise SystemExit(1)
+
+
+def _used(data: str | None, config_file: Path | None) -> tuple[dict[str, list[str]], Any]:
+    from memhost.cli.access import load
+    from memhost.opening import in_use
+
+    configuration, manager = load(data, config_file)
+    return in_use(configuration, manager), manager.rows
 
 
 @plugins.command("show")
@@ -148,7 +162,7 @@ def _print_report(report: Any) -> None:
     table(("", row["name"]), rows)
 
 
-def _print(rows: Any) -> None:
+def _print(rows: Any, used: dict[str, list[str]]) -> None:
     from memhost.cli.printing import table
 
     if not rows:
@@ -159,9 +173,10 @@ def _print(rows: Any) -> None:
             row.name,
             f"{row.distribution} {row.version}",
             row.status,
-            ", ".join(row.provides),
+            ", ".join(used.get(row.name, [])) or "-",
+            ", ".join(dict.fromkeys(row.provides)),
             row.error or ", ".join(name.removeprefix("memhost_") for name in row.hooks),
         )
         for row in rows
     ]
-    table(("plugin", "distribution", "state", "offers", "hooks or error"), cells)
+    table(("plugin", "distribution", "state", "in use", "offers", "hooks or error"), cells)

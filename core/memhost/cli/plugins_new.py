@@ -11,6 +11,7 @@ import click
 
 from memhost.cli.failures import CommandError
 from memhost.cli.options import json_option, show
+from memhost.hints import as_run, python
 from memhost.version import __version__
 
 KINDS = {
@@ -51,7 +52,9 @@ def new(kind: str, name: str, folder: Path, as_json: bool) -> None:
         show({"kind": kind, "name": name, "folder": str(target), "files": written})
         return
     click.echo(f"Wrote {target}: {len(written)} files. Next:")
-    click.echo(f"  cd {target} && pip install -e '.[test]' && pytest && memhost plugins list")
+    interpreter = python()
+    click.echo(f"  {interpreter} -m pip install -e '{target}[test]'")
+    click.echo(as_run(f"  {interpreter} -m pytest '{target}' && memhost plugins list"))
 
 
 def write_package(kind: str, name: str, target: Path) -> list[str]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 WIDTH_WITHOUT_TERMINAL = 120
+_NARROW = 8  # characters that a column needs at least to be read
 
 
 def console(stream: TextIO | None = None) -> Console:
@@ -30,23 +31,36 @@ def console(stream: TextIO | None = None) -> Console:
         file=file,
         highlight=False,
         no_color=bool(os.environ.get("NO_COLOR")) or not terminal,
-        width=None if terminal else WIDTH_WITHOUT_TERMINAL,
+        width=None if terminal else _columns(),
         soft_wrap=False,
     )
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str | None = None) -> None:
-    """Print a table on stdout. Cells are text, never markup."""
+def _columns() -> int:
+    """How wide to print where there is no terminal: as COLUMNS says, else 120."""
+    given = os.environ.get("COLUMNS", "")
+    return int(given) if given.isdecimal() and 20 <= int(given) <= 1000 else WIDTH_WITHOUT_TERMINAL
+
+
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str | None = None, whole: Sequence[str] = ()
+) -> None:
+    """Print a table on stdout. Cells are text, never markup; columns of `whole` are never broken, so can be copied."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     made = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
-    for column in columns:
-        made.add_column(column, overflow="fold")
-    for row in rows:
-        made.add_row(*(Text(printable(cell)) for cell in row))
-    console().print(made)
+    listed = [[printable(cell) for cell in row] for row in rows]
+    least = 0
+    for place, column in enumerate(columns):
+        width = max((len(row[place]) for row in listed), default=0) if column in whole else None
+        made.add_column(column, overflow="fold", no_wrap=column in whole, min_width=width)
+        least += _NARROW if width is None else width + 2
+    for row in listed:
+        made.add_row(*map(Text, row))
+    screen = console()
+    screen.print(made, width=max(least, screen.width), crop=False)
 
 
 def progress(description: str, total: int | None) -> tuple[Progress, Any]:

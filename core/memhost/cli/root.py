@@ -9,11 +9,12 @@ from collections.abc import Iterable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from memhost.cli.failures import report
+from memhost.hints import as_run
 from memhost.version import __version__
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ COMMANDS = {
     "task-worker": Lazy("memhost.cli.worker:worker", "Same as worker, Agent Memory Server's name.", hidden=True),
     "demo": Lazy("memhost.cli.demo:demo", "Try it out: a server, a conversation, a few questions."),
     "search": Lazy("memhost.cli.search:search", "Search memories."),
+    "add": Lazy("memhost.cli.memories:add", "Store a memory."),
+    "show": Lazy("memhost.cli.memories:show_", "Show a memory with all it holds."),
+    "edit": Lazy("memhost.cli.memories:edit", "Change a memory."),
+    "forget": Lazy("memhost.cli.memories:forget", "Remove memories by their ids."),
     "sessions": Lazy("memhost.cli.sessions:sessions", "List, show and delete sessions."),
     "user": Lazy("memhost.cli.users:user", "Remove every trace of a user."),
     "trash": Lazy("memhost.cli.trash:trash", "List what the server removed by itself, and bring it back."),
@@ -51,6 +56,8 @@ COMMANDS = {
     "migrate": Lazy("memhost.cli.migrate:migrate", "Copy everything from one store into another."),
     "reindex": Lazy("memhost.cli.reindex:reindex", "Make all vectors anew, after a change of embedder."),
     "openapi": Lazy("memhost.cli.openapi:openapi", "Print the OpenAPI document of the REST interface."),
+    "help": Lazy("memhost.cli.help:help_", "Show the help of memhost, or of a command."),
+    "docs": Lazy("memhost.cli.docs:docs", "Read the documentation here, without a network."),
     "version": Lazy("memhost.cli.version:version", "Print the version."),
 }
 
@@ -104,6 +111,11 @@ class LazyGroup(click.Group):
         if listed := _listed():
             with formatter.section("Commands of plugins"):
                 formatter.write_dl(list(listed.items()))
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write what to start with, as this program was started."""
+        formatter.write_paragraph()
+        formatter.write_text(as_run("Start with: memhost demo. Settings: memhost config show."))
 
     def main(
         self,
@@ -197,7 +209,6 @@ class Nested(click.Group):
     no_args_is_help=False,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Start with: memhost demo. Settings: memhost config show.",
 )
 @click.version_option(__version__, "--version", "-V", message="memhost %(version)s")
 @click.pass_context
@@ -205,9 +216,3 @@ def cli(ctx: click.Context) -> None:
     """A memory server for AI agents in which everything is a plugin."""
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
-
-
-def main(args: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line and leave the process."""
-    cli.main(args)
-    raise SystemExit(0)

@@ -9,6 +9,8 @@ import click
 from memhost.cli.access import Target, reach, run
 from memhost.cli.options import config_options, json_option, show, url_options
 
+_OWNER = (("session_id", "session"), ("user_id", "user"), ("namespace", "namespace"))
+
 
 @click.command()
 @click.argument("query", default="")
@@ -27,6 +29,7 @@ from memhost.cli.options import config_options, json_option, show, url_options
 @click.option("--hybrid-alpha", type=click.FloatRange(0, 1), help="Weight of vectors in hybrid.")
 @click.option("--text-scorer", help="Scorer of keyword search.")
 @click.option("-d", "--distance-threshold", type=click.FloatRange(0), help="Only for semantic.")
+@click.option("--min-score", type=click.FloatRange(0, 1), help="Leave out hits with less.")
 @click.option("--explain", is_flag=True, help="Show the parts of each score.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), help="json is the same as --json.")
 @url_options
@@ -59,7 +62,7 @@ def _request(options: dict[str, Any]) -> dict[str, Any]:
     request: dict[str, Any] = {"text": options["query"] or None}
     for name in ("limit", "offset", "explain"):
         request[name] = options[name]
-    for name in ("search_mode", "hybrid_alpha", "text_scorer", "distance_threshold"):
+    for name in ("search_mode", "hybrid_alpha", "text_scorer", "distance_threshold", "min_score"):
         if options[name] is not None:
             request[name] = options[name]
     for name in ("namespace", "session_id", "user_id"):
@@ -72,21 +75,35 @@ def _request(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _print(found: dict[str, Any], *, explain: bool) -> None:
-    from memhost.cli.printing import table
-
     hits = found["memories"]
     if not hits:
         click.echo("Nothing found.")
         return
-    table(("score", "date", "session", "memory"), [_row(hit, explain) for hit in hits])
+    if found.get("nothing_fits"):
+        click.echo("Nothing fits: no memory shares a word or meaning with the query. The least far are:")
+    for hit in hits:
+        _print_hit(hit, explain=explain)
     click.echo(f"{len(hits)} of {found['total']}.")
 
 
-def _row(hit: dict[str, Any], explain: bool) -> tuple[str, ...]:
-    from memhost.cli.printing import day, score, shorten
+def _print_hit(hit: dict[str, Any], *, explain: bool) -> None:
+    """Print what was said, and below it, each id whole on one line, what can be copied into other commands."""
+    from memhost.cli.printing import day, printable, score, shorten
 
-    text = shorten(hit["text"])
-    if explain and hit.get("explain"):
-        text += "\n" + ", ".join(f"{name} {value:.3f}" for name, value in hit["explain"].items())
     date = day(hit.get("event_date") or hit.get("created_at"))
-    return (score(hit.get("score")), date, hit.get("session_id") or "-", text)
+    click.echo(printable(f"{score(hit.get('score'))}  {date}  {shorten(spoken(hit['text']))}"))
+    owner = [f"{title} {hit[name]}" for name, title in _OWNER if hit.get(name)]
+    click.echo(printable(f"       id {' · '.join([hit['id'], *owner])}"))
+    if repeats := hit.get("repeats"):
+        click.echo(f"       said {len(repeats)} times more, last on {day(repeats[0]['created_at'])}")
+    if explain and hit.get("explain"):
+        click.echo("       " + ", ".join(f"{name} {value:.3f}" for name, value in hit["explain"].items()))
+
+
+def spoken(text: str) -> str:
+    """What was said, without the role in front of a speaker's own name."""
+    from memhost.analysis import split_speaker
+
+    role, colon, said = text.partition(": ")
+    named = colon and role in ("user", "assistant") and split_speaker(said)[0] is not None
+    return said if named else text

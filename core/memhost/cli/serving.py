@@ -28,6 +28,7 @@ from memhost.cli.options import show_line
 from memhost.cli.protocol import Patient, PatientConfig
 from memhost.errors import ConfigurationError
 from memhost.guard import is_loopback
+from memhost.hints import as_run
 from memhost.host import Host, open_host
 from memhost.plugins import PluginManager
 from memhost.settings import Configuration, export_provider_keys
@@ -354,7 +355,7 @@ def banner(plan: Plan, facts: Facts, url: str) -> str:
     ]
     body = "\n".join(f"  {name:<9}{value}" for name, value in lines)
     title = click.style(f"memhost {__version__} is running at {url}", bold=sys.stderr.isatty())
-    return f"{title}\n\n{body}\n"
+    return as_run(f"{title}\n\n{body}\n")
 
 
 def _shown_by_interfaces(plan: Plan, url: str) -> Iterator[tuple[str, str]]:

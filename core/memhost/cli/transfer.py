@@ -23,18 +23,32 @@ _SHOWN_PROBLEMS = 20
 
 
 @click.command("export")
-@click.argument("file", type=click.Path(path_type=Path), default="-")
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The same as FILE.")
 @tenant_option
 @config_options
 @json_option
-def export(file: Path, tenant: str, data: str | None, config_file: Path | None, as_json: bool) -> None:
+def export(
+    file: Path | None,
+    output: Path | None,
+    tenant: str,
+    data: str | None,
+    config_file: Path | None,
+    as_json: bool,
+) -> None:
     """Write all memories and sessions to FILE (standard output without one), as JSON Lines."""
+    if file is not None and output is not None:
+        raise click.UsageError("Name one file: FILE or --output.")
+    _export(file or output or Path("-"), tenant, data, config_file, as_json)
+
+
+def _export(file: Path, tenant: str, data: str | None, config_file: Path | None, as_json: bool) -> None:
     from memhost.cli.printing import progress
     from memhost.models import Scope
     from memhost.services.transfer import Exporter
 
     async def work() -> int:
-        async with opened(data, config_file) as host:
+        async with opened(data, config_file, creates=False) as host:
             counts = (await host.store.info()).counts
             total = counts.get("memories", 0) + counts.get("sessions", 0)
             bar, task = progress("Exporting", total)
@@ -98,7 +112,7 @@ def import_(
     """
 
     async def work() -> Tally:
-        async with opened(data, config_file) as host:
+        async with opened(data, config_file, creates=not dry_run) as host:
             from memhost.services.transfer import Importer
 
             if not dry_run:

@@ -10,6 +10,7 @@ import click
 from memhost.cli.access import Target, reach, run
 from memhost.cli.options import config_options, json_option, show, url_options
 from memhost.cli.root import Nested
+from memhost.errors import NotFound
 
 _namespace = click.option("-n", "--namespace", help="Only memories of this namespace.")
 _user = click.option("-u", "--user-id", help="Only memories of this user.")
@@ -63,13 +64,17 @@ def restore(
 ) -> None:
     """Bring memories back, or make replaced facts valid again."""
     found = _call(Target(url, token, data, config_file), "restore_memories", {"ids": list(ids)})
+    refused = [
+        f"{memory_id}: {why}."
+        for name, why in (("taken", "a living memory has this id"), ("missing", "nothing is left of it"))
+        for memory_id in found[name]
+    ]
     if as_json:
         show(found)
-        return
-    click.echo(f"{len(found['restored'])} restored.")
-    for name, why in (("taken", "a living memory has this id"), ("missing", "nothing is left of it")):
-        for memory_id in found[name]:
-            click.echo(f"{memory_id}: {why}.", err=True)
+    else:
+        click.echo(f"{len(found['restored'])} restored.")
+    if refused:
+        raise NotFound(" ".join(refused))
 
 
 @click.command()
@@ -142,6 +147,6 @@ def _print(found: dict[str, Any]) -> None:
         (item["id"], item["reason"], minute(item["deleted_at"]), minute(item["expires_at"]), shorten(item["text"], 120))
         for item in found["memories"]
     ]
-    table(("memory", "reason", "deleted", "kept until", "text"), rows)
+    table(("memory", "reason", "deleted", "kept until", "text"), rows, whole=("memory",))
     if found["next"]:
         click.echo(f"There are more: --after {found['next']}")

@@ -107,7 +107,7 @@ class Configuration:
         value = self._value(setting)
         if value is None or value == "":
             return None if value is None else ""  # an empty secret cannot be written as JSON otherwise
-        return REDACTED if setting.secret and redact else plain(value)
+        return REDACTED if setting.secret and redact and self.is_set(setting.path) and value else plain(value)
 
     def _value(self, setting: Setting) -> Any:
         head, _, name = setting.section.partition(".")

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from memhost.errors import ConfigurationError
+from memhost.hints import python
 from memhost.settings.fields import Setting
 from memhost.settings.known import CONFIG_FILE_VARIABLES
 
@@ -185,7 +186,7 @@ def _parse_yaml(path: Path, content: bytes) -> Any:
         import yaml  # type: ignore[import-untyped,unused-ignore]
     except ImportError:
         raise ConfigurationError(
-            f"{path} is YAML, which needs PyYAML: pip install pyyaml, or write the file as TOML."
+            f"{path} is YAML, which needs PyYAML ({python()} -m pip install pyyaml), or write the file as TOML."
         ) from None
     try:
         return yaml.safe_load(content) or {}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 
 from memhost import hookimpl
+from memhost.hints import install
 from memhost.settings import setting
 from memhost.specs import CommandSpec, InterfaceSpec
 
@@ -70,7 +71,7 @@ def _shown(settings: Any) -> Mapping[str, str]:
     if not settings.mount:
         return {}
     if find_spec("mcp") is None:
-        return {"MCP": "not there; install it with: pip install 'memhost[mcp]'"}
+        return {"MCP": f"not there; install it with: {install('mcp')}"}
     return {"MCP": "{url}/mcp · older hosts: {url}/sse"}
 
 

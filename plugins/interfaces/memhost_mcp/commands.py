@@ -95,7 +95,9 @@ def _in_container() -> bool:
 @click.option("--name", "entry_name", default=hosts.NAME, show_default=True, help="Name of the entry.")
 @click.option("--write", is_flag=True, help="Merge it into the host's file.")
 @click.option("--file", "path", type=click.Path(dir_okay=False, path_type=Path), help="Another file than the usual.")
+@click.pass_context
 def config(
+    ctx: click.Context,
     name: str | None,
     option: str | None,
     url: str | None,
@@ -107,6 +109,9 @@ def config(
 ) -> None:
     """Print what a host's configuration needs: claude, claude-code, cursor, vscode, windsurf."""
     wanted = name or option or ""
+    if not wanted:
+        click.echo(ctx.get_help())
+        return
     host = hosts.HOSTS.get(hosts.ALIASES.get(wanted, wanted))
     if host is None:
         raise click.BadParameter(f"{wanted or 'nothing'} is not a host; there are: {', '.join(hosts.HOSTS)}.")

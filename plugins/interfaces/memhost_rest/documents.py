@@ -1,4 +1,4 @@
-"""The schema and its pages: `/openapi.json`, `/docs`, `/redoc`, without credential or internet.
+"""The front page, the schema and its pages: `/`, `/openapi.json`, `/docs`, `/redoc`, without credential or internet.
 
 The pages hold a plain list of all operations, rendered here; where the browser can load Swagger UI
 or Redoc from their public addresses, that takes the list's place.
@@ -48,6 +48,13 @@ function show(source, start) {
   document.head.append(script);
 }
 """
+_FRONT = (
+    ("docs", "all operations of the REST interface"),
+    ("redoc", "the same, in another form"),
+    ("openapi.json", "the same, for machines"),
+    ("v1/health", "whether the server runs"),
+    ("v1/ready", "whether it can serve, part by part"),
+)
 _STYLE = """
 body { margin: 0; font: 16px/1.5 system-ui, sans-serif; color: #1d2430; background: #fff; }
 main { max-width: 60rem; margin: 0 auto; padding: 1rem 1.5rem 4rem; }
@@ -70,7 +77,7 @@ class Documents:
 
     def pages(self) -> Mapping[str, Page]:
         """ASGI applications by path."""
-        return {path: self._page(path) for path in ("/openapi.json", "/docs", "/redoc")}
+        return {path: self._page(path) for path in ("/", "/openapi.json", "/docs", "/redoc")}
 
     def _page(self, path: str) -> Page:
         async def page(scope: Scope, receive: Receive, send: Send) -> None:
@@ -90,7 +97,24 @@ class Documents:
             for page, script in (("/docs", _SWAGGER_SCRIPT), ("/redoc", _REDOC_SCRIPT)):
                 html = render(document, script).encode()
                 self._answers[page] = Answer(200, html, content_type=b"text/html; charset=utf-8")
+            self._answers["/"] = Answer(200, front(document).encode(), content_type=b"text/html; charset=utf-8")
         return self._answers[path]
+
+
+def front(document: Mapping[str, Any]) -> str:
+    """The page at the root: what runs here, and where to go."""
+    info = document["info"]
+    links = "".join(f'<li><a href="{path}">{path}</a>: {escape(text)}</li>' for path, text in _FRONT)
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(info['title'])}</title><style>{_STYLE}</style></head><body><main>"
+        f"<h1>{escape(info['title'])} {escape(info['version'])}</h1>"
+        f"<p>A memory server for AI agents is running here.</p><ul>{links}</ul>"
+        "<p>On this machine <code>memhost docs</code> shows the documentation, <code>memhost help</code> the "
+        "commands.</p>"
+        "</main></body></html>"
+    )
 
 
 def render(document: Mapping[str, Any], script: str) -> str:

@@ -127,7 +127,10 @@ class Door:
             if match.target is None:
                 return method_not_allowed(match.allow) if match.allow else refusal(404, "Not Found")
             exchange.endpoint = match.target
-            return await self._run(exchange, match.target, match.values, scope, receive)
+            answer = await self._run(exchange, match.target, match.values, scope, receive)
+            if answer.status == 404 and match.allow:
+                return method_not_allowed(match.allow, f"Use {' or '.join(match.allow)} on this path.")
+            return answer
         except DecodingError as error:
             exchange.code = "invalid_arguments"
             return refusal(422, errors.items(error.problems), code=exchange.code, request_id=exchange.id)

@@ -217,7 +217,8 @@ class Match(Generic[T]):
     Attributes:
         target: The answer for the verb, or None if no route of that path has it.
         values: Raw segments that stand for parameters, in order.
-        allow: Verbs of the path; empty if there is no such path.
+        allow: Verbs of the path; empty if there is no such path. Beside a target, those of a fixed word that stands
+            where the target takes a parameter: `POST` for `GET /v1/long-term-memory/search`.
     """
 
     target: T | None
@@ -256,7 +257,7 @@ class Router(Generic[T]):
         for node, values in self._nodes(self._root, parts, 0, ()):
             target = node.targets.get(verb)
             if target is not None:
-                return Match(target, values)
+                return Match(target, values, tuple(sorted(allow)))
             allow.update(dict.fromkeys(node.targets))
         return Match(None, (), tuple(sorted(allow)))
 

@@ -55,9 +55,9 @@ def refusal(status: int, detail: Any, **more: Any) -> Answer:
     return Answer(status, msgspec.json.encode({"detail": detail, **more}, enc_hook=str))
 
 
-def method_not_allowed(allow: Iterable[str]) -> Answer:
+def method_not_allowed(allow: Iterable[str], sentence: str = "Method Not Allowed") -> Answer:
     """The answer to a wrong verb on a path that exists."""
-    answer = refusal(405, "Method Not Allowed")
+    answer = refusal(405, sentence)
     answer.headers.append((b"allow", ", ".join(allow).encode("ascii")))
     return answer
 

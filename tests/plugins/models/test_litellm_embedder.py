@@ -254,7 +254,7 @@ async def test_missing_library_says_what_to_install(
     opened: Opened, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(library, "find_spec", lambda _name: None)
-    with pytest.raises(MissingExtra, match=r"pip install 'memhost\[litellm\]'"):
+    with pytest.raises(MissingExtra, match=r"python\S* -m pip install 'litellm[^']*'"):
         await opened()
     with pytest.raises(MissingExtra):
         async with open_language_model(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -79,9 +80,7 @@ def test_both_spellings_are_answered_directly_with_200(
     assert [name for name, _ in host.requests] == [row.operation]
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/nope", "/v1", "/v1/", "/v1/nope", "/v1x/health", "/v1/health/x", "/v1//health"]
-)
+@pytest.mark.parametrize("path", ["/nope", "/v1", "/v1/", "/v1/nope", "/v1x/health", "/v1/health/x", "/v1//health"])
 def test_unknown_path_is_404(client: TestClient[Litestar], path: str) -> None:
     answer = client.get(path)
     assert (answer.status_code, answer.json()) == (404, {"detail": "Not Found"})
@@ -103,6 +102,29 @@ def test_wrong_verb_is_405_with_allow(client: TestClient[Litestar], verb: str, p
     answer = client.request(verb, path)
     assert (answer.status_code, answer.json()) == (405, {"detail": "Method Not Allowed"})
     assert answer.headers["allow"] == allow
+
+
+@pytest.mark.parametrize(
+    ("verb", "path"), [("GET", "/v1/long-term-memory/search"), ("GET", "/v1/long-term-memory/forget/")]
+)
+def test_a_word_with_another_verb_is_405_where_no_memory_has_it_as_id(
+    client: TestClient[Litestar], host: FakeHost, verb: str, path: str
+) -> None:
+    host.answers["get_memory"] = NotFound("There is no such memory.")
+    answer = client.request(verb, path)
+    assert (answer.status_code, answer.json()) == (405, {"detail": "Use POST on this path."})
+    assert answer.headers["allow"] == "POST"
+    assert client.get("/v1/long-term-memory/other").status_code == 404
+
+
+def test_the_front_page_leads_on(client: TestClient[Litestar], host: FakeHost) -> None:
+    host.answers["ready"] = Readiness(ready=True, components=[])
+    answer = client.get("/")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/html")
+    links = re.findall(r'href="([^"]+)"', answer.text)
+    assert {"docs", "openapi.json", "v1/health"} <= set(links)
+    assert {client.get(f"/{link}").status_code for link in links} == {200}
 
 
 def test_head_is_405(client: TestClient[Litestar]) -> None:

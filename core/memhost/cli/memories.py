@@ -1,0 +1,143 @@
+"""`memhost add|show|edit|forget`: single memories."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from memhost.cli.access import Target, reach, run
+from memhost.cli.options import config_options, confirm, force_option, json_option, show, url_options
+from memhost.errors import NotFound
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_CLEARED = ("topics", "entities", "namespace", "user_id", "session_id", "event_date")
+_TYPES = ("semantic", "episodic", "message")
+
+
+def _fields(function: F) -> F:
+    """Options for what a memory holds beside its text."""
+    for option in reversed(
+        (
+            click.option("-n", "--namespace", help="Its namespace."),
+            click.option("-u", "--user-id", help="Whose it is."),
+            click.option("-s", "--session-id", help="Its session."),
+            click.option("-t", "--topics", help="Topics, separated by commas."),
+            click.option("-e", "--entities", help="Entities, separated by commas."),
+            click.option("--type", "memory_type", type=click.Choice(_TYPES), help="Kind of memory."),
+            click.option("--event-date", help="When it happened, in ISO 8601."),
+            click.option("--pin/--unpin", "pinned", default=None, help="Keep it from forgetting, or no more."),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+@click.command()
+@click.argument("text")
+@click.option("--id", "memory_id", help="Its id; without one it gets a new one.")
+@_fields
+@url_options
+@config_options
+@json_option
+def add(text: str, memory_id: str | None, as_json: bool, **options: Any) -> None:
+    """Store a memory. TEXT is what to remember; - reads it from standard input."""
+    target = _target(options)
+    memory = {"text": sys.stdin.read() if text == "-" else text, **_given(options)}
+    if memory_id is not None:
+        memory["id"] = memory_id
+    (stored,) = _call(target, "store_memories", {"memories": [memory]}, creates=True)["results"]
+    if as_json:
+        show(stored)
+    else:
+        click.echo(stored["id"])
+        click.echo("Stored." if stored["status"] == "created" else "It was there already, with this id.", err=True)
+
+
+@click.command("show")
+@click.argument("memory_id", metavar="ID")
+@url_options
+@config_options
+@json_option
+def show_(memory_id: str, as_json: bool, **options: Any) -> None:
+    """Show a memory with all it holds."""
+    found = _call(_target(options), "get_memory", {"memory_id": memory_id})
+    show(found) if as_json else _print(found)
+
+
+@click.command()
+@click.argument("memory_id", metavar="ID")
+@click.option("--text", help="New text.")
+@_fields
+@click.option("--clear", type=click.Choice(_CLEARED), multiple=True, help="Empty this field; may be repeated.")
+@url_options
+@config_options
+@json_option
+def edit(memory_id: str, text: str | None, clear: tuple[str, ...], as_json: bool, **options: Any) -> None:
+    """Change a memory: what is not given stays as it is."""
+    target = _target(options)
+    changes = _given(options)
+    if text is not None:
+        changes["text"] = text
+    if clear:
+        changes["clear"] = list(clear)
+    if not changes:
+        raise click.UsageError("Say what to change, for instance with --text.")
+    found = _call(target, "edit_memory", {"memory_id": memory_id, **changes})
+    show(found) if as_json else _print(found)
+
+
+@click.command()
+@click.argument("ids", metavar="ID...", nargs=-1, required=True)
+@force_option
+@url_options
+@config_options
+@json_option
+def forget(ids: tuple[str, ...], force: bool, as_json: bool, **options: Any) -> None:
+    """Remove memories by their ids, for good."""
+    confirm(f"Remove {', '.join(ids) if len(ids) < 4 else f'{len(ids)} memories'} for good?", force=force)
+    done = _call(_target(options), "delete_memories", {"memory_ids": list(ids), "report": True})
+    if as_json:
+        show(done)
+    else:
+        click.echo(f"{len(done['deleted_ids'])} removed.")
+    if missing := done["missing_ids"]:
+        raise NotFound(f"There is no memory {', '.join(missing)}.")
+
+
+def _target(options: dict[str, Any]) -> Target:
+    return Target(*(options.pop(name) for name in ("url", "token", "data", "config_file")))
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    """The fields that were given."""
+    found = {name: value for name, value in options.items() if value is not None}
+    for name in ("topics", "entities"):
+        if name in found:
+            found[name] = [item.strip() for item in found[name].split(",") if item.strip()]
+    return found
+
+
+def _call(target: Target, operation: str, request: dict[str, Any], *, creates: bool = False) -> Any:
+    async def work() -> Any:
+        async with reach(target, creates=creates) as access:
+            return await access.call(operation, request)
+
+    return run(work)
+
+
+def _print(memory: dict[str, Any]) -> None:
+    from memhost.cli.printing import table
+
+    shown = {name: value for name, value in memory.items() if value not in (None, "", [], {}, False)}
+    text = shown.pop("text")
+    table(("", shown.pop("id")), [("text", text), *((name, _line(value)) for name, value in shown.items())])
+
+
+def _line(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return str(value)

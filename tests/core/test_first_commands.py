@@ -1,0 +1,325 @@
+"""The command line as people meet it first: help, single memories, ids to copy, hints, nothing made by reading."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from memhost import hints
+from memhost.cli import cli
+from memhost.cli.docs import pages
+from memhost.cli.failures import report
+from memhost.cli.printing import table
+from memhost.cli.root import COMMANDS
+from memhost.cli.search import spoken
+from memhost.cli.version import described
+from memhost.errors import MissingExtra
+
+Invoke = Callable[..., Result]
+GROUPS = ("sessions", "jobs", "plugins", "token", "trash", "strategies", "config", "user")
+READING = (
+    ("search",),
+    ("search", "x"),
+    ("show", "nope"),
+    ("sessions", "list"),
+    ("sessions", "show", "nope"),
+    ("jobs", "list"),
+    ("trash", "list"),
+    ("trash", "restore", "nope"),
+    ("usage",),
+    ("plugins", "list"),
+    ("plugins", "show", "store-sqlite"),
+    ("strategies", "list"),
+    ("export",),
+    ("config", "show"),
+    ("compact", "--dry-run"),
+    ("doctor",),
+)
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in list(os.environ):
+        if name.startswith("MEMHOST_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+@pytest.fixture
+def invoke() -> Invoke:
+    return lambda *args, **more: CliRunner().invoke(cli, list(args), **more)
+
+
+# -- help ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_group_alone_is_help_and_no_error(invoke: Invoke, group: str) -> None:
+    result = invoke(group)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.count("Usage:") == 1
+    assert result.stdout == invoke(group, "--help").stdout
+    assert invoke("help", group).stdout == result.stdout
+
+
+def test_help_of_a_command_within_a_group(invoke: Invoke) -> None:
+    assert invoke("help", "jobs", "retry").stdout == invoke("jobs", "retry", "--help").stdout
+    assert invoke("help").stdout == invoke("--help").stdout
+    assert "There is no command nope" in invoke("help", "nope").stderr
+    assert invoke("help", "version", "x").exit_code == 2
+    config = invoke("mcp", "config")
+    assert (config.exit_code, config.stderr) == (0, "")
+    assert "Usage:" in config.stdout
+
+
+def test_a_missing_argument_is_an_error_still(invoke: Invoke) -> None:
+    for args in (["add"], ["show"], ["forget"], ["sessions", "show"], ["trash", "restore"], ["jobs", "nope"]):
+        assert invoke(*args).exit_code == 2, args
+
+
+# -- reading makes nothing -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("args", READING, ids=" ".join)
+def test_reading_makes_no_folder(invoke: Invoke, tmp_path: Path, args: tuple[str, ...]) -> None:
+    folder = tmp_path / "new"
+    result = invoke(*args, *(() if args[:2] == ("config", "x") else ("--data", str(folder))))
+    assert result.exit_code in (0, 1), result.output
+    assert not folder.exists()
+    folder.mkdir()
+    again = invoke(*args, "--data", str(folder))
+    assert again.exit_code == result.exit_code
+    assert list(folder.iterdir()) == []
+
+
+def test_what_is_stored_is_read_from_the_folder(invoke: Invoke, tmp_path: Path) -> None:
+    data = ("--data", str(tmp_path / "new"))
+    assert invoke("add", "The roof leaks.", *data).exit_code == 0
+    assert "The roof leaks." in invoke("search", "roof", *data).stdout
+    assert invoke("import", "-", "--dry-run", "--data", str(tmp_path / "other"), input="").exit_code == 1
+    assert not (tmp_path / "other").exists()
+
+
+# -- single memories -------------------------------------------------------------------------------------------
+
+
+def test_a_memory_from_the_first_to_the_last(invoke: Invoke) -> None:
+    data = ("--data", "d")
+    added = invoke("add", "Mia: Ich fürchte Bühnen 🎭", "-u", "mia", "-n", "home", "-t", "fear, stage", *data)
+    assert added.exit_code == 0, added.output
+    memory_id = added.stdout.strip()
+    assert re.fullmatch(r"\w{26}", memory_id)
+    shown = json.loads(invoke("show", memory_id, "--json", *data).stdout)
+    assert (shown["text"], shown["user_id"], shown["namespace"]) == ("Mia: Ich fürchte Bühnen 🎭", "mia", "home")
+    assert shown["topics"] == ["fear", "stage"]
+    assert memory_id in invoke("show", memory_id, *data).stdout
+    edited = invoke("edit", memory_id, "--text", "Mia liebt Bühnen", "--clear", "topics", "--pin", "--json", *data)
+    memory = json.loads(edited.stdout)
+    assert (memory["text"], memory["topics"], memory["pinned"]) == ("Mia liebt Bühnen", [], True)
+    assert memory["user_id"] == "mia"
+    assert invoke("edit", memory_id, *data).exit_code == 2
+    assert invoke("forget", memory_id, *data).exit_code == 2  # nobody to ask
+    assert invoke("forget", memory_id, "--force", *data).stdout == "1 removed.\n"
+    for args in (["show", memory_id], ["edit", memory_id, "--text", "x"], ["forget", memory_id, "-f"]):
+        gone = invoke(*args, *data)
+        assert (gone.exit_code, memory_id in gone.stderr or "not found" in gone.stderr) == (1, True), gone.stderr
+
+
+def test_a_text_from_standard_input_and_one_that_is_there_already(invoke: Invoke) -> None:
+    data = ("--data", "d")
+    first = invoke("add", "-", *data, input="The gate\nsqueaks.")
+    second = invoke("add", "The gate\nsqueaks.", *data)
+    assert first.stdout == second.stdout
+    assert ("Stored." in first.stderr, "already" in second.stderr) == (True, True)
+    assert json.loads(invoke("show", first.stdout.strip(), "--json", *data).stdout)["text"] == "The gate\nsqueaks."
+
+
+# -- what can be copied ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("length", [26, 60, 200])
+def test_ids_are_whole_on_a_line_of_eighty_columns(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, length: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    ids = [f"{number}".ljust(length, "x") for number in range(3)]
+    rest = ("memhost_memories_stored", "pipeline-maintenance", "dead", "4", "2026-11-30 12:00", "It fell over. " * 9)
+    columns = ("job", "event", "plugin", "state", "tries", "due", "last error")
+    table(columns, [(each, *rest) for each in ids], whole=("job",))
+    lines = capsys.readouterr().out.splitlines()
+    for each in ids:
+        assert sum(each in line.split() for line in lines) == 1
+    if length == 26:
+        assert max(len(line.rstrip()) for line in lines) <= 80
+
+
+def test_a_search_shows_what_other_commands_take(invoke: Invoke) -> None:
+    data = ("--data", "d")
+    added = invoke("add", "The roof leaks. " * 40, "-u", "u" * 90, "-n", "home", "-s", "s1", *data).stdout.strip()
+    shown = invoke("search", "roof", "--explain", *data, env={"COLUMNS": "80"}).stdout
+    assert f"id {added} · session s1 · user {'u' * 90} · namespace home" in shown
+    assert "semantic" in shown
+    nothing = invoke("search", "zzzqqq", *data).stdout
+    assert nothing.startswith("Nothing fits:")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("user: Mia: My brother marries.", "Mia: My brother marries."),
+        ("assistant: Mia: Hello.", "Mia: Hello."),
+        ("user: My brother marries.", "user: My brother marries."),
+        ("assistant: Note: buy milk.", "assistant: Note: buy milk."),
+        ("Mia: user: x", "Mia: user: x"),
+        ("user: at 10:30 we leave", "user: at 10:30 we leave"),
+        ("", ""),
+    ],
+)
+def test_a_speaker_is_named_once(text: str, shown: str) -> None:
+    assert spoken(text) == shown
+
+
+def test_trash_of_nothing_fails_and_export_takes_an_option(invoke: Invoke, tmp_path: Path) -> None:
+    data = ("--data", "d")
+    invoke("add", "The roof leaks.", *data)
+    gone = invoke("trash", "restore", "nope", *data)
+    assert (gone.exit_code, "nope" in gone.stderr) == (1, True)
+    assert invoke("export", "-o", "out.jsonl", *data).exit_code == 0
+    assert "The roof leaks." in (tmp_path / "out.jsonl").read_text()
+    assert invoke("export", "out.jsonl", "-o", "other.jsonl", *data).exit_code == 2
+
+
+def test_settings_that_hold_no_secret_are_shown_as_they_are(invoke: Invoke) -> None:
+    rows = {row["path"]: row for row in json.loads(invoke("config", "show", "--json").stdout)["settings"]}
+    assert not [path for path, row in rows.items() if row["default"] and row["value"] == "********"]
+    given = invoke("config", "show", "--json", env={"REDIS_URL": "redis://:geheim@localhost:6379"}).stdout
+    assert "geheim" not in given
+    assert "********" in given
+    assert "REDIS_URL" in invoke("config", "show").stdout
+
+
+def test_plugins_list_says_what_is_in_use(invoke: Invoke) -> None:
+    def used(**environment: str) -> dict[str, list[str]]:
+        listed = json.loads(invoke("plugins", "list", "--json", env=environment).stdout)["plugins"]
+        return {row["name"]: row["in_use"] for row in listed}
+
+    usual = used()
+    assert (usual["store-sqlite"], usual["store-memory"], usual["store-redis"]) == (["store"], [], [])
+    assert (usual["model-static"], usual["auth-none"], usual["auth-token"]) == (["embedder"], ["auth"], [])
+    assert (usual["strategy-verbatim"], usual["strategy-discrete"]) == (["strategy"], [])
+    assert usual["pipeline-maintenance"] == ["hooks"]
+    other = used(REDIS_URL="redis://localhost:1", BACKEND="arq", AUTH="token,jwt", LLM_MODEL="openai/x")
+    assert (other["store-sqlite"], other["store-redis"], other["runner-arq"]) == ([], ["store"], ["runner"])
+    assert (other["auth-token"], other["auth-jwt"], other["auth-none"]) == (["auth"], ["auth"], [])
+    assert (other["model-litellm"], other["strategy-discrete"]) == (["language model"], ["strategy"])
+    assert "in use" in invoke("plugins", "list").stdout
+    assert used(PORT="nonsense")["store-sqlite"] == []  # the list helps to mend what is wrong
+
+
+# -- documentation and version ---------------------------------------------------------------------------------
+
+
+def test_documentation_is_read_without_a_network(invoke: Invoke) -> None:
+    listed = invoke("docs").stdout
+    for page in ("README", "mcp", "settings", "reference/ports/Store"):
+        assert re.search(rf"(?m)^{page} ", listed), page
+        assert invoke("docs", page).stdout == pages()[page].read_text(encoding="utf-8")
+    assert invoke("docs", "docs/MCP.md").stdout == invoke("docs", "mcp").stdout
+    assert invoke("docs", "store").stdout == invoke("docs", "reference/ports/Store").stdout
+    missing = invoke("docs", "setings")
+    assert (missing.exit_code, "Did you mean settings?" in missing.stderr) == (1, True)
+
+
+def test_the_version_names_the_commit(invoke: Invoke, tmp_path: Path) -> None:
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-C", str(tmp_path)]
+    assert described(tmp_path / "nowhere") is None
+    subprocess.run([*git, "init", "-q"], check=True)
+    (tmp_path / "file").write_text("1")
+    subprocess.run([*git, "add", "file"], check=True)
+    subprocess.run([*git, "commit", "-qm", "x"], check=True)
+    clean = described(tmp_path)
+    assert re.fullmatch(r"[0-9a-f]{12}", clean or "")
+    (tmp_path / "file").write_text("2")
+    assert described(tmp_path) == f"{clean}+changed"
+    assert set(json.loads(invoke("version", "--json").stdout)) == {"name", "version", "plugin_api", "commit"}
+
+
+# -- hints -----------------------------------------------------------------------------------------------------
+
+
+def test_hints_name_the_program_that_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    program = tmp_path / ".venv" / "bin" / "memhost"
+    program.parent.mkdir(parents=True)
+    program.write_text("")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "argv", [str(program)])
+    monkeypatch.setenv("PATH", "")
+    assert hints.as_run("start one with: memhost serve") == "start one with: .venv/bin/memhost serve"
+    assert hints.as_run("Try memhost demo · memhost is fine · /x/memhost serve") == (
+        "Try .venv/bin/memhost demo · memhost is fine · /x/memhost serve"
+    )
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert hints.program() == str(program)
+    monkeypatch.setenv("PATH", str(program.parent))
+    assert hints.as_run("memhost serve") == "memhost serve"
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "memhost" / "__main__.py")])
+    assert hints.program() == f"{hints.python()} -m memhost"
+    monkeypatch.setattr(sys, "argv", ["pytest"])
+    assert hints.program() == "memhost"
+
+
+def test_an_extra_is_installed_by_the_names_of_its_packages() -> None:
+    told = MissingExtra("model-litellm", "litellm").message
+    assert re.search(r"python\S* -m pip install 'litellm[<>=!].*'", told)
+    assert "memhost[" not in told
+    assert hints.install("redis").count("'") >= 4
+    assert hints.install("nope").endswith("'memhost[nope]'")
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_command_can_stand_in_a_hint(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
+    program = tmp_path / "memhost"
+    program.write_text("")
+    monkeypatch.setattr(sys, "argv", [str(program)])
+    monkeypatch.setenv("PATH", "")
+    assert COMMANDS[name].hidden or hints.as_run(f"memhost {name}") == f"{program} {name}"
+
+
+# -- Ctrl-C ----------------------------------------------------------------------------------------------------
+
+
+def test_ctrl_c_among_tasks_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    group = BaseExceptionGroup("tasks", [ValueError("x"), BaseExceptionGroup("inner", [KeyboardInterrupt()])])
+    assert report(group) == 130
+    assert capsys.readouterr().err == "Stopped.\n"
+    assert report(ExceptionGroup("tasks", [ValueError("x")])) == 1
+
+
+@pytest.mark.parametrize("module", ["click.core", "memhost.cli.root", "memhost.host", "apsw"])
+def test_ctrl_c_at_any_moment_prints_no_traceback(tmp_path: Path, module: str) -> None:
+    """Interrupted when a module was imported: on the way to the command, while it opens the store, while it runs."""
+    program = [sys.executable, "-m", "memhost", "search", "x", "--data", "d"]
+    environment = {**os.environ, "PYTHONPROFILEIMPORTTIME": "1"}
+    with subprocess.Popen(
+        program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path, text=True, env=environment
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("import time:") and line.rpartition("|")[2].strip() == module:
+                process.send_signal(signal.SIGINT)
+                break
+        _, rest = process.communicate(timeout=60)
+    told = [line for line in rest.splitlines() if line and not line.startswith("import time:")]
+    assert told in ([], ["Stopped."]), rest
+    assert process.returncode in (130, -signal.SIGINT)
