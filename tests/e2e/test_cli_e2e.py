@@ -179,18 +179,33 @@ def test_demo_finds_its_answers_and_leaves_nothing(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     report = json.loads(result.stdout)
     assert (report["sessions"], report["messages"], len(report["questions"])) == (5, 60, 6)
-    allergy = report["questions"][0]["memories"]
-    assert any("allergy" in hit["text"] for hit in allergy)
-    assert {"date", "score", "session", "turn"} <= set(allergy[0])
+    first = [question["memories"][0] for question in report["questions"]]
+    assert [(hit["session"], hit["turn"]) for hit in first] == [
+        ("market-saturday", 7),
+        ("train-to-lisbon", 1),
+        ("train-to-lisbon", 5),
+        ("train-to-lisbon", 6),
+        ("after-the-test", 5),
+        ("lake-weekend", 4),
+    ]
+    assert "hazelnuts" in first[0]["before"][0]
+    assert {"date", "score"} <= set(first[0])
     assert list(tmp_path.iterdir()) == []
 
 
 def test_demo_for_people_says_what_to_do_next(tmp_path: Path) -> None:
     result = run("demo", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    assert "market-saturday, turn 7" in result.stdout
+    assert "market-saturday, turns 5-7" in result.stdout
+    assert "can't eat hazelnuts" in result.stdout
     assert "memhost serve" in result.stdout
     assert "\x1b" not in result.stdout
+    assert list(tmp_path.iterdir()) == []
+    last = result.stdout.strip().splitlines()[-1].strip()  # printed to be run
+    done = subprocess.run(last, shell=True, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "I brought her a lemon cake" in done.stdout
+    assert "not empty" in run("demo", "--keep", "demo", cwd=tmp_path).stderr
 
 
 def test_export_and_import_round_trip(tmp_path: Path) -> None:
