@@ -16,6 +16,7 @@ from memhost.ports import Authenticator, Clock, Embedder, LanguageModel, Store
 from memhost.ranking import RankingWeights
 from memhost.services.model_health import ModelHealth, WatchedEmbedder
 from memhost.services.outbox import Outbox
+from memhost.services.passage_embedding import PassageEmbedder
 from memhost.services.providers import SeveralProviders
 from memhost.services.usage import LateMeter
 from memhost.settings import Configuration
@@ -61,7 +62,7 @@ class Opener:
             clock=self._clock,
             outbox=Outbox(plugins),
             store=store,
-            embedder=embedder if embedder.local else WatchedEmbedder(embedder, health),
+            embedder=embedder if embedder.local else PassageEmbedder(WatchedEmbedder(embedder, health)),
             llm=llm,
             health=health,
             authenticator=authenticator,

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memhost.errors import ModelRefused
-from memhost.models import Message
+from memhost.models import Message, Scope
 from memhost.passages import passages
 from memhost.ports import Turn
 from memhost.services.asking import divided
@@ -136,6 +136,34 @@ async def test_the_summary_of_a_session_goes_from_part_to_part(tmp_path: Path) -
         assert "".join(line["text"] for call in calls for line in lines_of(call)) == TEXTS["sentences"]
         found = await run(host, "search_memories", extraction_strategy={"eq": "summary"})
         assert [memory.text for memory in found.memories] == [f"Summary number {len(calls)}."]
+
+
+async def test_a_text_too_long_for_the_embedder_costs_no_other_its_vector_and_no_search_its_answer(
+    tmp_path: Path,
+) -> None:
+    script = scripted.reset()
+    script.longest = 2000
+    async with running_host(
+        tmp_path, store="memory", extra=[scripted.POINT], settings=scripted.WITH_EMBEDDER, run_jobs=False
+    ) as host:
+        texts = {
+            "long": "The spare key hangs behind the barometer. " * 100,
+            "tea": "User likes tea",
+            "cat": "User has a cat",
+        }
+        memories = [{"id": name, "text": text, "user_id": "ann"} for name, text in texts.items()]
+        await run(host, "store_memories", memories=memories)
+        await work(host)
+        found = await host.store.get_memories(Scope(tenant="default"), list(texts))
+        assert all(memory.vector is not None and memory.vector.any() for memory in found)
+        for mode in ({}, {"search_mode": "semantic"}, {"search_mode": "hybrid"}, {"search_mode": "keyword"}):
+            query = "Where is the spare key behind the barometer? " * 100
+            hits = await run(host, "search_memories", text=query, user_id={"eq": "ann"}, **mode)
+            assert hits.memories[0].id == "long"
+        prompt = await run(host, "memory_prompt", query="spare key barometer " * 300, long_term_search={})
+        assert prompt.long_term_memories[0].id == "long"
+        (near, *_) = (await run(host, "search_memories", text="tea", search_mode="semantic")).memories
+        assert near.id == "tea"
 
 
 def test_messages_that_fit_are_asked_about_together() -> None:

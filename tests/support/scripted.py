@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from memhost import hookimpl
-from memhost.errors import ModelUnavailable
+from memhost.errors import ModelRefused, ModelUnavailable
 from memhost.specs import EmbedderSpec, LanguageModelSpec, ModelSpec, NoSettings, OpenContext
 from memhost.testing.models import Asked, Given, ScriptedModel
 from tests.support.model_server import DIMENSIONS, vector
@@ -30,6 +30,7 @@ class Script(ScriptedModel):
 
     Attributes:
         embedder_down: Whether the embedder fails.
+        longest: Letters of a text that the embedder takes; None for any number.
         embedded: The texts of each request for vectors.
         before_answer: Awaited before the language model answers.
     """
@@ -38,6 +39,7 @@ class Script(ScriptedModel):
         super().__init__()
         self.rule = lambda _asked: "a summary"
         self.embedder_down = False
+        self.longest: int | None = None
         self.embedded: list[list[str]] = []
         self.before_answer: Callable[[Asked], Any] | None = None
 
@@ -71,6 +73,8 @@ class RemoteEmbedder:
     async def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         if SCRIPT.embedder_down:
             raise ModelUnavailable("The embedder does not answer.")
+        if SCRIPT.longest is not None and any(len(text) > SCRIPT.longest for text in texts):
+            raise ModelRefused("The text is too long.")
         SCRIPT.embedded.append(list(texts))
         return np.array([vector(text) for text in texts], dtype=np.float32).reshape(len(texts), DIMENSIONS)
 

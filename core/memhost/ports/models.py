@@ -56,6 +56,8 @@ class Embedder(Protocol):
 
         Raises:
             ModelUnavailable: The provider does not answer.
+            ModelRefused: The provider does not take one of the texts. The server then asks for the others without it,
+                and for that one in passages.
         """
         ...
 

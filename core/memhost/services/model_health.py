@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from memhost.errors import MemhostError, ModelRefused, ModelUnavailable, passes
 from memhost.ports import Clock, Embedder
+from memhost.services.wrapped_embedder import WrappedEmbedder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,20 +71,12 @@ class ModelHealth:
         return max(states, key=lambda item: item[1].asked_at, default=None)
 
 
-class WatchedEmbedder:
-    """An embedder whose failures are remembered; whatever else it has shows through."""
+class WatchedEmbedder(WrappedEmbedder):
+    """An embedder whose failures are remembered."""
 
     def __init__(self, embedder: Embedder, health: ModelHealth) -> None:
-        self.name = embedder.name
-        self.dimensions = embedder.dimensions
-        self.local = embedder.local
-        self._embedder = embedder
+        super().__init__(embedder)
         self._health = health
-        # Optional protocols (`memhost.ports.Vocabulary`) look at attributes that are really there.
-        vars(self).update({name: getattr(embedder, name) for name in dir(embedder) if _is_more(name)})
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._embedder, name)
 
     async def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Vectors of the texts; see `memhost.ports.Embedder`."""
@@ -95,11 +88,3 @@ class WatchedEmbedder:
         if len(texts):
             self._health.answered("embedder", self.name)
         return vectors
-
-    async def aclose(self) -> None:
-        """Release what the embedder holds."""
-        await self._embedder.aclose()
-
-
-def _is_more(name: str) -> bool:
-    return not name.startswith("_") and name not in ("name", "dimensions", "local", "embed", "aclose")

@@ -12,14 +12,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from memhost.errors import ConfigurationError, ModelUnavailable
+from memhost.errors import ConfigurationError, ModelRefused, ModelUnavailable
 from memhost.ports import Meter, ModelUse
 from memhost_model_litellm import library
-from memhost_model_litellm.calls import Calls, ensure_loaded, provider_of
+from memhost_model_litellm.calls import BadRequest, Calls, ensure_loaded, provider_of
 from memhost_model_litellm.language import cost
 from memhost_model_litellm.settings import LiteLLMSettings
 
 Vectors = npt.NDArray[np.float32]
+
+_SURELY_SHORT = 500
+"""Letters that every model takes."""
 
 _BATCH_CHARACTERS = 200_000
 """Most characters of text in one request, to stay below the providers' limits for a whole request."""
@@ -65,10 +68,11 @@ class LiteLLMEmbedder:
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Vectors of the texts: float32, shape `(len(texts), dimensions)`, rows of unit length.
 
-        Blank texts give rows of zeros and are not sent. A text over the model's limit counts up to the limit.
+        Blank texts give rows of zeros and are not sent.
 
         Raises:
             ModelUnavailable: The provider does not answer, or not with such vectors.
+            ModelRefused: The provider does not take one of the texts: it is too long, or declined for what it says.
         """
         keys = [_key(text) if text.strip() else None for text in texts]
         wanted = {key: text for key, text in zip(keys, texts, strict=True) if key is not None}
@@ -140,7 +144,7 @@ class LiteLLMEmbedder:
 
     async def _request(self, texts: list[str]) -> Vectors:
         litellm = await ensure_loaded(self._model)
-        texts = await asyncio.to_thread(_cut_all, litellm, self._model, texts)
+        await asyncio.to_thread(_check_all, litellm, self._model, texts)
 
         began = 0.0
 
@@ -153,7 +157,14 @@ class LiteLLMEmbedder:
         def failed() -> None:
             self._meter(ModelUse(model=self._model, failed=True, seconds=perf_counter() - began))
 
-        answer, vectors = await self._calls.run(self._model, request, failed)
+        try:
+            answer, vectors = await self._calls.run(self._model, request, failed)
+        except BadRequest as error:
+            # A request for vectors has nothing but its texts that a provider may not take on one day and take on
+            # another; where one is long, its length is the likeliest reason, however the provider puts it.
+            if max(map(len, texts)) > _SURELY_SHORT:
+                raise ModelRefused(error.message) from error
+            raise
         use = ModelUse(
             model=self._model,
             input_tokens=int(getattr(getattr(answer, "usage", None), "prompt_tokens", 0) or 0),
@@ -206,20 +217,21 @@ def _batches(texts: dict[bytes, str], most: int) -> Iterator[dict[bytes, str]]:
         yield batch
 
 
-def _cut_all(litellm: Any, model: str, texts: list[str]) -> list[str]:
-    """The texts, those over the model's limit cut; all as they are if the limit is not known."""
+def _check_all(litellm: Any, model: str, texts: list[str]) -> None:
+    """Decline what is over the model's limit before it is sent; the limits of most models are not known.
+
+    Raises:
+        ModelRefused: One of the texts is too long.
+    """
     limit = (library.facts(litellm, model) or {}).get("max_input_tokens")
-    return texts if not limit else [_cut(litellm, model, text, int(limit)) for text in texts]
+    if limit and any(_is_longer(litellm, model, text, int(limit)) for text in texts):
+        raise ModelRefused(f"The text is too long for {model}.")
 
 
-def _cut(litellm: Any, model: str, text: str, limit: int) -> str:
+def _is_longer(litellm: Any, model: str, text: str, limit: int) -> bool:
     if len(text.encode("utf-8", "surrogatepass")) <= limit:  # a token is a byte at least
-        return text
-    tokens = litellm.encode(model=model, text=text)
-    if len(tokens) <= limit:
-        return text
-    cut: str = litellm.decode(model=model, tokens=tokens[:limit])
-    return cut.removesuffix("\ufffd")
+        return False
+    return len(litellm.encode(model=model, text=text)) > limit
 
 
 def _vectors(answer: Any, count: int) -> Vectors:

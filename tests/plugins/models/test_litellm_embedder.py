@@ -12,10 +12,11 @@ import msgspec
 import numpy as np
 import pytest
 from tests.support import model_server as provider
-from tests.support.model_server import EMBEDDING_MODEL, Answer, Call, ModelServer
+from tests.support.model_server import EMBEDDING_MODEL, Answer, Call, ModelServer, failure
 
-from memhost.errors import ConfigurationError, MissingExtra, ModelUnavailable
+from memhost.errors import ConfigurationError, MissingExtra, ModelRefused, ModelUnavailable
 from memhost.ports import ModelUse
+from memhost.services.passage_embedding import PassageEmbedder
 from memhost.settings import Secret
 from memhost.specs import OpenContext
 from memhost.testing.clock import FakeClock
@@ -205,10 +206,66 @@ async def test_vectors_of_another_length_are_refused(opened: Opened, model_serve
         await embedder.embed(["a"])
 
 
-async def test_long_text_is_cut_to_the_models_limit(opened: Opened, model_server: ModelServer) -> None:
-    await (await opened("text-embedding-3-small")).embed(["cat " * 9000])
-    ((text,),) = sent(model_server)
-    assert 8000 < len(text.split()) <= 8191
+async def test_text_over_the_models_limit_is_embedded_in_passages(opened: Opened, model_server: ModelServer) -> None:
+    embedder = await opened("text-embedding-3-small")
+    with pytest.raises(ModelRefused, match="too long"):
+        await embedder.embed(["cat " * 9000])
+    assert model_server.embedding_requests == []
+    vectors = await PassageEmbedder(embedder).embed(["cat " * 9000 + "dog " * 9000, "a bird"])
+    asked = [text for request in sent(model_server) for text in request]
+    assert "".join(text for text in asked if text != "a bird") == "cat " * 9000 + "dog " * 9000
+    assert max(len(text.split()) for text in asked) <= 8191
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1)
+    (cat, dog) = await embedder.embed(["cat", "dog"])
+    assert min(vectors[0] @ cat, vectors[0] @ dog) > 0.5
+
+
+LONG = "very long text " * 300
+TOO_LONG = (
+    failure(400, code="context_length_exceeded", message="Too many tokens."),
+    failure(400, message="This model's maximum context length is 512 tokens, however you requested 1125 tokens."),
+    failure(413, message="Request entity too large"),
+    failure(400, message="`inputs` must have less than 512 tokens. Given: 1125"),
+    failure(422, message="Input validation error"),
+)
+
+
+@pytest.mark.parametrize("said", TOO_LONG, ids=lambda answer: answer.body["error"]["message"][:20])
+async def test_one_long_text_does_not_cost_the_others_their_vectors(
+    opened: Opened, model_server: ModelServer, said: Answer
+) -> None:
+    model_server.answer_embeddings(lambda call: said if max(map(len, call.texts)) > 2000 else None)
+    embedder = PassageEmbedder(await opened())
+    texts = [f"short text {number}" for number in range(9)]
+    vectors = await embedder.embed([*texts[:4], LONG, *texts[4:]])
+    expected = await embedder.embed(texts)
+    assert np.allclose(np.delete(vectors, 4, axis=0), expected)
+    (alone,) = await embedder.embed(["very long text"])
+    assert vectors[4] @ alone > 0.9
+    model_server.requests.clear()
+    (again,) = await embedder.embed([LONG + "and more"])
+    assert again @ alone > 0.9
+    assert len(model_server.embedding_requests) <= 2, "what it takes is known by now"
+
+
+async def test_a_text_declined_for_what_it_says_has_no_vector_beside_others(
+    opened: Opened, model_server: ModelServer
+) -> None:
+    refused = failure(400, code="content_policy_violation", message="no")
+    model_server.answer_embeddings(lambda call: refused if any("bad" in text for text in call.texts) else None)
+    embedder = PassageEmbedder(await opened())
+    vectors = await embedder.embed(["one", "bad", "two"])
+    assert list(np.linalg.norm(vectors, axis=1).round(3)) == [1, 0, 1]
+    with pytest.raises(ModelRefused):
+        await embedder.embed(["bad"])
+
+
+async def test_a_short_text_that_the_provider_does_not_take_tells_of_the_provider(
+    opened: Opened, model_server: ModelServer
+) -> None:
+    model_server.answer_embeddings(lambda _call: failure(400, message="unknown parameter: dimensions"))
+    with pytest.raises(ModelUnavailable, match="unknown parameter"):
+        await PassageEmbedder(await opened()).embed(["a short text"])
 
 
 # -- opening -------------------------------------------------------------------------------------------------
