@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib import import_module
@@ -33,6 +33,10 @@ DATE_MARK = "zdt"
 SPEAKER_MARK = "zsp"
 """Prefix of speaker terms."""
 
+_PIECE = 32_768
+"""Longer texts are analysed piece by piece."""
+_RUN = re.compile("[\u3041-\u3096\u30a1-\u30fa\u3400-\u9fff\uac00-\ud7a3]{3}(?![\u3099\u309a])")
+"""Three characters of scripts without spaces, none of which changes with the next."""
 _MAX_TERM = 64  # longer runs (base64, hashes) are cut: they would only bloat the index
 # Scripts written without spaces: kana, Han, Hangul, Thai, Lao, Myanmar, Khmer. They are cut into character bigrams.
 _NO_SPACE = (
@@ -125,6 +129,36 @@ def fold(text: str) -> str:
     return normal_form("NFKC", _LATIN_ACCENTS.sub("", text)).replace("\u2019", "'").replace("\u02bc", "'")
 
 
+def pieces(text: str, size: int = _PIECE) -> Iterator[str]:
+    """Cut a long text so that its tokens are those of its pieces, in order: no step of the analysis takes long.
+
+    It is cut in front of white space. Where there is none, as in Chinese, it is cut inside of a run of characters
+    that stand for themselves, one of which then belongs to both pieces, as it does to two bigrams. Where there is
+    neither, a piece is longer.
+
+    Args:
+        text: any text.
+        size: length of a piece in characters, about.
+    """
+    start = 0
+    while len(text) - start > size:
+        least, most = start + size // 2, start + size
+        cut = max(text.rfind(" ", least, most), text.rfind("\n", least, most))
+        run = _RUN.search(text, most - 64, most) if cut < 0 else None
+        if run is not None:
+            yield text[start : run.start() + 2]
+            start = run.start() + 1
+            continue
+        if cut < 0:
+            following = [place for place in (text.find(" ", most), text.find("\n", most)) if place >= 0]
+            if not following:
+                break
+            cut = min(following)
+        yield text[start:cut]
+        start = cut
+    yield text[start:]
+
+
 def tokenize(text: str) -> list[str]:
     """Split ``text`` into folded tokens, in order and with repeats.
 
@@ -132,6 +166,12 @@ def tokenize(text: str) -> list[str]:
     are removed from numbers; hyphens and underscores separate. Runs of a script written without spaces give character
     bigrams (a lone character gives itself).
     """
+    if len(text) > _PIECE:
+        return [token for piece in pieces(text) for token in _tokens(piece)]
+    return _tokens(text)
+
+
+def _tokens(text: str) -> list[str]:
     folded = fold(text)
     if folded.isascii():
         return [_plain(t) for t in _ASCII_TOKEN.findall(folded)]

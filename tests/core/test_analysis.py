@@ -1,3 +1,4 @@
+import random
 from datetime import UTC, datetime
 
 import pytest
@@ -8,6 +9,7 @@ from memhost.analysis import (
     find_dates,
     fold,
     index_terms,
+    pieces,
     query_terms,
     speaker_terms,
     split_speaker,
@@ -198,3 +200,28 @@ def test_query_terms_hold_words_names_and_dates_once() -> None:
 
 def test_embedding_text_leaves_out_stop_words() -> None:
     assert analyse_query("When did Ada buy the boat?").embedding_text == "ada buy boat"
+
+
+@pytest.mark.parametrize(
+    "signs",
+    [
+        "abcXYZ019.,'-_ \n\t \u00e9\u00df\u00f1日本語の東京ガーデン한국어กขคั \u0301\u3099ﬁＡ①     ",
+        "日本語の東京都ガ、。한국어\u3099 ",
+        "ab c12.5,",
+        "аб вг\u0306д",
+    ],
+)
+def test_pieces_have_the_tokens_of_the_whole(signs: str) -> None:
+    chance = random.Random(5)
+    for _ in range(300):
+        text = "".join(chance.choice(signs) for _ in range(chance.randint(0, 600)))
+        parts = list(pieces(text, chance.choice((70, 80, 100))))
+        assert [token for part in parts for token in tokenize(part)] == tokenize(text)
+
+
+def test_long_texts_are_cut() -> None:
+    for text in ("tea and cake " * 20_000, "茶と菓子" * 50_000, "чай и торт\n" * 20_000):
+        assert max(map(len, pieces(text))) <= 32_768
+        assert len(list(pieces(text))) > 3
+    assert list(pieces("a" * 100_000)) == ["a" * 100_000]
+    assert list(pieces("")) == [""]

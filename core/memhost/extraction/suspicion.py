@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 
 from memhost.extraction.disguises import decoded_parts, plain_text
@@ -10,6 +11,9 @@ from memhost.extraction.rules import RULES
 
 SUSPICIOUS = "suspicious"
 """Metadata key of memories that read like instructions."""
+
+_WINDOW, _OVERLAP = 32_768, 1_024
+_INSIDE = ", "
 
 _OBEYED = frozenset(
     ("override-instructions", "disclosure", "jailbreak", "foreign-data", "control-marks", "obey-hidden")
@@ -63,7 +67,22 @@ def is_instruction_like(text: str) -> bool:
 
     What the user likes answers to be is no order: `User wants short answers` is a preference.
     """
-    return _tells(text) or any(_tells(hidden) for _, _, hidden in decoded_parts(text))
+    return any(map(_tells, _windows(text))) or any(_tells(hidden) for _, _, hidden in decoded_parts(text))
+
+
+def _windows(text: str) -> Iterator[str]:
+    """A long text in parts that overlap by more than an order is long, so that no step takes long."""
+    start = 0
+    while len(text) - start > _WINDOW:
+        end = start + _WINDOW
+        yield _part(text, start, end)
+        start = end - _OVERLAP
+    yield _part(text, start, len(text))
+
+
+def _part(text: str, start: int, end: int) -> str:
+    """A part, which does not begin like a sentence where none begins."""
+    return text[start:end] if not start or text[start - 1] in "\n.!;:" else _INSIDE + text[start:end]
 
 
 def _tells(text: str) -> bool:

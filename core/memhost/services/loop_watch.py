@@ -95,8 +95,11 @@ class LoopWatch:
 
     def _tell(self, ident: int) -> None:
         """Say who blocks the loop."""
-        hook, row, frame = self._culprit(sys._current_frames().get(ident))
+        stack = sys._current_frames().get(ident)
+        hook, row, frame = self._culprit(stack)
         fields: dict[str, Any] = {"seconds": self._limit_s}
+        if operation := _operation(stack):
+            fields["operation"] = operation
         if hook is not None:
             fields |= hook.fields
         elif row is not None:
@@ -112,19 +115,24 @@ class LoopWatch:
         logger.error("loop.blocked", extra={"fields": fields})
 
     def _culprit(self, frame: FrameType | None) -> tuple[EventHook | None, PluginRow | None, FrameType | None]:
-        """The event hook that runs, the plugin whose code is innermost, and the frame of that code."""
-        hook, row, place = None, None, frame
-        while frame is not None:
-            if row is None and (found := self._owner(frame)) is not None:
-                row, place = found, frame
-            if frame.f_code is _CALL:
-                hook = frame.f_locals["self"]
-            frame = frame.f_back
+        """Whose code runs: the event hook and the plugin, if it is a plugin's, and the frame of that code.
+
+        The innermost frame that is the server's own or a plugin's decides; libraries work for whoever called them.
+        """
+        place = frame
+        while place is not None and not _is_own(place) and self._owner(place) is None:
+            place = place.f_back
+        if place is None or _is_own(place):
+            return None, None, place or frame
+        row, hook, below = self._owner(place), None, place.f_back
+        while below is not None:
+            if below.f_code is _CALL:
+                hook = below.f_locals["self"]
+            below = below.f_back
         return hook, row, place
 
     def _owner(self, frame: FrameType) -> PluginRow | None:
-        name: str = frame.f_globals.get("__name__", "")
-        return None if name.startswith("memhost.") else self._plugins.origin_of(name)
+        return self._plugins.origin_of(frame.f_globals.get("__name__", ""))
 
     def _count_threads(self) -> None:
         if threading.active_count() < MANY:
@@ -154,3 +162,18 @@ class LoopWatch:
         fields = {"plugin": plugin, "distribution": row.distribution, "version": row.version, what: count}
         self._watch.note(plugin, f"leaves {what} behind: {count}")
         logger.error("plugin.leaks", extra={"fields": fields})
+
+
+def _is_own(frame: FrameType) -> bool:
+    """Whether it is code of the server itself."""
+    name: str = frame.f_globals.get("__name__", "")
+    return name.split(".", 1)[0] == "memhost"
+
+
+def _operation(frame: FrameType | None) -> str:
+    """The operation that runs, empty if none does."""
+    while frame is not None:
+        if frame.f_code.co_name == "execute" and frame.f_globals.get("__name__") == "memhost.host":
+            return str(frame.f_locals.get("name", ""))
+        frame = frame.f_back
+    return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -144,6 +145,10 @@ def refuse(problems: Sequence[Problem]) -> None:
         raise UnsafePrompt(problems) if unsafe else ValidationFailed(problems)
 
 
+_AT_ONCE = 10_000
+"""Characters that are analysed on the event loop: some milliseconds. More are in a thread."""
+
+
 async def index_records(
     records: Sequence[MemoryRecord],
     embedder: Embedder,
@@ -170,23 +175,15 @@ async def index_records(
         ModelUnavailable: The embedder does not answer.
         PluginFailure: A given vector is not one of this embedder.
     """
-    stored = []
-    bodies = []
-    for index, record in enumerate(records):
-        draft = drafts[index] if drafts else None
-        memory = StoredMemory(record=record)
-        if draft is not None:
-            memory.speaker, memory.role, memory.position = draft.speaker, draft.role, draft.position
-            memory.lead = _lead(record.text, draft)
-        body = record.text[memory.lead :]
-        # What stands in front of a colon is read as well, whether it is a name or not.
-        if is_of_others(record) and is_instruction_like(record.text[_role_lead(record.text, draft) :]):
-            record.metadata = {**record.metadata, SUSPICIOUS: True}
-        when = (record.event_date or record.created_at).timestamp()
-        memory.terms = tuple(index_terms(body, memory.speaker, when))
-        memory.traits = traits_of(body, memory.terms)
-        stored.append(memory)
-        bodies.append(body)
+    if sum(len(record.text) for record in records) <= _AT_ONCE:
+        analysed = _analysed(records, drafts)
+    else:
+        analysed = await asyncio.to_thread(_analysed, records, drafts)
+    stored = [memory for memory, _ in analysed]
+    bodies = [memory.record.text[memory.lead :] for memory in stored]
+    for memory, suspicious in analysed:
+        if suspicious:
+            memory.record.metadata = {**memory.record.metadata, SUSPICIOUS: True}
     known = {text: _checked(vector, embedder) for text, vector in (vectors or {}).items()}
     for memory, body in zip(stored, bodies, strict=True):
         memory.vector = known.get(body)
@@ -197,6 +194,25 @@ async def index_records(
         for index, vector in zip(without, made, strict=True):
             stored[index].vector = vector
     return stored
+
+
+def _analysed(records: Sequence[MemoryRecord], drafts: Sequence[Draft | None]) -> list[tuple[StoredMemory, bool]]:
+    """The records with terms, speaker, role and position, and whether each reads like an order; changes nothing."""
+    found = []
+    for index, record in enumerate(records):
+        draft = drafts[index] if drafts else None
+        memory = StoredMemory(record=record)
+        if draft is not None:
+            memory.speaker, memory.role, memory.position = draft.speaker, draft.role, draft.position
+            memory.lead = _lead(record.text, draft)
+        body = record.text[memory.lead :]
+        # What stands in front of a colon is read as well, whether it is a name or not.
+        told = is_of_others(record) and is_instruction_like(record.text[_role_lead(record.text, draft) :])
+        when = (record.event_date or record.created_at).timestamp()
+        memory.terms = tuple(index_terms(body, memory.speaker, when))
+        memory.traits = traits_of(body, memory.terms)
+        found.append((memory, told))
+    return found
 
 
 def given_vectors(drafts: Sequence[Draft]) -> dict[str, Sequence[float]]:
