@@ -50,6 +50,20 @@ class Sent(Protocol):
     tool_call_id: Any
     refusal: Any
     audio: Any
+    annotations: Any
+
+
+def is_text(message: Sent) -> bool:
+    """Whether a message has nothing beside its content."""
+    return (
+        message.tool_calls is UNSET
+        and message.tool_call_id is UNSET
+        and message.name is UNSET
+        and message.function_call is UNSET
+        and message.refusal is UNSET
+        and message.audio is UNSET
+        and message.annotations is UNSET
+    )
 
 
 def is_blank(text: str) -> bool:
@@ -102,6 +116,8 @@ def says_something(message: Sent, content: Any) -> bool:
 
 def readable(message: Message) -> str:
     """The message as a text for a model: what was said, the calls in it, and the kinds of parts that are no text."""
+    if message.parts is UNSET and is_text(message):
+        return message.content
     lines = [message.content] if message.content else []
     lines += [f"[call {_call_text(call)}]" for call in calls_of(message)]
     for part in _dicts(message.parts):

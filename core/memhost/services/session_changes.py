@@ -18,7 +18,7 @@ from memhost.operations.table import Call
 from memhost.operations.working_memory import ChangeSession, PutSession
 from memhost.ports import Clock
 from memhost.services.sessions import SessionService
-from memhost.services.turns import fingerprint_of, given_back
+from memhost.services.turns import fingerprint_of
 
 T = TypeVar("T", MessageInput, SessionRecordInput)
 
@@ -48,7 +48,7 @@ class SessionChanges:
                 await self._check_absent(call, request)
             write = _created(request) if before is None else _changed(request, before)
             try:
-                return await self._sessions.put(call, write)
+                return await self._sessions.put(call, write, before)
             except SessionChanged:
                 if request.if_version is not None:
                     raise
@@ -91,7 +91,8 @@ def _changed(request: ChangeSession, before: StoredSession) -> PutSession:
     version = before.version % 1_000_000
     return PutSession(
         **target,
-        messages=_joined(content.messages, _recognised(before, request.messages), given_back),
+        # Messages that stay are handed on as they are stored: there may be thousands.
+        messages=_joined(content.messages, _recognised(before, request.messages), lambda message: message),
         memories=_joined(content.memories, request.memories, _record_given_back),
         data=data,
         context=content.context if isinstance(request.context, UnsetType) else request.context,

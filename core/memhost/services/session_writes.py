@@ -109,8 +109,13 @@ class SessionWriter:
         self.reads = Reads()
         self._locks: WeakValueDictionary[SessionKey, asyncio.Lock] = WeakValueDictionary()
 
-    async def put(self, call: Call, request: PutSession) -> StoredSession:
+    async def put(self, call: Call, request: PutSession, read: StoredSession | None = None) -> StoredSession:
         """Store the session as a whole; its new turns and memories are searchable when this returns.
+
+        Args:
+            call: Who writes.
+            request: The session.
+            read: The session as it was read just now, which spares the writer to read it again.
 
         Raises:
             InvalidRequest: A message is blank.
@@ -132,9 +137,12 @@ class SessionWriter:
         lock = self._locks.setdefault(key, asyncio.Lock())
         async with lock:
             for attempt in range(_WRITE_TRIES):
+                now = self._clock.now()
                 try:
-                    return await self._write(call, key, request, shown, self._clock.now())
+                    before = read or await self._store.get_session(call.caller.bounds, key, now)
+                    return await self._write(call, key, request, before, shown, now)
                 except VersionMismatch:
+                    read = None
                     await asyncio.sleep(0.002 * attempt)
         raise VersionMismatch(f"Session {key.session} is being written by others all the time; try again.")
 
@@ -170,9 +178,14 @@ class SessionWriter:
         await self._store.commit(bounds, batch)
 
     async def _write(
-        self, call: Call, key: SessionKey, request: PutSession, shown: datetime | None, now: datetime
+        self,
+        call: Call,
+        key: SessionKey,
+        request: PutSession,
+        before: StoredSession | None,
+        shown: datetime | None,
+        now: datetime,
     ) -> StoredSession:
-        before = await self._store.get_session(call.caller.bounds, key, now)
         _check_version(request, before)
         if before is not None and before.content.updated_at >= now:
             # Times of writes rise strictly, so that one of them tells what had been stored before it.
@@ -373,8 +386,11 @@ def _set_expiry(
 
 def _turns_of(session: StoredSession, turns: Sequence[Turn]) -> list[Turn]:
     """The turns with the messages that will be stored, which a hook may have changed or left out."""
+    names = {turn.message.id for turn in turns}
     left: dict[str, deque[Message]] = {}
-    for message in session.content.messages:
+    for message in session.content.messages if names else ():
+        if message.id not in names:
+            continue
         left.setdefault(message.id, deque()).append(message)
     found = []
     for turn in turns:

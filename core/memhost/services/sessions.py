@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import cast
 
 import msgspec
 from msgspec import UNSET
@@ -98,9 +99,9 @@ class SessionService:
             return SeveralFound(f"Several sessions are named {session_id}; name the namespace and the user.")
         return NotFound(f"Session {session_id} not found.")
 
-    async def put(self, call: Call, request: PutSession) -> WorkingMemoryView:
+    async def put(self, call: Call, request: PutSession, read: StoredSession | None = None) -> WorkingMemoryView:
         """Store the session as a whole; see `SessionWriter.put`."""
-        session = await self._writer.put(call, request)
+        session = await self._writer.put(call, request, read)
         session, to_come = await self._summaries.finish(session, request)
         # Clients put the answer in the place of their own copy, and send it back: it holds all that is stored.
         window = window_of(request.model_name, request.context_window_max)
@@ -165,6 +166,8 @@ class SessionService:
 
 
 def _shown(message: Message) -> MessageView:
+    if message.parts is UNSET:
+        return cast("MessageView", message)  # the same fields, and thousands of them
     return MessageView(
         role=message.role,
         content=message.content if message.parts is UNSET else message.parts,

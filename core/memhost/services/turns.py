@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from memhost.conversation import says_something, spoken
+from memhost.conversation import is_text, says_something, spoken
 from memhost.errors import InvalidRequest, Problem
 from memhost.models import SENT_FIELDS, Message, StoredSession, TurnMark, new_id
 from memhost.operations.requests import MessageInput
@@ -47,11 +47,13 @@ class Merged(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_messages(
-    messages: Sequence[MessageInput], now: datetime, *, max_future_s: float, require_times: bool
+    messages: Sequence[MessageInput | Message], now: datetime, *, max_future_s: float, require_times: bool
 ) -> list[Problem]:
     """Messages whose content or times are refused."""
     problems = too_many(messages, MOST_ITEMS, ("messages",))  # which a change may have added to
     for index, message in enumerate(messages):
+        if isinstance(message, Message):
+            continue
         problems += _content_problems(message, ("messages", index, "content"))
         where = ("messages", index, "created_at")
         if isinstance(message.created_at, UnsetType):
@@ -70,6 +72,8 @@ def check_messages(
 
 def _content_problems(message: MessageInput, where: tuple[str | int, ...]) -> list[Problem]:
     content = message.content
+    if isinstance(content, str) and is_text(message):
+        return []
     if content is UNSET and not says_something(message, ""):
         return [Problem(where=where, kind="missing", message="Field required")]
     known = content is UNSET or isinstance(content, (str, list, dict))
@@ -77,8 +81,6 @@ def _content_problems(message: MessageInput, where: tuple[str | int, ...]) -> li
         sentence = "Input should be a valid string, a list of parts, or null beside tool_calls"
         return [Problem(where=where, kind="string_type", message=sentence)]
     sent = {name: value for name in SENT_FIELDS if (value := getattr(message, name)) is not UNSET}
-    if not sent and isinstance(content, str):
-        return []
     if deep := too_deep([content, sent], where):
         return deep
     size = len(msgspec.json.encode([None if content is UNSET else content, sent]))
@@ -89,17 +91,17 @@ def _content_problems(message: MessageInput, where: tuple[str | int, ...]) -> li
 
 
 def merge_turns(
-    given: Sequence[MessageInput],
+    given: Sequence[MessageInput | Message],
     stored: StoredSession | None,
     now: datetime,
     missed: Missed,
 ) -> Merged:
     """The messages to store, and what of them is new.
 
-    A message that the session already holds, unchanged, keeps what the server knows of it (extraction flag,
-    `persisted_at`, time), whatever the client sends. Which one that is: see `Recognition`. A changed message keeps its
-    position. Messages that others have added or changed since the client read the session (`missed`) stay so, the added
-    ones in front of those that this write adds.
+    A stored message among those given stays as it is. One that the session already holds, unchanged, keeps what the
+    server knows of it (extraction flag, `persisted_at`, time), whatever the client sends. Which one that is: see
+    `Recognition`. A changed message keeps its position. Messages that others have added or changed since the client
+    read the session (`missed`) stay so, the added ones in front of those that this write adds.
 
     Raises:
         InvalidRequest: A message has no content but what nobody can see.
@@ -113,8 +115,14 @@ def merge_turns(
     first_new: int | None = None
     for number, (item, message_id) in enumerate(zip(given, Recognition(given, stored).ids(), strict=True)):
         seen[message_id] += 1
+        if isinstance(item, Message):  # a change of the session leaves it as it is
+            messages.append(item)
+            continue
         name = turn_name(message_id, seen[message_id])
         mark, before = marks.get(name), known.get(name)
+        if before is not None and mark is not None and _is_repeated(item, before):
+            messages.append(before)
+            continue
         message = _message(item, message_id, before, mark, now)
         refuse_empty(item, message, number)
         fingerprint = fingerprint_of(message)
@@ -175,7 +183,7 @@ class Recognition:
     the first with equal role and content. No stored message is found twice, so that what was said twice stays twice.
     """
 
-    def __init__(self, given: Sequence[MessageInput], stored: StoredSession | None) -> None:
+    def __init__(self, given: Sequence[MessageInput | Message], stored: StoredSession | None) -> None:
         self._given = given
         self._stored = stored.content.messages if stored else []
         self._marks = stored.turns if stored else {}
@@ -229,17 +237,6 @@ class Recognition:
         self._taken.add(message_id)
 
 
-def given_back(message: Message) -> MessageInput:
-    """A stored message as a client would send it back."""
-    return MessageInput(
-        role=message.role,
-        content=message.content if message.parts is UNSET else message.parts,
-        id=message.id,
-        created_at=message.created_at,
-        **{name: getattr(message, name) for name in SENT_FIELDS},
-    )
-
-
 def received(item: MessageInput, message_id: str, created_at: datetime) -> Message:
     """A message as it is stored: its text, and beside it what was sent in another form."""
     content = None if item.content is UNSET else item.content
@@ -286,6 +283,18 @@ def _message(
     return message
 
 
+def _is_repeated(item: MessageInput, before: Message) -> bool:
+    """Whether this is plainly the stored message: a text, as it is there. Long histories hold little else."""
+    return (
+        item.content == before.content
+        and item.role == before.role
+        and (item.created_at is UNSET or item.created_at == before.created_at)
+        and is_text(item)
+        and before.parts is UNSET
+        and is_text(before)
+    )
+
+
 def _is_correction(item: MessageInput, before: Message, mark: TurnMark | None) -> bool:
     """Whether the time that a client sends is a better one than that which is stored.
 
@@ -299,7 +308,7 @@ def _is_correction(item: MessageInput, before: Message, mark: TurnMark | None) -
 
 def _is_plain_copy(message: Message, before: Message) -> bool:
     """Whether this is the text of a structured message, as clients send it back that know texts alone."""
-    plain = all(getattr(message, name) is UNSET for name in ("parts", *SENT_FIELDS))
+    plain = message.parts is UNSET and is_text(message)
     return plain and (message.role, message.content) == (before.role, before.content)
 
 
@@ -314,7 +323,7 @@ def fingerprint_of(message: Message | MessageInput) -> bytes:
     if isinstance(message, MessageInput):
         message = received(message, "", _EPOCH)
     text = f"{message.role}\x00{message.content}".encode("utf-8", "surrogatepass")
-    structure = {name: value for name in ("parts", *SENT_FIELDS) if (value := getattr(message, name)) is not UNSET}
-    if structure:
+    if message.parts is not UNSET or not is_text(message):
+        structure = {name: value for name in ("parts", *SENT_FIELDS) if (value := getattr(message, name)) is not UNSET}
         text += b"\x00" + msgspec.json.encode(structure, order="deterministic")
     return hashlib.blake2b(text, digest_size=8).digest()
