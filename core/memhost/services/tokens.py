@@ -1,6 +1,6 @@
 """Counts tokens (contract/rest.md 11.1): exactly where that can be had offline, else by a rule of thumb.
 
-With the extra `tokens` installed (`pip install 'memhost[tokens]'`) and the file of the encoding `cl100k_base` in
+With the extra `tokens` installed (tiktoken) and the file of the encoding `cl100k_base` in
 tiktoken's cache, texts are counted with it. Nothing is ever downloaded: without the file the estimate is used, a
 token for every four characters. To put the file there, run once where the internet can be reached:
 
