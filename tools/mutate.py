@@ -27,7 +27,16 @@ from typing import Any
 
 TOP = Path(__file__).parents[1]
 TARGETS: dict[str, str] = {
-    "core/memhost/jobs/dispatcher.py": "tests/core/test_jobs.py",
+    "core/memhost/jobs/dispatcher.py": "tests/core/test_jobs.py tests/core/test_putting_off.py tests/core/hooks/test_suspension.py",
+    "core/memhost/jobs/schedules.py": "tests/core/test_putting_off.py",
+    "core/memhost/services/leases.py": "tests/core/test_leases.py",
+    "core/memhost/services/processes.py": "tests/core/test_leases.py",
+    "core/memhost/services/tasks.py": "tests/core/test_tasks.py",
+    "core/memhost/services/model_health.py": "tests/core/test_models_away.py",
+    "core/memhost/services/readiness.py": "tests/core/test_models_away.py",
+    "core/memhost/services/outbox.py": "tests/core/test_jobs.py tests/core/test_putting_off.py",
+    "core/memhost/storekit/touched.py": "tests/plugins/stores/test_conformance.py::TestMemoryStore",
+    "plugins/stores/memhost_store_sqlite/jobs.py": "tests/plugins/stores/test_conformance.py::TestSqliteStore",
     "core/memhost/services/likeness.py": "tests/core/test_semantic_deduplication.py",
 }
 """Each module that holds rules, and the tests that must notice when one changes."""
