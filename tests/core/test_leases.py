@@ -154,8 +154,10 @@ async def test_a_store_that_fails_once_does_not_end_it(store: Store, clock: Fake
 async def test_who_has_lost_it_finds_out_before_the_next_change(store: Store, clock: FakeClock) -> None:
     leases = Leases(store, clock, 15)
     lease = await leases.take("default", "work", told=TOLD)
+    until = await leases.held_until("default", "work")
     clock.advance(7)
-    await lease.keep()  # more than half is left: nothing is asked
+    await lease.keep()
+    assert await leases.held_until("default", "work") == until, "more than half is left: nothing is asked"
     clock.advance(7)
     await lease.keep()
     assert await leases.held_until("default", "work") == _after(clock, 15)
