@@ -27,8 +27,10 @@ from typing import Any
 
 TOP = Path(__file__).parents[1]
 TARGETS: dict[str, str] = {
-    "core/memhost/jobs/dispatcher.py": "tests/core/test_jobs.py tests/core/test_putting_off.py",
-    "core/memhost/jobs/schedules.py": "tests/core/test_putting_off.py",
+    "core/memhost/jobs/dispatcher.py": (
+        "tests/core/test_jobs.py tests/core/test_putting_off.py tests/core/test_tasks.py"
+    ),
+    "core/memhost/jobs/schedules.py": "tests/core/test_schedules.py tests/core/test_putting_off.py",
     "core/memhost/services/leases.py": "tests/core/test_leases.py",
     "core/memhost/services/processes.py": "tests/core/test_leases.py",
     "core/memhost/services/tasks.py": "tests/core/test_tasks.py",

@@ -30,7 +30,7 @@ from memhost.errors import (
 )
 from memhost.hooks import event_options
 from memhost.host import Host
-from memhost.models import Job, JobState, Scope
+from memhost.models import Job, JobState, Scope, WriteBatch
 from memhost.testing.clock import FakeClock
 from tests.core.test_jobs import work
 from tests.support import made
@@ -82,7 +82,9 @@ class Hook:
 
 
 @asynccontextmanager
-async def listening(folder: Path, clock: FakeClock, store: str, hook: Hook, **options: Any) -> AsyncIterator[Host]:
+async def listening(
+    folder: Path, clock: FakeClock, store: str, hook: Hook, *, backoff: str = "[30, 120, 600]", **options: Any
+) -> AsyncIterator[Host]:
     """A host whose plugin `listener` has that hook for stored memories."""
 
     @event_options(**options)
@@ -90,7 +92,7 @@ async def listening(folder: Path, clock: FakeClock, store: str, hook: Hook, **op
         await hook(event, context)
 
     plugin = made.make_plugin("listener", {"memhost_memories_stored": stored})
-    settings = {"JOB_MAX_TRIES": "3", "JOB_BACKOFF_S": "[30, 120, 600]", "PLUGIN_SUSPEND_AFTER": "0"}
+    settings = {"JOB_MAX_TRIES": "3", "JOB_BACKOFF_S": backoff, "PLUGIN_SUSPEND_AFTER": "0"}
     async with running_host(
         folder, store=store, clock=clock, run_jobs=False, settings=settings, extra=[plugin]
     ) as host:
@@ -250,6 +252,66 @@ async def test_an_interruption_uses_no_try_and_does_not_end_the_waiting(tmp_path
             await running
         job = await job_of(host)
         assert (job.state, job.waiting_since, job.failures, job.due_at) == (JobState.WAITING, since, 0, clock.now())
+
+
+@pytest.mark.parametrize("error", [ModelUnavailable("Away."), ValueError("a fault")])
+async def test_without_waits_it_is_a_second(tmp_path: Path, error: Exception) -> None:
+    clock, hook = FakeClock(), Hook()
+    async with listening(tmp_path, clock, "memory", hook, backoff="[]") as host:
+        hook.error = error
+        await work(host)
+        assert 0.8 <= ((await job_of(host)).due_at - clock.now()).total_seconds() <= 1.2
+
+
+async def test_what_blocks_the_process_while_it_waits_has_failed(tmp_path: Path) -> None:
+    clock, hook = FakeClock(), Hook()
+    async with listening(tmp_path, clock, "memory", hook) as host:
+        hook.error = ModelUnavailable("Away.")
+        await work(host)
+        assert host.watch.report("listener").failures == 0
+        host.watch.blocks("listener")
+        clock.advance(60)
+        await work(host)
+        assert host.watch.report("listener").failures == 1
+        assert (await job_of(host)).failures == 0
+
+
+async def test_a_store_that_does_not_take_it_back_leaves_it_to_the_lease(tmp_path: Path) -> None:
+    clock, hook = FakeClock(), Hook()
+    async with listening(tmp_path, clock, "memory", hook) as host:
+        hook.error = ModelUnavailable("Away.")
+
+        async def away(*_args: Any) -> bool:
+            raise StoreUnavailable("The store is away.")
+
+        host.store.put_off_job = away  # type: ignore[attr-defined]
+        await work(host)
+        assert (await job_of(host)).state is JobState.RUNNING
+
+
+async def test_a_store_that_does_not_count_gives_all_tries_again(tmp_path: Path) -> None:
+    clock, hook = FakeClock(), Hook()
+    async with listening(tmp_path, clock, "memory", hook) as host:
+        commits: list[WriteBatch] = []
+
+        class Plain:
+            """The store without what only some can."""
+
+            async def commit(self, scope: Scope, batch: WriteBatch) -> Any:
+                commits.append(batch)
+                return await host.store.commit(scope, batch)
+
+        hook.error = Busy("Another.", wait_s=5)
+        (job,) = await host.dispatcher.claim(10)
+        vars(host.dispatcher)["_store"] = Plain()
+        await host.dispatcher.run(job)
+        assert commits[0].complete_job == (job.id, job.lease)
+        found = await job_of(host)
+        assert (found.state, found.attempts, found.due_at) == (
+            JobState.PENDING,
+            0,
+            clock.now() + timedelta(seconds=5),
+        )
 
 
 @STORES

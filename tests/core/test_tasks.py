@@ -14,6 +14,7 @@ from memhost.errors import Conflict, Forbidden
 from memhost.host import Host
 from memhost.models import Document, Scope, WriteBatch
 from memhost.operations.responses import Task
+from memhost.services import tasks
 from memhost.services.bound_documents import Bound, BoundDocuments
 from memhost.services.leases import Leases
 from memhost.services.processes import this_process
@@ -82,7 +83,7 @@ async def _is(found: Any, text: str) -> bool:
 def _unattended(task: Task, host: Host, **holder: object) -> WriteBatch:
     """What a process has written that was killed while it was at a task."""
     now = host.clock.now()
-    tasks = BoundDocuments(host.store, KIND, Task)
+    documents = BoundDocuments(host.store, KIND, Task)
     lease = Document(
         kind=f"lease:task:{task.id}",
         id="lease",
@@ -91,7 +92,7 @@ def _unattended(task: Task, host: Host, **holder: object) -> WriteBatch:
         updated_at=now,
         expires_at=now + timedelta(seconds=15),
     )
-    return WriteBatch(put_documents=[tasks.make(task.id, Bound(Scope(), task), now), lease])
+    return WriteBatch(put_documents=[documents.make(task.id, Bound(Scope(), task), now), lease])
 
 
 STOPPED = "The server was stopped before it was done; ask for it again."
@@ -143,3 +144,55 @@ async def test_a_run_of_a_view_goes_on_as_long_as_its_job(tmp_path: Path) -> Non
         (job,) = [each for each in (await run(host, "list_jobs")).jobs if each.event == "view_due"]
         await host.store.commit(Scope(), WriteBatch(cancel_jobs=[job.id]))
         assert (await run(host, "get_task", task_id=task.id)).error_message == STOPPED
+
+
+async def test_the_job_of_a_run_is_found_behind_many_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "_PAGE", 2)
+    clock = FakeClock()
+    async with running_host(tmp_path, run_jobs=False, clock=clock) as host:
+        view = await run(host, "create_summary_view", name="v", source="long_term", group_by=["user_id"])
+        runs: list[Task] = []
+        for _ in range(5):
+            clock.advance(1)
+            runs.append(await run(host, "run_summary_view", view_id=view.id))
+        await host.dispatcher.sweep()
+        for task in runs:
+            assert (await run(host, "get_task", task_id=task.id)).status == "pending"
+        jobs = (await run(host, "list_jobs")).jobs
+        claimed = {job.id: job.lease for job in await host.dispatcher.claim(10)}
+        for job in jobs:
+            await host.store.bury_job(job.id, claimed[job.id], "given up")
+        assert (await run(host, "get_task", task_id=runs[-1].id)).error_message == STOPPED, "nobody will be at it"
+
+
+async def test_a_task_that_ends_while_somebody_looks_is_not_failed(tmp_path: Path) -> None:
+    async with running_host(tmp_path, run_jobs=False) as host:
+        task = Task(id="t", type="compaction", status="running", created_at=host.clock.now())
+        await host.store.commit(Scope(), _unattended(task, host))
+        documents, get = BoundDocuments(host.store, KIND, Task), host.store.list_documents
+        done = msgspec.structs.replace(task, status="success", completed_at=host.clock.now())
+
+        async def ends(scope: Scope, kind: str, *rest: Any, **more: Any) -> Any:
+            if kind == "lease:task:t":  # its process writes the end first, and gives the lease back then
+                ended = documents.make("t", Bound(Scope(), done), host.clock.now())
+                batch = WriteBatch(put_documents=[ended], delete_documents=[(kind, "lease")])
+                await host.store.commit(Scope(), batch)
+            return await get(scope, kind, *rest, **more)
+
+        host.store.list_documents = ends  # type: ignore[method-assign]
+        assert (await run(host, "get_task", task_id="t")).status == "success"
+
+
+async def test_a_task_that_goes_while_somebody_looks_is_told_as_it_was(tmp_path: Path) -> None:
+    async with running_host(tmp_path, run_jobs=False) as host:
+        task = Task(id="t", type="compaction", status="running", created_at=host.clock.now())
+        batch = _unattended(task, host)
+        await host.store.commit(Scope(), WriteBatch(put_documents=batch.put_documents[:1]))
+        get = host.store.list_documents
+
+        async def goes(scope: Scope, kind: str, *rest: Any, **more: Any) -> Any:
+            await host.store.commit(Scope(), WriteBatch(delete_documents=[(KIND, "t")]))
+            return await get(scope, kind, *rest, **more)
+
+        host.store.list_documents = goes  # type: ignore[method-assign]
+        assert (await run(host, "get_task", task_id="t")).status == "running"

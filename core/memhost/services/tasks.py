@@ -103,10 +103,9 @@ class LongWork:
         tenant, task = found.bounds.tenant, found.content
         if task.type != "summary_view_full_run":
             return await self._leases.held_until(tenant, _lease_of(task)) is not None
-        offset, total = 0, 1
-        while offset < total:
-            page, total = await self._store.list_jobs(Scope(tenant=tenant), limit=_PAGE, offset=offset)
-            offset += max(len(page), 1)
+        offset = 0
+        while page := (await self._store.list_jobs(Scope(tenant=tenant), limit=_PAGE, offset=offset))[0]:
+            offset += len(page)
             if any(job.event == "view_due" and job.state is not JobState.DEAD and _runs(job, task) for job in page):
                 return True
         return False
