@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,11 @@ from memhost.host import Host
 from memhost.models import DEFAULT_TENANT, Scope, SessionKey
 from memhost.services.session_merging import Reads
 from memhost.testing.clock import FakeClock
-from tests.support.hosts import run, running_host
+from memhost_mcp import McpSettings
+from memhost_mcp.catalog import Catalog
+from memhost_mcp.desk import Defaults, Visit
+from tests.core.sessions.doors import http
+from tests.support.hosts import ADMIN, run, running_host
 from tests.support.redis_server import RedisSpace
 
 WRITERS = 12
@@ -52,25 +56,69 @@ async def official(host: Host) -> AsyncIterator[MemoryAPIClient]:
         await client.close()
 
 
+@asynccontextmanager
+async def changing(host: Host, door: str) -> AsyncIterator[Callable[[dict[str, Any]], Awaitable[Any]]]:
+    """A function that changes session `s`, through a door."""
+    if door == "rest":
+        async with http(host) as client:
+
+            async def patch(change: dict[str, Any]) -> None:
+                (await client.patch("/v1/working-memory/s", json=change)).raise_for_status()
+
+            yield patch
+    elif door == "mcp":
+        catalog = Catalog(host, cast("McpSettings", host.configuration.section("interfaces", "mcp")))
+        who = Visit(caller=ADMIN, request_id="r", asked=Defaults(), fallback=Defaults())
+        yield lambda change: catalog.call(who, "set_working_memory", {"session_id": "s", "mode": "merge", **change})
+    else:
+        yield lambda change: run(host, "change_session", session_id="s", **change)
+
+
 @pytest.mark.parametrize("existing", [False, True])
-async def test_all_that_is_appended_at_once_is_kept(host: Host, existing: bool) -> None:
+@pytest.mark.parametrize("door", ["inside", "rest", "mcp"])
+async def test_all_that_is_appended_at_once_is_kept(host: Host, door: str, existing: bool) -> None:
     if existing:
         await run(host, "put_session", session_id="s", messages=[{"role": "user", "content": "before"}])
-    changes: list[dict[str, Any]] = [
-        {
-            "messages": [{"role": "user", "content": f"word {number}"}],
-            "memories": [{"id": f"r{number}", "text": f"fact {number}"}],
-            "data": {f"k{number}": number},
-        }
-        for number in range(WRITERS)
-    ]
-    await asyncio.gather(*(run(host, "change_session", session_id="s", **change) for change in changes))
+    async with changing(host, door) as change:
+        await asyncio.gather(*(change(each) for each in CHANGES))
+    await check_kept(host, existing)
+
+
+@pytest.mark.parametrize("store", ["sqlite", "redis"])
+async def test_all_that_several_processes_append_at_once_is_kept(
+    store: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """Hosts of their own, which share nothing but the store."""
+    settings = request.getfixturevalue("redis_part").environment() if store == "redis" else {}
+    async with (
+        running_host(tmp_path, store=store, settings=settings, run_jobs=False) as one,
+        running_host(tmp_path, store=store, settings=settings, run_jobs=False) as other,
+    ):
+        writes = [
+            run((one, other)[number % 2], "change_session", session_id="s", **CHANGES[number])
+            for number in range(WRITERS)
+        ]
+        await asyncio.gather(*writes)
+        await check_kept(one, existing=False)
+
+
+CHANGES: list[dict[str, Any]] = [
+    {
+        "messages": [{"role": "user", "content": f"word {number}"}],
+        "memories": [{"id": f"r{number}", "text": f"fact {number}"}],
+        "data": {f"k{number}": number},
+    }
+    for number in range(WRITERS)
+]
+
+
+async def check_kept(host: Host, existing: bool) -> None:
     found = await run(host, "get_session", session_id="s")
     assert {message.content for message in found.messages} >= {f"word {number}" for number in range(WRITERS)}
     assert len(found.messages) == WRITERS + existing
     assert sorted(record.id for record in found.memories) == sorted(f"r{number}" for number in range(WRITERS))
     assert found.data == {f"k{number}": number for number in range(WRITERS)}
-    stored = await run(host, "search_memories", text="word fact", limit=100)
+    stored = await run(host, "search_memories", limit=100)
     assert stored.total == 2 * WRITERS + existing
 
 

@@ -13,7 +13,7 @@ from memhost.host import Host
 from memhost.testing.clock import FakeClock
 from memhost_mcp.catalog import Catalog
 from memhost_mcp.desk import Defaults, Visit
-from tests.core.sessions.test_structured import http
+from tests.core.sessions.doors import http
 from tests.support.hosts import ADMIN, run, running_host
 
 HELLO = {"role": "user", "content": "hello"}

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import httpx
 import msgspec
 import pytest
 
-from memhost.app import build_app
 from memhost.conversation import calls_of, is_blank, readable, text_of
 from memhost.errors import InvalidRequest, ValidationFailed
 from memhost.extraction.frame import message_line
@@ -22,6 +19,7 @@ from memhost.services.session_writes import drop_outdated_parts
 from memhost.testing.clock import FakeClock
 from memhost_mcp.catalog import Catalog
 from memhost_mcp.desk import Defaults, Visit
+from tests.core.sessions.doors import http
 from tests.support.hosts import ADMIN, run, running_host
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Oslo"}'}}
@@ -86,17 +84,6 @@ def sent(message: dict[str, Any]) -> dict[str, Any]:
 async def host(tmp_path: Path) -> AsyncIterator[Host]:
     async with running_host(tmp_path, store="sqlite", run_jobs=False) as opened:
         yield opened
-
-
-@asynccontextmanager
-async def http(host: Host, agent: str = "test") -> AsyncIterator[httpx.AsyncClient]:
-    app = build_app(host)
-    transport = httpx.ASGITransport(app=cast("Any", app))
-    async with (
-        app.lifespan(),
-        httpx.AsyncClient(transport=transport, base_url="http://memhost", headers={"user-agent": agent}) as client,
-    ):
-        yield client
 
 
 async def test_messages_come_back_as_they_were_sent(host: Host) -> None:
