@@ -15,13 +15,15 @@ from memhost.errors import ConfigurationError
 
 _SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")
 _SENTINEL_PORT = "26379"
+_FIXED = ("protocol", "decode_responses", "encoding", "encoding_errors")
+"""Options of the client library that decide the form of answers, on which those who read them rely."""
 
 
 class RedisUrl(msgspec.Struct, frozen=True, kw_only=True):
     """What a URL says.
 
     Attributes:
-        url: The URL itself, which the client library reads where no Sentinel is involved.
+        url: The URL itself without blanks around it, which the client library reads where no Sentinel is involved.
         server: Host and port, or path, for messages: without user and password.
         database: Number of the database as it stands there, empty if none does.
         is_socket: Whether it is the path of a Unix socket.
@@ -52,8 +54,10 @@ def read_redis_url(url: str, *, setting: str, no_cluster: str) -> RedisUrl:
         no_cluster: What to say if it means a cluster, which cannot be read.
 
     Raises:
-        ConfigurationError: A form that is not known, a cluster, or a Sentinel URL without a service.
+        ConfigurationError: A form that is not known, a cluster, a Sentinel URL without a service, or an option that
+            changes the form of answers.
     """
+    url = url.strip()
     try:
         parts = urlsplit(url)
         query = dict(parse_qsl(parts.query))
@@ -63,6 +67,8 @@ def read_redis_url(url: str, *, setting: str, no_cluster: str) -> RedisUrl:
         if parts.scheme not in _SCHEMES:
             forms = ", ".join(f"{each}://" for each in _SCHEMES)
             raise ConfigurationError(f"{setting} must start with one of: {forms}.")
+        if fixed := [name for name in query if name.lower() in _FIXED]:
+            raise ConfigurationError(f"{setting} must not set {', '.join(fixed)}: answers are read in one form.")
         if sentinel:
             return _with_sentinels(url, parts, query, setting)
     except ValueError as error:

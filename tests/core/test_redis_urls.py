@@ -72,3 +72,22 @@ def test_other_forms_are_refused(url: str, reason: str) -> None:
 
 def test_messages_show_no_login() -> None:
     assert server_of("redis://me:hidden@h:1/0") == "h:1"
+
+
+@pytest.mark.parametrize("url", ["redis://h:1/0 ", " redis://h:1/0", "redis://h:1/0\n", "\tredis://h:1/0\r\n"])
+def test_blanks_around_a_url_are_no_part_of_it(url: str) -> None:
+    assert read(url) == read("redis://h:1/0")
+
+
+@pytest.mark.parametrize(
+    "query", ["protocol=3", "decode_responses=True", "db=0&Protocol=2", "encoding=latin-1", "encoding_errors=ignore"]
+)
+@pytest.mark.parametrize("start", ["redis://h/", "rediss://h/", "unix:///s", "redis+sentinel://h/main"])
+def test_options_that_change_the_form_of_answers_are_refused_by_name(start: str, query: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"(?i){query.rpartition('&')[2].partition('=')[0]}"):
+        read(f"{start}?{query}")
+
+
+@pytest.mark.parametrize("query", ["socket_timeout=3", "ssl_cert_reqs=none", "health_check_interval=5"])
+def test_other_options_go_to_the_client(query: str) -> None:
+    assert query in read(f"redis://h/?{query}").url

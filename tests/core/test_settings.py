@@ -143,6 +143,7 @@ def test_plugin_tables_are_not_checked_before_plugins_are_known(tmp_path: Path) 
         load(config_file=file, sections=SECTIONS, lenient=True)
 
 
+@pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["plain", "bom"])
 @pytest.mark.parametrize(
     ("name", "text"),
     [
@@ -151,11 +152,11 @@ def test_plugin_tables_are_not_checked_before_plugins_are_known(tmp_path: Path) 
         ("m.toml", "[server]\nport = 5\n"),
     ],
 )
-def test_file_formats(tmp_path: Path, name: str, text: str) -> None:
+def test_file_formats(tmp_path: Path, name: str, text: str, mark: str) -> None:
     if name.endswith("yaml"):
         pytest.importorskip("yaml")
     file = tmp_path / name
-    file.write_text(text)
+    file.write_text(mark + text, encoding="utf-8")
     assert load({"CONFIG_FILE": str(file)}).settings.server.port == 5
     assert load({"REDIS_MEMORY_CONFIG": str(file)}).settings.server.port == 5
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -171,13 +172,13 @@ def read_file(path: Path | None, named_by: str, reading: Reading) -> dict[str, A
 def _parse(path: Path, content: bytes) -> Any:
     ending = path.suffix.lower()
     if ending == ".json":
-        return msgspec.json.decode(content)
+        return msgspec.json.decode(content.removeprefix(BOM_UTF8))
     if ending in (".yaml", ".yml"):
         return _parse_yaml(path, content)
     if ending in (".toml", ""):
         import tomllib
 
-        return tomllib.loads(content.decode("utf-8"))
+        return tomllib.loads(content.decode("utf-8-sig"))
     raise ConfigurationError(f"The configuration file {path} must end in .toml, .json, .yaml or .yml.")
 
 

@@ -37,7 +37,7 @@ async def connect(url: str, settings: ArqSettings) -> ArqRedis:
     found = read_redis_url(url, setting="TASK_REDIS_URL", no_cluster=_CLUSTER)
     limits = {"socket_timeout": settings.timeout_seconds, "socket_connect_timeout": settings.timeout_seconds}
     try:
-        pool = _sentinel_pool(found, limits) if found.service else ConnectionPool.from_url(url, **limits)
+        pool = _sentinel_pool(found, limits) if found.service else ConnectionPool.from_url(found.url, **limits)
     except (ValueError, TypeError) as error:
         raise ConfigurationError(f"TASK_REDIS_URL cannot be used: {error}.") from error
     client = ArqRedis(

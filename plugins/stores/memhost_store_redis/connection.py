@@ -90,7 +90,7 @@ class Connections:
         try:
             if found.service:
                 return self._sentinel(found, options)
-            pool = ConnectionPool.from_url(settings.url, **options)
+            pool = ConnectionPool.from_url(found.url, **options)
             pool.make_connection()  # type: ignore[no-untyped-call]  # looks at the options, connects to nothing
         except (ValueError, TypeError) as error:
             raise ConfigurationError(f"REDIS_URL cannot be used: {error}.") from error

@@ -51,6 +51,11 @@ def explain_opening(error: Exception, server: str, names: Sequence[str]) -> Memh
             f"The Redis user may not do what the store needs ({error}); "
             f"give it access to {' '.join(f'~{name}*' for name in names)} and the commands of the manual."
         )
+    if isinstance(error, exceptions.ResponseError) and "unknown command" in text and "ft." not in text:
+        return ConfigurationError(
+            f"The Redis at {server} lacks a command that the store needs ({error}); if it was renamed or disabled "
+            "(rename-command), give it its name back."
+        )
     if isinstance(error, exceptions.ResponseError) and any(each in text for each in _NO_ENGINE):
         return ConfigurationError(
             f"The Redis at {server} has no query engine; use Redis 8, Redis Stack or Redis Cloud with search, "

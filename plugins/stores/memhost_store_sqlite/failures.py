@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import apsw
 
 from memhost.errors import ConfigurationError, InvalidRequest, MemhostError, StoreUnavailable
 
+_LEAST_FREE = 64 * 1024  # bytes
 _UNTIL_MENDED_S = 60
 """When to try again what does not pass by itself: a full disk, a damaged file."""
 
@@ -37,8 +39,17 @@ def explain_opening(error: BaseException, path: Path) -> BaseException:
             error,
         )
     if isinstance(error, apsw.Error):
-        return _chain(StoreUnavailable(_sentence(error, str(path))), error)
+        told = apsw.FullError("") if isinstance(error, apsw.IOError) and _is_full(path.parent) else error
+        return _chain(StoreUnavailable(_sentence(told, str(path))), error)
     return explain(error)
+
+
+def _is_full(folder: Path) -> bool:
+    """Whether the disk has no room for what SQLite needs beside a database (32 KiB of shared memory)."""
+    try:
+        return shutil.disk_usage(folder).free < _LEAST_FREE
+    except OSError:
+        return False
 
 
 def _chain(error: MemhostError, cause: BaseException) -> MemhostError:
