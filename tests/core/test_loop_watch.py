@@ -62,7 +62,7 @@ def test_the_innermost_code_that_is_no_librarys_decides(
 ) -> None:
     watch = LoopWatch(cast("PluginManager", Plugins()), cast("Any", None), 1.0)
     _, row, frame = watch._culprit(stack(*calls))
-    assert row == plugin
+    assert cast("str | None", row) == plugin
     assert frame is not None
     assert frame.f_code.co_name == where
 

@@ -226,3 +226,26 @@ async def test_who_reads_again_has_all_the_time_again(connect: Connect) -> None:
     assert not connection.wire.closed
     connection.loop.pass_time(0.1)
     assert connection.wire.closed
+
+
+async def test_how_idle_a_connection_is(connect: Connect) -> None:
+    connection = connect()
+    protocol = connection.protocol
+    found = [protocol.idleness]
+    for part in (HEAD, b"Content-Length: 2\r\n\r\n", b"1", b"2"):
+        protocol.data_received(part)
+        found.append(protocol.idleness)
+    await connection.answer()
+    found.append(protocol.idleness)
+    assert found == [2, 2, 1, 1, 0, 2]
+
+
+async def test_connections_are_counted_until_they_are_gone(connect: Connect) -> None:
+    connection = connect()
+    open_ones = connection.protocol.config.connections
+    assert len(open_ones) == 1
+    open_ones.opened(connection.protocol, "192.0.2.1")
+    connection.protocol.connection_lost(None)
+    assert len(open_ones) == 0
+    connection.protocol.drop()
+    assert connection.wire.closed

@@ -6,7 +6,7 @@ import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import httpx
@@ -30,7 +30,11 @@ def connections() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    environment = {"CORS_ALLOWED_ORIGINS": "https://app.example.com", "RATE_LIMIT_PER_ADDRESS": "60"}
+    environment = {
+        "CORS_ALLOWED_ORIGINS": "https://app.example.com",
+        "RATE_LIMIT_PER_ADDRESS": "60",
+        "MAX_CONNECTIONS": "60",
+    }
     with ServerProcess(tmp_path_factory.mktemp("limits"), environment=environment) as running:
         yield running
 
@@ -228,3 +232,20 @@ def test_https(tmp_path: Path) -> None:
     subprocess.run(locked, check=True, capture_output=True)
     with pytest.raises(ConfigurationError, match="encrypted"):  # and nobody is asked on the terminal
         check_tls(str(cert), str(secret))
+
+
+async def test_half_open_heads_lock_nobody_out(server: ServerProcess) -> None:
+    url = httpx.URL(server.url)
+    with ExitStack() as stack:
+        for _ in range(150):
+            connection = stack.enter_context(socket.create_connection((url.host, url.port or 80), timeout=20))
+            connection.sendall(b"GET /v1/health HTTP/1.1\r\nhost: loc")
+        for _ in range(5):
+            async with httpx.AsyncClient(timeout=20, trust_env=False) as client:
+                assert (await client.get(f"{server.url}/v1/health")).status_code == 200
+
+    async def told() -> bool:
+        return "server.connections_short" in server.log
+
+    await until(told)
+    assert server.log.count("server.connections_short") == 1

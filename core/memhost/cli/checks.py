@@ -17,6 +17,7 @@ from typing import Literal
 import msgspec
 
 from memhost.cli.access import load, untouched
+from memhost.cli.connections import connection_limit, raise_descriptor_limit
 from memhost.errors import ConfigurationError, MemhostError, StoreMismatch
 from memhost.host import Host, open_host
 from memhost.plugins import PluginManager
@@ -27,6 +28,7 @@ from memhost.settings import Configuration
 
 logger = logging.getLogger(__name__)
 
+_FEW_CONNECTIONS = 200
 _LOW_DISK = 200 * 1024 * 1024
 _PROBE_LIMIT_S = 20.0
 _PROBE_TOKENS = 200
@@ -67,6 +69,7 @@ async def examine(data: str | None, config_file: Path | None, *, call_model: boo
     checks += _plugins(plugins)
     checks += _data_folder(configuration.data_dir)
     checks.append(_port(configuration))
+    checks.append(_connections(configuration))
     with _silence():  # what is logged on the way is in the checks
         checks += await _parts(configuration, plugins, config_file, call_model=call_model)
     return checks
@@ -81,6 +84,15 @@ def _silence() -> Iterator[None]:
         yield
     finally:
         root.setLevel(level)
+
+
+def _connections(configuration: Configuration) -> Check:
+    descriptors = raise_descriptor_limit()
+    most = connection_limit(configuration.settings.server.max_connections, descriptors)
+    detail = f"at most {most:,} for each server process, with {descriptors:,} open files"
+    if most >= _FEW_CONNECTIONS:
+        return _ok("connections", detail)
+    return _warn("connections", detail, "Raise the limit of open files (ulimit -n, LimitNOFILE), or MAX_CONNECTIONS.")
 
 
 def _clock() -> Check:

@@ -8,6 +8,8 @@ from typing import Any
 from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from memhost.cli.connections import Connections, connection_limit, raise_descriptor_limit
+
 HEAD_LIMIT = 128 * 1024
 """Largest head of a request: the address and all headers, in bytes."""
 _MOST_WAITING = 128
@@ -27,10 +29,23 @@ class PatientConfig(Config):
         header_timeout_s: How long the head of a request may take, in seconds; 0 waits for ever.
         body_timeout_s: How long the rest of a body may take that nobody waits for, and a client may take to read the
             next part of an answer, in seconds; 0 waits for ever.
+        max_connections: Connections of a process; 0 for as many as its descriptors allow.
+        proxies: Addresses and networks of proxies.
     """
 
     header_timeout_s: float = 0.0
     body_timeout_s: float = 0.0
+    max_connections: int = 0
+    proxies: tuple[str, ...] = ()
+    _connections: Connections | None = None
+
+    @property
+    def connections(self) -> Connections:
+        """The connections of this process."""
+        if self._connections is None:
+            most = connection_limit(self.max_connections, raise_descriptor_limit())
+            self._connections = Connections(most, self.proxies)
+        return self._connections
 
 
 class Patient(HttpToolsProtocol):
@@ -41,14 +56,30 @@ class Patient(HttpToolsProtocol):
     _in_head = False
     _head = 0
     _too_large = False
+    config: PatientConfig
 
     def connection_made(self, transport: Any) -> None:
         """Wait for the first head."""
         super().connection_made(transport)
         self._wait("header_timeout_s")
+        peer = transport.get_extra_info("peername")
+        self.config.connections.opened(self, str(peer[0]) if isinstance(peer, (tuple, list)) and peer else "")
+
+    @property
+    def idleness(self) -> int:
+        """0: it is being answered; 1: its body is being waited for; 2: nothing, or a part of a head, has come."""
+        cycle: Any = self.cycle
+        if cycle is None or cycle.response_complete or self._in_head:
+            return 2
+        return 1 if cycle.more_body and not cycle.response_started else 0
+
+    def drop(self) -> None:
+        """Close it at once."""
+        self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no more."""
+        self.config.connections.closed(self)
         self._done()
         self._read()
         super().connection_lost(exc)
@@ -57,6 +88,7 @@ class Patient(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take it in; a head must not grow without end, nor what stands between two requests."""
+        self.config.connections.heard(self)
         super().data_received(data)
         if self.transport.is_closing():
             return

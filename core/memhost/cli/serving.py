@@ -22,6 +22,7 @@ import uvicorn
 
 from memhost import logs, startup
 from memhost.app import Application
+from memhost.cli.connections import raise_descriptor_limit
 from memhost.cli.failures import CommandError
 from memhost.cli.listening import wait_until_listening
 from memhost.cli.options import show_line
@@ -112,6 +113,7 @@ def run_server(plan: Plan) -> None:
     """
     server = plan.configuration.settings.server
     bound_allocator()
+    raise_descriptor_limit()
     check_tls(server.tls_cert, server.tls_key)
     several = server.workers > 1 or plan.reload
     facts = asyncio.run(_preflight(plan)) if several else None
@@ -250,6 +252,8 @@ def _uvicorn_config(plan: Plan, app: Application | str) -> uvicorn.Config:
     )
     config.header_timeout_s = server.header_timeout_s
     config.body_timeout_s = server.body_timeout_s
+    config.max_connections = server.max_connections
+    config.proxies = server.trusted_proxies
     return config
 
 

@@ -151,6 +151,14 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             ge=0,
         ),
     ] = 1024
+    max_connections: Annotated[
+        int,
+        setting(
+            "Connections that a process keeps, half of them from one address that is no trusted proxy; the idlest is "
+            "closed for a new one. Never more than its limit of open files allows; 0: so many.",
+            ge=0,
+        ),
+    ] = 10_000
     request_timeout_s: Annotated[
         float, setting("How long a request may take until its answer begins, seconds; 0 does not limit it.", ge=0)
     ] = 330.0
