@@ -32,6 +32,9 @@ FOLDED_FIELDS = ("topics", "entities")
 
 METADATA_PREFIX = "metadata."
 
+_TEXT_MARK = "\uffff"
+"""A code point that no text has: it tells the text "true" from the boolean, which is filtered as "true"."""
+
 
 class Op(StrEnum):
     """Operators of a condition.
@@ -39,8 +42,8 @@ class Op(StrEnum):
     On tags: `ANY` holds if some value of the field is among `values`, `ALL` if every one of `values` is a
     value of the field, `NONE` if no value of the field is among `values` (so also for an empty field),
     `PREFIX` if some value starts with one of `values`.
-    On dates and numbers: the comparison with the single value; for an empty field only `NE`, `NOT_GT` (not
-    greater) and `NOT_LTE` (not less or equal) hold.
+    On dates and numbers: the comparison with the single value; of several numbers one that passes is enough. `NE`,
+    `NOT_GT` (not greater) and `NOT_LTE` (not less or equal) hold where the opposite does not: so for an empty field.
     """
 
     ANY = "any"
@@ -60,8 +63,8 @@ class Op(StrEnum):
 class Condition(msgspec.Struct, frozen=True):
     """One test of one field. `field` is a name of the lists above or `metadata.<key>`.
 
-    `values` holds strings for tags, one aware datetime for dates; for metadata strings or floats (booleans are
-    the strings "true" and "false"). A missing owner (`namespace`, `user_id`, `session_id`) is the empty string.
+    `values` holds strings for tags, one aware datetime for dates; for metadata floats or strings, as
+    `metadata_values` gives them. A missing owner (`namespace`, `user_id`, `session_id`) is the empty string.
     """
 
     field: str
@@ -108,14 +111,21 @@ def _metadata_holds(value: Any, condition: Condition) -> bool:
     if condition.op in (Op.ANY, Op.ALL, Op.NONE, Op.PREFIX):
         return _tags_hold(metadata_values(value), condition)
     numbers = [item for item in metadata_values(value) if isinstance(item, float)]
-    return _compare(numbers[0] if numbers else None, condition.op, condition.values[0])
+    if (opposite := _OPPOSITES.get(condition.op)) is not None:
+        return not any(_compare(item, opposite, condition.values[0]) for item in numbers)
+    return any(_compare(item, condition.op, condition.values[0]) for item in numbers)
+
+
+def metadata_text(text: str) -> str:
+    """The value by which a text in metadata is found: itself, but for texts that read like a boolean."""
+    return text + _TEXT_MARK if text.rstrip(_TEXT_MARK) in ("true", "false") else text
 
 
 def metadata_values(value: Any) -> list[str | float]:
     """Filterable values of a metadata entry.
 
-    Strings stay, booleans become "true" or "false", numbers floats; a list gives its elements' values;
-    everything else has none.
+    Booleans become "true" or "false", strings what `metadata_text` makes of them, numbers floats; a list gives its
+    elements' values; everything else has none.
     """
     items = value if isinstance(value, list) else [value]
     found: list[str | float] = []
@@ -123,10 +133,14 @@ def metadata_values(value: Any) -> list[str | float]:
         if isinstance(item, bool):
             found.append("true" if item else "false")
         elif isinstance(item, str):
-            found.append(item)
+            found.append(metadata_text(item))
         elif isinstance(item, (int, float)):
             found.append(float(item))
     return found
+
+
+_OPPOSITES = {Op.NE: Op.EQ, Op.NOT_GT: Op.GT, Op.NOT_LTE: Op.LTE}
+"""Operators that hold where another does not."""
 
 
 def _compare(value: Any, op: Op, operand: Any) -> bool:

@@ -57,6 +57,17 @@ class MessageInput(msgspec.Struct, kw_only=True):
 class RecordFields(msgspec.Struct, kw_only=True):
     """What a client may say about a memory that it writes."""
 
+    ECHOES: ClassVar[tuple[str, ...]] = (
+        "source_ids",
+        "extractor",
+        "superseded_by",
+        "dist",
+        "score",
+        "score_type",
+        "explain",
+    )
+    """What a memory has when it is read, and no client can set: clients send back what they read."""
+
     text: Text
     session_id: Name | None = None
     user_id: Name | None = None
@@ -100,7 +111,15 @@ class StrategyInput(msgspec.Struct, kw_only=True):
     config: Config = {}
 
 
-class TagFilter(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Operators(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A filter: an object whose names are operators, of which at least one must be known."""
+
+    OPERATORS: ClassVar[bool] = True
+    ECHOES: ClassVar[tuple[str, ...]] = ("field", "enum_class")
+    """Names that the filter classes of official clients add."""
+
+
+class TagFilter(Operators, kw_only=True, omit_defaults=True):
     """Operators on a tag; all that are given must hold.
 
     `in_`, `not_in`, `not_eq` and `none` are the spellings of official client classes.
@@ -117,7 +136,7 @@ class TagFilter(msgspec.Struct, kw_only=True, omit_defaults=True):
     none: Many[str] | None = None
 
 
-class MemoryTypeFilter(msgspec.Struct, kw_only=True, omit_defaults=True):
+class MemoryTypeFilter(Operators, kw_only=True, omit_defaults=True):
     """Operators on the memory type; all that are given must hold."""
 
     eq: MemoryType | None = None
@@ -129,7 +148,7 @@ class MemoryTypeFilter(msgspec.Struct, kw_only=True, omit_defaults=True):
     not_in: Many[MemoryType] | None = None
 
 
-class DateFilter(msgspec.Struct, kw_only=True, omit_defaults=True):
+class DateFilter(Operators, kw_only=True, omit_defaults=True):
     """Comparisons of a time; all that are given must hold. `between` stands alone, bounded by `inclusive`."""
 
     eq: datetime | None = None
@@ -145,8 +164,12 @@ class DateFilter(msgspec.Struct, kw_only=True, omit_defaults=True):
 MetadataValue = str | float | bool
 
 
-class MetadataFilter(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """Operators on one metadata key; all that are given must hold. Order comparisons are for numbers."""
+class MetadataFilter(Operators, kw_only=True, omit_defaults=True):
+    """Operators on one metadata key; all that are given must hold.
+
+    Order comparisons and `between` (two bounds, both included) are for numbers. Of a list one element that passes is
+    enough. A boolean is none of the texts "true" and "false".
+    """
 
     eq: MetadataValue | None = None
     ne: MetadataValue | None = None
@@ -154,10 +177,14 @@ class MetadataFilter(msgspec.Struct, kw_only=True, omit_defaults=True):
     all: Many[MetadataValue] | None = None
     none: Many[MetadataValue] | None = None
     startswith: str | None = None
+    in_: Many[MetadataValue] | None = None
+    not_eq: MetadataValue | None = None
+    not_in: Many[MetadataValue] | None = None
     gt: float | None = None
     gte: float | None = None
     lt: float | None = None
     lte: float | None = None
+    between: Annotated[list[float], Meta(min_length=2, max_length=2)] | None = None
 
 
 class SearchFields(msgspec.Struct, kw_only=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -48,6 +48,14 @@ class PutSession(msgspec.Struct, kw_only=True):
     a session that gets too long is summarised after the answer. With `if_version` (0: there is none yet) the write
     is refused if the session is at another version.
     """
+
+    ECHOES: ClassVar[tuple[str, ...]] = (
+        "context_percentage_total_used",
+        "context_percentage_until_summarization",
+        "extraction",
+        "summarization",
+    )
+    """What a session has when it is read: clients send back what they read."""
 
     session_id: Name
     model_name: Name | None = None

@@ -6,6 +6,8 @@ Every interface reads by these rules, so that a value which one takes is taken b
 from memhost.reading.depth import MAX_DEPTH, depth_exceeds
 from memhost.reading.faults import MAX_PROBLEMS, problems
 from memhost.reading.types import ABSENT, FORM, Compiler, Field, construct, struct_reader
+from memhost.reading.unknown import KIND as UNKNOWN
+from memhost.reading.unknown import unknown_name
 from memhost.reading.values import MAX_INT, MIN_INT, Fault, ReadingError, invalid
 
 __all__ = [
@@ -15,6 +17,7 @@ __all__ = [
     "MAX_INT",
     "MAX_PROBLEMS",
     "MIN_INT",
+    "UNKNOWN",
     "Compiler",
     "Fault",
     "Field",
@@ -24,4 +27,5 @@ __all__ = [
     "invalid",
     "problems",
     "struct_reader",
+    "unknown_name",
 ]

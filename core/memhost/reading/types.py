@@ -5,14 +5,14 @@ A tree of small functions reads a body of ten thousand messages in tens of milli
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from enum import Enum
 from typing import Any
 
 from msgspec import inspect
 
 from memhost.reading import values
+from memhost.reading.unknown import unknown_name
 from memhost.reading.values import Fault, Reader, ReadingError, invalid
 
 MAX_FAULTS = 1000
@@ -40,11 +40,14 @@ class Compiler:
     Args:
         names: Names by which clients know structs, where that is not the name of the class.
         closed: Refuse fields that a struct has not; otherwise they are ignored.
+        echoes: Let pass what a struct names in its class variable `ECHOES`: names that official clients send back or
+            add, and that mean nothing.
     """
 
-    def __init__(self, names: Mapping[str, str] | None = None, *, closed: bool = False) -> None:
+    def __init__(self, names: Mapping[str, str] | None = None, *, closed: bool = False, echoes: bool = False) -> None:
         self._names = names or {}
         self._closed = closed
+        self._echoes = echoes
         self._structs: dict[type[Any], Reader] = {}
 
     def name_of(self, cls: type[Any]) -> str:
@@ -71,9 +74,16 @@ class Compiler:
             late: list[Reader] = []
             self._structs[cls] = lambda value: late[0](value)
             unless = getattr(cls, "REQUIRED_UNLESS", {})
-            late.append(struct_reader(cls, self.fields(kind), closed=self._closed, required_unless=unless))
+            echoes = self.echoes_of(cls) if self._echoes else frozenset()
+            reader = struct_reader(cls, self.fields(kind), closed=self._closed, echoes=echoes, required_unless=unless)
+            late.append(reader)
             self._structs[cls] = late[0]
         return self._structs[cls]
+
+    @staticmethod
+    def echoes_of(cls: type[Any]) -> frozenset[str]:
+        """Names that may stand in a struct and mean nothing."""
+        return frozenset(getattr(cls, "ECHOES", ()))
 
     def fields(self, kind: inspect.StructType) -> tuple[Field, ...]:
         """Name and reader of each field."""
@@ -85,24 +95,30 @@ def struct_reader(
     fields: tuple[Field, ...],
     *,
     closed: bool = False,
+    echoes: frozenset[str] = frozenset(),
     required_unless: Mapping[str, Collection[str]] | None = None,
 ) -> Reader:
-    """The reader of a JSON object with these fields; others are refused if `closed`, else ignored.
+    """The reader of a JSON object with these fields; others but `echoes` are refused if `closed`, else ignored.
 
-    `required_unless` names fields that may be left out only where one of others is there, as the class attribute
-    `REQUIRED_UNLESS` of a struct does.
+    An object of operators (class variable `OPERATORS`) in which no name is one is refused in any case: whoever sends
+    it wants to narrow something down. `required_unless` names fields that may be left out only where one of others is
+    there, as the class attribute `REQUIRED_UNLESS` of a struct does.
     """
     unless = required_unless or {}
     plan = tuple((field.key, field.name, field.read, field.required) for field in fields)
     known = frozenset(field.key for field in fields)
+    passing = known | echoes
+    operators = bool(getattr(cls, "OPERATORS", False))
+    noun = "operator" if operators else "field"
 
     def read(value: Any) -> Any:
         if type(value) is not dict:
             raise invalid("model_attributes_type", FORM, value)
         found: dict[str, Any] = {}
         faults: list[Fault] | None = None
-        if closed and not known.issuperset(value):
-            faults = [fault for key in value if key not in known for fault in _unknown(key, known)]
+        if (closed and not passing.issuperset(value)) or (operators and value and known.isdisjoint(value)):
+            strange = [key for key in value if key not in passing][:MAX_FAULTS]
+            faults = [fault for key in strange for fault in unknown_name(key, known, noun=noun)] or None
         for key, name, read_field, required in plan:
             item = value.get(key, ABSENT)
             if item is ABSENT:
@@ -120,12 +136,6 @@ def struct_reader(
         return construct(cls, found)
 
     return read
-
-
-def _unknown(key: str, known: Iterable[str]) -> list[Fault]:
-    near = difflib.get_close_matches(key, sorted(known), n=1, cutoff=0.5)
-    hint = f" Did you mean {near[0]}?" if near else ""
-    return invalid("extra_forbidden", f"There is no such field.{hint}", None).under(key)
 
 
 def construct(cls: type[Any], values: dict[str, Any]) -> Any:

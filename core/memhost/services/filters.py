@@ -10,6 +10,7 @@ import msgspec
 
 from memhost.errors import Problem, ValidationFailed
 from memhost.models import Condition, Op
+from memhost.models.filters import metadata_text
 from memhost.operations.requests import (
     DateFilter,
     MemoryTypeFilter,
@@ -71,14 +72,17 @@ def _compile(
     try:
         found = compiler(name, value)
         if not found:
-            raise ValueError("the filter has no operator; leave the field out to search without it")
+            operators = ", ".join(sorted(value.__struct_fields__))
+            raise ValueError(f"the filter has no operator that says anything; there are: {operators}")
         conditions.extend(found)
     except ValueError as error:
         problems.append(Problem(where=where, message=str(error), value=msgspec.to_builtins(value)))
 
 
-def tag_conditions(name: str, value: TagFilter | MemoryTypeFilter) -> list[Condition]:
-    """Conditions of a filter on a tag.
+def tag_conditions(
+    name: str, value: TagFilter | MemoryTypeFilter | MetadataFilter, text: Callable[[str], str] = str
+) -> list[Condition]:
+    """Conditions of a filter on a tag; `text` gives the form by which a text is found (not for `startswith`).
 
     Raises:
         ValueError: The operators contradict each other or an operand is empty.
@@ -93,12 +97,13 @@ def tag_conditions(name: str, value: TagFilter | MemoryTypeFilter) -> list[Condi
         if operator in _LIST_OPERATORS:
             if not operand:
                 raise ValueError(f"'{operator}' must be a non-empty list")
-            values = tuple(_plain(item) for item in operand)
+            values = tuple(_plain(item, text) for item in operand)
             conditions.append(Condition(name, _LIST_OPERATORS[operator], values))
         else:
             if operator == "startswith" and not operand:
                 raise ValueError("'startswith' must be a non-empty string")
-            conditions.append(Condition(name, _SINGLE_OPERATORS[operator], (_plain(operand),)))
+            found_by = _plain(operand, str if operator == "startswith" else text)
+            conditions.append(Condition(name, _SINGLE_OPERATORS[operator], (found_by,)))
     return conditions
 
 
@@ -136,16 +141,20 @@ def _date_condition(name: str, operator: str, operand: datetime) -> list[Conditi
 
 
 def metadata_conditions(name: str, value: MetadataFilter) -> list[Condition]:
-    """Conditions of a filter on a metadata key: tag operators on any value, comparisons on numbers.
+    """Conditions of a filter on a metadata key: tag operators on any value, comparisons and `between` on numbers.
 
     Raises:
         ValueError: The operators contradict each other or an operand is empty.
     """
     given = _given(value)
     order = {key: given.pop(key) for key in ("gt", "gte", "lt", "lte") if key in given}
+    if "between" in given:
+        if order:
+            raise ValueError("'between' cannot be combined with other comparisons")
+        order["gte"], order["lte"] = given.pop("between")
     conditions = [Condition(name, Op(operator), (float(operand),)) for operator, operand in order.items()]
     if given:
-        conditions += tag_conditions(name, msgspec.convert(given, MetadataFilter))  # type: ignore[arg-type]
+        conditions += tag_conditions(name, msgspec.convert(given, MetadataFilter), metadata_text)
     return conditions
 
 
@@ -154,12 +163,12 @@ def _given(value: Any) -> dict[str, Any]:
     return {field: operand for field, operand in fields.items() if operand is not None}
 
 
-def _plain(value: Any) -> str | float:
+def _plain(value: Any, text: Callable[[str], str]) -> str | float:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, float)):
         return float(value)
-    return str(getattr(value, "value", value))
+    return text(str(getattr(value, "value", value)))
 
 
 def _refuse_pair(given: dict[str, Any], first: str, second: str) -> None:

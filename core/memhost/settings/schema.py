@@ -31,6 +31,13 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     log_level: Annotated[LogLevel, setting("Least severe log line written.")] = "INFO"
     log_format: Annotated[Literal["text", "json"], setting("Form of log lines on stderr.")] = "text"
 
+    strict_requests: Annotated[
+        bool,
+        setting(
+            "Refuse unknown names in every REST request. Otherwise the operations of Agent Memory Server ignore them, "
+            "as its clients expect, and name them in a notice; all others refuse them in any case."
+        ),
+    ] = False
     store: Annotated[str, setting("Store plugin; auto is redis where REDIS_URL is set, else sqlite.")] = "auto"
     runner: Annotated[
         str,

@@ -33,7 +33,7 @@ def check_field(condition: Condition) -> None:
 
 
 class Clause(NamedTuple):
-    """A condition with values as `values_of` and `numbers_of` give them."""
+    """A condition with values as `values_of` and `ranges_of` give them."""
 
     field: str
     op: Op
@@ -78,14 +78,25 @@ def values_of(record: MemoryRecord) -> list[tuple[str, str | float]]:
     return found
 
 
-def numbers_of(record: MemoryRecord) -> dict[str, float]:
-    """What comparisons look at, by field: times in microseconds, and the first number of each metadata entry."""
-    moments = ((field, getattr(record, field)) for field in DATE_FIELDS)
-    found: dict[str, float] = {field: to_micros(moment) for field, moment in moments if moment is not None}
+def ranges_of(record: MemoryRecord) -> dict[str, tuple[float, float]]:
+    """What comparisons look at, by field: the least and the greatest number, of times in microseconds.
+
+    Of several numbers one that passes is enough: `Op.GT` and `GTE` ask the greatest, `LT` and `LTE` the least. Whether
+    one is equal `values_of` tells.
+    """
+    moments = {field: getattr(record, field) for field in DATE_FIELDS}
+    times = {field: float(to_micros(moment)) for field, moment in moments.items() if moment is not None}
+    found = {field: (at, at) for field, at in times.items()}
     for field, value in values_of(record):
         if isinstance(value, float):
-            found.setdefault(field, value)
+            low, high = found.get(field, (value, value))
+            found[field] = (min(low, value), max(high, value))
     return found
+
+
+def numbers_of(record: MemoryRecord) -> dict[str, float]:
+    """The least number of each field; `ranges_of` has both ends, which comparisons need where there are several."""
+    return {field: low for field, (low, _) in ranges_of(record).items()}
 
 
 def required_phrases(match: TextMatch) -> list[Phrase]:

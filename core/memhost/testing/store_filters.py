@@ -9,6 +9,7 @@ import pytest
 
 from memhost.errors import InvalidRequest
 from memhost.models import Condition, MemoryType, Op, Scope, matches
+from memhost.models.filters import metadata_text
 from memhost.ports import Store
 from memhost.testing.factories import after, make_memory, make_scope, make_vector, put
 from memhost.testing.store_search import ask, nearest, texts, words
@@ -31,6 +32,8 @@ FILTERED = [
     make_memory(
         "mixed", metadata={"n": ["a", 7, 2], "s": "ABC", "b": "true", "list": ["x"], "null": None, "deep": {"n": 1}}
     ),
+    make_memory("several", metadata={"n": [9, 5.5, "z", -3], "b": [True, "false"], "s": ["true"]}),
+    make_memory("read", metadata={"n": [True, "6"], "b": ["true\uffff", 1], "s": "false"}),
     make_memory("big", metadata={"n": -1e300, "key with.dots": "v", "s": ""}),
 ]
 
@@ -51,7 +54,7 @@ TAG_VALUES: dict[str, list[tuple[str, ...]]] = {
 METADATA_VALUES: dict[str, list[tuple[str | float, ...]]] = {
     "metadata.n": [(5.0,), (5.5, 7.0), ("5",), ("a", 7.0), ()],
     "metadata.s": [("5",), (5.0,), ("abc",), ("ABC", "abc"), ("",)],
-    "metadata.b": [("true",), ("false",), ("true", "false")],
+    "metadata.b": [("true",), ("false",), ("true", "false"), (metadata_text("true"),), (metadata_text("false"), 1.0)],
     "metadata.list": [("x",), ("x", "z"), ("y",), ("Y",)],
     "metadata.key with.dots": [("v",)],
     "metadata.null": [("None",)],
@@ -67,7 +70,7 @@ def _cases() -> Iterable[Condition]:
             yield from (Condition(field, op, values) for op in (Op.ANY, Op.ALL, Op.NONE))
             if all(isinstance(value, str) for value in values):
                 yield Condition(field, Op.PREFIX, values)
-    for number in (5.0, 5.5, 7.0, -1e300, 2.0):
+    for number in (5.0, 5.5, 7.0, -1e300, 2.0, 9.0, -3.0, 1.0):
         yield from (Condition("metadata.n", op, (number,)) for op in ORDER_OPS)
     yield from (Condition("metadata.s", op, (5.0,)) for op in ORDER_OPS)
     zone = timezone(timedelta(hours=-7))

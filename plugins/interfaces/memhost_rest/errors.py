@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from memhost.errors import MemhostError, Problem
@@ -36,6 +36,8 @@ STATUS: Mapping[str, int] = {
 SERVER_ERROR = "Internal Server Error"
 
 _MAX_TEXT = 500
+_MOST_NAMED = 10
+_LONGEST_NAME = 100
 _MAX_NODES = 100
 _VALUE_ERROR = "Value error, "
 
@@ -64,6 +66,17 @@ def items(problems: Iterable[Problem], locate: Locate | None = None) -> list[dic
         locate: Source (path, query, body) of a field, for problems whose `where` lacks it.
     """
     return [_item(problem, locate) for problem in problems]
+
+
+def ignored(problems: Sequence[Problem]) -> str:
+    """The sentence about unknown names of a request that was answered; at most ten are named."""
+    named = []
+    for problem in problems[:_MOST_NAMED]:
+        meant = (problem.context or {}).get("meant")
+        name = ".".join(str(part) for part in problem.where[1:])[:_LONGEST_NAME]
+        named.append(f"{name} (did you mean {meant}?)" if meant else name)
+    more = f" and {len(problems) - _MOST_NAMED} more" if len(problems) > _MOST_NAMED else ""
+    return f"unknown here, without effect: {', '.join(named)}{more}."
 
 
 def _item(problem: Problem, locate: Locate | None) -> dict[str, Any]:

@@ -33,7 +33,7 @@ from memhost_rest.body import not_utf8, parse_body, parse_query
 from memhost_rest.decoding import DecodingError, RequestDecoder
 from memhost_rest.documents import Documents
 from memhost_rest.openapi import build_document
-from memhost_rest.routes import PREFIX, ROWS, Router, Row, named, row_of
+from memhost_rest.routes import AMS_EXTRAS, PREFIX, ROWS, Router, Row, is_strict, named, row_of
 from memhost_rest.wire import (
     Answer,
     ClientGoneError,
@@ -66,17 +66,19 @@ _NOTICE_HEADERS: Mapping[str, bytes] = {"deprecation": b"x-deprecation-warning"}
 class Endpoint:
     """An operation behind a route."""
 
-    __slots__ = ("decoder", "operation", "row")
+    __slots__ = ("decoder", "operation", "row", "strict")
 
-    def __init__(self, row: Row, operation: Operation) -> None:
+    def __init__(self, row: Row, operation: Operation, *, strict: bool) -> None:
         self.row = row
         self.operation = operation
+        self.strict = strict or is_strict(operation)
         self.decoder = RequestDecoder(
             operation.request,
             path=row.parameters,
             query=row.query,
             body=row.body,
             blank_is_absent=row.blank_is_absent,
+            extras=AMS_EXTRAS.get(operation.name, ()),
         )
 
 
@@ -100,8 +102,9 @@ class Door:
     def __init__(self, host: Host, rows: Sequence[Row] = ROWS) -> None:
         self._host = host
         self._limit = host.settings.server.max_body_bytes
+        strict = host.settings.server.strict_requests
         operations = {operation.name: operation for operation in host.operations}
-        self._router = Router([(row, Endpoint(row, _operation(operations, row))) for row in rows])
+        self._router = Router([(row, Endpoint(row, _operation(operations, row), strict=strict)) for row in rows])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; a client that goes away ends it without an answer."""
@@ -160,14 +163,16 @@ class Door:
             exchange.subject = caller.subject
             self._host.check_access(caller, operation.access)
         body = None
-        if row.body != "none":
+        if row.body != "none" or endpoint.strict:
             raw = await read_body(receive, exchange.headers.get(b"content-length"), self._limit)
             body = parse_body(raw, exchange.headers.get(b"content-type", b"").decode("latin-1"))
             if row.rewrite is not None and isinstance(body, dict):
                 body = row.rewrite(body)
         query = parse_query(scope["query_string"])
-        request = endpoint.decoder.decode(_path_values(row, values), query, body)
+        request, ignored = endpoint.decoder.read(_path_values(row, values), query, body, strict=endpoint.strict)
         call = Call(caller=caller, request_id=exchange.id)
+        if ignored:
+            call.notices.append(("ignored", errors.ignored(ignored)))
         try:
             result = await self._host.execute(operation.name, call, request)
             if exchange.headers.get(b"user-agent", b"").startswith(_TEXT_CLIENTS):

@@ -198,6 +198,41 @@ ROWS: tuple[Row, ...] = (
 )
 
 
+AMS_EXTRAS: Mapping[str, tuple[str, ...]] = {
+    "health": (),
+    "list_sessions": (),
+    "get_session": (),
+    "put_session": ("user_id", "namespace", "background"),
+    "delete_session": (),
+    "create_memories": ("namespace",),
+    "search_memories": (),
+    "get_memory": ("namespace",),
+    "edit_memory": (),
+    "delete_memories": ("namespace",),
+    "forget_memories": (),
+    "compact_memories": (),
+    "memory_prompt": (),
+    "create_summary_view": (),
+    "list_summary_views": (),
+    "get_summary_view": (),
+    "delete_summary_view": (),
+    "run_summary_view_partition": (),
+    "list_summary_view_partitions": ("limit", "offset"),
+    "run_summary_view": ("force",),
+    "get_task": (),
+}
+"""The operations of Agent Memory Server, with query parameters that its clients send and that mean nothing.
+
+Its clients send whole objects back, so unknown names are ignored there, with a notice; everywhere else, and wherever
+something is deleted, they are refused.
+"""
+
+
+def is_strict(operation: Operation) -> bool:
+    """Whether unknown names in a request are refused whatever the settings say."""
+    return operation.name not in AMS_EXTRAS or operation.access in ("delete", "admin")
+
+
 def row_of(operation: Operation) -> Row:
     """The route of a plugin's operation."""
     return Row(verb="POST", path=f"/v1/operations/{operation.name}", operation=operation.name, body="optional")

@@ -131,7 +131,7 @@ def _compare_number(compiled: Filter, key: str, condition: Condition) -> None:
         _mistyped(compiled, condition, "number")
         return
     digits = sortable_hex(float(operand))
-    equal = [f"{key}~l{digits}"]
+    equal = [_metadata_value(key, float(operand))]
     above = [f"{key}~l{each}" for each in _beside(digits, above=True)]
     below = [f"{key}~l{each}" for each in _beside(digits, above=False)]
     wanted = {
@@ -198,12 +198,15 @@ def tag_fields(record: MemoryRecord) -> dict[str, str | int]:
 
 
 def _metadata_tags(key: str, value: object) -> list[str]:
-    """A tag for each value, and for the first number one for each beginning of its sortable digits."""
+    """A tag for each value, and for the least and the greatest number one for each beginning of its sortable digits.
+
+    Of several numbers one that passes a comparison is enough, and these two pass whatever any of them does.
+    """
     name = _metadata_key(key)
     values = metadata_values(value)
     found = [_metadata_value(name, each) for each in values]
-    number = next((each for each in values if isinstance(each, float)), None)
-    if number is not None:
+    numbers = [each for each in values if isinstance(each, float)]
+    for number in {min(numbers), max(numbers)} if numbers else ():
         digits = sortable_hex(number)
         found += [f"{name}~l{digits[:size]}" for size in range(1, len(digits) + 1)]
     return found

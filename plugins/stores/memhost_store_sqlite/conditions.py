@@ -13,6 +13,7 @@ from memhost_store_sqlite.scopes import Binding, Kind, Sql, is_text_among
 
 _COMPARISONS = {Op.EQ: "=", Op.NE: "IS NOT", Op.GT: ">", Op.GTE: ">=", Op.LT: "<", Op.LTE: "<="}
 _OR_EMPTY = {Op.NOT_GT: "<=", Op.NOT_LTE: ">"}
+_OPPOSITES = {Op.NE: Op.EQ, Op.NOT_GT: Op.GT, Op.NOT_LTE: Op.LTE}
 _COLUMNS = {
     "id": "m.id",
     "memory_hash": "m.hash",
@@ -133,17 +134,13 @@ def _exists(key: str, test: Sql) -> Sql:
 
 
 def _compare_number(condition: Condition) -> Sql:
-    """The first number of a metadata entry."""
+    """Numbers of a metadata entry, of which one that passes is enough."""
     operand = condition.values[0]
     if not isinstance(operand, (int, float)):
         return _mistyped(condition, "number")
-    first = (
-        "(SELECT f.number FROM facets f WHERE f.rid = m.rid AND f.key = ? AND f.text IS NULL ORDER BY f.seq LIMIT 1)"
-    )
-    if condition.op in _OR_EMPTY:
-        test = f"({first} IS NULL OR {first} {_OR_EMPTY[condition.op]} ?)"
-        return test, [condition.field, condition.field, float(operand)]
-    return f"{first} {_COMPARISONS[condition.op]} ?", [condition.field, float(operand)]
+    opposite = _OPPOSITES.get(condition.op)
+    sql, bindings = _exists(condition.field, (f"f.number {_COMPARISONS[opposite or condition.op]} ?", [float(operand)]))
+    return (f"NOT {sql}" if opposite else sql), bindings
 
 
 def _compare_date(condition: Condition) -> Sql:

@@ -113,7 +113,14 @@ UPDATE jobs SET deaths = attempts - failures - (state = 'running') WHERE attempt
 """
 """Attempts that failed and those whose process died (see `memhost.models.Job`), and jobs that wait."""
 
-MIGRATIONS: tuple[str, ...] = (INITIAL, FAILURES)
+BOOLEANS = """
+INSERT INTO facets SELECT rid, key, seq + 1000000, text || char(65535), NULL FROM facets
+  WHERE key >= 'metadata.' AND key < 'metadata/' AND text IN ('true', 'false');
+"""
+"""The text "true" is found apart from the boolean (`memhost.models.filters.metadata_text`). Which of them an older row
+holds its facets do not tell: it is found by both, as before, until it is written again."""
+
+MIGRATIONS: tuple[str, ...] = (INITIAL, FAILURES, BOOLEANS)
 """Step n brings a file from version n to n + 1. Steps are never edited after a release, only appended."""
 
 

@@ -45,7 +45,10 @@ def _test(clause: kit.Clause) -> Sql:
     if op is Op.PREFIX:
         return PREFIX, [[_prefixed(field, str(value)) for value in values]]
     marked = field == "last_accessed"  # access marks change it, in its own column
-    have, named = (field, []) if marked else ("(numbers->>%s)::numeric", [kit.digest(field).hex()])
+    if field.startswith("metadata.") and op in (Op.EQ, Op.NE):
+        return TAGS[Op.ANY if op is Op.EQ else Op.NONE], [[kit.digest(field, float(values[0]))]]
+    end = 1 if op in (Op.GT, Op.GTE, Op.NOT_GT) else 0  # of several numbers the greatest or the least
+    have, named = (field, []) if marked else (f"(numbers->%s->>{end})::numeric", [kit.digest(field).hex()])
     test = f"{have} {ORDER[op]} %s::numeric" if op in ORDER else f"({have} {NOT_ORDER[op]} %s::numeric) IS NOT TRUE"
     return test, [*named, str(values[0])]
 
@@ -74,7 +77,7 @@ def memory_row(tenant: str, memory: StoredMemory) -> tuple[Any, ...]:
     owner = kit.digest(tenant, *kit.owner_of(record))
     keys = kit.digest(tenant, record.id), tenant.encode(), record.id.encode(), owner, memory.position
     texts = [_prefixed(field, value) for field, value in named if isinstance(value, str)]
-    numbers = {kit.digest(field).hex(): value for field, value in kit.numbers_of(record).items()}
+    numbers = {kit.digest(field).hex(): value for field, value in kit.ranges_of(record).items()}
     found_by = [kit.digest(*each) for each in named], texts, json.encode(numbers).decode()
     words = " ".join(f"{lexeme(term)}:{place}" for place, term in enumerate(memory.terms, 1))
     access = kit.to_micros(record.created_at), kit.to_micros(record.last_accessed), record.access_count
