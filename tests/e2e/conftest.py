@@ -70,9 +70,14 @@ def any_server(servers: Servers) -> ServerProcess:
 
 @pytest.fixture
 async def client(server: ServerProcess) -> AsyncIterator[MemoryAPIClient]:
-    """The official client of Agent Memory Server."""
+    """The official client of Agent Memory Server; whatever it sends is understood."""
     async with MemoryAPIClient(MemoryClientConfig(base_url=server.url)) as opened:
+        opened._client.event_hooks["response"].append(_understood)
         yield opened
+
+
+async def _understood(answer: httpx.Response) -> None:
+    assert "ignored:" not in answer.headers.get("x-memhost-notice", "")
 
 
 @pytest.fixture

@@ -108,6 +108,8 @@ def import_(
 ) -> None:
     """Read memories and sessions from FILE, as memhost export writes them.
 
+    A JSON list of memories, or an object with a list "memories", is read as well.
+
     Importing twice changes nothing. What the store has in a newer form stays as it is.
     """
 
@@ -153,7 +155,7 @@ def _tell(tally: Tally, *, dry_run: bool, as_json: bool) -> None:
         words = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items())
         click.echo(("Would be: " if dry_run else "") + words + ".")
         for problem in problems[:_SHOWN_PROBLEMS]:
-            click.echo(f"Line {problem['line']}: {problem['message']}", err=True)
+            click.echo(f"Line or item {problem['line']}: {problem['message']}", err=True)
         if len(problems) > _SHOWN_PROBLEMS:
             click.echo(f"... and {len(problems) - _SHOWN_PROBLEMS} more.", err=True)
     if problems:

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta
 
 from memhost.models import MemoryRecord, MemoryType
-from memhost.models.limits import Many, Name, Tags, Text
+from memhost.models.limits import Many, Metadata, Name, Tags, Text
 from memhost.operations.requests import PromptSession, RecordInput, SearchFields, SessionRecordInput
 from memhost.operations.responses import Ack, DeletionAck, MemoryHits, MemoryPrompt, StoredRecords
 from memhost.operations.table import Call, Operation
@@ -48,7 +48,8 @@ class GetMemory(msgspec.Struct, kw_only=True):
 class EditMemory(msgspec.Struct, kw_only=True):
     """Which memory to change, and its new values; absent or null fields stay as they are.
 
-    `clear` names fields to empty: `topics`, `entities`, `namespace`, `user_id`, `session_id`, `event_date`.
+    `metadata` takes the place of what the client gave before; notes of the server in it stay. `clear` names fields to
+    empty: `topics`, `entities`, `namespace`, `user_id`, `session_id`, `event_date`, `metadata`.
     """
 
     memory_id: str
@@ -61,7 +62,8 @@ class EditMemory(msgspec.Struct, kw_only=True):
     session_id: Name | None = None
     event_date: datetime | None = None
     pinned: bool | None = None
-    clear: list[Literal["topics", "entities", "namespace", "user_id", "session_id", "event_date"]] = []
+    metadata: Metadata | None = None
+    clear: list[Literal["topics", "entities", "namespace", "user_id", "session_id", "event_date", "metadata"]] = []
 
 
 class DeleteMemories(msgspec.Struct, kw_only=True):

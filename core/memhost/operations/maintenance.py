@@ -20,7 +20,7 @@ class ForgetMemories(msgspec.Struct, kw_only=True):
     """Which memories to examine, and by which policy to forget them.
 
     Keys of `policy`: `max_age_days`, `max_inactive_days`, `budget`, `memory_type_allowlist`,
-    `hard_age_multiplier`; others, and values of a wrong type, are ignored.
+    `hard_age_multiplier`. Other keys, and values of a wrong type, are refused: what is not understood deletes nothing.
     """
 
     policy: dict[str, Any]

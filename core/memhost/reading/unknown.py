@@ -14,7 +14,7 @@ KIND = "extra_forbidden"
 
 _LONGEST_NAME = 64
 _MOST_LISTED = 20
-_CUTOFF = 0.6
+_CUTOFF = 0.7
 _JOINTS = re.compile(r"[^0-9a-z]+")
 
 _SYNONYMS = {

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
+from memhost.errors import Problem
 from memhost.events import MemoriesDeleted
-from memhost.models import Condition, MemoryRecord, Op, Scope, WriteBatch
+from memhost.models import Condition, MemoryRecord, MemoryType, Op, Scope, WriteBatch
 from memhost.operations.maintenance import ForgetMemories
 from memhost.operations.requests import SearchFields
 from memhost.operations.responses import ForgetResult
 from memhost.operations.table import Call
 from memhost.ports import Clock, Store
+from memhost.reading import ReadingError, problems, unknown_name
 from memhost.services.bound_documents import document_scope
 from memhost.services.guards import require_long_term_memory
 from memhost.services.likeness import restored_at
 from memhost.services.outbox import Outbox
 from memhost.services.paging import scan
 from memhost.services.recency import Recency
+from memhost.services.records import refuse
 from memhost.services.trash import entries
 from memhost.settings.schema import MemorySettings
 
@@ -67,6 +70,45 @@ def policy_of(given: Mapping[str, Any]) -> ForgetPolicy:
     )
 
 
+def policy_problems(given: Mapping[str, Any]) -> list[Problem]:
+    """What of a client's policy is not understood: what narrows it would be missing, so nothing is to be deleted."""
+    found = []
+    for name, value in given.items():
+        if name not in _KEYS:
+            fault = unknown_name(name, _KEYS)
+            found += problems(ReadingError(fault).under("policy"))
+        elif value is not None and not _KEYS[name](value):
+            found.append(Problem(where=("policy", name), message=f"must be {_FORMS[_KEYS[name]]}", value=value))
+    return found
+
+
+def _is_limit(value: Any) -> bool:
+    return _number(value) is not None
+
+
+def _is_budget(value: Any) -> bool:
+    number = _number(value)
+    return number is not None and number.is_integer()
+
+
+def _are_types(value: Any) -> bool:
+    return isinstance(value, list) and all(item in list(MemoryType) for item in value)
+
+
+_KEYS: Mapping[str, Callable[[Any], bool]] = {
+    "max_age_days": _is_limit,
+    "max_inactive_days": _is_limit,
+    "hard_age_multiplier": _is_limit,
+    "budget": _is_budget,
+    "memory_type_allowlist": _are_types,
+}
+_FORMS = {
+    _is_limit: "a number, at least 0",
+    _is_budget: "a whole number, at least 0",
+    _are_types: f"a list of {', '.join(MemoryType)}",
+}
+
+
 def _number(value: Any) -> float | None:
     """The value if it is a number that can be a limit: finite and not negative."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -90,8 +132,10 @@ class ForgettingService:
 
         Raises:
             LongTermMemoryDisabled: Long-term memory is off.
+            ValidationFailed: The policy has a key or a value that is not understood.
         """
         require_long_term_memory(self._settings)
+        refuse(policy_problems(request.policy))
         scope = call.caller.bounds.narrow(
             namespace=request.namespace or None,
             user=request.user_id or None,

@@ -39,6 +39,7 @@ from memhost.services.records import (
     tag_problems,
     unique,
 )
+from memhost.services.repetition import NOTES
 from memhost.services.trash import names_of
 from memhost.settings.schema import MemorySettings
 
@@ -52,8 +53,12 @@ EDITABLE = (
     "session_id",
     "event_date",
     "pinned",
+    "metadata",
 )
 """Fields that an edit can set."""
+
+_EMPTY: dict[str, Any] = {"topics": [], "entities": [], "metadata": {}}
+"""What clearing a field leaves, where that is not null."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +196,7 @@ class MemoryService:
         """
         self._check_enabled()
         changes = {name: getattr(request, name) for name in EDITABLE if getattr(request, name) is not None}
-        changes |= {name: [] if name in ("topics", "entities") else None for name in request.clear}
+        changes |= {name: _EMPTY.get(name) for name in request.clear}
         if not changes:
             raise InvalidRequest("Give at least one field to change: " + ", ".join(EDITABLE) + ".")
         if "text" in changes and not changes["text"].strip():
@@ -296,6 +301,9 @@ def _changed(record: MemoryRecord, changes: dict[str, Any], now: datetime) -> Me
     for name in ("topics", "entities"):
         if name in changes:
             changes[name] = unique(changes[name])
+    if "metadata" in changes:
+        notes = {name: value for name, value in record.metadata.items() if name in NOTES}
+        changes["metadata"] = {**(changes["metadata"] or {}), **notes}
     for name, value in changes.items():
         setattr(record, name, value)
     if "text" in changes:  # the mark was about the former text

@@ -1,12 +1,14 @@
 """Moving memories and sessions out of a store and into another, and making their indexes anew.
 
 The format is JSON Lines: a header, then one line per session and per memory, then a line with the
-counts, by which a truncated file is noticed. Vectors and words are not part of it: the reading
-store makes its own. Background jobs and documents of plugins stay behind.
+counts, by which a truncated file is noticed. Plain lists of memories are read too
+(`transfer_lists`). Vectors and words are not part of it: the reading store makes its own. Background
+jobs and documents of plugins stay behind.
 """
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,6 +25,7 @@ from memhost.models import (
     WriteBatch,
 )
 from memhost.ports import Clock, Draft, Embedder, Store
+from memhost.services import transfer_lists
 from memhost.services.limits import record_problems, session_problems
 from memhost.services.paging import session_keys, walk
 from memhost.services.records import index_records
@@ -141,6 +144,7 @@ class Importer:
         self._pending: list[tuple[int, MemoryLine]] = []
         self._seen = Footer(sessions=0, memories=0)
         self._started = False
+        self._other: bytearray | None = None  # the whole file, if it is no export
         self.tally = Tally()
 
     async def feed(self, number: int, raw: bytes) -> None:
@@ -149,13 +153,22 @@ class Importer:
         Raises:
             InvalidRequest: The file is not an export, or one of a newer format.
         """
+        if number == 1:
+            raw = raw.removeprefix(codecs.BOM_UTF8)
+        if self._other is not None:
+            if len(self._other) <= transfer_lists.LARGEST:
+                self._other += raw
+            return
         if not raw.strip():
             return
         try:
             line = _decoder.decode(raw)
         except (msgspec.ValidationError, msgspec.DecodeError) as error:
             if not self._started:
-                raise InvalidRequest("This is not an export of memhost: its first line is no header.") from error
+                if raw.lstrip()[:1] not in (b"[", b"{"):
+                    raise InvalidRequest(transfer_lists.NO_EXPORT) from error
+                self._other = bytearray(raw)
+                return
             self._problem(number, str(error))
             return
         await self._take(number, line)
@@ -164,7 +177,7 @@ class Importer:
         if isinstance(line, Header):
             self._start(line)
         elif not self._started:
-            raise InvalidRequest("This is not an export of memhost: its first line is no header.")
+            raise InvalidRequest(transfer_lists.NO_EXPORT)
         elif isinstance(line, SessionLine):
             self._seen = Footer(sessions=self._seen.sessions + 1, memories=self._seen.memories)
             if not self._is_too_large(number, session_problems(line.session.content)):
@@ -187,11 +200,36 @@ class Importer:
         self._started = True
 
     async def finish(self) -> Tally:
-        """Store what is left, and say what was done."""
+        """Store what is left, and say what was done.
+
+        Raises:
+            InvalidRequest: The file is empty, or neither an export nor a list of memories.
+        """
+        if self._other is not None:
+            await self._list(bytes(self._other))
         await self._flush()
         if not self._started:
             raise InvalidRequest("The file is empty.")
         return self.tally
+
+    async def _list(self, raw: bytes) -> None:
+        """Take the memories of a file that another server or a person wrote."""
+        given: list[transfer_lists.Given] = []
+        for read in transfer_lists.read_items(transfer_lists.items_of(raw)):
+            if isinstance(read, transfer_lists.Unreadable):
+                self._problem(read.place, str(read))
+            else:
+                given.append(read)
+        self._started = self.tally.complete = True
+        for start in range(0, len(given), BATCH):
+            chunk = given[start : start + BATCH]
+            ids = [str(item.id) for _, item in chunk]
+            found = {memory.record.id: memory.record for memory in await self._store.get_memories(self._scope, ids)}
+            for place, item in chunk:
+                record = transfer_lists.record_of(item, found.get(str(item.id)), self._clock.now())
+                if not self._is_too_large(place, record_problems(record)):
+                    self._pending.append((place, MemoryLine(memory=record)))
+            await self._flush()
 
     def _is_too_large(self, number: int, problems: Sequence[Problem]) -> bool:
         """Whether the line holds more than a request may; if so it is told."""

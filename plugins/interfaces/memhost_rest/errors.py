@@ -36,8 +36,8 @@ STATUS: Mapping[str, int] = {
 SERVER_ERROR = "Internal Server Error"
 
 _MAX_TEXT = 500
-_MOST_NAMED = 10
-_LONGEST_NAME = 100
+_MOST_NAMED = 8
+_LONGEST_NAME = 60
 _MAX_NODES = 100
 _VALUE_ERROR = "Value error, "
 
@@ -69,7 +69,7 @@ def items(problems: Iterable[Problem], locate: Locate | None = None) -> list[dic
 
 
 def ignored(problems: Sequence[Problem]) -> str:
-    """The sentence about unknown names of a request that was answered; at most ten are named."""
+    """The sentence about unknown names of a request that was answered; at most eight are named."""
     named = []
     for problem in problems[:_MOST_NAMED]:
         meant = (problem.context or {}).get("meant")
