@@ -136,7 +136,7 @@ def _routes(*, strict: bool) -> list[Row]:
 def test_what_deletes_or_is_no_call_of_agent_memory_server_refuses(row: Row, place: str) -> None:
     host = FakeHost()
     with client_for(host) as client:
-        unknown = {"params": {"zzz": "1"}} if place == "query" else {"json": {"zzz": "1"}}
+        unknown: dict[str, Any] = {"params": {"zzz": "1"}} if place == "query" else {"json": {"zzz": "1"}}
         answer = client.request(row.verb, row.path.replace("{", "").replace("}", ""), **unknown)
         assert answer.status_code == 422
         assert [f"{place}", "zzz"] in [each["loc"] for each in answer.json()["detail"]]
