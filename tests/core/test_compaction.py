@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from memhost.host import Host
-from memhost.models import MemoryRecord, Scope, WriteBatch
+from memhost.models import MemoryRecord, MemoryType, Scope, WriteBatch
 from memhost.operations.responses import CompactionReport
 from memhost.services import compaction, paging
 from memhost.testing.clock import FakeClock
@@ -112,15 +112,25 @@ async def test_never_across_owners_turns_or_pins(store: str, tmp_path: Path) -> 
 
 
 @STORES
-async def test_what_two_sessions_told_is_one_memory_and_what_a_client_filed_stays(store: str, tmp_path: Path) -> None:
+async def test_one_statement_of_two_sessions_is_one_memory(store: str, tmp_path: Path) -> None:
     async with running_host(tmp_path, store=store, run_jobs=False) as host:
         for number in range(3):
             await store_all(host, {"id": f"a{number}", "text": "same", "session_id": f"s{number % 2}"})
-            told = make_memory(f"b{number}", "same", session_id=f"s{number % 2}", extractor="discrete/1")
-            await host.store.commit(Scope(tenant="default"), WriteBatch(put_memories=[told]))
-        assert await compact(host, session_id="s0") == "ok, 2 memories remaining after compaction"
-        assert await compact(host) == "ok, 3 memories remaining after compaction"
-        assert {(await read(host, name)).session_id for name in await left(host)} == {"s0", "s1"}
+        assert await compact(host, session_id="s0") == "ok, 1 memories remaining after compaction"
+        assert await compact(host) == "ok, 1 memories remaining after compaction"
+
+
+@STORES
+async def test_a_type_that_a_client_gave_stays(store: str, tmp_path: Path) -> None:
+    async with running_host(tmp_path, store=store, run_jobs=False) as host:
+        await store_all(host, {"id": "told", "text": "same", "memory_type": "episodic"})
+        for number in range(3):
+            kind = MemoryType.SEMANTIC if number < 2 else MemoryType.EPISODIC
+            made = make_memory(f"m{number}", "same", namespace=None, user_id=None, extractor="x/1", memory_type=kind)
+            await host.store.commit(Scope(tenant="default"), WriteBatch(put_memories=[made]))
+        await compact(host)
+        assert (await read(host, "told")).memory_type is MemoryType.EPISODIC
+        assert len(await left(host)) == 2
 
 
 @STORES

@@ -78,8 +78,6 @@ DIFFERENT: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"user_id": "ann"}, {"user_id": "bob"}),
     ({"user_id": "ann"}, {"user_id": None}),
     ({"namespace": "work"}, {"namespace": "home"}),
-    ({"session_id": "s1"}, {"session_id": "s2"}),
-    ({"session_id": None}, {"session_id": "s2"}),
     ({"memory_type": MemoryType.SEMANTIC}, {"memory_type": MemoryType.EPISODIC}),
     ({"event_date": after(0)}, {"event_date": after(1)}),
     ({"event_date": after(0)}, {"event_date": after(86_400)}),
@@ -103,7 +101,8 @@ ADDING: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({}, {"event_date": after(0)}),
     ({"event_date": after(0)}, {}),
     ({"user_id": ""}, {"user_id": None}),
-    ({"session_id": ""}, {"session_id": None}),
+    ({"session_id": "s1"}, {"session_id": "s2"}),
+    ({"session_id": None}, {"session_id": "s2"}),
 ]
 
 

@@ -53,12 +53,15 @@ def documents(tenant: str, gone: Iterable[MemoryRecord], stays: Mapping[str, str
 async def find(store: Store, bounds: Scope, memory_id: str, now: datetime) -> StoredMemory | None:
     """The memory inside the bounds that has this id, or into which the one that had it went; None if there is none."""
     met: set[str] = set()
-    while memory_id not in met and len(met) < _MOST_STEPS:
-        if found := await store.get_memories(bounds, [memory_id]):
+    wanted = [memory_id]
+    while wanted and len(met) < _MOST_STEPS:
+        name = wanted.pop(0)
+        if name in met:
+            continue
+        if found := await store.get_memories(bounds, [name]):
             return found[0]
-        met.add(memory_id)
-        following = await _aliases(store, bounds, memory_id, now)
-        memory_id = next((alias.stays for _, alias in following), memory_id)
+        met.add(name)
+        wanted += [alias.stays for _, alias in await _aliases(store, bounds, name, now)]
     return None
 
 
@@ -69,6 +72,8 @@ async def names_of(store: Store, bounds: Scope, ids: Sequence[str], now: datetim
 
 async def _aliases(store: Store, bounds: Scope, memory_id: str, now: datetime) -> list[tuple[str, _Alias]]:
     found = await store.list_documents(document_scope(bounds), KIND, now, after=_prefix(memory_id), limit=_OWNERS)
+    # Owners that one after another used one id have each their own; the latest counts first.
+    found.sort(key=lambda document: document.updated_at, reverse=True)
     told = [(document.id, _decoder.decode(document.body)) for document in found]
     return [(name, alias) for name, alias in told if alias.gone == memory_id]
 

@@ -58,15 +58,15 @@ def repeats(stored: MemoryRecord, record: MemoryRecord) -> bool:
     """Whether `record` can go into `stored` and nothing that it says is lost.
 
     Both must be of one owner, make one statement, and hold for the same time; dates of events and metadata must not
-    contradict each other. What a strategy extracted may come from another session or be called another type; what a
-    client wrote stays in the session and of the type that the client gave.
+    contradict each other. One statement made in two sessions is one memory. What a strategy extracted may be called
+    another type; what a client wrote stays of the type that the client gave.
     """
     return (
         (stored.namespace or "", stored.user_id or "") == (record.namespace or "", record.user_id or "")
         and (stored.valid_from, stored.valid_to) == (record.valid_from, record.valid_to)
         and stored.superseded_by == record.superseded_by
         and (stored.event_date is None or record.event_date is None or stored.event_date == record.event_date)
-        and (record.extractor is not None or _filed_alike(stored, record))
+        and (record.extractor is not None or stored.memory_type is record.memory_type)
         and statement(stored.text) == statement(record.text)
         and (record.extractor is not None or _agree(stored.metadata, record.metadata))
     )
@@ -75,15 +75,15 @@ def repeats(stored: MemoryRecord, record: MemoryRecord) -> bool:
 def clusters(memories: Sequence[StoredMemory]) -> list[list[StoredMemory]]:
     """The memories, put together where they repeat each other; each two of a cluster do, with what the cluster knows.
 
-    Unlike a new record, a stored one that a strategy extracted does not take in what a client wrote, unless that is
-    of the same session and type: the client finds it where it was put.
+    What a client wrote and what a strategy extracted are put together only if they are of one type: whichever stays,
+    the client finds the type that it gave.
     """
     found: list[list[StoredMemory]] = []
     known: list[MemoryRecord] = []
     for memory in sorted(memories, key=lambda each: (each.record.created_at, each.record.id)):
         record = memory.record
         for index, whole in enumerate(known):
-            if repeats(whole, record) and (_filed_alike(whole, record) or whole.extractor is not None):
+            if repeats(whole, record) and (whole.extractor is not None or whole.memory_type is record.memory_type):
                 found[index].append(memory)
                 known[index] = united(whole, [whole, record], record.updated_at)
                 break
@@ -140,10 +140,6 @@ def _ends_a_sentence(text: str) -> bool:
     """Whether the last word is of letters, so that a full stop behind it can only end a sentence."""
     word = text.rpartition(" ")[2].strip(_QUOTES)
     return bool(word) and all(sign in "-'’" or category(sign)[0] in "LM" for sign in word)
-
-
-def _filed_alike(stored: MemoryRecord, record: MemoryRecord) -> bool:
-    return (stored.session_id or "") == (record.session_id or "") and stored.memory_type is record.memory_type
 
 
 def _agree(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
