@@ -42,7 +42,7 @@ async def add(http: httpx.AsyncClient, *records: dict[str, Any]) -> None:
 
 def told(answer: httpx.Response) -> str:
     assert answer.status_code == 200, answer.text
-    return answer.headers.get("x-memhost-notice", "")
+    return str(answer.headers.get("x-memhost-notice", ""))
 
 
 def refused(answer: httpx.Response) -> dict[str, str]:

@@ -77,8 +77,10 @@ def policy_problems(given: Mapping[str, Any]) -> list[Problem]:
         if name not in _KEYS:
             fault = unknown_name(name, _KEYS)
             found += problems(ReadingError(fault).under("policy"))
-        elif value is not None and not _KEYS[name](value):
-            found.append(Problem(where=("policy", name), message=f"must be {_FORMS[_KEYS[name]]}", value=value))
+            continue
+        fits, form = _KEYS[name]
+        if value is not None and not fits(value):
+            found.append(Problem(where=("policy", name), message=f"must be {form}", value=value))
     return found
 
 
@@ -95,18 +97,15 @@ def _are_types(value: Any) -> bool:
     return isinstance(value, list) and all(item in list(MemoryType) for item in value)
 
 
-_KEYS: Mapping[str, Callable[[Any], bool]] = {
-    "max_age_days": _is_limit,
-    "max_inactive_days": _is_limit,
-    "hard_age_multiplier": _is_limit,
-    "budget": _is_budget,
-    "memory_type_allowlist": _are_types,
+_LIMIT = (_is_limit, "a number, at least 0")
+_KEYS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "max_age_days": _LIMIT,
+    "max_inactive_days": _LIMIT,
+    "hard_age_multiplier": _LIMIT,
+    "budget": (_is_budget, "a whole number, at least 0"),
+    "memory_type_allowlist": (_are_types, f"a list of {', '.join(MemoryType)}"),
 }
-_FORMS = {
-    _is_limit: "a number, at least 0",
-    _is_budget: "a whole number, at least 0",
-    _are_types: f"a list of {', '.join(MemoryType)}",
-}
+"""Keys of a policy, with what their values must be."""
 
 
 def _number(value: Any) -> float | None:

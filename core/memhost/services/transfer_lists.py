@@ -13,7 +13,7 @@ from memhost.errors import InvalidRequest
 from memhost.models import MemoryRecord, MemoryType
 from memhost.operations.requests import SessionRecordInput
 from memhost.reading import Compiler, ReadingError, problems
-from memhost.services.records import derived_id, record_from_input
+from memhost.services.records import check_records, derived_id, record_from_input
 
 LARGEST = 256 * 1024 * 1024
 """Bytes of such a file; an export of memhost is read line by line and may have any size."""
@@ -66,11 +66,11 @@ def read_items(items: list[Any]) -> Iterator[Given | Unreadable]:
             told = problems(error.faults[:3])
             yield Unreadable(place, "; ".join(f"{'.'.join(map(str, each.where))}: {each.message}" for each in told))
             continue
-        if not given.text.strip():
-            yield Unreadable(place, "text: must not be empty")
-            continue
         if isinstance(given.id, UnsetType) or not given.id:
             given.id = _id_of(given)
+        if wrong := check_records([given], [given.id]):
+            yield Unreadable(place, "; ".join(problem.message for problem in wrong[:3]))
+            continue
         yield place, given
 
 

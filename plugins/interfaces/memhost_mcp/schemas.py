@@ -32,13 +32,13 @@ SHORT: dict[type[Any], Schema] = {
         "description": "A value, a list (any of them), or operators.",
         "anyOf": [_STRING, _STRINGS, _TAG],
     },
-    requests.MemoryTypeFilter: {"anyOf": [_STRING, _STRINGS, _operators(eq=_STRING, ne=_STRING, any=_STRINGS)]},
+    requests.MemoryTypeFilter: {"anyOf": [_STRING, _STRINGS, _operators(eq=_STRING, any=_STRINGS)]},
     requests.DateFilter: _operators(
-        eq=_TIME, ne=_TIME, gt=_TIME, gte=_TIME, lt=_TIME, lte=_TIME, between={"type": "array", "items": _TIME}
+        eq=_TIME, gt=_TIME, gte=_TIME, lt=_TIME, lte=_TIME, between={"type": "array", "items": _TIME}
     ),
     requests.MetadataFilter: {"type": "object"},
 }
-"""Schemas of filters: the operators without the spellings that exist for other clients' sake."""
+"""Schemas of filters: the operators without the spellings that exist for other clients' sake, and the rarest."""
 
 
 def arguments_schema(struct: type[Any], hidden: Collection[str] = ()) -> Schema:

@@ -1,0 +1,108 @@
+"""Filters of searches: what each operator finds, and that none is lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from memhost.errors import ValidationFailed
+from memhost.host import Host
+from tests.support.hosts import run, running_host
+
+STORES = pytest.mark.parametrize("store", ["memory", "sqlite"])
+
+VALUES: dict[str, Any] = {
+    "seven": 7,
+    "five": 5.0,
+    "text": "7",
+    "yes": True,
+    "yes-text": "true",
+    "no": False,
+    "no-text": "false",
+    "list": [1, 12],
+    "mixed": [True, "false", "a"],
+    "word": "apple",
+    "empty": [],
+    "deep": {"x": 7},
+}
+CASES: list[tuple[dict[str, Any], set[str]]] = [
+    ({"eq": True}, {"yes", "mixed"}),
+    ({"eq": "true"}, {"yes-text"}),
+    ({"eq": False}, {"no"}),
+    ({"eq": "false"}, {"no-text", "mixed"}),
+    ({"any": [True, "false"]}, {"yes", "no-text", "mixed"}),
+    ({"all": [True, "false"]}, {"mixed"}),
+    ({"ne": True}, VALUES.keys() - {"yes", "mixed"}),
+    ({"not_eq": "true"}, VALUES.keys() - {"yes-text"}),
+    ({"none": ["false", 7]}, VALUES.keys() - {"no-text", "mixed", "seven"}),
+    ({"not_in": [7, True]}, VALUES.keys() - {"seven", "yes", "mixed"}),
+    ({"in_": [7, "7"]}, {"seven", "text"}),
+    ({"eq": 7}, {"seven"}),
+    ({"eq": 1}, {"list"}),
+    ({"lt": 6}, {"five", "list"}),
+    ({"gt": 11}, {"list"}),
+    ({"gte": 12}, {"list"}),
+    ({"lte": 1}, {"list"}),
+    ({"lt": 1}, set()),
+    ({"gt": 12}, set()),
+    ({"between": [5, 7]}, {"five", "seven", "list"}),
+    ({"between": [5, 6.5]}, {"five", "list"}),
+    ({"between": [13, 20]}, set()),
+    ({"gt": 6, "ne": 12}, {"seven"}),
+    ({"startswith": "app"}, {"word"}),
+]
+
+
+async def store_values(host: Host) -> None:
+    memories = [{"id": name, "text": f"about {name}", "metadata": {"p": value}} for name, value in VALUES.items()]
+    await run(host, "create_memories", memories=memories)
+
+
+@STORES
+async def test_filters_of_metadata(store: str, tmp_path: Path) -> None:
+    async with running_host(tmp_path, store=store, run_jobs=False) as host:
+        await store_values(host)
+        wrong = []
+        for test, expected in CASES:
+            found = await run(host, "search_memories", metadata={"p": test}, limit=100)
+            if (names := {hit.id for hit in found.memories}) != expected:
+                wrong.append((test, names ^ expected))
+        assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("test", "message"),
+    [
+        ({}, "there are: all, any, between, eq, gt"),
+        ({"eq": None}, "there are: all, any"),
+        ({"between": [1, 2], "gt": 3}, "'between' cannot be combined"),
+        ({"eq": 1, "ne": 2}, "'eq' and 'ne'"),
+        ({"any": [1], "all": [1]}, "'any' and 'all'"),
+        ({"startswith": "a", "eq": "a"}, "'startswith' cannot be combined"),
+        ({"in_": []}, "'in_' must be a non-empty list"),
+    ],
+)
+async def test_a_filter_that_says_nothing_is_refused(test: dict[str, Any], message: str, tmp_path: Path) -> None:
+    async with running_host(tmp_path, store="memory", run_jobs=False) as host:
+        with pytest.raises(ValidationFailed) as told:
+            await run(host, "search_memories", metadata={"p": test})
+        assert message in told.value.problems[0].message
+
+
+@STORES
+async def test_an_edit_sets_metadata_and_keeps_notes_of_the_server(store: str, tmp_path: Path) -> None:
+    async with running_host(tmp_path, store=store, run_jobs=False) as host:
+        given = {"state": "open", "n": 1, "trust": "user"}
+        await run(host, "create_memories", memories=[{"id": "m", "text": "Task one", "metadata": given}])
+        edited = await run(host, "edit_memory", memory_id="m", metadata={"state": "done", "trust": "assistant"})
+        assert edited.metadata == {"state": "done", "trust": "user"}
+        assert (await run(host, "search_memories", metadata={"state": {"eq": "done"}})).total == 1
+        assert (await run(host, "search_memories", metadata={"n": {"eq": 1}})).total == 0
+        both = await run(host, "edit_memory", memory_id="m", text="Task two", metadata={"state": "new"})
+        assert (both.text, both.metadata) == ("Task two", {"state": "new", "trust": "user"})
+        assert (await run(host, "edit_memory", memory_id="m", clear=["metadata"])).metadata == {"trust": "user"}
+        with pytest.raises(ValidationFailed):
+            await run(host, "edit_memory", memory_id="m", metadata={"a": "x" * 1_000_000})
+        assert (await run(host, "get_memory", memory_id="m")).metadata == {"trust": "user"}
