@@ -2,7 +2,8 @@
 #   make run          set up and start the server on the embedded profile
 #   make test         set up and run every rule and case once (5 minutes on two cores)
 #   make test-all     the same through all doors and stores by real servers (30 minutes)
-#   make soak         kills, fuzz and crossings, for an hour or more
+#   make soak         kills, fuzz, crossings and mutations, for an hour or more
+#   make mutate       change the code in small ways and see whether a test notices
 #   make check        format, lint, types, package, known vulnerabilities
 #   make examples     build the example packages, install them elsewhere, run their tests
 #   make lock         write requirements/ anew after a change of pyproject.toml; ARGS=--upgrade takes newer versions
@@ -34,7 +35,7 @@ endif
 # Where bytecode is not kept, each of the many processes that tests start would compile memhost anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test test-all soak test-newest test-pythons repeat check lint types package audit examples bench model lock clean
+.PHONY: run test test-all soak mutate test-newest test-pythons repeat check lint types package audit examples bench model lock clean
 
 run: $(VENV)/.run
 	@echo "The command is $(BIN)/memhost; see what it can do with: $(BIN)/memhost demo"
@@ -51,6 +52,10 @@ soak: $(VENV)/.bench $(VENV)/.test
 	$(BIN)/python bench/crash.py --rounds 1000
 	$(BIN)/python bench/fuzz.py
 	$(BIN)/python bench/crossing.py
+	$(MAKE) mutate
+
+mutate: $(VENV)/.mutation
+	$(BIN)/python tools/mutate.py $(ARGS)
 
 # What the newest versions that the ranges allow have changed. Not for every change: it fails by what others release.
 test-newest:
@@ -117,6 +122,10 @@ $(VENV)/.test: pyproject.toml requirements/test.txt | $(VENV)/bin/python
 
 $(VENV)/.bench: pyproject.toml requirements/bench.txt | $(VENV)/bin/python
 	@$(call install,bench,bench)
+	@touch $@
+
+$(VENV)/.mutation: pyproject.toml requirements/mutation.txt | $(VENV)/bin/python
+	@$(call install,mutation,mutation)
 	@touch $@
 
 clean:

@@ -6,7 +6,8 @@
 Files, each for every Python that memhost supports and for every platform:
 
 - `constraints.txt`: one version of each package that any of the others or an example needs; no hashes, for `pip -c`
-- `run.txt`, `test.txt`, `bench.txt`: what `make run`, `make test` and `make bench` install, with hashes
+- `run.txt`, `test.txt`, `bench.txt`, `mutation.txt`: what `make run`, `make test`, `make bench` and `make mutate`
+  install, with hashes
 
 - `audit.txt`, `uv.txt`: programs that `make audit` and `make lock` use, in environments of their own
 
@@ -38,7 +39,7 @@ FOLDER = ROOT / "requirements"
 RESOLVER = "uv>=0.9,<1"
 PROGRAMS = {"audit": "pip-audit>=2.7,<3", "uv": RESOLVER}
 """Programs that have an environment of their own."""
-EXTRAS = {"run": ("mcp",), "test": ("test",), "bench": ("bench",)}
+EXTRAS = {"run": ("mcp",), "test": ("test",), "bench": ("bench",), "mutation": ("mutation",)}
 """Which extras each locked environment has."""
 HEADER = "# Made by `make lock` from pyproject.toml; do not edit.\n"
 _ADDRESS = re.compile(r"://|^\s*-|\bfile:|@\s|localhost", re.MULTILINE)
