@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from memhost.testing.server import HostProcess
 from tests.support import tiers
@@ -48,6 +49,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     items.sort(key=rank)
 
+
+# How long an example takes says something of the machine and nothing of memhost.
+settings.register_profile("memhost", deadline=None)
+settings.load_profile("memhost")
 
 EXECUTED = staticmethod(HostProcess.spawn)
 

@@ -30,6 +30,7 @@ from typing import Any
 import redis
 
 _LIMIT_S = 20.0
+_PATIENCE_S = 60.0  # a machine with much else to do needs longer than users want to wait
 
 
 def _installed(package: str, pattern: str) -> Path:
@@ -132,6 +133,7 @@ class RedisServer:
             configuration.write_text(f"port {self.port}\nbind 127.0.0.1\n{self._sentinel}\n")
             return [binary, str(configuration), "--sentinel"]
         command = [binary, "--bind", "127.0.0.1", "--port", str(self.port), "--save", "", "--unixsocket", "redis.sock"]
+        command += ["--busy-reply-threshold", str(int(_PATIENCE_S * 1000))]
         if self._append_only:
             command += ["--appendonly", "yes", "--appendfsync", "always"]
         if self._modules:
@@ -179,7 +181,8 @@ class RedisSpace:
 
     def settings(self, **more: Any) -> dict[str, Any]:
         """Settings of the redis store for this part."""
-        return {"url": self.url, "index_prefix": self.name, "index_name": self.name, **more}
+        patient = {"timeout_seconds": _PATIENCE_S}
+        return {"url": self.url, "index_prefix": self.name, "index_name": self.name, **patient, **more}
 
     def environment(self) -> dict[str, str]:
         """The same as environment variables of a server process."""
