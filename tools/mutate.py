@@ -39,6 +39,13 @@ TARGETS: dict[str, str] = {
     "core/memhost/services/outbox.py": "tests/core/test_jobs.py tests/core/test_putting_off.py",
     "core/memhost/storekit/touched.py": "tests/plugins/stores/test_conformance.py::TestMemoryStore",
     "plugins/stores/memhost_store_sqlite/jobs.py": "tests/plugins/stores/test_conformance.py::TestSqliteStore",
+    "core/memhost/conversation.py": "tests/core/sessions/test_tool_pairs.py tests/core/sessions/test_structured.py",
+    "core/memhost/services/turns.py": "tests/core/sessions tests/core/test_session_summaries.py",
+    "core/memhost/services/session_merging.py": "tests/core/sessions/test_concurrency.py",
+    "core/memhost/services/session_records.py": (
+        "tests/core/sessions/test_corrections.py tests/core/sessions/test_concurrency.py"
+    ),
+    "core/memhost/services/support.py": "tests/core/sessions/test_corrections.py",
     "core/memhost/services/likeness.py": "tests/core/test_semantic_deduplication.py",
 }
 """Each module that holds rules, and the tests that must notice when one changes."""

@@ -162,6 +162,17 @@ async def test_resent_history_stays_summarised(store: str, named: bool, tmp_path
         assert turns.total == 11  # nothing is extracted twice
 
 
+@pytest.mark.parametrize("echo", [True, False])
+async def test_history_sent_anew_under_other_ids_stays_summarised(tmp_path: Path, script: Script, echo: bool) -> None:
+    async with host_with_model(tmp_path, INDEX_ALL_MESSAGES="true") as host:
+        first = await put(host, said(*range(10)))
+        anew = [{**message, "id": f"other-{message['id']}"} for message in said(*range(11))]
+        view = await put(host, anew, **({"context": first.context} if echo else {}))
+        assert (view.context, ids(view), len(script.calls)) == ("a summary", ["m8", "m9", "other-m10"], 1)
+        turns = await run(host, "search_memories", memory_type={"eq": "message"}, limit=100)
+        assert turns.total == 11
+
+
 async def test_client_that_read_an_older_context_does_not_bring_it_back(tmp_path: Path, script: Script) -> None:
     script.rule = lambda asked: f"summary {len(script.calls)}"
     async with host_with_model(tmp_path) as host:
@@ -197,6 +208,15 @@ async def test_repeated_words_are_not_taken_for_the_beginning(tmp_path: Path, sc
         assert len(view.messages) == 3
         view = await put(host, fresh)
         assert (view.context, len(view.messages)) == (None, 3)
+
+
+async def test_what_is_said_once_more_is_not_taken_for_the_beginning(tmp_path: Path, script: Script) -> None:
+    same = [{"role": "user", "content": "ok ".ljust(114, "x"), "id": f"m{number}"} for number in range(8)]
+    async with host_with_model(tmp_path) as host:
+        first = await put(host, same[:5])
+        assert ids(first) == ["m3", "m4"]
+        view = await put(host, same[3:], window=10_000, context=first.context)
+        assert ids(view) == ["m3", "m4", "m5", "m6", "m7"]
 
 
 async def test_changed_message_comes_back(tmp_path: Path, script: Script) -> None:

@@ -221,7 +221,7 @@ def stand_in(
     known = given == before.content.context or (given and _digest(given) in before.summarized_from)
     if known or not given:
         left = [message for message in request.messages if not _is_marked(message, marks)]
-        if not given and (beginning := _beginning(request.messages, marks, before)):
+        if beginning := _beginning(request.messages, marks, before):
             left = request.messages[beginning:]
         if known or len(left) < len(request.messages):
             return left, before.content.context, before
@@ -235,6 +235,9 @@ def _beginning(given: Sequence[MessageInput], marks: dict[str, TurnMark], before
     Only all of them, in order, followed by all that the session holds, are taken for it: single messages may well
     repeat what was said before.
     """
+    held = {message.id for message in before.content.messages}
+    if len(given) < len(marks) + len(held) or any(message.id in held for message in given[: len(marks)]):
+        return 0
     whole = [mark.fingerprint for mark in sorted(marks.values(), key=lambda mark: mark.position)]
     whole += [fingerprint_of(message) for message in before.content.messages]
     same = [fingerprint_of(message) for message in given[: len(whole)]] == whole

@@ -102,6 +102,8 @@ class SessionService:
     async def put(self, call: Call, request: PutSession, read: StoredSession | None = None) -> WorkingMemoryView:
         """Store the session as a whole; see `SessionWriter.put`."""
         session = await self._writer.put(call, request, read)
+        if not (request.messages or request.memories or request.data):
+            self._writer.reads.note(session, self._clock.now())  # created, to be filled by the next write
         session, to_come = await self._summaries.finish(session, request)
         # Clients put the answer in the place of their own copy, and send it back: it holds all that is stored.
         window = window_of(request.model_name, request.context_window_max)

@@ -133,13 +133,12 @@ async def test_only_one_of_those_that_insist_on_a_new_session_gets_it(host: Host
     assert len((await run(host, "get_session", session_id="s")).messages) == 1
 
 
-@pytest.mark.parametrize("begun", ["messages", "data"])
+@pytest.mark.parametrize("begun", ["messages", "data", "nothing"])
 async def test_clients_that_read_and_write_the_whole_session_at_once_lose_nothing(host: Host, begun: str) -> None:
     async with official(host) as client:
-        first = (
-            {"messages": [MemoryMessage(role="user", content="hello")]} if begun == "messages" else {"data": {"a": 1}}
-        )
-        await client.put_working_memory("s", WorkingMemory(session_id="s", **cast("Any", first)))
+        first: dict[str, Any] = {"messages": [MemoryMessage(role="user", content="hello")], "data": {"a": 1}}
+        if begun in first:
+            await client.put_working_memory("s", WorkingMemory(session_id="s", **{begun: first[begun]}))
         await asyncio.gather(
             *(client.update_working_memory_data("s", {f"k{number}": number}) for number in range(6)),
             *(
