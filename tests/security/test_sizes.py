@@ -8,13 +8,14 @@ from typing import Any
 
 import msgspec
 import pytest
-from msgspec import inspect
+from msgspec import UnsetType, inspect
 
-from memhost.errors import LimitReached, ValidationFailed
+from memhost.errors import InvalidRequest, LimitReached, ValidationFailed
 from memhost.host import Host
 from memhost.models import Caller, MemoryRecord, Scope, SessionKey, StoredSession, WorkingMemory
-from memhost.operations import core_operations
+from memhost.operations import Call, core_operations
 from memhost.operations.requests import SessionRecordInput
+from memhost.operations.working_memory import GetSession
 from memhost.services import limits
 from memhost.services.transfer import Header, Importer, MemoryLine, SessionLine
 from memhost_mcp.schemas import arguments_schema
@@ -211,3 +212,30 @@ def test_schemas_of_both_interfaces_show_the_limits() -> None:
 
 def _routed() -> set[str]:
     return {row.operation for row in ROWS}
+
+
+async def test_a_large_session_is_read_in_parts(tmp_path: Path) -> None:
+    settings = {"SESSION_ANSWER_BYTES": "4000"}
+    async with running_host(tmp_path, store="memory", run_jobs=False, settings=settings) as host:
+        sizes = (10, 900, 3000, 10, 6000, 10, 1500)
+        turns = [{**messages(f"{number} " + "x" * size)[0], "id": f"m{number}"} for number, size in enumerate(sizes)]
+        written = await run(host, "put_session", session_id="s", messages=turns)
+        assert len(written.messages) == len(turns)  # clients put the answer in the place of their own copy
+        found: list[str] = []
+        before: str | None = None
+        for _ in turns:
+            call = Call(caller=ADMIN, request_id="r")
+            request = GetSession(session_id="s", before=before)
+            view = await host.execute("get_session", call, request)
+            assert len(view.messages) == 1 or len(msgspec.json.encode(view.messages)) <= 4000
+            found = [message.id for message in view.messages] + found
+            before = found[0]
+            if isinstance(view.older_messages, UnsetType):
+                assert not call.notices
+                break
+            assert view.older_messages == len(turns) - len(found)
+            assert f"before={before}" in call.notices[0][1]
+        assert found == [turn["id"] for turn in turns]
+        with pytest.raises(InvalidRequest, match="no message"):
+            await run(host, "get_session", session_id="s", before="unknown")
+        assert len((await run(host, "get_session", session_id="s", most_bytes=200)).messages) == 1

@@ -83,7 +83,11 @@ class MessageView(msgspec.Struct, kw_only=True):
 
 
 class WorkingMemoryView(msgspec.Struct, kw_only=True):
-    """A session as clients see it. The percentages are null unless the request named a model or a window."""
+    """A session as clients see it. The percentages are null unless the request named a model or a window.
+
+    `older_messages` is there where messages were left out because the answer would have had too many bytes: so many
+    older ones there are, which are read with `before`, the id of the oldest message that is here.
+    """
 
     messages: list[MessageView]
     memories: list[MemoryRecord]
@@ -102,6 +106,7 @@ class WorkingMemoryView(msgspec.Struct, kw_only=True):
     context_percentage_until_summarization: float | None
     extraction: ExtractionState | UnsetType = UNSET
     summarization: Literal["pending"] | UnsetType = UNSET
+    older_messages: int | UnsetType = UNSET
 
 
 class StoredRecord(msgspec.Struct, frozen=True, kw_only=True):

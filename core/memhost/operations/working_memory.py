@@ -31,7 +31,11 @@ class ListSessions(msgspec.Struct, kw_only=True):
 
 
 class GetSession(msgspec.Struct, kw_only=True):
-    """Which session to read, and the window to cut it to."""
+    """Which session to read, and the window to cut it to.
+
+    With `before` only messages in front of the one of that id; with `most_bytes` as many of the newest as fit into so
+    many bytes of JSON.
+    """
 
     session_id: str
     user_id: str | None = None
@@ -39,6 +43,8 @@ class GetSession(msgspec.Struct, kw_only=True):
     model_name: str | None = None
     context_window_max: int | None = None
     recent_messages_limit: int | None = None
+    before: str | None = None
+    most_bytes: Annotated[int, Meta(ge=0)] | None = None
 
 
 class PutSession(msgspec.Struct, kw_only=True):

@@ -8,7 +8,7 @@ from typing import cast
 import msgspec
 from msgspec import UNSET
 
-from memhost.errors import AmbiguousSession, NotFound, SeveralFound
+from memhost.errors import AmbiguousSession, InvalidRequest, NotFound, SeveralFound
 from memhost.models import SENT_FIELDS, Message, Scope, SessionKey, StoredSession
 from memhost.operations.responses import Ack, MessageView, SessionDetails, SessionList, WorkingMemoryView
 from memhost.operations.table import Call
@@ -18,8 +18,10 @@ from memhost.services.extraction_runs import ExtractionRuns
 from memhost.services.pending import PendingTurns
 from memhost.services.session_summaries import SessionSummaries
 from memhost.services.session_writes import SessionWriter
-from memhost.services.windows import newest, percentages, truncate, window_of
+from memhost.services.windows import newest, newest_fitting, percentages, truncate, window_of
 from memhost.settings.schema import MemorySettings
+
+_CUT = "{left} older messages are left out, with which the answer would be too large; read on with before={first}."
 
 
 class SessionService:
@@ -73,10 +75,16 @@ class SessionService:
             raise await self.missing(call.caller.bounds, request.session_id, request.namespace, request.user_id)
         self._writer.reads.note(session, self._clock.now())
         window = window_of(request.model_name, request.context_window_max)
-        messages = session.content.messages
+        messages = session.content.messages if request.before is None else _before(session, request.before)
         if request.recent_messages_limit is not None and request.recent_messages_limit > 0:
             messages = newest(messages, request.recent_messages_limit)
-        view = self._view(session, truncate(messages, window), window)
+        messages = truncate(messages, window)
+        limits = [most for most in (self._settings.session_answer_bytes, request.most_bytes) if most]
+        shown = newest_fitting(messages, min(limits)) if limits else messages
+        view = self._view(session, shown, window)
+        if left := len(messages) - len(shown):
+            view.older_messages = left
+            call.notices.append(("notice", _CUT.format(left=left, first=shown[0].id)))
         return await self._with_extraction(session, view)
 
     async def resolve(
@@ -165,6 +173,18 @@ class SessionService:
             context_percentage_total_used=used,
             context_percentage_until_summarization=until,
         )
+
+
+def _before(session: StoredSession, message_id: str) -> list[Message]:
+    """The messages in front of that one.
+
+    Raises:
+        InvalidRequest: There is none of that id.
+    """
+    for index, message in enumerate(session.content.messages):
+        if message.id == message_id:
+            return session.content.messages[:index]
+    raise InvalidRequest(f"before: the session has no message {message_id}.")
 
 
 def _shown(message: Message) -> MessageView:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
 from memhost.conversation import readable, together, whole_from
 from memhost.extraction.frame import BACKGROUND_LETTERS
 from memhost.models import Message
@@ -117,6 +119,16 @@ def newest(messages: Sequence[Message], limit: int) -> list[Message]:
     order = sorted(range(len(messages)), key=lambda index: (messages[starts[index]].created_at, starts[index], index))
     kept = [messages[index] for index in order]
     return kept[whole_from(kept, max(0, len(kept) - limit)) :]
+
+
+def newest_fitting(messages: Sequence[Message], most_bytes: int) -> list[Message]:
+    """As many of the newest messages as fit into so many bytes of JSON, at least the newest; all if they fit."""
+    left = most_bytes
+    for count, message in enumerate(reversed(newest(messages, len(messages)))):
+        left -= len(msgspec.json.encode(message)) + 1
+        if left < 0 and count:
+            return newest(messages, count)
+    return list(messages)
 
 
 def percentages(messages: Sequence[Message], window: int | None, threshold: float) -> tuple[float | None, float | None]:

@@ -277,6 +277,15 @@ class MemorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             ge=0,
         ),
     ] = 4 * 1024 * 1024
+    session_answer_bytes: Annotated[
+        int,
+        setting(
+            "Bytes of messages in one answer that reads a session: the newest that fit, and how many older ones there "
+            "are. More than a body may hold, so that clients who write sessions back whole have them whole. 0 does not "
+            "limit them.",
+            ge=0,
+        ),
+    ] = 64 * 1024 * 1024
     max_summary_views: Annotated[
         int,
         setting(

@@ -84,7 +84,15 @@ ROWS: tuple[Row, ...] = (
         verb="GET",
         path="/v1/working-memory/{session_id}",
         operation="get_session",
-        query=("user_id", "namespace", "model_name", "context_window_max", "recent_messages_limit"),
+        query=(
+            "user_id",
+            "namespace",
+            "model_name",
+            "context_window_max",
+            "recent_messages_limit",
+            "before",
+            "most_bytes",
+        ),
     ),
     Row(
         verb="PUT",

@@ -39,6 +39,8 @@ PARAMETERS: Mapping[str, str] = {
     "flush": "Have waiting messages extracted now, without waiting for the session to be quiet.",
     "wait_s": "How long to wait for the result, in seconds.",
     "recent_messages_limit": "Return only that many of the newest messages.",
+    "before": "Return only messages in front of the one of this id.",
+    "most_bytes": "Return as many of the newest messages as fit into so many bytes of JSON.",
     "optimize_query": "Let a language model rewrite the text for retrieval first, where one is configured.",
     "memory_ids": "Ids to delete; repeat the parameter.",
     "state": "Only jobs in this state.",

@@ -196,6 +196,7 @@ class GetSession(msgspec.Struct, kw_only=True):
     user_id: str | None = None
     namespace: str | None = None
     recent_messages_limit: Annotated[int, Meta(ge=1)] | None = None
+    before: Annotated[str, Meta(description="Id of a message: those in front of it.")] | None = None
     include_memories: bool = True
     include_data: bool = True
 
@@ -212,6 +213,7 @@ class ShownSession(msgspec.Struct, kw_only=True):
     memories: list[FoundMemory] = []
     data: dict[str, Any] | UnsetType = UNSET
     message_count: int = 0
+    older_messages: int | UnsetType = UNSET
     memory_count: int = 0
     data_keys: list[str] = []
     updated_at: datetime | UnsetType = UNSET
@@ -226,7 +228,8 @@ async def read_session(desk: Desk, fields: dict[str, Any]) -> WorkingMemoryView 
         AmbiguousSession: There are several.
     """
     owner = desk.owner(fields.get("namespace"), fields.get("user_id"))
-    wanted = {**fields, "namespace": owner.namespace, "user_id": owner.user}
+    most = desk.host.settings.memory.answer_bytes or None
+    wanted = {**fields, "namespace": owner.namespace, "user_id": owner.user, "most_bytes": most}
     try:
         found: WorkingMemoryView = await desk.ask("get_session", wanted)
     except SeveralFound as error:
@@ -237,7 +240,8 @@ async def read_session(desk: Desk, fields: dict[str, Any]) -> WorkingMemoryView 
 
 
 async def _get_session(desk: Desk, request: GetSession) -> ShownSession:
-    fields = {name: getattr(request, name) for name in ("session_id", "user_id", "namespace", "recent_messages_limit")}
+    names = ("session_id", "user_id", "namespace", "recent_messages_limit", "before")
+    fields = {name: getattr(request, name) for name in names}
     view = await read_session(desk, fields)
     if view is None:
         return ShownSession(session_id=request.session_id, found=False)
@@ -256,6 +260,7 @@ async def _get_session(desk: Desk, request: GetSession) -> ShownSession:
         ],
         data=data if request.include_data else UNSET,
         message_count=len(view.messages),
+        older_messages=view.older_messages,
         memory_count=len(view.memories),
         data_keys=sorted(data),
         updated_at=view.updated_at,

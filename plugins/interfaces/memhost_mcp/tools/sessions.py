@@ -81,6 +81,7 @@ class GetWorkingMemory(msgspec.Struct, kw_only=True):
     user_id: str | None = None
     namespace: str | None = None
     recent_messages_limit: Annotated[int, Meta(ge=1)] | None = None
+    before: str | None = None
     model_name: str | None = None
     context_window_max: int | None = None
 
