@@ -81,7 +81,8 @@ def _object(kind: inspect.StructType, definitions: dict[str, Schema], hidden: Co
 
 def _schema(kind: inspect.Type, definitions: dict[str, Schema]) -> Schema:
     if isinstance(kind, inspect.Metadata):
-        return {**_schema(kind.type, definitions), **(kind.extra_json_schema or {})}
+        found = {**_schema(kind.type, definitions), **(kind.extra_json_schema or {})}
+        return found if found.keys() != {"description"} else {}  # of what is only kept there are too many words
     if isinstance(kind, inspect.UnionType):
         variants = [_schema(variant, definitions) for variant in _present(kind)]
         return variants[0] if len(variants) == 1 else {"anyOf": variants}
