@@ -69,6 +69,7 @@ async def test_a_long_message_is_read_in_parts_that_together_are_the_message(tmp
         assert "".join(long) == TEXTS[kind]
         assert len(long) > 2
         assert all(sum(prompt_tokens(line["text"]) for line in lines_of(call)) <= 500 for call in calls)
+        assert not kind.startswith("Chinese") or max(map(len, long)) <= 500, "such a letter may well be a token"
         read = [line["id"] for call in calls for line in lines_of(call)]
         assert (read.count("before"), read.count("after")) == (1, 1)
         found = await run(host, "search_memories", extraction_strategy={"none": ["message"]}, limit=100)
@@ -116,6 +117,20 @@ async def test_a_part_that_the_provider_declines_does_not_cost_the_others(tmp_pa
         await work(host)
         found = await run(host, "search_memories", extraction_strategy={"none": ["message"]}, limit=100)
         assert [memory.text for memory in found.memories] == ["User is in the garden club."]
+
+
+async def test_a_message_of_which_every_part_is_declined_is_refused(tmp_path: Path) -> None:
+    scripted.reset().rule = lambda _asked: ModelRefused("declined")
+    settings = {"LLM": "scripted", "EXTRACTION_MAX_TOKENS": "2000", "EXTRACTION_DEBOUNCE_SECONDS": "0"}
+    async with running_host(
+        tmp_path, store="memory", extra=[scripted.POINT], settings=settings, clock=FakeClock(), run_jobs=False
+    ) as host:
+        said = [{"id": "long", "role": "user", "content": TEXTS["sentences"]}]
+        await run(host, "put_session", session_id="s", messages=said)
+        await work(host)
+        view = await run(host, "get_session", session_id="s")
+        assert (view.extraction.state, view.extraction.pending) == ("refused", 0)
+        assert "declined" in view.extraction.last_error
 
 
 async def test_the_summary_of_a_session_goes_from_part_to_part(tmp_path: Path) -> None:
@@ -199,6 +214,7 @@ def test_passages_lose_nothing_and_fit(text: str, most: int) -> None:
         ("It costs 3.50 EUR. Fine.", ["It costs 3.50 EUR. ", "Fine."]),
         ("今日は晴れ。明日は雨。", ["今日は晴れ。明日は雨。"]),
         ("first line\nsecond line here", ["first line\n", "second line here"]),
+        ("alpha beta gamma delta epsilon zeta", ["alpha beta gamma ", "delta epsilon zeta"]),
         ("", [""]),
     ],
 )

@@ -74,6 +74,7 @@ async def test_nothing_that_a_user_said_or_stored_is_held_back(tmp_path: Path, d
             prompt = await run(host, "memory_prompt", query=wish, long_term_search=search)
             assert f"w{number}" in [hit.id for hit in prompt.long_term_memories]
             assert wish in prompt.messages[0].content.text
+            assert all("suspicious" not in hit.metadata for hit in prompt.long_term_memories)
             assert prompt.held_back is UNSET
 
 

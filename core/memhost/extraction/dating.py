@@ -83,7 +83,7 @@ def _of_text(text: str, sources: Sequence[Message], today: date) -> Period | Non
 
 def _of_source(draft: Draft, sources: Sequence[Message], today: date) -> Period | None:
     """The date of the only source's one expression, if its sentence says nothing but what the draft says."""
-    if len(sources) != 1 or not draft.source_ids:
+    if len(sources) != 1:
         return None
     content = sources[0].content
     if len(content) > _LONGEST or len(found := find_relative(content, today)) != 1:

@@ -115,6 +115,7 @@ def test_what_the_answer_holds_is_read(given: str, expected: list[str]) -> None:
         "User: {name: Anna}, [age: 3]",
         '{"type":"object","properties":{"memories":{"type":"array","items":{"properties":{"text":{}}}}}}',
         '{"$schema": "x", "memories": {"type": "array"}}',
+        '{"type": "object", "properties": {}, "examples": [{"memories": [{"text": "User lives in Rome."}]}]}',
         '{"error": "I cannot do that right now."}',
         '{"status": "ok", "reason": "There was nothing new to say."}',
         '{"answer": "There is a lot to say about tea."}',
@@ -188,6 +189,19 @@ def test_statements_that_only_look_like_nothing_are_kept(text: str) -> None:
     limits = Limits(sent=frozenset(), now=NOW, frame=plain_words(PROMPT))
     (item,) = read_answer(answer({"text": text.strip()}), limits).items
     assert item.draft.text == text.strip()
+
+
+def test_drafts_in_thoughts_do_not_make_an_empty_answer_unclear() -> None:
+    assert texts('<think>{"memories": [{"text": "User likes beer."}]}? No.</think>\n{"memories": []}') == []
+
+
+def test_a_precision_does_not_go_to_the_date_of_another_item() -> None:
+    exact = {"text": "User moved to Oslo.", "type": "episodic", "event_date": "2026-02-03"}
+    vague = {**exact, "event_date": "2026-02"}
+    (item,) = read(answer(exact, vague)).items
+    assert (item.draft.event_date, item.draft.metadata) == (datetime(2026, 2, 3, tzinfo=UTC), {})
+    (item,) = read(answer({**exact, "event_date": None}, vague)).items
+    assert item.draft.metadata == {"event_date_precision": "month"}
 
 
 def test_long_text_is_divided_between_sentences_and_nothing_of_it_is_lost() -> None:

@@ -133,6 +133,8 @@ GOLDEN = [
     ("2026-03-01", "先週は病気だった。", "2026-02-16"),
     ("2026-01-10", "先月結婚した。", "2025-12-01"),
     ("2026-03-01", "来年の春に家を買う。", None),
+    # Shouted.
+    ("2026-03-01", "I MET BOB YESTERDAY.", "2026-02-28"),
     # To the day.
     ("2026-03-04", "I moved to Oslo a year ago today.", "2025-03-04"),
     ("2026-03-04", "Heute vor zwei Jahren haben wir geheiratet.", "2024-03-04"),
@@ -211,6 +213,7 @@ User's flat was empty before last month.
 The last week of the month is busy for User.
 The next day of User's life began.
 User lives in a house of a year.
+User's church was built 300 years ago.
 Nutzer schaut das Heute Journal im ZDF.
 Nutzer besitzt drei Morgen Land.
 Nutzer mag den Film Morgen, ihr Luschen.
@@ -307,6 +310,7 @@ O usuário guarda a sopa de ontem.
 用户比昨天好。
 用户两天游三公里。
 用户每年去年会。
+用户在2023年前住在北京。
 ユーザーは毎朝お茶を飲む。
 ユーザーの好きな映画は「明日の記憶」だ。
 ユーザーの娘は明日香という。
@@ -495,6 +499,11 @@ def test_facts_and_events_of_several_sources_get_no_date() -> None:
     assert date_draft(event("User met Bob.", None, "m1", "m2"), turns, context()).event_date is None
     fact = Draft(text="User knows Bob.", source_ids=["m1"])
     assert date_draft(fact, turns, context()).event_date is None
+
+
+def test_of_one_message_alone_no_source_has_to_be_named() -> None:
+    draft = Draft(text="User met Bob.", memory_type=MemoryType.EPISODIC)
+    assert date_draft(draft, said("I met Bob yesterday."), context()).event_date == datetime(2026, 2, 28, tzinfo=UTC)
 
 
 def test_a_precision_goes_with_its_date() -> None:

@@ -181,6 +181,7 @@ def test_what_is_no_summary_is_none(answer: str) -> None:
         "The user wrote <|im_start|> by hand once.",
         "Bob: oak. Ana: pine.",
         "None of them wants pine.",
+        "I cannot say it better than the user: " + "the fence is old, and Bob wants oak. " * 19 + "It is green.",
     ],
 )
 def test_real_summaries_stay_as_they_are(text: str) -> None:
