@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
@@ -10,6 +11,9 @@ from memhost.settings.schema import ServerSettings
 
 _OF_CONTAINERS = frozenset({"host.docker.internal", "host.containers.internal"})
 """Names that containers give their own machine. Nobody can register them."""
+
+
+_HOST = re.compile(r"(\[[0-9a-f:.%a-z]*\]|[^\[\]:@/?#\\\s]*)(?::[0-9]*)?")
 
 
 class Guard:
@@ -96,9 +100,9 @@ def _fits(pattern: str, origin: str) -> bool:
 
 
 def _name(host: str) -> str:
-    if host.startswith("["):
-        return host.partition("]")[0] + "]"
-    return host.partition(":")[0]
+    """The name or address in a `Host` header; empty if something else than a port stands behind it."""
+    found = _HOST.fullmatch(host)
+    return found[1] if found else ""
 
 
 def _is_local(host: str) -> bool:

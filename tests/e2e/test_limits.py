@@ -34,6 +34,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         "CORS_ALLOWED_ORIGINS": "https://app.example.com",
         "RATE_LIMIT_PER_ADDRESS": "60",
         "MAX_CONNECTIONS": "60",
+        "TRUSTED_PROXIES": "127.0.0.1,::1",
     }
     with ServerProcess(tmp_path_factory.mktemp("limits"), environment=environment) as running:
         yield running
@@ -43,6 +44,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """One that waits so briefly that a busy machine may be too slow for it."""
     environment = {"RATE_LIMIT_PER_ADDRESS": "60", "HEADER_TIMEOUT_S": "0.3", "BODY_TIMEOUT_S": "0.3"}
+    environment["TRUSTED_PROXIES"] = "127.0.0.1,::1"
     with ServerProcess(tmp_path_factory.mktemp("impatient"), environment=environment) as running:
         yield running
 

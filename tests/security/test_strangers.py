@@ -40,7 +40,23 @@ async def status(http: httpx.AsyncClient, path: str, **headers: str) -> int:
 async def test_a_page_cannot_rebind_its_name_to_an_open_server(tmp_path: Path) -> None:
     async with pages(tmp_path, ALLOWED_HOSTS="memory.example.com") as http:
         for path in PATHS:
-            for host in (EVIL, f"{EVIL}:8000", f"localhost.{EVIL}", "memory", ""):
+            for host in (
+                EVIL,
+                f"{EVIL}:8000",
+                f"localhost.{EVIL}",
+                f"[::1].{EVIL}",
+                f"[::1]@{EVIL}",
+                f"localhost:9@{EVIL}",
+                f"localhost:.{EVIL}",
+                f"127.0.0.1:80.{EVIL}",
+                f"memory.example.com:1@{EVIL}",
+                f"localhost/{EVIL}",
+                "localhost:80x",
+                "[::1",
+                "[::1]8000",
+                "memory",
+                "",
+            ):
                 assert await status(http, path, host=host) == 403, (path, host)
             for host in (
                 "localhost:8000",

@@ -238,7 +238,7 @@ def _uvicorn_config(plan: Plan, app: Application | str) -> uvicorn.Config:
         reload=plan.reload,
         loop="auto" if sys.platform == "win32" else "uvloop",
         http=Patient,
-        proxy_headers=True,
+        proxy_headers=bool(server.trusted_proxies),
         forwarded_allow_ips=",".join(server.trusted_proxies),
         ssl_certfile=server.tls_cert or None,
         ssl_keyfile=server.tls_key or None,

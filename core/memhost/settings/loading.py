@@ -112,7 +112,8 @@ def _read(
     loader.take_file(read_file(path, named_by, reading), f"file {path}")
     loader.take_variables(dotenv)
     loader.take_variables(environment)
-    loader.take_auth((environment, dotenv))
+    if (options or {}).get("server.auth") is None:  # a command that says it lets nobody in by the rest
+        loader.take_auth((environment, dotenv))
     loader.take_options(options or {})
     return path, (environment, dotenv)
 

@@ -202,10 +202,11 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     trusted_proxies: Annotated[
         tuple[str, ...],
         setting(
-            "Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed.",
+            "Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed; 127.0.0.1 is "
+            "a proxy on this machine, and whatever else runs there.",
             env=("FORWARDED_ALLOW_IPS",),
         ),
-    ] = ("127.0.0.1", "::1")
+    ] = ()
     tls_cert: Annotated[str, setting("File with the server's certificate chain (PEM): serves HTTPS.")] = ""
     tls_key: Annotated[str, setting("File with the key of the certificate (PEM), if it is not in the same file.")] = ""
 

@@ -30,10 +30,14 @@ class JwtSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     audience: Annotated[
         tuple[str, ...],
         setting(
-            "Audiences of which a token must name one; without any, audiences are not checked.",
+            "Audiences of which a token must name one: what the issuer calls this server.",
             env=("OAUTH2_AUDIENCE",),
         ),
     ] = ()
+    any_audience: Annotated[
+        bool,
+        setting("Take tokens that the issuer made for any application; needed where no audience is set."),
+    ] = False
     jwks_url: Annotated[
         str | None,
         setting("Address of the issuer's keys, where its discovery document does not tell.", env=("OAUTH2_JWKS_URL",)),
@@ -58,8 +62,12 @@ class JwtSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     ] = None
     claim_roles: Annotated[
         tuple[str, ...],
-        setting("Claims with roles: the words memhost:reader, :writer, :operator, :admin.", env=("AUTH_CLAIM_ROLES",)),
-    ] = ("roles", "scope")
+        setting(
+            "Claims with roles: the words memhost:reader, :writer, :operator, :admin. Such words in the claim scope, "
+            "which a client asks for itself, only narrow the role, unless scope is named here.",
+            env=("AUTH_CLAIM_ROLES",),
+        ),
+    ] = ("roles",)
     role_names: Annotated[
         dict[str, Role], setting("Further words that mean a role, to the role.", env=("AUTH_ROLE_NAMES",))
     ] = {}

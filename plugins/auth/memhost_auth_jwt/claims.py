@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from memhost_auth_jwt import JwtSettings
 
 ROLES = ("reader", "writer", "operator", "admin")
+"""Roles, each of which may more than the one before."""
+
+_SCOPE = "scope"
 _PREFIX = "memhost:"
 
 
@@ -42,15 +45,21 @@ class ClaimReader:
         )
 
     def _roles_of(self, claims: Mapping[str, Any]) -> frozenset[str]:
-        found = frozenset(
-            self._roles[word]
-            for name in self._settings.claim_roles
-            for word in _words(find(claims, name))
-            if word in self._roles
-        )
-        if found or self._settings.default_role is None:
+        settings = self._settings
+        found = frozenset(role for name in settings.claim_roles for role in self._named(claims, name))
+        if not found and settings.default_role is not None:
+            found = frozenset({settings.default_role})
+        if _SCOPE in settings.claim_roles:
             return found
-        return frozenset({self._settings.default_role})
+        # What a client asked for is no right of its own: it can only ask for less.
+        asked = self._named(claims, _SCOPE)
+        if not asked or not found:
+            return found
+        most = max(map(ROLES.index, asked))
+        return frozenset(ROLES[min(most, ROLES.index(role))] for role in found)
+
+    def _named(self, claims: Mapping[str, Any], name: str) -> list[str]:
+        return [self._roles[word] for word in _words(find(claims, name)) if word in self._roles]
 
 
 def find(claims: Mapping[str, Any], name: str) -> Any:

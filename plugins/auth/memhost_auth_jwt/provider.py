@@ -77,14 +77,18 @@ class JwtAuthenticator:
             )
         except jwt.PyJWTError as error:
             raise Unauthorized(f"Invalid JWT: {_cause(error)}.") from error
-        issued = claims["iat"]
-        if isinstance(issued, bool) or not isinstance(issued, (int, float)) or not math.isfinite(issued):
-            raise Unauthorized("Invalid JWT: its claim iat must be a number.")
-        if issued > time.time() + ISSUED_AHEAD_S:
+        for name in ("exp", "nbf", "iat"):
+            if name in claims and not _is_number(claims[name]):  # PyJWT reads texts as well
+                raise Unauthorized(f"Invalid JWT: its claim {name} must be a number.")
+        if claims["iat"] > time.time() + ISSUED_AHEAD_S:
             raise Unauthorized("Invalid JWT: it was issued in the future.")
         if not claims["sub"]:
             raise Unauthorized("Invalid JWT: its claim sub is empty.")
         return claims
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def peek(text: str) -> tuple[str, str]:
@@ -183,6 +187,11 @@ def check(settings: JwtSettings) -> None:
     ]
     if not settings.algorithms:
         problems.append("OAUTH2_ALGORITHMS is empty; RS256 is usual.")
+    if not settings.audience and not settings.any_audience:
+        problems.append(
+            "OAUTH2_AUDIENCE is not set, so tokens that the issuer made for other applications would be taken: set it "
+            "to what the issuer calls this server, or JWT_ANY_AUDIENCE=true if that is what you want."
+        )
     if problems:
         raise ConfigurationError(problems)
     if not settings.audience:

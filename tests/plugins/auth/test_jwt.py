@@ -90,6 +90,10 @@ async def test_several_issuers_have_keys_of_their_own(issuer: Issuer, tmp_path: 
         ({"exp": lambda now: now - 61}, "expired"),
         ({"exp": None}, "lacks the claim exp"),
         ({"exp": "soon"}, "malformed"),
+        ({"exp": "9999999999"}, "exp must be a number"),
+        ({"exp": True}, "expired"),
+        ({"nbf": "1"}, "nbf must be a number"),
+        ({"iat": "1"}, "iat must be a number"),
         ({"nbf": lambda now: now + 120}, "not valid yet"),
         ({"iat": lambda now: now + 400}, "future"),
         ({"iat": None}, "lacks the claim iat"),
@@ -316,7 +320,15 @@ async def test_the_variables_of_agent_memory_server_are_understood(issuer: Issue
 
 async def test_settings_that_cannot_work_or_are_not_safe_stop_the_start(tmp_path: Path) -> None:
     assert "JWT_ISSUER" in (await refused_start(tmp_path, AUTH="jwt"))[0]
-    good = {"AUTH": "jwt", "OAUTH2_ISSUER_URL": "https://issuer"}
+    (unbound,) = await refused_start(tmp_path, AUTH="jwt", OAUTH2_ISSUER_URL="https://issuer")
+    assert "JWT_ANY_AUDIENCE" in unbound
+    async with running_host(
+        tmp_path,
+        store="memory",
+        settings={"AUTH": "jwt", "OAUTH2_ISSUER_URL": "https://issuer", "JWT_ANY_AUDIENCE": "true"},
+    ):
+        pass
+    good = {"AUTH": "jwt", "OAUTH2_ISSUER_URL": "https://issuer", "OAUTH2_AUDIENCE": "memhost"}
     for name in ("HS256", "none", "RS999"):
         told = await refused_start(tmp_path, **good, OAUTH2_ALGORITHMS=f"RS256,{name}")
         assert len(told) == 1

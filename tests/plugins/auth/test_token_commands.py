@@ -105,6 +105,12 @@ def test_a_variable_that_was_not_set_bounds_nothing_by_accident(invoke: Invoke, 
     assert invoke("list", "--json").stdout.count('"id"') == 0
 
 
+def test_commands_work_with_a_key_before_anything_says_how_callers_get_in(invoke: Invoke) -> None:
+    made = invoke("create", "-d", "x", env={"AUTH_TOKEN_KEY": "k" * 40})
+    assert made.exit_code == 0, made.stderr
+    assert made.stdout.startswith("mh_")
+
+
 def test_a_lost_key_can_be_got_over(invoke: Invoke, tmp_path: Path) -> None:
     invoke("create")
     (tmp_path / "data" / "token.key").unlink()
