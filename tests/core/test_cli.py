@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import sys
 from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -28,6 +30,7 @@ from memhost.errors import (
 )
 from memhost.plugins import PluginManager
 from tests.support.fakes import with_bundled
+from tests.support.hosts import run, running_host
 
 Invoke = Callable[..., Result]
 
@@ -187,6 +190,23 @@ def test_destructive_commands_need_force_without_a_terminal(invoke: Invoke) -> N
 def test_missing_session_is_not_found(invoke: Invoke) -> None:
     assert invoke("sessions", "show", "nobody").exit_code == 1
     assert invoke("sessions", "delete", "nobody", "--force").exit_code == 1
+
+
+def test_a_session_is_shown_with_parts_and_calls_as_text(invoke: Invoke, tmp_path: Path) -> None:
+    call = {"id": "c1", "function": {"name": "weather", "arguments": '{"city":"Oslo"}'}}
+    messages: list[dict[str, Any]] = [
+        {"role": "user", "content": [{"type": "text", "text": "look"}, {"type": "image_url"}]},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+    ]
+
+    async def store() -> None:
+        async with running_host(tmp_path, run_jobs=False) as host:
+            await run(host, "put_session", session_id="s", messages=messages)
+
+    asyncio.run(store())
+    shown = invoke("sessions", "show", "s", "--data", str(tmp_path)).stdout
+    assert "look" in shown
+    assert '[call weather {"city":"Oslo"}]' in shown
 
 
 def test_empty_store_answers(invoke: Invoke) -> None:

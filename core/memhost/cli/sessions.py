@@ -132,7 +132,17 @@ def _print(session: dict[str, Any]) -> None:
     click.echo(printable(" · ".join([f"session {session['session_id']}", *owner])))
     if session.get("context"):
         click.echo(printable(f"Summary: {session['context']}"))
-    rows = [(minute(item["created_at"]), item["role"], item["content"]) for item in session["messages"]]
+    rows = [(minute(item["created_at"]), item["role"], _said(item)) for item in session["messages"]]
     table(("time", "role", "message"), rows)
     if session["memories"]:
         table(("memory",), [(item["text"],) for item in session["memories"]])
+
+
+def _said(item: dict[str, Any]) -> str:
+    """A message of an answer as a text, with the calls in it."""
+    from memhost.conversation import readable
+    from memhost.operations.requests import MessageInput
+    from memhost.services.turns import received
+
+    known = {name: item[name] for name in MessageInput.__struct_fields__ if name in item}
+    return readable(received(MessageInput(**known), item["id"], item["created_at"]))

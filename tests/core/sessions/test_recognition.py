@@ -11,6 +11,7 @@ import pytest
 from agent_memory_client.models import MemoryMessage, WorkingMemory
 
 from memhost.host import Host
+from memhost.models import Scope
 from memhost.testing.clock import FakeClock
 from tests.core.sessions.test_concurrency import official
 from tests.support.extractions import extractions, host_with_model, item, noting, settled
@@ -129,6 +130,26 @@ async def test_an_edit_amid_a_history_under_new_ids_is_one_new_turn(host: Host) 
     await put(host, message("one", "a", 1), message("two", "b", 2), message("three", "c", 3))
     ids = await put(host, message("one", "x", 4), message("zwei", "y", 5), message("three", "z", 6))
     assert ids == ["a", "y", "c"]
+
+
+async def test_each_turn_has_a_place_of_its_own_for_good(host: Host) -> None:
+    await put(host, message("one", "a", 1), message("two", "b", 2))
+    await put(host, message("one", "a", 1), message("zwei", "b", 2), message("three", "c", 3))
+    await put(host, message("three", "c", 3), message("four", "d", 4), message("one", "a", 1))
+    await patch(host, message("five", "e", 5), message("vier", "d", 4))
+    memories, _ = await host.store.list_memories(Scope())
+    assert {memory.record.id: memory.position for memory in memories} == {"a": 0, "b": 1, "c": 2, "d": 3, "e": 4}
+
+
+async def test_an_edit_does_not_make_a_turn_younger(host: Host) -> None:
+    clock: Any = host.clock
+    await put(host, message("one", "a"))
+    first = clock.now()
+    clock.advance(100)
+    await put(host, message("uno", "a"))
+    late = {**message("uno", "a"), "created_at": first + timedelta(seconds=50)}
+    view = await run(host, "put_session", session_id="s", messages=[late])
+    assert view.messages[0].created_at == first
 
 
 @pytest.mark.parametrize(
