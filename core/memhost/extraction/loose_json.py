@@ -15,6 +15,7 @@ the mender's time grows with their square."""
 
 _BRACKETS = re.compile(r'\\.|["{}\[\]]', re.DOTALL)
 _STRUCTURE = re.compile(r"""[\[{]\s*["'“‘`\[{]|\{\s*\w+\s*:""")
+_SWALLOWED = re.compile(r"""["']\s?:\s?["'\[{\d]|["']\s?:\s?(?:null|true|false|None)\b|[,{]\s?["']\w+$""")
 _SINGLE = re.compile(r"[\[{\s]*'")
 _AFTER_COMMA = re.compile(r"""\s*(?:$|[\[\]{}"]|None|True|False|null|true|false|-?\d)""")
 
@@ -55,13 +56,14 @@ def mend(text: str) -> Any:
     quoted = _quoted_well(text)
     found = decode_at(quoted, 0)
     if found is not None:
-        return found[0]
+        return found[0] if _is_clean(found[0]) else None
     from json_repair import repair_json  # imported when a model first answers with broken JSON
 
     try:
-        return _on_one_line(repair_json(quoted, return_objects=True, skip_json_loads=True))
+        value = _on_one_line(repair_json(quoted, return_objects=True, skip_json_loads=True))
     except (ValueError, RecursionError):
         return None
+    return value if _is_clean(value) else None
 
 
 class Closings:
@@ -136,12 +138,25 @@ def _quoted_well(text: str) -> str:
 def _closes(after: str, behind: list[str], *, value: bool) -> bool:
     """Whether a quote ends a string: what stands between it and the next quote, and what is behind that one."""
     rest = after.lstrip()
-    if not rest or rest[0] in ":]}":
+    if not rest:  # another quote stands right behind it: that one ends the string, unless a key begins with it
+        return not behind or (after != "" and len(behind) > 1 and behind[1].lstrip().startswith(":"))
+    if rest[0] in ":]}":
         return True
     if rest[0] != "," or _AFTER_COMMA.match(rest, 1) is None:
         return False
     # In an object, what follows the value of a key is another key.
     return not value or bool(rest[1:].strip()) or len(behind) < 2 or behind[1].lstrip().startswith(":")
+
+
+def _is_clean(value: Any) -> bool:
+    """Whether no string has swallowed keys behind it, as happens where its end is missing."""
+    if isinstance(value, str):
+        return _SWALLOWED.search(value) is None
+    if isinstance(value, list):
+        return all(map(_is_clean, value))
+    if isinstance(value, dict):
+        return all(map(_is_clean, value)) and all(map(_is_clean, value.values()))
+    return True
 
 
 def _on_one_line(value: Any) -> Any:

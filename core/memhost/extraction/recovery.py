@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -67,7 +68,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         items: The items, unchecked; those with a text have it under `text`.
-        cut: The answer ends in the middle; `items` are those that are complete.
+        cut: The answer ends in the middle, or is broken there; `items` are those that are complete.
         named: It is a list under its name, not just empty brackets.
     """
 
@@ -96,9 +97,9 @@ def find_items(answer: str) -> Found:
     groups = list(_groups(text))
     if groups:
         return Found(groups=groups)
-    unescaped = text.replace("\\n", "\n").replace('\\"', '"')
-    if '{\\"' in text and (groups := list(_groups(unescaped))):  # JSON inside a JSON string
-        return Found(groups=groups)
+    for sign, unescaped in (('{\\"', text.replace("\\n", "\n").replace('\\"', '"')), ("&quot;", html.unescape(text))):
+        if sign in text and (groups := list(_groups(unescaped))):  # JSON inside a JSON string, or inside of HTML
+            return Found(groups=groups)
     if _SHOWN.search(text):
         return Found(problem="The JSON of the answer is not complete or not valid.")
     return Found(problem="The answer holds no JSON.")
@@ -141,7 +142,7 @@ def _in_a_row(text: str, first: _Piece, other: _Piece) -> bool:
 def _pieces(text: str) -> Iterator[_Piece]:
     """Objects and lists that can be read as answers, from the outside in, in order."""
     closings: loose_json.Closings | None = None
-    position, mended, cut = 0, 0, False
+    position, mended, broken_to = 0, 0, 0
     for _ in range(_MOST_STARTS):
         opening = _OPENING.search(text, position)
         if opening is None:
@@ -152,18 +153,20 @@ def _pieces(text: str) -> Iterator[_Piece]:
         if found is None:
             closings = closings or loose_json.Closings(text)
             end = closings.after(start)
-            if end is None:
-                cut = cut or loose_json.looks_like_json(text[start : start + 200])
-                continue
-            mended += end - start
-            value = loose_json.mend(text[start:end]) if mended <= _MOST_MENDED else None
-            if not isinstance(value, (dict, list)):
+            value = None
+            if end is not None:
+                mended += end - start
+                value = loose_json.mend(text[start:end]) if mended <= _MOST_MENDED else None
+            if end is None or not isinstance(value, (dict, list)):
+                if loose_json.looks_like_json(text[start : start + 200]):
+                    broken_to = max(broken_to, end or len(text))
                 continue
             found = value, end
         value, end = found
         items = items_in(value)
+        cut = start < broken_to
         if items is None or (cut and isinstance(value, list) and not any(isinstance(each, dict) for each in value)):
-            # Inside of an answer that was cut off, a list without objects is a part of an item.
+            # Inside of an answer that is cut off or broken, a list without objects is a part of an item.
             position = end if items is None and isinstance(value, dict) and not cut else position
             continue
         position = end

@@ -16,7 +16,9 @@ UNGROUNDED = "ungrounded"
 
 _AGAIN = '{problem} Send the whole answer again: one JSON object, {{"memories": [...]}}, with nothing around it.'
 _USELESS = "No item of your answer can be used: {reasons} Send it again in the form asked for."
-_CUT = "Your answer ended in the middle; {count} items arrived whole. Send the others, in the same form, no item twice."
+_CUT = (
+    "Your answer is cut off or broken; {count} items arrived whole. Send the others, in the same form, no item twice."
+)
 _UNCLEAR = """\
 These texts are not clear to a reader who has nothing else. Send these items again, only these, in this order and the \
 same form, with what the conversation tells instead of the words named; say "someone" where it does not tell.

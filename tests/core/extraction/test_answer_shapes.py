@@ -78,6 +78,11 @@ def texts(text: str) -> list[str] | None:
         ('{"memories": [{"text": "User likes tea." "type": "semantic"} {"text": "User has a cat."}]}', BOTH),
         ('```json\n{"memories": [{"text": "User likes tea."}, // drinks\n {"text": "User has a cat."}]}\n```', BOTH),
         ('User said: "ok". {"memories": [{"text": "User likes tea.",}]}', TEA),
+        ('{"memories": [{"text": "Cat: "Mimi, the great"", "type": "semantic"}]}', ['Cat: "Mimi, the great"']),
+        ('{"memories": [{"text": "A tube of 5" width"}, {"text": "User has a cat."}]}', ['A tube of 5" width', *CAT]),
+        ('{"memories": [{"text": "User likes tea.", "event_date": 2026-03-01, "topics": [drinks]}]}', TEA),
+        ('{"semantic": ["User likes tea."], "episodic": ["User has a cat."]}', BOTH),
+        (GOOD.replace('"', "&quot;"), TEA),
         (json.dumps(GOOD), TEA),
         (f"Answer: {json.dumps(GOOD)}", TEA),
         (GOOD.replace('"', '\\"'), TEA),
@@ -123,6 +128,8 @@ def test_what_the_answer_holds_is_read(given: str, expected: list[str]) -> None:
         '{"title": "A talk about tea", "language": "en"}',
         '{"memories": [{"topics": ["green tea", "black tea"], "text": "User li',
         '{"memories": 5}',
+        '{"memories": [{"text": "User likes tea., "type": "semantic"}]}',
+        '{"memories": [{"text: "User likes tea.", "type": "semantic"}]}',
         "{" * 30_000 + "}" * 30_000,
         'Example: {"memories": [{"text": "User lives in Rome."}]}\n\nIn this case: {"memories": []}',
     ],
@@ -189,6 +196,18 @@ def test_statements_that_only_look_like_nothing_are_kept(text: str) -> None:
     limits = Limits(sent=frozenset(), now=NOW, frame=plain_words(PROMPT))
     (item,) = read_answer(answer({"text": text.strip()}), limits).items
     assert item.draft.text == text.strip()
+
+
+def test_of_an_answer_that_is_broken_in_one_item_the_others_are_kept_and_the_rest_is_asked_for() -> None:
+    broken = '{"memories": [{"text": "User likes tea., "confidence": 0.9}, {"text": "User has a cat."}]}'
+    reading = read(broken)
+    assert [item.draft.text for item in reading.items] == CAT
+    assert reading.cut
+    parsed = Discrete().parse(broken, said("I like tea and have a cat"), context())
+    assert parsed.repair is not None
+    assert "1 items arrived whole" in parsed.repair
+    whole = read("User: {name: Anna, [x]} and more. " + GOOD)
+    assert (len(whole.items), whole.cut) == (1, False)
 
 
 def test_drafts_in_thoughts_do_not_make_an_empty_answer_unclear() -> None:
