@@ -36,7 +36,7 @@ TARGETS: dict[str, str] = {
     "core/memhost/services/tasks.py": "tests/core/test_tasks.py",
     "core/memhost/services/model_health.py": "tests/core/test_models_away.py",
     "core/memhost/services/readiness.py": "tests/core/test_models_away.py",
-    "core/memhost/services/outbox.py": "tests/core/test_jobs.py tests/core/test_putting_off.py",
+    "core/memhost/services/outbox.py": "tests/core/test_outbox.py",
     "core/memhost/storekit/touched.py": "tests/plugins/stores/test_conformance.py::TestMemoryStore",
     "plugins/stores/memhost_store_sqlite/jobs.py": "tests/plugins/stores/test_conformance.py::TestSqliteStore",
     "core/memhost/conversation.py": "tests/core/sessions/test_tool_pairs.py tests/core/sessions/test_structured.py",

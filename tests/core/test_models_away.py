@@ -277,6 +277,11 @@ def test_what_counts_as_away(caplog: pytest.LogCaptureFixture) -> None:
     assert worst is not None
     assert (worst[0], worst[1].away_since, worst[1].reason) == ("e", since, "Second.")
     assert health.worst("language_model") is None
+    clock.advance(1)
+    health.answered("embedder", "another")
+    worst = health.worst("embedder")
+    assert worst is not None
+    assert worst[0] == "e", "one that answers does not hide one that is away"
     health.failed("embedder", "e", RequestRejected("It answers again."))
     health.answered("embedder", "later")
     worst = health.worst("embedder")
@@ -303,6 +308,7 @@ def test_what_else_an_embedder_can_shows_through() -> None:
         (0, "0 s"),
         (59.9, "59 s"),
         (61, "1 min 1 s"),
+        (3599, "59 min 59 s"),
         (3600, "1 h"),
         (3660, "1 h 1 min"),
         (90_000, "1 d 1 h"),
