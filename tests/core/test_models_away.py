@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from click.testing import CliRunner
+from msgspec import UNSET
 
 from memhost.app import build_app
 from memhost.cli import checks, cli
@@ -124,7 +125,7 @@ async def test_messages_wait_for_as_long_as_it_takes(
         await work(host)
         assert await extracted(host) == ["User said m0.", "User said m1."]
         state = (await run(host, "get_session", session_id="s", user_id="ann")).extraction
-        assert (state.state, state.pending, state.waiting_since, state.last_error) == ("idle", 0, None, None)
+        assert (state.state, state.pending, state.waiting_since, state.last_error) == ("idle", 0, UNSET, None)
 
 
 async def test_a_message_meanwhile_does_not_begin_the_waiting_anew(tmp_path: Path, script: Script) -> None:

@@ -54,14 +54,14 @@ class ExtractionState(msgspec.Struct, frozen=True, kw_only=True):
 
     `state`: `idle` (nothing waits), `pending`, `waiting` (for the model, or for a budget; it goes on by itself),
     `failed` (given up until the next message or a command), `refused` (the provider declined messages). `last_error`
-    says why, `waiting_since` since when it waits.
+    says why; `waiting_since` is there only while it waits.
     """
 
     pending: int
     state: str
     last_run_at: datetime | None = None
     last_error: str | None = None
-    waiting_since: datetime | None = None
+    waiting_since: datetime | UnsetType = UNSET
 
 
 class MessageView(msgspec.Struct, kw_only=True):

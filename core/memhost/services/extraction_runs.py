@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
+from msgspec import UNSET
 
 from memhost.errors import (
     BudgetExceeded,
@@ -118,7 +119,7 @@ class ExtractionRuns:
             state=state,
             last_run_at=log.last_run_at,
             last_error=log.last_error,
-            waiting_since=log.waiting_since if state == "waiting" else None,
+            waiting_since=log.waiting_since if state == "waiting" and log.waiting_since else UNSET,
         )
         return shown, frozenset(entry.item.message.id for entry in waiting)
 
