@@ -340,7 +340,7 @@ _HOW_MUCH = re.compile(
 _MONEY = re.compile(
     r"\b(?:costs?|pa(?:y|ys|id)|spen[dt]|earns?|owes?|charged?|price|rent|salary|fees?|wages?|refund(?:ed)?"
     r"|s(?:ell|old) for"
-    r"|kost\w+|(?:be|ge)?zahl\w+|miete|preis|cout\w*|paye\w*|prix|loyer|cuest\w+|costo\w*|costa\w*|custo\w*|pag\w+"
+    r"|kost\w+|(?:be|ge)?zahl\w+|miete|preis|cout\w*|paye\w*|prix|loyer|cuest\w+|costo\w*|costa\w*|cust[ao]\w*|pag\w+"
     r"|prezzo|precio|preco|para|lira)\b|сто[ия]\w+|плат\w+|цен[аы]\b|钱|錢|いくら|얼마|بكم|سعر|ثمن|تكلف"
 )
 _HOW_DEAR = re.compile(r"\bhow (?:expensive|pricey)\b|\bwie teuer\b")

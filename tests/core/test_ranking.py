@@ -17,6 +17,7 @@ from memhost.ranking import (
     rank,
     traits_of,
 )
+from memhost.ranking.prices import names_price
 from memhost.ranking.types import Vector
 
 STATS = CorpusStats(documents=1000, average_length=8.0)
@@ -350,3 +351,107 @@ def test_traits_see_through_a_trailing_caption() -> None:
     text = "Is that yours? [shows a kite]"
     assert traits_of(text, index_terms(text)) & 3 == 3
     assert traits_of("No? Yes.", index_terms("No? Yes.")) & 3 == 2
+
+
+def opening(query: str, *candidates: Candidate) -> list[float]:
+    matrix = feature_matrix(analyse_query(query), None, candidates, STATS, DEFAULT_WEIGHTS)
+    return [float(value) for value in matrix[:, FEATURES.index("opening")]]
+
+
+def test_an_opening_counts_in_a_conversation_and_in_a_short_one_only_with_the_words() -> None:
+    def talk(turns: int, *, first: str = "We moved to Riga.") -> list[Candidate]:
+        return [turn(n, first if n == 0 else "I see.", n) for n in range(turns)]
+
+    assert opening("bicycle", *talk(12))[0] == opening("bicycle", *talk(30))[0] == 1
+    assert opening("bicycle", *talk(3))[0] == pytest.approx(2 / 11)
+    assert opening("bicycle", *talk(1))[0] == 0
+    assert opening("Riga", *talk(3))[0] == pytest.approx(1)
+    assert opening("bicycle in Riga", *talk(3))[0] == pytest.approx(2 / 11 + 9 / 11 * 0.5, abs=0.2)
+    assert opening("bicycle", *talk(12))[1:] == [0] * 11
+    assert opening("bicycle", fact(0, "We moved to Riga.")) == [0]
+
+
+def test_what_shares_nothing_with_the_query_is_told_apart() -> None:
+    far = [turn(n, "Something else entirely", n, "far") for n in range(5)]
+
+    def sharing(query: str, *candidates: Candidate) -> set[int | str]:
+        return {hit.key for hit in ask(query, *candidates) if hit.shares}
+
+    alone = turn("a", "We photographed Riga.", 0, "near", speaker="Ada", when=day(2026, 3, 1))
+    assert sharing("Riga", alone, *far) == {"a"}
+    assert sharing("the bicycle of the neighbour in Riga in the old garden", alone, *far) == {"a"}
+    assert sharing("photography", alone, *far) == {"a"}  # begins alike
+    assert sharing("bicycle on 1 March 2026", alone, *far) == {"a"}
+    assert sharing("bicycle of Ada", alone, *far) == {"a"}
+    assert sharing('"we photographed"', alone, *far) == {"a"}
+    assert sharing("bicycle", alone, *far) == set()
+
+
+def test_nearness_is_that_of_each_candidate() -> None:
+    vectors = np.eye(4, dtype=np.float32)
+    candidates = [turn(n, "Riga" if n == 2 else "Something else", None, None, vector=vectors[n]) for n in range(4)]
+    query = np.array([0.5, 0.1, 0.3, 0.8], dtype=np.float32)
+    ranked = rank(analyse_query("Riga"), query, candidates, STATS)
+    assert {hit.key: round(hit.nearness, 4) for hit in ranked} == {0: 0.5, 1: 0.1, 2: 0.3, 3: 0.8}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2,900 euros, with tyres", "It was $5.", "costs 12 USD", "EUR 40 each", "£320", "1.800 € im Monat", "150元",
+        "90 000 рублей", "３０ yen", "40 złoty", "5k dollars", "2 Millionen Euro", "₹ 900", "1200 kr", "20 bucks",
+    ],
+)  # fmt: skip
+def test_prices_are_recognised(text: str) -> None:
+    assert names_price(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "thirty-four years", "at 10:30", "on 3 May 2026", "12 planks", "room 5", "the euro fell", "dollars and cents",
+        "3 km", "21 marchas", "400 grams", "order 5512", "5 krill", "7 realtors", "9 yenta", "2 wonders", "100 dinners",
+        "version 3.12", "+49 30 1234", "USD", "price: unknown", "7 europeans", "3 poundcakes", "4 francophones", "",
+        "в 90 000 километрах", "三百米", "8 centuries", "50 percent", "1 dollarwise", "6 kroketten",
+    ],
+)  # fmt: skip
+def test_other_numbers_are_no_prices(text: str) -> None:
+    assert not names_price(text)
+
+
+@pytest.mark.parametrize(
+    ("query", "wants"),
+    [
+        ("How much did the used car cost?", "price"),
+        ("How expensive is the rent?", "price"),
+        ("What is the salary?", "price"),
+        ("Wie viel kostet das Klavier?", "price"),
+        ("Combien coûte le vélo ?", "price"),
+        ("¿Cuánto cuesta la bicicleta?", "price"),
+        ("Quanto custa o aluguel?", "price"),
+        ("Сколько стоит рояль?", "price"),
+        ("多少钱", "price"),
+        ("いくらですか", "price"),
+        ("How much sleep does he get?", "number"),
+        ("How many children does she have?", "number"),
+        ("How old is Tess?", "number"),
+        ("When did she pay a visit?", "time"),
+        ("Who paid for dinner?", "person"),
+        ("Where does he spend the summer?", "place"),
+        ("Does he pay attention?", ""),
+        ("Wie alt ist das Klavier?", ""),
+        ("Сколько лет роялю?", ""),
+        ("¿Cuántos hermanos tiene?", ""),
+        ("the cost of living", ""),
+        ("prices", ""),
+    ],
+)
+def test_what_a_question_wants(query: str, wants: str) -> None:
+    assert analyse_query(query).wants == wants
+
+
+def test_who_asks_for_a_price_is_answered_with_one() -> None:
+    hits = ask("How much did the camera cost?", fact(1, "It took two weeks."), fact(2, "640 dollars, with the bag."))
+    assert keys(hits) == [2, 1]
+    hits = ask("How much sleep does he get?", fact(2, "640 dollars, with the bag."), fact(1, "Seven hours of sleep."))
+    assert keys(hits) == [1, 2]

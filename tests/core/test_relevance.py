@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from memhost.host import Host
+from memhost.models import Scope, WriteBatch
 from memhost.operations import Call
 from memhost_model_static.embedder import StaticEmbedder
 from tests.support.hosts import ADMIN, run, running_host
@@ -237,10 +239,22 @@ async def test_another_role_another_event_and_other_labels_are_other_hits(host: 
 
 
 async def test_statements_are_never_put_together(host: Host) -> None:
-    memories = [{"id": f"m{n}", "text": "The roof leaks.", "session_id": f"s{n}", "topics": [str(n)]} for n in range(3)]
+    memories = [{"id": f"m{n}", "text": "The roof leaks.", "session_id": f"s{n}"} for n in range(3)]
     await run(host, "create_memories", memories=memories, deduplicate=False)
     found = await run(host, "search_memories", text="roof leaks")
+    assert {hit.id for hit in found.memories} == {"m0", "m1", "m2"}
     assert all(not hit.repeats for hit in found.memories)
+
+
+async def test_repeats_and_what_a_statement_stands_for_are_both_left_out_of_the_total(host: Host) -> None:
+    await tell(
+        host, "chat-1", (("user", "The roof leaks."), ("user", "The roof leaks."), ("user", "The gate squeaks."))
+    )
+    statement = {"id": "s", "text": "The gate of the user squeaks.", "session_id": "chat-1", "source_ids": ["chat-1-2"]}
+    await run(host, "create_memories", memories=[statement])
+    found = await run(host, "search_memories", text="gate squeaks roof leaks")
+    assert found.total == len(found.memories)
+    assert sum(hit.text.endswith("The roof leaks.") for hit in found.memories) == 1
 
 
 async def test_no_more_than_twenty_repeats_are_listed(host: Host) -> None:
@@ -248,3 +262,30 @@ async def test_no_more_than_twenty_repeats_are_listed(host: Host) -> None:
     found = await run(host, "search_memories", text="five kilometres")
     assert found.total == 1
     assert len(found.memories[0].repeats) == 20
+
+
+@pytest.mark.parametrize("mode", [None, "hybrid"])
+async def test_a_least_score_holds_behind_the_candidates_too(tmp_path: Path, mode: str | None) -> None:
+    settings = {"CANDIDATES": "10"}
+    async with running_host(tmp_path, store="memory", settings=settings, run_jobs=False) as small:
+        memories = [{"id": f"m{n:02}", "text": f"The roof of house {n} leaks."} for n in range(40)]
+        await run(small, "create_memories", memories=memories)
+        fields: dict[str, Any] = {"text": "leaking roof", "limit": 40, **({"search_mode": mode} if mode else {})}
+        whole = await run(small, "search_memories", **fields)
+        assert (len(whole.memories), whole.total) == (40, 40)
+        found = await run(small, "search_memories", min_score=0.01, **fields)
+        assert found.total == len(found.memories) < 40
+
+
+async def test_what_has_no_vector_yet_and_no_word_of_the_query_is_not_counted(any_host: Host) -> None:
+    memories = [{"id": "a", "text": "The roof leaks."}, {"id": "b", "text": "Bread"}, {"id": "c", "text": "Butter"}]
+    await run(any_host, "create_memories", memories=memories)
+    everywhere = Scope(tenant="default")
+    waiting = [replace(each, vector=None) for each in await any_host.store.get_memories(everywhere, ["a", "b"])]
+    await any_host.store.commit(everywhere, WriteBatch(put_memories=waiting))
+    for mode, ids in (({}, "ac"), ({"search_mode": "semantic"}, "c"), ({"search_mode": "hybrid"}, "ac")):
+        found = await run(any_host, "search_memories", text="roof", **mode)
+        assert {hit.id for hit in found.memories} == set(ids)
+        assert (found.total, found.next_offset) == (len(ids), None)
+        first = await run(any_host, "search_memories", text="roof", limit=1, **mode)
+        assert first.total == len(ids)

@@ -222,7 +222,7 @@ def _once(
     repeats: dict[str, list[MemoryRecord]] = {}
     for record, item in ordered:
         if record.memory_type is MemoryType.MESSAGE:
-            said = (record.namespace, record.user_id, record.text, record.event_date, record.valid_to, _labels(record))
+            said = (record.namespace, record.user_id, record.text, record.event_date, _labels(record))
             stands = first.setdefault(said, record.id)
             if stands != record.id:
                 repeats.setdefault(stands, []).append(record)
