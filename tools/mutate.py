@@ -46,6 +46,11 @@ TARGETS: dict[str, str] = {
         "tests/core/sessions/test_corrections.py tests/core/sessions/test_concurrency.py"
     ),
     "core/memhost/services/support.py": "tests/core/sessions/test_corrections.py",
+    "core/memhost/services/repetition.py": "tests/core/test_repetition.py tests/core/test_compaction.py",
+    "core/memhost/services/deduplication.py": "tests/core/test_repetition.py tests/core/test_memories.py",
+    "core/memhost/services/aliases.py": "tests/core/test_repetition.py",
+    "core/memhost/services/filters.py": "tests/core/test_filters.py",
+    "core/memhost/reading/unknown.py": "tests/security/test_unknown_names.py",
     "core/memhost/services/likeness.py": "tests/core/test_semantic_deduplication.py",
 }
 """Each module that holds rules, and the tests that must notice when one changes."""

@@ -121,16 +121,18 @@ async def test_one_statement_of_two_sessions_is_one_memory(store: str, tmp_path:
 
 
 @STORES
-async def test_a_type_that_a_client_gave_stays(store: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("told_at", ["2020-01-01T00:00:00Z", "2026-01-01T00:00:00Z"])
+async def test_a_type_that_a_client_gave_stays(store: str, told_at: str, tmp_path: Path) -> None:
     async with running_host(tmp_path, store=store, run_jobs=False) as host:
-        await store_all(host, {"id": "told", "text": "same", "memory_type": "episodic"})
+        told = {"created_at": told_at, "last_accessed": told_at}
+        await store_all(host, {"id": "told", "text": "same", "memory_type": "episodic", **told})
         for number in range(3):
             kind = MemoryType.SEMANTIC if number < 2 else MemoryType.EPISODIC
             made = make_memory(f"m{number}", "same", namespace=None, user_id=None, extractor="x/1", memory_type=kind)
             await host.store.commit(Scope(tenant="default"), WriteBatch(put_memories=[made]))
         await compact(host)
-        assert (await read(host, "told")).memory_type is MemoryType.EPISODIC
         assert len(await left(host)) == 2
+        assert (await read(host, "told")).memory_type is MemoryType.EPISODIC
 
 
 @STORES

@@ -323,3 +323,38 @@ def test_ctrl_c_at_any_moment_prints_no_traceback(tmp_path: Path, module: str) -
     told = [line for line in rest.splitlines() if line and not line.startswith("import time:")]
     assert told in ([], ["Stopped."]), rest
     assert process.returncode in (130, -signal.SIGINT)
+
+
+def test_metadata_is_set_by_an_edit(invoke: Invoke) -> None:
+    data = ("--data", "d")
+    memory_id = invoke("add", "Roof", "-m", "state=open", "-m", "n=3", *data).stdout.strip()
+    assert json.loads(invoke("show", memory_id, "--json", *data).stdout)["metadata"] == {"state": "open", "n": 3}
+    edited = invoke("edit", memory_id, "-m", 'tags=["a", true]', "-m", "state=a=b", "--json", *data)
+    assert json.loads(edited.stdout)["metadata"] == {"tags": ["a", True], "state": "a=b"}
+    cleared = invoke("edit", memory_id, "--clear", "metadata", "--json", *data)
+    assert json.loads(cleared.stdout)["metadata"] == {}
+    refused = invoke("edit", memory_id, "-m", "state", *data)
+    assert (refused.exit_code, "KEY=VALUE" in refused.stderr) == (2, True)
+
+
+def test_compacting_shows_the_texts_and_says_what_is_left_alone(invoke: Invoke, tmp_path: Path) -> None:
+    data = ("--data", "d")
+    turn = {"memory_type": "message", "extraction_strategy": "message"}
+    memories = [
+        {"id": "a", "text": "Likes tea"},
+        {"id": "b", "text": "Likes  tea."},
+        {"id": "c", "text": "Likes TEA."},
+        *({"id": f"t{number}", "text": "user: hi", **turn} for number in range(2)),
+    ]
+    (tmp_path / "list.json").write_text(json.dumps(memories))
+    assert invoke("import", str(tmp_path / "list.json"), *data).exit_code == 0
+    told = invoke("compact", "--dry-run", *data).stdout
+    assert "stays b: Likes  tea." in told
+    assert "goes  a: Likes tea" in told
+    assert "2 of them are turns of conversations" in told
+    assert "word for word" in told
+    done = invoke("compact", *data).stdout
+    assert "1 repetitions removed" in done
+    assert "4 memories remain" in done
+    again = json.loads(invoke("compact", "--json", *data).stdout)
+    assert (again["exact_removed"], again["turns"], again["judge"]) == (0, 2, False)

@@ -284,9 +284,15 @@ async def test_one_statement_of_very_many_dates_is_found_by_its_own(
         for number in range(9):
             await add(host, {"id": f"d{number}", "text": "Ran.", "event_date": f"2025-01-0{number + 1}T00:00:00Z"})
         assert len(await everything(host)) == 9
-        await add(host, {"id": "again", "text": "Ran.", "event_date": "2025-01-08T00:00:00Z", "topics": ["sport"]})
-        await add(host, {"id": "later", "text": "Ran.", "event_date": "2025-01-08T00:00:00.000001Z"})
+        day = "2025-01-08T00:00:00Z"
+        await add(
+            host,
+            {"id": "again", "text": "Ran.", "event_date": day, "topics": ["sport"]},
+            {"id": "later", "text": "Ran.", "event_date": "2025-01-08T00:00:00.000001Z"},
+        )
+        await add(host, {"id": "alone", "text": "Ran.", "event_date": day})
         assert (await run(host, "get_memory", memory_id="again")).id == "d7"
+        assert (await run(host, "get_memory", memory_id="alone")).id == "d7"
         assert set(await everything(host)) == {*(f"d{number}" for number in range(9)), "later"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -14,8 +15,22 @@ from memhost.errors import NotFound
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_CLEARED = ("topics", "entities", "namespace", "user_id", "session_id", "event_date")
+_CLEARED = ("topics", "entities", "namespace", "user_id", "session_id", "event_date", "metadata")
 _TYPES = ("semantic", "episodic", "message")
+
+
+def _entries(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> dict[str, Any] | None:
+    """Metadata from words like `state=done`, `count=3` or `tags=["a"]`."""
+    found: dict[str, Any] = {}
+    for entry in given:
+        key, sign, value = entry.partition("=")
+        if not sign or not key:
+            raise click.BadParameter(f"{entry!r} is not of the form KEY=VALUE.")
+        try:
+            found[key] = json.loads(value)
+        except ValueError:
+            found[key] = value
+    return found or None
 
 
 def _fields(function: F) -> F:
@@ -29,6 +44,14 @@ def _fields(function: F) -> F:
             click.option("-e", "--entities", help="Entities, separated by commas."),
             click.option("--type", "memory_type", type=click.Choice(_TYPES), help="Kind of memory."),
             click.option("--event-date", help="When it happened, in ISO 8601."),
+            click.option(
+                "-m",
+                "--metadata",
+                multiple=True,
+                metavar="KEY=VALUE",
+                callback=_entries,
+                help="Metadata, in place of all that is there; VALUE is JSON or a text. May be repeated.",
+            ),
             click.option("--pin/--unpin", "pinned", default=None, help="Keep it from forgetting, or no more."),
         )
     ):

@@ -54,7 +54,7 @@ async def find_repetitions(store: Store, bounds: Scope, records: Sequence[Memory
     """Tell what is new from what repeats a stored memory or a record before it (`repetition.repeats`).
 
     A record whose id is stored already replaces that memory and is no repetition; nor is a turn of a conversation.
-    Facts that newer ones replaced are not repeated.
+    Facts that newer ones replaced are not repeated (`repeats` tells them apart): they may become true again.
     """
     found = Repetitions()
     stored = await _stored_alike(store, bounds, [record for record in records if not _is_turn(record)])
@@ -94,8 +94,7 @@ async def _stored_alike(store: Store, bounds: Scope, records: Sequence[MemoryRec
         found |= {memory.record.id: memory for memory in page}
     alike: dict[str, list[StoredMemory]] = {}
     for memory in sorted(found.values(), key=lambda each: (each.record.created_at, each.record.id)):
-        if memory.record.superseded_by is None:  # what was replaced may become true again
-            alike.setdefault(content_hash(memory.record), []).append(memory)
+        alike.setdefault(content_hash(memory.record), []).append(memory)
     return alike
 
 
