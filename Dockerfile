@@ -4,7 +4,9 @@
 FROM python:3.12-slim AS build
 ARG EXTRAS=redis,litellm,mcp,jwt
 WORKDIR /src
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml README.md CHANGELOG.md SECURITY.md LICENSE ./
+COPY tools/build_hook.py tools/
+COPY docs docs
 COPY core core
 COPY plugins plugins
 RUN python -m venv /opt/memhost && /opt/memhost/bin/pip install --no-cache-dir ".[${EXTRAS}]"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import re
 import shlex
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,16 @@ def names() -> set[str]:
     """All variables that mean something to memhost."""
     sections = PluginManager.load().sections()
     return {name for setting in all_settings(sections) for name in setting.env} | PROVIDER_VARIABLES
+
+
+def test_image_is_built_from_all_that_the_build_needs() -> None:
+    copied = {word for line in DOCKERFILE.splitlines() if line.startswith("COPY ") for word in line.split()[1:-1]}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    only = project["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"]
+    hook = project["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]["custom"]["path"]
+    needed = {*only, hook, "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "SECURITY.md", "docs"}
+    assert needed <= copied
+    assert needed <= {line.removeprefix("!") for line in (ROOT / ".dockerignore").read_text().splitlines()}
 
 
 def seconds(text: str) -> float:

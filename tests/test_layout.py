@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import json
+import sysconfig
 import tomllib
 from collections.abc import Iterator
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import distribution, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -139,3 +141,9 @@ def test_functions_stay_readable(folder: str) -> None:
         and (count := (node.end_lineno or 0) - node.lineno + 1) > 60
     }
     assert not long
+
+
+def test_an_editable_install_puts_nothing_beside_other_packages() -> None:
+    told = distribution("memhost").read_text("direct_url.json") or "{}"
+    if json.loads(told).get("dir_info", {}).get("editable"):
+        assert not (Path(sysconfig.get_path("purelib")) / "memhost").exists(), "run: make test, or pip install -e ."

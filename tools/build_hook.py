@@ -1,4 +1,4 @@
-"""Writes the commit into a wheel that is built from a checkout, for `memhost version`."""
+"""Puts into a wheel the documentation, for `memhost docs`, and the commit that it is of, for `memhost version`."""
 
 from __future__ import annotations
 
@@ -11,19 +11,29 @@ from hatchling.builders.hooks.plugin.interface import (  # type: ignore[import-n
     BuildHookInterface,
 )
 
+DOCUMENTS = ("docs", "README.md", "CHANGELOG.md", "SECURITY.md")
 
-class CommitHook(BuildHookInterface):  # type: ignore[misc, type-arg, unused-ignore]
-    """Adds `memhost/commit.txt`; without git, or outside a checkout, nothing."""
+
+class BuildHook(BuildHookInterface):  # type: ignore[misc, type-arg, unused-ignore]
+    """Adds `memhost/documentation`, and in a checkout with git `memhost/commit.txt`."""
 
     PLUGIN_NAME = "custom"
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Add the file to what is built; an editable install asks git itself."""
-        if version == "editable" or not (Path(self.root) / ".git").exists():
+        """Add the files to what is built.
+
+        An editable install reads the checkout: a second folder `memhost` beside other packages would be in the way.
+        """
+        if version == "editable":
+            return
+        root = Path(self.root)
+        added = build_data["force_include"]
+        added |= {str(root / name): f"memhost/documentation/{name}" for name in DOCUMENTS}
+        if not (root / ".git").exists():
             return
         command = ["git", "-C", self.root, "describe", "--always", "--exclude=*", "--abbrev=12", "--dirty=+changed"]
         told = subprocess.run(command, capture_output=True, text=True, check=False)
         if told.returncode == 0:
             file = Path(tempfile.mkdtemp()) / "commit.txt"
             file.write_text(told.stdout, encoding="ascii")
-            build_data["force_include"][str(file)] = "memhost/commit.txt"
+            added[str(file)] = "memhost/commit.txt"
