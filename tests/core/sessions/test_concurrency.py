@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -130,6 +130,7 @@ async def test_only_one_of_those_that_insist_on_a_new_session_gets_it(host: Host
     outcomes = await asyncio.gather(*(write(number) for number in range(WRITERS)), return_exceptions=True)
     refused = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
     assert [getattr(error, "code", error) for error in refused] == ["conflict"] * (WRITERS - 1)
+    assert all("is at version 1, not 0" in str(error) for error in refused)
     assert len((await run(host, "get_session", session_id="s")).messages) == 1
 
 
@@ -248,6 +249,35 @@ async def test_what_a_client_changed_itself_counts(
     if field in ("messages", "memories"):
         value = [getattr(item, "content" if field == "messages" else "text") for item in value]
     assert value == expected
+
+
+async def test_what_others_said_stands_in_front_of_what_is_said_now(plain: Host) -> None:
+    await run(plain, "put_session", **BASE)
+    seen = await run(plain, "get_session", session_id="s")
+    await run(plain, "change_session", session_id="s", messages=[{"role": "user", "content": "theirs"}])
+    mine = [*BASE["messages"], {"role": "user", "content": "mine"}, {"role": "user", "content": "mine too"}]
+    view = await run(plain, "put_session", **{**BASE, "messages": mine, "updated_at": seen.updated_at})
+    assert [message.content for message in view.messages] == ["hello", "theirs", "mine", "mine too"]
+
+
+@pytest.mark.parametrize(("ago_s", "kept"), [(5, True), (15, False)])
+async def test_the_clock_of_a_client_is_believed_for_some_seconds(plain: Host, ago_s: int, kept: bool) -> None:
+    clock: Any = plain.clock
+    await run(plain, "put_session", **BASE)
+    clock.advance(100)
+    read = clock.now() + timedelta(microseconds=777_777)
+    clock.advance(1)
+    await run(plain, "change_session", session_id="s", data={"c": 3}, messages=[{"role": "user", "content": "theirs"}])
+    clock.advance(ago_s)
+    view = await run(plain, "put_session", **{**BASE, "last_accessed": read})
+    assert ("c" in view.data, len(view.messages) == 2) == (kept, kept)
+
+
+async def test_a_time_that_lies_ahead_tells_nothing(plain: Host) -> None:
+    seen = (await run(plain, "put_session", **BASE)).last_accessed
+    await run(plain, "change_session", session_id="s", data={"c": 3})
+    view = await run(plain, "put_session", **{**BASE, "last_accessed": seen.replace(microsecond=500_000)})
+    assert view.data == BASE["data"]
 
 
 async def test_a_write_that_tells_nothing_of_what_it_read_replaces(plain: Host) -> None:

@@ -136,6 +136,24 @@ async def test_the_turn_of_a_second_session_with_the_same_id_is_corrected_alone(
     assert {hit.session_id: hit.created_at for hit in found.memories} == {"s": TURN["created_at"], "t": DAY}
 
 
+async def test_of_two_turns_with_one_id_each_keeps_its_time(host: Host) -> None:
+    twice = [TURN, {**TURN, "content": "I like Ghent"}]
+    await run(host, "put_session", session_id="s", user_id="u", messages=twice)
+    await run(host, "put_session", session_id="s", user_id="u", messages=[TURN, {**twice[1], "created_at": DAY}])
+    assert (await memory(host, "m1")).created_at == TURN["created_at"]
+
+
+async def test_a_memory_with_the_id_of_a_message_keeps_its_time(host: Host) -> None:
+    await run(host, "put_session", session_id="s", user_id="u", memories=[{**SURGERY, "id": "m1"}])
+    before = await memory(host, "m1")
+    await run(host, "put_session", session_id="s", user_id="u", messages=[TURN])
+    await run(
+        host, "create_memories", memories=[{"id": "m1", "text": "Had surgery", "user_id": "u", "session_id": "s"}]
+    )
+    await run(host, "put_session", session_id="s", user_id="u", messages=[{**TURN, "created_at": DAY}])
+    assert (await memory(host, "m1")).created_at == before.created_at
+
+
 @pytest.mark.parametrize("later_s", [1, 60, 200])
 async def test_a_time_after_the_message_was_stored_is_no_correction(host: Host, later_s: int) -> None:
     """Clients that stamp their whole history at each request change no time by that."""

@@ -90,6 +90,11 @@ async def test_null_has_it_live_for_good_and_a_number_for_that_long(
         await run(host, "get_session", session_id="s")
 
 
+async def test_a_life_may_be_as_long_as_anybody_likes(host: Host) -> None:
+    assert (await run(host, "put_session", session_id="s", ttl_seconds=2**62)).ttl_seconds == 2**62
+    assert (await run(host, "get_session", session_id="s")).ttl_seconds == 2**62
+
+
 @pytest.mark.parametrize("seconds", [0, -1, -5, -(2**63)])
 async def test_a_life_of_no_length_is_refused(host: Host, seconds: int) -> None:
     for operation in ("put_session", "change_session"):

@@ -98,6 +98,13 @@ REPEATS: list[tuple[str, list[dict[str, Any]], list[dict[str, Any]], int]] = [
     ("another place and time", [message("yes", "a", 1), message("no", "b", 2)], [message("no", "x", 3)], 3),
     ("in front of it", [message("yes", "a", 1)], [message("no", "x", 0), message("yes", "y", 5)], 3),
     ("the place of another that stays", [message("yes", "a", 1)], [message("yes", "b", 9), message("yes", "a", 1)], 2),
+    (
+        "the place of one of several that stays",
+        [message("yes", "a", 1), message("no", "c", 2)],
+        [message("yes", "b", 9), message("yes", "a", 1)],
+        3,
+    ),
+    ("one without an id, one at that time", [message("yes", "a", 1)], [message("yes"), message("yes", "x", 1)], 2),
     ("parts with the same text", [message("yes", "a", 1)], [{**message("", "x", 1), "content": [{"text": "yes"}]}], 2),
     ("with a name", [message("yes", "a", 1)], [{**message("yes", "x", 1), "name": "Bo"}], 2),
 ]
