@@ -96,6 +96,7 @@ REPEATS: list[tuple[str, list[dict[str, Any]], list[dict[str, Any]], int]] = [
     ("another text", [message("hi", "a", 1)], [message("hi!", "x", 1)], 2),
     ("another case", [message("hi", "a", 1)], [message("Hi", "x", 1)], 2),
     ("another place and time", [message("yes", "a", 1), message("no", "b", 2)], [message("no", "x", 3)], 3),
+    ("another place, without a time", [message("yes", "a", 1), message("no", "b", 2)], [message("no", "x")], 3),
     ("in front of it", [message("yes", "a", 1)], [message("no", "x", 0), message("yes", "y", 5)], 3),
     ("the place of another that stays", [message("yes", "a", 1)], [message("yes", "b", 9), message("yes", "a", 1)], 2),
     (

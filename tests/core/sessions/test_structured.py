@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import UNSET
 
 from memhost.conversation import calls_of, is_blank, readable, text_of
 from memhost.errors import InvalidRequest, ValidationFailed
@@ -245,6 +246,17 @@ async def test_a_text_that_was_changed_takes_the_place_of_the_parts(host: Host) 
     assert [message.content for message in view.messages] == ["goodbye", MESSAGES[1]["content"]]
     found = await run(host, "search_memories", limit=10)
     assert sorted(hit.text for hit in found.memories) == ["user: goodbye", "user: look\nat my kayak"]
+
+
+async def test_a_text_that_was_changed_stands_without_the_old_calls(host: Host) -> None:
+    await run(
+        host,
+        "put_session",
+        session_id="s",
+        messages=[{"id": "a", "role": "assistant", "content": "b", "name": "Bo", "tool_calls": [CALL]}],
+    )
+    view = await run(host, "put_session", session_id="s", messages=[{"id": "a", "role": "assistant", "content": "c"}])
+    assert (view.messages[0].content, view.messages[0].tool_calls, view.messages[0].name) == ("c", UNSET, UNSET)
 
 
 async def test_other_parts_with_the_same_text_are_a_change(host: Host) -> None:
