@@ -312,42 +312,6 @@ async def test_what_reads_like_an_instruction_of_others_stays_out_of_prompts(
         assert [(held.id, held.trust) for held in prompt.held_back] == [(review.memories[0].id, "assistant")]
 
 
-@pytest.mark.parametrize(
-    "answer",
-    ["I would rather not.", '{"memories": [{"text": "string", "type": "semantic|episodic"}]}', '{"topics": ["x"]}'],
-)
-async def test_what_cannot_be_read_shows_in_state_and_log(
-    models: ModelServer, tmp_path: Path, answer: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    models.answer(answer)
-    async with host_with_model(models, tmp_path, settings={"JOB_MAX_TRIES": "1"}) as host:
-        await run(host, "put_session", session_id="chat-9", messages=said("I run marathons."))
-
-        async def told() -> bool:
-            view = await run(host, "get_session", session_id="chat-9")
-            return bool(view.extraction.last_error) and view.extraction.state in ("waiting", "failed")
-
-        await until(told, limit_s=60)
-        view = await run(host, "get_session", session_id="chat-9")
-        assert (view.extraction.pending, view.messages[0].discrete_memory_extracted) == (1, "f")
-        assert "answer" in view.extraction.last_error
-        assert await derived(host) == []
-        assert len(extractions(models)) == 2, "one call, and one to have it mended"
-    told_of = [record for record in caplog.records if record.message == "extraction.unreadable"]
-    assert told_of
-    assert told_of[0].fields["session"] == "chat-9"  # type: ignore[attr-defined]
-
-
-async def test_words_for_nothing_are_an_empty_answer_and_cost_one_call(models: ModelServer, tmp_path: Path) -> None:
-    models.answer({"memories": [{"text": "N/A"}, {"text": "No memories."}]})
-    async with host_with_model(models, tmp_path) as host:
-        await run(host, "put_session", session_id="s", messages=said("Hello!"))
-        view = await settled(host, "s")
-        assert (view.extraction.state, view.extraction.last_error) == ("idle", None)
-        assert await derived(host) == []
-        assert len(extractions(models)) == 1
-
-
 @pytest.mark.parametrize(("policy", "text"), [("keep", "sk-"), ("mask", "User's key is"), ("drop", None)])
 async def test_secrets_are_dealt_with(models: ModelServer, tmp_path: Path, policy: str, text: str | None) -> None:
     secret = "sk-proj-Zq3xT7vB9nM2kL5jH8gF4dS6aP1oI0uY"

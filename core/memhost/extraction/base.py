@@ -93,12 +93,14 @@ class PromptedStrategy(ABC):
 
     def read(self, answer: str, turns: Sequence[Turn], context: ExtractionContext) -> Reading:
         """The items of an answer."""
+        # What the operator wants noted is not the form: it may well be what somebody says.
+        form = msgspec.structs.replace(self.question(turns, context), instructions=self.instructions(context))
         limits = Limits(
             sent=frozenset(turn.message.id for turn in turns),
             now=context.now,
             max_topics=context.max_topics,
             max_text=self.max_text,
-            frame=plain_words(system_text(self.question(turns, context))),
+            frame=plain_words(system_text(form)),
         )
         return read_answer(answer, limits)
 

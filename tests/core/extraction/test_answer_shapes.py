@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from memhost.extraction import PromptedSettings
 from memhost.extraction.answers import Limits, Reading, divide, read_answer
 from memhost.extraction.loose_json import mend
 from memhost.extraction.placeholders import plain_words
@@ -321,25 +321,12 @@ def test_an_answer_of_which_nothing_can_be_used_is_asked_for_again_and_then_told
     assert found.usable
 
 
-HOSTILE = ["{", "[", '{"', "{'", "[]", '{"a" ', '{"a":1,} ', '"', "\\", '\\"', "'", '",', '":', "<think>", "no ", "x. "]
-
-
-@pytest.mark.parametrize("unit", HOSTILE)
-@pytest.mark.parametrize(
-    "frame", ["%s", '{"memories": [{"text": "%s"}]}', '{"memories": [{"text": "%s",}]', "{'a': '%s'}"]
-)
-def test_time_grows_with_the_length_of_an_answer_and_not_faster(unit: str, frame: str) -> None:
-    def seconds(letters: int) -> float:
-        text = frame % (unit * (letters // len(unit)))
-        best = 9.0
-        for _ in range(2):
-            began = time.process_time()
-            read(text)
-            best = min(best, time.process_time() - began)
-        return best
-
-    # Four times the length may take eight times as long, twice what is linear; what takes no time at all may.
-    assert seconds(24_000) < max(0.25, 8 * seconds(6_000))
+def test_what_the_operator_wants_noted_may_be_said() -> None:
+    strategy = Discrete(PromptedSettings(instructions="Note such things as: the team deploys on Fridays."))
+    parsed = strategy.parse(answer({"text": "The team deploys on Fridays."}), said("We deploy on Fridays."), context())
+    assert [draft.text for draft in parsed.drafts] == ["The team deploys on Fridays."]
+    form = answer({"text": "of an episodic one: when"}, {"text": "User likes tea."})
+    assert [draft.text for draft in strategy.parse(form, said("hi"), context()).drafts] == TEA
 
 
 def test_what_is_too_deep_or_too_long_is_not_mended() -> None:
