@@ -251,6 +251,19 @@ async def test_in_one_request_too(store: str, tmp_path: Path) -> None:
 
 
 @STORES
+async def test_what_one_repetition_added_keeps_the_next_apart(store: str, tmp_path: Path) -> None:
+    async with running_host(tmp_path, store=store, run_jobs=False) as host:
+        await add(host, {"id": "one", "text": TEA})
+        await add(host, *({"id": f"r{number}", "text": TEA, "metadata": {"p": number}} for number in range(3)))
+        found = await everything(host)
+        assert {name: record.metadata for name, record in found.items()} == {
+            "one": {"p": 0},
+            "r1": {"p": 1},
+            "r2": {"p": 2},
+        }
+
+
+@STORES
 async def test_memories_of_a_session_add_as_well(store: str, tmp_path: Path) -> None:
     async with running_host(tmp_path, store=store, run_jobs=False) as host:
         fields = {"user_id": "ann", "session_id": "s", "memory_type": "semantic"}
@@ -303,6 +316,11 @@ async def test_turns_are_never_repetitions(tmp_path: Path) -> None:
         await host.store.commit(Scope(tenant="default"), WriteBatch(put_memories=[stored]))
         found = await find_repetitions(host.store, Scope(tenant="default"), [turn, turn], after(5))
         assert (len(found.fresh), found.stays) == (2, {})
+        said = make_memory("said", "Likes milk", extraction_strategy="message")
+        said.record.memory_hash = content_hash(said.record)
+        await host.store.commit(Scope(tenant="default"), WriteBatch(put_memories=[said]))
+        found = await find_repetitions(host.store, Scope(tenant="default"), [make_record("m", "Likes milk")], after(5))
+        assert (len(found.fresh), found.stays) == (1, {})
         again = make_record("again", TEA)
         found = await find_repetitions(host.store, Scope(tenant="default"), [again], after(5))
         assert (found.fresh, found.stays) == ([], {"again": "stored"})

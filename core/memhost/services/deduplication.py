@@ -116,11 +116,7 @@ def _repeated(
     record: MemoryRecord, stored: Sequence[StoredMemory], changed: Mapping[str, MemoryRecord]
 ) -> StoredMemory | None:
     """The stored memory that the record repeats: of several the one of the same date, then the oldest."""
-    able = [
-        memory
-        for memory in stored
-        if memory.record.id != record.id and repeats(changed.get(memory.record.id, memory.record), record)
-    ]
+    able = [memory for memory in stored if repeats(changed.get(memory.record.id, memory.record), record)]
     return min(able, key=lambda memory: memory.record.event_date != record.event_date, default=None)
 
 
