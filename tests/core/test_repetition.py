@@ -19,6 +19,7 @@ from memhost.services import deduplication
 from memhost.services.deduplication import find_repetitions
 from memhost.services.records import content_hash, hashes_of
 from memhost.services.repetition import clusters, completed, repeats, statement
+from memhost.testing.clock import FakeClock
 from memhost.testing.factories import START, after, make_memory, make_record
 from tests.support.hosts import ADMIN, bound_to, run, running_host
 from tests.support.statements import ONE_STATEMENT, TWO_STATEMENTS
@@ -231,6 +232,29 @@ async def test_nobody_reaches_a_memory_of_others_by_an_id_that_leads_to_it(store
         fields = {"user_id": "ann", "session_id": "s1"}
         await run(host, "create_memories", bound, memories=[{"id": "three", "text": TEA, **fields}])
         assert (await run(host, "get_memory", bound, memory_id="three")).id == "one"
+
+
+@STORES
+async def test_of_owners_who_used_one_id_the_latest_is_led_to(store: str, tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with running_host(tmp_path, store=store, clock=clock, run_jobs=False) as host:
+        for user in ("zoe", "ann", "mia"):
+            await add(host, {"id": f"of-{user}", "text": TEA, "user_id": user})
+            await add(host, {"id": "shared", "text": TEA, "user_id": user})
+            assert (await run(host, "get_memory", memory_id="shared")).id == f"of-{user}"
+            clock.advance(60)
+        assert (await run(host, "get_memory", bound_to(users=("zoe",)), memory_id="shared")).id == "of-zoe"
+        await run(host, "delete_memories", memory_ids=["of-mia"])
+        assert (await run(host, "get_memory", memory_id="shared")).id == "of-ann"
+
+
+async def test_what_is_in_the_trash_is_not_missing(tmp_path: Path) -> None:
+    async with running_host(tmp_path, store="memory", run_jobs=False) as host:
+        await add(host, {"id": "one", "text": TEA})
+        policy = {"policy": {"budget": 0}, "dry_run": False}
+        assert (await run(host, "forget_memories", **policy)).deleted == 1
+        done = await run(host, "delete_memories", memory_ids=["one", "two"], report=True)
+        assert (done.deleted_ids, done.missing_ids) == ([], ["two"])
 
 
 @STORES

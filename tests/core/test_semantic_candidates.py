@@ -12,6 +12,7 @@ from memhost.testing.factories import after
 from tests.support.near import (
     BLACK,
     GREEN,
+    SCOPE,
     always,
     judge,
     judged,
@@ -80,6 +81,7 @@ async def test_nothing_near_is_joined_without_a_model(store: str, tmp_path: Path
         await keep(host, "old", "User drinks green tea daily with milk")
         found = await write(host, await memory(host, "new", "User drinks green tea daily with lots of milk"))
         assert (set(await stored(host)), found.llm_calls, await trashed(host)) == ({"old", "new"}, 0, {})
+        assert found.undecided == 0  # nobody will ever judge it
 
 
 @STORES
@@ -90,6 +92,26 @@ async def test_near_texts_go_to_the_judge(store: str, first: str, second: str, t
         await keep(host, "old", first)
         await write(host, await memory(host, "new", second, created_at=after(60)))
         assert (set(await stored(host)), judged()) == ({"old", "new"}, [1])
+
+
+@STORES
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ({"metadata": {"p": 1}}, {"metadata": {"p": 2}}),
+        ({"event_date": after(0)}, {"event_date": after(3600)}),
+    ],
+)
+async def test_the_judge_is_not_asked_about_one_text(
+    store: str, old: dict[str, Any], new: dict[str, Any], tmp_path: Path
+) -> None:
+    """What keeps one text apart is not in the text, and the judge would say that it is the same."""
+    async with judging_host(tmp_path, store) as host:
+        script().rule = always("same")
+        await keep(host, "old", GREEN, **old)
+        await write(host, await memory(host, "new", GREEN.rstrip("."), **new))
+        await host.compaction.apply(SCOPE)
+        assert (set(await stored(host)), judged()) == ({"old", "new"}, [])
 
 
 @STORES
