@@ -13,6 +13,8 @@ from typing import Any, ClassVar
 
 import msgspec
 
+_DAY_S = 86_400.0
+
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that is wrong with a request.
@@ -109,7 +111,7 @@ class Conflict(MemhostError):
 
 
 class Busy(Conflict):
-    """Somebody else is at it, and will be for at most `wait_s` seconds unless that is prolonged.
+    """Somebody else is at it, and will be for at most `wait_s` seconds (0 to a day) unless that is prolonged.
 
     A background hook that raises this, or anything else that passes by itself (`passes`), is put off: its job waits
     without having used a try.
@@ -119,8 +121,8 @@ class Busy(Conflict):
 
     def __init__(self, message: str, *, wait_s: float = 10.0) -> None:
         super().__init__(message)
-        self.wait_s = wait_s
-        self.retry_after_s = max(1, math.ceil(wait_s))
+        self.wait_s = min(max(0.0, wait_s), _DAY_S)
+        self.retry_after_s = max(1, math.ceil(self.wait_s))
 
 
 class SessionChanged(Conflict):

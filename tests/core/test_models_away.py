@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
@@ -375,3 +376,25 @@ def test_doctor_finds_what_cannot_work(
     (check,) = [each for each in json.loads(result.stdout)["checks"] if each["name"] == "language model"]
     assert check["state"] == ("ok" if told is None else "warn")
     assert (told or "not called") in check["detail"]
+
+
+def test_the_command_line_lists_what_waits(tmp_path: Path, script: Script) -> None:
+    async def wait() -> None:
+        async with hosted(tmp_path, "sqlite") as host:
+            await say(host, 0)
+            await say(host, 1, session="t")
+            await work(host)
+            await say(host, 1, 2, session="t")
+
+    script.rule = lambda _asked: DOWN
+    asyncio.run(wait())
+    invoke = CliRunner().invoke
+    environment = {"MEMHOST_DATA_DIR": str(tmp_path), "COLUMNS": "250"}
+    listed = invoke(cli, ["jobs", "list", "--state", "waiting", "--json"], env=environment)
+    (job,) = json.loads(listed.stdout)["jobs"]
+    assert (job["state"], job["waiting_since"], job["attempts"]) == ("waiting", "2026-01-01T00:00:00Z", 0)
+    lines = invoke(cli, ["jobs", "list"], env=environment).stdout.splitlines()
+    told = " ".join(" ".join(lines).split())  # cells are folded where the table is narrow
+    assert "waiting since 2026-01-01 00:00" in told
+    assert "pending, waited since 2026-01-01 00:00" in told
+    assert str(DOWN) in told

@@ -41,7 +41,11 @@ TOMORROW = datetime(2026, 1, 2, tzinfo=UTC)
 
 PASSES: list[tuple[Exception, float | None]] = [
     (Busy("Another is at it.", wait_s=7.5), 7.5),
+    (Busy("It is over.", wait_s=-3), 0),
+    (Busy("Nobody knows.", wait_s=float("nan")), 0),
+    (Busy("For ever.", wait_s=float("inf")), 86_400),
     (TooManyRequests("Slowly.", retry_after_s=42), 42),
+    (TooManyRequests("Never.", retry_after_s=10**12), 86_400),
     (BudgetExceeded("Used up.", resets_at=TOMORROW), 86_400),
     (ModelUnavailable("The model is away."), None),
     (StoreUnavailable("The store is away."), None),
@@ -131,7 +135,7 @@ async def test_what_passes_puts_the_job_off(
         assert "job.waits" in names
         assert "job.failed" not in names
         hook.error = None
-        clock.advance(wait_s or 36)
+        clock.advance(36 if wait_s is None else wait_s)
         assert await work(host) == 1
         assert (await run(host, "list_jobs")).total == 0
 

@@ -134,6 +134,15 @@ def _tell(verb: str, ids: list[str], as_json: bool) -> None:
         click.echo(f"{len(ids)} {verb}.")
 
 
+def _state(job: dict[str, Any]) -> str:
+    from memhost.cli.printing import minute
+
+    if not job.get("waiting_since"):
+        return str(job["state"])
+    since = f"since {minute(job['waiting_since'])}"
+    return f"waiting {since}" if job["state"] == "waiting" else f"{job['state']}, waited {since}"
+
+
 def _print(found: dict[str, Any]) -> None:
     from memhost.cli.printing import minute, shorten, table
 
@@ -147,9 +156,7 @@ def _print(found: dict[str, Any]) -> None:
             job["id"],
             job["event"],
             job["plugin"],
-            job["state"]
-            if job.get("waiting_since") is None
-            else f"{job['state']} since {minute(job['waiting_since'])}",
+            _state(job),
             str(job["attempts"]),
             minute(job["due_at"]),
             shorten(job["last_error"] or "", 120),

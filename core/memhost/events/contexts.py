@@ -100,6 +100,7 @@ class JobContext(Protocol):
 
     job_id: str
     attempt: int
+    """Which try this is, from 1: one more than have failed. Deaths of the process and waiting use none."""
     now: datetime
     scope: Scope
     embedder: Embedder
