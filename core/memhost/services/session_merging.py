@@ -17,6 +17,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from memhost.models import FieldChange, MemoryRecord, SessionKey, StoredSession, WorkingMemory
+from memhost.models.limits import LONGEST_NAME
 from memhost.operations.working_memory import PutSession
 from memhost.services.turns import CLIENT_CLOCK_TRUST_US, from_micros, micros
 
@@ -171,7 +172,10 @@ def changes_of(
     old = before.content if before is not None else None
     found = [FieldChange(f"turn:{name}", now, fingerprint) for name, fingerprint in edited.items()]
     found += _differences("data", (old.data if old else None) or {}, content.data or {}, digest, now)
-    found += _differences("memory", _by_id(old.memories if old else ()), _by_id(content.memories), record_digest, now)
+    records = _by_id(old.memories if old else ())
+    written = {record.id: record for record in content.memories}
+    equal = {name: record for name, record in records.items() if written.get(name) == record}
+    found += _differences("memory", records, {**written, **equal}, record_digest, now)
     if ((old.context if old else None) or None) != (content.context or None):
         found.append(FieldChange("context:", now, digest((old.context if old else None) or UNSET)))
     if before is None:
@@ -181,7 +185,10 @@ def changes_of(
 
 
 def _differences(kind: str, old: Mapping[str, Any], new: Mapping[str, Any], of: Any, now: int) -> Iterable[FieldChange]:
+    """The changes from the old values to the new ones. Names that are longer than any id are not worth their room."""
     for name in {**old, **new}:
+        if len(name) > LONGEST_NAME:
+            continue
         if name not in old:
             yield FieldChange(f"{kind}:{name}", now)
         elif name not in new or (new[name] is not old[name] and of(new[name]) != of(old[name])):

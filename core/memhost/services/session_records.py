@@ -82,13 +82,14 @@ def merge_records(
     """
     known = {record.id: record for record in before.content.memories} if before else {}
     found = SessionRecords(kept=[], promoted=[], corrected={})
+    written = dict.fromkeys(missed.names("memory"))
     for item in given:
         memory_id = item.id if isinstance(item.id, str) else new_id()
         earlier = known.get(memory_id)
         record = record_from_input(item, memory_id, now, default_type=MemoryType.MESSAGE)
         if earlier is not None:
             record = _filled(record, item, earlier)
-            if missed.kept("memory", memory_id, record_digest(record)):
+            if memory_id in written and missed.kept("memory", memory_id, record_digest(record)):
                 found.kept.append(earlier)
                 continue
         found.kept.append(record)
@@ -109,7 +110,7 @@ def merge_records(
         record.persisted_at = now
         found.promoted.append(record)
     named = {record.id for record in found.kept}
-    unseen = [name for name in missed.names("memory") if name not in named and missed.kept("memory", name, b"")]
+    unseen = [name for name in written if name not in named and missed.kept("memory", name, b"")]
     found.kept[:0] = [known[name] for name in unseen if name in known]
     return found
 

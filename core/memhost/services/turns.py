@@ -139,8 +139,6 @@ def merge_turns(
             position += 1
             first_new = len(messages) - 1 if first_new is None else first_new
         merged.marks[name] = TurnMark(mark.position, fingerprint, mark.stored_at)
-        message.discrete_memory_extracted = "f"
-        message.persisted_at = None
         merged.turns.append(Turn(message=message, position=mark.position, occurrence=seen[message_id]))
     added = unseen(stored, {message.id for message in messages}, missed.since)
     place = len(messages) if first_new is None else first_new
@@ -284,14 +282,12 @@ def _message(
 
 
 def _is_repeated(item: MessageInput, before: Message) -> bool:
-    """Whether this is plainly the stored message: a text, as it is there. Long histories hold little else."""
+    """Whether this is plainly the stored message: its text, and no other time. Long histories hold little else."""
     return (
         item.content == before.content
         and item.role == before.role
         and (item.created_at is UNSET or item.created_at == before.created_at)
         and is_text(item)
-        and before.parts is UNSET
-        and is_text(before)
     )
 
 

@@ -294,6 +294,7 @@ async def test_what_is_remembered_of_changes_is_bounded(plain: Host) -> None:
     stored = await plain.store.get_session(SCOPE, KEY, plain.clock.now())
     assert stored is not None
     assert len(stored.changes) == 1_000
+    await run(plain, "change_session", session_id="s", data={"k" * 1_000: 1})
     for _ in range(64):
         await run(plain, "change_session", session_id="s", data={"a": 1})
     stored = await plain.store.get_session(SCOPE, KEY, plain.clock.now())

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from memhost.host import Host
-from memhost.models import AccessMark, MemoryRecord, Scope, WriteBatch
+from memhost.models import AccessMark, MemoryRecord, Scope, SessionKey, WriteBatch
 from memhost.testing.clock import FakeClock
 from tests.core.sessions.test_concurrency import official
 from tests.support.extractions import derived, host_with_model, item, noting, settled
@@ -64,6 +64,31 @@ async def test_a_correction_of_a_memory_reaches_long_term_memory(host: Host, doo
         if name not in (field, "memory_hash", "updated_at", "persisted_at")
     ]
     assert [getattr(after, name) for name in same] == [getattr(first, name) for name in same]
+
+
+async def test_a_memory_that_was_read_changed_and_sent_back_is_corrected(host: Host) -> None:
+    """With the time at which it reached long-term memory."""
+    view = await run(host, "put_session", session_id="s", memories=[SURGERY])
+    [record] = view.memories
+    assert record.persisted_at is not None
+    given = {"id": "em1", "text": record.text, "topics": ["health"], "persisted_at": record.persisted_at}
+    await run(host, "put_session", session_id="s", memories=[given])
+    assert (await memory(host, "em1")).topics == ["health"]
+    claimed = {"id": "em2", "text": "Known elsewhere", "persisted_at": DAY}  # which no session ever held
+    await run(host, "put_session", session_id="s", memories=[claimed])
+    assert (await run(host, "search_memories", limit=10)).total == 1
+
+
+@pytest.mark.parametrize("change", [{"role": "assistant"}, {"content": "I moved to Bruges"}, {"name": "Bo"}])
+async def test_an_edit_of_any_part_is_an_edit(host: Host, change: dict[str, Any]) -> None:
+    await run(host, "put_session", session_id="s", user_id="u", messages=[TURN])
+    edited = {**TURN, **change}
+    view = await run(host, "put_session", session_id="s", user_id="u", messages=[edited])
+    assert view.messages[0].role == edited["role"]
+    assert (await memory(host, "m1")).text == f"{edited['role']}: {edited['content']}"
+    stored = await host.store.get_session(Scope(), SessionKey("default", "", "u", "s"), host.clock.now())
+    assert stored is not None
+    assert [field.field for field in stored.changes] == ["turn:m1"]
 
 
 @DOORS
