@@ -29,7 +29,7 @@ _EMPTY_SENTENCE = re.compile(
     r"(?: (?:new|relevant|further|more|lasting|useful|notable|important|such|other|additional|significant|clear|of|the"
     r"|to|is|was|were|are|be|here|that|which|worth|can|could|found|extracted|from|in|this|these|conversation|messages?|lines?"
     r"|user|for|and|or|now|memor(?:y|ies)|facts?|events?|information|preferences?|statements?|items?|notes?|noted?"
-    r"|noting|remember(?:ed|ing)?|extract|stored?|storing|keep|kept|available|applicable|detected|identified))*"
+    r"|noting|remember(?:ed|ing)?|extract|summar(?:y|i[sz]e)|changes?|updates?|needed|necessary|required|stored?|storing|keep|kept|available|applicable|detected|identified))*"
     r"|(?:keine|es gibt (?:keine|nichts)|nichts)(?: (?:neuen?|relevanten?|wichtigen?|erinnerungen|fakten|informationen"
     r"|zu|merken|notieren|vermerken|speichern|gefunden|vorhanden))*"
     r"|(?:aucune?|rien|il n'y a (?:rien|aucune?))(?: (?:à|de|nouveau|nouvelle|pertinente?|souvenirs?|mémoire|fait"

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from memhost.extraction import loose_json
+from memhost.extraction.placeholders import says_nothing
 
 
 def _set(text: str) -> frozenset[str]:
@@ -30,7 +31,8 @@ _TASK_WORDS = _set(
     here here's is are this that's below following the a an your you my of to so far sure certainly course
     okay ok absolutely yes new updated revised concise brief short quick running final full complete plain
     text summary summaries summarized summarised conversation chat dialogue discussion session messages i i've
-    have written created prepared updated as requested asked for in and with all it hier ist nun die der das
+    have written created prepared updated as requested asked for in and with all it
+    our us nuestra nuestro notre nostra unserer unseres nossa hier ist nun die der das
     eine ein kurze aktualisierte neue knappe zusammenfassung zusammengefasst des den vom gesprächs gespräch
     unterhaltung konversation dialogs chats chatverlaufs natürlich gerne klar gern ihre deine folgt voici le
     la les un une résumé résumée bref brève court mis à jour actualisé nouveau de du l' d' bien sûr votre ci
@@ -53,16 +55,30 @@ _CJK_PREFACE = re.compile(
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 _LINE = re.compile(r"[ \t#*_>]*(?P<said>[^\n:：{}\[\]\x22]{1,160}[:：])[ \t*_]*(?P<rest>\n|(?=\S)|$)")
 
+_HEADING = re.compile(r"(?:#{1,6}|\*\*)(?P<said>[^\n]{1,80})\n")
+_WRAPPED = re.compile(r"<(?P<tag>summary|answer|output|response|result|final|text)>(?P<inner>.*)</(?P=tag)>", re.DOTALL)
+_WORKED_OUT = re.compile(
+    r"(?:thinking|reasoning|thoughts?)(?: process)?:.*\n\W*final (?:answer|summary):", re.I | re.DOTALL
+)
+_OFFER = re.compile(
+    r"(?:let me know if|(?:i )?hope (?:this|that) helps|feel free to|is there anything else|would you like me to)"
+    r"[^\n]{0,200}[.!?]",
+    re.IGNORECASE,
+)
+
 _SORRY = (
     r"i(?:'|’)?m (?:very |so )?sorry|i am (?:very |so )?sorry|sorry|i apologi[sz]e|my apologies|unfortunately"
-    r"|as an ai\b|es tut mir leid|tut mir leid|entschuldigung|leider|je suis désolée?|désolée?|lo siento|lamento|perdón"
+    r"|as an? (?:ai|large|language)\b|es tut mir leid|tut mir leid|entschuldigung|leider"
+    r"|je suis désolée?|désolée?|lo siento"
+    r"|lamento|perdón"
     r"|mi dispiace|spiacente|desculpe|sinto muito|извините|простите|к сожалению"
     r"|het spijt me|przepraszam|üzgünüm"
 )
 _CANNOT = (
-    r"i(?:'|’)?m (?:not able|unable)|i am (?:not able|unable)|i (?:can(?:'|’)?t|cannot|can not|won(?:'|’)?t|will not"
+    r"i(?:'|’)?m (?:not able|unable|not allowed|not permitted)|i am (?:not able|unable|not allowed|not permitted)"
+    r"|i (?:do not|don(?:'|’)?t) feel comfortable|i (?:can(?:'|’)?t|cannot|can not|won(?:'|’)?t|will not"
     r"|must decline)|ich kann (?:das |dies |dieses |diese |ihnen |dir |dabei |hier )*(?:\w+ ){0,3}nicht|ich darf"
-    r"|ich bin nicht in der lage|je ne (?:peux|suis) pas|je refuse|no puedo|no soy capaz|non posso|não posso"
+    r"|ich bin nicht in der lage|je ne (?:peux|suis) pas|je refuse|no puedo|no soy capaz|non posso|(?:eu )?não posso"
     r"|não consigo|я не могу|не могу|ik kan (?:\w+ ){0,3}niet|nie mogę|yapamam"
 )
 _REFUSAL = re.compile(
@@ -76,6 +92,14 @@ _REFUSAL = re.compile(
     r"\b(?:to summari[sz]e|(?:was|were|been) (?:provided|given|supplied)|provided))",
     re.IGNORECASE,
 )
+_DECLINES = re.compile(
+    r"(?:^|[.!?]\s|, (?:so|but|and|therefore) )(?:i(?:'|’)?m|i am|i) (?:can(?:'|’)?t|cannot|unable to|not able to"
+    r"|won(?:'|’)?t)"
+    r" (?:summari[sz]e|help|assist|process|provide|comply|fulfil|continue with|do (?:this|that)|discuss)"
+    r"|^error: ",
+    re.IGNORECASE,
+)
+_LONGEST_DECLINE = 250
 _OBJECT = re.compile(r"""\[?\s*\{\s*["']\w+["']\s*:""")
 _LONGEST_REFUSAL = 600
 _SAYS_SUMMARY = ("summary", "text", "content", "answer", "result", "output", "response", "final", "message")
@@ -110,16 +134,22 @@ def summary_of(answer: str) -> str | None:
     None: nothing but thoughts, a preface or blanks, a refusal, a question back, or JSON without a text.
     """
     text = final_part(answer)
+    if _OPEN.match(text):  # thoughts that never end
+        return None
     for _ in range(4):
-        bare = _unwrapped(_unfenced(_without_preface(text)))
+        bare = _unwrapped(_unfenced(_without_preface(_without_frame(text))))
         if bare is None:
             return None
         if bare == text:
             break
         text = bare
-    if not _WORD.search(text) or (len(text) <= _LONGEST_REFUSAL and _REFUSAL.match(text)):
-        return None
-    return text
+    return None if says_nothing(text) or _is_refusal(text) else text
+
+
+def _is_refusal(text: str) -> bool:
+    if len(text) <= _LONGEST_REFUSAL and _REFUSAL.match(text):
+        return True
+    return len(text) <= _LONGEST_DECLINE and '"' not in text and _DECLINES.search(text) is not None
 
 
 def _stands_alone(text: str, close: re.Match[str]) -> bool:
@@ -127,6 +157,26 @@ def _stands_alone(text: str, close: re.Match[str]) -> bool:
     before = text[: close.start()]
     ended = not before.strip() or before.rstrip(" \t")[-1:] in "\n.!?。！？:…"
     return ended and (close["line"] is not None or before[-1:] not in "`'\"")
+
+
+def _without_frame(text: str) -> str:
+    """The text without rules, tags or a role around it, the way to it in front, and an offer of more behind it."""
+    if match := _WRAPPED.fullmatch(text):
+        return match["inner"].strip()
+    if match := _WORKED_OUT.match(text):
+        return text[match.end() :].strip(" *\n")
+    first, _, rest = text.partition("\n")
+    if first.strip().lower() in ("assistant", "model") or (_is_rule(first) and rest):
+        return rest.strip()
+    above, _, last = text.rpartition("\n")
+    if above and (_is_rule(last) or (above.endswith("\n") and _OFFER.fullmatch(last))):
+        return above.strip()
+    return text
+
+
+def _is_rule(line: str) -> bool:
+    bare = line.strip()
+    return len(bare) >= 3 and not bare.strip(bare[0]) and bare[0] in "-*_="
 
 
 def _unfenced(text: str) -> str:
@@ -146,7 +196,7 @@ def _without_preface(text: str) -> str:
         return text[cjk.end() :].strip()
     line = _LINE.match(text)
     if line is None or not _SUMMARY_WORDS.search(line["said"]):
-        heading = re.match(r"#{1,6}[ \t]*(?P<said>[^\n]{1,80})\n", text)
+        heading = _HEADING.match(text)
         if heading and _SUMMARY_WORDS.search(heading["said"]) and _announces(heading["said"]):
             return text[heading.end() :].strip()
         return text
