@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 
 from memhost.plugins import PluginManager
+from memhost.services import loop_watch
 from memhost.services.loop_watch import LoopWatch, _operation
 
 Calls = Callable[[Callable[[], Any]], Any]
@@ -71,3 +72,16 @@ def test_the_operation_is_named() -> None:
     assert _operation(stack(REST, EXECUTE, SERVER, LIBRARY)) == "put_session"
     assert _operation(stack(REST, SERVER)) == ""
     assert _operation(None) == ""
+
+
+def test_a_hook_is_named_only_where_the_plugins_code_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    calling = code("memhost.plugins.calling", "call")
+    monkeypatch.setattr(loop_watch, "_CALL", calling.__code__)
+    watch = LoopWatch(cast("PluginManager", Plugins()), cast("Any", None), 1.0)
+    hook: Any = object()
+
+    def called(inner: Callable[[], Any]) -> Any:
+        return calling(inner, self=hook)  # type: ignore[call-arg]
+
+    assert watch._culprit(stack(called, REST, LIBRARY))[0] is hook
+    assert watch._culprit(stack(called, REST, SERVER))[0] is None
