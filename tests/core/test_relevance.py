@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from memhost.host import Host
@@ -16,6 +17,7 @@ from memhost_model_static.embedder import StaticEmbedder
 from tests.support.hosts import ADMIN, run, running_host
 from tests.support.small_stores import first_hits
 
+EVERYWHERE = Scope(tenant="default")
 README = (
     ("user", "Mia: My brother Tom gets married in Porto on 12 June."),
     ("assistant", "How lovely! Do you have a speech to give?"),
@@ -153,6 +155,8 @@ async def test_a_least_score_leaves_out_what_has_less_and_counts_the_rest(any_ho
         assert found.next_offset is None
     paged = await run(any_host, "search_memories", min_score=whole[1].score, limit=1, offset=1, **fields)
     assert [each.id for each in paged.memories] == [whole[1].id]
+    first = await run(any_host, "search_memories", min_score=whole[0].score, limit=1, **fields)
+    assert first.total == sum(each.score >= whole[0].score for each in whole)
     assert (await run(any_host, "search_memories", min_score=1.0, **fields)).total <= 1
 
 
@@ -246,15 +250,19 @@ async def test_statements_are_never_put_together(host: Host) -> None:
     assert all(not hit.repeats for hit in found.memories)
 
 
-async def test_repeats_and_what_a_statement_stands_for_are_both_left_out_of_the_total(host: Host) -> None:
-    await tell(
-        host, "chat-1", (("user", "The roof leaks."), ("user", "The roof leaks."), ("user", "The gate squeaks."))
-    )
-    statement = {"id": "s", "text": "The gate of the user squeaks.", "session_id": "chat-1", "source_ids": ["chat-1-2"]}
-    await run(host, "create_memories", memories=[statement])
-    found = await run(host, "search_memories", text="gate squeaks roof leaks")
-    assert found.total == len(found.memories)
-    assert sum(hit.text.endswith("The roof leaks.") for hit in found.memories) == 1
+async def test_what_is_left_out_does_not_come_back_behind_the_candidates(tmp_path: Path) -> None:
+    async with running_host(tmp_path, store="memory", settings={"CANDIDATES": "10"}, run_jobs=False) as small:
+        turns = [*["The roof leaks."] * 2, "The gate squeaks.", *(f"Loaf of bread number {n}" for n in range(30))]
+        await tell(small, "chat-1", tuple(("user", text) for text in turns))
+        statement = {"id": "s", "text": "The gate squeaks.", "session_id": "chat-1"}
+        await run(small, "create_memories", memories=[statement])
+        (stored,) = await small.store.get_memories(EVERYWHERE, ["s"])
+        stored.record = msgspec.structs.replace(stored.record, source_ids=["chat-1-2"])
+        await small.store.commit(EVERYWHERE, WriteBatch(put_memories=[stored]))
+        found = await run(small, "search_memories", text="gate squeaks roof leaks", limit=100)
+        listed = [hit.text.removeprefix("user: ") for hit in found.memories]
+        assert found.total == len(listed) == 32
+        assert listed.count("The roof leaks.") == listed.count("The gate squeaks.") == 1
 
 
 async def test_no_more_than_twenty_repeats_are_listed(host: Host) -> None:
@@ -280,9 +288,8 @@ async def test_a_least_score_holds_behind_the_candidates_too(tmp_path: Path, mod
 async def test_what_has_no_vector_yet_and_no_word_of_the_query_is_not_counted(any_host: Host) -> None:
     memories = [{"id": "a", "text": "The roof leaks."}, {"id": "b", "text": "Bread"}, {"id": "c", "text": "Butter"}]
     await run(any_host, "create_memories", memories=memories)
-    everywhere = Scope(tenant="default")
-    waiting = [replace(each, vector=None) for each in await any_host.store.get_memories(everywhere, ["a", "b"])]
-    await any_host.store.commit(everywhere, WriteBatch(put_memories=waiting))
+    waiting = [replace(each, vector=None) for each in await any_host.store.get_memories(EVERYWHERE, ["a", "b"])]
+    await any_host.store.commit(EVERYWHERE, WriteBatch(put_memories=waiting))
     for mode, ids in (({}, "ac"), ({"search_mode": "semantic"}, "c"), ({"search_mode": "hybrid"}, "ac")):
         found = await run(any_host, "search_memories", text="roof", **mode)
         assert {hit.id for hit in found.memories} == set(ids)

@@ -99,3 +99,17 @@ def test_vectors_equal_those_of_model2vec(embedder: StaticEmbedder) -> None:
     model = model2vec.StaticModel(vectors=table, tokenizer=tokenizer, normalize=True)
     texts = ["Hello, world!", "na\u00efve caf\u00e9 \u6771\u4eac", "unbelievably long-winded sentences 42", "x"]
     np.testing.assert_allclose(model.encode(texts), embedder.embed_now(texts), atol=1e-3)
+
+
+@pytest.mark.parametrize("word", ["boat", "nervous", "Postgres", "felix", "refunds", "1966", "Riga", "wedding"])
+def test_words_with_a_meaning_of_their_own_are_known(embedder: StaticEmbedder, word: str) -> None:
+    assert embedder.knows_any([word])
+    assert embedder.knows_any(["zzzqqq", word])
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["", " ", "zzzqqq", "qqq", "x", "!", "bxqv", "hjkl", "кошка", "фывапролд", "鸟", "\U0001f9ff", "boat\U0001f9ff"],
+)
+def test_what_is_put_together_from_fragments_is_not(embedder: StaticEmbedder, word: str) -> None:
+    assert not embedder.knows_any([word])
