@@ -251,6 +251,39 @@ async def test_what_a_client_changed_itself_counts(
     assert value == expected
 
 
+async def test_what_a_client_takes_away_is_gone_though_others_changed_it(plain: Host) -> None:
+    await run(plain, "put_session", **BASE)
+    seen = await run(plain, "get_session", session_id="s")
+    await run(plain, "change_session", session_id="s", data={"a": 2}, memories=[{"id": "r", "text": "theirs"}])
+    left = {**BASE, "data": {"b": 1}, "memories": [], "updated_at": seen.updated_at}
+    view = await run(plain, "put_session", **left)
+    assert (view.data, view.memories) == ({"b": 1}, [])
+
+
+async def test_what_others_changed_twice_since_a_client_read_stays(plain: Host) -> None:
+    await run(plain, "put_session", **BASE)
+    seen = await run(plain, "get_session", session_id="s")
+    for number in (2, 3):
+        await run(plain, "change_session", session_id="s", data={"a": number}, context=f"read {number}")
+    view = await run(plain, "put_session", **{**BASE, "updated_at": seen.updated_at})
+    assert (view.data["a"], view.context) == (3, "read 3")
+
+
+async def test_what_was_shown_counts_for_a_client_that_names_its_clock(plain: Host) -> None:
+    """It reads, others write, and only then it looks at its clock."""
+    clock: Any = plain.clock
+    await run(plain, "put_session", **BASE)
+    clock.advance(60)
+    await run(plain, "get_session", session_id="s")
+    clock.advance(0.01)
+    await run(plain, "change_session", session_id="s", data={"c": 3})
+    clock.advance(0.01)
+    view = await run(plain, "put_session", **{**BASE, "last_accessed": clock.now()})
+    assert view.data == {**BASE["data"], "c": 3}
+    view = await run(plain, "put_session", **{**BASE, "last_accessed": clock.now() + timedelta(seconds=0.01)})
+    assert view.data == BASE["data"]  # which it has not read again
+
+
 async def test_what_others_said_stands_in_front_of_what_is_said_now(plain: Host) -> None:
     await run(plain, "put_session", **BASE)
     seen = await run(plain, "get_session", session_id="s")

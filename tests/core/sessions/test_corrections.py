@@ -104,6 +104,15 @@ async def test_a_correction_changes_nothing_else_of_what_long_term_memory_holds(
     assert after.access_count == counted == 1
 
 
+async def test_what_the_server_noted_of_a_memory_stays(host: Host) -> None:
+    await run(host, "put_session", session_id="s", user_id="u", memories=[{**SURGERY, "metadata": {"a": 1}}])
+    [held] = await host.store.get_memories(Scope(), ["em1"])
+    held.record.metadata = {**held.record.metadata, "noted": True}
+    await host.store.commit(Scope(), WriteBatch(put_memories=[held]))
+    await run(host, "put_session", session_id="s", user_id="u", memories=[{**SURGERY, "metadata": {"b": 2}}])
+    assert (await memory(host, "em1")).metadata == {"b": 2, "noted": True}
+
+
 @pytest.mark.parametrize("store", ["memory", "sqlite"])
 async def test_what_a_client_does_not_know_is_not_taken_from_a_memory(tmp_path: Path, store: str) -> None:
     """The official client of 0.14.0 has no pins and no metadata, and sends all that it reads back."""
@@ -253,10 +262,14 @@ async def test_what_is_said_elsewhere_or_still_or_was_touched_stays(models: Mode
     async with host_with_model(models, tmp_path, store="memory") as host:
         await put(host, says("m1", "tea, both, bike, boat, harp"), says("m2", "both"), says("m3", "other"))
         ids = {each.text: each.id for each in await derived(host)}
-        await run(host, "edit_memory", memory_id=ids["User owns a boat."], pinned=True)
+        [boat] = await host.store.get_memories(Scope(), [ids["User owns a boat."]])
+        boat.record.pinned = True
+        await host.store.commit(Scope(), WriteBatch(put_memories=[boat]))
         await run(host, "edit_memory", memory_id=ids["User plays the harp."], topics=["music"])
         await put(host, says("m1", "bike"), says("m2", "both"), says("m3", "other"))
         kept = await texts(host)
+        trash = await run(host, "list_trash")
+    assert [each.text for each in trash.memories] == ["User likes tea."]
     assert sorted(kept) == [
         "User has a cat called Mimi.",
         "User owns a boat.",
