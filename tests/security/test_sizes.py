@@ -107,6 +107,10 @@ BIG_CONFIG = {"a": "x" * limits.CONFIG_BYTES}
         ("create_summary_view", {"source": "long_term", "filters": {"topics": BIG_CONFIG}}, "filters"),
         ("update_summary_view", {"view_id": "v", "name": LONG_NAME}, "name"),
         ("run_summary_view", {"view_id": "v", "task_id": LONG_NAME}, "task_id"),
+        ("create_token", {"description": "x", "users": [LONG_NAME]}, 0),
+        ("create_token", {"description": "x", "namespaces": ["ok", LONG_NAME]}, 1),
+        ("restore_memories", {"ids": ["a"] * (limits.MOST_ITEMS + 1)}, "ids"),
+        ("forget_memories", {"policy": {}, "pinned_ids": ["a"] * (limits.MOST_ITEMS + 1)}, "pinned_ids"),
         ("validate_prompt", {"prompt": "x" * (limits.LONGEST_TEXT + 1)}, "prompt"),
     ],
 )

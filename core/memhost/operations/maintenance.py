@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta
 
+from memhost.models.limits import Many
 from memhost.operations.responses import CompactionAck, ForgetResult, RestoreResult, Task, TrashPage
 from memhost.operations.table import Call, Operation
 
@@ -29,7 +30,7 @@ class ForgetMemories(msgspec.Struct, kw_only=True):
     session_id: str | None = None
     limit: Annotated[int, Meta(ge=0)] = 1000
     dry_run: bool = True
-    pinned_ids: list[str] | None = None
+    pinned_ids: Many[str] | None = None
 
 
 class CompactMemories(msgspec.Struct, kw_only=True):
@@ -60,7 +61,7 @@ class ListTrash(msgspec.Struct, kw_only=True):
 class RestoreMemories(msgspec.Struct, kw_only=True):
     """Which memories to bring back."""
 
-    ids: list[str]
+    ids: Many[str]
 
 
 async def _forget(host: Host, call: Call, request: ForgetMemories) -> ForgetResult:

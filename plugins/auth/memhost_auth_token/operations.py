@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from memhost.errors import Forbidden, NotFound
+from memhost.models.limits import Name
 from memhost.operations import Call, Operation
 from memhost_auth_token.book import Token, TokenBook
 from memhost_auth_token.keys import load_hasher
@@ -33,8 +34,8 @@ class CreateToken(msgspec.Struct, kw_only=True):
 
     description: Annotated[str, Meta(max_length=500)] = ""
     role: Literal["reader", "writer", "operator", "admin"] = "writer"
-    namespaces: Annotated[list[str], Meta(min_length=1, max_length=100)] | None = None
-    users: Annotated[list[str], Meta(min_length=1, max_length=100)] | None = None
+    namespaces: Annotated[list[Name], Meta(min_length=1, max_length=100)] | None = None
+    users: Annotated[list[Name], Meta(min_length=1, max_length=100)] | None = None
     expires_days: Days | None = None
 
 
