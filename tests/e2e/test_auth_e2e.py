@@ -304,6 +304,8 @@ def test_equal_ids_of_tenants_do_not_meet(callers: list[Rest]) -> None:
         assert caller("POST", "/long-term-memory/", json={"memories": [record]})[0] == 200
     assert owner("GET", "/long-term-memory/same")[1]["text"] == "ours"
     assert other_tenant("GET", "/long-term-memory/same")[1]["text"] == "theirs"
+    for caller in (owner, other_tenant):  # other tests look at all that a caller has
+        assert "deleted 1" in caller("DELETE", "/long-term-memory?memory_ids=same")[1]["status"]
 
 
 # -- nothing opens by accident -----------------------------------------------------------------------------
