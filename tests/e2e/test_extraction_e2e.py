@@ -40,7 +40,7 @@ def server(models: ModelServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 def command(*arguments: str, models: ModelServer, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run `memhost` on a folder of its own."""
-    variables = {**environment(models, embeddings=False), "DATA_DIR": str(folder)}
+    variables = {**environment(models, embeddings=False), "DATA_DIR": str(folder), "COLUMNS": "120"}
     return memhost(*arguments, cwd=folder.parent, environ=variables)
 
 
