@@ -152,10 +152,14 @@ class ExtractedMemories:
     async def withdraw(self, batch: WriteBatch, key: SessionKey, piece: Sequence[Waiting], now: datetime) -> None:
         """Add to the batch the removal of what only older contents of these turns supported."""
         edited = {entry.item.message.id for entry in piece if entry.item.edited}
-        gone = await withdraw(self._store, batch, key, edited, now, self._kept)
+        gone = await withdraw(self._store, batch, key, edited, self._made, now, self._kept)
         batch.add_jobs += self._outbox.memory_jobs(
             "memories_deleted", MemoriesDeleted, gone, tenant=key.tenant, now=now
         )
+
+    def _made(self, strategy: str) -> bool:
+        """Whether memories of a strategy are made here, and not in the write of the session."""
+        return self._choice.immediate(strategy) is None
 
     def _jobs(
         self, tenant: str, fresh: Sequence[str], changed: Sequence[str], found: Resolution, now: datetime

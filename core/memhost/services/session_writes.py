@@ -270,7 +270,9 @@ class SessionWriter:
                 ],
                 delete_documents=waiting.delete_documents,
             )
-            unsupported = await withdraw(self._store, batch, session.key, changed.edited, now, self._settings)
+            unsupported = await withdraw(
+                self._store, batch, session.key, changed.edited, self._made, now, self._settings
+            )
             batch.add_jobs = [
                 *self._jobs(session, turns, batch, now),
                 *self._deleted(session, unsupported, now),
@@ -305,6 +307,10 @@ class SessionWriter:
         )
         stored = [memory.record.id for memory in batch.put_memories]
         return jobs + self._outbox.memory_jobs("memories_stored", MemoriesStored, stored, tenant=key.tenant, now=now)
+
+    def _made(self, strategy: str) -> bool:
+        """Whether memories of a strategy are made in the write; those of others go when the turn has been read anew."""
+        return self._choice.immediate(strategy) is not None
 
     def _deleted(self, session: StoredSession, ids: list[str], now: datetime) -> list[Job]:
         tenant = session.key.tenant

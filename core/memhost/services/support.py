@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import datetime
 
 from memhost.models import Condition, Op, Scope, SessionKey, StoredMemory, WriteBatch
@@ -15,7 +15,13 @@ _PAGE = 500
 
 
 async def withdraw(
-    store: Store, batch: WriteBatch, key: SessionKey, edited: Collection[str], now: datetime, settings: MemorySettings
+    store: Store,
+    batch: WriteBatch,
+    key: SessionKey,
+    edited: Collection[str],
+    made: Callable[[str], bool],
+    now: datetime,
+    settings: MemorySettings,
 ) -> list[str]:
     """Move memories into the trash that nothing supports any more; their ids.
 
@@ -27,13 +33,18 @@ async def withdraw(
         batch: What is committed with it; it gets the removals.
         key: The session.
         edited: Ids of turns whose content has changed, and which have been read anew.
+        made: Whether the strategy of a name is one of those that have read them anew; memories of others stay.
         now: The current time.
         settings: How long the trash keeps them.
     """
     if not edited:
         return []
     confirmed = {memory.record.id for memory in batch.put_memories} | set(batch.access.ids if batch.access else ())
-    gone = [memory for memory in await _derived(store, key) if _rests_on(memory, edited, confirmed)]
+    gone = [
+        memory
+        for memory in await _derived(store, key)
+        if _rests_on(memory, edited, confirmed) and made((memory.record.extractor or "").partition("/")[0])
+    ]
     ids = [memory.record.id for memory in gone if memory.record.id not in batch.delete_memories]
     batch.delete_memories += ids
     batch.put_documents += entries(key.tenant, gone, "unsupported", now, settings)

@@ -16,7 +16,7 @@ from memhost.testing.clock import FakeClock
 from tests.core.sessions.test_concurrency import official
 from tests.support.extractions import derived, host_with_model, item, noting, settled
 from tests.support.hosts import run, running_host
-from tests.support.model_server import Call, ModelServer
+from tests.support.model_server import Call, ModelServer, failure
 
 DAY = datetime(2021, 5, 4, tzinfo=UTC)
 SURGERY: dict[str, Any] = {"id": "em1", "text": "Had surgery", "memory_type": "episodic"}
@@ -288,6 +288,18 @@ async def test_nothing_goes_before_the_turn_has_been_read_anew(models: ModelServ
         assert await texts(host) == ["User lives in Ghent."]  # it left the session, and was not edited
         await put(host, says("q1", "I live in Ghent"))
         assert await texts(host) == ["User lives in Ghent."]
+
+
+async def test_a_memory_stays_while_its_edited_turn_waits_for_a_model_that_is_away(
+    models: ModelServer, tmp_path: Path
+) -> None:
+    models.answer(by_words({"Ghent": [item("User lives in Ghent.", "q1")]}))
+    async with host_with_model(models, tmp_path, store="memory") as host:
+        await put(host, says("q1", "I live in Ghent"))
+        models.answer(failure(503))
+        await run(host, "put_session", session_id="s", user_id="u", messages=[says("q1", "I live in Bruges")])
+        assert await texts(host) == ["User lives in Ghent."]
+        assert (await run(host, "list_trash")).memories == []
 
 
 async def test_the_memories_of_other_sessions_stay(models: ModelServer, tmp_path: Path) -> None:
