@@ -70,14 +70,15 @@ def all_patterns() -> dict[str, re.Pattern[Any]]:
 
 
 def test_the_measure_sees_what_is_quadratic() -> None:
-    growth = Growth(list(hostile(" .a")), worst=4)
-    assert growth.of(lambda text: re.sub(r"[\s.!?]+$", "", text))
-    assert growth.of(lambda text: re.findall(r"a+b", text))
+    dots, letters = Growth(list(hostile("."))), Growth(list(hostile("a")))
+    assert dots.of(lambda text: re.sub(r"[\s.!?]+$", "", text))
+    assert letters.of(lambda text: re.findall(r"a+b", text))
     begun = re.compile(r"say(?=\s*/?\s*no\b)")
-    assert growth.of(begun.search) == ""
-    assert growth.of(begun.search, [maker for start in beginnings(begun) for maker in after(start, " ")])
-    assert growth.of(lambda text: sorted(text)) == ""
-    assert growth.of(lambda text: [text.replace("a", "b")]) == ""
+    assert dots.of(begun.search) == ""
+    assert Growth([]).of(begun.search, list(after("say", " ")))
+    assert "say" in beginnings(begun)
+    assert dots.of(lambda text: sorted(text)) == ""
+    assert letters.of(lambda text: [text.replace("a", "b")]) == ""
 
 
 def test_patterns_are_found_wherever_they_are(all_patterns: dict[str, re.Pattern[Any]]) -> None:

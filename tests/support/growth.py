@@ -31,7 +31,7 @@ ENDS = ("", "x")
 _SCREEN = 256
 _LEAST_S = 0.001
 _LONGEST = 64_000
-_TRIES = 4
+_TRIES = 3
 
 
 Maker = Callable[[int], str]
