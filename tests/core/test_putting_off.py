@@ -31,6 +31,7 @@ from memhost.errors import (
 from memhost.hooks import event_options
 from memhost.host import Host
 from memhost.models import Job, JobState, Scope, WriteBatch
+from memhost.services.leases import Leases
 from memhost.testing.clock import FakeClock
 from tests.core.test_jobs import work
 from tests.support import made
@@ -373,3 +374,22 @@ async def test_a_period_starts_once_in_all_processes(tmp_path: Path) -> None:
             other.store.commit = commit  # type: ignore[method-assign]
             assert await work(one) == 0
             assert await work(other) == 0
+
+
+async def test_compaction_that_a_dead_process_was_at_goes_on_when_its_lease_ends(tmp_path: Path) -> None:
+    clock = FakeClock()
+    settings = {"SCHEDULE_EVERY_S": '{"embed-memories": 0, "refresh-views": 0}'}
+    async with running_host(tmp_path, clock=clock, run_jobs=False, settings=settings) as host:
+        for name in ("a", "b"):
+            await run(host, "create_memories", memories=[{"id": name, "text": "Ann likes tea."}], deduplicate=False)
+        lease = await Leases(host.store, clock, 15).take("default", "compaction", told="Busy.")
+        await lease.stop()  # as kill -9 does
+        await host.schedules.start_due(clock.now())
+        assert await work(host) == 1
+        (job,) = (await run(host, "list_jobs")).jobs
+        assert (job.state, job.attempts, job.failures) == ("waiting", 0, 0)
+        assert job.due_at == clock.now() + timedelta(seconds=15), "to the end of the other's lease"
+        clock.advance(15)
+        assert await work(host) == 1
+        assert (await run(host, "list_jobs")).total == 0
+        assert (await host.store.list_memories(Scope()))[1] == 1
