@@ -15,6 +15,7 @@ from memhost.models import AccessMark, MemoryRecord, Scope, SessionKey, WriteBat
 from memhost.testing.clock import FakeClock
 from tests.core.sessions.test_concurrency import official
 from tests.support.extractions import derived, host_with_model, item, noting, settled
+from tests.support.extractors import POINTS
 from tests.support.hosts import run, running_host
 from tests.support.model_server import Call, ModelServer, failure
 
@@ -300,6 +301,22 @@ async def test_a_memory_stays_while_its_edited_turn_waits_for_a_model_that_is_aw
         await run(host, "put_session", session_id="s", user_id="u", messages=[says("q1", "I live in Bruges")])
         assert await texts(host) == ["User lives in Ghent."]
         assert (await run(host, "list_trash")).memories == []
+
+
+async def test_a_strategy_that_needs_no_model_takes_back_what_it_made_in_the_same_write(tmp_path: Path) -> None:
+    async with running_host(tmp_path, store="memory", extra=POINTS, run_jobs=False) as host:
+
+        async def shout(*said: dict[str, Any]) -> list[str]:
+            strategy = {"strategy": "shouting", "config": {}}
+            fields: dict[str, Any] = {"session_id": "s", "user_id": "u", "long_term_memory_strategy": strategy}
+            await run(host, "put_session", messages=list(said), **fields)
+            return await texts(host)
+
+        other = says("q2", "STOP")
+        assert sorted(await shout(says("q1", "FIRE"), other)) == ["Shouted: FIRE", "Shouted: STOP"]
+        assert sorted(await shout(says("q1", "WATER"), other)) == ["Shouted: STOP", "Shouted: WATER"]
+        assert await shout(says("q1", "nothing"), other) == ["Shouted: STOP"]
+        assert [each.reason for each in (await run(host, "list_trash")).memories] == ["unsupported"] * 2
 
 
 async def test_the_memories_of_other_sessions_stay(models: ModelServer, tmp_path: Path) -> None:
