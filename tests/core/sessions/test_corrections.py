@@ -15,8 +15,8 @@ from memhost.models import AccessMark, MemoryRecord, Scope, SessionKey, WriteBat
 from memhost.testing.clock import FakeClock
 from tests.core.sessions.test_concurrency import official
 from tests.support.extractions import derived, host_with_model, item, noting, settled
-from tests.support.extractors import POINTS
 from tests.support.hosts import run, running_host
+from tests.support.immediate import POINT
 from tests.support.model_server import Call, ModelServer, failure
 
 DAY = datetime(2021, 5, 4, tzinfo=UTC)
@@ -304,10 +304,10 @@ async def test_a_memory_stays_while_its_edited_turn_waits_for_a_model_that_is_aw
 
 
 async def test_a_strategy_that_needs_no_model_takes_back_what_it_made_in_the_same_write(tmp_path: Path) -> None:
-    async with running_host(tmp_path, store="memory", extra=POINTS, run_jobs=False) as host:
+    async with running_host(tmp_path, store="memory", extra=[POINT], run_jobs=False) as host:
 
         async def shout(*said: dict[str, Any]) -> list[str]:
-            strategy = {"strategy": "shouting", "config": {}}
+            strategy = {"strategy": "shouts"}
             fields: dict[str, Any] = {"session_id": "s", "user_id": "u", "long_term_memory_strategy": strategy}
             await run(host, "put_session", messages=list(said), **fields)
             return await texts(host)
