@@ -240,6 +240,8 @@ async def test_a_large_session_is_read_in_parts(tmp_path: Path) -> None:
             assert view.older_messages == len(turns) - len(found)
             assert f"before={before}" in call.notices[0][1]
         assert found == [turn["id"] for turn in turns]
+        prompt = await run(host, "memory_prompt", query="hi", session={"session_id": "s"})
+        assert [message.content.text[:2] for message in prompt.messages] == ["5 ", "6 ", "hi"]
         with pytest.raises(InvalidRequest, match="no message"):
             await run(host, "get_session", session_id="s", before="unknown")
         assert len((await run(host, "get_session", session_id="s", most_bytes=200)).messages) == 1

@@ -79,7 +79,11 @@ class PromptService:
         if session.content.context:
             found.append(_message("system", f"## Summary of the conversation so far\n{session.content.context}"))
         window = window_of(wanted.model_name, wanted.context_window_max)
-        turns = [(message.role, readable(message)) for message in truncate(session.content.messages, window)]
+        messages = truncate(session.content.messages, window)
+        shown = self._sessions.within_bytes(messages)
+        if left := len(messages) - len(shown):
+            call.notices.append(("notice", f"{left} older messages are left out; name a context_window_max."))
+        turns = [(message.role, readable(message)) for message in shown]
         return found + [_message(_role(role), text) for role, text in turns if text]
 
     async def _hits(

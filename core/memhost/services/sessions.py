@@ -79,13 +79,17 @@ class SessionService:
         if request.recent_messages_limit is not None and request.recent_messages_limit > 0:
             messages = newest(messages, request.recent_messages_limit)
         messages = truncate(messages, window)
-        limits = [most for most in (self._settings.session_answer_bytes, request.most_bytes) if most]
-        shown = newest_fitting(messages, min(limits)) if limits else messages
+        shown = self.within_bytes(messages, request.most_bytes)
         view = self._view(session, shown, window)
         if left := len(messages) - len(shown):
             view.older_messages = left
             call.notices.append(("notice", _CUT.format(left=left, first=shown[0].id)))
         return await self._with_extraction(session, view)
+
+    def within_bytes(self, messages: list[Message], most_bytes: int | None = None) -> list[Message]:
+        """The newest messages that fit into one answer, and into so many bytes if the request names a number."""
+        limits = [most for most in (self._settings.session_answer_bytes, most_bytes) if most]
+        return newest_fitting(messages, min(limits)) if limits else messages
 
     async def resolve(
         self, bounds: Scope, session_id: str, namespace: str | None, user: str | None, now: datetime
