@@ -11,6 +11,7 @@ import pytest
 from msgspec import UNSET
 
 from memhost.conversation import is_result, together, whole_from
+from memhost.errors import ModelUnavailable
 from memhost.host import Host
 from memhost.models import Message, Scope, SessionKey
 from memhost.services.windows import newest, truncate
@@ -25,7 +26,7 @@ def said(text: str) -> Message:
     """A message by a short form.
 
     `u` is a user's, `a` an assistant's, `s` the system's; `aC1,C2` calls tools, `tC1` is a result, `t` one without id;
-    `A1` and `R1` are the same as parts; `f` and `r` are a function's call and result, as there were before tools.
+    `A1` and `R1` are the same as parts, `X1` both in one; `f` and `r` are a function's call and result.
     """
     kind, names = text[0], [name for name in text[1:].split(",") if name]
     fields: dict[str, Any] = {"created_at": NOW, "id": text, "content": text}
@@ -37,6 +38,10 @@ def said(text: str) -> Message:
             return Message(role="tool", **fields, tool_call_id=names[0] if names else UNSET)
         case "A":
             parts = [{"type": "tool_use", "id": name, "name": "w", "input": {}} for name in names]
+            return Message(role="assistant", **fields, parts=parts)
+        case "X":
+            parts = [{"type": "tool_use", "id": name, "name": "w"} for name in names]
+            parts += [{"type": "tool_result", "tool_use_id": name, "content": "x"} for name in names]
             return Message(role="assistant", **fields, parts=parts)
         case "R":
             parts = [{"type": "tool_result", "tool_use_id": name, "content": "x"} for name in names]
@@ -72,6 +77,7 @@ def conversation(text: str) -> list[Message]:
         ("u aC1 u a", [0, 1, 2, 3]),  # a call that nobody answered
         ("u aC1 tX a", [0, 1, 1, 3]),  # an unknown id: the message in front
         ("u t a", [0, 1, 2]),  # no call at all
+        ("u a X1 a", [0, 1, 2, 3]),  # call and result in one message
         ("t a", [0, 1]),
         ("s t h t", [0, 1, 2, 3]),
         ("", []),
@@ -194,6 +200,30 @@ async def test_a_pair_larger_than_one_call_of_the_model_is_summarised_whole(host
     assert stored is not None
     assert not is_result(stored.content.messages[0])
     assert scripted.SCRIPT.of("summary")
+
+
+async def test_no_pair_is_broken_where_the_model_fails_halfway(tmp_path: Path) -> None:
+    def once(_asked: Any) -> str:
+        if len(script.calls) > 1:
+            raise ModelUnavailable("The model does not answer.")
+        return "Summary."
+
+    script = scripted.reset()
+    script.rule = once
+    long = [{"role": role, "content": "word " * 560} for role in ("user", "assistant", "tool")]
+    wanted = {
+        **scripted.WITH_MODEL,
+        "INDEX_ALL_MESSAGES": "false",
+        "MODEL_WINDOW_OVERRIDES": '{"scripted-model": 2300}',
+    }
+    async with running_host(
+        tmp_path, store="memory", extra=[scripted.POINT], settings=wanted, clock=FakeClock(), run_jobs=False
+    ) as host:
+        await run(host, "put_session", session_id="s", messages=[*long, *PLAIN[:1], *PLAIN[3:]], context_window_max=300)
+        stored = await host.store.get_session(SCOPE, KEY, NOW)
+    assert stored is not None
+    assert len(script.calls) > 1
+    assert [message.role for message in stored.content.messages][:2] == ["assistant", "tool"]
 
 
 KEY = SessionKey("default", "", "", "s")
