@@ -20,8 +20,10 @@ from memhost.host import Host
 from memhost.models import Document, Scope, WriteBatch, new_id
 from memhost.services.scrubbing import Scrubbing
 from memhost.testing.clock import FakeClock
-from memhost_store_sqlite import scrubbing
+from memhost_store_sqlite import pages, scrubbing
+from memhost_store_sqlite.connection import connect, transaction
 from memhost_store_sqlite.pages import without_rests
+from memhost_store_sqlite.settings import SqliteSettings
 from tests.support import scripted
 from tests.support.crossing import SETTINGS, echo
 from tests.support.hosts import ADMIN, bound_to, run, running_host
@@ -352,3 +354,37 @@ def test_only_pages_of_trees_are_cleaned() -> None:
     assert without_rests(beyond, 512) == beyond
     full = leaf[:3] + (250).to_bytes(2, "big") + leaf[5:]
     assert without_rests(full, 512) == full
+
+
+def test_files_whose_pages_may_look_like_trees_are_written_as_sqlite_gives_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leaf = b"\x0d\0\0\0\x02" + (512 - 100).to_bytes(2, "big") + b"\0" + b"\x01\x9c\x01\xce" + b"r" * 400 + b"c" * 100
+
+    def written(name: str) -> bytes:
+        flags = [apsw.SQLITE_OPEN_MAIN_DB | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_READWRITE, 0]
+        file = pages._File(str(tmp_path / name), flags)
+        file.xWrite(bytes(512), 1024)
+        file.xWrite(leaf, 512)
+        file.xClose()
+        return (tmp_path / name).read_bytes()[512:1024]
+
+    assert written("small") == leaf[:12] + bytes(400) + leaf[412:]
+    monkeypatch.setattr(pages, "_FARTHEST", 1024)
+    assert written("large") == leaf
+
+
+def test_a_file_with_auto_vacuum_stays_whole(tmp_path: Path) -> None:
+    path = tmp_path / "vacuumed.db"
+    database = apsw.Connection(str(path))
+    database.execute("PRAGMA auto_vacuum = full; CREATE TABLE texts(text)")
+    database.close()
+    database = connect(path, SqliteSettings(), reading=False)
+    for _ in range(3):
+        with transaction(database):
+            database.executemany("INSERT INTO texts VALUES(hex(randomblob(500)))", [()] * 2000)
+            database.execute("DELETE FROM texts WHERE rowid % 3 = 0")
+        database.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    assert database.pragma("auto_vacuum") == 1
+    assert database.pragma("integrity_check") == "ok"
+    database.close()

@@ -56,7 +56,7 @@ CHECKPOINT_PAGES = 1000
 
 def connect(path: Path, settings: SqliteSettings, *, reading: bool) -> apsw.Connection:
     """A connection with the store's pragmas; the caller closes it in the thread that uses it."""
-    vfs = None if reading else clean_file_system()
+    vfs = None if reading or _has_pointer_pages(path) else clean_file_system()
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, statementcachesize=200, vfs=vfs)
     try:
         connection.set_busy_timeout(int(settings.busy_timeout_s * 1000))
@@ -76,6 +76,13 @@ def connect(path: Path, settings: SqliteSettings, *, reading: bool) -> apsw.Conn
         connection.close()
         raise
     return connection
+
+
+def _has_pointer_pages(path: Path) -> bool:
+    """Whether somebody switched on `auto_vacuum`: bytes 52 to 55 of the file (https://sqlite.org/fileformat2.html)."""
+    with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+        return any(file.read(56)[52:])
+    return False
 
 
 @contextlib.contextmanager

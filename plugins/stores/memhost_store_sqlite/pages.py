@@ -18,7 +18,9 @@ _TREES = {2: 12, 5: 12, 10: 8, 13: 8}
 _FILE_HEADER = 100
 _LEAST, _LARGEST = 512, 65536
 _FARTHEST = 2**25 * _LEAST
-"""Up to here no page of another sort begins with one of those bytes: such a page begins with the number of a page."""
+"""In a file up to this size no page of another sort begins with one of those bytes: overflow and free pages begin with
+the number of a page, which is below 2**25 there. Pages of pointers, which begin otherwise, exist only in files with
+`auto_vacuum`, and those are not written through here (see `connection.connect`)."""
 
 
 def without_rests(page: bytes, offset: int) -> bytes:
@@ -43,11 +45,15 @@ def without_rests(page: bytes, offset: int) -> bytes:
 
 
 class _File(apsw.VFSFile):
+    """The file of the database. Once it is so large that a page's number may look like a tree, nothing is changed."""
+
     def __init__(self, name: str | apsw.URIFilename, flags: list[int]) -> None:
         super().__init__("", name, flags)
+        self._small = self.xFileSize() < _FARTHEST
 
     def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802 - the name that SQLite gives it
-        super().xWrite(without_rests(bytes(data), offset), offset)
+        self._small = self._small and offset < _FARTHEST
+        super().xWrite(without_rests(bytes(data), offset) if self._small else data, offset)
 
 
 class _FileSystem(apsw.VFS):
