@@ -214,7 +214,7 @@ async def test_no_pair_is_broken_where_the_model_fails_halfway(tmp_path: Path) -
     wanted = {
         **scripted.WITH_MODEL,
         "INDEX_ALL_MESSAGES": "false",
-        "MODEL_WINDOW_OVERRIDES": '{"scripted-model": 2300}',
+        "MODEL_WINDOW_OVERRIDES": '{"scripted-model": 2800}',
     }
     async with running_host(
         tmp_path, store="memory", extra=[scripted.POINT], settings=wanted, clock=FakeClock(), run_jobs=False
