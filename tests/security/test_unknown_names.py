@@ -224,6 +224,7 @@ async def test_a_delete_with_a_bound_that_is_not_understood_deletes_nothing(tmp_
         ("namespaces", {"namespace", "user_id"}, "namespace"),
         ("befor", {"lt", "gt"}, "lt"),
         ("query", {"text", "query_text"}, "text"),
+        ("Query", {"query", "text"}, "query"),
         ("query", {"limit"}, None),
         ("x" * 100_000, {"text"}, None),
         ("", {"text"}, None),

@@ -13,10 +13,11 @@ from tests.support.sqlite_files import EVERYWHERE, FAST, count, no_thread_is_lef
 
 from memhost.errors import ConfigurationError, StoreMismatch, StoreUnavailable
 from memhost.models import CandidateQuery, Condition, JobState, Op, Scope, StoredMemory, TextMatch
+from memhost.models.filters import metadata_text
 from memhost.testing.factories import make_job, make_memory, make_scope, make_vector, put
 from memhost_store_sqlite.conditions import compile_conditions
 from memhost_store_sqlite.connection import connect
-from memhost_store_sqlite.schema import MIGRATIONS, migrate
+from memhost_store_sqlite.schema import BOOLEANS, MIGRATIONS, migrate
 from memhost_store_sqlite.settings import SqliteSettings
 
 
@@ -123,6 +124,25 @@ def test_migrations_run_forward_once_and_keep_the_data(tmp_path: Path) -> None:
     with sqlite3.connect(path) as connection:
         assert connection.execute("SELECT id, note FROM memories").fetchall() == [("m1", "x")]
     connection.close()
+
+
+async def test_texts_that_read_like_booleans_are_found_in_older_files(tmp_path: Path) -> None:
+    """What an older file does not tell apart is found by both filters, until it is written again."""
+    memories = [make_memory("yes", metadata={"b": True}), make_memory("text", metadata={"b": "true"})]
+    as_boolean = [Condition("metadata.b", Op.ANY, ("true",))]
+    as_text = [Condition("metadata.b", Op.ANY, (metadata_text("true"),))]
+    async with opening(tmp_path) as store:
+        await store.commit(EVERYWHERE, put(*memories))
+    with sqlite3.connect(tmp_path / "memhost.db") as connection:
+        connection.execute("UPDATE facets SET text = 'true' WHERE key = 'metadata.b'")
+        connection.execute(f"PRAGMA user_version = {MIGRATIONS.index(BOOLEANS)}")
+    async with opening(tmp_path) as store:
+        for conditions in (as_boolean, as_text):
+            assert (await store.list_memories(EVERYWHERE, conditions))[1] == 2
+        await store.commit(EVERYWHERE, put(*memories))
+        for conditions, name in ((as_boolean, "yes"), (as_text, "text")):
+            found, _ = await store.list_memories(EVERYWHERE, conditions)
+            assert [memory.record.id for memory in found] == [name]
 
 
 def test_a_failing_migration_changes_nothing(tmp_path: Path) -> None:
