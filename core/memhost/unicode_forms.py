@@ -10,6 +10,9 @@ _LONGEST_RUN = 30
 
 _JOINER = "\u034f"  # COMBINING GRAPHEME JOINER: invisible, and no mark is ordered across it
 
+_HIDDEN_MARKS = "\u0f73\u0f75\u0f81"
+"""Characters that are no marks by their class, and decompose into marks alone."""
+
 Form = Literal["NFC", "NFD", "NFKC", "NFKD"]
 
 
@@ -28,7 +31,7 @@ def _with_short_runs(text: str) -> str:
     parts: list[str] = []
     start = run = 0
     for index, sign in enumerate(text):
-        if sign < "\u0300" or not unicodedata.combining(sign):
+        if sign < "\u0300" or not (unicodedata.combining(sign) or sign in _HIDDEN_MARKS):
             run = 0
         elif run == _LONGEST_RUN:
             parts.append(text[start:index])

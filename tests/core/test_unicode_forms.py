@@ -30,7 +30,9 @@ def test_a_text_of_people_gets_the_form_of_the_standard(form: Form, text: str) -
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("marks", ["\u0301\u0316", "\u0344\u0316", "\u0301", "\u0316\u0301\u0334", "\u0e48\u0e38"])
+@pytest.mark.parametrize(
+    "marks", ["\u0301\u0316", "\u0344\u0316", "\u0301", "\u0316\u0301\u0334", "\u0e48\u0e38", "\u0f71\u0f73"]
+)
 def test_a_run_of_marks_is_cut_so_that_their_order_costs_little(form: Form, marks: str) -> None:
     found = normal_form(form, "a" + marks * 5000 + "b")
     longest = run = 0

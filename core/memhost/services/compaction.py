@@ -210,9 +210,12 @@ def _is_replaced(memory: StoredMemory) -> bool:
 
 
 def _key(record: MemoryRecord) -> _Key:
-    """What repetitions have in common: the owner, the text, and the time in which it held."""
+    """What repetitions have in common: the owner, the hash of the text, and the time in which it held.
+
+    Hashes of release 0.1.0 are of several statements; `clusters` tells these apart.
+    """
     held = msgspec.json.encode([record.valid_from, record.valid_to, record.superseded_by]).decode()
-    return f"{content_hash(record)} {held}", record.namespace or "", record.user_id or ""
+    return f"{record.memory_hash or content_hash(record)} {held}", record.namespace or "", record.user_id or ""
 
 
 def merged(group: Sequence[StoredMemory], now: datetime) -> StoredMemory:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from memhost.models import AccessMark, Condition, MemoryRecord, Op, Scope, StoredMemory
 from memhost.ports import Store
 from memhost.services.records import content_hash, hashes_of
-from memhost.services.repetition import completed, indexed_anew, repeats
+from memhost.services.repetition import MOST_COMPARED, compatible, completed, indexed_anew
 
 TURN_STRATEGY = "message"
 """Strategy that records of conversation turns carry; turns are evidence and never dropped as repetitions."""
@@ -58,7 +58,7 @@ async def find_repetitions(store: Store, bounds: Scope, records: Sequence[Memory
     """
     found = Repetitions()
     stored = await _stored_alike(store, bounds, [record for record in records if not _is_turn(record)])
-    keys = [content_hash(record) for record in records]
+    keys = [record.memory_hash or content_hash(record) for record in records]
     often = {key for key, times in Counter(keys).items() if times > 1}
     doubtful = [record.id for record, key in zip(records, keys, strict=True) if key in often or key in stored]
     replacing = {memory.record.id for memory in await store.get_memories(bounds, doubtful)} if doubtful else set()
@@ -72,7 +72,8 @@ async def find_repetitions(store: Store, bounds: Scope, records: Sequence[Memory
                 if (after := completed(before, record, now)) is not None:
                     found.completed[memory.record.id] = after
                 continue
-            index = next((index for index in fresh.get(key, ()) if repeats(found.fresh[index], record)), None)
+            rivals = fresh.get(key, [])[:MOST_COMPARED]
+            index = next((index for index in rivals if compatible(found.fresh[index], record)), None)
             if index is not None:
                 found.stays[record.id] = found.fresh[index].id
                 found.fresh[index] = completed(found.fresh[index], record, now) or found.fresh[index]
@@ -93,8 +94,11 @@ async def _stored_alike(store: Store, bounds: Scope, records: Sequence[MemoryRec
             page += (await store.list_memories(bounds, _hashed([record]), limit=_PAGE, order="oldest"))[0]
         found |= {memory.record.id: memory for memory in page}
     alike: dict[str, list[StoredMemory]] = {}
+    wanted = {record.memory_hash or content_hash(record) for record in records}
     for memory in sorted(found.values(), key=lambda each: (each.record.created_at, each.record.id)):
-        alike.setdefault(content_hash(memory.record), []).append(memory)
+        stored_as = memory.record.memory_hash or ""
+        key = stored_as if stored_as in wanted else content_hash(memory.record)
+        alike.setdefault(key, []).append(memory)
     return alike
 
 
@@ -116,8 +120,8 @@ def _repeated(
     record: MemoryRecord, stored: Sequence[StoredMemory], changed: Mapping[str, MemoryRecord]
 ) -> StoredMemory | None:
     """The stored memory that the record repeats: of several the one of the same date, then the oldest."""
-    able = [memory for memory in stored if repeats(changed.get(memory.record.id, memory.record), record)]
-    return min(able, key=lambda memory: memory.record.event_date != record.event_date, default=None)
+    near = sorted(stored, key=lambda memory: memory.record.event_date != record.event_date)[:MOST_COMPARED]
+    return next((memory for memory in near if compatible(changed.get(memory.record.id, memory.record), record)), None)
 
 
 def _is_turn(record: MemoryRecord) -> bool:

@@ -42,7 +42,9 @@ def hashes_of(record: MemoryRecord) -> tuple[str, ...]:
     what is found under them is to be compared by `repetition.repeats`.
     """
     text = normal_form("NFKC", record.text).casefold()
-    return content_hash(record), _hash_of(record, " ".join(text.split()).rstrip(" .!?…。！？") or record.text)
+    return record.memory_hash or content_hash(record), _hash_of(
+        record, " ".join(text.split()).rstrip(" .!?…。！？") or record.text
+    )
 
 
 def _hash_of(record: MemoryRecord, text: str) -> str:

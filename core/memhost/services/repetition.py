@@ -42,6 +42,10 @@ NOTES = frozenset({SUSPICIOUS, RESTORED, SUPERSEDED_BY, TRUST, PROMPT_KEY, UNGRO
 """Metadata keys under which the server notes how a memory came about; they say nothing of what it tells."""
 
 
+MOST_COMPARED = 100
+"""Memories of one statement that a repetition is compared with: what differs so often is not one thing said twice."""
+
+
 def statement(text: str) -> str:
     """The text without what no reader sees: equal for texts that are the same statement.
 
@@ -61,13 +65,17 @@ def repeats(stored: MemoryRecord, record: MemoryRecord) -> bool:
     contradict each other. One statement made in two sessions is one memory. What a strategy extracted may be called
     another type; what a client wrote stays of the type that the client gave.
     """
+    return statement(stored.text) == statement(record.text) and compatible(stored, record)
+
+
+def compatible(stored: MemoryRecord, record: MemoryRecord) -> bool:
+    """`repeats` for records whose texts are known to make one statement."""
     return (
         (stored.namespace or "", stored.user_id or "") == (record.namespace or "", record.user_id or "")
         and (stored.valid_from, stored.valid_to) == (record.valid_from, record.valid_to)
         and stored.superseded_by == record.superseded_by
         and (stored.event_date is None or record.event_date is None or stored.event_date == record.event_date)
         and (record.extractor is not None or stored.memory_type is record.memory_type)
-        and statement(stored.text) == statement(record.text)
         and (record.extractor is not None or _agree(stored.metadata, record.metadata))
     )
 
@@ -76,21 +84,40 @@ def clusters(memories: Sequence[StoredMemory]) -> list[list[StoredMemory]]:
     """The memories, put together where they repeat each other; each two of a cluster do, with what the cluster knows.
 
     What a client wrote and what a strategy extracted are put together only if they are of one type: whichever stays,
-    the client finds the type that it gave.
+    the client finds the type that it gave. Memories that are alike in all that could keep them apart are put together
+    first; then each such group is compared with at most `MOST_COMPARED` clusters of its statement.
     """
-    found: list[list[StoredMemory]] = []
-    known: list[MemoryRecord] = []
+    alike: dict[tuple[object, ...], list[StoredMemory]] = {}
     for memory in sorted(memories, key=lambda each: (each.record.created_at, each.record.id)):
-        record = memory.record
-        for index, whole in enumerate(known):
-            if repeats(whole, record) and (whole.extractor is not None or whole.memory_type is record.memory_type):
-                found[index].append(memory)
-                known[index] = united(whole, [whole, record], record.updated_at)
+        alike.setdefault(_kind_of(memory.record), []).append(memory)
+    found: list[list[StoredMemory]] = []
+    known: dict[object, list[tuple[MemoryRecord, list[StoredMemory]]]] = {}
+    for (text, *_), group in alike.items():
+        record = united(group[0].record, [memory.record for memory in group], group[0].record.updated_at)
+        rivals = known.setdefault(text, [])
+        for index, (whole, members) in enumerate(rivals[:MOST_COMPARED]):
+            if compatible(whole, record) and (whole.extractor is not None or whole.memory_type is record.memory_type):
+                members += group
+                rivals[index] = united(whole, [whole, record], record.updated_at), members
                 break
         else:
-            found.append([memory])
-            known.append(record)
+            rivals.append((record, group))
+            found.append(group)
     return found
+
+
+def _kind_of(record: MemoryRecord) -> tuple[object, ...]:
+    """The statement of a memory, and all that could keep it apart from another with the same."""
+    told = {key: value for key, value in record.metadata.items() if key not in NOTES}
+    return (
+        statement(record.text),
+        (record.namespace or "", record.user_id or ""),
+        (record.valid_from, record.valid_to, record.superseded_by),
+        record.event_date,
+        record.memory_type,
+        record.extractor is None,
+        msgspec.json.encode(told, order="deterministic"),
+    )
 
 
 def united(kept: MemoryRecord, records: Sequence[MemoryRecord], now: datetime) -> MemoryRecord:
