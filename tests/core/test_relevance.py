@@ -222,7 +222,6 @@ async def test_what_another_owner_has_is_another_hit(host: Host, first: dict[str
 async def test_another_role_another_event_and_other_labels_are_other_hits(host: Host) -> None:
     await tell(host, "chat-1", (("user", "It rains in Porto."), ("assistant", "It rains in Porto.")), user_id="mia")
     assert (await run(host, "search_memories", text="rain Porto")).total == 2
-    same = {"text": "The roof leaks.", "memory_type": "message"}
     different: list[dict[str, Any]] = [
         {},
         {"event_date": "2026-01-01T00:00:00Z"},
@@ -231,18 +230,18 @@ async def test_another_role_another_event_and_other_labels_are_other_hits(host: 
         {"entities": ["roof"]},
         {"metadata": {"source": "mail"}},
     ]
-    await run(
-        host,
-        "create_memories",
-        memories=[{"id": f"m{n}", **same, **fields} for n, fields in enumerate(different)],
-        deduplicate=False,
-    )
+    await tell(host, "chat-2", [("user", "The roof leaks.")] * len(different), user_id="mia")
+    for number, fields in enumerate(different):
+        if fields:
+            await run(host, "edit_memory", memory_id=f"chat-2-{number}", **fields)
     found = await run(host, "search_memories", text="roof leaks")
-    assert {hit.id for hit in found.memories} >= {f"m{n}" for n in range(6)}
+    assert {hit.id for hit in found.memories} >= {f"chat-2-{n}" for n in range(6)}
 
 
-async def test_statements_are_never_put_together(host: Host) -> None:
-    memories = [{"id": f"m{n}", "text": "The roof leaks.", "session_id": f"s{n}"} for n in range(3)]
+@pytest.mark.parametrize("memory_type", ["semantic", "episodic", "message"])
+async def test_what_clients_store_themselves_is_never_put_together(host: Host, memory_type: str) -> None:
+    same = {"text": "The roof leaks.", "memory_type": memory_type}
+    memories = [{"id": f"m{n}", "session_id": f"s{n}", **same} for n in range(3)]
     await run(host, "create_memories", memories=memories, deduplicate=False)
     found = await run(host, "search_memories", text="roof leaks")
     assert {hit.id for hit in found.memories} == {"m0", "m1", "m2"}

@@ -239,10 +239,7 @@ async def test_filters_narrow_and_never_widen(client: MemoryAPIClient, http: htt
 @pytest.mark.parametrize("text", ["", "pale"])
 async def test_pages_neither_repeat_nor_skip(client: MemoryAPIClient, fresh: str, text: str) -> None:
     owner = f"{fresh}-{text}"
-    record = ClientMemoryRecord(
-        id="", text="the same pale text", user_id=owner, memory_type=MemoryTypeEnum.SEMANTIC
-    )  # what was said word for word again would be one hit
-    records = [record.model_copy(update={"id": f"{owner}-{n:02}"}) for n in range(10)]
+    records = [ClientMemoryRecord(id=f"{owner}-{n:02}", text="the same pale text", user_id=owner) for n in range(10)]
     await client.create_long_term_memory(records, deduplicate=False)
     seen: list[str] = []
     for offset in range(0, 10, 2):

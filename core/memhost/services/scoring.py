@@ -22,6 +22,7 @@ from memhost.models import (
     matches,
 )
 from memhost.ranking import Candidate, CorpusStats, Ranked, RankingWeights, rank
+from memhost.services.deduplication import TURN_STRATEGY
 
 ScoreType = Literal["semantic", "keyword", "hybrid"]
 
@@ -216,12 +217,13 @@ def _once(
     """Make one hit of what one speaker said several times, word for word: the best of them, and the others by its id.
 
     Only turns of the same owner, equal to the last character, role included; the others keep their ids and times.
+    Memories that clients store themselves are all theirs: who stores one text twice, by `deduplicate: false`, finds two.
     """
     first: dict[tuple[object, ...], str] = {}
     kept: list[tuple[MemoryRecord, Ranked]] = []
     repeats: dict[str, list[MemoryRecord]] = {}
     for record, item in ordered:
-        if record.memory_type is MemoryType.MESSAGE:
+        if record.memory_type is MemoryType.MESSAGE and record.extraction_strategy == TURN_STRATEGY:
             said = (record.namespace, record.user_id, record.text, record.event_date, _labels(record))
             stands = first.setdefault(said, record.id)
             if stands != record.id:
