@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ async def host(tmp_path: Path) -> AsyncIterator[Host]:
         yield opened
 
 
-async def tell(host: Host, session: str, turns: tuple[tuple[str, str], ...], **owner: str) -> None:
+async def tell(host: Host, session: str, turns: Sequence[tuple[str, str]], **owner: str) -> None:
     messages = [{"id": f"{session}-{n}", "role": role, "content": text} for n, (role, text) in enumerate(turns)]
     await run(host, "put_session", session_id=session, messages=messages, **owner)
 

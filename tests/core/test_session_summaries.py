@@ -167,7 +167,8 @@ async def test_history_sent_anew_under_other_ids_stays_summarised(tmp_path: Path
     async with host_with_model(tmp_path, INDEX_ALL_MESSAGES="true") as host:
         first = await put(host, said(*range(10)))
         anew = [{**message, "id": f"other-{message['id']}"} for message in said(*range(11))]
-        view = await put(host, anew, **({"context": first.context} if echo else {}))
+        fields: dict[str, Any] = {"context": first.context} if echo else {}
+        view = await put(host, anew, **fields)
         assert (view.context, ids(view), len(script.calls)) == ("a summary", ["m8", "m9", "other-m10"], 1)
         turns = await run(host, "search_memories", memory_type={"eq": "message"}, limit=100)
         assert turns.total == 11

@@ -99,11 +99,17 @@ async def test_wrong_requests_are_422(http: httpx.AsyncClient, params: dict[str,
     assert answer.json()["detail"][0]["loc"][0] in ("query", "body")
 
 
-async def test_wrong_policy_values_are_ignored(client: MemoryAPIClient, http: httpx.AsyncClient, fresh: str) -> None:
+@pytest.mark.parametrize("wrong", [{"max_age_day": 30}, {"budget": "0"}, {"max_inactive_days": [1]}, {"other": 1}])
+async def test_a_policy_that_is_not_understood_deletes_nothing(
+    client: MemoryAPIClient, http: httpx.AsyncClient, fresh: str, wrong: dict[str, Any]
+) -> None:
     await store_aged(client, fresh, 40)
-    policy = {"max_age_days": "1", "budget": "0", "max_inactive_days": [1], "hard_age_multiplier": {}, "other": 1}
-    answer = await http.post(FORGET, params={"user_id": fresh, "dry_run": "0"}, json={"policy": policy})
-    assert answer.json() == {"scanned": 1, "deleted": 0, "deleted_ids": [], "dry_run": False}
+    answer = await http.post(
+        FORGET, params={"user_id": fresh, "dry_run": "0"}, json={"policy": {"max_age_days": 30} | wrong}
+    )
+    assert answer.status_code == 422
+    assert next(iter(wrong)) in answer.text
+    assert await left(client, fresh) == ["0"]
 
 
 async def test_what_was_forgotten_can_be_brought_back(

@@ -14,8 +14,7 @@ import pytest
 
 from memhost.analysis import index_terms, split_speaker
 from memhost.extraction.answers import Limits, read_answer
-from memhost.extraction.dates import find_relative
-from memhost.extraction.dating import said_date
+from memhost.extraction.dates import find_relative, said_date
 from memhost.models import MemoryRecord, Message
 from memhost.ranking import traits_of
 from memhost.services.records import content_hash

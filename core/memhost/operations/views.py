@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -73,6 +73,9 @@ class ListPartitions(msgspec.Struct, kw_only=True):
 
 class RunSummaryView(msgspec.Struct, kw_only=True):
     """Which view to compute in the background; an absent `task_id` gets a ULID."""
+
+    ECHOES: ClassVar[tuple[str, ...]] = ("force",)
+    """Clients of Agent Memory Server send it; a run always makes everything anew."""
 
     view_id: str
     task_id: Annotated[Name, Meta(min_length=1)] | None = None

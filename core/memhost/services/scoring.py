@@ -217,7 +217,7 @@ def _once(
     """Make one hit of what one speaker said several times, word for word: the best of them, and the others by its id.
 
     Only turns of the same owner, equal to the last character, role included; the others keep their ids and times.
-    Memories that clients store themselves are all theirs: who stores one text twice, by `deduplicate: false`, finds two.
+    What clients store themselves is found as often as they store it (with `deduplicate: false`, that is twice).
     """
     first: dict[tuple[object, ...], str] = {}
     kept: list[tuple[MemoryRecord, Ranked]] = []
