@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from litestar import Litestar, Request, Response
@@ -109,7 +110,9 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI connection."""
         if scope["type"] == "lifespan":  # type: ignore[comparison-overlap]
-            await self._lifespan(receive, send)
+            # Told twice to stop, a server ends its event loop without a shutdown; what was open is closed all the same.
+            with suppress(asyncio.CancelledError):
+                await self._lifespan(receive, send)
             return
         if self._app is None:
             raise RuntimeError("the application was not started: run it with its lifespan on")

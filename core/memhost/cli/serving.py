@@ -15,7 +15,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from types import FrameType
 
 import click
 import uvicorn
@@ -56,6 +55,9 @@ class Plan:
 
 def create() -> Application:
     """The application of a server process, as the environment configures it."""
+    from memhost.cli.processes import heed_interrupts
+
+    heed_interrupts()
     configuration, plugins = startup.load()
     server = configuration.settings.server
     bound_allocator()
@@ -258,7 +260,7 @@ def _uvicorn_config(plan: Plan, app: Application | str) -> uvicorn.Config:
 
 
 class _Server(uvicorn.Server):
-    """Tells when it listens."""
+    """Tells when it listens, unless it was told to stop before."""
 
     def __init__(self, config: uvicorn.Config, listening: Callable[[], None]) -> None:
         super().__init__(config)
@@ -267,7 +269,9 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to listen, then say so."""
         await super().startup(sockets)
-        if self.started:
+        if self.started and self.should_exit:
+            await self.shutdown(sockets)
+        elif self.started:
             self._listening()
 
 
@@ -283,9 +287,9 @@ def _run_here(plan: Plan, bound: socket.socket, port: int) -> None:
 
     app = Application(plan.configuration, plan.plugins, opened=opened)
     server = _Server(_uvicorn_config(plan, app), listening)
-    # uvicorn raises the signal that ended it once more when it is done; by then it means nothing.
+    # Also before uvicorn looks for signals, and when it is done and raises the one that ended it once more.
     for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, _ignore)
+        signal.signal(name, server.handle_exit)
     try:
         with _quiet_uvicorn(app):
             server.run(sockets=[bound])
@@ -299,12 +303,10 @@ def _run_here(plan: Plan, bound: socket.socket, port: int) -> None:
     _farewell(plan)
 
 
-def _ignore(_signal: int, _frame: FrameType | None) -> None:
-    """A signal that has had its effect."""
-
-
 def _run_processes(plan: Plan, facts: Facts, bound: socket.socket, port: int) -> None:
-    from uvicorn.supervisors import ChangeReload, Multiprocess
+    from uvicorn.supervisors import ChangeReload
+
+    from memhost.cli.processes import Processes
 
     relax_collection()
 
@@ -312,11 +314,14 @@ def _run_processes(plan: Plan, facts: Facts, bound: socket.socket, port: int) ->
     ready = threading.Event()
     threading.Thread(target=_announce_later, args=(plan, facts, port, ready), daemon=True).start()
     if plan.reload:
-        server = uvicorn.Server(config)
-        ChangeReload(config, target=server.run, sockets=[bound]).run()
+        reloader = ChangeReload(config, target=uvicorn.Server(config).run, sockets=[bound])
+        reloader.run()
+        asked_to_stop = reloader.should_exit.is_set()
     else:
-        Multiprocess(config, sockets=[bound]).run()
-    if not ready.is_set():
+        processes = Processes(config, sockets=[bound])
+        processes.run()
+        asked_to_stop = processes.asked_to_stop
+    if not (ready.is_set() or asked_to_stop):
         raise CommandError("The server processes did not start; the log lines above say why.")
     _farewell(plan)
 

@@ -74,7 +74,7 @@ class JobLoop:
         self._stopping = True
         self._wake.set()
         if self._looking is not None:
-            await self._looking  # not cancelled: it may be claiming
+            await asyncio.wait([self._looking])  # not cancelled: it may be claiming
             self._looking = None
         if self._running:
             await asyncio.sleep(0)  # a job that has not begun could not give itself back
