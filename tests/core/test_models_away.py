@@ -93,6 +93,37 @@ async def part(host: Host, name: str) -> ComponentHealth | None:
     return next((each for each in readiness.components if each.name == name), None)
 
 
+async def test_turns_wait_for_a_model_that_is_taken_away(tmp_path: Path, script: Script) -> None:
+    """A server that is started once without its model leaves the waiting turns to the next one with a model."""
+    script.rule = noting()
+    async with hosted(tmp_path, "sqlite") as host:
+        await say(host, 1)
+        messages = [{"id": "m2", "role": "user", "content": "I like tea."}]
+        strategy = {"strategy": "preferences"}
+        await run(host, "put_session", session_id="t", messages=messages, long_term_memory_strategy=strategy)
+    async with hosted(tmp_path, "sqlite", LLM="none") as host:
+        advance(host, 1)
+        await work(host)
+        jobs = (await run(host, "list_jobs")).jobs
+        assert [(job.state, "set LLM_MODEL" in (job.last_error or "")) for job in jobs] == [("waiting", True)] * 2
+        assert script.calls == []
+    async with hosted(tmp_path, "sqlite") as host:
+        advance(host, HOUR)
+        await work(host)
+        assert not [job for job in (await run(host, "list_jobs")).jobs if job.event == "extraction_due"]
+    assert sorted(name for asked in script.of("extraction") for name in fresh_ids(asked)) == ["m1", "m2"]
+
+
+@pytest.mark.parametrize("settings", [{"DEFAULT_STRATEGY": "verbatim"}, {"EXTRACTION_ENABLED": "false"}])
+async def test_turns_do_not_wait_where_no_model_is_wanted(tmp_path: Path, settings: dict[str, str]) -> None:
+    async with hosted(tmp_path, "sqlite") as host:
+        await say(host, 1)
+    async with hosted(tmp_path, "sqlite", LLM="none", **settings) as host:
+        advance(host, 1)
+        await work(host)
+        assert (await run(host, "list_jobs")).jobs == []
+
+
 @STORES
 @pytest.mark.parametrize(
     "error",

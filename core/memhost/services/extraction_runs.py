@@ -20,6 +20,7 @@ from memhost.errors import (
     InvalidRequest,
     MemhostError,
     ModelRefused,
+    ModelUnavailable,
     RequestRejected,
 )
 from memhost.models import Job, Scope, SessionKey, WriteBatch
@@ -155,6 +156,11 @@ class ExtractionRuns:
         wanted = session.content.long_term_memory_strategy if session is not None else piece[-1].item.strategy
         chosen = self._choice.with_model(key, wanted)
         if chosen is None:
+            if self._choice.lacks_model(key, wanted):
+                raise ModelUnavailable(
+                    "Turns wait for a language model, and none is set: set LLM_MODEL, or EXTRACTION_ENABLED=false to "
+                    "extract nothing from them."
+                )
             await self._store.commit(Scope(tenant=key.tenant), _consumed(piece))
             return 0
         strategy, config = chosen

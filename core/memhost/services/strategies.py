@@ -50,8 +50,9 @@ class StrategyChoice:
         self._settings = settings
         self._specs = specs
         self._prompts = prompts
+        self._automatic = default == "auto"
         self._default = default
-        if default == "auto":
+        if self._automatic:
             self._default = UNASKED if UNASKED in strategies else VERBATIM
 
     def problems(self, key: SessionKey, wanted: StrategyConfig) -> list[Problem]:
@@ -104,3 +105,13 @@ class StrategyChoice:
         chosen = self.effective(key, wanted)
         found: Any = self._strategies.get(chosen.strategy)
         return (found, chosen.config) if found is not None and not found.immediate else None
+
+    def lacks_model(self, key: SessionKey, wanted: StrategyConfig) -> bool:
+        """Whether the session's turns would be given to a language model, if there were one."""
+        if not self._settings.extraction_enabled:
+            return False
+        local = self._settings.extraction_by_namespace.get(key.namespace)
+        chosen_by_itself = self._automatic and wanted.strategy == UNASKED and not (local is not None and local.strategy)
+        name = UNASKED if chosen_by_itself else self.effective(key, wanted).strategy
+        spec = self._specs.get(name)
+        return spec is not None and spec.needs_model and name not in self._strategies
