@@ -80,7 +80,7 @@ def _print(found: dict[str, Any], *, explain: bool) -> None:
         click.echo("Nothing found.")
         return
     if found.get("nothing_fits"):
-        click.echo("Nothing fits: no memory shares a word or meaning with the query. The least far are:")
+        click.echo("Nothing fits: no memory shares a word or meaning with the query. The nearest are:")
     for hit in hits:
         _print_hit(hit, explain=explain)
     click.echo(f"{len(hits)} of {found['total']}.")

@@ -127,8 +127,8 @@ class StoredRecords(msgspec.Struct, frozen=True, kw_only=True):
 class MemoryHits(msgspec.Struct, frozen=True, kw_only=True):
     """A page of hits, the number of all matches, and the offset of the next page (null on the last).
 
-    `nothing_fits` is there, and true, where no memory shares a word, a date or meaning with the query: what is listed
-    is only what is least far.
+    `nothing_fits` is there, and true, where no memory shares a word, a date or meaning with the query: the hits
+    are only the nearest.
     """
 
     memories: list[MemoryHit]

@@ -39,7 +39,7 @@ TEXT_SCORERS = (
 )
 """Scorer names that clients may send. All stores score by BM25."""
 
-NOTHING_FITS = "No memory shares a word or meaning with the query; what is listed is only what is least far."
+NOTHING_FITS = "No memory shares a word or meaning with the query; the hits are only the nearest."
 
 _OWNER_FIELDS = {"namespace": "namespaces", "user_id": "users", "session_id": "sessions"}
 

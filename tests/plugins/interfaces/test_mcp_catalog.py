@@ -78,6 +78,25 @@ async def test_with_defaults_set_what_is_written_is_found(host: Host) -> None:
         await Tools(host, visit(fallback=Defaults("team", "bob")))("get_long_term_memory", memory_id=stored["id"])
 
 
+async def test_a_search_says_where_nothing_fits_and_what_was_said_again(host: Host) -> None:
+    tools = Tools(host, visit())
+    said = [{"role": "user", "content": "I love hiking."}]
+    for session in ("s1", "s2"):
+        await tools("append_messages", session_id=session, user_id="ann", messages=said)
+    found = await tools("search_memory", query="hiking")
+    (hit,) = found["memories"]
+    assert {hit["session_id"] for hit in hit["repeats"]} <= {"s1", "s2"}
+    assert (len(hit["repeats"]), found["summary"], "nothing_fits" in found) == (1, "1 of 1 memories.", False)
+    for query in ("zzzqqq", "фывапролд"):
+        odd = await tools("search_memory", query=query)
+        assert (odd["nothing_fits"], odd["total_found"]) == (True, 1)
+        assert odd["summary"].startswith("Nothing fits:")
+    nobody = await tools("search_memory", query="hiking", user_id="bob")
+    assert (nobody["summary"], "nothing_fits" in nobody) == ("No memory matches.", False)
+    (asked,) = (await tools.catalog.prompt(tools.who, "recall", {"topic": "hiking"})).messages
+    assert "nothing_fits" in str(asked.content)
+
+
 async def test_arguments_win_over_the_address_and_that_over_the_settings(host: Host) -> None:
     tools = Tools(host, visit(asked=Defaults("path", None), fallback=Defaults("setting", "setting")))
     first = await tools("store_memory", text="one", namespace="argument")

@@ -10,12 +10,14 @@ from msgspec import UNSET, Meta, UnsetType
 
 from memhost.errors import AmbiguousSession, InvalidRequest, NotFound, SeveralFound
 from memhost.extraction.times import find_zone
-from memhost.models import SENT_FIELDS, MemoryHit, MemoryRecord, MemoryType
+from memhost.models import SENT_FIELDS, MemoryHit, MemoryRecord, MemoryType, Repeat
 from memhost.models.limits import Metadata, Name, Tags
 from memhost.operations.requests import DateFilter, MemoryTypeFilter, MessageInput, SessionRecordInput, TagFilter
 from memhost.operations.responses import MemoryHits, MessageView, WorkingMemoryView
 from memhost_mcp.desk import Desk
 from memhost_mcp.tools.base import Tool
+
+_NOTHING_FITS = "Nothing fits: no memory shares a word or meaning with the query; these are only the nearest."
 
 
 class Now(msgspec.Struct):
@@ -121,10 +123,11 @@ class FoundMemory(msgspec.Struct, kw_only=True, omit_defaults=True):
     created_at: datetime | None = None
     event_date: datetime | None = None
     relevance_score: float | None = None
+    repeats: Annotated[list[Repeat], Meta(description="When the same was said again, newest first.")] = []
 
 
 class MemoriesFound(msgspec.Struct, kw_only=True):
-    """A page of a search."""
+    """A page of a search; `nothing_fits` as in `MemoryHits`."""
 
     memories: list[FoundMemory]
     total_found: int
@@ -133,6 +136,7 @@ class MemoriesFound(msgspec.Struct, kw_only=True):
     has_more: bool
     query: str
     summary: str
+    nothing_fits: bool | UnsetType = UNSET
 
 
 def _with_alias(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -159,8 +163,6 @@ async def _search_memory(desk: Desk, request: SearchMemory) -> MemoriesFound:
         "optimize_query": request.optimize_query,
     }
     hits: MemoryHits = await desk.ask("search_memories", fields, within=owner)
-    more = "" if hits.next_offset is None else f", more from offset {hits.next_offset}"
-    shown = len(hits.memories)
     return MemoriesFound(
         memories=[_shown(hit) for hit in hits.memories],
         total_found=hits.total,
@@ -168,8 +170,17 @@ async def _search_memory(desk: Desk, request: SearchMemory) -> MemoriesFound:
         next_offset=UNSET if hits.next_offset is None else hits.next_offset,
         has_more=hits.next_offset is not None,
         query=request.query,
-        summary=f"{shown} of {hits.total} memories{more}." if shown else "No memory matches.",
+        summary=_summed_up(hits),
+        nothing_fits=hits.nothing_fits,
     )
+
+
+def _summed_up(hits: MemoryHits) -> str:
+    if not hits.memories:
+        return "No memory matches."
+    more = "" if hits.next_offset is None else f", more from offset {hits.next_offset}"
+    listed = f"{len(hits.memories)} of {hits.total} memories{more}."
+    return f"{_NOTHING_FITS} {listed}" if hits.nothing_fits is True else listed
 
 
 def _between(after: datetime | None, before: datetime | None) -> DateFilter | None:
@@ -186,6 +197,7 @@ def _shown(hit: MemoryHit) -> FoundMemory:
         created_at=hit.created_at,
         event_date=hit.event_date,
         relevance_score=None if hit.score is None else round(hit.score, 4),
+        repeats=hit.repeats or [],
     )
 
 
@@ -319,7 +331,8 @@ TOOLS = (
         name="search_memory",
         description=(
             "Search what is remembered about a person, project or past conversation. Use it before answering questions "
-            "on preferences, history or earlier decisions. No hit means that nothing is known, not that it is false."
+            "on preferences, history or earlier decisions. No hit, or nothing_fits, means that nothing is known, not "
+            "that it is false."
         ),
         arguments=SearchMemory,
         result=MemoriesFound,
