@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from multiprocessing import resource_tracker
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
+import uvicorn
 from click.testing import CliRunner, Result
+from uvicorn.supervisors import multiprocess
 
-from memhost import hints
+from memhost import hints, startup
+from memhost.app import Application
 from memhost.cli import cli
 from memhost.cli.docs import pages
 from memhost.cli.failures import report
 from memhost.cli.printing import table
+from memhost.cli.processes import Processes, heed_interrupts
 from memhost.cli.root import COMMANDS
 from memhost.cli.search import spoken
 from memhost.cli.version import described
@@ -103,6 +110,30 @@ def test_reading_leaves_an_empty_folder_empty(invoke: Invoke, tmp_path: Path) ->
     for args in (("search", "x"), ("doctor",)):
         assert invoke(*args, "--data", str(tmp_path / "new")).exit_code == 0
     assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_reading_adds_nothing_to_a_folder_of_settings(invoke: Invoke, tmp_path: Path) -> None:
+    for name in ("memhost.toml", ".env", "own.yaml"):
+        (tmp_path / "new" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "new" / name).write_text("")
+    for args in (("search", "x"), ("doctor",), ("export",)):
+        assert invoke(*args, "--data", str(tmp_path / "new")).exit_code == 0
+    assert {file.name for file in (tmp_path / "new").iterdir()} == {"memhost.toml", ".env", "own.yaml"}
+    assert invoke("add", "The roof leaks.", "--data", str(tmp_path / "new")).exit_code == 0
+    assert "The roof leaks." in invoke("search", "roof", "--data", str(tmp_path / "new")).stdout
+
+
+def test_settings_beside_the_data_are_not_read_in_silence(
+    invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "new" / "memhost.toml"
+    file.parent.mkdir()
+    file.write_text('[server]\ndata_dir = "."\n')
+    told = invoke("config", "check", "--data", "new").output
+    assert f"{file} is not read: name it with --config" in told
+    assert "not read" not in invoke("config", "check", "--data", "new", "--config", str(file)).output
+    monkeypatch.chdir(file.parent)
+    assert "not read" not in invoke("config", "check").output
 
 
 def test_what_is_stored_is_read_from_the_folder(invoke: Invoke, tmp_path: Path) -> None:
@@ -200,6 +231,20 @@ def test_trash_of_nothing_fails_and_export_takes_an_option(invoke: Invoke, tmp_p
     assert invoke("export", "-o", "out.jsonl", *data).exit_code == 0
     assert "The roof leaks." in (tmp_path / "out.jsonl").read_text()
     assert invoke("export", "out.jsonl", "-o", "other.jsonl", *data).exit_code == 2
+
+
+def test_a_file_that_cannot_be_written_and_a_store_that_is_none_are_named(invoke: Invoke) -> None:
+    assert "Error: no/such/file cannot be written:" in invoke("export", "-o", "no/such/file").output
+    assert "Error: mysql names no store;" in invoke("migrate", "--from", "mysql", "--to", "sqlite:x", "--force").output
+
+
+def test_a_reader_that_has_enough_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    program = [sys.executable, "-m", "memhost", "docs", "settings"]
+    with os.fdopen(writer, "w") as out:
+        ended = subprocess.run(program, stdout=out, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_settings_that_hold_no_secret_are_shown_as_they_are(invoke: Invoke) -> None:
@@ -326,6 +371,69 @@ def test_ctrl_c_at_any_moment_prints_no_traceback(tmp_path: Path, module: str) -
     told = [line for line in rest.splitlines() if line and not line.startswith("import time:")]
     assert told in ([], ["Stopped."]), rest
     assert process.returncode in (130, -signal.SIGINT)
+
+
+def test_ctrl_c_before_the_server_listens_ends_it(tmp_path: Path) -> None:
+    """Interrupted where our own handlers are in place and those of uvicorn are not yet."""
+    program = [sys.executable, "-X", "importtime", "-m", "memhost", "serve", "--port", "0", "--data", "d"]
+    with subprocess.Popen(program, stderr=subprocess.PIPE, cwd=tmp_path, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.rpartition("|")[2].strip() == "uvloop":
+                process.send_signal(signal.SIGINT)
+                break
+        _, rest = process.communicate(timeout=60)
+    told = [line for line in rest.splitlines() if line and not line.startswith("import time:")]
+    assert told[-1:] == ["Stopped."], rest
+    assert "Traceback" not in rest
+    assert process.returncode in (0, 130)
+
+
+async def test_a_server_told_twice_to_stop_is_quiet(tmp_path: Path) -> None:
+    """As when its event loop ends with all tasks cancelled: the lifespan closes what it opened, and raises nothing."""
+    sent: asyncio.Queue[str] = asyncio.Queue()
+    told: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+    told.put_nowait({"type": "lifespan.startup"})
+
+    async def send(message: Mapping[str, str]) -> None:
+        sent.put_nowait(message["type"])
+
+    configuration, plugins = startup.load(options={"server.data_dir": str(tmp_path / "d")}, environ={}, env_file=None)
+    app = cast("Any", Application(configuration, plugins))
+    others = asyncio.all_tasks()
+    serving = asyncio.create_task(app({"type": "lifespan"}, told.get, send))
+    assert await sent.get() == "lifespan.startup.complete"
+    for task in asyncio.all_tasks() - others:
+        task.cancel()
+    await serving
+    assert not list((tmp_path / "d").glob("*-wal"))
+
+
+def test_server_processes_are_born_deaf_to_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    def blocked() -> bool:
+        return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+    at_birth: list[bool] = []
+
+    def start(_process: multiprocess.Process) -> None:
+        resource_tracker.ensure_running()  # as the first process that is spawned does
+        at_birth.append(blocked())
+
+    monkeypatch.setattr(multiprocess.Process, "start", start)
+    before = {name: signal.getsignal(name) for name in multiprocess.SIGNALS}
+    try:
+        processes = Processes(uvicorn.Config("x:y", workers=2), sockets=[])
+        processes.init_processes()
+        assert (at_birth, blocked()) == ([True, True], False)
+        signal.raise_signal(signal.SIGINT)
+        processes.handle_signals()
+        assert processes.asked_to_stop
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        heed_interrupts()
+        assert not blocked()
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
 
 
 def test_metadata_is_set_by_an_edit(invoke: Invoke) -> None:

@@ -235,7 +235,7 @@ async def opened(
     """The host in this process; `options` are settings by path that go before all others.
 
     It runs background jobs only on request: commands that are over soon leave them to the server. Without `creates`
-    a data folder that is not there, or holds nothing yet, stays so.
+    a data folder that is not there, or holds no data yet, stays so.
     """
     from memhost.host import open_host
 
@@ -252,13 +252,15 @@ async def opened(
 def untouched(
     configuration: Configuration, config_file: Path | None, *, creates: bool = False
 ) -> Iterator[tuple[str | None, Path | None]]:
-    """A folder to work in instead of a data folder that holds nothing yet, and the configuration file that applies.
+    """A folder to work in instead of a data folder that holds no data yet, and the configuration file that applies.
 
     None where the data folder itself is to be used. What is put into the other folder is gone afterwards.
     """
+    from memhost.settings.sources import is_configuration
+
     folder = configuration.data_dir
     try:
-        empty = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+        empty = not folder.exists() or (folder.is_dir() and all(map(is_configuration, folder.iterdir())))
     except OSError:  # opening it says what is wrong
         empty = False
     if creates or not empty:

@@ -128,6 +128,8 @@ async def _open(
 def _origin(address: str) -> str:
     """The address without user, password and options."""
     parts = urlsplit(address)
+    if not parts.scheme:
+        return address
     if "//" not in address:
         return f"{parts.scheme}:{Path(parts.path).absolute()}"
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

@@ -117,6 +117,13 @@ class LazyGroup(click.Group):
         formatter.write_paragraph()
         formatter.write_text(as_run("Start with: memhost demo. Settings: memhost config show."))
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; that the reader of a pipe has enough (`| head`) is no failure, as which click takes it."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            ctx.exit(report(error))
+
     def main(
         self,
         args: Sequence[str] | None = None,

@@ -79,7 +79,10 @@ def _replacing(file: Path) -> Iterator[IO[bytes]]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    handle, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.absolute().parent)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.absolute().parent)
+    except OSError as error:
+        raise CommandError(f"{file} cannot be written: {error.strerror}.") from error
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as target:

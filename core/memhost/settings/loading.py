@@ -31,6 +31,7 @@ from memhost.settings.legacy import legacy_auth
 from memhost.settings.names import check_variables
 from memhost.settings.schema import Settings
 from memhost.settings.sources import (
+    DEFAULT_FILE,
     Given,
     Reading,
     Variables,
@@ -78,7 +79,11 @@ def load_configuration(
     if sections:
         for source in variables:
             check_variables(source, known, reading)
-    return loader.finish(sections or {}, path)
+    configuration = loader.finish(sections or {}, path)
+    unread = configuration.data_dir / DEFAULT_FILE
+    if unread.is_file() and (path is None or not path.exists() or not path.samefile(unread)):
+        configuration.warnings.append(f"{unread} is not read: name it with --config or CONFIG_FILE.")
+    return configuration
 
 
 def peek(

@@ -17,6 +17,8 @@ from memhost.settings.fields import Setting
 from memhost.settings.known import CONFIG_FILE_VARIABLES
 
 DEFAULT_FILE = "memhost.toml"
+ENDINGS = (".toml", ".json", ".yaml", ".yml")
+"""Of configuration files."""
 
 
 class Given(msgspec.Struct, frozen=True):
@@ -144,6 +146,11 @@ def find_file(named: Path | None, sources: Iterable[Variables]) -> tuple[Path | 
                 return Path(value).expanduser(), name
     default = Path(DEFAULT_FILE)
     return (default, "") if default.is_file() else (None, "")
+
+
+def is_configuration(path: Path) -> bool:
+    """Whether a file may hold settings, by its name; no plugin keeps data under such names."""
+    return path.name == ".env" or path.suffix.lower() in ENDINGS
 
 
 def read_file(path: Path | None, named_by: str, reading: Reading) -> dict[str, Any]:
