@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class DeleteUser(msgspec.Struct, kw_only=True):
-    """Whose traces to remove; with `namespace` only those in it."""
+    """Whose traces to remove; with `namespace` only those in it. An empty one is refused: it would mean all of them."""
 
     user_id: Annotated[str, Meta(min_length=1)]
-    namespace: str | None = None
+    namespace: Annotated[str, Meta(min_length=1)] | None = None
 
 
 class ErasureReceipt(msgspec.Struct, frozen=True, kw_only=True):

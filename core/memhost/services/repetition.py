@@ -2,12 +2,14 @@
 
 Two memories are one only if nothing that carries meaning differs. Of their texts only what no reader sees or hears is
 set aside: how Unicode spells a letter (NFC), how wide a gap is, and one full stop at the end of a sentence. Letter
-case, signs, digits, units, superscripts, accents and every word count. Of their other fields one may only add to the
+case, signs, digits, units, superscripts, accents and every word count, and so does the layout of lines, columns and
+what stands in quotes: gaps are set aside in a line of prose alone. Of their other fields one may only add to the
 other; where both say something and it is not the same, both stay.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -28,6 +30,8 @@ FULL_STOPS = ".。．।۔።։"
 """Signs that do nothing but end a sentence: Latin, CJK, Devanagari, Urdu, Ethiopic, Armenian."""
 
 _QUOTES = "\"'()[]«»“”„‘’"
+
+_QUOTING = re.compile("[\"'`«»‹›“”„‘’「」『』]")
 
 RESTORED = "restored_at"
 """Metadata key of memories that were brought back: they are not merged again, and age from that time."""
@@ -50,9 +54,9 @@ def statement(text: str) -> str:
     """The text without what no reader sees: equal for texts that are the same statement.
 
     A final full stop is set aside only after a word of letters: "the 3." (third) and "abc.de." are not the same as
-    without it.
+    without it. Gaps count where they may be layout (see `_without_gaps`).
     """
-    plain = " ".join(normal_form("NFC", text).split())
+    plain = _without_gaps(normal_form("NFC", text).strip())
     if len(plain) > 1 and plain[-1] in FULL_STOPS and _ends_a_sentence(plain[:-1]):
         return plain[:-1]
     return plain
@@ -161,6 +165,20 @@ def indexed_anew(kept: StoredMemory, record: MemoryRecord) -> StoredMemory:
     when = (record.event_date or record.created_at).timestamp()
     terms = tuple(index_terms(body, kept.speaker, when))
     return replace(kept, record=record, terms=terms, traits=traits_of(body, terms))
+
+
+def _without_gaps(text: str) -> str:
+    """The text with one space for each gap, if it is a line of prose.
+
+    Lists, code, tables and verse live by their lines, indentation and tabs, and a name or a password in quotes by each
+    of its spaces: there nothing is set aside but the white space at the ends of lines.
+    """
+    lines = text.splitlines()
+    if len(lines) > 1 or "\t" in text:
+        return "\n".join(line.rstrip() for line in lines)
+    if len(_QUOTING.findall(text)) > 1:
+        return "".join(" " if sign.isspace() else sign for sign in text)
+    return " ".join(text.split())
 
 
 def _ends_a_sentence(text: str) -> bool:
