@@ -194,7 +194,10 @@ async def test_a_delete_with_a_bound_that_is_not_understood_deletes_nothing(tmp_
             {"id": "r", "text": "red", "user_id": "zz", "namespace": "red"},
             {"id": "b", "text": "blue", "user_id": "zz", "namespace": "blue"},
         )
-        calls: list[tuple[str, str, dict[str, Any], Any]] = [
+        calls: list[tuple[str, str, Any, Any]] = [
+            ("DELETE", "/v1/users/zz", {"namespace": ""}, None),
+            ("DELETE", "/v1/users/zz", [("namespace", "red"), ("namespace", "blue")], None),
+            ("DELETE", "/v1/working-memory/s", [("user_id", "zz"), ("user_id", "")], None),
             ("DELETE", "/v1/users/zz", {"namespaces": "red"}, None),
             ("DELETE", "/v1/users/zz", {}, {"namespace": "red"}),
             ("DELETE", MEMORY, {"memory_ids": "r", "user_id": "zz"}, None),
@@ -214,6 +217,39 @@ async def test_a_delete_with_a_bound_that_is_not_understood_deletes_nothing(tmp_
         assert named.json() == {"status": "ok, deleted 1 memories"}
         notice = named.headers["x-memhost-notice"]
         assert notice == 'not_found: no memory has the id "x,y", "zz"; each id is a value of its own.'
+
+
+@pytest.mark.parametrize(
+    ("body", "taken"),
+    [
+        ('{"policy":{"budget":0},"policy":{"max_age_days":1}}', False),
+        ('{"policy":{"budget":9,"budget":0}}', False),
+        ('{"policy":{"budget":9,"\\u0062udget":9}}', False),
+        ('{"policy":{"budget":9},"pinned_ids":["a","a"]}', True),
+        ('{"policy":{"budget":9,"max_age_days":9},"pinned_ids":["budget","policy"]}', True),
+        ('{"policy":{"budget":9,"max_age_days":9,"max_inactive_days":9}}', True),
+        ('{"policy":{"memory_type_allowlist":["semantic","semantic"],"budget":9}}', True),
+        (' {"policy" : {"budget":9} , "pinned_ids" : null } ', True),
+        ('{"policy":{}}', True),
+    ],
+)
+async def test_a_body_that_says_two_things_deletes_nothing(body: str, taken: bool, tmp_path: Path) -> None:
+    async with served(tmp_path) as http:
+        headers = {"content-type": "application/json"}
+        answer = await http.post(f"{MEMORY}/forget", content=body, headers=headers)
+        assert answer.status_code == (200 if taken else 422), answer.text
+        assert taken or "twice" in answer.json()["detail"][0]["msg"]
+        lenient = await http.post(SEARCH, content='{"text":"x","text":"y"}', headers=headers)
+        assert lenient.status_code == 200
+
+
+async def test_a_parameter_may_be_repeated_where_that_says_one_thing(tmp_path: Path) -> None:
+    async with served(tmp_path) as http:
+        same: Any = [("namespace", "red"), ("namespace", "red")]
+        assert (await http.request("DELETE", "/v1/users/zz", params=same)).status_code == 200
+        assert (await http.delete(MEMORY, params=[("memory_ids", "a"), ("memory_ids", "b")])).status_code == 200
+        listed = await http.get("/v1/working-memory/", params=[("limit", "5"), ("limit", "6")])
+        assert listed.status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,10 @@ _CHARSET = re.compile(r"charset\s*=\s*\"?([\w.-]+)", re.IGNORECASE)
 _decode = msgspec.json.Decoder().decode
 
 
-def parse_body(raw: bytes, content_type: str) -> Any:
+def parse_body(raw: bytes, content_type: str, *, strict: bool = False) -> Any:
     """The body as a JSON value; None if it is empty, `NotJson` if it is declared as something else.
+
+    A key that an object holds twice has its last value; with `strict` it is refused, in bodies of at most 1 MB.
 
     Raises:
         DecodingError: It is not JSON, or nested too deeply.
@@ -41,7 +43,18 @@ def parse_body(raw: bytes, content_type: str) -> Any:
         raise _too_deep() from None
     if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and depth_exceeds(value):
         raise _too_deep()
+    if strict and len(raw) <= _MAX_SECOND_READING:
+        json.loads(raw, object_pairs_hook=_once)
     return value
+
+
+def _once(pairs: list[tuple[str, Any]]) -> None:
+    """Refuse an object that holds a key twice: which of its values bounds is anybody's guess."""
+    seen: set[str] = set()
+    for key, _ in pairs:
+        if key in seen:
+            raise _json_invalid(0, f"an object has the key {key[:100]!r} twice")
+        seen.add(key)
 
 
 def _is_json(content_type: str) -> bool:

@@ -150,6 +150,8 @@ class RequestDecoder(Generic[S]):
         """
         values, faults = self._gather(self._closed, path or {}, query or {}, body)
         faults += self._strangers(query or {}, body)
+        if strict:
+            faults += self._repeated(query or {})
         unknown = [fault for fault in faults if fault.kind == UNKNOWN]
         if unknown and not strict:
             values, faults = self._gather(self._open, path or {}, query or {}, body)
@@ -185,6 +187,12 @@ class RequestDecoder(Generic[S]):
         elif self._body == "none" and body is not None and not isinstance(body, dict):
             faults += invalid("value_error", "Value error, this operation takes no body", None).under("body")
         return faults
+
+    def _repeated(self, query: Mapping[str, list[str]]) -> list[Fault]:
+        """Faults of parameters that are given several values and take one: which of them bounds is anybody's guess."""
+        found = [key for key in query if key in self._parameters - self._lists and len(set(query[key])) > 1]
+        sentence = "Value error, given several times, with different values; give it once"
+        return [fault for key in found for fault in _under(invalid("value_error", sentence, query[key]), "query", key)]
 
     def _stranger(self, key: str, source: Source) -> list[Fault]:
         places = {"query": (self._parameters, "query"), "body": (self._open.body, "body")}

@@ -165,7 +165,8 @@ class Door:
         body = None
         if row.body != "none" or endpoint.strict:
             raw = await read_body(receive, exchange.headers.get(b"content-length"), self._limit)
-            body = parse_body(raw, exchange.headers.get(b"content-type", b"").decode("latin-1"))
+            content_type = exchange.headers.get(b"content-type", b"").decode("latin-1")
+            body = parse_body(raw, content_type, strict=endpoint.strict)
             if row.rewrite is not None and isinstance(body, dict):
                 body = row.rewrite(body)
         query = parse_query(scope["query_string"])

@@ -27,7 +27,7 @@ class Row:
         path: Path as clients spell it; the other spelling of the final slash is served as well.
         operation: Name of the operation.
         query: Fields that are query parameters; a repeated key gives a list field all its values,
-            and any other field the last one.
+            and any other field the last one, or a refusal where unknown names are refused.
         body: Whether the fields that are left come from a JSON body, and whether it may be left
             out. A field is read from its own place only, and ignored in the others.
         blank_is_absent: Query parameters for which an empty value means not given.
@@ -199,7 +199,13 @@ ROWS: tuple[Row, ...] = (
     Row(verb="GET", path="/v1/plugins", operation="list_plugins"),
     Row(verb="GET", path="/v1/plugins/{name}", operation="get_plugin"),
     Row(verb="GET", path="/v1/usage", operation="get_usage", query=("from", "to", "group_by")),
-    Row(verb="DELETE", path="/v1/users/{user_id}", operation="delete_user", query=("namespace",)),
+    Row(
+        verb="DELETE",
+        path="/v1/users/{user_id}",
+        operation="delete_user",
+        query=("namespace",),
+        blank_is_absent=(),  # an empty variable in a script must not widen what is erased
+    ),
     Row(verb="GET", path="/v1/jobs", operation="list_jobs", query=("state", "limit", "offset")),
     Row(verb="POST", path="/v1/jobs/{job_id}/retry", operation="retry_job"),
     Row(verb="DELETE", path="/v1/jobs/{job_id}", operation="discard_job"),
