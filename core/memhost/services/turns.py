@@ -26,6 +26,9 @@ CLIENT_CLOCK_TRUST_US = 10_000_000
 """How far back a time by a client's own clock is believed, microseconds: a slow clock must not bring back what a client
 replaced on purpose."""
 
+_SHORTEST_WINDOW = 3
+"""Messages in a row by which a window over the history is recognised; fewer are soon said anew."""
+
 _REPEAT = "\x1f"
 """Separates an id from its number where one session holds the same message id several times."""
 
@@ -177,7 +180,8 @@ class Recognition:
 
     A message under an id that the session knows is that turn. One under another id is the stored message at the same
     place of the history, if role and content are equal, whatever its time: clients that build their history anew for
-    each request give it new ids and times. Elsewhere it is one with equal role, content and time. One without id is
+    each request give it new ids and times. Where such a client sends a window that has moved on, three or more messages in
+    a row at the end of what is stored are those at the beginning of the window. Elsewhere it is one with equal role, content and time. One without id is
     the first with equal role and content. No stored message is found twice, so that what was said twice stays twice.
     """
 
@@ -197,6 +201,7 @@ class Recognition:
         if None not in self._found:
             return [found for found in self._found if found is not None]
         if len(self._taken) < len(self._stored):
+            self._by_window()
             self._by_place()
             self._by_content()
         return [
@@ -206,9 +211,32 @@ class Recognition:
 
     def _by_place(self) -> None:
         for index, (item, message) in enumerate(zip(self._given, self._stored, strict=False)):
-            free = self._found[index] is None and isinstance(item.id, str) and message.id not in self._taken
+            free = self._is_free(index) and message.id not in self._taken
             if free and fingerprint_of(item) == fingerprint_of(message):
                 self._take(index, message.id)
+
+    def _by_window(self) -> None:
+        """Find the messages of a window that has moved on, behind those that stand in their places (a system prompt)."""
+        pairs = list(zip(self._given, self._stored, strict=False))
+        start = next((index for index, pair in enumerate(pairs) if not self._same(index, *pair)), len(pairs))
+        if start == len(pairs):
+            return
+        stored = self._stored[start:]
+        given = self._given[start : start + len(stored)]
+        length = _overlap([fingerprint_of(each) for each in stored], [fingerprint_of(each) for each in given])
+        in_place = sum(self._same(start + index, *pair) for index, pair in enumerate(zip(given, stored, strict=False)))
+        found = stored[len(stored) - length :]
+        if length < max(_SHORTEST_WINDOW, in_place + 1) or any(message.id in self._taken for message in found):
+            return
+        if all(self._is_free(start + index) for index in range(length)):
+            for index, message in enumerate(found):
+                self._take(start + index, message.id)
+
+    def _same(self, index: int, item: MessageInput | Message, message: Message) -> bool:
+        return self._found[index] == message.id or fingerprint_of(item) == fingerprint_of(message)
+
+    def _is_free(self, index: int) -> bool:
+        return self._found[index] is None and isinstance(self._given[index].id, str)
 
     def _by_content(self) -> None:
         same: dict[tuple[bytes, datetime | None], deque[str]] = {}
@@ -233,6 +261,23 @@ class Recognition:
     def _take(self, index: int, message_id: str) -> None:
         self._found[index] = message_id
         self._taken.add(message_id)
+
+
+def _overlap(text: Sequence[bytes], start: Sequence[bytes]) -> int:
+    """How many items at the end of `text` are those at the beginning of `start` (Knuth, Morris and Pratt: linear)."""
+    borders = [0] * len(start)
+    length = 0
+    for index in range(1, len(start)):
+        while length and start[index] != start[length]:
+            length = borders[length - 1]
+        length += start[index] == start[length]
+        borders[index] = length
+    length = 0
+    for item in text:
+        while length and (length == len(start) or item != start[length]):
+            length = borders[length - 1]
+        length += bool(start) and item == start[length]
+    return length
 
 
 def received(item: MessageInput, message_id: str, created_at: datetime) -> Message:

@@ -134,6 +134,50 @@ async def test_a_window_over_the_history_is_recognised_by_its_times(host: Host) 
     assert len(await stored(host)) == 6
 
 
+SYSTEM = ("system", "Be brief")
+CHAT = [(("user", "assistant")[turn % 2], text) for turn, text in enumerate(TEXTS)]
+OKS = [turn if index % 2 == 0 else ("assistant", "OK") for index, turn in enumerate(CHAT)]
+OTHER = [("user", "Bonjour"), ("assistant", "Salut"), ("user", "Merci"), ("assistant", "De rien")]
+WINDOWS: list[tuple[str, list[tuple[str, str]], list[tuple[str, str]], int]] = [
+    # what, stored, sent under new ids and times, turns of it that are new
+    ("moved by one", CHAT[:4], CHAT[1:5], 1),
+    ("moved by a pair", CHAT[:5], CHAT[2:], 1),
+    ("behind a system prompt", [SYSTEM, *CHAT[:5]], [SYSTEM, *CHAT[2:]], 1),
+    ("moved, nothing new", CHAT, CHAT[3:], 0),
+    ("with equal answers", OKS[:5], OKS[2:], 1),
+    ("of equal messages", [CHAT[0], *CHAT[1:2] * 4], [*CHAT[1:2] * 4, CHAT[2]], 1),
+    # what must not be taken for a window
+    ("too short", CHAT[:4], CHAT[2:6], 4),
+    ("the last one again", CHAT[:3], [CHAT[2], *OTHER], 5),
+    ("the last two again", CHAT[:4], [*CHAT[2:4], *OTHER], 6),
+    ("not at the end", CHAT, [*CHAT[1:4], *OTHER], 7),
+    ("not at the beginning", CHAT[:5], [OTHER[0], *CHAT[2:5]], 4),
+    ("other roles", CHAT[:4], [("tool", text) for _, text in CHAT[1:4]], 3),
+    ("another order", CHAT[:4], [CHAT[2], CHAT[3], CHAT[1]], 3),
+    ("another case", CHAT[:4], [(role, text.upper() + "!") for role, text in CHAT[1:4]], 3),
+    ("an edit in its place", CHAT[:4], [("user", "I play the lute"), *CHAT[1:4]], 1),
+    ("an end without a beginning", CHAT[:4], [*CHAT[2:4], CHAT[0]], 3),
+    ("nothing stored", [], CHAT[:4], 4),
+    ("half of each", CHAT[:4], [CHAT[1], CHAT[2], OTHER[1]], 3),
+]
+
+
+@pytest.mark.parametrize(("before", "given", "new"), [case[1:] for case in WINDOWS], ids=[case[0] for case in WINDOWS])
+async def test_a_window_over_the_history_under_new_ids(
+    host: Host, before: list[tuple[str, str]], given: list[tuple[str, str]], new: int
+) -> None:
+    def sent(turns: list[tuple[str, str]], write: str, minute: int) -> list[dict[str, Any]]:
+        return [message(text, f"{write}{turn}", minute, role) for turn, (role, text) in enumerate(turns)]
+
+    await put(host, *sent(before, "a", 1))
+    ids = await put(host, *sent(given, "b", 100))
+    assert len(set(ids)) == len(given)
+    assert sum(each.startswith("b") for each in ids) == new
+    known = {f"a{turn}": turns for turn, turns in enumerate(before)}
+    assert all(known[each] == turns for each, turns in zip(ids, given, strict=True) if each in known)
+    assert await put(host, *sent(given, "c", 200)) == ids
+
+
 async def test_an_edit_amid_a_history_under_new_ids_is_one_new_turn(host: Host) -> None:
     await put(host, message("one", "a", 1), message("two", "b", 2), message("three", "c", 3))
     ids = await put(host, message("one", "x", 4), message("zwei", "y", 5), message("three", "z", 6))
