@@ -180,9 +180,10 @@ class Recognition:
 
     A message under an id that the session knows is that turn. One under another id is the stored message at the same
     place of the history, if role and content are equal, whatever its time: clients that build their history anew for
-    each request give it new ids and times. Where such a client sends a window that has moved on, three or more messages in
-    a row at the end of what is stored are those at the beginning of the window. Elsewhere it is one with equal role, content and time. One without id is
-    the first with equal role and content. No stored message is found twice, so that what was said twice stays twice.
+    each request give it new ids and times. Where such a client sends a window that has moved on, three or more messages
+    in a row at the end of what is stored are those at the beginning of the window. Elsewhere it is one with equal role,
+    content and time. One without id is the first with equal role and content. No stored message is found twice, so that
+    what was said twice stays twice.
     """
 
     def __init__(self, given: Sequence[MessageInput | Message], stored: StoredSession | None) -> None:
@@ -216,7 +217,7 @@ class Recognition:
                 self._take(index, message.id)
 
     def _by_window(self) -> None:
-        """Find the messages of a window that has moved on, behind those that stand in their places (a system prompt)."""
+        """Find the messages of a window that has moved on, behind those in their places (a system prompt)."""
         pairs = list(zip(self._given, self._stored, strict=False))
         start = next((index for index, pair in enumerate(pairs) if not self._same(index, *pair)), len(pairs))
         if start == len(pairs):
