@@ -128,8 +128,8 @@ OPERATIONS = (
         description=(
             "With `deduplicate` a memory that repeats a stored one of the same owner and type goes into that "
             "one: the same text, but for gaps in prose and one full stop at the end. It adds its tags, metadata, event "
-            "date and pin; both ids lead to the one that stays, which a notice names. Where both say something that differs (a "
-            "date, a value of metadata, letter case, any sign), both stay."
+            "date and pin; both ids lead to the one that stays, which a notice names. Where both say something that "
+            "differs (a date, a value of metadata, letter case, any sign), both stay."
         ),
         errors=("invalid_arguments", "id_taken", "long_term_memory_disabled"),
     ),

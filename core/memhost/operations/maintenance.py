@@ -120,8 +120,8 @@ OPERATIONS = (
         description=(
             "Memories are merged inside one namespace and user, never turns of a conversation, never pinned "
             "memories. Of repetitions (one text, but for gaps in prose and one full stop at the end; no field that "
-            "contradicts) the one accessed last stays, of memories that mean the same the oldest, with the tags and sources of all. "
-            "Whether near memories mean the same, or one replaces the other, a language model decides, about those "
+            "contradicts) the one accessed last stays, of memories that mean the same the oldest, with the tags and sources "
+            "of all. Whether near memories mean the same, or one replaces the other, a language model decides, about those "
             "that changed since the last pass; without one they all stay. A dry run shows the texts that would become "
             "one. What goes can be brought back for "
             "`FORGETTING_TRASH_DAYS`; replaced facts are kept, out of search, for `SUPERSEDED_KEEP_DAYS`. Who is "
