@@ -30,6 +30,7 @@ from memhost.cli.root import COMMANDS
 from memhost.cli.search import spoken
 from memhost.cli.version import described
 from memhost.errors import MissingExtra
+from memhost.settings import load_configuration
 
 Invoke = Callable[..., Result]
 GROUPS = ("sessions", "jobs", "plugins", "token", "trash", "strategies", "config", "user")
@@ -134,6 +135,22 @@ def test_settings_beside_the_data_are_not_read_in_silence(
     assert "not read" not in invoke("config", "check", "--data", "new", "--config", str(file)).output
     monkeypatch.chdir(file.parent)
     assert "not read" not in invoke("config", "check").output
+
+    def forbidden(path: Path) -> bool:
+        if path.is_relative_to("/elsewhere"):
+            raise PermissionError("no")
+        return False
+
+    monkeypatch.setattr(Path, "is_file", forbidden)  # root may look anywhere
+    assert load_configuration(options={"server.data_dir": "/elsewhere"}, environ={}, env_file=None).warnings == []
+
+
+def test_a_folder_without_data_is_named(invoke: Invoke, tmp_path: Path) -> None:
+    listed = invoke("sessions", "list", "--json", "--data", "typo")
+    assert listed.stderr == f"{tmp_path / 'typo'} holds no data yet.\n"
+    assert json.loads(listed.stdout)["total"] == 0
+    elsewhere = {"SQLITE_PATH": str(tmp_path / "own.db")}
+    assert invoke("search", "x", "--data", "typo", env=elsewhere).stderr == ""
 
 
 def test_what_is_stored_is_read_from_the_folder(invoke: Invoke, tmp_path: Path) -> None:

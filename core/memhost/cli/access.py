@@ -242,9 +242,12 @@ async def opened(
     configuration, plugins = load(data, config_file, options)
     extra: dict[str, Any] = {"reindex": True} if reindex else {}
     with untouched(configuration, config_file, creates=creates) as (folder, file):
+        asked = configuration.data_dir
         if folder is not None:
             configuration, plugins = load(folder, file, options)
         async with open_host(configuration, plugins, run_jobs=run_jobs, **extra) as host:
+            if folder is not None and str((await host.store.info()).details.get("path", "")).startswith(folder):
+                click.echo(f"{asked} holds no data yet.", err=True)
             yield host
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +82,9 @@ def load_configuration(
             check_variables(source, known, reading)
     configuration = loader.finish(sections or {}, path)
     unread = configuration.data_dir / DEFAULT_FILE
-    if unread.is_file() and (path is None or not path.exists() or not path.samefile(unread)):
-        configuration.warnings.append(f"{unread} is not read: name it with --config or CONFIG_FILE.")
+    with suppress(OSError):  # a data folder that cannot be read is told of when it is opened
+        if unread.is_file() and (path is None or not path.exists() or not path.samefile(unread)):
+            configuration.warnings.append(f"{unread} is not read: name it with --config or CONFIG_FILE.")
     return configuration
 
 
