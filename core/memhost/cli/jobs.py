@@ -144,24 +144,23 @@ def _state(job: dict[str, Any]) -> str:
 
 
 def _print(found: dict[str, Any]) -> None:
-    from memhost.cli.printing import minute, shorten, table
 
     if found["workers"]:
         click.echo(f"Workers: {', '.join(row['name'] for row in found['workers'])}.")
     if not found["jobs"]:
         click.echo("No jobs.")
         return
-    rows = [
-        (
-            job["id"],
-            job["event"],
-            job["plugin"],
-            _state(job),
-            str(job["attempts"]),
-            minute(job["due_at"]),
-            shorten(job["last_error"] or "", 120),
-        )
-        for job in found["jobs"]
-    ]
-    table(("job", "event", "plugin", "state", "tries", "due", "last error"), rows, whole=("job",))
-    click.echo(f"{len(rows)} of {found['total']}.")
+    for job in found["jobs"]:
+        _print_job(job)
+    click.echo(f"{len(found['jobs'])} of {found['total']}.")
+
+
+def _print_job(job: dict[str, Any]) -> None:
+    """Print what becomes of it, and below it its id, whole on one line to be copied, and why it failed."""
+    from memhost.cli.printing import minute, printable, shorten
+
+    tries = f"{job['attempts']} {'try' if job['attempts'] == 1 else 'tries'}"
+    click.echo(printable(f"{_state(job)} · {job['event']} of {job['plugin']} · {tries} · due {minute(job['due_at'])}"))
+    click.echo(printable(f"       id {job['id']}"))
+    if job["last_error"]:
+        click.echo(printable(f"       {shorten(job['last_error'])}"))

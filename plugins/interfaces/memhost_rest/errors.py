@@ -76,7 +76,7 @@ def ignored(problems: Sequence[Problem]) -> str:
         name = ".".join(str(part) for part in problem.where[1:])[:_LONGEST_NAME]
         named.append(f"{name} (did you mean {meant}?)" if meant else name)
     more = f" and {len(problems) - _MOST_NAMED} more" if len(problems) > _MOST_NAMED else ""
-    return f"unknown here, without effect: {', '.join(named)}{more}."
+    return f"no such field or parameter: {', '.join(named)}{more}."
 
 
 def _item(problem: Problem, locate: Locate | None) -> dict[str, Any]:
