@@ -186,6 +186,23 @@ def test_a_memory_from_the_first_to_the_last(invoke: Invoke) -> None:
         assert (gone.exit_code, memory_id in gone.stderr or "not found" in gone.stderr) == (1, True), gone.stderr
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("2025-06-12", "2025-06-12T00:00:00Z"),
+        ("2025-06-12T10:00", "2025-06-12T10:00:00Z"),
+        ("2025-06-12 10:00:00+02:00", "2025-06-12T08:00:00Z"),
+        ("1749722400", "2025-06-12T10:00:00Z"),
+    ],
+)
+def test_a_time_is_taken_as_every_door_takes_it(invoke: Invoke, given: str, kept: str) -> None:
+    data = ("--data", "d")
+    memory_id = invoke("add", "Mia moved.", "--event-date", given, *data).stdout.strip()
+    assert json.loads(invoke("show", memory_id, "--json", *data).stdout)["event_date"] == kept
+    wrong = invoke("edit", memory_id, "--event-date", "yesterday", *data)
+    assert (wrong.exit_code, "event_date: Input should be a valid datetime or date" in wrong.output) == (1, True)
+
+
 def test_a_text_from_standard_input_and_one_that_is_there_already(invoke: Invoke) -> None:
     data = ("--data", "d")
     first = invoke("add", "-", *data, input="The gate\nsqueaks.")

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import click
 
 from memhost.cli.failures import CommandError
-from memhost.errors import Forbidden, InvalidRequest, NotFound, Unauthorized, Unavailable
+from memhost.errors import Forbidden, InvalidRequest, NotFound, Unauthorized, Unavailable, ValidationFailed
 
 if TYPE_CHECKING:
     import httpx
@@ -44,18 +44,22 @@ class Direct:
         self._tenant = tenant
 
     async def call(self, operation: str, arguments: Mapping[str, Any]) -> Any:
-        """The answer of an operation.
+        """The answer of an operation; arguments are read as interfaces read them.
 
         Raises:
-            InvalidRequest: The arguments do not fit.
+            ValidationFailed: The arguments do not fit; all that is wrong with them.
         """
         import msgspec
+        from msgspec import inspect
 
-        request_type = self._host.operations[operation].request
+        from memhost.reading import Compiler, ReadingError, problems
+
+        kind = inspect.type_info(self._host.operations[operation].request)
+        assert isinstance(kind, inspect.StructType)
         try:
-            request = msgspec.convert(dict(arguments), request_type, strict=False)
-        except msgspec.ValidationError as error:
-            raise InvalidRequest(f"{error}.") from error
+            request = Compiler(closed=True).struct(kind)(msgspec.to_builtins(arguments))
+        except ReadingError as error:
+            raise ValidationFailed(problems(error.faults)) from None
         answer = await self._host.execute(operation, administrator(self._tenant), request)
         return msgspec.to_builtins(answer)
 

@@ -43,7 +43,9 @@ def _fields(function: F) -> F:
             click.option("-t", "--topics", help="Topics, separated by commas."),
             click.option("-e", "--entities", help="Entities, separated by commas."),
             click.option("--type", "memory_type", type=click.Choice(_TYPES), help="Kind of memory."),
-            click.option("--event-date", help="When it happened, in ISO 8601."),
+            click.option(
+                "--event-date", help="When it happened, as 2026-06-12 or 2026-06-12T10:00+02:00; without an offset UTC."
+            ),
             click.option(
                 "-m",
                 "--metadata",

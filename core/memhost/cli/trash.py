@@ -66,7 +66,10 @@ def restore(
     found = _call(Target(url, token, data, config_file), "restore_memories", {"ids": list(ids)})
     refused = [
         f"{memory_id}: {why}."
-        for name, why in (("taken", "a living memory has this id"), ("missing", "nothing is left of it"))
+        for name, why in (
+            ("taken", "a living memory has this id"),
+            ("missing", "there is nothing of that id to bring back"),
+        )
         for memory_id in found[name]
     ]
     if as_json:
