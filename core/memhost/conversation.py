@@ -27,8 +27,13 @@ _HIDDEN_KINDS = frozenset({"thinking", "redacted_thinking", "reasoning"})
 _TEXT_KEYS = ("text", "refusal", "transcript", "value", "content", "output", "result", "parts", "resource")
 """Keys under which parts of the usual interfaces keep text, or further parts."""
 
-_CALL_IDS = ("id", "call_id", "tool_call_id", "toolCallId", "tool_use_id")
-_ANSWERED_IDS = ("tool_call_id", "tool_use_id", "call_id", "toolCallId")
+_CALL_IDS = ("id", "call_id", "tool_call_id", "toolCallId", "tool_use_id", "toolUseId")
+_ANSWERED_IDS = ("tool_call_id", "tool_use_id", "call_id", "toolCallId", "toolUseId")
+_WRAPPED = {
+    **dict.fromkeys(("functionCall", "function_call", "toolUse"), "tool_use"),
+    **dict.fromkeys(("functionResponse", "function_response", "toolResult"), "tool_result"),
+}
+"""Kind of parts whose only name tells it, as Gemini and Bedrock have them."""
 _DEEPEST = 20
 
 _INVISIBLE = re.compile(
@@ -52,6 +57,10 @@ class Sent(Protocol):
     audio: Any
     annotations: Any
 
+    @property
+    def others(self) -> Any:
+        """A dict of what was sent under names that are not among these."""
+
 
 def is_text(message: Sent) -> bool:
     """Whether a message has nothing beside its content."""
@@ -63,6 +72,7 @@ def is_text(message: Sent) -> bool:
         and message.refusal is UNSET
         and message.audio is UNSET
         and message.annotations is UNSET
+        and message.others is UNSET
     )
 
 
@@ -90,9 +100,11 @@ def _texts(value: Any, depth: int) -> Iterator[str]:
     elif isinstance(value, list):
         for item in value:
             yield from _texts(item, depth - 1)
-    elif isinstance(value, dict) and _kind(value) not in _HIDDEN_KINDS | _CALL_KINDS:
-        for key in _TEXT_KEYS:
-            yield from _texts(value.get(key), depth - 1)
+    elif isinstance(value, dict):
+        part = _opened(value)
+        if _kind(part) not in _HIDDEN_KINDS | _CALL_KINDS:
+            for key in _TEXT_KEYS:
+                yield from _texts(part.get(key), depth - 1)
 
 
 def spoken(message: Sent, content: Any) -> str:
@@ -100,7 +112,7 @@ def spoken(message: Sent, content: Any) -> str:
     text = text_of(content)
     if not is_blank(text):
         return text
-    others = (text_of(value) for value in (message.refusal, message.audio) if value is not UNSET)
+    others = (text_of(value) for value in (message.refusal, message.audio, message.others) if value is not UNSET)
     return next((other for other in others if not is_blank(other)), text)
 
 
@@ -110,8 +122,11 @@ def says_something(message: Sent, content: Any) -> bool:
         return True
     if any(getattr(message, name) not in (UNSET, None, [], {}, "") for name in _CARRYING):
         return True
+    beside = message.others if isinstance(message.others, dict) else {}
+    if any(isinstance(value, (list, dict)) and value for value in beside.values()) or _kind(beside) in _CALL_KINDS:
+        return True
     named = isinstance(message.name, str) and message.role.lower() in RESULT_ROLES  # a function that gave nothing back
-    return named or not is_blank(text_of(content))
+    return named or not is_blank(text_of(content)) or not is_blank(text_of(beside))
 
 
 def readable(message: Message) -> str:
@@ -120,7 +135,7 @@ def readable(message: Message) -> str:
         return message.content
     lines = [message.content] if message.content else []
     lines += [f"[call {_call_text(call)}]" for call in calls_of(message)]
-    for part in _dicts(message.parts):
+    for part in _parts(message):
         if not (_is_call(part) or text_of(part) or _kind(part) in _HIDDEN_KINDS):
             lines.append(f"[{_kind(part) or 'part'}]")
     return "\n".join(lines)
@@ -128,8 +143,11 @@ def readable(message: Message) -> str:
 
 def calls_of(message: Message) -> Sequence[Mapping[str, Any]]:
     """The calls of tools in a message, as they were sent."""
+    beside = message.others if isinstance(message.others, dict) else {}
     calls = [*_dicts(message.function_call), *_dicts(message.tool_calls)]
-    return [*calls, *(part for part in _dicts(message.parts) if _is_call(part))]
+    for more in _dicts(beside.get("additional_kwargs")):  # LangChain's place for what its models have sent
+        calls += [*_dicts(more.get("function_call")), *_dicts(more.get("tool_calls"))] if not calls else []
+    return [*calls, *(part for part in [*_parts(message), beside] if _is_call(part))]
 
 
 def _call_text(call: Mapping[str, Any]) -> str:
@@ -203,7 +221,7 @@ def is_result(message: Message) -> bool:
 
 def _is_plain(message: Message) -> bool:
     """Whether a message is text alone, as most are."""
-    fields = (message.parts, message.tool_calls, message.tool_call_id, message.function_call)
+    fields = (message.parts, message.tool_calls, message.tool_call_id, message.function_call, message.others)
     return all(value is UNSET for value in fields) and message.role.lower() not in RESULT_ROLES
 
 
@@ -212,7 +230,7 @@ def _answers(message: Message) -> list[str] | None:
     if _is_plain(message):
         return None
     ids = [message.tool_call_id] if isinstance(message.tool_call_id, str) else []
-    results = [part for part in _dicts(message.parts) if _kind(part) in _RESULT_KINDS]
+    results = [part for part in [*_parts(message), *_dicts(message.others)] if _kind(part) in _RESULT_KINDS]
     ids += [part[key] for part in results for key in _ANSWERED_IDS if isinstance(part.get(key), str)]
     if ids and _call_ids(message).issuperset(ids):
         return None
@@ -225,6 +243,21 @@ def _call_ids(message: Message) -> set[str]:
 
 def _dicts(value: Any) -> list[dict[str, Any]]:
     return [item for item in (value if isinstance(value, list) else [value]) if isinstance(item, dict)]
+
+
+def _parts(message: Message) -> list[dict[str, Any]]:
+    """The parts of a message, also those that stand beside its content."""
+    beside = message.others.get("parts") if isinstance(message.others, dict) else None
+    return [_opened(part) for part in [*_dicts(message.parts), *_dicts(beside)]]
+
+
+def _opened(part: dict[str, Any]) -> dict[str, Any]:
+    """The part, or what it wraps under a name that tells its kind."""
+    if "type" not in part:
+        for key in part.keys() & _WRAPPED.keys():
+            if isinstance(part[key], dict):
+                return {**part[key], "type": _WRAPPED[key]}
+    return part
 
 
 def _kind(part: Mapping[str, Any]) -> str:

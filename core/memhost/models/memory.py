@@ -57,10 +57,12 @@ class Message(msgspec.Struct, kw_only=True):
     refusal: Any = UNSET
     audio: Any = UNSET
     annotations: Any = UNSET
+    others: Any = UNSET
 
 
-SENT_FIELDS = ("name", "tool_calls", "tool_call_id", "function_call", "refusal", "audio", "annotations")
-"""Fields of messages that are kept as they were sent, beside the content: those of OpenAI's chat completions."""
+SENT_FIELDS = ("name", "tool_calls", "tool_call_id", "function_call", "refusal", "audio", "annotations", "others")
+"""Fields of messages that are kept as they were sent, beside the content: those of OpenAI's chat completions, and a
+dict of those of other interfaces."""
 
 
 class MemoryRecord(msgspec.Struct, kw_only=True):

@@ -37,7 +37,9 @@ Sent = Annotated[Any, Meta(description="Kept, and given back as it was sent.")]
 class MessageInput(msgspec.Struct, kw_only=True):
     """A message to write. An absent `id` gets a ULID, an absent `created_at` the time of the write."""
 
-    REQUIRED_UNLESS: ClassVar[Mapping[str, tuple[str, ...]]] = {"content": ("tool_calls", "function_call")}
+    REQUIRED_UNLESS: ClassVar[Mapping[str, tuple[str, ...]]] = {"content": ("tool_calls", "function_call", "others")}
+    OTHERS: ClassVar[str] = "others"
+    """Field that holds what is sent under names that are not known here."""
 
     role: Name
     content: MessageContent = UNSET
@@ -52,6 +54,7 @@ class MessageInput(msgspec.Struct, kw_only=True):
     refusal: Sent = UNSET
     audio: Sent = UNSET
     annotations: Sent = UNSET
+    others: Sent = UNSET
 
 
 class RecordFields(msgspec.Struct, kw_only=True):

@@ -81,6 +81,12 @@ class MessageView(msgspec.Struct, kw_only=True):
     audio: Sent = UNSET
     annotations: Sent = UNSET
 
+    @property
+    def others(self) -> Any:
+        """What was sent under other names, which the wire shows among these; UNSET if there is none."""
+        names = zip(self.__struct_fields__, self.__struct_encode_fields__, strict=True)
+        return {key: getattr(self, name) for name, key in names if name.startswith("other_")} or UNSET
+
 
 class WorkingMemoryView(msgspec.Struct, kw_only=True):
     """A session as clients see it. The percentages are null unless the request named a model or a window.

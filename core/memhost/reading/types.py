@@ -12,11 +12,14 @@ from typing import Any
 from msgspec import inspect
 
 from memhost.reading import values
-from memhost.reading.unknown import unknown_name
+from memhost.reading.unknown import meant_by, unknown_name
 from memhost.reading.values import Fault, Reader, ReadingError, invalid
 
 MAX_FAULTS = 1000
 """Faults that are looked for in one list or object; more than that are not counted."""
+
+MAX_OTHERS = 64
+"""Fields of its own that a client may give a struct that takes such."""
 
 ABSENT: Any = object()
 FORM = "Input should be a valid dictionary or object to extract fields from"
@@ -76,6 +79,8 @@ class Compiler:
             unless = getattr(cls, "REQUIRED_UNLESS", {})
             echoes = self.echoes_of(cls) if self._echoes else frozenset()
             reader = struct_reader(cls, self.fields(kind), closed=self._closed, echoes=echoes, required_unless=unless)
+            if others := getattr(cls, "OTHERS", ""):
+                reader = _with_others(reader, self.fields(kind), others, echoes, closed=self._closed)
             late.append(reader)
             self._structs[cls] = late[0]
         return self._structs[cls]
@@ -122,7 +127,7 @@ def struct_reader(
         for key, name, read_field, required in plan:
             item = value.get(key, ABSENT)
             if item is ABSENT:
-                if required or (key in unless and not any(other in value for other in unless[key])):
+                if required or (key in unless and value.keys().isdisjoint(unless[key])):
                     faults = [] if faults is None else faults
                     faults.extend(invalid("missing", "Field required", value).under(key))
                 continue
@@ -134,6 +139,34 @@ def struct_reader(
         if faults is not None:
             raise ReadingError(faults)
         return construct(cls, found)
+
+    return read
+
+
+def _with_others(
+    read_known: Reader, fields: tuple[Field, ...], others: str, passing: frozenset[str], *, closed: bool
+) -> Reader:
+    """The reader of a struct whose field `others` takes what is sent under names that it has not.
+
+    If `closed`, names that look like one that it has are left to be refused: they are slips.
+    """
+    known = frozenset(field.key for field in fields if field.name != others)
+    read_others = next(field.read for field in fields if field.name == others)
+
+    def read(value: Any) -> Any:
+        if type(value) is not dict or known.issuperset(value):
+            return read_known(value)
+        rest = {key: item for key, item in value.items() if key not in known and key not in passing}
+        if len(rest) > MAX_OTHERS:
+            raise invalid("too_long", f"A message takes at most {MAX_OTHERS} fields of its own", len(rest))
+        if closed:
+            rest = {key: item for key, item in rest.items() if meant_by(key[:64], known) is None}
+        plain = {key: item for key, item in value.items() if key not in rest}
+        if not rest:
+            return read_known(plain)
+        for key in rest:
+            values.read_string(key)
+        return read_known({**plain, others: read_others(rest)})
 
     return read
 

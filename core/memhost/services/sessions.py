@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import cast
+from functools import lru_cache
+from typing import Any, cast
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, defstruct
 
 from memhost.errors import AmbiguousSession, InvalidRequest, NotFound, SeveralFound
 from memhost.models import SENT_FIELDS, Message, Scope, SessionKey, StoredSession
@@ -192,17 +193,31 @@ def _before(session: StoredSession, message_id: str) -> list[Message]:
 
 
 def _shown(message: Message) -> MessageView:
-    if message.parts is UNSET:
+    if message.parts is UNSET and message.others is UNSET:
         return cast("MessageView", message)  # the same fields, and thousands of them
-    return MessageView(
+    others = message.others if isinstance(message.others, dict) else {}
+    sent = {name: getattr(message, name) for name in SENT_FIELDS if name != "others"}
+    return _view_with(tuple(others))(
         role=message.role,
         content=message.content if message.parts is UNSET else message.parts,
         id=message.id,
         created_at=message.created_at,
         persisted_at=message.persisted_at,
         discrete_memory_extracted=message.discrete_memory_extracted,
-        **{name: getattr(message, name) for name in SENT_FIELDS},
+        **sent,
+        **{f"other_{number}": value for number, value in enumerate(others.values())},
     )
+
+
+@lru_cache(maxsize=256)
+def _view_with(names: tuple[str, ...]) -> type[MessageView]:
+    """The view of a message that also has these fields: on the wire they stand among the others, as they were sent."""
+    if not names:
+        return MessageView
+    renamed = {f"other_{number}": name for number, name in enumerate(names)}
+    fields = [(field, Any) for field in renamed]
+    made = defstruct("MessageView", fields, bases=(MessageView,), kw_only=True, rename=renamed)
+    return cast("type[MessageView]", made)
 
 
 def _details(session: StoredSession) -> SessionDetails:

@@ -109,7 +109,7 @@ _UNSEEN: dict[type[Any], tuple[str, ...]] = {
         "extraction_strategy",
         "extraction_strategy_config",
     ),
-    requests.MessageInput: ("persisted_at", "discrete_memory_extracted"),
+    requests.MessageInput: ("persisted_at", "discrete_memory_extracted", "others"),
 }
 """Fields that are the server's own, which clients of other servers send back; they are taken and not asked for."""
 

@@ -109,6 +109,9 @@ class Schemas:
             self._absent[kind.cls.__name__] = {
                 field.encode_name for field in kind.fields if not field.required and _without_default(field)
             }
+            if others := getattr(kind.cls, "OTHERS", ""):  # they stand among the fields of the message itself
+                schema["properties"].pop(others, None)
+                schema["additionalProperties"] = {"description": "Kept, and given back as it was sent."}
             for field in kind.fields:
                 if _is_time(field.type):
                     _mark_strings(schema["properties"].get(field.encode_name, {}))

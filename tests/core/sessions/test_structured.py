@@ -11,11 +11,11 @@ import msgspec
 import pytest
 from msgspec import UNSET
 
-from memhost.conversation import calls_of, is_blank, readable, text_of
+from memhost.conversation import calls_of, is_blank, readable, text_of, together
 from memhost.errors import InvalidRequest, ValidationFailed
 from memhost.extraction.frame import message_line
 from memhost.host import Host
-from memhost.models import Message
+from memhost.models import Message, Scope, SessionKey
 from memhost.services.session_writes import drop_outdated_parts
 from memhost.testing.clock import FakeClock
 from memhost_mcp.catalog import Catalog
@@ -70,6 +70,24 @@ MESSAGES: list[dict[str, Any]] = [
     {"role": "user", "content": "plain"},
 ]
 
+ODD: list[dict[str, Any]] = [
+    {"role": "model", "parts": [{"text": "gazebo of Gemini"}]},
+    {"role": "model", "parts": [{"functionCall": {"name": "weather", "args": {"city": "Oslo"}}}]},
+    {"role": "user", "parts": [{"functionResponse": {"name": "weather", "response": {"result": "20"}}}]},
+    {"role": "assistant", "content": [{"toolUse": {"toolUseId": "q", "name": "weather", "input": {}}}]},
+    {"role": "user", "content": [{"toolResult": {"toolUseId": "q", "content": [{"text": "hail of Bedrock"}]}}]},
+    {"role": "ai", "content": "", "additional_kwargs": {"tool_calls": [CALL]}, "response_metadata": {}},
+    {"role": "ai", "content": "", "tool_calls": [CALL], "invalid_tool_calls": [], "usage_metadata": {"n": 1}},
+    {"role": "tool", "content": "x", "tool_call_id": "c1", "status": "success", "artifact": {"rows": [1, None]}},
+    {"role": "assistant", "type": "function_call", "call_id": "c", "name": "weather", "arguments": "{}"},
+    {"role": "tool", "type": "function_call_output", "call_id": "c", "output": "sleet of Responses"},
+    {"role": "user", "content": "", "parts": [{"type": "text", "text": "text in parts"}]},
+    {"role": "assistant", "content": "said", "reasoning_content": "thought"},
+    {"role": "user", "content": "cached", "cache_control": {"type": "ephemeral"}},
+    {"role": "user", "content": "with more", "Größe": 5, "": None, "others": {"a": 1}, "more": [], "other_0": 1.5},
+]
+"""Messages with fields that only some interfaces have, in the order of calls and results."""
+
 FIELDS = ("role", "content", "name", "tool_calls", "tool_call_id", "function_call", "refusal", "audio", "annotations")
 
 
@@ -102,6 +120,56 @@ async def test_messages_come_back_as_they_were_sent(host: Host) -> None:
             json.dumps({name: message[name] for name in FIELDS if name in message}) for message in expected
         ]
     assert again["messages"] == got["messages"]
+
+
+@pytest.mark.parametrize("agent", ["test", "agent-memory-client/0.14.0"])
+async def test_fields_of_other_interfaces_come_back_as_they_were_sent(host: Host, agent: str) -> None:
+    given = named(ODD)
+    async with http(host, agent) as client:
+        put = await client.put("/v1/working-memory/s", json={"messages": given, "user_id": "ann"})
+        assert put.status_code == 200, put.text
+        got = (await client.get("/v1/working-memory/s")).json()
+        same = await client.put("/v1/working-memory/s", json=got)
+        known = ("role", "content", "id")  # to that client
+        texts = [{name: each[name] for name in each if agent == "test" or name in known} for each in got["messages"]]
+        plain = await client.put("/v1/working-memory/s", json={"messages": texts, "user_id": "ann"})
+        assert (same.status_code, plain.status_code) == (200, 200), plain.text
+    for answer in (put.json(), got, same.json(), plain.json()):
+        for message, found in zip(given, answer["messages"], strict=True):
+            told = {name: value for name, value in message.items() if agent == "test" or name != "content"}
+            assert {name: found.get(name, "nothing") for name in told} == told
+    found = await run(host, "search_memories", limit=100)
+    texts_of = {hit.id: hit.text for hit in found.memories}
+    said = {0: "model: gazebo of Gemini", 4: "user: hail of Bedrock", 10: "user: text in parts", 11: "assistant: said"}
+    for number, text in said.items():
+        assert texts_of.get(f"m{number}", "").endswith(text)
+    assert not texts_of.keys() & {"m1", "m3", "m5", "m6", "m8"}  # calls say nothing
+
+
+async def test_calls_and_results_of_other_interfaces_stay_together(host: Host) -> None:
+    async with http(host) as client:
+        await client.put("/v1/working-memory/s", json={"messages": named(ODD)})
+    key = SessionKey("default", "", "", "s")
+    session = await host.store.get_session(Scope(tenant="default"), key, host.clock.now())
+    assert session is not None
+    starts = together(session.content.messages)
+    assert [starts[number] for number in (2, 4, 9)] == [1, 3, 8]
+    assert readable(session.content.messages[1]) == '[call weather {"city":"Oslo"}]'
+    assert readable(session.content.messages[5]).startswith("[call weather")
+
+
+@pytest.mark.parametrize(
+    ("slip", "meant"),
+    [("creatd_at", "created_at"), ("Content", "content"), ("tool_call", "tool_calls"), ("toolCallId", "tool_call_id")],
+)
+async def test_a_slip_in_a_message_is_told_and_kept(host: Host, slip: str, meant: str) -> None:
+    async with http(host) as client:
+        body = {"messages": [{"role": "user", "content": "hi", slip: "x"}]}
+        answer = await client.put("/v1/working-memory/s", json=body)
+        assert f"{slip} (did you mean {meant}?)" in answer.headers["x-memhost-notice"]
+        assert answer.json()["messages"][0][slip] == "x"
+        many = {"role": "user", "content": "hi", **{f"zz{number}": 1 for number in range(65)}}
+        assert (await client.put("/v1/working-memory/s", json={"messages": [many]})).status_code == 422
 
 
 async def test_they_come_back_through_the_other_door_too(host: Host) -> None:
