@@ -284,12 +284,13 @@ def _overlap(text: Sequence[bytes], start: Sequence[bytes]) -> int:
 def received(item: MessageInput, message_id: str, created_at: datetime) -> Message:
     """A message as it is stored: its text, and beside it what was sent in another form."""
     content = None if item.content is UNSET else item.content
+    text = spoken(item, content)
     return Message(
         role=item.role,
-        content=spoken(item, content),
+        content=text,
         id=message_id,
         created_at=created_at,
-        parts=UNSET if isinstance(content, str) else content,
+        parts=UNSET if content == text else content,
         **{name: getattr(item, name) for name in SENT_FIELDS},
     )
 

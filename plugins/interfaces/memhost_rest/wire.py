@@ -160,7 +160,9 @@ def with_texts(answer: Any) -> Any:
     if not isinstance(answer, WorkingMemoryView):
         return answer
     messages = [
-        each if isinstance(each.content, str) else msgspec.structs.replace(each, content=spoken(each, each.content))
+        each
+        if isinstance(each.content, str) and each.content
+        else msgspec.structs.replace(each, content=spoken(each, each.content))
         for each in answer.messages
     ]
     return msgspec.structs.replace(answer, messages=messages)

@@ -82,6 +82,7 @@ ODD: list[dict[str, Any]] = [
     {"role": "assistant", "type": "function_call", "call_id": "c", "name": "weather", "arguments": "{}"},
     {"role": "tool", "type": "function_call_output", "call_id": "c", "output": "sleet of Responses"},
     {"role": "user", "content": "", "parts": [{"type": "text", "text": "text in parts"}]},
+    {"role": "assistant", "content": "", "refusal": "No, thanks"},
     {"role": "assistant", "content": "said", "reasoning_content": "thought"},
     {"role": "user", "content": "cached", "cache_control": {"type": "ephemeral"}},
     {"role": "user", "content": "with more", "Größe": 5, "": None, "others": {"a": 1}, "more": [], "other_0": 1.5},
@@ -140,7 +141,7 @@ async def test_fields_of_other_interfaces_come_back_as_they_were_sent(host: Host
             assert {name: found.get(name, "nothing") for name in told} == told
     found = await run(host, "search_memories", limit=100)
     texts_of = {hit.id: hit.text for hit in found.memories}
-    said = {0: "model: gazebo of Gemini", 4: "user: hail of Bedrock", 10: "user: text in parts", 11: "assistant: said"}
+    said = {0: "model: gazebo of Gemini", 4: "user: hail of Bedrock", 10: "user: text in parts", 12: "assistant: said"}
     for number, text in said.items():
         assert texts_of.get(f"m{number}", "").endswith(text)
     assert not texts_of.keys() & {"m1", "m3", "m5", "m6", "m8"}  # calls say nothing
