@@ -12,7 +12,8 @@ import msgspec
 
 from memhost.extraction import loose_json
 from memhost.extraction.placeholders import is_form, says_nothing
-from memhost.extraction.recovery import MAX_ITEMS, Group, find_items
+from memhost.extraction.recovery import ABOUT, MAX_ITEMS, Group, find_items
+from memhost.extraction.replies import apologises
 from memhost.extraction.said_dates import read_date, read_precision
 from memhost.models import MemoryType
 from memhost.ports import Draft
@@ -237,6 +238,8 @@ def _read_item(raw: Any, limits: Limits) -> list[Item] | str:
         return "its text is blank or too short"
     if says_nothing(text):
         return "its text says that there is nothing"
+    if apologises(text):
+        return "its text is an excuse, not a memory"
     if is_form(raw, text, limits.frame):
         return "its text is the form that was asked for, not a memory"
     kind = raw.get("type", raw.get("memory_type", raw.get("kind")))
@@ -325,6 +328,10 @@ def _is_blank(raw: Any) -> bool:
     if not isinstance(raw, dict):
         return raw is None
     text = raw.get("text")
+    if "text" not in raw and any(
+        isinstance(each, (str, list, dict)) and each for key, each in raw.items() if key not in ABOUT
+    ):
+        return False  # it says something, under names that nobody knows
     return not _says_something(text) or (isinstance(text, str) and says_nothing(text))
 
 

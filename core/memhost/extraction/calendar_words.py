@@ -31,6 +31,8 @@ class CalendarWords(msgspec.Struct, frozen=True, kw_only=True):
         bounds: Words in front that make a limit, a comparison or a purpose of a date: since, until, than.
         lasting: Words in front, in the same clause, after which `in two days` is a rate or a duration.
         to_the_day: So many units before today, to the day.
+        habits: Words in the same clause that tell of what recurs.
+        behind: Words right behind a date that bound or compare it, in languages that put them there.
         spaced: Whether blanks stand between words.
     """
 
@@ -51,6 +53,8 @@ class CalendarWords(msgspec.Struct, frozen=True, kw_only=True):
     bounds: frozenset[str]
     lasting: str = ""
     to_the_day: tuple[str, ...] = ()
+    habits: str = ""
+    behind: str = ""
     spaced: bool = True
 
 
@@ -108,7 +112,14 @@ ENGLISH = CalendarWords(
         "recently",
         "(?:just|right) now",
     ),
-    bounds=_set("since until till by from for before after of through to than like as unlike versus vs"),
+    bounds=_set(
+        "since until till by from for before after of through to than like as unlike versus vs about named called"
+        " titled"
+    ),
+    habits=(
+        r"(?:every|each) (?:other )?(?:day|week|month|year|morning|evening|night|\w+day)|on average|"
+        r"(?:daily|weekly|monthly)(?=\s*$)|(?:mon|tues|wednes|thurs|fri|satur|sun)days|(?:usually|always|never|often)"
+    ),
     lasting=(
         r"\w{2,}ed|did|does|took|takes?|taken|needs?|done|made|built|wrote|written|lost|won|ran|read|saw|sold|spent|had|has"
         r"|have|was|were|got|came|went|ate|drank|slept|drove|flew|swam|can|could|able|often|times?|twice|once|thrice"
@@ -154,7 +165,11 @@ GERMAN = CalendarWords(
         "kürzlich",
         "vor kurzem",
     ),
-    bounds=_set("seit bis ab vor nach für von zum als wie zu"),
+    bounds=_set("seit bis ab vor nach für von zum als wie zu an über namens heißt"),
+    habits=(
+        r"(?:jede[nrs]?|alle) (?:tage?|wochen?|monate?|jahre?|morgen|abend|\w+tag)|täglich|wöchentlich"
+        r"|(?:mon|diens|donners|frei|sams|sonn)tags|immer|meistens|normalerweise"
+    ),
     lasting=(
         r"hat|habe|haben|hast|hatten?|wurden?|worden|ge\w{2,}t|ge\w{2,}en|kann|können|schaff\w*|brauch\w*|dauert?e?"
         r"|mal|einmal|zweimal|dreimal|pro|jede[rsn]?|immer|oft|\d[\d.,]*|drei|fünf|zehn|zwanzig|fünfzig|hundert"
@@ -191,7 +206,8 @@ FRENCH = CalendarWords(
         "dans quelques (?:jours|semaines|mois|ans)",
         "récemment",
     ),
-    bounds=_set("depuis jusqu'à dès avant après pour d'ici que comme de d'"),
+    bounds=_set("depuis jusqu'à dès avant après pour d'ici que comme de d' à appelé appelée"),
+    habits=r"(?:chaque|tous les|toutes les) \w+|toujours|d'habitude|en moyenne",
     lasting=r"\d+ \w+|fois",
     to_the_day=("il y a {n} {unit} aujourd['’]hui",),
 )
@@ -206,7 +222,7 @@ SPANISH = CalendarWords(
         "esta (?:mañana|tarde|noche)": 0,
         "pasado mañana": 2,
         "mañana por la (?:mañana|tarde|noche)": 1,
-        "(?<!la )(?<!esta )(?<!cada )(?<!pasado )mañana": 1,
+        "(?<!la )(?<!el )(?<!esta )(?<!cada )(?<!pasado )mañana": 1,
     },
     weekdays=("lunes", "martes", "miércoles|miercoles", "jueves", "viernes", "sábado|sabado", "domingo"),
     numbers=_numbers("un|una dos tres cuatro cinco seis siete ocho nueve diez once doce"),
@@ -227,7 +243,8 @@ SPANISH = CalendarWords(
     this_weekday=("este {weekday}",),
     next_weekday=("(?:el )?próximo {weekday}",),
     vague=("hace (?:unos|unas|algunos|algunas) (?:días|semanas|meses|años)", "recientemente", "hace poco"),
-    bounds=_set("desde hasta para antes después de que como"),
+    bounds=_set("desde hasta para antes después de que como en llamado llamada"),
+    habits=r"cada \w+|tod[oa]s l[oa]s \w+|siempre|normalmente",
     lasting=r"\d+ \w+|veces|vez",
     to_the_day=("hoy hace {n} {unit}",),
 )
@@ -276,7 +293,8 @@ ITALIAN = CalendarWords(
         "recentemente",
         "di recente",
     ),
-    bounds=_set("da dal dalla fino a prima dopo per di entro che come"),
+    bounds=_set("da dal dalla fino a prima dopo per di entro che come chiamato chiamata"),
+    habits=r"ogni \w+|tutt[ie] (?:i|le) \w+|sempre|di solito",
     lasting=r"\d+ \w+|volte|volta",
 )
 
@@ -305,7 +323,8 @@ PORTUGUESE = CalendarWords(
     this_weekday=("n?est[ea] {weekday}",),
     next_weekday=("(?:n?[ao] )?próxim[oa] {weekday}",),
     vague=("há (?:alguns|algumas|poucos|poucas) (?:dias|semanas|meses|anos)", "recentemente"),
-    bounds=_set("desde até para antes depois de do da que como"),
+    bounds=_set("desde até para antes depois de do da que como no em chamado chamada"),
+    habits=r"cada \w+|tod[oa]s [oa]s \w+|sempre|normalmente",
     lasting=r"\d+ \w+|vezes|vez",
 )
 
@@ -339,7 +358,8 @@ RUSSIAN = CalendarWords(
     this_weekday=("в эт(?:от|у|о) {weekday}",),
     next_weekday=("в следующ(?:ий|ую|ее) {weekday}",),
     vague=("недавно", "на днях", "несколько (?:дней|недель|месяцев|лет) назад"),
-    bounds=_set("с со до после перед для чем как к по от"),
+    bounds=_set("с со до после перед для чем как к по от о об про"),
+    habits=r"кажд(?:ый|ую|ое|ые) \w+|всегда|обычно",
     lasting=r"\d+|раза?|каждые|каждую|каждый",
 )
 
@@ -360,7 +380,7 @@ CHINESE = CalendarWords(
     ahead=(),
     last_unit=(
         "(?<![以向])上个?(?P<unit>周末|周(?!围|边|年|五|六|日|一|二|三|四|天)|星期|礼拜|月)",
-        "去(?P<unit>年)(?!会)",
+        "去(?P<unit>年)(?![会夜货])",
     ),
     this_unit=("(?:这|(?<!日)本)个?(?P<unit>周末|周(?!围|边|年)|星期|礼拜|月)", "今(?P<unit>年)"),
     next_unit=("(?<![以向])下个?(?P<unit>周末|周(?!围|边|年)|星期|礼拜|月)", "明(?P<unit>年)"),
@@ -369,7 +389,9 @@ CHINESE = CalendarWords(
     this_weekday=(),
     next_weekday=(),
     vague=("最近", "前几天", "几(?:天|周|年|个月)前"),
-    bounds=_set("从 自 到 比 像 跟"),
+    bounds=_set("从 自 到 比 像 跟 看 听 读 叫 名为 吃 喝 爱 喜欢 讨厌 订阅 电影 歌曲 杂志 报纸 节目"),
+    behind=r"以来|为止",
+    habits=r"[每毎]|经常|总是|通常",
     spaced=False,
 )
 
@@ -378,7 +400,7 @@ JAPANESE = CalendarWords(
         "一昨日|おととい": -2,
         "(?<!一)昨日|きのう|昨夜|昨晩|ゆうべ": -1,
         "今日(?!子|から俺)|今朝|今夜|今晩": 0,
-        "明日(?!香|菜|美|海|葉|奈|佳)|あした(?!ば)": 1,
+        "明日(?!香|菜|美|海|葉|奈|佳|花)|あした(?!ば)": 1,
         "明後日|あさって": 2,
     },
     weekdays=("月", "火", "水", "木", "金", "土", "日"),
@@ -394,7 +416,9 @@ JAPANESE = CalendarWords(
     this_weekday=(),
     next_weekday=(),
     vague=("最近", "先日", "数(?:日|週間|年)前"),
-    bounds=frozenset(),
+    bounds=_set("名前は 名は 曲は 映画は 番組は"),
+    behind=r"まで|より|から|以来|以降|への",
+    habits=r"[毎每]|いつも|たいてい",
     spaced=False,
 )
 

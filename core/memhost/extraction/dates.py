@@ -38,7 +38,7 @@ class Relative(msgspec.Struct, frozen=True, kw_only=True):
 _AFTER = re.compile(r"\s+(?:of|by|de|du|del|des|di|do|da|von)\b|(?:\s|,)*\b(?:or|oder|ou|o|или)\s", re.IGNORECASE)
 _BEFORE = re.compile(
     r"(?:\b(?:every|each|any|jede[nrs]?|chaque|cada|ogni|tou[ts]e?s?\s(?:les|la|le)|tod[oa]s?(?:\s[oa]s)?|tutt[ie]\s[ilge]+"
-    r"|кажд(?:ый|ую|ое|ые))\s+(?:the\s)?|[每毎])$",
+    r"|кажд(?:ый|ую|ое|ые))\s+(?:the\s)?|[每毎]|\b(?:or|oder|ou|или)\s)$",
     re.IGNORECASE,
 )
 """What makes a recurring date, or a part of something, out of a relative one: `every last Friday of the month`."""
@@ -105,12 +105,24 @@ def said_date(text: str, today: date) -> Period | None:
     (only,) = found
     if _OWNS.match(text, only.end) or ABSOLUTE.search(text[: only.start] + " " + text[only.end :]):
         return None
+    if words.behind and re.match(words.behind, text[only.end : only.end + 10]):
+        return None
+    if words.habits and _is_habit(text, only, words):
+        return None
     before = _in_front(text, only.start).split()
     if words.spaced:
         bound = bool(before) and before[-1].lower().strip("(") in words.bounds
     else:
         bound = any(text[: only.start].endswith(word) for word in words.bounds)
     return None if bound else only.period
+
+
+def _is_habit(text: str, only: Relative, words: CalendarWords) -> bool:
+    """Whether the clause around the expression tells of what recurs: then it dates no single event."""
+    before = _CLAUSE_END.split(_in_front(text, only.start))[-1]
+    behind = _CLAUSE_END.split(text[only.end : only.end + 80])[0]
+    edge = r"\b" if words.spaced else ""
+    return any(re.search(rf"{edge}(?:{words.habits}){edge}", part, re.IGNORECASE) for part in (before, behind))
 
 
 _OWNS = re.compile(r"['’-]\w|的(?!早|上午|中午|下午|晚|夜)|の(?!朝|昼|夜|晩|午|夕)")

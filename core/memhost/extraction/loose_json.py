@@ -15,9 +15,22 @@ the mender's time grows with their square."""
 
 _BRACKETS = re.compile(r'\\.|["{}\[\]]', re.DOTALL)
 _STRUCTURE = re.compile(r"""[\[{]\s*["'“‘`\[{]|\{\s*\w+\s*:""")
-_SWALLOWED = re.compile(r"""["']\s?:\s?["'\[{\d]|["']\s?:\s?(?:null|true|false|None)\b|[,{]\s?["']\w+$""")
+_SWALLOWED = re.compile(
+    r"""["']\s?:\s?["'\[{\d]|["']\s?:\s?(?:null|true|false|None)\b|[,{]\s?["']\w+$"""
+    r"""|["']\s?(?:=>?|[+：])\s?["'\[{“]|^[^"\s]+"[\s,，]*"[^"]+$"""
+)
 _SINGLE = re.compile(r"[\[{\s]*'")
 _AFTER_COMMA = re.compile(r"""\s*(?:$|[\[\]{}"]|None|True|False|null|true|false|-?\d)""")
+
+
+_FULL_COLON = re.compile(r"""(?<=["'])\s?：\s?(?=["'\[{\d])""")
+_FULL_COMMA = re.compile(r"""(?<=["'}\]])\s?，\s?(?=["'\[{])""")
+"""Signs of a Chinese keyboard where JSON wants its own."""
+
+
+_STRING = re.compile(r'"(?:[^"\\\n]|\\.)*+"?')
+_NO_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*\\[A-Zac-eg-mo-qsv-z]")
+_SINGLE_BACKSLASH = re.compile(r"""\\\\|\\(?!["'u])""")
 
 
 def _joined(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -53,7 +66,9 @@ def mend(text: str) -> Any:
     """What an object or a list that is not valid JSON holds; None if nobody can tell, or it would take too long."""
     if len(text) > MOST_LETTERS or not looks_like_json(text) or not _is_shallow(text):
         return None
-    quoted = _quoted_well(text)
+    quoted = _quoted_well(
+        _STRING.sub(_with_backslashes, _FULL_COMMA.sub(",", _FULL_COLON.sub(":", text.replace('"""', '"'))))
+    )
     found = decode_at(quoted, 0)
     if found is not None:
         return found[0] if _is_clean(found[0]) else None
@@ -108,6 +123,11 @@ def _is_shallow(text: str) -> bool:
         elif sign in "}]":
             depth -= 1
     return True
+
+
+def _with_backslashes(match: re.Match[str]) -> str:
+    r"""A string in which one backslash escapes nothing (`C:\Users\new`), with all of them meant as they stand."""
+    return _SINGLE_BACKSLASH.sub(r"\\\\", match[0]) if _NO_ESCAPE.search(match[0]) else match[0]
 
 
 def _quoted_well(text: str) -> str:

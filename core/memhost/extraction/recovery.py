@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from memhost.extraction import loose_json
-from memhost.extraction.replies import final_part
+from memhost.extraction.replies import final_part, never_ends
 
 
 def _set(text: str) -> frozenset[str]:
@@ -29,8 +29,20 @@ _DEEPEST = 6
 
 _OPENING = re.compile(r"[{\[]")
 _SHOWN = re.compile(r"""\[\s*\{|\{\s*["'\w]|\{\s*\}|\[\s*\]""")
-_APART = re.compile(r"[\s,;]*(?:(?:[-*•]|\w{0,20}\s?#?\d{1,3}\s?[.):]?)[\s]*)?")
-"""What may stand between pieces of one answer: nothing, a comma, the bullet or number of a list."""
+_HTML_QUOTE = re.compile(r"&(?:quot|#34|#[xX]22);")
+_FRAME = r"(?:(?:[`~]{3,}+\w{0,10}+|</?[\w|:]{1,20}+>)\s*+)*+"
+_APART = re.compile(
+    rf"[\s,;]*+{_FRAME}(?:(?:[-*•]|(?:#{{1,6}}\s?|\*\*)?\w{{0,20}}\s?\#?\d{{1,3}}\s?[.):]?(?:\*\*)?:?)\s*+)?{_FRAME}"
+)
+"""What may stand between pieces of one answer: nothing, a comma, the bullet or number of a list, fences and tags."""
+
+_LABEL = re.compile(r"\w[^\n{}\[\]:*_]{0,40}")
+"""A short line in front of a piece, such as `First memory:`."""
+
+_ATTEMPT = re.compile(
+    r"\b(?:drafts?|attempt|version|try|format|example|final|correct(?:ed|ion)?|wait|entwurf|beispiel)\b", re.IGNORECASE
+)
+"""Words of labels that stand in front of drafts and examples: such pieces are no parts of one list."""
 
 _LISTS = frozenset(
     ("memories", "memory", "items", "facts", "results", "statements", "notes", "events", "preferences", "entries")
@@ -50,7 +62,7 @@ _TEXTS = (
     "preference",
     "value",
 )
-_ABOUT = _set(
+ABOUT = _set(
     """
     type memory_type kind category topics topic tags tag entities entity event_date date time when
     source_message_ids source_ids sources source message_ids message_id id ids confidence score importance
@@ -59,6 +71,11 @@ _ABOUT = _set(
     """
 )
 """Names of what is said about a memory: never its text."""
+
+_PARTS = frozenset(("text", "output_text", "thinking", "reasoning", "tool_use", "tool_call", "function"))
+"""Types of the parts of a provider's message: their text is an answer, and no memory."""
+
+_ROLES = frozenset(("user", "assistant", "system", "tool", "human", "model"))
 
 _SCHEMA = frozenset(("properties", "$schema", "$defs"))
 
@@ -94,11 +111,15 @@ def find_items(answer: str) -> Found:
     text = final_part(answer[:MAX_LETTERS])
     if not text.strip():
         return Found(problem="The answer was empty.")
+    if never_ends(text):
+        return Found(problem="The answer ends inside its thoughts.")
     groups = list(_groups(text))
     if groups:
         return Found(groups=groups)
-    for sign, unescaped in (('{\\"', text.replace("\\n", "\n").replace('\\"', '"')), ("&quot;", html.unescape(text))):
-        if sign in text and (groups := list(_groups(unescaped))):  # JSON inside a JSON string, or inside of HTML
+    as_html = html.unescape(text) if _HTML_QUOTE.search(text) else ""
+    as_string = text.replace("\\n", "\n").replace('\\"', '"') if '{\\"' in text else ""
+    for unescaped in (as_string, as_html):
+        if unescaped and (groups := list(_groups(unescaped))):  # JSON inside a JSON string, or inside of HTML
             return Found(groups=groups)
     if _SHOWN.search(text):
         return Found(problem="The JSON of the answer is not complete or not valid.")
@@ -111,6 +132,8 @@ class _Piece(msgspec.Struct, frozen=True):
     items: list[Any]
     named: bool
     in_cut: bool
+    lone: bool
+    """It is one item and no list of them, so others beside it are no new draft of it."""
 
 
 def _groups(text: str) -> Iterator[Group]:
@@ -136,7 +159,24 @@ def _groups(text: str) -> Iterator[Group]:
 
 def _in_a_row(text: str, first: _Piece, other: _Piece) -> bool:
     between = text[first.end : other.start]
-    return len(between) <= 200 and _APART.fullmatch(between) is not None
+    if len(between) > 200 or _ATTEMPT.search(between):
+        return False
+    if _APART.fullmatch(between):
+        return True
+    return first.lone and other.lone and _are_alike(_label(text, first.start), _label(text, other.start))
+
+
+def _label(text: str, start: int) -> list[str]:
+    lines = [line.strip("#*_>-: \t") for line in text[max(0, start - 100) : start].splitlines()]
+    line = next((line for line in reversed(lines) if line and line[0] not in "`~"), "")
+    return line.lower().split() if _LABEL.fullmatch(line) else []
+
+
+def _are_alike(one: list[str], other: list[str]) -> bool:
+    """Whether two labels are those of one list (`First memory`, `Second memory`): they differ in one word alone."""
+    if len(one) != len(other) or len(one) < 2 or _ATTEMPT.search(" ".join([*one, *other])):
+        return False
+    return sum(a != b for a, b in zip(one, other, strict=True)) == 1
 
 
 def _pieces(text: str) -> Iterator[_Piece]:
@@ -170,7 +210,8 @@ def _pieces(text: str) -> Iterator[_Piece]:
             position = end if items is None and isinstance(value, dict) and not cut else position
             continue
         position = end
-        yield _Piece(start, end, items, _is_named(value), cut and isinstance(value, dict))
+        lone = isinstance(value, dict) and _as_item(value) is not None
+        yield _Piece(start, end, items, _is_named(value), cut and isinstance(value, dict), lone)
 
 
 def items_in(value: Any, depth: int = 0) -> list[Any] | None:
@@ -185,7 +226,7 @@ def items_in(value: Any, depth: int = 0) -> list[Any] | None:
         return None
     if not value:
         return []
-    item = _as_item(value)
+    item = None if _is_wrapper(value) else _as_item(value)
     if item is not None:
         return [item]
     named = [each for key, each in value.items() if _plain_name(key) in _LISTS]
@@ -217,7 +258,7 @@ def _items_under_name(value: Any, depth: int) -> list[Any] | None:
 def _items_under_other_names(value: dict[Any, Any], depth: int) -> list[Any] | None:
     found = []
     for key, each in value.items():
-        if _plain_name(key) in _ABOUT:
+        if _plain_name(key) in ABOUT:
             continue
         if isinstance(each, (dict, list)) or (isinstance(each, str) and each.lstrip()[:1] in ("{", "[", '"')):
             items = items_in(each, depth + 1)
@@ -237,7 +278,9 @@ def _items_in_list(values: list[Any], depth: int, *, sure: bool) -> list[Any] | 
         return [{"text": each} for each in values] if sure or all(map(_is_sentence, values)) else None
     items: list[Any] = []
     for each in values:
-        if isinstance(each, dict) and each:
+        if isinstance(each, dict) and not sure and _is_part(each):
+            items += items_in(each, depth + 1) or []
+        elif isinstance(each, dict) and each:
             item = _as_item(each, sure=sure)
             inner = [item] if item is not None else items_in(each, depth + 1)
             items += inner if inner else [each]
@@ -266,17 +309,40 @@ def _as_item(value: dict[Any, Any], *, sure: bool = False) -> dict[str, Any] | N
     Where it is sure that it is an item, the only sentence under a name that says nothing else is its text.
     """
     item = {_plain_name(key): each for key, each in value.items()}
-    if "text" in item and not _is_container(item["text"]):
+    if item.get("text") not in (None, "", []) and not _is_container(item["text"]):
         return item  # whether it is one is for the reader of the item to say
     for name in _TEXTS:
         text = item.get(name)
-        if isinstance(text, str) and not loose_json.looks_like_json(text.strip()):
+        if isinstance(text, str) and text.strip() and not loose_json.looks_like_json(text.strip()):
+            if name == "value" and not _is_sentence(text):
+                continue  # `{"key": "drink", "value": "tea"}` says nothing of anybody
             return {**item, "text": text}
+    if "text" in item and not _is_container(item["text"]):
+        return item
     if sure:
-        others = [each for key, each in item.items() if key not in _ABOUT and isinstance(each, str)]
+        others = [each for key, each in item.items() if key not in ABOUT and isinstance(each, str)]
         if len(others) == 1 and _is_sentence(others[0]):
             return {**item, "text": others[0]}
     return None
+
+
+def _is_wrapper(value: dict[Any, Any]) -> bool:
+    """Whether the object is around items, whatever it says beside them, or a part of a provider's message."""
+    if _is_part(value):
+        return True
+    return any(
+        isinstance(each, (list, dict)) and (bool(each) or name == "memories")
+        for key, each in value.items()
+        if (name := _plain_name(key)) in _LISTS
+    )
+
+
+def _is_part(value: dict[Any, Any]) -> bool:
+    """Whether the object is a part of a provider's message, or a line of the conversation, and no item."""
+    if value.keys() & {"topics", "entities", "source_message_ids", "event_date", "confidence"}:
+        return False
+    kind, role = value.get("type"), value.get("role")
+    return (isinstance(kind, str) and kind in _PARTS) or (isinstance(role, str) and role.lower() in _ROLES)
 
 
 def _is_container(value: Any) -> bool:

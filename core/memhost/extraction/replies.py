@@ -6,24 +6,29 @@ import re
 from typing import Any
 
 from memhost.extraction import loose_json
-from memhost.extraction.placeholders import says_nothing
+from memhost.extraction.placeholders import is_form, plain_words, says_nothing
 
 
 def _set(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_THOUGHTS = r"(?:think(?:ing)?|thoughts?|reason(?:ing)?|analysis|reflection|scratchpad|(?:begin|end)_of_thought)"
-_OPEN = re.compile(rf"\s*[<\[◁]\|?{_THOUGHTS}\|?[>\]▷]", re.IGNORECASE)
-_CLOSE = re.compile(rf"[<\[◁](?:/{_THOUGHTS}|\|end_of_thought\|)[>\]▷](?=(?P<line>[ \t]*(?:\n|$))|\S)", re.IGNORECASE)
+_THOUGHTS = (
+    r"(?:(?:[a-z]{1,8}[:_]){0,2}(?:ant)?(?:think(?:ing)?|thoughts?|reason(?:ing)?|analysis|reflection|scratchpad"
+    r"|monologue|deliberation|internal)(?:_[a-z]{1,10})?)"
+)
+_OPEN = re.compile(rf"\s*[<\[◁]\|?(?!end_){_THOUGHTS}\|?[>\]▷]", re.IGNORECASE)
+_CLOSE = re.compile(
+    rf"[<\[◁](?:\|?/{_THOUGHTS}\|?|\|end_{_THOUGHTS}\|)[>\]▷](?=(?P<line>[ \t]*(?:\n|$))|\S)", re.IGNORECASE
+)
 _CHANNEL = re.compile(r"<\|channel\|>\s*(?P<name>\w+)[^<]{0,100}(?:<\|constrain\|>[^<]{0,100})?<\|message\|>")
 _CHANNEL_END = re.compile(r"<\|(?:end|return|start|call|channel)\|>")
 _LOST_MARKS = re.compile(r"\s*analysis.*?assistant\s?final", re.DOTALL)
-_MARK = (
-    r"(?:<\|(?:im_start|im_end|end|return|start|eot_id|endoftext|end_of_text|assistant|begin_of_solution"
-    r"|end_of_solution)\|>|</s>)"
+_MARK = r"(?:<[|｜][a-z][a-z_▁ ]{1,30}[|｜]>|</?s>|<(?:start|end)_of_turn>)"
+_CONTROL = re.compile(
+    rf"\A(?:\s*{_MARK}(?:(?:assistant|model)\b)?)+|(?<![\w`'\"][ \t])(?:{_MARK}\s*)+\Z", re.IGNORECASE
 )
-_CONTROL = re.compile(rf"\A(?:\s*{_MARK}(?:assistant\b)?)+|(?:{_MARK}\s*)+\Z")
+"""Marks of chat templates around a reply; at its end only where they do not go on with a sentence."""
 
 _FENCE = re.compile(r"`{3,}|~{3,}")
 _TASK_WORDS = _set(
@@ -32,6 +37,13 @@ _TASK_WORDS = _set(
     okay ok absolutely yes new updated revised concise brief short quick running final full complete plain
     text summary summaries summarized summarised conversation chat dialogue discussion session messages i i've
     have written created prepared updated as requested asked for in and with all it
+    got understood alright ready please no not available only tl dr 1 one two three bullet bulleted point points form
+    sentence sentences word words under within about up on based previous
+    keine kein verfügbar bisherigen bisherige kurzzusammenfassung stichpunkten
+    geen samenvatting van het gesprek tot nu toe een korte bijgewerkte beschikbaar oto podsumowanie rozmowy krótkie
+    zaktualizowane brak dotychczasowej işte konuşmanın konuşma özeti özet kısa güncellenmiş yok här är
+    sammanfattningen sammanfattning av samtalet sommaire pas concis concise jusqu'à présent ici sin hay hasta ahora
+    nessun fin ora finora sem nenhum até agora 无摘要 无总结 нет до этого момента
     our us nuestra nuestro notre nostra unserer unseres nossa hier ist nun die der das
     eine ein kurze aktualisierte neue knappe zusammenfassung zusammengefasst des den vom gesprächs gespräch
     unterhaltung konversation dialogs chats chatverlaufs natürlich gerne klar gern ihre deine folgt voici le
@@ -44,24 +56,32 @@ _TASK_WORDS = _set(
     """
 )
 _SUMMARY_WORDS = re.compile(
-    r"summar|zusammen(?:fassung|gefasst)|résumé|resum|riassunt|riepilog|sommario|резюме|сводк|содержание|итог"
+    r"summar|tl;?\s?dr|samenvatting|podsumowan|özet|sammanfattning|sommaire|zusammen(?:fassung|gefasst)"
+    r"|résumé|resum|riassunt|riepilog|sommario|резюме|сводк|содержание|итог"
     r"|摘要|总结|總結|概要|要約|まとめ|요약",
     re.IGNORECASE,
 )
 _CJK_PREFACE = re.compile(
-    r"(?!用户|用戶|ユーザー|사용자)(?:好的|当然|當然|はい|もちろん|承知しました|かしこまりました|네)?[，,、。！!\s]*"
-    r"(?:以下|下面|这|這|こちら|다음)?[^\n。，、]{0,14}(?:摘要|总结|總結|概要|要約|まとめ|サマリー|요약)[^\n。，、]{0,8}[:：]\s*"
+    r"[#*\s]*+(?!用户|用戶|ユーザー|사용자)(?:好的|当然|當然|はい|もちろん|承知しました|かしこまりました|네)?[，,、。！!\s]*+"
+    r"(?:以下|下面|这|這|こちら|これまで|다음)?[^\n。，、]{0,14}(?:摘要|总结|總結|概要|要約|まとめ|サマリー|요약)(?:[^\n。，、]{0,8}[:：]\s*"
+    r"|[^\n。，、]{0,12}(?:通り|とおり|如下)[^\n。]{0,3}[。:：]?\n\s*|\**\n\s*)"
 )
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 _LINE = re.compile(r"[ \t#*_>]*(?P<said>[^\n:：{}\[\]\x22]{1,160}[:：])[ \t*_]*(?P<rest>\n|(?=\S)|$)")
 
 _HEADING = re.compile(r"(?:#{1,6}|\*\*)(?P<said>[^\n]{1,80})\n")
-_WRAPPED = re.compile(r"<(?P<tag>summary|answer|output|response|result|final|text)>(?P<inner>.*)</(?P=tag)>", re.DOTALL)
+_TAG = r"(?:\w{1,15}_)?(?:summary|answer|output|response|result|final|text|tool_call)"
+_WRAPPED = re.compile(rf"<(?P<tag>{_TAG})>(?P<inner>.*)</(?P=tag)>", re.DOTALL | re.IGNORECASE)
+_HALF_WRAPPED = re.compile(
+    rf"<{_TAG}>(?=\S|\n)(?P<inner>.*)|(?P<before>.*[.!?\n。！？])</{_TAG}>", re.DOTALL | re.IGNORECASE
+)
 _WORKED_OUT = re.compile(
-    r"(?:thinking|reasoning|thoughts?)(?: process)?:.*\n\W*final (?:answer|summary):", re.I | re.DOTALL
+    r"\W*(?:thinking|reasoning|thoughts?)(?: process)?\W*:.*\n\W*(?:(?:final|updated) )?(?:answer|summary)\W*:",
+    re.IGNORECASE | re.DOTALL,
 )
 _OFFER = re.compile(
-    r"(?:let me know if|(?:i )?hope (?:this|that) helps|feel free to|is there anything else|would you like me to)"
+    r"\(?word count: \d+\)?|(?:let me know if|(?:i )?hope (?:this|that) helps|feel free to"
+    r"|is there anything else|would you like me to)"
     r"[^\n]{0,200}[.!?]",
     re.IGNORECASE,
 )
@@ -72,19 +92,23 @@ _SORRY = (
     r"|je suis désolée?|désolée?|lo siento"
     r"|lamento|perdón"
     r"|mi dispiace|spiacente|desculpe|sinto muito|извините|простите|к сожалению"
-    r"|het spijt me|przepraszam|üzgünüm"
+    r"|het spijt me|przepraszam|przykro mi|üzgünüm|maalesef"
 )
 _CANNOT = (
     r"i(?:'|’)?m (?:not able|unable|not allowed|not permitted)|i am (?:not able|unable|not allowed|not permitted)"
     r"|i (?:do not|don(?:'|’)?t) feel comfortable|i (?:can(?:'|’)?t|cannot|can not|won(?:'|’)?t|will not"
     r"|must decline)|ich kann (?:das |dies |dieses |diese |ihnen |dir |dabei |hier )*(?:\w+ ){0,3}nicht|ich darf"
-    r"|ich bin nicht in der lage|je ne (?:peux|suis) pas|je refuse|no puedo|no soy capaz|non posso|(?:eu )?não posso"
-    r"|não consigo|я не могу|не могу|ik kan (?:\w+ ){0,3}niet|nie mogę|yapamam"
+    r"|ich bin nicht in der lage|je ne (?:peux|suis) pas|je refuse|no puedo|no soy capaz|non posso|non sono in grado"
+    r"|(?:eu )?não posso|não consigo|я не (?:могу|в состоянии)|не могу|ik kan (?:\w+ ){0,3}niet|nie mogę"
+    r"|nie jestem w stanie"
+    r"|dabei kann ich|(?:das|dies) kann ich|(?:\w+ ){1,4}(?:yapam|olam|edem|getirem|özetleyem)\w*"
 )
 _REFUSAL = re.compile(
     rf"(?:(?:{_SORRY})[^.!?\n]{{0,120}}?(?:{_CANNOT})|(?:{_CANNOT})\b"
-    r"|(?:抱歉|对不起|對不起|很遗憾)[^\n]{0,40}(?:无法|無法|不能)|我(?:无法|無法|不能)"
-    r"|(?:申し訳|すみません|恐れ入り)[^\n]{0,60}(?:できません|いたしかねます|お答え)|죄송[^\n]{0,60}(?:없습니다|수 없)"
+    r"|(?:很|非常|十分)?(?:抱歉|对不起|對不起|很?遗憾)[，,。！! ][^\n]{0,40}(?:无法|無法|不能|帮不了)"
+    r"|我(?:无法|無法|不能)"
+    r"|(?:申し訳|すみません|恐れ入り)[^\n]{0,60}(?:できません|いたしかねます|お答え)|その\w{1,4}には(?:対応|お答え)(?:でき|いたしかね)"
+    r"|죄송[^\n]{0,60}(?:없습니다|수 없)"
     r"|(?:please|could you|can you|kindly) (?:please )?(?:provide|share|paste|send)\b[^\n]{0,80}"
     r"(?:messages|conversation|text|transcript|summari)"
     r"|(?:it (?:seems|looks|appears)|there (?:is|are|were)|no)\b[^\n.]{0,60}?"
@@ -92,17 +116,50 @@ _REFUSAL = re.compile(
     r"\b(?:to summari[sz]e|(?:was|were|been) (?:provided|given|supplied)|provided))",
     re.IGNORECASE,
 )
+_APOLOGY = re.compile(
+    rf"(?:{_SORRY})[^.!?\n]{{0,120}}?(?:{_CANNOT}) (?:extract|help|assist|process|comply|fulfil|identify|find"
+    rf"|provide|do) ?"
+    r"[^\n]{0,200}",
+    re.IGNORECASE,
+)
 _DECLINES = re.compile(
     r"(?:^|[.!?]\s|, (?:so|but|and|therefore) )(?:i(?:'|’)?m|i am|i) (?:can(?:'|’)?t|cannot|unable to|not able to"
     r"|won(?:'|’)?t)"
     r" (?:summari[sz]e|help|assist|process|provide|comply|fulfil|continue with|do (?:this|that)|discuss)"
-    r"|^error: ",
+    r"|^error(?: \d{3})?: |^(?:internal server error|bad gateway|rate limit exceeded|\[object object\]"
+    r"|\(no output\))\W*"
+    r"(?:please try again[^\n]*)?$|^<!doctype html|^<html\b"
+    r"|^(?:sorry|i)\b[^.\n]{0,40}(?:rather not summari[sz]e|not something i can (?:help|assist|do))"
+    r"|^i(?:'|’)?m (?:just|only) (?:a|an) (?:\w+ )*(?:model|assistant|ai) and can(?:no|')t"
+    r"|^(?:this|that|the) (?:request |content |conversation )?(?:violates|goes against) my (?:guidelines"
+    r"|policies|rules)"
+    r"|^my (?:guidelines|policies|rules) (?:prevent|do not allow|don't allow) me"
+    r"|^(?:it (?:is|would be) (?:not appropriate|inappropriate)|i do(?: not|n['’]t) (?:have|see)"
+    r"|you have(?: not|n['’]t)"
+    r"|what would you like|how (?:can|may) i|(?:understood|okay|ok|sure)[.,!] i(?:['’]ll| will| can)|let me"
+    r"|i(?:['’]ll| will))\b"
+    r"[^.\n]{0,60}\b(?:conversation|messages?|transcript|summary|summari[sz]e|help you(?: today)?)\b[^.\n]{0,60}[.?!]?"
+    r"(?: please[^.\n]{0,60}[.!])?$"
+    r"|^i understand\b[^.]{0,10}\. ready"
+    r"|^diese anfrage verst(?:ö|oe)ßt gegen meine",
     re.IGNORECASE,
 )
 _LONGEST_DECLINE = 250
 _OBJECT = re.compile(r"""\[?\s*\{\s*["']\w+["']\s*:""")
+_NONE_HERE = _set(
+    "no not keine kein pas sin nessun sem нет geen brak yok 无摘要 无总结"
+    " here here's hier voici aquí ecco aqui вот oto işte"
+)
+_ROLE = re.compile(r"\W*(?:user|assistant|model|ai|system)\W*", re.IGNORECASE)
 _LONGEST_REFUSAL = 600
+_FEWEST_COPIED = 10
 _SAYS_SUMMARY = ("summary", "text", "content", "answer", "result", "output", "response", "final", "message")
+_ABOUT = _set(
+    """
+    type name role id language lang title status model reason reasoning thought thoughts thinking analysis confidence
+    """
+)
+"""Names in a JSON reply of what is said about it."""
 _FAILED = frozenset(("error", "errors", "refusal", "exception"))
 
 
@@ -128,10 +185,26 @@ def final_part(text: str) -> str:
     return _CONTROL.sub("", text).strip()
 
 
-def summary_of(answer: str) -> str | None:
+def apologises(text: str) -> bool:
+    """Whether a text is nothing but the model's own excuse, as some put in the place of a memory."""
+    return _APOLOGY.fullmatch(text) is not None
+
+
+def never_ends(text: str) -> bool:
+    """Whether a final part is thoughts that were cut off: what looks like an answer in them is a draft."""
+    match = _OPEN.match(text)
+    return match is not None and text[match.end() :].lstrip()[:1] not in ("{", "[", "`")
+
+
+def summary_of(answer: str, *asked: str) -> str | None:
     """The summary in an answer, as the model wrote it; None where there is none.
 
-    None: nothing but thoughts, a preface or blanks, a refusal, a question back, or JSON without a text.
+    None: nothing but thoughts, a preface or blanks, a refusal, a question back, JSON without a text, or an answer that
+    only repeats a part of what was asked.
+
+    Args:
+        answer: What the model wrote.
+        *asked: The parts of the prompt that are no summary: rules, and lines of the conversation.
     """
     text = final_part(answer)
     if _OPEN.match(text):  # thoughts that never end
@@ -143,13 +216,28 @@ def summary_of(answer: str) -> str | None:
         if bare == text:
             break
         text = bare
-    return None if says_nothing(text) or _is_refusal(text) else text
+    return None if says_nothing(text) or _is_refusal(text) or _repeats(text, asked) else text
+
+
+def _repeats(text: str, asked: tuple[str, ...]) -> bool:
+    """Whether the text is copied, as it stands, from what was asked; a short one may agree by chance."""
+    words = plain_words(text)
+    return words.count(" ") > _FEWEST_COPIED and any(words in plain_words(each) for each in asked)
 
 
 def _is_refusal(text: str) -> bool:
+    if _ROLE.fullmatch(text) or is_form({}, text, "") or _only_speaks_of_it(text):
+        return True
     if len(text) <= _LONGEST_REFUSAL and _REFUSAL.match(text):
         return True
     return len(text) <= _LONGEST_DECLINE and '"' not in text and _DECLINES.search(text) is not None
+
+
+def _only_speaks_of_it(text: str) -> bool:
+    """Whether a reply is only words about the task, as are `Sure!`, `Here is the summary` and `No summary`."""
+    if not _announces(text):
+        return False
+    return _SUMMARY_WORDS.search(text) is None or bool(_NONE_HERE & set(_WORD.findall(text.lower())))
 
 
 def _stands_alone(text: str, close: re.Match[str]) -> bool:
@@ -163,6 +251,8 @@ def _without_frame(text: str) -> str:
     """The text without rules, tags or a role around it, the way to it in front, and an offer of more behind it."""
     if match := _WRAPPED.fullmatch(text):
         return match["inner"].strip()
+    if (match := _HALF_WRAPPED.fullmatch(text)) and not re.search(rf"<{_TAG}>", match["inner"] or "", re.IGNORECASE):
+        return (match["inner"] or match["before"] or "").strip()
     if match := _WORKED_OUT.match(text):
         return text[match.end() :].strip(" *\n")
     first, _, rest = text.partition("\n")
@@ -183,6 +273,8 @@ def _unfenced(text: str) -> str:
     """What a fence around the whole of the text holds."""
     match = _FENCE.match(text)
     first, _, rest = text.partition("\n")
+    if text.count("```") == 1 and (match is not None or text.endswith("\n```")):  # half of a fence
+        return rest.strip() if match is not None and " " not in first and rest else text.removesuffix("\n```").strip()
     if match is None or not rest.endswith(match[0]) or "`" in first[match.end() :]:
         return text
     inner = rest.removesuffix(match[0]).strip()
@@ -242,8 +334,9 @@ def _text_in(value: Any, depth: int = 0) -> str | None:
     if not isinstance(value, dict) or any(str(key).lower() in _FAILED for key in value):
         return None
     named = {str(key).lower(): each for key, each in value.items()}
-    for key in _SAYS_SUMMARY:
+    keys = [key for key in named if _SUMMARY_WORDS.search(key)]
+    for key in (*(keys if len(keys) == 1 else ()), *_SAYS_SUMMARY):
         if key in named:
             return _text_in(named[key], depth + 1)
-    texts = [found for each in value.values() if (found := _text_in(each, depth + 1))]
+    texts = [found for key, each in named.items() if key not in _ABOUT and (found := _text_in(each, depth + 1))]
     return texts[0] if len(texts) == 1 else None

@@ -122,7 +122,7 @@ class ModelSummaries:
             model=view.model_name or None,
             max_tokens=room,
         )
-        found = summary_of(answer.text)
+        found = summary_of(answer.text, _RULES)
         if found is None:
             raise AnswerUnusable("The language model gave no summary.")
         return found

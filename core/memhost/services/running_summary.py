@@ -133,7 +133,7 @@ class RunningSummary:
                 key, self._question(base, part, words), purpose="summary", max_tokens=room
             )
             tokens += answer.input_tokens + answer.output_tokens
-            found = summary_of(answer.text)
+            found = summary_of(answer.text, _RULES, part)
             if found is None or _NOT_LETTERS.sub("", found).casefold() in _NOTHING:
                 raise AnswerUnusable("The language model gave no summary of the session.")
             base = found

@@ -71,7 +71,8 @@ _SENTENCES: tuple[tuple[re.Pattern[str], Refusal], ...] = (
             r"maximum (?:context|input|sequence) length|context (?:length|window|size|limit)"
             r"|(?:prompt|inputs?|messages?|text|request) (?:is |are |was )?too (?:long|large)"
             r"|too many (?:input |prompt )?tokens|maximum number of (?:input )?tokens"
-            r"|input tokens exceed|input length exceeds|reduce the length of",
+            r"|input tokens exceed|input length exceeds|reduce the length of|too large to process"
+            r"|longer than the maximum (?:model|sequence) length",
             re.IGNORECASE,
         ),
         "length",
@@ -87,6 +88,12 @@ _SENTENCES: tuple[tuple[re.Pattern[str], Refusal], ...] = (
         "content",
     ),
 )
+_TOO_LONG_AS_A_FAULT = re.compile(
+    r"input (?:\(\d+ tokens\) )?is too large to process|input length exceeds the (?:maximum )?context length",
+    re.IGNORECASE,
+)
+"""How llama.cpp and Ollama say it, as a fault of their own (500). Nothing looser: other faults of servers pass."""
+
 _KEYS = ("code", "type", "reason", "status", "finish_reason", "blockReason", "block_reason")
 _OF_THE_TEXT = ("", "messages", "message", "prompt", "input", "inputs", "contents", "content", "text", "texts")
 """Values of `param` that blame what was said rather than another part of the request."""
@@ -114,6 +121,8 @@ def refusal_of(error: BaseException) -> Refusal | None:
     if found := named(name for body in bodies for name in _names(body)):
         return found
     if status == 413:
+        return "length"
+    if status == 500 and any(_TOO_LONG_AS_A_FAULT.search(text[:_LONGEST_SENTENCE]) for text in texts):
         return "length"
     return _said(bodies, texts) if status in _FAULT_OF_THE_REQUEST else None
 

@@ -81,6 +81,16 @@ REFUSED: dict[str, tuple[int, Any, str]] = {
         {"error": {"message": "it does not fit", "code": 400, "type": "exceed_context_size_error", "n_ctx": 4096}},
         "length",
     ),
+    "llama.cpp, as a fault of its own": (
+        500,
+        openai("input (5000 tokens) is too large to process. increase the physical batch size", kind="server_error"),
+        "length",
+    ),
+    "Ollama, as a fault of its own": (
+        500,
+        openai("the input length exceeds the context length", kind="api_error"),
+        "length",
+    ),
     "vLLM": (
         400,
         {
@@ -127,6 +137,10 @@ NOT_REFUSED: dict[str, tuple[int, Any]] = {
     "overloaded": (529, {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}),
     "crash": (500, openai("The server had an error in its safety system.", kind="server_error")),
     "crash over a context": (500, openai("CUDA out of memory: reduce the length of the context window.")),
+    "crash over an input": (500, openai("failed to process the input: the queue is too large.", kind="server_error")),
+    "crash over memory": (500, openai("llama_init: context size 131072 is too large for this device.")),
+    "crash over a batch": (500, openai("the batch of 512 inputs is too long in the queue.", kind="server_error")),
+    "crash over a model": (500, openai("model requires more memory (12 GiB) than its maximum context length allows.")),
     "proxy": (502, "<html>content policy</html>"),
     "away": (503, openai("The engine is currently overloaded: too many tokens.", kind="server_error")),
     "echo behind the sentence": (400, openai("Unknown field. " + "x" * 600 + ECHO)),
