@@ -122,7 +122,7 @@ def refusal_of(error: BaseException) -> Refusal | None:
         return found
     if status == 413:
         return "length"
-    if status == 500 and any(_TOO_LONG_AS_A_FAULT.search(text[:_LONGEST_SENTENCE]) for text in texts):
+    if status == 500 and any(_TOO_LONG_AS_A_FAULT.search(str(each)[:_LONGEST_SENTENCE]) for each in (*bodies, *texts)):
         return "length"
     return _said(bodies, texts) if status in _FAULT_OF_THE_REQUEST else None
 
