@@ -19,6 +19,7 @@ from memhost.settings import (
     peek,
     setting,
 )
+from memhost.settings.loading import all_settings
 from memhost.settings.reference import bundled_sections, render_reference
 
 DOCS = Path(__file__).parents[2] / "docs" / "settings.md"
@@ -380,3 +381,9 @@ def test_one_setting_can_be_read_though_others_are_wrong() -> None:
 def test_reference_in_the_docs_is_up_to_date() -> None:
     expected = render_reference(bundled_sections(PluginManager.load()))
     assert DOCS.read_text() == expected, "run: memhost config reference > docs/settings.md"
+
+
+def test_every_setting_says_what_it_does() -> None:
+    assert [
+        setting.path for setting in all_settings(bundled_sections(PluginManager.load())) if not setting.description
+    ] == []

@@ -359,6 +359,7 @@ def banner(plan: Plan, facts: Facts, url: str) -> str:
         ("Strategy", facts.strategy),
         ("Access", access),
         *([("Jobs", f"{facts.queue}: run workers with: memhost worker")] if facts.queue else ()),
+        *([("Check", "memhost doctor: whether the language model can be used")] if facts.llm else ()),
         *(line for line in shown if line[0] == _TRY),
         ("Stop", "Ctrl-C"),
     ]
