@@ -195,7 +195,7 @@ def check_tls(cert: str, key: str) -> None:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key or None, _no_password)
     except (OSError, ssl.SSLError) as error:
         files = f"{cert} and {key or 'the key in it'}"
-        raise ConfigurationError(f"HTTPS cannot be served with {files}: {error}.") from error
+        raise ConfigurationError(f"HTTPS cannot be served with {files}: {error.strerror or error}.") from error
 
 
 def _no_password() -> str:
