@@ -114,7 +114,7 @@ ENGLISH = CalendarWords(
     ),
     bounds=_set(
         "since until till by from for before after of through to than like as unlike versus vs about named called"
-        " titled"
+        " titled with"
     ),
     habits=(
         r"(?:every|each) (?:other )?(?:day|week|month|year|morning|evening|night|\w+day)|on average|"
@@ -243,7 +243,7 @@ SPANISH = CalendarWords(
     this_weekday=("este {weekday}",),
     next_weekday=("(?:el )?próximo {weekday}",),
     vague=("hace (?:unos|unas|algunos|algunas) (?:días|semanas|meses|años)", "recientemente", "hace poco"),
-    bounds=_set("desde hasta para antes después de que como en llamado llamada"),
+    bounds=_set("desde hasta para antes después de que como con en llamado llamada"),
     habits=r"cada \w+|tod[oa]s l[oa]s \w+|siempre|normalmente",
     lasting=r"\d+ \w+|veces|vez",
     to_the_day=("hoy hace {n} {unit}",),
@@ -260,7 +260,7 @@ ITALIAN = CalendarWords(
         "quest[ao] (?:mattina|pomeriggio|sera)": 0,
         "dopodomani": 2,
         "domani (?:mattina|pomeriggio|sera|notte)": 1,
-        "domani": 1,
+        "(?<!il )domani": 1,
     },
     weekdays=(
         "lunedì|lunedi",
@@ -293,7 +293,7 @@ ITALIAN = CalendarWords(
         "recentemente",
         "di recente",
     ),
-    bounds=_set("da dal dalla fino a prima dopo per di entro che come chiamato chiamata"),
+    bounds=_set("da dal dalla fino a prima dopo per di entro che come con dell' dall' all' chiamato chiamata"),
     habits=r"ogni \w+|tutt[ie] (?:i|le) \w+|sempre|di solito",
     lasting=r"\d+ \w+|volte|volta",
 )
@@ -323,7 +323,7 @@ PORTUGUESE = CalendarWords(
     this_weekday=("n?est[ea] {weekday}",),
     next_weekday=("(?:n?[ao] )?próxim[oa] {weekday}",),
     vague=("há (?:alguns|algumas|poucos|poucas) (?:dias|semanas|meses|anos)", "recentemente"),
-    bounds=_set("desde até para antes depois de do da que como no em chamado chamada"),
+    bounds=_set("desde até para antes depois de do da que como com no em chamado chamada"),
     habits=r"cada \w+|tod[oa]s [oa]s \w+|sempre|normalmente",
     lasting=r"\d+ \w+|vezes|vez",
 )
@@ -389,7 +389,7 @@ CHINESE = CalendarWords(
     this_weekday=(),
     next_weekday=(),
     vague=("最近", "前几天", "几(?:天|周|年|个月)前"),
-    bounds=_set("从 自 到 比 像 跟 看 听 读 叫 名为 吃 喝 爱 喜欢 讨厌 订阅 电影 歌曲 杂志 报纸 节目"),
+    bounds=_set("从 自 到 比 像 跟 看 听 读 叫 名为 吃 喝 爱 喜欢 讨厌 订阅 着 电影 歌曲 杂志 报纸 节目"),
     behind=r"以来|为止",
     habits=r"[每毎]|经常|总是|通常",
     spaced=False,
@@ -417,7 +417,7 @@ JAPANESE = CalendarWords(
     next_weekday=(),
     vague=("最近", "先日", "数(?:日|週間|年)前"),
     bounds=_set("名前は 名は 曲は 映画は 番組は"),
-    behind=r"まで|より|から|以来|以降|への",
+    behind=r"まで|より|から|以来|以降|への|を",
     habits=r"[毎每]|いつも|たいてい",
     spaced=False,
 )

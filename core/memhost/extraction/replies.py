@@ -37,6 +37,7 @@ _TASK_WORDS = _set(
     okay ok absolutely yes new updated revised concise brief short quick running final full complete plain
     text summary summaries summarized summarised conversation chat dialogue discussion session messages i i've
     have written created prepared updated as requested asked for in and with all it
+    yet thing follows my your above segue
     got understood alright ready please no not available only tl dr 1 one two three bullet bulleted point points form
     sentence sentences word words under within about up on based previous
     keine kein verfügbar bisherigen bisherige kurzzusammenfassung stichpunkten
@@ -62,7 +63,7 @@ _SUMMARY_WORDS = re.compile(
     re.IGNORECASE,
 )
 _CJK_PREFACE = re.compile(
-    r"[#*\s]*+(?!用户|用戶|ユーザー|사용자)(?:好的|当然|當然|はい|もちろん|承知しました|かしこまりました|네)?[，,、。！!\s]*+"
+    r"[#*\s]*+(?!用户|用戶|ユーザー|사용자)(?:好的|当然|當然|はい|もちろん(?:です)?|承知しました|かしこまりました|네)?[，,、。！!\s]*+"
     r"(?:以下|下面|这|這|こちら|これまで|다음)?[^\n。，、]{0,14}(?:摘要|总结|總結|概要|要約|まとめ|サマリー|요약)(?:[^\n。，、]{0,8}[:：]\s*"
     r"|[^\n。，、]{0,12}(?:通り|とおり|如下)[^\n。]{0,3}[。:：]?\n\s*|\**\n\s*)"
 )
@@ -88,7 +89,8 @@ _OFFER = re.compile(
 
 _SORRY = (
     r"i(?:'|’)?m (?:very |so )?sorry|i am (?:very |so )?sorry|sorry|i apologi[sz]e|my apologies|unfortunately"
-    r"|as an? (?:ai|large|language)\b|es tut mir leid|tut mir leid|entschuldigung|leider"
+    r"|as an? (?:\w+ ){0,2}(?:ai|large|language|model|assistant)\b|i(?:'|’)?m afraid|es tut mir leid"
+    r"|tut mir leid|entschuldigung|leider"
     r"|je suis désolée?|désolée?|lo siento"
     r"|lamento|perdón"
     r"|mi dispiace|spiacente|desculpe|sinto muito|извините|простите|к сожалению"
@@ -101,7 +103,8 @@ _CANNOT = (
     r"|ich bin nicht in der lage|je ne (?:peux|suis) pas|je refuse|no puedo|no soy capaz|non posso|non sono in grado"
     r"|(?:eu )?não posso|não consigo|я не (?:могу|в состоянии)|не могу|ik kan (?:\w+ ){0,3}niet|nie mogę"
     r"|nie jestem w stanie"
-    r"|dabei kann ich|(?:das|dies) kann ich|(?:\w+ ){1,4}(?:yapam|olam|edem|getirem|özetleyem)\w*"
+    r"|(?:dabei|dazu) kann ich|leider kann ich (?:\w+ ){0,4}(?:zusammenfassung|helfen)|(?:das|dies) kann ich"
+    r"|(?:\w+ ){1,4}(?:yapam|olam|edem|getirem|özetleyem)\w*"
 )
 _REFUSAL = re.compile(
     rf"(?:(?:{_SORRY})[^.!?\n]{{0,120}}?(?:{_CANNOT})|(?:{_CANNOT})\b"
@@ -144,6 +147,24 @@ _DECLINES = re.compile(
     r"|^diese anfrage verst(?:ö|oe)ßt gegen meine",
     re.IGNORECASE,
 )
+_TALK = (
+    r"(?:conversation|transcript|messages?|gespräch|unterhaltung|nachricht|conversación|mensaje|conversazione|messagg"
+    r"|conversa|mensagens|разговор|бесед|сообщени|对话|對話|消息|会話|メッセージ|대화|gesprek|rozmow|konuşma)"
+)
+_ASKS_BACK = re.compile(
+    rf"(?:please|bitte|veuillez|s['’]il vous plaît|por favor|per favore|пожалуйста|请|請|geef|proszę|lütfen)"
+    rf"(?! note| remember)"
+    rf"[^.:;\n。]{{0,80}}{_TALK}[^.:;\n。]{{0,60}}[.!。]?"
+    rf"|[^.\n。]{{0,10}}{_TALK}[^.\n。]{{0,20}}(?:してください|해 ?주세요|gönderin)[.。]?"
+    rf"|(?:i|ich|je|yo|no|non|eu|não|у меня)\b[^.\n]{{0,40}}(?:access|zugriff|accès|acceso|accesso|acesso|доступа)\b"
+    rf"[^.\n]{{0,30}}{_TALK}[^.\n]{{0,20}}\.?"
+    rf"|(?:the|this) (?:conversation|chat|session) is (?:still |currently )?empty\W*"
+    r"|(?:sorry, |oops, )?(?:an error (?:has )?occurred|something went wrong|(?:the )?request timed out"
+    r"|service (?:is )?(?:temporarily )?unavailable|(?:this |the )?content (?:was |has been )?(?:blocked|flagged))"
+    r"(?: (?:by (?:the |our |a )?(?:safety|content)|while)\b[^.\n]{0,40})?\W*(?:please try again[^\n]{0,40})?",
+    re.IGNORECASE,
+)
+"""A question for what is to be summarised, and the sentences of a service that fails: the whole of a reply."""
 _LONGEST_DECLINE = 250
 _OBJECT = re.compile(r"""\[?\s*\{\s*["']\w+["']\s*:""")
 _NONE_HERE = _set(
@@ -229,6 +250,8 @@ def _is_refusal(text: str) -> bool:
     if _ROLE.fullmatch(text) or is_form({}, text, "") or _only_speaks_of_it(text):
         return True
     if len(text) <= _LONGEST_REFUSAL and _REFUSAL.match(text):
+        return True
+    if len(text) <= _LONGEST_DECLINE and _ASKS_BACK.fullmatch(text):
         return True
     return len(text) <= _LONGEST_DECLINE and '"' not in text and _DECLINES.search(text) is not None
 
