@@ -10,7 +10,10 @@ _FURTHEST = timedelta(days=3653)
 _PARTIAL = re.compile(r"(\d{4})(?:[-/.](\d{1,2}))?")
 _YEAR_FIRST = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})")
 _DAY_FIRST = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})")
-_CJK = re.compile(r"(\d{4})年(?:(\d{1,2})月(?:(\d{1,2})日)?)?")
+_CJK = re.compile(r"(\d{4})[年년]\s?(?:(\d{1,2})[月월]\s?(?:(\d{1,2})[日号號일])?)?")
+_WEEK = re.compile(r"\d{4}-?W\d{1,2}")
+_NO_DATE = datetime(1, 1, 1, tzinfo=UTC)
+"""What some libraries write where there is no date."""
 _NAMED = re.compile(
     r"(?:(?P<day>\d{1,2})(?:st|nd|rd|th|er|\.|º|°)?\s+(?:of\s+|de\s+)?)?(?P<month>[^\W\d_]{3,12})\.?"
     r"(?:\s+(?P<day2>\d{1,2})(?:st|nd|rd|th)?)?,?\s+(?:de\s+)?(?P<year>\d{4})(?:\s?г(?:ода|\.)?)?"
@@ -18,18 +21,18 @@ _NAMED = re.compile(
 _MONTHS = tuple(
     tuple(names.split())
     for names in (
-        "january januar janvier enero gennaio janeiro января январь",
-        "february februar février fevrier febrero febbraio fevereiro февраля февраль",
-        "march märz maerz mars marzo março марта март",
-        "april avril abril aprile апреля апрель",
-        "may mai mayo maggio maio мая май",
-        "june juni juin junio giugno junho июня июнь",
-        "july juli juillet julio luglio julho июля июль",
-        "august août aout agosto августа август",
-        "september septembre septiembre settembre setembro сентября сентябрь",
-        "october oktober octobre octubre ottobre outubro октября октябрь",
-        "november novembre noviembre novembro ноября ноябрь",
-        "december dezember décembre decembre diciembre dicembre dezembro декабря декабрь",
+        "january januar janvier enero gennaio janeiro января январь januari stycznia ocak",
+        "february februar février fevrier febrero febbraio fevereiro февраля февраль februari lutego şubat",
+        "march märz maerz mars marzo março марта март maart marca mart",
+        "april avril abril aprile апреля апрель kwietnia nisan",
+        "may mai mayo maggio maio мая май mei maja mayıs",
+        "june juni juin junio giugno junho июня июнь czerwca haziran",
+        "july juli juillet julio luglio julho июля июль lipca temmuz",
+        "august août aout agosto августа август augustus sierpnia ağustos",
+        "september septembre septiembre settembre setembro сентября сентябрь września eylül",
+        "october oktober octobre octubre ottobre outubro октября октябрь października ekim",
+        "november novembre noviembre novembro ноября ноябрь listopada kasım",
+        "december dezember décembre decembre diciembre dicembre dezembro декабря декабрь grudnia aralık",
     )
 )
 
@@ -46,14 +49,16 @@ def read_date(value: Any, now: datetime) -> datetime | None:
         if moment is None:
             return None
         moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-        return moment if moment - now <= _FURTHEST else None
+        return moment if moment != _NO_DATE and moment - now <= _FURTHEST else None
     except (ValueError, OverflowError):
         return None
 
 
 def read_precision(value: Any) -> str | None:
-    """`month` or `year` for a date that says no more than that; None otherwise."""
+    """`week`, `month` or `year` for a date that says no more than that; None otherwise."""
     text = _text(value)
+    if _WEEK.fullmatch(text):
+        return "week"
     if match := _PARTIAL.fullmatch(text) or _CJK.fullmatch(text):
         if match.lastindex == 3:
             return None
