@@ -273,13 +273,14 @@ def sized(read: Reader, what: str, least: int | None, most: int | None) -> Reade
     if least is None and most is None:
         return read
     short, long = ("string_too_short", "string_too_long") if what == "string" else ("too_short", "too_long")
+    unit = "character(s)" if what == "string" else "item(s)"
 
     def read_sized(value: Any) -> Any:
         result = read(value)
         if least is not None and len(result) < least:
-            raise invalid(short, f"The {what} should have at least {least} item(s)", value, min_length=least)
+            raise invalid(short, f"The {what} should have at least {least} {unit}", value, min_length=least)
         if most is not None and len(result) > most:
-            raise invalid(long, f"The {what} should have at most {most} item(s)", value, max_length=most)
+            raise invalid(long, f"The {what} should have at most {most} {unit}", value, max_length=most)
         return result
 
     return read_sized
