@@ -57,7 +57,7 @@ async def test_the_one_accessed_last_stays_with_what_the_others_know(store: str,
             },
             {
                 "id": "b",
-                "text": " User likes \n tea",
+                "text": " User likes   tea",
                 "topics": ["drinks", "habits"],
                 "entities": ["tea"],
                 "access_count": 3,
@@ -77,7 +77,7 @@ async def test_the_one_accessed_last_stays_with_what_the_others_know(store: str,
         assert await compact(host) == "ok, 2 memories remaining after compaction"
         assert await left(host) == {"b", "d"}
         kept = await read(host, "b")
-        assert (kept.text, kept.access_count) == (" User likes \n tea", 5)
+        assert (kept.text, kept.access_count) == (" User likes   tea", 5)
         assert sorted(kept.topics) == ["drinks", "habits"]
         assert (kept.entities, sorted(kept.extracted_from)) == (["tea"], ["m1", "m2"])
         assert kept.created_at.isoformat() == "2025-01-01T00:00:00+00:00"

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from msgspec import UnsetType, inspect
 
-from memhost.errors import InvalidRequest, LimitReached, ValidationFailed
+from memhost.errors import LimitReached, ValidationFailed
 from memhost.host import Host
 from memhost.models import Caller, MemoryRecord, Scope, SessionKey, StoredSession, WorkingMemory
 from memhost.operations import Call, core_operations
@@ -242,6 +242,6 @@ async def test_a_large_session_is_read_in_parts(tmp_path: Path) -> None:
         assert found == [turn["id"] for turn in turns]
         prompt = await run(host, "memory_prompt", query="hi", session={"session_id": "s"})
         assert [message.content.text[:2] for message in prompt.messages] == ["5 ", "6 ", "hi"]
-        with pytest.raises(InvalidRequest, match="no message"):
+        with pytest.raises(ValidationFailed, match="no message"):
             await run(host, "get_session", session_id="s", before="unknown")
         assert len((await run(host, "get_session", session_id="s", most_bytes=200)).messages) == 1

@@ -9,7 +9,7 @@ from typing import Any, cast
 import msgspec
 from msgspec import UNSET, defstruct
 
-from memhost.errors import AmbiguousSession, InvalidRequest, NotFound, SeveralFound
+from memhost.errors import AmbiguousSession, NotFound, Problem, SeveralFound, ValidationFailed
 from memhost.models import SENT_FIELDS, Message, Scope, SessionKey, StoredSession
 from memhost.operations.responses import Ack, MessageView, SessionDetails, SessionList, WorkingMemoryView
 from memhost.operations.table import Call
@@ -184,12 +184,13 @@ def _before(session: StoredSession, message_id: str) -> list[Message]:
     """The messages in front of that one.
 
     Raises:
-        InvalidRequest: There is none of that id.
+        ValidationFailed: There is none of that id.
     """
     for index, message in enumerate(session.content.messages):
         if message.id == message_id:
             return session.content.messages[:index]
-    raise InvalidRequest(f"before: the session has no message {message_id}.")
+    sentence = "The session has no message with this id; leave it out to read from the newest on."
+    raise ValidationFailed([Problem(where=("before",), message=sentence, value=message_id)])
 
 
 def _shown(message: Message) -> MessageView:

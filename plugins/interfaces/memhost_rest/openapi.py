@@ -142,6 +142,8 @@ def _responses(row: Row, operation: Operation, schemas: Schemas) -> dict[str, An
         refused.add(422)
     if row.body != "none":
         refused.add(413)
+    if row.parameters or row.query:
+        refused.add(431)
     for status in sorted((refused | {500}) - found.keys()):
         name = "InvalidRequest" if status == 422 else "Error"
         headers = {"WWW-Authenticate": "Challenge"} if status == 401 else {}

@@ -393,6 +393,7 @@ STATUSES: Mapping[int, str] = {
     413: "The body is too large.",
     422: "Fields are missing or wrong; all of them are listed.",
     429: "Too many requests.",
+    431: "The address, or the head as a whole, is too large.",
     500: "The server failed; its log tells why under the request id.",
     503: "Something the server needs is down; nothing was changed.",
 }
