@@ -17,8 +17,21 @@ _NOTHING = _set(
     aucun aucune rien néant vide ninguno ninguna nada nessuno nessuna niente nenhum nenhuma нет ничего пусто 无
     無 没有 沒有 なし 特になし 없음 yok hiç hiçbiri brak nic geen niets ingen inga inget ingenting intet žádné žádný
     semmi nincs niciunul nimic ništa нема нічого немає ไม่มี
+    unbekannt desconocido desconhecido inconnu sconosciuto неизвестно 未知 不明 該当なし
     """
-) | {"ei mitään", "ei ole", "δεν υπάρχει", "τίποτα", "لا شيء", "لا يوجد", "कुछ नहीं", "không có", "tidak ada", "אין"}
+) | {
+    "ei mitään",
+    "ei ole",
+    "δεν υπάρχει",
+    "τίποτα",
+    "لا شيء",
+    "لا يوجد",
+    "कुछ नहीं",
+    "không có",
+    "tidak ada",
+    "אין",
+    "해당 없음",
+}
 _FORM_WORDS = _set(
     """
     string str text memory statement fact item value placeholder example sample todo tbd semantic episodic
@@ -31,7 +44,8 @@ _FORM_WORDS = _set(
 _SURELY_FORM = _set("string str placeholder example sample exemple ejemplo esempio exemplo beispiel пример 示例")
 _FORM_LIGHT = _set(
     """
-    a an the of your this that is in to be about user one single short brief concise complete new here goes insert put
+    or null none a an the of your this that is in to be about user one single short brief concise complete new here goes insert pu"
+    r"t
     enter content sentence sentences under max maximum up most least chars char characters letters words number optional
     required der die das des dein deine ein eine hier kurzer du de la le les un une el una il lo del della do da um uma
     o aquí ici qui aqui tu su votre
@@ -39,7 +53,9 @@ _FORM_LIGHT = _set(
 )
 """Words that stand around those of the form: `the text of the memory`, `string, under 300 characters`."""
 _EMPTY_SENTENCE = re.compile(
-    r"(?:(?:the )?(?:user|person|conversation|chat|messages?) (?:did not|didn't|has not|hasn't|does not|doesn't)"
+    r"not (?:applicable|specified|mentioned|available|provided|given|known|stated)|nicht (?:angegeben"
+    r"|verfügbar|bekannt)"
+    r"|(?:(?:the )?(?:user|person|conversation|chat|messages?) (?:did not|didn't|has not|hasn't|does not|doesn't)"
     r" (?:provided?|shared?|mention(?:ed)?|contain) any(?:thing)?(?: (?:new|relevant|personal|memorable|lasting"
     r"|information|memories|facts?|details))*"
     r"|(?:(?:there (?:is|are|was|were)|i (?:found|see|have)|found|got"
@@ -50,13 +66,16 @@ _EMPTY_SENTENCE = re.compile(
     r"|messages?|lines?"
     r"|user|for|and|or|now|memor(?:y|ies)|facts?|events?|information|preferences?|statements?|items?|notes?|noted?"
     r"|noting|remember(?:ed|ing)?|extract|summar(?:y|i[sz]e)|changes?|updates?|needed|necessary|required"
-    r"|stored?|storing|keep|kept|available|applicable|detected|identified|personal|memorable|details?"
+    r"|stored?|storing|keep|kept|available|applicable|detected|identified|personal|memorable|details?|data"
+    r"|info|mentioned"
     r"|provided|given))*)"
-    r"|(?:keine|es gibt (?:keine|nichts)|nichts)(?: (?:neuen?|relevanten?|wichtigen?|erinnerungen|fakten|informationen"
+    r"|(?:keine|es wurden keine|es gibt (?:keine|nichts)|nichts)(?: (?:neuen?|relevanten?|wichtigen?"
+    r"|erinnerungen|fakten|informationen"
     r"|zu|merken|notieren|vermerken|speichern|gefunden|vorhanden))*"
     r"|(?:aucune?|rien|pas d['e]|il n'y a (?:rien|aucune?))(?: (?:à|de|nouveau|nouvelle|pertinente?|souvenirs?|mémoire"
     r"|fait|information|noter|retenir|signaler|trouvée?))*"
-    r"|(?:ningun[oa]?|nada|sin (?:recuerdos?|hechos?|información)|no hay (?:nada|recuerdos|hechos|información)?)"
+    r"|(?:ningun[oa]?|nada|sin (?:recuerdos?|hechos?|información)|no se encontr\w+ (?:nada|recuerdos|hechos"
+    r"|información)|no hay (?:nada|recuerdos|hechos|información)?)"
     r"(?: (?:que|nuev[oa]s?|recuerdos?|hechos?"
     r"|información|relevante|anotar|recordar|guardar))*"
     r"|(?:nessun[oa]?|senza ricordi|niente|nulla|non c'è (?:niente|nulla))(?: (?:da|di|nuovo|ricordo|fatto"
@@ -64,7 +83,8 @@ _EMPTY_SENTENCE = re.compile(
     r"|annotare|ricordare|segnalare))*"
     r"|(?:nenhum[a]?|nada|sem (?:memórias?|fatos?|informaç\w+)|não há (?:nada|memórias|fatos))(?: (?:a|de"
     r"|para|nov[oa]s?|memória|fato|informação|relevante|anotar|lembrar))*"
-    r"|(?:нет|ничего|нечего)(?: (?:нового|новых|нет|воспоминаний|фактов|данных|информации|запоминать|отметить))*"
+    r"|(?:нет|ничего|нечего|никакой|никаких)(?: (?:нового|новой|новых|нет|воспоминаний|фактов|данных"
+    r"|информации|запоминать|отметить))*"
     r"|(?:没有|沒有|无|無)(?:新的?|任何|值得|可|相关|需要|要|的)*(?:记忆|記憶|记录|信息|内容|事实|记|保存|提取|记住)*(?:的|内容|信息)*"
     r"|(?:特に|新しい|記憶|覚える|記録|べき|する|こと|情報|事実|は|が|も)*(?:なし|ありません|ない)(?:です)?",
     re.IGNORECASE,
@@ -108,7 +128,7 @@ def is_form(item: Mapping[str, Any], text: str, frame: str) -> bool:
 
 def _only_names_the_form(text: str) -> bool:
     """Whether each word belongs to a description of the form, as in `Example memory 1`."""
-    words = _WORDS.findall(text.lower())
+    words = _WORDS.findall(text.lower().replace("_", " "))
     if not any(word in _FORM_WORDS or word == "sentence" for word in words):
         return False
     numbered = not _SURELY_FORM.isdisjoint(words)  # `Example memory 1`; but `Fact 1` may be what somebody calls it

@@ -123,6 +123,8 @@ def test_an_item_that_cannot_be_used_is_no_empty_answer(item: dict[str, Any]) ->
     テキスト|텍스트|    inga|hiç|ei mitään|žádné|لا شيء|कुछ नहीं|ไม่มี|không có|tidak ada|нічого
     Pas de souvenir|Sin recuerdos
     No hay recuerdos nuevos.|Sem memórias|Nenhuma memória nova.|The user provided no information.
+    memory_text|string or null|No data|Not applicable|Not mentioned|nicht angegeben|Unbekannt|неизвестно|未知|해당 없음
+    No memorable facts were mentioned.|Es wurden keine neuen Informationen gefunden.|Никакой новой информации.
     User did not share anything.|The conversation does not contain any memorable information.
     """.replace("\n", "|")
     .strip(" |")
@@ -144,6 +146,9 @@ Keine Milch für Anna.|Nada de carne para Ana.|Niente latte.|Rien de gras.|Pas d
 Sem açúcar.|Sin gluten.|Нет молока.|没有辣。
 Zero sugar.|No information about User may leave the EU.|No updates on Fridays.
 Text is User's favourite app.|Todo is User's dog.
+Not available on Fridays.|Nicht bekannt mit Bob.|No data leaves the EU.|Not mentioned by Bob: the cat.|未知の国が好き。
+Unbekannt verzogen ist Bob.|Неизвестно, когда приедет Анна.|No info about Bob's trip.|Es wurden keine Nüsse serviert.
+Никакой соли для Анны.|No se encontró la llave de Ana.|Not given to anger, says Anna.|A string or a rope helps User.
 User got a statement from the bank.|<3 is what User writes to Ana.|Sample Text is a meme that User likes.
 I'm sorry is what User says when late.|User does not share personal information.|User did not share the cake.
 User's text for Anna is short.|User did not mention any date for the trip.|The user shared no photos.
