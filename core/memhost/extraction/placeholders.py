@@ -44,8 +44,8 @@ _FORM_WORDS = _set(
 _SURELY_FORM = _set("string str placeholder example sample exemple ejemplo esempio exemplo beispiel пример 示例")
 _FORM_LIGHT = _set(
     """
-    or null none a an the of your this that is in to be about user one single short brief concise complete new here goes insert pu"
-    r"t
+    or null none a an the of your this that is in to be about user one single short brief concise complete new here
+    goes insert put
     enter content sentence sentences under max maximum up most least chars char characters letters words number optional
     required der die das des dein deine ein eine hier kurzer du de la le les un une el una il lo del della do da um uma
     o aquí ici qui aqui tu su votre
