@@ -156,7 +156,7 @@ OPERATIONS = (
             "The exact identity (namespace, user, session) is looked up first; if nothing is there, the parts "
             "not given match anything, and exactly one match is returned."
         ),
-        errors=("invalid_request", "not_found"),
+        errors=("not_found",),
     ),
     Operation(
         name="put_session",
