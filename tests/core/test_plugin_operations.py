@@ -118,6 +118,6 @@ def test_show_and_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.chdir(tmp_path)
     shown = CliRunner().invoke(cli, ["plugins", "show", "store-sqlite", "--data", str(tmp_path), "--json"])
     assert shown.exit_code == 0, shown.output
-    assert json.loads(shown.output)["plugin"]["provides"] == ["sqlite"]
+    assert json.loads(shown.stdout)["plugin"]["provides"] == ["sqlite"]
     assert "is well" in CliRunner().invoke(cli, ["plugins", "check", "store-sqlite"]).output
     assert CliRunner().invoke(cli, ["plugins", "check", "nobody"]).exit_code != 0

@@ -72,7 +72,7 @@ def echo(asked: Asked) -> str:
     """What the language model answers: the marks of its prompt, as a summary or as memories."""
     marks = " ".join(sorted(set(_MARK.findall(asked.prompt))))
     if "<messages>" not in asked.prompt:
-        return f"In short: {marks}"
+        return f"They speak of {marks or 'this and that'}."
     fresh = asked.prompt[asked.prompt.rfind("<messages>") :]
     ids = sorted(set(_MESSAGE_ID.findall(fresh)))
     item = {"type": "semantic", "text": f"Noted {marks}", "source_message_ids": ids, "confidence": 0.9}

@@ -94,9 +94,10 @@ async def open_sqlite(settings: SqliteSettings, context: OpenContext) -> AsyncIt
         with contextlib.closing(LookUps(connected(reading=True), guard)) as look_ups:
             yield SqliteStore(writer, readers, look_ups, embedding, settings, context.clock, path)
     finally:
+        # The writer's connection is the last to close: only that one copies the write-ahead log into the file.
         readers.stop()
-        writer.stop()
         readers.join()
+        writer.stop()
         writer.join()
 
 
