@@ -11,7 +11,16 @@ import msgspec
 from memhost.events import ExtractionDue
 from memhost.extraction import PromptPolicy
 from memhost.hooks import Need
-from memhost.jobs import Dispatcher, JobService, Schedules, StagedContext, Tenants, Workers, intervals
+from memhost.jobs import (
+    Dispatcher,
+    JobService,
+    Schedules,
+    StagedContext,
+    Tenants,
+    WaitingForModels,
+    Workers,
+    intervals,
+)
 from memhost.metrics import Metrics
 from memhost.models import Job, SessionKey
 from memhost.plugins import EventHook, PluginManager
@@ -120,6 +129,9 @@ def assemble(parts: Parts) -> Services:
     metrics, tenants, workers = Metrics(), Tenants(store), Workers(store, clock)
     ledger = _ledger(parts, tenants, metrics)
     calls = ModelCalls(parts.llm, settings.llm, ledger, parts.health)
+    waiting = WaitingForModels(store, tenants, outbox, clock)
+    parts.health.on_answer = waiting.answered
+    parts.stack.push_async_callback(waiting.aclose)
     outbox.use(_needs_met(parts))
     watch = PluginWatch(clock, settings.server.plugin_suspend_after, settings.server.plugin_suspend_s)
     metrics.add(watch)

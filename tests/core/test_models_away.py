@@ -20,10 +20,12 @@ from memhost.app import build_app
 from memhost.cli import checks, cli
 from memhost.errors import ModelRefused, ModelUnavailable, RequestRejected
 from memhost.host import Host
+from memhost.jobs import WaitingForModels
 from memhost.models import Scope
 from memhost.operations.responses import ComponentHealth
 from memhost.ports import Vocabulary
 from memhost.services.model_health import ModelHealth, WatchedEmbedder
+from memhost.services.outbox import Outbox
 from memhost.services.readiness import WaitingWork, span
 from memhost.testing.clock import FakeClock
 from memhost.testing.models import Asked, Given
@@ -112,6 +114,58 @@ async def test_turns_wait_for_a_model_that_is_taken_away(tmp_path: Path, script:
         await work(host)
         assert not [job for job in (await run(host, "list_jobs")).jobs if job.event == "extraction_due"]
     assert sorted(name for asked in script.of("extraction") for name in fresh_ids(asked)) == ["m1", "m2"]
+
+
+@STORES
+async def test_what_waits_goes_on_when_the_model_answers_anything(store: str, tmp_path: Path, script: Script) -> None:
+    script.rule = lambda _asked: DOWN
+    async with hosted(tmp_path, store) as host:
+        for session in "abc":
+            await say(host, ord(session), session=session)
+        for _ in range(6):
+            await work(host)
+            advance(host, HOUR)
+        await work(host)
+        await say(host, 1, session="d")
+        advance(host, 1)
+        script.rule = noting()
+        await work(host)
+        assert await extracted(host) == ["User said m1."]
+        for _ in range(10_000):  # the background task has its turns
+            if (await run(host, "list_jobs", state="waiting")).total == 0:
+                break
+            await asyncio.sleep(0)
+        jobs = [row for row in (await run(host, "list_jobs")).jobs if row.event == "extraction_due"]
+        assert [(row.state, row.failures) for row in jobs] == [("pending", 0)] * 3
+        assert all(0 <= (row.due_at - host.clock.now()).total_seconds() <= 10 for row in jobs)
+        advance(host, 10)
+        await work(host)
+        assert await extracted(host) == ["User said m1.", "User said m97.", "User said m98.", "User said m99."]
+
+
+async def test_what_waits_for_something_else_goes_on_waiting(tmp_path: Path, script: Script) -> None:
+    script.rule = lambda _asked: RequestRejected("It does not take the request.")
+    async with hosted(tmp_path) as host:
+        await say(host, 1)
+        await work(host)
+        before = [(row.id, row.state, row.due_at) for row in (await run(host, "list_jobs")).jobs]
+        assert host.model_health.on_answer is not None
+        waiting = WaitingForModels(host.store, host.tenants, Outbox(host.plugins), host.clock)
+        assert await waiting.wake() == 0
+        assert [(row.id, row.state, row.due_at) for row in (await run(host, "list_jobs")).jobs] == before
+
+
+def test_a_model_that_goes_on_answering_is_told_of_once() -> None:
+    told: list[int] = []
+    health = ModelHealth(FakeClock())
+    health.on_answer = lambda: told.append(1)
+    for outcome in ("ok", "ok", "refused", "away", "away", "ok", "ok"):
+        if outcome == "ok":
+            health.answered("language_model", "acme/large")
+        else:
+            error = DOWN if outcome == "away" else ModelRefused("Not this.")
+            health.failed("language_model", "acme/large", error)
+    assert len(told) == 2, "at the first answer of all, and when it is back"
 
 
 @pytest.mark.parametrize("settings", [{"DEFAULT_STRATEGY": "verbatim"}, {"EXTRACTION_ENABLED": "false"}])

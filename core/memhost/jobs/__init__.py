@@ -6,6 +6,7 @@ from memhost.jobs.loop import JobLoop
 from memhost.jobs.schedules import EMBED_MEMORIES, Schedules, intervals
 from memhost.jobs.service import JobService
 from memhost.jobs.tenants import Tenants
+from memhost.jobs.waking import WaitingForModels
 from memhost.jobs.workers import Workers
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Schedules",
     "StagedContext",
     "Tenants",
+    "WaitingForModels",
     "Workers",
     "intervals",
 ]

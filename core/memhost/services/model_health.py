@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
@@ -37,9 +37,14 @@ class ModelState(msgspec.Struct, kw_only=True):
 
 
 class ModelHealth:
-    """Remembers of each model whether it answers. A model that declines something is not away."""
+    """Remembers of each model whether it answers. A model that declines something is not away.
+
+    Attributes:
+        on_answer: Called when a model answers that was away, or that this process had not asked yet.
+    """
 
     def __init__(self, clock: Clock) -> None:
+        self.on_answer: Callable[[], None] | None = None
         self._clock = clock
         self._states: dict[tuple[Kind, str], ModelState] = {}
 
@@ -47,6 +52,8 @@ class ModelHealth:
         """The model gave an answer."""
         now, before = self._clock.now(), self._states.get((kind, model))
         self._states[kind, model] = ModelState(asked_at=now)
+        if self.on_answer is not None and (before is None or before.away_since is not None):
+            self.on_answer()
         if before is not None and before.away_since is not None:
             fields = {"model": model, "away_s": round((now - before.away_since).total_seconds(), 3)}
             logger.info("model.back", extra={"fields": fields})
