@@ -128,10 +128,7 @@ def assemble(parts: Parts) -> Services:
     settings, memory = parts.settings, parts.settings.memory
     metrics, tenants, workers = Metrics(), Tenants(store), Workers(store, clock)
     ledger = _ledger(parts, tenants, metrics)
-    calls = ModelCalls(parts.llm, settings.llm, ledger, parts.health)
-    waiting = WaitingForModels(store, tenants, outbox, clock)
-    parts.health.on_answer = waiting.answered
-    parts.stack.push_async_callback(waiting.aclose)
+    calls = _calls(parts, ledger, tenants)
     outbox.use(_needs_met(parts))
     watch = PluginWatch(clock, settings.server.plugin_suspend_after, settings.server.plugin_suspend_s)
     metrics.add(watch)
@@ -198,6 +195,13 @@ def _ledger(parts: Parts, tenants: Tenants, metrics: Metrics) -> UsageLedger:
     parts.stack.push_async_callback(ledger.aclose)
     parts.meter.bind(ledger.meter)
     return ledger
+
+
+def _calls(parts: Parts, ledger: UsageLedger, tenants: Tenants) -> ModelCalls:
+    waiting = WaitingForModels(parts.store, tenants, parts.outbox, parts.clock)
+    parts.health.on_answer = waiting.answered
+    parts.stack.push_async_callback(waiting.aclose)
+    return ModelCalls(parts.llm, parts.settings.llm, ledger, parts.health)
 
 
 def _search(parts: Parts, calls: ModelCalls, hooks: RequestHooks) -> SearchService:
