@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,9 @@ async def test_a_part_that_the_provider_declines_does_not_cost_the_others(tmp_pa
         await work(host)
         found = await run(host, "search_memories", extraction_strategy={"none": ["message"]}, limit=100)
         assert [memory.text for memory in found.memories] == ["User is in the garden club."]
+        view = await run(host, "get_session", session_id="s")
+        assert (view.extraction.state, view.extraction.pending) == ("refused", 0)
+        assert re.fullmatch(r"Part 1 of \d \(long\) was left out: declined", view.extraction.last_error)
 
 
 async def test_a_message_of_which_every_part_is_declined_is_refused(tmp_path: Path) -> None:

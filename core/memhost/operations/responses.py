@@ -53,8 +53,8 @@ class ExtractionState(msgspec.Struct, frozen=True, kw_only=True):
     """What the extraction of a session stands at.
 
     `state`: `idle` (nothing waits), `pending`, `waiting` (for the model, or for a budget; it goes on by itself),
-    `failed` (given up until the next message or a command), `refused` (the provider declined messages). `last_error`
-    says why; `waiting_since` is there only while it waits.
+    `failed` (given up until the next message or a command), `refused` (the provider declined messages, or parts of
+    long ones). `last_error` says why; `waiting_since` is there only while it waits.
     """
 
     pending: int

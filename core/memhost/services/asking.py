@@ -47,10 +47,14 @@ NOT_CONVERSATION = frozenset({"system", "tool"})
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What a strategy makes of the turns, and the answers of the model that it used."""
+    """What a strategy makes of the turns, and the answers of the model that it used.
+
+    `declined` says which parts of long messages the provider declined, and why; empty if none.
+    """
 
     parsed: Parsed
     answers: list[Completion] = []
+    declined: str = ""
 
 
 class Asking:
@@ -110,6 +114,7 @@ class Asking:
         dropped: list[str] = []
         answers: list[Completion] = []
         declined: ModelRefused | None = None
+        left_out: list[str] = []
         for number, turns in enumerate(parts):
             here = _context_of_part(context, turns, parts[number - 1] if number else ())
             try:
@@ -118,7 +123,8 @@ class Asking:
                 declined = error
                 fields = {"tenant": context.session.tenant, "session": context.session.session, "error": error.message}
                 logger.warning("extraction.refused", extra={"fields": {**fields, "part": f"{number + 1}/{len(parts)}"}})
-                dropped.append(f"Part {number + 1} of {len(parts)} was left out: {error.message}")
+                names = ", ".join(dict.fromkeys(turn.message.id for turn in turns))
+                left_out.append(f"Part {number + 1} of {len(parts)} ({names}) was left out: {error.message}")
                 continue
             answers += asked.answers
             dropped += asked.parsed.dropped
@@ -127,9 +133,10 @@ class Asking:
             elif asked.parsed.drafts:  # the memory that is kept up to date goes from part to part
                 drafts = asked.parsed.drafts
                 context = msgspec.structs.replace(context, previous=_so_far(strategy, drafts[-1], context))
-        if declined is not None and len(dropped) == len(parts) and not answers:
+        if declined is not None and len(left_out) == len(parts):
             raise declined
-        return Asked(parsed=Parsed(drafts=drafts, dropped=dropped), answers=answers)
+        parsed = Parsed(drafts=drafts, dropped=[*dropped, *left_out])
+        return Asked(parsed=parsed, answers=answers, declined=" ".join(left_out))
 
     async def _ask(
         self,

@@ -52,6 +52,10 @@ class ExtractionLog(msgspec.Struct, kw_only=True):
         self.refused = [*self.refused, message.id][-_REFUSED_KEPT:]
         self.state, self.last_error, self.tried_at = "refused", reason, now
 
+    def declined_in_part(self, reason: str, now: datetime) -> None:
+        """The provider declined parts of long messages that were dealt with otherwise."""
+        self.state, self.last_error, self.tried_at = "refused", reason, now
+
     def failed(self, state: str, reason: str, now: datetime) -> None:
         """An attempt failed; what waits goes on waiting."""
         self.waiting_since = (self.waiting_since or now) if state == "waiting" else None

@@ -191,7 +191,7 @@ class ExtractionRuns:
             batch = _consumed(alive)
             batch.delete_documents.append(journal.name)
             try:
-                return await self._commit(batch, key, alive, strategy, context, parsed)
+                return await self._commit(batch, key, alive, strategy, context, parsed, asked.declined)
             except DocumentGone:
                 continue  # a turn was rewritten since; what the others gave is paid for and stays
 
@@ -213,6 +213,7 @@ class ExtractionRuns:
         strategy: LaterStrategy,
         context: ExtractionContext,
         parsed: Parsed,
+        declined: str,
     ) -> int:
         now = self._clock.now()
         drafts, left_out = self._memories.acceptable(parsed.drafts)
@@ -222,6 +223,8 @@ class ExtractionRuns:
             await self._memories.withdraw(batch, key, piece, now)
         log = await self._logs.read(key, now)
         log.finished([entry.item.message for entry in piece], now)
+        if declined:
+            log.declined_in_part(declined, now)
         batch.put_documents.append(self._logs.document(key, log, now))
         await self._store.commit(Scope(tenant=key.tenant), batch)
         self._outbox.committed(batch.add_jobs)
