@@ -9,7 +9,7 @@ import msgspec
 
 from memhost.models import Document, MemoryRecord, Scope, StoredMemory
 from memhost.ports import Store
-from memhost.services.bound_documents import document_scope
+from memhost.services.bound_documents import by_prefix
 from memhost.services.records import derived_id
 
 KIND = "alias"
@@ -61,21 +61,27 @@ async def find(store: Store, bounds: Scope, memory_id: str, now: datetime) -> St
         if found := await store.get_memories(bounds, [name]):
             return found[0]
         met.add(name)
-        wanted += [alias.stays for _, alias in await _aliases(store, bounds, name, now)]
+        wanted += [alias.stays for _, alias in (await _aliases(store, bounds, [name], now))[name]]
     return None
 
 
 async def names_of(store: Store, bounds: Scope, ids: Sequence[str], now: datetime) -> list[tuple[str, str]]:
     """(kind, id) of the documents that lead on from these ids: an explicit delete removes them too."""
-    return [(KIND, name) for memory_id in ids for name, _ in await _aliases(store, bounds, memory_id, now)]
+    found = await _aliases(store, bounds, ids, now)
+    return [(KIND, name) for told in found.values() for name, _ in told]
 
 
-async def _aliases(store: Store, bounds: Scope, memory_id: str, now: datetime) -> list[tuple[str, _Alias]]:
-    found = await store.list_documents(document_scope(bounds), KIND, now, after=_prefix(memory_id), limit=_OWNERS)
-    # Owners that one after another used one id have each their own; the latest counts first.
-    found.sort(key=lambda document: document.updated_at, reverse=True)
-    told = [(document.id, _decoder.decode(document.body)) for document in found]
-    return [(name, alias) for name, alias in told if alias.gone == memory_id]
+async def _aliases(
+    store: Store, bounds: Scope, ids: Sequence[str], now: datetime
+) -> dict[str, list[tuple[str, _Alias]]]:
+    documents = await by_prefix(store, bounds, KIND, map(_prefix, ids), now, _OWNERS)
+    found = {}
+    for memory_id in ids:
+        # Owners that one after another used one id have each their own; the latest counts first.
+        latest = sorted(documents[_prefix(memory_id)], key=lambda document: document.updated_at, reverse=True)
+        told = [(document.id, _decoder.decode(document.body)) for document in latest]
+        found[memory_id] = [(name, alias) for name, alias in told if alias.gone == memory_id]
+    return found
 
 
 def _prefix(memory_id: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -74,6 +75,24 @@ def make_document(
 def document_scope(bounds: Scope) -> Scope:
     """The bounds as they apply to documents, which have no session: also to commit memories together with some."""
     return Scope(tenant=bounds.tenant, namespaces=bounds.namespaces, users=bounds.users)
+
+
+async def by_prefix(
+    store: Store, bounds: Scope, kind: str, prefixes: Iterable[str], now: datetime, limit: int
+) -> dict[str, list[Document]]:
+    """The living documents of that kind whose ids begin with each prefix, by id, the first `limit` at least.
+
+    The ids are walked in their order, and one page answers for all the prefixes that it passes: where there are few
+    documents, that is one question to the store, however many prefixes there are.
+    """
+    found: dict[str, list[Document]] = {}
+    page: list[Document] = []
+    for prefix in sorted(set(prefixes)):
+        last = page[-1].id if len(page) == limit else ""
+        if not found or (last and (last <= prefix or last.startswith(prefix))):
+            page = await store.list_documents(document_scope(bounds), kind, now, after=prefix, limit=limit)
+        found[prefix] = [document for document in page if document.id.startswith(prefix)]
+    return found
 
 
 def covers(outer: Scope, inner: Scope) -> bool:

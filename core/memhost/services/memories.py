@@ -236,7 +236,7 @@ class MemoryService:
         for name in names:
             if name not in held and (kept := await aliases.find(self._store, bounds, name, now)) is not None:
                 held[name] = kept.record.id
-        trashed = {name: await names_of(self._store, bounds, [name], now) for name in names}
+        trashed = await names_of(self._store, bounds, names, now)
         documents = [each for found in trashed.values() for each in found]
         if documents := documents + await aliases.names_of(self._store, bounds, names, now):
             await self._store.commit(document_scope(bounds), WriteBatch(delete_documents=documents))

@@ -15,7 +15,7 @@ from memhost.models import Document, MemoryRecord, Scope, StoredMemory, WriteBat
 from memhost.operations.responses import RestoreResult, TrashedMemory, TrashPage
 from memhost.operations.table import Call
 from memhost.ports import Clock, Draft, Embedder, Store
-from memhost.services.bound_documents import document_scope
+from memhost.services.bound_documents import by_prefix, document_scope
 from memhost.services.guards import require_long_term_memory
 from memhost.services.outbox import Outbox
 from memhost.services.records import derived_id, index_records, unique
@@ -86,10 +86,10 @@ async def trashed_ids(store: Store, bounds: Scope, now: datetime) -> set[str]:
     return {item.entry.memory.id for item in _inside(bounds, documents)}
 
 
-async def names_of(store: Store, bounds: Scope, ids: Sequence[str], now: datetime) -> list[tuple[str, str]]:
-    """(kind, id) of what the trash holds of these memories inside the bounds: an explicit delete removes it too."""
-    found = [item for memory_id in ids for item in await _find(store, bounds, memory_id, now)]
-    return [(KIND, item.document.id) for item in found]
+async def names_of(store: Store, bounds: Scope, ids: Sequence[str], now: datetime) -> dict[str, list[tuple[str, str]]]:
+    """(kind, id) of what the trash holds of each memory inside the bounds: an explicit delete removes it too."""
+    found = await _find(store, bounds, ids, now)
+    return {name: [(KIND, item.document.id) for item in items] for name, items in found.items()}
 
 
 class TrashService:
@@ -147,9 +147,10 @@ class TrashService:
         valid = await self._make_valid(bounds, replaced, now)
         taken = [name for name in living if name not in valid]
         trashed: dict[str, _Found] = {}
-        for name in names:
-            if name not in living and (found := await _find(self._store, bounds, name, now)):
-                trashed[name] = max(found, key=lambda item: item.entry.deleted_at)
+        found = await _find(self._store, bounds, [name for name in names if name not in living], now)
+        for name, items in found.items():
+            if items:
+                trashed[name] = max(items, key=lambda item: item.entry.deleted_at)
         restored, lost = await self._put_back(bounds, trashed, now)
         back = [name for name in names if name in valid or name in restored]
         return RestoreResult(
@@ -203,10 +204,13 @@ class TrashService:
         return back, lost
 
 
-async def _find(store: Store, bounds: Scope, memory_id: str, now: datetime) -> list[_Found]:
-    """What the trash holds of a memory id; owners that one after another used one id have each their own."""
-    documents = await store.list_documents(document_scope(bounds), KIND, now, after=_prefix(memory_id), limit=_OWNERS)
-    return [item for item in _inside(bounds, documents) if item.entry.memory.id == memory_id]
+async def _find(store: Store, bounds: Scope, ids: Sequence[str], now: datetime) -> dict[str, list[_Found]]:
+    """What the trash holds of each id; owners that one after another used one id have each their own."""
+    documents = await by_prefix(store, bounds, KIND, map(_prefix, ids), now, _OWNERS)
+    return {
+        name: [item for item in _inside(bounds, documents[_prefix(name)]) if item.entry.memory.id == name]
+        for name in ids
+    }
 
 
 def _inside(bounds: Scope, documents: Iterable[Document]) -> list[_Found]:
