@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from time import perf_counter
@@ -18,6 +19,8 @@ from memhost_model_litellm import library
 from memhost_model_litellm.calls import BadRequest, Calls, ensure_loaded, provider_of
 from memhost_model_litellm.language import cost
 from memhost_model_litellm.settings import LiteLLMSettings
+
+logger = logging.getLogger(__name__)
 
 Vectors = npt.NDArray[np.float32]
 
@@ -62,6 +65,7 @@ class LiteLLMEmbedder:
         self._calls = calls
         self._meter = meter
         self._shorten = shorten
+        self._most = settings.embedding_batch_size  # texts of a request; fewer once a provider took only fewer
         self._cache: OrderedDict[bytes, Vectors] = OrderedDict()
         self._asked: dict[bytes, asyncio.Task[dict[bytes, Vectors]]] = {}
 
@@ -116,7 +120,7 @@ class LiteLLMEmbedder:
         """Vectors of texts that are not in the cache: those on their way, and new requests for the others."""
         tasks = {self._asked[key] for key in missing if key in self._asked}
         fresh = {key: text for key, text in missing.items() if key not in self._asked}
-        for batch in _batches(fresh, self._settings.embedding_batch_size):
+        for batch in _batches(fresh, self._most):
             # A task of its own: a caller who is cancelled does not take it from the others.
             task = asyncio.create_task(self._ask(batch))
             task.add_done_callback(_retrieve)
@@ -132,7 +136,7 @@ class LiteLLMEmbedder:
 
     async def _ask(self, batch: dict[bytes, str]) -> dict[bytes, Vectors]:
         try:
-            rows = await self._request(list(batch.values()))
+            rows = await self._in_halves(list(batch.values()))
         finally:
             for key in batch:
                 self._asked.pop(key, None)
@@ -141,6 +145,35 @@ class LiteLLMEmbedder:
         while len(self._cache) > self._settings.embedding_cache_size:
             self._cache.popitem(last=False)
         return found
+
+    async def _in_halves(self, texts: list[str]) -> Vectors:
+        """Vectors of the texts: in one request, or in several where the provider takes only fewer in one.
+
+        How many it takes it says in words of its own, or not at all: if it takes all the texts, and not together, it is
+        their number, and that is remembered.
+
+        Raises:
+            BadRequest: It does not take one of them alone either.
+        """
+        if len(texts) > self._most:
+            starts = range(0, len(texts), self._most)
+            return np.concatenate([await self._in_halves(texts[at : at + starts.step]) for at in starts])
+        try:
+            return await self._request(texts)
+        except BadRequest as error:
+            half = -(-len(texts) // 2)
+            if len(texts) == 1:
+                raise
+            told = error.message
+        rows = [await self._in_halves(part) for part in (texts[:half], texts[half:])]
+        if half < self._most:
+            self._most = half
+            fields = {"model": self._model, "texts": half, "error": told}
+            advice = (
+                f"fewer texts go into a request from now on; set EMBEDDING_BATCH_SIZE={half} or the provider's limit"
+            )
+            logger.warning("embedding.batch_too_large", extra={"fields": {**fields, "detail": advice}})
+        return np.concatenate(rows)
 
     async def _request(self, texts: list[str]) -> Vectors:
         litellm = await ensure_loaded(self._model)

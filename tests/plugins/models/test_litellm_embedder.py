@@ -14,7 +14,7 @@ import pytest
 from tests.support import model_server as provider
 from tests.support.model_server import EMBEDDING_MODEL, Answer, Call, ModelServer, failure
 
-from memhost.errors import ConfigurationError, MissingExtra, ModelRefused, ModelUnavailable
+from memhost.errors import ConfigurationError, MissingExtra, ModelRefused, ModelUnavailable, RequestRejected
 from memhost.ports import ModelUse
 from memhost.services.passage_embedding import PassageEmbedder
 from memhost.settings import Secret
@@ -104,6 +104,30 @@ async def test_batches(opened: Opened, model_server: ModelServer) -> None:
     vectors = await (await opened(embedding_batch_size=3)).embed(texts)
     assert sorted(sent(model_server)) == [texts[:3], texts[3:6], texts[6:]]
     np.testing.assert_allclose(vectors, [provider.vector(text) for text in texts], atol=1e-6)
+
+
+@pytest.mark.parametrize("said", ["batch size is invalid, it should not be larger than 5.", "Invalid request."])
+async def test_a_provider_that_takes_fewer_texts_is_given_fewer(
+    opened: Opened, model_server: ModelServer, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    model_server.answer_embeddings(lambda call: failure(400, message=said) if len(call.texts) > 5 else None)
+    embedder, texts = await opened(), [f"text {n}" for n in range(17)]
+    vectors = await embedder.embed(texts)
+    np.testing.assert_allclose(vectors, [provider.vector(text) for text in texts], atol=1e-6)
+    assert [len(given) for given in sent(model_server)] == [17, 9, 5, 4, 5, 3]
+    await embedder.embed([f"other {n}" for n in range(10)])
+    assert [len(given) for given in sent(model_server)][6:] == [5, 5]
+    (told, *_) = [record for record in caplog.records if record.getMessage() == "embedding.batch_too_large"][-1:]
+    assert "EMBEDDING_BATCH_SIZE=5" in told.fields["detail"]  # type: ignore[attr-defined]
+
+
+async def test_a_text_that_is_not_taken_makes_no_request_smaller(opened: Opened, model_server: ModelServer) -> None:
+    model_server.answer_embeddings(lambda call: failure(400, message="No.") if "text 2" in call.texts else None)
+    embedder = await opened()
+    with pytest.raises(RequestRejected):
+        await embedder.embed([f"text {n}" for n in range(4)])
+    await embedder.embed([f"other {n}" for n in range(8)])
+    assert [len(given) for given in sent(model_server)][-1] == 8
 
 
 async def test_long_texts_are_spread_over_requests(opened: Opened, model_server: ModelServer) -> None:
