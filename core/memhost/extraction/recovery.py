@@ -75,6 +75,11 @@ ABOUT = _set(
 _PARTS = frozenset(("text", "output_text", "thinking", "reasoning", "tool_use", "tool_call", "function"))
 """Types of the parts of a provider's message: their text is an answer, and no memory."""
 
+_FIELDS = frozenset(("topics", "entities", "source_message_ids", "event_date", "confidence"))
+"""Names that a memory has, and what stands around memories has not."""
+
+_FIRST_WORD = re.compile(r"\w+")
+
 _ROLES = frozenset(("user", "assistant", "system", "tool", "human", "model"))
 
 _SCHEMA = frozenset(("properties", "$schema", "$defs"))
@@ -231,8 +236,30 @@ def items_in(value: Any, depth: int = 0) -> list[Any] | None:
         return [item]
     named = [each for key, each in value.items() if _plain_name(key) in _LISTS]
     if named:
-        return _union([_items_under_name(each, depth) for each in named])
+        found = _union([_items_under_name(each, depth) for each in named])
+        return [*_own_item(value, found), *found] if found else found
     return _items_under_other_names(value, depth)
+
+
+def _own_item(value: dict[Any, Any], others: Sequence[Any]) -> list[dict[str, Any]]:
+    """The memory that an object states itself beside its list of others, in a list; [] where its text is about them.
+
+    A preface has no fields of a memory, and does not begin as the memories of the list do.
+    """
+    own = {name: each for key, each in value.items() if (name := _plain_name(key)) not in _LISTS}
+    text = own.get("text")
+    if not isinstance(text, str) or not _is_sentence(text) or _is_container(text) or text.rstrip()[-1:] in (":", "："):
+        return []
+    beginnings = {_beginning(other["text"]) for other in others if isinstance(other, dict) and "text" in other}
+    return [own] if own.keys() & _FIELDS or _beginning(text) in beginnings - {""} else []
+
+
+def _beginning(text: Any) -> str:
+    """The first word, or the first two letters of a script that writes without blanks."""
+    word = _FIRST_WORD.match(text) if isinstance(text, str) else None
+    if word is None:
+        return ""
+    return word[0][:2] if word[0][0] >= "\u0e00" else word[0].casefold()
 
 
 def _items_under_name(value: Any, depth: int) -> list[Any] | None:
@@ -339,7 +366,7 @@ def _is_wrapper(value: dict[Any, Any]) -> bool:
 
 def _is_part(value: dict[Any, Any]) -> bool:
     """Whether the object is a part of a provider's message, or a line of the conversation, and no item."""
-    if value.keys() & {"topics", "entities", "source_message_ids", "event_date", "confidence"}:
+    if value.keys() & _FIELDS:
         return False
     kind, role = value.get("type"), value.get("role")
     return (isinstance(kind, str) and kind in _PARTS) or (isinstance(role, str) and role.lower() in _ROLES)

@@ -111,6 +111,47 @@ def test_what_the_answer_holds_is_read(given: str, expected: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("own", "others"),
+    [
+        ({"text": "User likes tea."}, {"facts": ["User has a cat."]}),
+        ({"text": "User likes tea."}, {"memories": [{"text": "User has a cat.", "type": "semantic"}]}),
+        ({"text": "Пользователь любит чай."}, {"items": ["Пользователь держит кошку."]}),
+        ({"text": "用户喜欢喝茶。"}, {"facts": ["用户养了一只猫。"]}),
+        ({"Text": "Mia likes tea.", "topics": ["drinks"]}, {"notes": [{"text": "User has a cat."}]}),
+        ({"text": "L'utilisateur aime le thé."}, {"facts": ["L'utilisateur a un chat."]}),
+    ],
+)
+def test_a_memory_beside_a_list_of_others_is_one_more(own: dict[str, Any], others: dict[str, Any]) -> None:
+    (more,) = next(iter(others.values()))
+    expected = [next(iter(own.values())), more["text"] if isinstance(more, dict) else more]
+    assert texts(json.dumps({**own, **others})) == expected
+    assert texts(json.dumps({**others, **own}, ensure_ascii=False)) == expected
+
+
+@pytest.mark.parametrize("name", ["facts", "memories"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Here are the memories.",
+        "Here is what I found:",
+        "User facts:",
+        "I extracted one memory from the conversation.",
+        "The following facts were extracted.",
+        "One fact was found.",
+        "Sure! Here is the JSON.",
+        "Hier sind die Erinnerungen.",
+        "Voici les souvenirs extraits :",
+        "Estos son los recuerdos.",
+        "Вот воспоминания из разговора.",
+        "以下是提取的记忆。",
+        "I love cats and have one.",
+    ],
+)
+def test_what_introduces_a_list_of_memories_is_none(text: str, name: str) -> None:
+    assert texts(json.dumps({"text": text, name: ["User has a cat."]})) == CAT
+
+
+@pytest.mark.parametrize(
     "given",
     [
         "I think the user likes tea.",
