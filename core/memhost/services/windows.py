@@ -123,9 +123,12 @@ def newest(messages: Sequence[Message], limit: int) -> list[Message]:
 
 def newest_fitting(messages: Sequence[Message], most_bytes: int) -> list[Message]:
     """As many of the newest messages as fit into so many bytes of JSON, at least the newest; all if they fit."""
+    encode = msgspec.json.encode
+    if sum(len(encode(message)) + 1 for message in messages) <= most_bytes:
+        return list(messages)
     left = most_bytes
     for count, message in enumerate(reversed(newest(messages, len(messages)))):
-        left -= len(msgspec.json.encode(message)) + 1
+        left -= len(encode(message)) + 1
         if left < 0 and count:
             return newest(messages, count)
     return list(messages)
