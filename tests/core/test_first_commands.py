@@ -180,7 +180,7 @@ def test_a_memory_from_the_first_to_the_last(invoke: Invoke) -> None:
     assert memory["user_id"] == "mia"
     assert invoke("edit", memory_id, *data).exit_code == 2
     assert invoke("forget", memory_id, *data).exit_code == 2  # nobody to ask
-    assert invoke("forget", memory_id, "--force", *data).stdout == "1 removed.\n"
+    assert invoke("rm", memory_id, "--force", *data).stdout == "1 removed.\n"
     for args in (["show", memory_id], ["edit", memory_id, "--text", "x"], ["forget", memory_id, "-f"]):
         gone = invoke(*args, *data)
         assert (gone.exit_code, memory_id in gone.stderr or "not found" in gone.stderr) == (1, True), gone.stderr

@@ -40,6 +40,7 @@ COMMANDS = {
     "show": Lazy("memhost.cli.memories:show_", "Show a memory with all it holds."),
     "edit": Lazy("memhost.cli.memories:edit", "Change a memory."),
     "forget": Lazy("memhost.cli.memories:forget", "Remove memories by their ids."),
+    "rm": Lazy("memhost.cli.memories:forget", "Same as forget.", hidden=True),
     "sessions": Lazy("memhost.cli.sessions:sessions", "List, show and delete sessions."),
     "user": Lazy("memhost.cli.users:user", "Remove every trace of a user."),
     "trash": Lazy("memhost.cli.trash:trash", "List what the server removed by itself, and bring it back."),

@@ -85,12 +85,13 @@ def unknown_name(key: str, known: Collection[str], *, noun: str = "field") -> li
         noun: What the names are.
     """
     meant = meant_by(key[:_LONGEST_NAME], frozenset(known))
-    if meant:
-        hint = f" Did you mean {meant}?"
-    else:
-        hint = f" There are: {', '.join(sorted(known))}." if 0 < len(known) <= _MOST_LISTED else ""
+    hint = f" Did you mean {meant}?" if meant else ""
+    # Of operators what is meant is a guess: all are named, so that nobody drops the filter for it.
+    if (not meant or noun == "operator") and 0 < len(known) <= _MOST_LISTED:
+        hint += f" There are: {', '.join(sorted(known))}."
     context = {"meant": meant} if meant else {}
-    return invalid(KIND, f"There is no such {noun}.{hint}", None, **context).under(key)
+    said = f"There is no operator {key[:_LONGEST_NAME]}." if noun == "operator" else f"There is no such {noun}."
+    return invalid(KIND, f"{said}{hint}", None, **context).under(key)
 
 
 @lru_cache(maxsize=1024)
