@@ -171,7 +171,8 @@ class MetadataFilter(Operators, kw_only=True, omit_defaults=True):
     """Operators on one metadata key; all that are given must hold.
 
     Order comparisons and `between` (two bounds, both included) are for numbers. Of a list one element that passes is
-    enough. A boolean is none of the texts "true" and "false".
+    enough. A boolean is none of the texts "true" and "false". Numbers are compared as
+    doubles: whole numbers beyond 2**53 may equal their neighbours, so keep long numbers that are names as texts.
     """
 
     eq: MetadataValue | None = None
