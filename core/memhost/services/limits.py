@@ -98,9 +98,9 @@ def too_big(value: Mapping[str, Any] | None, most: int, where: _Where) -> list[P
 
 def fitting(items: Sequence[T], most: int) -> list[T]:
     """The first items, as many as fit into so many bytes of JSON, but one in any case; 0 bytes do not limit them."""
-    if not most:
-        return list(items)
     left, encode = most, msgspec.json.encode
+    if not most or len(encode(items)) <= most + 1:  # a list of n has n + 1 signs between and around its items
+        return list(items)
     for number, item in enumerate(items):
         left -= len(encode(item)) + 1
         if left < 0 and number:

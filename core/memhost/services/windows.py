@@ -124,7 +124,7 @@ def newest(messages: Sequence[Message], limit: int) -> list[Message]:
 def newest_fitting(messages: Sequence[Message], most_bytes: int) -> list[Message]:
     """As many of the newest messages as fit into so many bytes of JSON, at least the newest; all if they fit."""
     encode = msgspec.json.encode
-    if sum(len(encode(message)) + 1 for message in messages) <= most_bytes:
+    if len(encode(messages)) <= most_bytes + 1:  # a list of n has n + 1 signs between and around its items
         return list(messages)
     left = most_bytes
     for count, message in enumerate(reversed(newest(messages, len(messages)))):
