@@ -12,6 +12,7 @@ import bisect
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
@@ -70,7 +71,12 @@ class Tokens:
         self.unknown = read.model.vocab[UNKNOWN]
         self._characters = _Characters(table)
         self._words = _Words(read.model.vocab, self.unknown)
-        self._pieces = {token: piece for piece, token in read.model.vocab.items()}
+        self._vocabulary = read.model.vocab
+
+    @cached_property
+    def _pieces(self) -> dict[int, str]:
+        """The piece of each token, turned round when it is first asked for: some milliseconds, not at every start."""
+        return {token: piece for piece, token in self._vocabulary.items()}
 
     def ids(self, text: str, limit: int) -> list[int]:
         """The ids of the text's first ``limit`` tokens, in order, among them ``unknown``."""
@@ -134,8 +140,9 @@ class _Words(dict[str, tuple[int, ...]]):
 
     def __init__(self, vocabulary: Mapping[str, int], unknown: int) -> None:
         super().__init__({name: (vocabulary[name],) for name in ("[PAD]", UNKNOWN)})
-        self._first = {piece: id_ for piece, id_ in vocabulary.items() if not piece.startswith(_INNER)}
-        self._inner = {piece[2:]: id_ for piece, id_ in vocabulary.items() if piece.startswith(_INNER)}
+        self._first = dict(vocabulary)
+        inner = [piece for piece in vocabulary if piece.startswith(_INNER)]
+        self._inner = {piece.removeprefix(_INNER): self._first.pop(piece) for piece in inner}
         self._longest = max(map(len, vocabulary))
         self._unknown = (unknown,)
 
