@@ -73,8 +73,14 @@ def executed_processes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def logging_as_before() -> None:
+def logging_as_before() -> Iterator[None]:
     """What commands of the CLI do to the process's logging ends with the test, or with the fixture that ran them."""
+    _restore_logging()
+    yield
+    _restore_logging()  # fixtures of the next module come before its first test
+
+
+def _restore_logging() -> None:
     root = logging.getLogger()
     root.setLevel(logging.WARNING)
     root.handlers[:] = [each for each in root.handlers if each.get_name() != "memhost"]

@@ -166,6 +166,7 @@ class SessionSummaries:
             while session is not None and (older := _older(session.content.messages, window)):
                 base = session.content.context or ""
                 made = await self._summary.extend(key, base, older, window)
+                self._rest_until = None  # the model answers
                 session = await self._swap(key, base, older[: made.messages], made.text, made.tokens, window)
             return session
 

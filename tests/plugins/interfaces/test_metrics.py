@@ -53,7 +53,13 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         yield running
 
 
-def test_page_tells_what_the_server_did(server: ServerProcess) -> None:
+@pytest.mark.parametrize("store", ["memory", "sqlite"])
+def test_page_tells_what_the_server_did(tmp_path: Path, store: str) -> None:
+    with ServerProcess(tmp_path, environment={"STORE": store}) as server:
+        _look_at_the_page(server)
+
+
+def _look_at_the_page(server: ServerProcess) -> None:
     user, word, session, memory = SECRETS
     record = {"id": memory, "text": f"likes an {word}", "user_id": user}
     with httpx.Client(base_url=server.url) as http:
