@@ -35,8 +35,8 @@ SPEAKER_MARK = "zsp"
 
 _PIECE = 32_768
 """Longer texts are analysed piece by piece."""
-_RUN = "[\u3041-\u3096\u30a1-\u30fa\u3400-\u9fff\uac00-\ud7a3]{3}(?![\u3099\u309a])"
-"""Three characters of scripts without spaces, none of which changes with the next. Compiled when a long text comes."""
+_RUN = re.compile("[\u3041-\u3096\u30a1-\u30fa\u3400-\u9fff\uac00-\ud7a3]{3}(?![\u3099\u309a])")
+"""Three characters of scripts without spaces, none of which changes with the next."""
 _MAX_TERM = 64  # longer runs (base64, hashes) are cut: they would only bloat the index
 # Scripts written without spaces: kana, Han, Hangul, Thai, Lao, Myanmar, Khmer. They are cut into character bigrams.
 _NO_SPACE = (
@@ -144,7 +144,7 @@ def pieces(text: str, size: int = _PIECE) -> Iterator[str]:
     while len(text) - start > size:
         least, most = start + size // 2, start + size
         cut = max(text.rfind(" ", least, most), text.rfind("\n", least, most))
-        run = re.compile(_RUN).search(text, most - 64, most) if cut < 0 else None
+        run = _RUN.search(text, most - 64, most) if cut < 0 else None
         if run is not None:
             yield text[start : run.start() + 2]
             start = run.start() + 1

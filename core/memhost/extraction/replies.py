@@ -106,8 +106,7 @@ _CANNOT = (
     r"|(?:dabei|dazu) kann ich|leider kann ich (?:\w+ ){0,4}(?:zusammenfassung|helfen)|(?:das|dies) kann ich"
     r"|(?:\w+ ){1,4}(?:yapam|olam|edem|getirem|özetleyem)\w*"
 )
-# Long patterns are compiled when they are first used, not at every start of a command.
-_REFUSAL = (
+_REFUSAL = re.compile(
     rf"(?:(?:{_SORRY})[^.!?\n]{{0,120}}?(?:{_CANNOT})|(?:{_CANNOT})\b"
     r"|(?:很|非常|十分)?(?:抱歉|对不起|對不起|很?遗憾)[，,。！! ][^\n]{0,40}(?:无法|無法|不能|帮不了)"
     r"|我(?:无法|無法|不能)"
@@ -117,14 +116,16 @@ _REFUSAL = (
     r"(?:messages|conversation|text|transcript|summari)"
     r"|(?:it (?:seems|looks|appears)|there (?:is|are|were)|no)\b[^\n.]{0,60}?"
     r"(?:\b(?:no|not|empty|nothing)\b[^\n.]{0,40}?)?"
-    r"\b(?:to summari[sz]e|(?:was|were|been) (?:provided|given|supplied)|provided))"
+    r"\b(?:to summari[sz]e|(?:was|were|been) (?:provided|given|supplied)|provided))",
+    re.IGNORECASE,
 )
-_APOLOGY = (
+_APOLOGY = re.compile(
     rf"(?:{_SORRY})[^.!?\n]{{0,120}}?(?:{_CANNOT}) (?:extract|help|assist|process|comply|fulfil|identify|find"
     rf"|provide|do) ?"
-    r"[^\n]{0,200}"
+    r"[^\n]{0,200}",
+    re.IGNORECASE,
 )
-_DECLINES = (
+_DECLINES = re.compile(
     r"(?:^|[.!?]\s|, (?:so|but|and|therefore) )(?:i(?:'|’)?m|i am|i) (?:can(?:'|’)?t|cannot|unable to|not able to"
     r"|won(?:'|’)?t)"
     r" (?:summari[sz]e|help|assist|process|provide|comply|fulfil|continue with|do (?:this|that)|discuss)"
@@ -143,13 +144,14 @@ _DECLINES = (
     r"[^.\n]{0,60}\b(?:conversation|messages?|transcript|summary|summari[sz]e|help you(?: today)?)\b[^.\n]{0,60}[.?!]?"
     r"(?: please[^.\n]{0,60}[.!])?$"
     r"|^i understand\b[^.]{0,10}\. ready"
-    r"|^diese anfrage verst(?:ö|oe)ßt gegen meine"
+    r"|^diese anfrage verst(?:ö|oe)ßt gegen meine",
+    re.IGNORECASE,
 )
 _TALK = (
     r"(?:conversation|transcript|messages?|gespräch|unterhaltung|nachricht|conversación|mensaje|conversazione|messagg"
     r"|conversa|mensagens|разговор|бесед|сообщени|对话|對話|消息|会話|メッセージ|대화|gesprek|rozmow|konuşma)"
 )
-_ASKS_BACK = (
+_ASKS_BACK = re.compile(
     rf"(?:please|bitte|veuillez|s['’]il vous plaît|por favor|per favore|пожалуйста|请|請|geef|proszę|lütfen)"
     rf"(?! note| remember)"
     rf"[^.:;\n。]{{0,80}}{_TALK}[^.:;\n。]{{0,60}}[.!。]?"
@@ -159,7 +161,8 @@ _ASKS_BACK = (
     rf"|(?:the|this) (?:conversation|chat|session) is (?:still |currently )?empty\W*"
     r"|(?:sorry, |oops, )?(?:an error (?:has )?occurred|something went wrong|(?:the )?request timed out"
     r"|service (?:is )?(?:temporarily )?unavailable|(?:this |the )?content (?:was |has been )?(?:blocked|flagged))"
-    r"(?: (?:by (?:the |our |a )?(?:safety|content)|while)\b[^.\n]{0,40})?\W*(?:please try again[^\n]{0,40})?"
+    r"(?: (?:by (?:the |our |a )?(?:safety|content)|while)\b[^.\n]{0,40})?\W*(?:please try again[^\n]{0,40})?",
+    re.IGNORECASE,
 )
 """A question for what is to be summarised, and the sentences of a service that fails: the whole of a reply."""
 _LONGEST_DECLINE = 250
@@ -205,7 +208,7 @@ def final_part(text: str) -> str:
 
 def apologises(text: str) -> bool:
     """Whether a text is nothing but the model's own excuse, as some put in the place of a memory."""
-    return re.fullmatch(_APOLOGY, text, re.IGNORECASE) is not None
+    return _APOLOGY.fullmatch(text) is not None
 
 
 def never_ends(text: str) -> bool:
@@ -246,11 +249,11 @@ def _repeats(text: str, asked: tuple[str, ...]) -> bool:
 def _is_refusal(text: str) -> bool:
     if _ROLE.fullmatch(text) or is_form({}, text, "") or _only_speaks_of_it(text):
         return True
-    if len(text) <= _LONGEST_REFUSAL and re.match(_REFUSAL, text, re.IGNORECASE):
+    if len(text) <= _LONGEST_REFUSAL and _REFUSAL.match(text):
         return True
-    if len(text) <= _LONGEST_DECLINE and re.fullmatch(_ASKS_BACK, text, re.IGNORECASE):
+    if len(text) <= _LONGEST_DECLINE and _ASKS_BACK.fullmatch(text):
         return True
-    return len(text) <= _LONGEST_DECLINE and '"' not in text and re.search(_DECLINES, text, re.IGNORECASE) is not None
+    return len(text) <= _LONGEST_DECLINE and '"' not in text and _DECLINES.search(text) is not None
 
 
 def _only_speaks_of_it(text: str) -> bool:
