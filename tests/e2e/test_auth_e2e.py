@@ -74,7 +74,7 @@ def read(
     return CLIENT.get(f"{server.url}{path}", headers=headers)
 
 
-# -- acceptance 22 and 23 of contract/rest.md --------------------------------------------------------------
+# -- credentials of the official clients, and the challenge without any ---------------------------------------
 
 
 @pytest.mark.parametrize("scheme", ["X-API-Key: {}\r\n", "Authorization: Bearer {}\r\n"])

@@ -1,4 +1,4 @@
-"""The official Python client against a running server (contract/rest.md section 17)."""
+"""The official Python client against a running server."""
 
 from __future__ import annotations
 

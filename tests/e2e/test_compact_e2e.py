@@ -1,4 +1,4 @@
-"""Compaction over HTTP: no official client calls it (contract/rest.md 6.7)."""
+"""Compaction over plain HTTP: none of the official clients calls it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Forgetting with the official client and over plain HTTP (contract/rest.md section 17, item 19)."""
+"""Forgetting with the official client and over plain HTTP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests of the official JavaScript and Java clients, byte for byte (contract/rest.md 16.2, 16.3, Q-2, Q-14)."""
+"""Requests of the official JavaScript and Java clients, byte for byte."""
 
 from __future__ import annotations
 

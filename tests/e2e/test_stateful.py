@@ -269,7 +269,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(index=st.integers(0, 5))
     def repeat_memory(self, index: int) -> None:
-        """11.6: an exact repetition in the same scope goes into the old record, which counts as accessed."""
+        """An exact repetition in the same scope is merged into the old record, which counts as accessed."""
         names = sorted(name for name, record in self.model.memories.items() if record["memory_type"] != "message")
         if not names:
             return
@@ -339,7 +339,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(wanted=filters, mode=st.sampled_from((None, "semantic", "hybrid")))
     def search_memories(self, wanted: dict[str, Any], mode: str | None) -> None:
-        """Without a distance threshold every record that passes the filters is a hit (10.2), each once."""
+        """Without a distance threshold every record that passes the filters is a hit, each once."""
         modes = {"search_mode": mode} if mode else {}
         answer = self.call("search_memories", **wanted, **modes, text="which fact?", recency_boost=False, limit=100)
         expected = outcome(lambda: self.model.search(wanted))

@@ -1,4 +1,4 @@
-"""A server with a model provider: summaries of sessions and views, tags and vectors (contract/rest.md 17, 7 and 20)."""
+"""A server with a model provider: summaries of sessions and views, tags and vectors."""
 
 from __future__ import annotations
 

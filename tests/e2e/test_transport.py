@@ -1,4 +1,4 @@
-"""The transport rules (contract/rest.md section 1) on a real server: routing, headers, statuses, times, logs."""
+"""The transport rules on a real server: routing, headers, statuses, times, logs."""
 
 from __future__ import annotations
 

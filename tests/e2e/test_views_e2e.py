@@ -1,4 +1,4 @@
-"""Summary views and tasks with the official client (contract/rest.md section 17, item 20)."""
+"""Summary views and tasks with the official client."""
 
 from __future__ import annotations
 

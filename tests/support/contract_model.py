@@ -1,4 +1,4 @@
-"""A model of the server in plain Python, written from contract/rest.md alone (sections 3, 5, 6, 9, 10.9, 11)."""
+"""A model of the server in plain Python, written from the documented rules, independently of the code of core."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Key = tuple[str, str, str]
 TAG_FIELDS = ("session_id", "user_id", "namespace", "topics", "entities", "extraction_strategy")
 DATE_FIELDS = ("created_at", "last_accessed", "event_date")
 FOLDED = ("topics", "entities")
-"""Fields whose values are compared without regard to letter case (9.1)."""
+"""Fields whose values are compared without regard to letter case."""
 
 
 class RefusedError(Exception):
@@ -26,7 +26,7 @@ class RefusedError(Exception):
 
 @dataclass
 class Session:
-    """What is known of a session (3.4, 11.2)."""
+    """The fields of one session, and when it expires."""
 
     fields: dict[str, Any]
     ttl: int | None
@@ -47,7 +47,7 @@ class Model:
     # -- working memory (5) --------------------------------------------------------------------------------
 
     def put_session(self, key: Key, fields: Mapping[str, Any], now: datetime) -> Session:
-        """5.3: the whole session is replaced but for TTL and `created_at` (11.2); none is without life."""
+        """Replaces the whole session except its TTL and `created_at`; an expired session does not exist."""
         before = self._living(key, now)
         if "ttl_seconds" in fields:
             ttl = fields["ttl_seconds"]
@@ -64,7 +64,7 @@ class Model:
         return self.sessions[key]
 
     def resolve(self, key: Key, now: datetime) -> list[Key]:
-        """5.2: the exact identity, else all that the given parts allow."""
+        """The session with exactly this key, else all sessions that the given parts match."""
         if self._living(key, now):
             return [key]
         namespace, user, session = key
@@ -78,14 +78,14 @@ class Model:
         ]
 
     def get_session(self, key: Key, now: datetime) -> tuple[Key, Session]:
-        """5.2: one match, else 404."""
+        """The only match; none or several are a 404."""
         found = self.resolve(key, now)
         if len(found) != 1:
             raise RefusedError("not_found")
         return found[0], self.sessions[found[0]]
 
     def delete_session(self, key: Key, now: datetime) -> None:
-        """5.4 and D-27: nothing there is fine, an ambiguous id is a conflict."""
+        """Deleting a session that does not exist succeeds; an ambiguous id is a conflict."""
         found = self.resolve(key, now)
         if len(found) > 1:
             raise RefusedError("ambiguous_session")
@@ -93,7 +93,7 @@ class Model:
             del self.sessions[one]
 
     def list_sessions(self, namespace: str, user: str, now: datetime) -> list[str]:
-        """5.1: most recently updated first."""
+        """Session ids, most recently updated first."""
         found = [
             (session.number, key[2])
             for key, session in self.sessions.items()
@@ -109,7 +109,7 @@ class Model:
     # -- long-term memory (6) ------------------------------------------------------------------------------
 
     def create(self, records: list[dict[str, Any]], now: datetime) -> None:
-        """6.1 and D-13: equal ids of one owner replace, of another owner are refused, all or nothing."""
+        """A known id is replaced if it has the same owner, else refused; all records are stored or none."""
         for record in records:
             known = self.memories.get(record["id"])
             if known is not None and _owner(known) != _owner(record):
@@ -126,7 +126,7 @@ class Model:
             self.memories[record["id"]] = defaults | {"extraction_strategy": "discrete"} | stored
 
     def edit(self, memory_id: str, changes: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-        """6.4."""
+        """Changes the given fields of one memory; null leaves a field as it is."""
         given = {name: value for name, value in changes.items() if value is not None}
         if not given:
             raise RefusedError("invalid_request")
@@ -139,11 +139,11 @@ class Model:
         return self.memories[memory_id]
 
     def delete(self, ids: Iterable[str]) -> int:
-        """6.5: how many really existed."""
+        """Deletes memories; returns how many of them existed."""
         return sum(self.memories.pop(name, None) is not None for name in set(ids))
 
     def search(self, filters: Mapping[str, Mapping[str, Any]], user: str | None = None) -> set[str]:
-        """9: ids that satisfy all filters; `user` is the only one that the caller may see."""
+        """Ids of the memories that pass all filters; `user` is the only user the caller may see."""
         check(filters)
         return {
             name
@@ -161,7 +161,7 @@ def _owner(record: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def check(filters: Mapping[str, Mapping[str, Any]]) -> None:
-    """9.1 to 9.4: which filters are 422."""
+    """Refuses filters that the server answers with 422."""
     for name, operators in filters.items():
         given = set(operators)
         bad = not given

@@ -1,4 +1,4 @@
-"""Compaction: memories that repeat each other, or mean the same, become one (contract/strategies.md section 8)."""
+"""Compaction: memories that repeat each other, or mean the same, become one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exact repetitions: one statement of one owner is stored once (contract/strategies.md 7.2)."""
+"""Exact repetitions: one statement of one owner is stored once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Topics and entities of memories that clients store without any (contract/strategies.md 6)."""
+"""Topics and entities of memories that clients store without any."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a strategy may know beside the turns it extracts from (contract/strategies.md 4)."""
+"""The context that a strategy gets beside the turns it extracts from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Extraction with a language model: waiting turns of a session become long-term memories (contract/strategies.md 5).
+"""Extraction with a language model: waiting turns of a session become long-term memories.
 
 A run works through the waiting turns in pieces. What a piece gives is committed in one step with the removal of its
 turns from those that wait, and only if all of them still wait; until then they go on waiting. So each turn is

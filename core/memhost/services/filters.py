@@ -1,4 +1,4 @@
-"""Compiles the filters of a search request into conditions (contract/rest.md section 9)."""
+"""Compiles the filters of a search request into conditions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Forgetting: which memories a policy gives up, and moving them to the trash (contract/rest.md 6.6 and 11.9)."""
+"""Forgetting: selects the memories that a policy gives up and moves them to the trash."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which memories a language model may compare (contract/strategies.md 7.4)."""
+"""Selects the memories that a language model may compare."""
 
 from __future__ import annotations
 

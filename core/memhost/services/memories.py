@@ -71,7 +71,7 @@ class Deletion:
 
 
 class MemoryService:
-    """The rules of long-term records (contract/rest.md section 6)."""
+    """Stores, reads, edits and deletes long-term memories."""
 
     def __init__(
         self,

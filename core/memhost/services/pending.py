@@ -68,7 +68,7 @@ class Staged(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PendingTurns:
-    """Keeps waiting turns, and says when they are due (contract/strategies.md 5.2)."""
+    """Keeps turns that wait for extraction, and decides when they are due."""
 
     def __init__(
         self,

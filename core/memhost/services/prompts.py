@@ -1,4 +1,4 @@
-"""Builds the memory prompt: summary, messages, memories found, and the query (contract/rest.md section 7)."""
+"""Builds the memory prompt: summary, messages, memories found, and the query."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class PromptService:
 
 
 def _role(name: str) -> Role:
-    """The role in the prompt: what a message's role means, else `assistant` (contract/rest.md section 7)."""
+    """Role in the prompt for a message's role; unknown roles become `assistant`."""
     return _ROLES.get(name.strip().lower(), "assistant")
 
 

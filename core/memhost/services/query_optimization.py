@@ -1,4 +1,4 @@
-"""Rewriting of search texts by a language model (contract/rest.md 10.6)."""
+"""Rewriting of search texts by a language model."""
 
 from __future__ import annotations
 

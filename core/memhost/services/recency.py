@@ -1,4 +1,4 @@
-"""Recency reranking (contract/rest.md 10.7)."""
+"""Recency reranking: mixes the semantic score with how recent a memory is; `Recency` has the formula."""
 
 from __future__ import annotations
 

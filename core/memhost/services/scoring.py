@@ -96,7 +96,7 @@ def semantic_scores(hits: Iterable[CandidateHit]) -> list[Scored]:
 
 
 def keyword_scores(hits: Sequence[CandidateHit]) -> list[Scored]:
-    """Best text score first, each relative to the best (contract/rest.md 10.1)."""
+    """Best text score first, each relative to the best."""
     best = _best(hits)
     found = []
     for hit in hits:
@@ -107,7 +107,7 @@ def keyword_scores(hits: Sequence[CandidateHit]) -> list[Scored]:
 
 
 def hybrid_scores(found: Candidates, vector: Vector, text: TextMatch | None, alpha: float) -> list[Scored]:
-    """Alpha x (2 - distance) / 2 + (1 - alpha) x text score relative to the best (contract/rest.md 10.4).
+    """Alpha x (2 - distance) / 2 + (1 - alpha) x text score relative to the best.
 
     Quoted phrases are required; words that match nothing add nothing, so the best hit need not reach 1.
     """

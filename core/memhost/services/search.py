@@ -49,7 +49,7 @@ _CUT = "The page ends after {count} memories, with {most} bytes; read on from of
 
 
 class SearchService:
-    """The rules of search (contract/rest.md 6.2, 9 and 10)."""
+    """Answers searches: filters, retrieval, ranking, paging and limits of an answer."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Memories that mean the same become one, and a changed fact replaces the old one (contract/strategies.md 7.4)."""
+"""Memories that mean the same become one, and a changed fact replaces the old one."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ _REST_S = 15.0
 
 
 class SessionSummaries:
-    """Keeps sessions within their windows (contract/strategies.md 11)."""
+    """Keeps sessions within their context windows by summarising their older messages."""
 
     def __init__(
         self,

@@ -81,7 +81,7 @@ class Changed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SessionWriter:
-    """Writes sessions (contract/rest.md 5.3 and 11)."""
+    """Writes sessions, and in the same commit the memories and jobs that follow from a write."""
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ _CUT = "{left} older messages are left out, with which the answer would be too l
 
 
 class SessionService:
-    """The rules of working memory (contract/rest.md sections 5 and 11)."""
+    """Reads, writes, lists and deletes sessions of working memory."""
 
     def __init__(
         self,

@@ -21,7 +21,7 @@ KNOWN_STRATEGIES = ("discrete", "summary", "preferences", "custom")
 """Strategies that clients of Agent Memory Server name; accepted also where no plugin offers them."""
 
 UNASKED = "discrete"
-"""What clients of Agent Memory Server send without being asked to (contract/rest.md Q-3, Q-4)."""
+"""The strategy that clients of Agent Memory Server send by default, without options."""
 
 
 class StrategyChoice:

@@ -1,4 +1,4 @@
-"""Counts tokens (contract/rest.md 11.1): exactly where that can be had offline, else by a rule of thumb.
+"""Counts tokens: exactly if tiktoken has its file offline, else by a rule of thumb.
 
 With the extra `tokens` installed (tiktoken) and the file of the encoding `cl100k_base` in
 tiktoken's cache, texts are counted with it. Nothing is ever downloaded: without the file the estimate is used, a

@@ -1,4 +1,4 @@
-"""Summary views: what they are, and the summaries of their groups (contract/rest.md section 8 and 11.10)."""
+"""Summary views: their definitions, and the summaries of their groups."""
 
 from __future__ import annotations
 

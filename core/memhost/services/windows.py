@@ -1,4 +1,4 @@
-"""Token counts and context windows (contract/rest.md 5.2, 11.1 and appendix A)."""
+"""Token counts and context windows of language models."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MODEL_WINDOWS: dict[str, int] = {
     **dict.fromkeys(("o1", "o3-mini"), 200_000),
     **dict.fromkeys(("gpt-5-mini", "gpt-5-nano"), 400_000),
 }
-"""Windows of well-known models in tokens (appendix A); all Claude models have `CLAUDE_WINDOW`."""
+"""Windows of well-known models in tokens; all Claude models have `CLAUDE_WINDOW`."""
 
 CLAUDE_WINDOW = 200_000
 
@@ -61,7 +61,7 @@ def model_window(model: str, overrides: Mapping[str, int]) -> int:
 
 
 def answer_room(window: int) -> int:
-    """Tokens of a model's window that are kept for a summary as its answer (contract/rest.md 11.3)."""
+    """Tokens of a model's window that are kept free for the summary it writes."""
     if window < 10_000:
         return max(512, window // 8)
     if window < 50_000:

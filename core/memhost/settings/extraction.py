@@ -1,6 +1,6 @@
-"""Settings of language models and of what they are used for.
+"""Settings of language models and of their uses.
 
-Names and defaults follow Agent Memory Server where it has the setting (contract/operations.md 4.2, 4.3).
+Names and defaults follow Agent Memory Server where it has the setting.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ class Row:
 
 
 def _bare_group(body: dict[str, Any]) -> dict[str, Any]:
-    """The Java client sends the group itself, without the wrapper (Q-14)."""
+    """The Java client sends the group itself, without the wrapper."""
     return body if "group" in body else {"group": body}
 
 
