@@ -27,7 +27,8 @@ from tests.support.hosts import run, running_host
 
 ROOT = Path(__file__).parents[1]
 HOOKS = sorted(name for name in vars(hookspecs) if name.startswith("memhost_"))
-DOCUMENTS = sorted([ROOT / "README.md", ROOT / "SECURITY.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
+PAGES = [ROOT / name for name in ("README.md", "SECURITY.md", "CHANGELOG.md", "tests/README.md")]
+DOCUMENTS = sorted([*PAGES, *(ROOT / "docs").rglob("*.md")])
 README = (ROOT / "README.md").read_text()
 COMMAND_LINE = LazyGroup("memhost")
 
@@ -99,6 +100,29 @@ def test_nothing_is_promised_that_is_not_published() -> None:
     for path in [*DOCUMENTS, *(path for path in sources if path.suffix in (".py", ".service", ".yaml", ".toml"))]:
         for line in path.read_text().splitlines():
             assert not re.search(r"pip3? install [^`\n]*?(?<![\w./-])memhost(?![\w-])", line), f"{path.name}: {line}"
+
+
+def test_the_map_of_the_tests_has_every_support_module_once() -> None:
+    table = (ROOT / "tests" / "README.md").read_text().partition("## Support modules")[2]
+    listed = re.findall(r"^\| `(\w+)` \|", table, re.M)
+    modules = [path.stem for path in (ROOT / "tests" / "support").glob("*.py") if path.stem != "__init__"]
+    assert listed == sorted(modules)
+
+
+VALUES = {"EXTRACTION_MIN_CONFIDENCE", *"duplicate facets halfvec pgvector redis semantic sqlite suspicious".split()}
+
+
+def test_names_on_the_page_of_memory_forms_are_in_the_code() -> None:
+    """Classes, functions, fields, operations and tools; so a rename in the code must reach the page."""
+    page = (ROOT / "docs" / "memory_forms.md").read_text()
+    folders = (ROOT / "core", ROOT / "plugins", ROOT / "examples" / "pgvector-store" / "src")
+    code = "\n".join(path.read_text() for folder in folders for path in folder.rglob("*.py"))
+    defined = set(re.findall(r"^\s*(?:class|(?:async )?def) (\w+)", code, re.M))
+    fields = set(re.findall(r"^\s*(\w+):", code, re.M))
+    operations = set(re.findall(r"[\"'](\w+_\w+)[\"']", code))
+    named = {name for words in re.findall(r"`([\w.]+)`", page) for name in words.split(".")}
+    assert len(named & defined) > 40
+    assert named <= defined | fields | operations | VALUES
 
 
 def test_the_readme_links_every_example_and_no_page_twice() -> None:
