@@ -109,7 +109,17 @@ def test_the_map_of_the_tests_has_every_support_module_once() -> None:
     assert listed == sorted(modules)
 
 
-VALUES = {"EXTRACTION_MIN_CONFIDENCE", *"duplicate facets halfvec pgvector redis semantic sqlite suspicious".split()}
+VALUES = {
+    "EXTRACTION_MIN_CONFIDENCE",
+    "duplicate",
+    "facets",
+    "halfvec",
+    "pgvector",
+    "redis",
+    "semantic",
+    "sqlite",
+    "suspicious",
+}
 
 
 def test_names_on_the_page_of_memory_forms_are_in_the_code() -> None:
