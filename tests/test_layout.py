@@ -8,6 +8,7 @@ import sysconfig
 import tomllib
 from collections.abc import Iterator
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from importlib.metadata import distribution, entry_points
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,11 @@ CORE_FILES = sorted((ROOT / "core" / "memhost").rglob("*.py"))
 ABOVE = {
     "errors": {"models", "ports", "services", "operations", "plugins", "host", "app", "cli", "jobs", "settings"},
     "models": {"ports", "services", "operations", "plugins", "host", "app", "cli", "jobs", "settings"},
-    "ports": {"services", "operations", "plugins", "host", "app", "cli", "jobs", "settings"},
+    "settings": {"ports", "services", "operations", "host", "app", "cli", "jobs"},
+    "ports": {"services", "operations", "plugins", "host", "app", "cli", "jobs"},
     "storekit": {"services", "operations", "plugins", "host", "app", "cli", "jobs", "settings"},
     "ranking": {"ports", "services", "operations", "plugins", "host", "app", "cli", "jobs", "settings"},
-    "extraction": {"services", "operations", "plugins", "host", "app", "cli", "jobs"},
+    "extraction": {"services", "plugins", "host", "app", "cli", "jobs"},
     "operations": {"services", "app", "cli", "jobs", "host"},
     "services": {"host", "app", "cli"},
     "jobs": {"host", "app", "cli"},
@@ -57,6 +59,45 @@ def _imports(path: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def module_of(path: Path) -> str:
+    """Name of a module of core: `memhost.models` for its `__init__`."""
+    parts = path.relative_to(ROOT / "core").with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported_modules(path: Path, known: frozenset[str]) -> set[str]:
+    """The modules of core that a file imports, wherever the import stands: for types only, or inside a function."""
+    return _names(path, known) - {module_of(path)}
+
+
+def _names(path: Path, known: frozenset[str]) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names} & known
+        elif isinstance(node, ast.ImportFrom) and node.module in known:
+            submodules = {f"{node.module}.{alias.name}" for alias in node.names} & known
+            found |= submodules or {node.module}
+    return found
+
+
+def test_core_has_no_circle_of_imports() -> None:
+    known = frozenset(module_of(path) for path in CORE_FILES)
+    order = TopologicalSorter({module_of(path): imported_modules(path, known) for path in CORE_FILES})
+    order.prepare()  # raises CycleError, which names the circle
+
+
+def test_a_circle_of_imports_is_found(tmp_path: Path) -> None:
+    one, two = tmp_path / "core" / "one.py", tmp_path / "core" / "two.py"
+    one.parent.mkdir()
+    one.write_text("if TYPE_CHECKING:\n    from two import B\n")
+    two.write_text("def late():\n    import one\n")
+    known = frozenset({"one", "two"})
+    graph = {"one": _names(one, known), "two": _names(two, known)}
+    with pytest.raises(CycleError):
+        TopologicalSorter(graph).prepare()
 
 
 def test_core_imports_no_plugin() -> None:

@@ -16,7 +16,6 @@ from memhost.jobs import (
     JobService,
     Schedules,
     StagedContext,
-    Tenants,
     WaitingForModels,
     Workers,
     intervals,
@@ -70,6 +69,7 @@ from memhost.services.view_partitions import ViewPartitions
 from memhost.services.view_runs import ViewRuns
 from memhost.services.views import ViewService
 from memhost.settings import Settings
+from memhost.usage.tenants import Tenants
 
 
 @dataclass(frozen=True, kw_only=True)

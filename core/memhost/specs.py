@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from litestar import Litestar
     from litestar.types import ASGIApp, ControllerRouterHandler, ExceptionHandler
 
-    from memhost.host import Host
+    from memhost.ports import Host
 
 
 class NoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from memhost.host.operations import core_operations
 from memhost.plugins import PluginManager
 from memhost.settings import Configuration, load_configuration, peek
 
@@ -33,7 +34,9 @@ def load(
         "config_file": config_file,
     }
     plugins = PluginManager.load(
-        disabled=peek("server.plugins_disabled", **sources), start_s=peek("server.plugin_start_s", **sources)
+        disabled=peek("server.plugins_disabled", **sources),
+        start_s=peek("server.plugin_start_s", **sources),
+        taken=core_operations().names(),
     )
     configuration = load_configuration(
         **sources,

@@ -41,7 +41,7 @@ def stack(*calls: Calls) -> FrameType:
     return call(0)
 
 
-EXECUTE = code("memhost.host", "execute")
+EXECUTE = code("memhost.host.host", "execute")
 SERVER = code("memhost.services.records", "content_hash")
 REST = code("memhost_green.handlers", "_run")
 LIBRARY = code("json", "dumps")

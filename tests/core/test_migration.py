@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from memhost.errors import Conflict, StoreUnavailable
-from memhost.jobs import Tenants
 from memhost.models import DEFAULT_TENANT, JobState, Scope, WriteBatch
 from memhost.ports import Store, SystemClock
 from memhost.services.migration import Compared, Migration
@@ -29,6 +28,7 @@ from memhost.testing.factories import (
     make_vector,
     put,
 )
+from memhost.usage.tenants import Tenants
 from memhost_store_memory.store import MemoryStore
 from memhost_store_redis.settings import RedisSettings
 from memhost_store_redis.store import open_redis

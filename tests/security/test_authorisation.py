@@ -80,7 +80,7 @@ async def test_the_matrix_through_mcp(store: str, tmp_path: Path, request: pytes
 
 
 def test_cases_are_operations() -> None:
-    from memhost.operations import core_operations
+    from memhost.host import core_operations
 
     names = {operation.name for operation in (*core_operations(), *OPERATIONS)}
     assert set(CASES) <= names

@@ -11,9 +11,9 @@ import pytest
 from msgspec import UnsetType, inspect
 
 from memhost.errors import LimitReached, ValidationFailed
-from memhost.host import Host
+from memhost.host import Host, core_operations
 from memhost.models import Caller, MemoryRecord, Scope, SessionKey, StoredSession, WorkingMemory
-from memhost.operations import Call, core_operations
+from memhost.operations import Call
 from memhost.operations.requests import SessionRecordInput
 from memhost.operations.working_memory import GetSession
 from memhost.services import limits

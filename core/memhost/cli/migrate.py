@@ -84,9 +84,9 @@ async def _opened(
     dry_run: bool,
 ) -> AsyncIterator[Migration]:
     """A migration between the two stores; a dry run does not touch the target."""
-    from memhost.jobs import Tenants
     from memhost.ports import SystemClock
     from memhost.services.migration import Migration
+    from memhost.usage.tenants import Tenants
 
     if source == target:
         raise ConfigurationError("Source and target are the same store.")

@@ -88,10 +88,11 @@ def show_(name: str, as_json: bool, **options: Any) -> None:
 def check(name: str, as_json: bool) -> None:
     """Load a plugin and say what is wrong with it; fails if anything is."""
     from memhost import logs
+    from memhost.host import core_operations
     from memhost.plugins import PluginManager
 
     logs.configure("CRITICAL")
-    row = next((row for row in PluginManager.load().rows if row.name == name), None)
+    row = next((row for row in PluginManager.load(taken=core_operations().names()).rows if row.name == name), None)
     if row is None:
         raise NotFound(f"There is no plugin {name}; see: memhost plugins list")
     if as_json:

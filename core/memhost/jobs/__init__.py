@@ -5,7 +5,6 @@ from memhost.jobs.dispatcher import Dispatcher
 from memhost.jobs.loop import JobLoop
 from memhost.jobs.schedules import EMBED_MEMORIES, Schedules, intervals
 from memhost.jobs.service import JobService
-from memhost.jobs.tenants import Tenants
 from memhost.jobs.waking import WaitingForModels
 from memhost.jobs.workers import Workers
 
@@ -16,7 +15,6 @@ __all__ = [
     "JobService",
     "Schedules",
     "StagedContext",
-    "Tenants",
     "WaitingForModels",
     "Workers",
     "intervals",

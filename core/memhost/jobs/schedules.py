@@ -10,11 +10,11 @@ import msgspec
 
 from memhost.errors import DocumentGone
 from memhost.events import ScheduleDue, event_payload
-from memhost.jobs.tenants import Tenants
 from memhost.models import DEFAULT_TENANT, Document, Job, Scope, WriteBatch
 from memhost.plugins import PluginManager
 from memhost.ports import Store
 from memhost.settings import Settings
+from memhost.usage.tenants import Tenants
 
 EMBED_MEMORIES = "embed-memories"
 """The schedule that finds memories without a vector."""

@@ -11,10 +11,10 @@ import msgspec
 
 from memhost.cancelling import cancel
 from memhost.errors import MemhostError, ModelUnavailable
-from memhost.jobs.tenants import Tenants
 from memhost.models import Job, JobState, Scope, WriteBatch
 from memhost.ports import Clock, Store
 from memhost.services.outbox import Outbox
+from memhost.usage.tenants import Tenants
 
 logger = logging.getLogger(__name__)
 

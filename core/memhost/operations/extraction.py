@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
 from memhost.models import MemoryRecord
 from memhost.operations.requests import MessageInput, StrategyInput
-from memhost.operations.responses import ExtractionState
-from memhost.operations.table import Call, Operation
-
-if TYPE_CHECKING:
-    from memhost.host import Host
 
 TAG = "Extraction"
 
@@ -54,47 +49,3 @@ class ExtractionPreview(msgspec.Struct, frozen=True, kw_only=True):
     input_tokens: int
     output_tokens: int
     cost_usd: float | None
-
-
-async def _extract(host: Host, call: Call, request: ExtractSession) -> ExtractionState:
-    return await host.extraction.extract(call, request)
-
-
-async def _preview(host: Host, call: Call, request: PreviewExtraction) -> ExtractionPreview:
-    return await host.extraction.preview(call, request)
-
-
-OPERATIONS = (
-    Operation(
-        name="extract_session",
-        request=ExtractSession,
-        response=ExtractionState,
-        handler=_extract,
-        access="write",
-        tag=TAG,
-        summary="Extract memories from the waiting messages of a session now.",
-        description=(
-            "Messages are extracted by themselves once a session has been quiet for a while; this does not wait for "
-            "that, and tries again what was given up. The answer says what still waits after `wait_s` seconds."
-        ),
-        errors=("invalid_request", "not_found", "long_term_memory_disabled"),
-    ),
-    Operation(
-        name="preview_extraction",
-        request=PreviewExtraction,
-        response=ExtractionPreview,
-        handler=_preview,
-        access="write",
-        tag=TAG,
-        summary="Show what a strategy would make of a conversation, and what it costs; nothing is stored.",
-        description="Calls the language model as a real extraction does, and counts towards the budgets.",
-        errors=(
-            "invalid_request",
-            "invalid_arguments",
-            "model_unavailable",
-            "model_refused",
-            "budget_exceeded",
-            "answer_unusable",
-        ),
-    ),
-)

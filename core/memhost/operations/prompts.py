@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import msgspec
 
-from memhost.extraction.prompts import PromptPolicy
-from memhost.extraction.reports import PromptKind, PromptReport, report_on
+from memhost.extraction.reports import PromptKind
 from memhost.models.limits import Text
-from memhost.operations.table import Call, Operation
-
-if TYPE_CHECKING:
-    from memhost.host import Host
 
 
 class ValidatePrompt(msgspec.Struct, kw_only=True):
@@ -20,27 +13,3 @@ class ValidatePrompt(msgspec.Struct, kw_only=True):
 
     prompt: Text
     kind: PromptKind = "custom"
-
-
-async def _validate(host: Host, _call: Call, request: ValidatePrompt) -> PromptReport:
-    settings = host.settings.extraction
-    policy = PromptPolicy(mode=settings.custom_prompts, approved=settings.approved_prompts)
-    return report_on(request.prompt, request.kind, policy)
-
-
-OPERATIONS = (
-    Operation(
-        name="validate_prompt",
-        request=ValidatePrompt,
-        response=PromptReport,
-        handler=_validate,
-        access="read",
-        tag="Extraction",
-        summary="Check a custom prompt without storing or running it.",
-        description=(
-            "The same check as on write. A finding of level `refuse` has no honest use in a prompt and forbids it; "
-            "`warn` tells of what will have no effect. `position` counts characters from 0."
-        ),
-        errors=("invalid_arguments",),
-    ),
-)

@@ -1,102 +1,33 @@
-"""What an operation is: a value that every interface translates to its own protocol."""
+"""The table of operations: rows of `memhost.ports.host`, and how a row of a subject names the service behind it."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, TypeVar, cast
 
-import msgspec
+from memhost.ports.host import Access, Call, Host, Kind, Nothing, Operation, OperationTable
 
-from memhost.errors import ConfigurationError
-from memhost.models import Caller
+__all__ = ["Access", "Call", "Kind", "Nothing", "Operation", "OperationTable", "forward"]
 
-if TYPE_CHECKING:
-    from memhost.host import Host
-
-Access = Literal["open", "read", "write", "delete", "admin"]
-Kind = Literal["call", "document", "prompt"]
+S = TypeVar("S")
+R = TypeVar("R")
 
 
-async def _unheard(_done: float, _total: float | None, _message: str) -> None:
-    """For callers who do not ask how far a call is."""
+class _Services(Protocol):
+    def service(self, kind: type[S]) -> S: ...
 
 
-@dataclass(slots=True, kw_only=True)
-class Call:
-    """One call of an operation: who calls, and what the interface shows beside the answer.
+def forward(
+    service: type[S], method: Callable[[S, Call, R], Awaitable[Any]]
+) -> Callable[[Host, Call, R], Awaitable[Any]]:
+    """Handler of an operation that a service of the host does: `forward(SessionService, SessionService.put)`.
 
-    Attributes:
-        caller: The authenticated caller; every service call is bound to `caller.bounds`.
-        request_id: Id that follows the call through logs and jobs.
-        notices: (kind, sentence) pairs that the operation wants to tell, for instance `deprecation`.
-        progress: `await call.progress(done, total, message)` tells how far it is; heard by interfaces that can show
-            it, for callers who asked.
+    Args:
+        service: Class of the service; the host holds one of it.
+        method: Method of it, or function of the service, the call and the request.
     """
 
-    caller: Caller
-    request_id: str
-    notices: list[tuple[str, str]] = field(default_factory=list)
-    progress: Callable[[float, float | None, str], Awaitable[None]] = _unheard
+    async def handler(host: Host, call: Call, request: R) -> Any:
+        return await method(cast("_Services", host).service(service), call, request)
 
-
-class Nothing(msgspec.Struct, frozen=True):
-    """Request of an operation without arguments."""
-
-
-class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that the server can do.
-
-    Attributes:
-        name: Unique name, `snake_case`; also the OpenAPI operation id and the MCP tool name.
-        request: Struct of the arguments. `T | UnsetType` fields may be absent but not null; unknown fields are
-            the interface's business (REST ignores them, MCP refuses them).
-        response: Type of the answer, as msgspec sees it.
-        handler: Does it: `await handler(host, call, request)`. Raises `memhost.errors` only.
-        summary: One sentence.
-        description: More, in Markdown.
-        access: The right that the caller needs. `open` operations need no credential; `admin` ones concern the whole
-            tenant, and are closed to callers who are bound to a part of it.
-        errors: Codes of errors that callers should expect, for documentation.
-        tag: Heading that documentation groups it under.
-        kind: What interfaces that tell them apart offer it as: a `call`; a `document`, read by its `address`, whose
-            response is a `content.Document`; or a `prompt`, whose response is a `content.Prompt`.
-        address: URI of a document, with fields of the request in braces: `acme://notes/{note_id}`.
-        audited: Field of the request that names what is administered; plugins are told before it is done
-            (`memhost_administered`). Empty for what is no administration.
-        repeatable: Doing it twice leaves what doing it once left (for operations that write).
-    """
-
-    name: str
-    request: type[msgspec.Struct]
-    response: Any
-    handler: Callable[[Host, Call, Any], Awaitable[Any]]
-    summary: str
-    access: Access
-    tag: str
-    description: str = ""
-    errors: tuple[str, ...] = ()
-    kind: Kind = "call"
-    address: str = ""
-    repeatable: bool = False
-    audited: str = ""
-
-
-class OperationTable:
-    """Operations by name."""
-
-    def __init__(self, operations: Sequence[Operation] = ()) -> None:
-        self._operations: dict[str, Operation] = {}
-        for operation in operations:
-            if operation.name in self._operations:
-                raise ConfigurationError(f"Two operations are named {operation.name}.")
-            self._operations[operation.name] = operation
-
-    def __getitem__(self, name: str) -> Operation:
-        return self._operations[name]
-
-    def __iter__(self) -> Iterator[Operation]:
-        return iter(self._operations.values())
-
-    def __len__(self) -> int:
-        return len(self._operations)
+    return handler

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
-
-from memhost.operations.table import Call, Operation
-
-if TYPE_CHECKING:
-    from memhost.host import Host
 
 Dimension = Literal["day", "namespace", "user_id", "purpose", "model"]
 Count = Annotated[int, Meta(ge=0)]
@@ -74,28 +69,3 @@ class UsageReport(msgspec.Struct, frozen=True, kw_only=True):
     rows: list[UsageRow]
     totals: UsageTotals
     budgets: list[UsageBudget]
-
-
-async def _get_usage(host: Host, call: Call, request: GetUsage) -> UsageReport:
-    return await host.usage_reports.report(call, request)
-
-
-OPERATIONS = (
-    Operation(
-        name="get_usage",
-        request=GetUsage,
-        response=UsageReport,
-        handler=_get_usage,
-        access="read",
-        tag="Administration",
-        summary="Tell what language models and embedding providers were used for, and what it cost.",
-        description=(
-            "Each request to a provider is metered by day (UTC), namespace, user, purpose and model, and kept for 400 "
-            "days. Purposes are `extraction`, `repair`, `summary`, `view`, `dedup`, `enrichment`, `query`, `embedding` "
-            "and what plugins name. Rows are sorted by their group. The answer holds what lies inside the caller's "
-            "bounds; `budgets` are those of today: of the namespaces in bounds, for callers who are not bound to "
-            "users, and the server's own for operators who are bound to nothing."
-        ),
-        errors=("invalid_request", "forbidden"),
-    ),
-)

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
-
-from memhost.operations.table import Call, Operation
-
-if TYPE_CHECKING:
-    from memhost.host import Host
 
 
 class DeleteUser(msgspec.Struct, kw_only=True):
@@ -45,29 +40,3 @@ class ErasureReceipt(msgspec.Struct, frozen=True, kw_only=True):
     counts: dict[str, int]
     files: Literal["clean", "pending"] | None
     sha256: str
-
-
-async def _delete_user(host: Host, call: Call, request: DeleteUser) -> ErasureReceipt:
-    return await host.erasure.delete_user(call, request)
-
-
-OPERATIONS = (
-    Operation(
-        name="delete_user",
-        request=DeleteUser,
-        response=ErasureReceipt,
-        handler=_delete_user,
-        access="delete",
-        tag="Administration",
-        audited="user_id",
-        summary="Remove every trace of a user for good, and give a receipt.",
-        description=(
-            "Memories, sessions, trash, turns that wait for extraction, kept answers of models, extraction logs, views "
-            "of the user and results of others' views that may tell of the user, documents that plugins keep for the "
-            "user, and waiting jobs. Usage keeps its numbers without the name. It reaches what lies inside the "
-            "caller's bounds, and nothing can be brought back."
-        ),
-        errors=("invalid_request", "forbidden"),
-        repeatable=True,
-    ),
-)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from importlib.metadata import EntryPoint
 from itertools import islice
 from typing import Any
@@ -13,7 +13,7 @@ import pluggy
 
 from memhost import hookspecs
 from memhost.hooks import PROJECT, options_of
-from memhost.operations import Operation, core_operations
+from memhost.operations import Operation
 from memhost.operations.responses import PluginRow
 from memhost.plugins.calling import EventHook, in_time
 from memhost.plugins.discovery import OWN_DISTRIBUTION, Found, discover, register
@@ -82,8 +82,9 @@ _PARTS: dict[str, tuple[Callable[[Any], bool], str]] = {
 class PluginManager:
     """All plugins found, what they offer, and their event hooks."""
 
-    def __init__(self, start_s: float = START_S) -> None:
+    def __init__(self, start_s: float = START_S, taken: Collection[str] = ()) -> None:
         self._start_s = start_s
+        self._taken = frozenset(taken)
         self.stores: Registry[StoreSpec] = Registry("store")
         self.strategies: Registry[StrategySpec] = Registry("strategy")
         self.embedders: Registry[EmbedderSpec] = Registry("embedder")
@@ -107,6 +108,7 @@ class PluginManager:
         disabled: Sequence[str] = (),
         entry_points: Iterable[EntryPoint] | None = None,
         start_s: float = START_S,
+        taken: Collection[str] = (),
     ) -> PluginManager:
         """Find, import and register all plugins; one that fails is logged and left out, never raised.
 
@@ -115,8 +117,9 @@ class PluginManager:
             entry_points: The entry points to load instead of the installed ones.
             start_s: How long the registration hooks of a plugin may take together, seconds; an import that takes
                 longer is told in the log.
+            taken: Names of the host's own operations; a plugin that offers one of them fails.
         """
-        manager = cls(start_s)
+        manager = cls(start_s, taken)
         manager._found = discover(entry_points, disabled, start_s)
         # pluggy calls the last one registered first: registering backwards gives the order of the names.
         for item in reversed(manager._found):
@@ -232,8 +235,18 @@ class PluginManager:
                 found = list(islice(implementation.function() or (), _MOST_SPECS + 1))
                 if len(found) > _MOST_SPECS:
                     raise ValueError(f"{hook} returned more than {_MOST_SPECS} specs")
-                specs += [(_kind_of(hook, kinds, spec), spec) for spec in found]
+                specs += [(self._kind_of(hook, kinds, spec), spec) for spec in found]
         return specs
+
+    def _kind_of(self, hook: str, kinds: dict[type, str], spec: Any) -> str:
+        for kind, attribute in kinds.items():
+            if isinstance(spec, kind):
+                _check_spec(hook, spec)
+                if isinstance(spec, Operation) and spec.name in self._taken:
+                    raise ValueError(f"{hook} returned an operation {spec.name!r}, which the host itself has")
+                return attribute
+        wanted = " or ".join(kind.__name__ for kind in kinds)
+        raise TypeError(f"{hook} must return {wanted} objects, not {type(spec).__name__}")
 
     def _implementations(self, hook: str, plugin: Any) -> list[Any]:
         return [found for found in getattr(self._pluggy.hook, hook).get_hookimpls() if found.plugin is plugin]
@@ -280,21 +293,10 @@ def _event_hook(hook: str, implementation: Any, item: Found) -> EventHook:
     )
 
 
-def _kind_of(hook: str, kinds: dict[type, str], spec: Any) -> str:
-    for kind, attribute in kinds.items():
-        if isinstance(spec, kind):
-            _check_spec(hook, spec)
-            return attribute
-    wanted = " or ".join(kind.__name__ for kind in kinds)
-    raise TypeError(f"{hook} must return {wanted} objects, not {type(spec).__name__}")
-
-
 def _check_spec(hook: str, spec: Any) -> None:
     name = getattr(spec, "name", "")
     if not isinstance(name, str) or not name or name != name.lower():
         raise ValueError(f"{hook} returned a spec with the name {name!r}; names are lower case")
-    if isinstance(spec, Operation) and name in {each.name for each in core_operations()}:
-        raise ValueError(f"{hook} returned an operation {name!r}, which the host itself has")
     for part, (fits, wanted) in _PARTS.items():
         if hasattr(spec, part) and not fits(getattr(spec, part)):
             raise TypeError(f"{hook} returned a spec {name!r} whose {part} is not {wanted}")

@@ -2,6 +2,7 @@
 
 from memhost.ports.auth import Authenticator, Credentials, Recognises
 from memhost.ports.clock import Clock, SystemClock
+from memhost.ports.host import Access, Call, Host, InstalledPlugins, Nothing, Offered, Operation, OperationTable
 from memhost.ports.models import (
     Completion,
     Embedder,
@@ -27,8 +28,10 @@ from memhost.ports.strategy import (
 )
 
 __all__ = [
+    "Access",
     "Authenticator",
     "BackgroundStrategy",
+    "Call",
     "Clock",
     "Completion",
     "Credentials",
@@ -36,6 +39,8 @@ __all__ = [
     "Embedder",
     "ExtractionContext",
     "ExtractionTools",
+    "Host",
+    "InstalledPlugins",
     "JobDispatcher",
     "JobRunner",
     "LanguageModel",
@@ -44,6 +49,10 @@ __all__ = [
     "ModelRequest",
     "ModelStrategy",
     "ModelUse",
+    "Nothing",
+    "Offered",
+    "Operation",
+    "OperationTable",
     "Order",
     "Parsed",
     "PutsOff",

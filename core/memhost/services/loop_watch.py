@@ -173,7 +173,7 @@ def _is_own(frame: FrameType) -> bool:
 def _operation(frame: FrameType | None) -> str:
     """The operation that runs, empty if none does."""
     while frame is not None:
-        if frame.f_code.co_name == "execute" and frame.f_globals.get("__name__") == "memhost.host":
+        if frame.f_code.co_name == "execute" and frame.f_globals.get("__name__") == "memhost.host.host":
             return str(frame.f_locals.get("name", ""))
         frame = frame.f_back
     return ""

@@ -19,7 +19,11 @@ from msgspec import UNSET, UnsetType
 from memhost.models import FieldChange, MemoryRecord, SessionKey, StoredSession, WorkingMemory
 from memhost.models.limits import LONGEST_NAME
 from memhost.operations.working_memory import PutSession
-from memhost.services.turns import CLIENT_CLOCK_TRUST_US, from_micros, micros
+from memhost.storekit import from_micros, to_micros
+
+CLIENT_CLOCK_TRUST_US = 10_000_000
+"""How far back a time by a client's own clock is believed, microseconds: a slow clock must not bring back what a client
+replaced on purpose."""
 
 _EPOCH = from_micros(0)
 
@@ -47,7 +51,7 @@ def read_at(request: PutSession, before: StoredSession | None, shown: datetime |
     last, updated = request.last_accessed, request.updated_at
     if before is None:
         return None
-    if isinstance(updated, datetime) and micros(updated) in before.writes:
+    if isinstance(updated, datetime) and to_micros(updated) in before.writes:
         return updated
     if not isinstance(last, datetime):
         return updated if isinstance(updated, datetime) else None
@@ -121,9 +125,9 @@ class Missed:
         self._before: dict[str, bytes] = {}
         if before is None or read is None:
             return
-        since = micros(read)
+        since = to_micros(read)
         if read != _EPOCH and since not in before.writes:
-            since = max(since, micros(now) - CLIENT_CLOCK_TRUST_US)
+            since = max(since, to_micros(now) - CLIENT_CLOCK_TRUST_US)
         self.since = since
         for change in before.changes:
             if change.at > since:

@@ -27,9 +27,10 @@ from memhost.ports import Clock, Store
 from memhost.services.outbox import Outbox, session_name
 from memhost.services.running_summary import RunningSummary
 from memhost.services.tokens import token_counter
-from memhost.services.turns import fingerprint_of, micros, turn_name
+from memhost.services.turns import fingerprint_of, turn_name
 from memhost.services.windows import count_tokens, window_to_keep
 from memhost.settings.schema import MemorySettings
+from memhost.storekit import to_micros
 
 logger = logging.getLogger(__name__)
 
@@ -306,7 +307,7 @@ def _rewritten(
         content=content,
         turns=session.turns if turns is None else turns,
         summarized_from=session.summarized_from if summarized_from is None else summarized_from,
-        writes=[*session.writes, micros(now)][-_WRITES_KEPT:],
+        writes=[*session.writes, to_micros(now)][-_WRITES_KEPT:],
     )
 
 

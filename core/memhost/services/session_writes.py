@@ -57,8 +57,9 @@ from memhost.services.session_records import corrections, merge_records, retimed
 from memhost.services.session_summaries import SessionSummaries, stand_in
 from memhost.services.strategies import StrategyChoice
 from memhost.services.support import withdraw
-from memhost.services.turns import check_messages, merge_turns, micros, turn_name
+from memhost.services.turns import check_messages, merge_turns, turn_name
 from memhost.settings.schema import MemorySettings
+from memhost.storekit import to_micros
 
 _WRITE_TRIES = 20
 """How often a write is repeated when another process wrote the same session (each repeat waits longer).
@@ -220,7 +221,7 @@ class SessionWriter:
         session = _following(before, key, write.content, merged.marks, now)
         _set_expiry(session, request.ttl_seconds, before, now)
         edited = edited_turns(before, session, merged.turns)
-        session.changes = changes_of(before, session.content, edited, micros(now))
+        session.changes = changes_of(before, session.content, edited, to_micros(now))
         turns = _turns_of(session, merged.turns)
         waiting = Staged()
         if self._settings.long_term_memory:
@@ -349,13 +350,13 @@ def _following(
 ) -> StoredSession:
     """The session after a write that left it with this content, and brought turns with these marks."""
     if before is None:
-        return StoredSession(key=key, content=content, turns=marks, writes=[micros(now)], next_position=len(marks))
+        return StoredSession(key=key, content=content, turns=marks, writes=[to_micros(now)], next_position=len(marks))
     return StoredSession(
         key=key,
         content=content,
         version=before.version,
         turns={**before.turns, **marks},
-        writes=[*before.writes, micros(now)][-_WRITES_KEPT:],
+        writes=[*before.writes, to_micros(now)][-_WRITES_KEPT:],
         next_position=before.next_position + sum(1 for name in marks if name not in before.turns),
         summarized_from=before.summarized_from,
     )

@@ -11,12 +11,12 @@ import msgspec
 
 from memhost.errors import MemhostError
 from memhost.events import ViewDue
-from memhost.jobs.tenants import Tenants
 from memhost.models import Job, JobState, Scope, WriteBatch, new_id
 from memhost.operations.responses import Task
 from memhost.ports import Clock, Store
 from memhost.services.bound_documents import Bound, BoundDocuments, document_scope
 from memhost.services.leases import Lease, Leases
+from memhost.usage.tenants import Tenants
 
 logger = logging.getLogger(__name__)
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, deque
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from datetime import datetime
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -17,14 +16,8 @@ from memhost.models import SENT_FIELDS, Message, StoredSession, TurnMark, new_id
 from memhost.operations.requests import MessageInput
 from memhost.ports import Turn
 from memhost.services.limits import LONGEST_MESSAGE, MOST_ITEMS, too_deep, too_many
-
-if TYPE_CHECKING:
-    from memhost.services.session_merging import Missed
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-CLIENT_CLOCK_TRUST_US = 10_000_000
-"""How far back a time by a client's own clock is believed, microseconds: a slow clock must not bring back what a client
-replaced on purpose."""
+from memhost.services.session_merging import Missed
+from memhost.storekit import from_micros, to_micros
 
 _SHORTEST_WINDOW = 3
 """Messages in a row by which a window over the history is recognised; fewer are soon said anew."""
@@ -138,7 +131,7 @@ def merge_turns(
                 merged.retimed.append(Turn(message=message, position=mark.position, occurrence=seen[message_id]))
             continue
         if mark is None:
-            mark = TurnMark(position, fingerprint, micros(now))
+            mark = TurnMark(position, fingerprint, to_micros(now))
             position += 1
             first_new = len(messages) - 1 if first_new is None else first_new
         merged.marks[name] = TurnMark(mark.position, fingerprint, mark.stored_at)
@@ -163,16 +156,6 @@ def unseen(stored: StoredSession | None, given: set[str], since: int | None) -> 
         for message in stored.content.messages
         if message.id not in given and message.id in stored.turns and stored.turns[message.id].stored_at > since
     ]
-
-
-def from_micros(value: int) -> datetime:
-    """The moment of `micros`."""
-    return _EPOCH + timedelta(microseconds=value)
-
-
-def micros(moment: datetime) -> int:
-    """Whole microseconds since 1970, UTC."""
-    return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 class Recognition:
@@ -346,7 +329,7 @@ def _is_correction(item: MessageInput, before: Message, mark: TurnMark | None) -
     """
     if item.id != before.id or not isinstance(item.created_at, datetime):
         return False
-    return mark is None or not mark.stored_at or micros(item.created_at) <= mark.stored_at
+    return mark is None or not mark.stored_at or to_micros(item.created_at) <= mark.stored_at
 
 
 def _is_plain_copy(message: Message, before: Message) -> bool:
@@ -364,7 +347,7 @@ def _restore(message: Message, before: Message | None) -> None:
 def fingerprint_of(message: Message | MessageInput) -> bytes:
     """What tells whether a message has changed: a digest of role and content, 8 bytes."""
     if isinstance(message, MessageInput):
-        message = received(message, "", _EPOCH)
+        message = received(message, "", from_micros(0))
     text = f"{message.role}\x00{message.content}".encode("utf-8", "surrogatepass")
     if message.parts is not UNSET or not is_text(message):
         structure = {name: value for name in ("parts", *SENT_FIELDS) if (value := getattr(message, name)) is not UNSET}

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING
 
 from memhost.errors import BudgetExceeded, MemhostError
 from memhost.metrics import Metrics
@@ -27,9 +26,7 @@ from memhost.services.usage_days import (
     tally_of,
 )
 from memhost.settings.extraction import LlmSettings
-
-if TYPE_CHECKING:
-    from memhost.jobs import Tenants
+from memhost.usage.tenants import Tenants
 
 logger = logging.getLogger(__name__)
 

@@ -29,8 +29,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 import pytest
 
 from memhost.errors import StoreUnavailable
+from memhost.host import core_operations
 from memhost.models import Scope
-from memhost.operations import core_operations
 from memhost.testing.hosts import running_host
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from memhost_auth_token.book import Token, TokenBook
 from memhost_auth_token.keys import load_hasher
 
 if TYPE_CHECKING:
-    from memhost.host import Host
+    from memhost.ports import Host
 
 TAG = "Administration"
 

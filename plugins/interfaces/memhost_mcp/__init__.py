@@ -20,7 +20,7 @@ from memhost.specs import CommandSpec, InterfaceSpec
 if TYPE_CHECKING:
     import click
 
-    from memhost.host import Host
+    from memhost.ports import Host
     from memhost.specs import Mount
 
 

@@ -20,7 +20,7 @@ from memhost_mcp.tools import all_tools, choose
 from memhost_mcp.tools.base import Tool
 
 if TYPE_CHECKING:
-    from memhost.host import Host
+    from memhost.ports import Host
     from memhost_mcp import McpSettings
 
 

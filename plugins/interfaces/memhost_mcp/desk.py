@@ -12,7 +12,7 @@ from memhost.models import Caller, Scope
 from memhost.operations import Call
 
 if TYPE_CHECKING:
-    from memhost.host import Host
+    from memhost.ports import Host
 
 
 class Defaults(NamedTuple):

@@ -27,7 +27,7 @@ from memhost_mcp.desk import Defaults, Visit
 if TYPE_CHECKING:
     from litestar import Litestar
 
-    from memhost.host import Host
+    from memhost.ports import Host
     from memhost_mcp import McpSettings
     from memhost_mcp.transports import Transports
 

@@ -22,7 +22,7 @@ from memhost_mcp.desk import Defaults, Visit
 if TYPE_CHECKING:
     from mcp.server.lowlevel import Server
 
-    from memhost.host import Host
+    from memhost.ports import Host
     from memhost_mcp import McpSettings
 
 

@@ -14,7 +14,7 @@ from memhost import hookimpl
 from memhost.settings import setting
 
 if TYPE_CHECKING:
-    from memhost.host import Host
+    from memhost.ports import Host
     from memhost.specs import InterfaceSpec, Mount
 
 

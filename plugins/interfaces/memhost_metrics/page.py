@@ -20,7 +20,7 @@ from memhost_metrics.observer import PrometheusObserver
 from memhost_metrics.state import HostState
 
 if TYPE_CHECKING:
-    from memhost.host import Host
+    from memhost.ports import Host
     from memhost_metrics import MetricsSettings
 
 PATH = "/metrics"

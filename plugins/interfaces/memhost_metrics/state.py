@@ -14,11 +14,9 @@ from prometheus_client.registry import Collector
 
 from memhost.errors import MemhostError
 from memhost.models import JobState, Scope
-from memhost.services.model_health import Kind
-from memhost.services.readiness import waiting_work
 
 if TYPE_CHECKING:
-    from memhost.host import Host
+    from memhost.ports import Host
 
 _LIMIT_S = 2.0
 _KEPT_S = 2.0
@@ -40,7 +38,7 @@ class HostState(Collector):
         self._jobs: dict[str, int] = {}
         self._oldest_s: float | None = None
         self._waiting_s: float | None = None
-        self._away_s: dict[Kind, float] = {}
+        self._away_s: dict[str, float] = {}
 
     async def refresh(self) -> None:
         """Read the store, unless that was done just now."""
@@ -51,7 +49,7 @@ class HostState(Collector):
             store = next(part for part in readiness.components if part.name == "store")
             self._up, self._ping_s = store.ok, store.latency_ms / 1000
             self._counts, self._jobs, self._oldest_s, self._waiting_s = {}, {}, None, None
-            self._away_s = self._away()
+            self._away_s = {kind: self._seconds_since(since) for kind, since in self._host.models_away().items()}
             if store.ok:
                 with contextlib.suppress(MemhostError, TimeoutError):
                     async with asyncio.timeout(_LIMIT_S):
@@ -66,13 +64,7 @@ class HostState(Collector):
             _, self._jobs[state.value] = await store.list_jobs(Scope(), state, limit=1)
         due = await store.next_due()
         self._oldest_s = self._seconds_since(due)
-        self._waiting_s = self._seconds_since((await waiting_work(store)).since)
-
-    def _away(self) -> dict[Kind, float]:
-        """For how long models have been away, of the kinds that this process has asked."""
-        kinds: tuple[Kind, ...] = ("language_model", "embedder")
-        found = {kind: self._host.model_health.worst(kind) for kind in kinds}
-        return {kind: self._seconds_since(worst[1].away_since) for kind, worst in found.items() if worst is not None}
+        self._waiting_s = self._seconds_since(await self._host.waiting_since())
 
     def _seconds_since(self, moment: datetime | None) -> float:
         return 0.0 if moment is None else max(0.0, (self._host.clock.now() - moment).total_seconds())

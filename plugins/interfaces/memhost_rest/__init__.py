@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from memhost import hookimpl
 
 if TYPE_CHECKING:
-    from memhost.host import Host
+    from memhost.ports import Host
     from memhost.specs import InterfaceSpec, Mount
 
 

@@ -50,7 +50,7 @@ from memhost_rest.wire import (
 )
 
 if TYPE_CHECKING:
-    from memhost.host import Host
+    from memhost.ports import Host
     from memhost.specs import Mount
 
 _log = logging.getLogger(__name__)

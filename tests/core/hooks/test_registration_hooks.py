@@ -28,6 +28,7 @@ from memhost.models import Caller
 from memhost.operations import Operation
 from memhost.plugins import PluginManager
 from memhost.ports import Credentials, Draft
+from memhost.ports import Host as PublicHost
 from memhost.settings import load_configuration, setting
 from memhost.specs import (
     AuthSpec,
@@ -107,7 +108,7 @@ def opening(make: Callable[[Any, Any], Any], stop: bool = False) -> Any:
     return opened
 
 
-def interface(host: Host, _settings: Any) -> Mount:
+def interface(host: PublicHost, _settings: Any) -> Mount:
     @get("/acme")
     async def page() -> dict[str, int]:
         return {"volume": 11}

@@ -11,9 +11,9 @@ from litestar import Litestar
 from litestar.testing import TestClient
 
 from memhost.errors import Forbidden, MemhostError, Unauthorized
-from memhost.host import Host
+from memhost.host import Host, core_operations
 from memhost.models import Caller
-from memhost.operations import Call, core_operations
+from memhost.operations import Call
 from memhost.operations.responses import Ack
 from memhost.ports import Credentials
 from memhost.settings.schema import ServerSettings, Settings

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from msgspec import Meta
 
 from memhost.errors import Problem
-from memhost.operations import core_operations
+from memhost.host import core_operations
 from memhost.operations.long_term import MemoryPromptRequest, SearchMemories
 from memhost.operations.requests import SearchFields
 from memhost.operations.working_memory import PutSession

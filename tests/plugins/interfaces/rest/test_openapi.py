@@ -11,7 +11,7 @@ from typing import Any
 import openapi_spec_validator
 import pytest
 
-from memhost.operations import core_operations
+from memhost.host import core_operations
 from memhost_rest.decoding import RequestDecoder
 from memhost_rest.openapi import build_document
 from memhost_rest.routes import ROWS

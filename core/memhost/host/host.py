@@ -1,24 +1,23 @@
-"""The host: settings and plugins become a running server, which interfaces and commands use."""
+"""The running host, which interfaces and commands use."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import msgspec
 
-from memhost.assembly import Services, assemble
+from memhost.assembly import Services
 from memhost.credentials import VISITOR
 from memhost.errors import Forbidden, MemhostError, TooManyRequests, Unauthorized, Unavailable
-from memhost.jobs import EMBED_MEMORIES
 from memhost.models import Caller
 from memhost.models.scope import OPERATORS
-from memhost.opening import Opener, automatic
-from memhost.operations import Access, Call, OperationTable, core_operations
+from memhost.opening import automatic
+from memhost.operations import Access, Call, OperationTable
 from memhost.operations.responses import MemoryHits, MemoryPrompt, PluginReport, Readiness
 from memhost.plugins import PluginManager
 from memhost.ports import (
@@ -26,22 +25,22 @@ from memhost.ports import (
     Clock,
     Credentials,
     Embedder,
-    JobRunner,
     LanguageModel,
     LaterStrategy,
     Store,
     Strategy,
-    SystemClock,
 )
 from memhost.services.attempts import FailedAttempts
 from memhost.services.limits import check_request
-from memhost.services.loop_watch import LoopWatch
+from memhost.services.model_health import Kind
 from memhost.services.plugin_health import report_plugin
 from memhost.services.readiness import component, model_told, waiting_work
 from memhost.services.usage import charged_to, payer_within
 from memhost.settings import Configuration, Settings
 
 logger = logging.getLogger(__name__)
+
+S = TypeVar("S")
 
 ROLES: dict[str, frozenset[str]] = {
     "read": frozenset({"reader", "writer", "operator", "admin"}),
@@ -70,6 +69,9 @@ class Host(Services):
     strategies: Mapping[str, Strategy | LaterStrategy]
     clock: Clock
 
+    def __post_init__(self) -> None:
+        self._by_class: dict[type, Any] = {type(each): each for each in vars(self).values()}
+
     @property
     def settings(self) -> Settings:
         """The host's own settings."""
@@ -85,6 +87,12 @@ class Host(Services):
         """Whether jobs run in processes of their own."""
         entry = self.plugins.runners.get(self.runner)
         return entry is not None and entry.spec.separate
+
+    def service(self, kind: type[S]) -> S:
+        """Return the host's service of that class, or the host itself, for the rows of core's own operations."""
+        if kind is Host:
+            return cast("S", self)
+        return cast("S", self._by_class[kind])
 
     async def authenticate(self, credentials: Credentials) -> Caller:
         """The caller behind the credentials.
@@ -161,6 +169,20 @@ class Host(Services):
         finally:
             metrics.operation_finished(name, code, perf_counter() - started)
 
+    def models_away(self) -> dict[str, datetime]:
+        """Tell since when `language_model` and `embedder` have not answered; those that answer are left out."""
+        kinds: tuple[Kind, ...] = ("language_model", "embedder")
+        worst = {kind: self.model_health.worst(kind) for kind in kinds}
+        return {kind: since for kind, found in worst.items() if found is not None and (since := found[1].away_since)}
+
+    async def waiting_since(self) -> datetime | None:
+        """Tell since when the oldest waiting job has been put off, None if none waits.
+
+        Raises:
+            StoreUnavailable: The store does not answer.
+        """
+        return (await waiting_work(self.store)).since
+
     async def report_plugin(self, name: str) -> PluginReport:
         """All about one plugin, as this process knows it.
 
@@ -219,58 +241,3 @@ def _hits_of(result: Any) -> int | None:
     if isinstance(result, MemoryHits):
         return len(result.memories)
     return len(result.long_term_memories or ()) if isinstance(result, MemoryPrompt) else None
-
-
-@asynccontextmanager
-async def open_host(
-    configuration: Configuration,
-    plugins: PluginManager,
-    *,
-    clock: Clock | None = None,
-    run_jobs: bool = True,
-    worker: bool = False,
-    reindex: bool = False,
-) -> AsyncIterator[Host]:
-    """A running host; everything it opened is closed at the end, in reverse order.
-
-    Args:
-        configuration: The settings.
-        plugins: The plugins.
-        clock: Time; the machine's by default.
-        run_jobs: Whether this process runs background jobs, or tells workers of them where the runner has some.
-        worker: This process is a worker.
-        reindex: Open the store although its vectors are another embedder's, to replace them.
-
-    Raises:
-        ConfigurationError: Something selected is not there or cannot be opened.
-        Unavailable: The store does not answer.
-    """
-    anew = configuration.settings.server.reindex
-    opener = Opener(configuration, plugins, clock or SystemClock(), reindex=reindex or anew)
-    async with AsyncExitStack() as stack:
-        parts = await opener.open(stack)
-        host = Host(
-            configuration=configuration,
-            plugins=plugins,
-            operations=OperationTable((*core_operations(), *(entry.spec for entry in plugins.operations))),
-            store=parts.store,
-            embedder=parts.embedder,
-            llm=parts.llm,
-            authenticator=parts.authenticator,
-            attempts=FailedAttempts(configuration.settings.server.auth_failures_per_minute, parts.clock),
-            strategies=parts.strategies,
-            clock=parts.clock,
-            **vars(assemble(parts)),
-        )
-        loop_watch = LoopWatch(plugins, host.watch, configuration.settings.server.plugin_blocked_s)
-        await stack.enter_async_context(loop_watch.watching())
-        if run_jobs:
-            if anew and not worker:
-                await host.schedules.start(EMBED_MEMORIES, host.clock.now())
-            runner: JobRunner = await opener.enter(stack, plugins.runners, "runners", host.runner)
-            parts.outbox.attach(runner)
-            host.jobs.attach(runner)
-            if worker or not host.has_workers:
-                await host.schedules.start_due(host.clock.now())
-                await runner.start(host.dispatcher)
-        yield host

@@ -1,0 +1,1 @@
+"""The whole of a tenant: erasure of users, audit, export and import, migration."""

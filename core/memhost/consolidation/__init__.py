@@ -1,0 +1,1 @@
+"""Long-term memory kept small: duplicates in meaning, compaction, forgetting."""

@@ -1,0 +1,1 @@
+"""Extraction in the background: what waits, when it runs, what is stored."""

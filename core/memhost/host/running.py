@@ -1,0 +1,73 @@
+"""Opens a host: plugins, services and jobs are put together, and closed in reverse order."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from memhost.assembly import assemble
+from memhost.host.host import Host
+from memhost.host.operations import core_operations
+from memhost.jobs import EMBED_MEMORIES
+from memhost.opening import Opener
+from memhost.operations import OperationTable
+from memhost.plugins import PluginManager
+from memhost.ports import Clock, JobRunner, SystemClock
+from memhost.services.attempts import FailedAttempts
+from memhost.services.loop_watch import LoopWatch
+from memhost.settings import Configuration
+
+
+@asynccontextmanager
+async def open_host(
+    configuration: Configuration,
+    plugins: PluginManager,
+    *,
+    clock: Clock | None = None,
+    run_jobs: bool = True,
+    worker: bool = False,
+    reindex: bool = False,
+) -> AsyncIterator[Host]:
+    """A running host; everything it opened is closed at the end, in reverse order.
+
+    Args:
+        configuration: The settings.
+        plugins: The plugins.
+        clock: Time; the machine's by default.
+        run_jobs: Whether this process runs background jobs, or tells workers of them where the runner has some.
+        worker: This process is a worker.
+        reindex: Open the store although its vectors are another embedder's, to replace them.
+
+    Raises:
+        ConfigurationError: Something selected is not there or cannot be opened.
+        Unavailable: The store does not answer.
+    """
+    anew = configuration.settings.server.reindex
+    opener = Opener(configuration, plugins, clock or SystemClock(), reindex=reindex or anew)
+    async with AsyncExitStack() as stack:
+        parts = await opener.open(stack)
+        host = Host(
+            configuration=configuration,
+            plugins=plugins,
+            operations=OperationTable((*core_operations(), *(entry.spec for entry in plugins.operations))),
+            store=parts.store,
+            embedder=parts.embedder,
+            llm=parts.llm,
+            authenticator=parts.authenticator,
+            attempts=FailedAttempts(configuration.settings.server.auth_failures_per_minute, parts.clock),
+            strategies=parts.strategies,
+            clock=parts.clock,
+            **vars(assemble(parts)),
+        )
+        loop_watch = LoopWatch(plugins, host.watch, configuration.settings.server.plugin_blocked_s)
+        await stack.enter_async_context(loop_watch.watching())
+        if run_jobs:
+            if anew and not worker:
+                await host.schedules.start(EMBED_MEMORIES, host.clock.now())
+            runner: JobRunner = await opener.enter(stack, plugins.runners, "runners", host.runner)
+            parts.outbox.attach(runner)
+            host.jobs.attach(runner)
+            if worker or not host.has_workers:
+                await host.schedules.start_due(host.clock.now())
+                await runner.start(host.dispatcher)
+        yield host

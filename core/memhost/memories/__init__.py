@@ -1,0 +1,1 @@
+"""Long-term memories: written, read, edited and deleted; repetitions, trust, trash."""

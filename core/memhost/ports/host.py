@@ -1,0 +1,251 @@
+"""The host as plugins see it, and the operations that it runs, which every interface translates to its protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import msgspec
+
+from memhost.errors import ConfigurationError
+from memhost.metrics import Metrics
+from memhost.models import Caller
+from memhost.ports.auth import Authenticator, Credentials
+from memhost.ports.clock import Clock
+from memhost.ports.models import Embedder, LanguageModel
+from memhost.ports.store import Store
+from memhost.ports.strategy import LaterStrategy, Strategy
+
+if TYPE_CHECKING:
+    from memhost.operations.responses import Readiness
+    from memhost.settings import Configuration, Settings
+
+Access = Literal["open", "read", "write", "delete", "admin"]
+Kind = Literal["call", "document", "prompt"]
+
+
+async def _unheard(_done: float, _total: float | None, _message: str) -> None:
+    """For callers who do not ask how far a call is."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """One call of an operation: who calls, and what the interface shows beside the answer.
+
+    Attributes:
+        caller: The authenticated caller; every service call is bound to `caller.bounds`.
+        request_id: Id that follows the call through logs and jobs.
+        notices: (kind, sentence) pairs that the operation wants to tell, for instance `deprecation`.
+        progress: `await call.progress(done, total, message)` tells how far it is; heard by interfaces that can show
+            it, for callers who asked.
+    """
+
+    caller: Caller
+    request_id: str
+    notices: list[tuple[str, str]] = field(default_factory=list)
+    progress: Callable[[float, float | None, str], Awaitable[None]] = _unheard
+
+
+class Nothing(msgspec.Struct, frozen=True):
+    """Request of an operation without arguments."""
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that the server can do.
+
+    Attributes:
+        name: Unique name, `snake_case`; also the OpenAPI operation id and the MCP tool name.
+        request: Struct of the arguments. `T | UnsetType` fields may be absent but not null; unknown fields are
+            the interface's business (REST ignores them, MCP refuses them).
+        response: Type of the answer, as msgspec sees it.
+        handler: Does it: `await handler(host, call, request)`. Raises `memhost.errors` only.
+        summary: One sentence.
+        description: More, in Markdown.
+        access: The right that the caller needs. `open` operations need no credential; `admin` ones concern the whole
+            tenant, and are closed to callers who are bound to a part of it.
+        errors: Codes of errors that callers should expect, for documentation.
+        tag: Heading that documentation groups it under.
+        kind: What interfaces that tell them apart offer it as: a `call`; a `document`, read by its `address`, whose
+            response is a `content.Document`; or a `prompt`, whose response is a `content.Prompt`.
+        address: URI of a document, with fields of the request in braces: `acme://notes/{note_id}`.
+        audited: Field of the request that names what is administered; plugins are told before it is done
+            (`memhost_administered`). Empty for what is no administration.
+        repeatable: Doing it twice leaves what doing it once left (for operations that write).
+    """
+
+    name: str
+    request: type[msgspec.Struct]
+    response: Any
+    handler: Callable[[Host, Call, Any], Awaitable[Any]]
+    summary: str
+    access: Access
+    tag: str
+    description: str = ""
+    errors: tuple[str, ...] = ()
+    kind: Kind = "call"
+    address: str = ""
+    repeatable: bool = False
+    audited: str = ""
+
+
+class OperationTable:
+    """Operations by name."""
+
+    def __init__(self, operations: Sequence[Operation] = ()) -> None:
+        self._operations: dict[str, Operation] = {}
+        for operation in operations:
+            if operation.name in self._operations:
+                raise ConfigurationError(f"Two operations are named {operation.name}.")
+            self._operations[operation.name] = operation
+
+    def __getitem__(self, name: str) -> Operation:
+        return self._operations[name]
+
+    def __iter__(self) -> Iterator[Operation]:
+        return iter(self._operations.values())
+
+    def __len__(self) -> int:
+        return len(self._operations)
+
+    def names(self) -> list[str]:
+        """Names of all operations, in the order of the table."""
+        return list(self._operations)
+
+
+class Offered(Protocol):
+    """A spec that a registration hook returned, with its `name` and `summary`, and the entry point that offers it."""
+
+    @property
+    def spec(self) -> Any:
+        """The spec."""
+        ...
+
+    @property
+    def plugin(self) -> str:
+        """The entry point."""
+        ...
+
+
+class InstalledPlugins(Protocol):
+    """What plugins add to the host, for interfaces that show it."""
+
+    @property
+    def operations(self) -> Iterable[Offered]:
+        """Operations that plugins add to those of the host; each `spec` is an `Operation`."""
+        ...
+
+    @property
+    def strategies(self) -> Iterable[Offered]:
+        """All extraction strategies, also those that cannot run now; each `spec` is a `StrategySpec`."""
+        ...
+
+
+class Host(Protocol):
+    """A running server without any protocol.
+
+    Interfaces call `authenticate` and `execute`; the rest is there for plugins that need more.
+    """
+
+    @property
+    def configuration(self) -> Configuration:
+        """The configuration: `section(kind, name)` holds the settings of each plugin."""
+        ...
+
+    @property
+    def settings(self) -> Settings:
+        """The host's own settings."""
+        ...
+
+    @property
+    def operations(self) -> OperationTable:
+        """All operations, those of plugins included."""
+        ...
+
+    @property
+    def plugins(self) -> InstalledPlugins:
+        """What plugins add."""
+        ...
+
+    @property
+    def strategies(self) -> Mapping[str, Strategy | LaterStrategy]:
+        """The strategies that can run with this configuration, by name."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """Time."""
+        ...
+
+    @property
+    def store(self) -> Store:
+        """The open store."""
+        ...
+
+    @property
+    def embedder(self) -> Embedder:
+        """The embedder."""
+        ...
+
+    @property
+    def llm(self) -> LanguageModel | None:
+        """The language model, None if none is configured."""
+        ...
+
+    @property
+    def authenticator(self) -> Authenticator:
+        """What tells who callers are; `authenticate` is the way to ask it."""
+        ...
+
+    @property
+    def metrics(self) -> Metrics:
+        """Add an observer here to measure what the host does."""
+        ...
+
+    async def readiness(self) -> Readiness:
+        """Tell whether the server can serve, part by part."""
+        ...
+
+    def models_away(self) -> Mapping[str, datetime]:
+        """Tell since when `language_model` and `embedder` have not answered; those that answer are left out."""
+        ...
+
+    async def waiting_since(self) -> datetime | None:
+        """Tell since when the oldest waiting job has been put off, None if none waits.
+
+        Raises:
+            StoreUnavailable: The store does not answer.
+        """
+        ...
+
+    async def authenticate(self, credentials: Credentials) -> Caller:
+        """Return the caller behind the credentials.
+
+        Raises:
+            Unauthorized: The provider does not let them in, for whatever reason.
+            Unavailable: The provider cannot tell now.
+            TooManyRequests: Too many attempts from that address have failed.
+        """
+        ...
+
+    def allows(self, caller: Caller, access: Access) -> bool:
+        """Tell whether the caller has the right that an operation needs."""
+        ...
+
+    def check_access(self, caller: Caller, access: Access) -> None:
+        """Return if the caller has the right that an operation needs.
+
+        Raises:
+            Forbidden: The caller lacks it.
+        """
+        ...
+
+    async def execute(self, name: str, call: Call, request: msgspec.Struct) -> Any:
+        """Run the operation of that name for a caller, and return its response.
+
+        Raises:
+            Forbidden: The caller lacks the right that the operation needs.
+            MemhostError: Errors of the operation; anything unexpected is logged and becomes code `internal`.
+        """
+        ...

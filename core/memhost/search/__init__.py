@@ -1,0 +1,1 @@
+"""Search in long-term memory, and the memory prompt."""

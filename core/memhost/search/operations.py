@@ -1,0 +1,40 @@
+"""Operations that find memories: the search, and the memory prompt."""
+
+from __future__ import annotations
+
+from memhost.operations.long_term import MemoryPromptRequest, SearchMemories
+from memhost.operations.responses import MemoryHits, MemoryPrompt
+from memhost.operations.table import Call, Operation, forward
+from memhost.services.prompts import PromptService
+from memhost.services.search import SearchService
+
+
+async def _search(search: SearchService, call: Call, request: SearchMemories) -> MemoryHits:
+    return await search.search(call, request, optimize_query=request.optimize_query)
+
+
+OPERATIONS = (
+    Operation(
+        name="search_memories",
+        request=SearchMemories,
+        response=MemoryHits,
+        handler=forward(SearchService, _search),
+        access="read",
+        tag="Long-term memory",
+        summary="Search memories, or list them by filters.",
+        description=(
+            "Filters are applied inside the store's query and never widened. `explain` adds the parts of each score."
+        ),
+        errors=("invalid_arguments", "invalid_request", "long_term_memory_disabled"),
+    ),
+    Operation(
+        name="memory_prompt",
+        request=MemoryPromptRequest,
+        response=MemoryPrompt,
+        handler=forward(PromptService, PromptService.build),
+        access="read",
+        tag="Prompt",
+        summary="Build a prompt from a session, the memories found for a query, and the query.",
+        errors=("invalid_request", "invalid_arguments", "long_term_memory_disabled"),
+    ),
+)

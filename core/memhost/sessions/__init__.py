@@ -1,0 +1,1 @@
+"""Working memory: sessions of messages, read, written, changed, summarised and extracted from."""

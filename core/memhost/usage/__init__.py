@@ -1,0 +1,1 @@
+"""Calls of models: metered, charged, kept within budgets, reported."""

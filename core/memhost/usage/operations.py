@@ -1,0 +1,27 @@
+"""The operation that reports what models were used for, and what it cost."""
+
+from __future__ import annotations
+
+from memhost.operations.table import Operation, forward
+from memhost.operations.usage import GetUsage, UsageReport
+from memhost.services.usage_reports import UsageReports
+
+OPERATIONS = (
+    Operation(
+        name="get_usage",
+        request=GetUsage,
+        response=UsageReport,
+        handler=forward(UsageReports, UsageReports.report),
+        access="read",
+        tag="Administration",
+        summary="Tell what language models and embedding providers were used for, and what it cost.",
+        description=(
+            "Each request to a provider is metered by day (UTC), namespace, user, purpose and model, and kept for 400 "
+            "days. Purposes are `extraction`, `repair`, `summary`, `view`, `dedup`, `enrichment`, `query`, `embedding` "
+            "and what plugins name. Rows are sorted by their group. The answer holds what lies inside the caller's "
+            "bounds; `budgets` are those of today: of the namespaces in bounds, for callers who are not bound to "
+            "users, and the server's own for operators who are bound to nothing."
+        ),
+        errors=("invalid_request", "forbidden"),
+    ),
+)

@@ -1,0 +1,1 @@
+"""Summary views, and the runs that compute them."""
