@@ -60,6 +60,9 @@ PORTS: dict[str, tuple[str, str]] = {
     "JobRunner": ("memhost_runners", "runner.RunnerConformance"),
     "JobDispatcher": ("memhost_runners", ""),
     "Clock": ("", ""),
+    "Host": ("", ""),
+    "InstalledPlugins": ("", ""),
+    "Offered": ("", ""),
 }
 """Each port: the hook that offers what obeys it, and the suite of `memhost.testing` that is its definition.
 
@@ -321,6 +324,12 @@ def methods(protocol: Any) -> str:
     return "\n\n".join(f"### `{name}`\n\n{signature(each, name)}\n\n{prose(each)}" for name, each in members(protocol))
 
 
+def properties(protocol: Any) -> str:
+    """The properties of a protocol: name, type and meaning, a line each."""
+    found = [(name, each.fget) for name, each in vars(protocol).items() if isinstance(each, property)]
+    return "\n".join(f"- `{name}: {each.__annotations__['return']}`: {inspect.getdoc(each)}" for name, each in found)
+
+
 def port_page(port: str) -> str:
     """The page of a port."""
     protocol = getattr(ports, port)
@@ -331,7 +340,10 @@ def port_page(port: str) -> str:
         parts.append("The host gives it; plugins call it.")
     else:
         parts.append(f"Plugins implement it and offer it with [`{hook}`](../hooks/{hook}.md), where an example is.")
-    parts += ["## Methods", methods(protocol)]
+    if listed := properties(protocol):
+        parts += ["## Properties", listed]
+    if listed := methods(protocol):
+        parts += ["## Methods", listed]
     if port in BESIDE:
         parts += ["## Structs", *(struct_section(getattr(ports, name)) for name in BESIDE[port])]
     if hook:
