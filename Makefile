@@ -1,18 +1,18 @@
-# memhost: one command to run it, one to test it. docs/development.md tells more.
+# memhost: `make run` starts it, `make test` tests it. docs/development.md explains more.
 #   make run          set up and start the server on the embedded profile
 #   make test         set up and run every rule and case once (5 minutes on two cores)
-#   make test-all     the same through all doors and stores by real servers (30 minutes)
+#   make test-all     the same through all interfaces and stores with real servers (30 minutes)
 #   make soak         kills, fuzz, crossings and mutations, for an hour or more
 #   make mutate       change the code in small ways and see whether a test notices
 #   make check        format, lint, types, package, known vulnerabilities
 #   make examples     build the example packages, install them elsewhere, run their tests
-#   make lock         write requirements/ anew after a change of pyproject.toml; ARGS=--upgrade takes newer versions
+#   make lock         rewrite requirements/ after a change of pyproject.toml; ARGS=--upgrade takes newer versions
 #   make test-newest  all tests with the newest versions that pyproject.toml allows
-#   make test-pythons make test on every supported Python that is here
+#   make test-pythons make test on every supported Python on this machine
 #   make repeat N=20  make test again and again: half beside busy loops, half in random order
 #   make clean        remove the environments and build results
 
-# The first Python that runs and is new enough. What is only a broken shim does not run.
+# The first Python that runs and is new enough; a broken shim does not run.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do \
   $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV ?= .venv
@@ -24,15 +24,15 @@ N ?= 20
 TEST_PROCESSES ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 PYTEST := $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadscope --no-loadscope-reorder
 
-# An environment is what requirements/ says, or with NEWEST=1 what the ranges of pyproject.toml allow at most. pip takes
-# no hash for a source tree, so that comes afterwards, with the build backend that is locked too.
+# An environment has the versions of requirements/, or with NEWEST=1 the newest that the ranges of pyproject.toml allow. pip
+# accepts no hash for a source tree, so a second call installs memhost itself, with the locked build backend.
 ifdef NEWEST
 install = $(PIP) --upgrade --upgrade-strategy eager --editable '.[$(2)]'
 else
 install = $(PIP) --require-hashes --requirement requirements/$(1).txt && $(PIP) --no-deps --no-build-isolation --editable .
 endif
 
-# Where bytecode is not kept, each of the many processes that tests start would compile memhost anew.
+# Without cached bytecode, each of the many processes that the tests start would compile memhost again.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run test test-all soak mutate test-newest test-pythons repeat check lint types package audit examples bench model lock clean
@@ -57,7 +57,7 @@ soak: $(VENV)/.bench $(VENV)/.test
 mutate: $(VENV)/.mutation
 	$(BIN)/python tools/mutate.py $(ARGS)
 
-# What the newest versions that the ranges allow have changed. Not for every change: it fails by what others release.
+# All tests with the newest versions that the ranges allow. Not run for every change, because a release of another project can fail it.
 test-newest:
 	@rm -f build/newest/.test
 	$(MAKE) NEWEST=1 VENV=build/newest build/newest/.test
@@ -79,15 +79,15 @@ lint: $(VENV)/.test
 types: $(VENV)/.test
 	$(BIN)/mypy
 
-# The wheel, installed where nothing else is, must give a working command.
+# The wheel, installed into an empty environment, must provide a working command.
 package: $(VENV)/.test
 	$(BIN)/python -m tools.check_wheel
 
-# Known vulnerabilities of what is installed; says so where no advisory service can be reached.
+# Known vulnerabilities of the installed packages; says so if it cannot reach an advisory service.
 audit: $(VENV)/.test
 	$(BIN)/python tools/audit.py $(ARGS)
 
-# Each example from its wheel, in an environment of its own. Needs the package index.
+# Tests each example from its wheel, in an environment of its own. Needs the package index.
 examples: $(VENV)/.test
 	EXAMPLES_FROM_WHEELS=1 $(BIN)/python -m pytest tests/test_examples.py -k wheels $(ARGS)
 
