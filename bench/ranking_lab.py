@@ -28,7 +28,6 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from memhost.analysis import AnalysedQuery, analyse_query, index_terms, query_terms, split_speaker
 from memhost.ranking import (
     DEFAULT_WEIGHTS,
     FEATURES,
@@ -39,6 +38,7 @@ from memhost.ranking import (
     rank,
     traits_of,
 )
+from memhost.text.analysis import AnalysedQuery, analyse_query, index_terms, query_terms, split_speaker
 from memhost_model_static.embedder import StaticEmbedder
 
 _FOLDER = os.environ.get("MEMHOST_EVAL_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data"

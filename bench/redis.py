@@ -33,9 +33,9 @@ import httpx
 from tests.support.redis_server import RedisServer, RedisSpace
 
 from bench.embedded import USERS, Texts, fill, quantiles, timed
-from memhost.analysis import analyse_query, query_terms
 from memhost.models import Scope
 from memhost.testing.server import ServerProcess
+from memhost.text.analysis import analyse_query, query_terms
 from memhost_model_static.embedder import StaticEmbedder
 from memhost_store_redis.codec import encode_term, encode_vector
 from memhost_store_redis.scopes import resolve

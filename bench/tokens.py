@@ -12,8 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from memhost import startup
-from memhost.host import open_host
+from memhost.host import open_host, startup
 from memhost.ports import Credentials
 from memhost_auth_token.book import TokenBook
 from memhost_auth_token.keys import load_hasher

@@ -19,8 +19,8 @@ import pytest
 
 from memhost import hookspecs
 from memhost.cli import cli
-from memhost.cli.demo import plain_environment
 from memhost.cli.root import LazyGroup
+from memhost.cli.server.demo import plain_environment
 from memhost.plugins import PluginManager
 from tests.support.fakes import with_bundled
 from tests.support.hosts import run, running_host

@@ -44,7 +44,7 @@ def test_tutorial_works_as_written(tmp_path: Path, model_server: ModelServer) ->
 
 
 def test_class_and_entry_point_are_those_of_the_generated_package(tmp_path: Path) -> None:
-    from memhost.cli.plugins_new import write_package
+    from memhost.cli.plugins.plugins_new import write_package
 
     write_package("strategy", "acme-notes", tmp_path / "p")
     code = (tmp_path / "p" / "src" / "acme_notes" / "__init__.py").read_text()

@@ -8,11 +8,14 @@ registration hooks return), `memhost.ports` (the interfaces to implement), `memh
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from memhost import _moved
 from memhost.version import API_VERSION, __version__
 
 if TYPE_CHECKING:
     from memhost.extractor import Memory, MemoryExtractor
     from memhost.hooks import event_options, hookimpl, hookspec
+
+_moved.install()
 
 _LATER = {
     "Memory": "memhost.extractor",

@@ -61,7 +61,7 @@ def serve_interfaces(
     Raises:
         ConfigurationError: It cannot or must not start as configured.
     """
-    from memhost.cli.serve import run_with
+    from memhost.cli.server.serve import run_with
 
     chosen = {
         **(options or {}),

@@ -11,7 +11,7 @@ from memhost.ports import Credentials
 
 
 class Visitor:
-    """Who is behind a request, as far as that is known: set by `memhost.gate`, told by `Host.authenticate`.
+    """Who is behind a request, as far as that is known: set by `memhost.http.limits`, told by `Host.authenticate`.
 
     Attributes:
         known: The credentials were good, so that more of the body may be kept.

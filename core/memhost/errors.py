@@ -286,7 +286,7 @@ class MissingExtra(ConfigurationError):
     code = "missing_extra"
 
     def __init__(self, plugin: str, extra: str) -> None:
-        from memhost.hints import install
+        from memhost.text.hints import install
 
         super().__init__(f"{plugin} needs an optional dependency. Install it with: {install(extra)}")
 

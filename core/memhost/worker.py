@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from memhost import logs, startup
+from memhost import logs
 from memhost.errors import MemhostError
-from memhost.host import open_host
-from memhost.opening import automatic
+from memhost.host import open_host, startup
+from memhost.host.open_resources import automatic
 from memhost.plugins import PluginManager
 from memhost.settings import Configuration, export_provider_keys, peek
 

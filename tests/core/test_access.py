@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from memhost.models import Scope, WriteBatch, WriteResult
-from memhost.services import access
-from memhost.services.access import AccessTracker
+from memhost.search import access_tracking as access
+from memhost.search.access_tracking import AccessTracker
 from memhost.testing.clock import FakeClock
 from memhost.testing.polling import until
 

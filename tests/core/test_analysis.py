@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from memhost.analysis import (
+from memhost.text.analysis import (
     analyse_query,
     date_terms,
     find_dates,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from memhost.errors import TooManyRequests
+from memhost.host.login_throttle import FailedAttempts
 from memhost.ports import Credentials
-from memhost.services.attempts import FailedAttempts
 from memhost.testing.clock import FakeClock
 
 

@@ -161,7 +161,7 @@ def test_errors_have_their_exit_codes(
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("memhost.cli.config.load", fail)
+    monkeypatch.setattr("memhost.cli.server.config.load", fail)
     result = invoke("config", "check")
     assert result.exit_code == code
     assert word in result.stderr

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from memhost.consolidation import compaction
 from memhost.host import Host
 from memhost.models import MemoryRecord, MemoryType, Scope, WriteBatch
 from memhost.operations.responses import CompactionReport
-from memhost.services import compaction, paging
+from memhost.storage import paging
 from memhost.testing.clock import FakeClock
 from memhost.testing.factories import START, make_memory
 from tests.core.test_jobs import work

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
+from memhost.consolidation import compaction_pass
+from memhost.consolidation.compaction import LEASE
+from memhost.consolidation.compaction_pass import batches
+from memhost.consolidation.judge import MOST_PAIRS, Pair
 from memhost.errors import Busy, ModelUnavailable, StoreUnavailable
 from memhost.host import Host
 from memhost.models import WriteBatch
 from memhost.operations.responses import CompactionReport
-from memhost.services import compaction_pass
-from memhost.services.compaction import LEASE
-from memhost.services.compaction_pass import batches
-from memhost.services.judge import MOST_PAIRS, Pair
-from memhost.services.leases import Leases
+from memhost.storage.leases import Leases
 from memhost.testing.clock import FakeClock
 from memhost.testing.factories import after, make_memory
 from tests.core.test_jobs import work

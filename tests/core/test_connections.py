@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from memhost.cli.connections import Connections, connection_limit, raise_descriptor_limit
+from memhost.http.connections import Connections, connection_limit, raise_descriptor_limit
 
 
 class Fake:

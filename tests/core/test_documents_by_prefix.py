@@ -11,7 +11,7 @@ import pytest
 from memhost.host import Host
 from memhost.models import Document, Scope, WriteBatch
 from memhost.ports import Store
-from memhost.services.bound_documents import by_prefix
+from memhost.storage.bound_documents import by_prefix
 from memhost.testing.clock import FakeClock
 from tests.support.hosts import running_host
 

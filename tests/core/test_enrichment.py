@@ -13,8 +13,8 @@ import pytest
 
 from memhost.errors import ConfigurationError, ModelRefused, ModelUnavailable
 from memhost.host import Host
+from memhost.memories.enrichment import normal_topic
 from memhost.models import MemoryRecord, StoredMemory
-from memhost.services.enrichment import normal_topic
 from memhost.testing.clock import FakeClock
 from memhost.testing.models import Asked
 from tests.core.test_jobs import work

@@ -19,18 +19,19 @@ import uvicorn
 from click.testing import CliRunner, Result
 from uvicorn.supervisors import multiprocess
 
-from memhost import hints, startup
-from memhost.app import Application
 from memhost.cli import cli
-from memhost.cli.docs import pages
+from memhost.cli.data.search import spoken
 from memhost.cli.failures import report
 from memhost.cli.printing import table
-from memhost.cli.processes import Processes, heed_interrupts
 from memhost.cli.root import COMMANDS
-from memhost.cli.search import spoken
-from memhost.cli.version import described
+from memhost.cli.server.docs import pages
+from memhost.cli.server.version import described
 from memhost.errors import MissingExtra
+from memhost.host import startup
+from memhost.http.app import Application
+from memhost.http.processes import Processes, heed_interrupts
 from memhost.settings import load_configuration
+from memhost.text import hints
 
 Invoke = Callable[..., Result]
 GROUPS = ("sessions", "jobs", "plugins", "token", "trash", "strategies", "config", "user")

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
+from memhost.consolidation import forgetting
+from memhost.consolidation.forgetting import ForgetPolicy, choose, policy_of
 from memhost.errors import Forbidden, LongTermMemoryDisabled
 from memhost.events import MemoriesDeleted
 from memhost.host import Host
 from memhost.models import Caller, Job, Scope
 from memhost.operations.responses import ForgetResult
-from memhost.services import forgetting, paging
-from memhost.services.forgetting import ForgetPolicy, choose, policy_of
+from memhost.storage import paging
 from memhost.testing.clock import FakeClock
 from memhost.testing.factories import START, make_record
 from tests.core.test_jobs import work

@@ -16,9 +16,9 @@ import pytest
 from memhost.errors import Busy, DocumentGone, StoreUnavailable
 from memhost.models import Document, Scope, WriteBatch
 from memhost.ports import Store
-from memhost.services import processes
-from memhost.services.leases import Lease, Leases, kind_of
-from memhost.services.processes import Process, is_gone, this_process
+from memhost.storage import processes
+from memhost.storage.leases import Lease, Leases, kind_of
+from memhost.storage.processes import Process, is_gone, this_process
 from memhost.testing.clock import FakeClock
 from memhost.testing.polling import until
 from tests.support.hosts import running_host

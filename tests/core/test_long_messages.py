@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memhost.errors import ModelRefused
+from memhost.extraction.pipeline.extractor_calls import divided
+from memhost.messages.windows import prompt_tokens
 from memhost.models import Message, Scope
-from memhost.passages import passages
 from memhost.ports import Turn
-from memhost.services.asking import divided
-from memhost.services.windows import prompt_tokens
 from memhost.testing.clock import FakeClock
 from memhost.testing.models import Asked
+from memhost.text.passages import passages
 from tests.core.test_jobs import work
 from tests.support import scripted
 from tests.support.conversations import NOW, message, turns_of

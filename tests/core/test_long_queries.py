@@ -9,13 +9,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from memhost.analysis import stem
 from memhost.errors import InvalidRequest
 from memhost.host import Host
 from memhost.models import CandidateQuery, Candidates, Scope
 from memhost.operations import Call
-from memhost.services.limits import DEEPEST_OFFSET, MOST_QUERY_TERMS, fitting
-from memhost.services.query_terms import read_query
+from memhost.operations.limits import DEEPEST_OFFSET, MOST_QUERY_TERMS, fitting
+from memhost.search.query_terms import read_query
+from memhost.text.analysis import stem
 from tests.support.hosts import ADMIN, run, running_host
 
 COMMON = [f"common{number}" for number in range(90)]

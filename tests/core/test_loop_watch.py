@@ -10,8 +10,8 @@ from typing import Any, cast
 import pytest
 
 from memhost.plugins import PluginManager
-from memhost.services import loop_watch
-from memhost.services.loop_watch import LoopWatch, _operation
+from memhost.plugins import loop_watchdog as loop_watch
+from memhost.plugins.loop_watchdog import LoopWatch, _operation
 
 Calls = Callable[[Callable[[], Any]], Any]
 
@@ -42,7 +42,7 @@ def stack(*calls: Calls) -> FrameType:
 
 
 EXECUTE = code("memhost.host.host", "execute")
-SERVER = code("memhost.services.records", "content_hash")
+SERVER = code("memhost.memories.records", "content_hash")
 REST = code("memhost_green.handlers", "_run")
 LIBRARY = code("json", "dumps")
 

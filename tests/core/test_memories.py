@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from memhost.services import deduplication, records
+from memhost.memories import exact_duplicates as deduplication
+from memhost.memories import records
 from memhost.testing.factories import make_memory
 from tests.support.hosts import run, running_host
 
@@ -23,7 +24,7 @@ async def test_what_repeats_a_memory_that_is_deleted_meanwhile_is_stored(
             return await real(store, bounds, records, now)
         return deduplication.Repetitions(stays={records[0].id: "k"}, confirmed={"k": gone.pop()})
 
-    monkeypatch.setattr("memhost.services.memories.find_repetitions", find)
+    monkeypatch.setattr("memhost.memories.service.find_repetitions", find)
     async with running_host(tmp_path, store="memory") as host:
         answer = await run(host, "store_memories", memories=[{"text": "Likes tea"}])
         assert [each.status for each in answer.results] == ["created"]

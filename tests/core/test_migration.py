@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from memhost.admin.migration import Compared, Migration
 from memhost.errors import Conflict, StoreUnavailable
 from memhost.models import DEFAULT_TENANT, JobState, Scope, WriteBatch
 from memhost.ports import Store, SystemClock
-from memhost.services.migration import Compared, Migration
 from memhost.specs import OpenContext
 from memhost.testing.factories import (
     DIMENSIONS,

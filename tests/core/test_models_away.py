@@ -16,19 +16,20 @@ import pytest
 from click.testing import CliRunner
 from msgspec import UNSET
 
-from memhost.app import build_app
-from memhost.cli import checks, cli
+from memhost.cli import cli
+from memhost.cli.server import checks
 from memhost.errors import ModelRefused, ModelUnavailable, RequestRejected
 from memhost.host import Host
+from memhost.host.readiness import WaitingWork, span
+from memhost.http.app import build_app
 from memhost.jobs import WaitingForModels
+from memhost.jobs.outbox import Outbox
 from memhost.models import Scope
 from memhost.operations.responses import ComponentHealth
 from memhost.ports import Vocabulary
-from memhost.services.model_health import ModelHealth, WatchedEmbedder
-from memhost.services.outbox import Outbox
-from memhost.services.readiness import WaitingWork, span
 from memhost.testing.clock import FakeClock
 from memhost.testing.models import Asked, Given
+from memhost.usage.model_health import ModelHealth, WatchedEmbedder
 from tests.core.test_jobs import work
 from tests.support import scripted
 from tests.support.hosts import run, running_host

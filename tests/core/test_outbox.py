@@ -10,9 +10,9 @@ import pytest
 
 from memhost.events import MemoriesStored, SessionUpdated
 from memhost.hooks import event_options
+from memhost.jobs.outbox import Outbox, session_name
 from memhost.models import Job, SessionKey
 from memhost.plugins import PluginManager
-from memhost.services.outbox import Outbox, session_name
 from memhost.testing.clock import FakeClock
 from tests.support import made
 

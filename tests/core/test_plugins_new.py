@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from memhost.cli import cli
-from memhost.cli.plugins_new import KINDS, write_package
+from memhost.cli.plugins.plugins_new import KINDS, write_package
 
 NAME, MODULE = "acme-thing", "acme_thing"
 

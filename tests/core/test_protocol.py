@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from uvicorn.server import ServerState
 
-from memhost.cli.protocol import Patient, PatientConfig
+from memhost.http.uvicorn_protocol import Patient, PatientConfig
 
 HEAD = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
 ANSWER = b"hello"

@@ -31,7 +31,7 @@ from memhost.errors import (
 from memhost.hooks import event_options
 from memhost.host import Host
 from memhost.models import Job, JobState, Scope, WriteBatch
-from memhost.services.leases import Leases
+from memhost.storage.leases import Leases
 from memhost.testing.clock import FakeClock
 from tests.core.test_jobs import work
 from tests.support import made

@@ -5,7 +5,6 @@ import msgspec
 import numpy as np
 import pytest
 
-from memhost.analysis import analyse_query, index_terms
 from memhost.ranking import (
     DEFAULT_WEIGHTS,
     FEATURES,
@@ -19,6 +18,7 @@ from memhost.ranking import (
 )
 from memhost.ranking.prices import names_price
 from memhost.ranking.types import Vector
+from memhost.text.analysis import analyse_query, index_terms
 
 STATS = CorpusStats(documents=1000, average_length=8.0)
 

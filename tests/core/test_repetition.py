@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from memhost.errors import NotFound
 from memhost.host import Host
+from memhost.memories import exact_duplicates as deduplication
+from memhost.memories.exact_duplicates import find_repetitions
+from memhost.memories.records import content_hash, hashes_of
+from memhost.memories.repetition import clusters, completed, repeats, statement
 from memhost.models import MemoryType, Scope, WriteBatch
 from memhost.operations import Call
-from memhost.services import deduplication
-from memhost.services.deduplication import find_repetitions
-from memhost.services.records import content_hash, hashes_of
-from memhost.services.repetition import clusters, completed, repeats, statement
 from memhost.testing.clock import FakeClock
 from memhost.testing.factories import START, after, make_memory, make_record
 from tests.support.hosts import ADMIN, bound_to, run, running_host

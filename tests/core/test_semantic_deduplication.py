@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from memhost.consolidation.judge import MOST_PAIRS, Pair, question, read
 from memhost.errors import BudgetExceeded, ModelRefused, ModelUnavailable, StoreUnavailable
 from memhost.host import Host
 from memhost.models import WriteBatch
-from memhost.services.judge import MOST_PAIRS, Pair, question, read
 from memhost.testing.clock import FakeClock
 from memhost.testing.factories import START, after, make_memory
 from tests.support.hosts import run

@@ -12,9 +12,9 @@ import pytest
 from memhost.ports import Store
 from memhost.storekit import Row, SqlRows
 from memhost.storekit.rows import after_all, name_of
-from memhost.testing.store_jobs import OutboxTests
-from memhost.testing.store_owners import AtomicityTests
-from memhost.testing.store_state import DocumentTests, SessionTests
+from memhost.testing.stores.jobs import OutboxTests
+from memhost.testing.stores.owners import AtomicityTests
+from memhost.testing.stores.state import DocumentTests, SessionTests
 from memhost_store_memory.rows import MemoryRows
 from memhost_store_memory.store import MemoryStore
 

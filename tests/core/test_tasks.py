@@ -12,13 +12,13 @@ import pytest
 
 from memhost.errors import Conflict, Forbidden
 from memhost.host import Host
+from memhost.jobs import tasks
+from memhost.jobs.tasks import KIND, LongWork
 from memhost.models import Document, Scope, WriteBatch
 from memhost.operations.responses import Task
-from memhost.services import tasks
-from memhost.services.bound_documents import Bound, BoundDocuments
-from memhost.services.leases import Leases
-from memhost.services.processes import this_process
-from memhost.services.tasks import KIND, LongWork
+from memhost.storage.bound_documents import Bound, BoundDocuments
+from memhost.storage.leases import Leases
+from memhost.storage.processes import this_process
 from memhost.testing.clock import FakeClock
 from memhost.testing.polling import until
 from tests.core.test_leases import dead_process

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from memhost.messages import tokens, windows
+from memhost.messages.tokens import cached_file, estimate, load_encoding, make_counter
 from memhost.models import Message
-from memhost.services import tokens, windows
-from memhost.services.tokens import cached_file, estimate, load_encoding, make_counter
 
 
 def words(text: str) -> int:

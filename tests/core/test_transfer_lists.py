@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from memhost.admin import transfer_lists
+from memhost.admin.export_import import Exporter, Importer, Tally
 from memhost.errors import InvalidRequest
 from memhost.host import Host
 from memhost.models import Scope
-from memhost.services import transfer_lists
-from memhost.services.transfer import Exporter, Importer, Tally
 from memhost.testing.clock import FakeClock
 from tests.support.hosts import run, running_host
 

@@ -12,8 +12,8 @@ from click.testing import CliRunner
 from memhost.cli import cli
 from memhost.errors import Forbidden
 from memhost.host import Host
+from memhost.memories import trash as trash_module
 from memhost.models import Caller, Scope
-from memhost.services import trash as trash_module
 from memhost.testing.clock import FakeClock
 from tests.support.hosts import ADMIN, bound_to, run, running_host
 from tests.support.near import stored, trashed

@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from memhost.unicode_forms import Form, normal_form
+from memhost.text.unicode_forms import Form, normal_form
 
 FORMS: tuple[Form, ...] = ("NFC", "NFD", "NFKC", "NFKD")
 TEXTS = [

@@ -17,11 +17,11 @@ from memhost.host import Host
 from memhost.metrics import Metrics, Observer
 from memhost.models import Caller, Scope, SessionKey
 from memhost.ports import LanguageModel, ModelUse
-from memhost.services.model_calls import ModelCalls
-from memhost.services.usage import UsageLedger, charged_to
 from memhost.settings.extraction import LlmSettings
 from memhost.testing.clock import FakeClock
 from memhost.testing.polling import until
+from memhost.usage.ledger import UsageLedger, charged_to
+from memhost.usage.model_calls import ModelCalls
 from tests.support.fakes import FOLDER
 from tests.support.hosts import ADMIN, run, running_host
 

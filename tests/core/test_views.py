@@ -12,10 +12,10 @@ from memhost.errors import Conflict, InvalidRequest, NotFound
 from memhost.host import Host
 from memhost.models import Caller, Condition, Op, Scope, SessionKey
 from memhost.operations.responses import SummaryView, SummaryViewPartitionResult, Task
-from memhost.services.summaries import Gathered, JoinedTexts
-from memhost.services.view_filters import compile_view_filters
 from memhost.testing.clock import FakeClock
 from memhost.testing.factories import START, make_record
+from memhost.views.filters import compile_view_filters
+from memhost.views.summarizer import Gathered, JoinedTexts
 from tests.core.test_jobs import work
 from tests.support.hosts import ADMIN, bound_to, run, running_host
 

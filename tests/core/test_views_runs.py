@@ -9,9 +9,10 @@ import pytest
 
 from memhost.errors import Conflict, InvalidRequest, NotFound
 from memhost.models import Scope
-from memhost.services import paging, view_partitions
-from memhost.services.summaries import JoinedTexts, Summary
+from memhost.storage import paging
 from memhost.testing.clock import FakeClock
+from memhost.views import partitions as view_partitions
+from memhost.views.summarizer import JoinedTexts, Summary
 from tests.core.test_jobs import work
 from tests.core.test_views import DAY, STORES, create, full_run, partitions, read_task, store_for
 from tests.support.hosts import run, running_host

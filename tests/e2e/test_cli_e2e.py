@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from memhost.cli.demo import load_conversation, plain_environment
+from memhost.cli.server.demo import load_conversation, plain_environment
 from tests.support.commands import memhost
 
 LIMIT_S = 60

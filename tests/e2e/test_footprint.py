@@ -19,14 +19,14 @@ pytestmark = pytest.mark.usefixtures("executed_processes")
 PROBE = """
 import asyncio, sys
 from memhost import startup
-from memhost.app import build_app
+from memhost.http.app import build_app
 from memhost.host import open_host
 async def main():
     configuration, plugins = startup.load(options={"data_dir": sys.argv[1]}, env_file=None)
     async with open_host(configuration, plugins) as host:
         build_app(host)
 asyncio.run(main())
-import memhost.cli.serving
+import memhost.cli.server.serving
 print(" ".join(name for name in sys.modules if "." not in name))
 """
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from memhost.cli.serving import check_tls
+from memhost.cli.server.serving import check_tls
 from memhost.errors import ConfigurationError
 from memhost.settings.schema import ServerSettings
 from memhost.testing.polling import until

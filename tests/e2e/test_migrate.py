@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from memhost.cli.demo import load_conversation, plain_environment
+from memhost.cli.server.demo import load_conversation, plain_environment
 from memhost.testing.polling import until
 from memhost.testing.server import ServerProcess
 from tests.support.commands import memhost

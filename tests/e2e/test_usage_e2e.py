@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from memhost.cli.usage import bar
+from memhost.cli.data.usage import bar
 from memhost.models import SessionKey
 from memhost.ports import ModelUse
 from memhost.testing.polling import until

@@ -18,7 +18,7 @@ from memhost.cli import cli
 from memhost.errors import StoreUnavailable
 from memhost.host import Host
 from memhost.models import Document, Scope, WriteBatch, new_id
-from memhost.services.scrubbing import Scrubbing
+from memhost.storage.secure_delete import Scrubbing
 from memhost.testing.clock import FakeClock
 from memhost_store_sqlite import pages, scrubbing
 from memhost_store_sqlite.connection import connect

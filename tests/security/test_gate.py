@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from memhost.bodies import Bodies
 from memhost.credentials import VISITOR
-from memhost.gate import Buckets, Gate
+from memhost.http.bodies import Bodies
+from memhost.http.limits import Buckets, Gate
 from memhost.settings.schema import ServerSettings
 
 

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from memhost.analysis import index_terms, split_speaker
-from memhost.extraction.answers import Limits, read_answer
-from memhost.extraction.dates import find_relative, said_date
+from memhost.extraction.parsing.answers import Limits, read_answer
+from memhost.extraction.temporal.dates import find_relative, said_date
+from memhost.memories.records import content_hash
+from memhost.messages.windows import count_tokens
 from memhost.models import MemoryRecord, Message
 from memhost.ranking import traits_of
-from memhost.services.records import content_hash
-from memhost.services.windows import count_tokens
-from memhost.speakers import speaker_of
+from memhost.text.analysis import index_terms, split_speaker
+from memhost.text.speakers import speaker_of
 from memhost_model_static.embedder import StaticEmbedder
 from memhost_rest.body import parse_body, parse_query
 from memhost_rest.decoding import DecodingError
@@ -37,16 +37,27 @@ from tests.support.growth import (
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 ON_REQUEST_PATHS = (
-    "memhost.analysis",
+    "memhost.text.analysis",
     "memhost.extraction",
-    "memhost.guard",
+    "memhost.http.allowed_hosts",
     "memhost.logs",
     "memhost.models",
     "memhost.ranking",
     "memhost.reading",
-    "memhost.services",
-    "memhost.speakers",
-    "memhost.unicode_forms",
+    "memhost.admin",
+    "memhost.consolidation",
+    "memhost.host",
+    "memhost.memories",
+    "memhost.messages",
+    "memhost.operations",
+    "memhost.plugins",
+    "memhost.search",
+    "memhost.sessions",
+    "memhost.storage",
+    "memhost.text.speakers",
+    "memhost.text.unicode_forms",
+    "memhost.usage",
+    "memhost.views",
     "memhost_mcp",
     "memhost_model",
     "memhost_rest",
@@ -85,8 +96,8 @@ def test_patterns_are_found_wherever_they_are(all_patterns: dict[str, re.Pattern
     names = {name.partition("#")[0] for name in all_patterns}
     assert len(all_patterns) > 100
     assert {
-        "memhost.extraction.suspicion._patterns",
-        "memhost.analysis._DATE_PATTERNS",
+        "memhost.extraction.screening.injection._patterns",
+        "memhost.text.analysis._DATE_PATTERNS",
         "memhost.logs._SECRET_TEXT",
     } <= names
     assert {"memhost_rest.wire._UNPRINTABLE", "memhost_store_sqlite.codec._PLAIN"} <= names

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from msgspec import UNSET
 
-from memhost.extraction.suspicion import is_instruction_like
-from memhost.services.trust import trust_of
+from memhost.extraction.screening.injection import is_instruction_like
+from memhost.memories.trust import trust_of
 from memhost.testing.polling import until
 from tests.support import scripted
 from tests.support.hosts import run, running_host

@@ -10,14 +10,13 @@ import msgspec
 import pytest
 from msgspec import UnsetType, inspect
 
+from memhost.admin.export_import import Header, Importer, MemoryLine, SessionLine
 from memhost.errors import LimitReached, ValidationFailed
 from memhost.host import Host, core_operations
 from memhost.models import Caller, MemoryRecord, Scope, SessionKey, StoredSession, WorkingMemory
-from memhost.operations import Call
+from memhost.operations import Call, limits
 from memhost.operations.requests import SessionRecordInput
 from memhost.operations.working_memory import GetSession
-from memhost.services import limits
-from memhost.services.transfer import Header, Importer, MemoryLine, SessionLine
 from memhost_mcp.schemas import arguments_schema
 from memhost_rest.openapi import build_document
 from memhost_rest.routes import ROWS, row_of

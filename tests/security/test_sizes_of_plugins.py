@@ -15,9 +15,9 @@ from memhost.errors import Unauthorized, ValidationFailed
 from memhost.events import SessionWrite
 from memhost.jobs import StagedContext
 from memhost.models import MemoryHit, MemoryRecord, MemoryType, Message, SessionKey, WorkingMemory
+from memhost.operations import limits
+from memhost.plugins.request_hooks import _checked
 from memhost.ports import Credentials, Draft
-from memhost.services import limits
-from memhost.services.hooks import _checked
 from tests.support.hosts import running_host
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)

@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from memhost.app import build_app
-from memhost.gate import Gate
-from memhost.guard import open_server_guard
+from memhost.http.allowed_hosts import open_server_guard
+from memhost.http.app import build_app
+from memhost.http.limits import Gate
 from memhost.settings.schema import ServerSettings
 from tests.security.test_gate import Client, fine
 from tests.support.hosts import running_host

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from memhost.app import build_app
+from memhost.http.app import build_app
 from memhost.reading.unknown import meant_by
 from memhost_rest.routes import AMS_EXTRAS, ROWS, Row, is_strict
 from tests.plugins.interfaces.rest.rest_fakes import FakeHost, client_for

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from memhost.cli.demo import plain_environment
+from memhost.cli.server.demo import plain_environment
 from memhost.testing.server import HostProcess
 
 

@@ -11,9 +11,9 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
-from memhost.app import build_app
 from memhost.errors import MemhostError, Unauthorized
 from memhost.host import Host
+from memhost.http.app import build_app
 from memhost.models import Caller
 from memhost.operations import Call
 from memhost.testing.callers import token_of

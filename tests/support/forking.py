@@ -28,10 +28,10 @@ from typing import IO
 _LARGEST = 1 << 17
 _LIGHT = (
     "memhost.cli.root",
-    "memhost.cli.serve",
-    "memhost.cli.serving",
-    "memhost.cli.worker",
-    "memhost.app",
+    "memhost.cli.server.serve",
+    "memhost.cli.server.serving",
+    "memhost.cli.server.worker",
+    "memhost.http.app",
     "memhost_auth_token.provider",
     "memhost_rest.handlers",
     "memhost_mcp.mount",
@@ -188,9 +188,8 @@ def main() -> None:
 
 async def _open_a_host() -> None:
     """What that loads and works out is there in every child; it leaves no thread."""
-    from memhost import startup
-    from memhost.app import build_app
-    from memhost.host import open_host
+    from memhost.host import open_host, startup
+    from memhost.http.app import build_app
 
     with tempfile.TemporaryDirectory() as folder:
         environment = {"DATA_DIR": folder, "STORE": "memory", "PATH": os.environ["PATH"]}

@@ -16,8 +16,8 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 
-from memhost.app import build_app
 from memhost.host import Host
+from memhost.http.app import build_app
 from memhost.models import Caller
 from memhost.testing.callers import token_of
 from memhost.testing.polling import until

@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from memhost.consolidation.semantic_duplicates import Resolution, SemanticDeduplication
 from memhost.host import Host
+from memhost.memories.records import content_hash, index_records
 from memhost.models import MemoryRecord, Scope, SessionKey, StoredMemory, WriteBatch
 from memhost.ports import Clock
-from memhost.services.records import content_hash, index_records
-from memhost.services.semantic_deduplication import Resolution, SemanticDeduplication
 from memhost.testing.factories import START, make_record
 from memhost.testing.models import Asked
 from tests.support import scripted

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from memhost.analysis import analyse_query, index_terms, split_speaker
 from memhost.ranking import DEFAULT_WEIGHTS, Candidate, CorpusStats, Ranked, RankingWeights, rank, traits_of
+from memhost.text.analysis import analyse_query, index_terms, split_speaker
 from memhost_model_static.embedder import StaticEmbedder
 
 DATA = Path(__file__).parents[1] / "data" / "small_stores.json"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from memhost.admin.erasure import Erasure
 from memhost.operations.table import Operation, forward
 from memhost.operations.users import DeleteUser, ErasureReceipt
-from memhost.services.erasure import Erasure
 
 OPERATIONS = (
     Operation(

@@ -217,7 +217,8 @@ def load(
     Raises:
         ConfigurationError: With every problem found.
     """
-    from memhost import logs, startup
+    from memhost import logs
+    from memhost.host import startup
     from memhost.settings import export_provider_keys
 
     logs.configure("ERROR")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import click
 
 from memhost.errors import ConfigurationError, MemhostError, Unavailable
-from memhost.hints import as_run
+from memhost.text.hints import as_run
 
 OK = 0
 FAILED = 1

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from memhost.cli.failures import report
-from memhost.hints import as_run
+from memhost.text.hints import as_run
 from memhost.version import __version__
 
 if TYPE_CHECKING:
@@ -30,36 +30,36 @@ class Lazy(NamedTuple):
 
 
 COMMANDS = {
-    "serve": Lazy("memhost.cli.serve:serve", "Run the server."),
-    "api": Lazy("memhost.cli.serve:api", "Same as serve, with Agent Memory Server's options.", hidden=True),
-    "worker": Lazy("memhost.cli.worker:worker", "Run background jobs beside the servers."),
-    "task-worker": Lazy("memhost.cli.worker:worker", "Same as worker, Agent Memory Server's name.", hidden=True),
-    "demo": Lazy("memhost.cli.demo:demo", "Try it out: a server, a conversation, a few questions."),
-    "search": Lazy("memhost.cli.search:search", "Search memories."),
-    "add": Lazy("memhost.cli.memories:add", "Store a memory."),
-    "show": Lazy("memhost.cli.memories:show_", "Show a memory with all it holds."),
-    "edit": Lazy("memhost.cli.memories:edit", "Change a memory."),
-    "forget": Lazy("memhost.cli.memories:forget", "Remove memories by their ids."),
-    "rm": Lazy("memhost.cli.memories:forget", "Same as forget.", hidden=True),
-    "sessions": Lazy("memhost.cli.sessions:sessions", "List, show and delete sessions."),
-    "user": Lazy("memhost.cli.users:user", "Remove every trace of a user."),
-    "trash": Lazy("memhost.cli.trash:trash", "List what the server removed by itself, and bring it back."),
-    "compact": Lazy("memhost.cli.trash:compact", "Merge memories that repeat each other or mean the same."),
-    "jobs": Lazy("memhost.cli.jobs:jobs", "List background jobs; retry or discard dead ones."),
-    "extract": Lazy("memhost.cli.extract:extract", "Extract memories with the language model, or try it."),
-    "strategies": Lazy("memhost.cli.extract:strategies", "List and compare extraction strategies."),
-    "usage": Lazy("memhost.cli.usage:usage", "Show what language models were used for, and what it cost."),
-    "plugins": Lazy("memhost.cli.plugins:plugins", "List plugins, and what they offer."),
-    "config": Lazy("memhost.cli.config:config", "Show and check the configuration."),
-    "doctor": Lazy("memhost.cli.doctor:doctor", "Check that everything works, and say what to fix."),
-    "export": Lazy("memhost.cli.transfer:export", "Write memories and sessions to a file."),
-    "import": Lazy("memhost.cli.transfer:import_", "Read memories and sessions from a file."),
-    "migrate": Lazy("memhost.cli.migrate:migrate", "Copy everything from one store into another."),
-    "reindex": Lazy("memhost.cli.reindex:reindex", "Make all vectors anew, after a change of embedder."),
-    "openapi": Lazy("memhost.cli.openapi:openapi", "Print the OpenAPI document of the REST interface."),
+    "serve": Lazy("memhost.cli.server.serve:serve", "Run the server."),
+    "api": Lazy("memhost.cli.server.serve:api", "Same as serve, with Agent Memory Server's options.", hidden=True),
+    "worker": Lazy("memhost.cli.server.worker:worker", "Run background jobs beside the servers."),
+    "task-worker": Lazy("memhost.cli.server.worker:worker", "Same as worker, Agent Memory Server's name.", hidden=True),
+    "demo": Lazy("memhost.cli.server.demo:demo", "Try it out: a server, a conversation, a few questions."),
+    "search": Lazy("memhost.cli.data.search:search", "Search memories."),
+    "add": Lazy("memhost.cli.data.memories:add", "Store a memory."),
+    "show": Lazy("memhost.cli.data.memories:show_", "Show a memory with all it holds."),
+    "edit": Lazy("memhost.cli.data.memories:edit", "Change a memory."),
+    "forget": Lazy("memhost.cli.data.memories:forget", "Remove memories by their ids."),
+    "rm": Lazy("memhost.cli.data.memories:forget", "Same as forget.", hidden=True),
+    "sessions": Lazy("memhost.cli.data.sessions:sessions", "List, show and delete sessions."),
+    "user": Lazy("memhost.cli.data.users:user", "Remove every trace of a user."),
+    "trash": Lazy("memhost.cli.data.trash:trash", "List what the server removed by itself, and bring it back."),
+    "compact": Lazy("memhost.cli.data.trash:compact", "Merge memories that repeat each other or mean the same."),
+    "jobs": Lazy("memhost.cli.data.jobs:jobs", "List background jobs; retry or discard dead ones."),
+    "extract": Lazy("memhost.cli.data.extract:extract", "Extract memories with the language model, or try it."),
+    "strategies": Lazy("memhost.cli.data.extract:strategies", "List and compare extraction strategies."),
+    "usage": Lazy("memhost.cli.data.usage:usage", "Show what language models were used for, and what it cost."),
+    "plugins": Lazy("memhost.cli.plugins.plugins:plugins", "List plugins, and what they offer."),
+    "config": Lazy("memhost.cli.server.config:config", "Show and check the configuration."),
+    "doctor": Lazy("memhost.cli.server.doctor:doctor", "Check that everything works, and say what to fix."),
+    "export": Lazy("memhost.cli.data.transfer:export", "Write memories and sessions to a file."),
+    "import": Lazy("memhost.cli.data.transfer:import_", "Read memories and sessions from a file."),
+    "migrate": Lazy("memhost.cli.data.migrate:migrate", "Copy everything from one store into another."),
+    "reindex": Lazy("memhost.cli.server.reindex:reindex", "Make all vectors anew, after a change of embedder."),
+    "openapi": Lazy("memhost.cli.server.openapi:openapi", "Print the OpenAPI document of the REST interface."),
     "help": Lazy("memhost.cli.help:help_", "Show the help of memhost, or of a command."),
-    "docs": Lazy("memhost.cli.docs:docs", "Read the documentation here, without a network."),
-    "version": Lazy("memhost.cli.version:version", "Print the version."),
+    "docs": Lazy("memhost.cli.server.docs:docs", "Read the documentation here, without a network."),
+    "version": Lazy("memhost.cli.server.version:version", "Print the version."),
 }
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
+from memhost.consolidation.compaction import CompactionService
+from memhost.consolidation.forgetting import ForgettingService
 from memhost.operations.maintenance import CompactMemories, ForgetMemories
 from memhost.operations.responses import CompactionAck, ForgetResult, Task
 from memhost.operations.table import Call, Operation, forward
-from memhost.services.compaction import CompactionService
-from memhost.services.forgetting import ForgettingService
 
 TAG = "Long-term memory"
 

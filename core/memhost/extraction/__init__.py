@@ -4,11 +4,10 @@
 that the words tell, and asks for repairs. The other names are its parts, for strategies that need more.
 """
 
-from memhost.extraction.answers import Item, Limits, Reading, read_answer, read_tags, unique_tags
 from memhost.extraction.base import PromptedConfig, PromptedSettings, PromptedStrategy
-from memhost.extraction.dates import Relative, find_relative, replace_relative
-from memhost.extraction.frame import Key, Question, answer_schema, build_request, item_keys
-from memhost.extraction.grounding import unresolved
+from memhost.extraction.parsing.answers import Item, Limits, Reading, read_answer, read_tags, unique_tags
+from memhost.extraction.parsing.grounding import unresolved
+from memhost.extraction.prompt_template import Key, Question, answer_schema, build_request, item_keys
 from memhost.extraction.prompts import (
     PromptPolicy,
     checked_prompt,
@@ -18,9 +17,10 @@ from memhost.extraction.prompts import (
     prompts_in,
     validate_config,
 )
-from memhost.extraction.safety import PLACEHOLDERS, Finding, check_prompt, is_refused, placeholders_of, render
-from memhost.extraction.secrets import mask_secrets
-from memhost.extraction.suspicion import is_instruction_like
+from memhost.extraction.screening.injection import is_instruction_like
+from memhost.extraction.screening.safety import PLACEHOLDERS, Finding, check_prompt, is_refused, placeholders_of, render
+from memhost.extraction.screening.secrets import mask_secrets
+from memhost.extraction.temporal.dates import Relative, find_relative, replace_relative
 
 __all__ = [
     "PLACEHOLDERS",

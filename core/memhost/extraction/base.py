@@ -8,15 +8,15 @@ from typing import Annotated
 
 import msgspec
 
-from memhost.extraction import repairs
-from memhost.extraction.answers import MAX_TEXT, Item, Limits, Reading, merge_drafts, read_answer
-from memhost.extraction.dating import date_draft
-from memhost.extraction.frame import Key, Question, build_request, item_keys, system_text
-from memhost.extraction.placeholders import plain_words
+from memhost.extraction import retry_prompt as repairs
+from memhost.extraction.parsing.answers import MAX_TEXT, Item, Limits, Reading, merge_drafts, read_answer
+from memhost.extraction.parsing.placeholders import plain_words
+from memhost.extraction.prompt_template import Key, Question, build_request, item_keys, system_text
 from memhost.extraction.prompts import checked_prompt, prompt_field
+from memhost.extraction.temporal.dating import date_draft
 from memhost.ports import Draft, ExtractionContext, ModelRequest, Parsed, Turn
 from memhost.settings.fields import setting
-from memhost.speakers import BACKGROUND_ROLES
+from memhost.text.speakers import BACKGROUND_ROLES
 
 
 class PromptedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta, inspect
 
 from memhost.errors import InvalidRequest, Problem, UnsafePrompt
-from memhost.extraction.safety import check_prompt
+from memhost.extraction.screening.safety import check_prompt
 
 if TYPE_CHECKING:
     from memhost.specs import StrategySpec

@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from memhost.extraction.prompts import PromptPolicy, prompt_hash, prompt_problems
-from memhost.extraction.safety import Finding, check_prompt, placeholders_of
+from memhost.extraction.screening.safety import Finding, check_prompt, placeholders_of
 
 PromptKind = Literal["custom", "instructions", "view"]
 

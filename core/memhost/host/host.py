@@ -11,15 +11,19 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 
-from memhost.assembly import Services
 from memhost.credentials import VISITOR
 from memhost.errors import Forbidden, MemhostError, TooManyRequests, Unauthorized, Unavailable
+from memhost.host.assembly import Services
+from memhost.host.login_throttle import FailedAttempts
+from memhost.host.open_resources import automatic
+from memhost.host.readiness import component, model_told, waiting_work
 from memhost.models import Caller
 from memhost.models.scope import OPERATORS
-from memhost.opening import automatic
 from memhost.operations import Access, Call, OperationTable
+from memhost.operations.limits import check_request
 from memhost.operations.responses import MemoryHits, MemoryPrompt, PluginReport, Readiness
 from memhost.plugins import PluginManager
+from memhost.plugins.health import report_plugin
 from memhost.ports import (
     Authenticator,
     Clock,
@@ -30,13 +34,9 @@ from memhost.ports import (
     Store,
     Strategy,
 )
-from memhost.services.attempts import FailedAttempts
-from memhost.services.limits import check_request
-from memhost.services.model_health import Kind
-from memhost.services.plugin_health import report_plugin
-from memhost.services.readiness import component, model_told, waiting_work
-from memhost.services.usage import charged_to, payer_within
 from memhost.settings import Configuration, Settings
+from memhost.usage.ledger import charged_to, payer_within
+from memhost.usage.model_health import Kind
 
 logger = logging.getLogger(__name__)
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from memhost.assembly import assemble
+from memhost.host.assembly import assemble
 from memhost.host.host import Host
+from memhost.host.login_throttle import FailedAttempts
+from memhost.host.open_resources import Opener
 from memhost.host.operations import core_operations
 from memhost.jobs import EMBED_MEMORIES
-from memhost.opening import Opener
 from memhost.operations import OperationTable
 from memhost.plugins import PluginManager
+from memhost.plugins.loop_watchdog import LoopWatch
 from memhost.ports import Clock, JobRunner, SystemClock
-from memhost.services.attempts import FailedAttempts
-from memhost.services.loop_watch import LoopWatch
 from memhost.settings import Configuration
 
 

@@ -1,12 +1,12 @@
 """Background work: contexts, dispatching, schedules, and what operators see of them."""
 
-from memhost.jobs.context import StagedContext
 from memhost.jobs.dispatcher import Dispatcher
 from memhost.jobs.loop import JobLoop
 from memhost.jobs.schedules import EMBED_MEMORIES, Schedules, intervals
 from memhost.jobs.service import JobService
 from memhost.jobs.waking import WaitingForModels
 from memhost.jobs.workers import Workers
+from memhost.memories.job_context import StagedContext
 
 __all__ = [
     "EMBED_MEMORIES",

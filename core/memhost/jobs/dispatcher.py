@@ -16,17 +16,17 @@ import msgspec
 from memhost.cancelling import cancel
 from memhost.errors import BudgetExceeded, Busy, LeaseLost, MemhostError, TooManyRequests, passes
 from memhost.events import EVENTS
-from memhost.jobs.context import StagedContext
+from memhost.jobs.outbox import Outbox
 from memhost.jobs.schedules import Schedules
 from memhost.logs import describe
+from memhost.memories.job_context import StagedContext
 from memhost.metrics import JobOutcome, Metrics
 from memhost.models import Job, JobState, Scope, SessionKey, WriteBatch
 from memhost.plugins import EventHook, PluginManager
+from memhost.plugins.health import PluginWatch
 from memhost.ports import Clock, PutsOff, Store
-from memhost.services.outbox import Outbox
-from memhost.services.plugin_health import PluginWatch
-from memhost.services.usage import charged_to
 from memhost.settings.schema import ServerSettings
+from memhost.usage.ledger import charged_to
 
 logger = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ import msgspec
 
 from memhost.cancelling import cancel
 from memhost.errors import MemhostError, ModelUnavailable
+from memhost.jobs.outbox import Outbox
 from memhost.models import Job, JobState, Scope, WriteBatch
 from memhost.ports import Clock, Store
-from memhost.services.outbox import Outbox
 from memhost.usage.tenants import Tenants
 
 logger = logging.getLogger(__name__)

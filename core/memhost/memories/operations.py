@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
+from memhost.memories.service import MemoryService
+from memhost.memories.trash import TrashService
 from memhost.models import MemoryRecord
 from memhost.operations.long_term import CreateMemories, DeleteMemories, EditMemory, GetMemory, StoreMemories
 from memhost.operations.maintenance import ListTrash, RestoreMemories
 from memhost.operations.responses import Ack, DeletionAck, RestoreResult, StoredRecords, TrashPage
 from memhost.operations.table import Call, Operation, forward
-from memhost.services.memories import MemoryService
-from memhost.services.trash import TrashService
 
 TAG = "Long-term memory"
 

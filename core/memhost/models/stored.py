@@ -24,7 +24,7 @@ class StoredMemory:
 
     Attributes:
         record: The memory itself; its namespace, user and session are its owner.
-        terms: Analysed words in order, as `memhost.analysis.index_terms` made them.
+        terms: Analysed words in order, as `memhost.text.analysis.index_terms` made them.
         vector: Unit-length float32 array of the embedder's dimensions, or None while it is not embedded.
         speaker: Who said it, if it is a turn and the speaker is known.
         role: Role of the message it came from.

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from memhost.analysis import AnalysedQuery, find_dates, stem, tokenize
 from memhost.ranking import traits as t
 from memhost.ranking.prices import names_price
 from memhost.ranking.types import Candidate, CorpusStats, Vector
 from memhost.ranking.weights import RankingWeights
-from memhost.words import GREETING_WORDS
+from memhost.text.analysis import AnalysedQuery, find_dates, stem, tokenize
+from memhost.text.words import GREETING_WORDS
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

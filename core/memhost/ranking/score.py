@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from memhost.analysis import AnalysedQuery
 from memhost.ranking.features import FEATURES, Floats, feature_matrix
 from memhost.ranking.types import Candidate, CorpusStats, Ranked, Vector
 from memhost.ranking.weights import RankingWeights
+from memhost.text.analysis import AnalysedQuery
 
 DEFAULT_WEIGHTS = RankingWeights()
 
@@ -46,7 +46,7 @@ def rank(
     """Rank ``candidates`` for ``query``.
 
     Args:
-        query: the query, taken apart by :func:`memhost.analysis.analyse_query`.
+        query: the query, taken apart by :func:`memhost.text.analysis.analyse_query`.
         query_vector: its embedding, of length one; None to rank by words alone.
         candidates: memories of the caller's scope in any order, keys unique.
         stats: counts over the scope.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-from memhost.analysis import stem
-from memhost.words import NUMBER_WORDS, SELF_WORDS, TIME_WORDS
+from memhost.text.analysis import stem
+from memhost.text.words import NUMBER_WORDS, SELF_WORDS, TIME_WORDS
 
 QUESTION = 1
 """Ends in a question (a bracketed remark behind it, such as a caption, aside)."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from memhost.operations.long_term import MemoryPromptRequest, SearchMemories
 from memhost.operations.responses import MemoryHits, MemoryPrompt
 from memhost.operations.table import Call, Operation, forward
-from memhost.services.prompts import PromptService
-from memhost.services.search import SearchService
+from memhost.search.memory_prompt import PromptService
+from memhost.search.service import SearchService
 
 
 async def _search(search: SearchService, call: Call, request: SearchMemories) -> MemoryHits:

@@ -6,9 +6,9 @@ from memhost.operations.extraction import ExtractionPreview, ExtractSession, Pre
 from memhost.operations.responses import Ack, ExtractionState, SessionList, WorkingMemoryView
 from memhost.operations.table import Operation, forward
 from memhost.operations.working_memory import ChangeSession, DeleteSession, GetSession, ListSessions, PutSession
-from memhost.services.extraction_requests import ExtractionRequests
-from memhost.services.session_changes import SessionChanges
-from memhost.services.sessions import SessionService
+from memhost.sessions.extraction_on_request import ExtractionRequests
+from memhost.sessions.patch import SessionChanges
+from memhost.sessions.service import SessionService
 
 TAG = "Working memory"
 _EXTRACTION = "Extraction"

@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 
 from memhost.errors import ConfigurationError
-from memhost.hints import python
 from memhost.settings.fields import Setting
 from memhost.settings.known import CONFIG_FILE_VARIABLES
+from memhost.text.hints import python
 
 DEFAULT_FILE = "memhost.toml"
 ENDINGS = (".toml", ".json", ".yaml", ".yml")

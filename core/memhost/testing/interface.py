@@ -122,7 +122,7 @@ class InterfaceConformance:
         """A host with the interface mounted, and the door."""
         import httpx
 
-        from memhost.app import build_app
+        from memhost.http.app import build_app
 
         given = {"AUTH": "testing", "INTERFACES": self.interface, "AUTH_FAILURES_PER_MINUTE": "0", **self.settings}
         async with running_host(folder, plugins=self.plugins, settings=given) as host:

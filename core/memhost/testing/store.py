@@ -20,15 +20,15 @@ from __future__ import annotations
 
 import pytest
 
-from memhost.testing.store_durability import DurabilityTests
-from memhost.testing.store_filters import FilterTests
-from memhost.testing.store_jobs import OutboxTests
-from memhost.testing.store_memories import MemoryTests
-from memhost.testing.store_moving import MovingTests
-from memhost.testing.store_owners import AtomicityTests, OwnerTests
-from memhost.testing.store_search import SearchTests
-from memhost.testing.store_search_scope import SearchScopeTests
-from memhost.testing.store_state import DocumentTests, SessionTests
+from memhost.testing.stores.durability import DurabilityTests
+from memhost.testing.stores.filters import FilterTests
+from memhost.testing.stores.jobs import OutboxTests
+from memhost.testing.stores.memories import MemoryTests
+from memhost.testing.stores.moving import MovingTests
+from memhost.testing.stores.owners import AtomicityTests, OwnerTests
+from memhost.testing.stores.search import SearchTests
+from memhost.testing.stores.search_scope import SearchScopeTests
+from memhost.testing.stores.state import DocumentTests, SessionTests
 
 
 @pytest.mark.asyncio

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from memhost.operations.table import Operation, forward
 from memhost.operations.usage import GetUsage, UsageReport
-from memhost.services.usage_reports import UsageReports
+from memhost.usage.reports import UsageReports
 
 OPERATIONS = (
     Operation(

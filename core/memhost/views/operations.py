@@ -13,8 +13,8 @@ from memhost.operations.views import (
     UpdateSummaryView,
     ViewId,
 )
-from memhost.services.view_runs import ViewRuns
-from memhost.services.views import ViewService
+from memhost.views.runs import ViewRuns
+from memhost.views.service import ViewService
 
 TAG = "Summary views"
 

@@ -8,9 +8,9 @@ from memhost.testing.factories import make_memory, make_scope, make_vector, put
 from memhost.testing.opening import open_context
 from memhost.testing.polling import until
 from memhost.testing.store import StoreConformance
-from memhost.testing.store_filters import FilterTests
-from memhost.testing.store_search import SearchTests, ask
-from memhost.testing.store_search_scope import SearchScopeTests
+from memhost.testing.stores.filters import FilterTests
+from memhost.testing.stores.search import SearchTests, ask
+from memhost.testing.stores.search_scope import SearchScopeTests
 
 
 class TestPgvectorStore(StoreConformance):

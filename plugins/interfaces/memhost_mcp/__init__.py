@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 
 from memhost import hookimpl
-from memhost.hints import install
 from memhost.settings import setting
 from memhost.specs import CommandSpec, InterfaceSpec
+from memhost.text.hints import install
 
 if TYPE_CHECKING:
     import click

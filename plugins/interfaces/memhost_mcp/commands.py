@@ -61,7 +61,7 @@ def mcp(
 
 
 def _serve_http(host: str | None, port: int | None, insecure: bool, data: str | None, config_file: Path | None) -> None:
-    from memhost import startup
+    from memhost.host import startup
 
     configuration, _ = startup.load(options={"server.data_dir": data}, config_file=config_file)
     settings: Any = configuration.section("interfaces", "mcp")

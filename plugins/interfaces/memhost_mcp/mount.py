@@ -18,7 +18,7 @@ from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from memhost.credentials import credentials_of
 from memhost.errors import Forbidden, MemhostError, MissingExtra, TooManyRequests, Unauthorized, Unavailable
-from memhost.guard import Guard, is_loopback
+from memhost.http.allowed_hosts import Guard, is_loopback
 from memhost.logs import REQUEST_ID, log
 from memhost.specs import Mount
 from memhost_mcp.catalog import Catalog

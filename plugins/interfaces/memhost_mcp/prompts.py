@@ -7,9 +7,9 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from memhost.conversation import spoken
 from memhost.errors import NotFound
 from memhost.operations.content import Prompt, PromptPart, Text
+from memhost.text.conversation import spoken
 from memhost_mcp.desk import Desk
 from memhost_mcp.offers import Offer
 from memhost_mcp.tools.everyday import read_session

@@ -11,9 +11,9 @@ from urllib.parse import quote
 import msgspec
 from litestar.types import HTTPScope, Receive, Send
 
-from memhost.conversation import spoken
 from memhost.errors import TooLarge
 from memhost.operations.responses import WorkingMemoryView
+from memhost.text.conversation import spoken
 
 _DRAIN_FACTOR = 4
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:@/+=-]{1,128}\Z")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from memhost.models import MemoryType
 from memhost.ports import Draft, ExtractionContext, Turn
-from memhost.speakers import BACKGROUND_ROLES, speaker_of
+from memhost.text.speakers import BACKGROUND_ROLES, speaker_of
 
 
 class Verbatim:

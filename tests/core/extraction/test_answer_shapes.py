@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from memhost.extraction import PromptedSettings
-from memhost.extraction.answers import Limits, Reading, divide, read_answer
-from memhost.extraction.loose_json import mend
-from memhost.extraction.placeholders import plain_words
-from memhost.extraction.said_dates import read_date, read_precision
+from memhost.extraction.parsing.answers import Limits, Reading, divide, read_answer
+from memhost.extraction.parsing.loose_json import mend
+from memhost.extraction.parsing.placeholders import plain_words
+from memhost.extraction.temporal.said_dates import read_date, read_precision
 from memhost.ports import Parsed
 from memhost_strategy_discrete.strategy import Discrete
 from tests.support.conversations import NOW, answer, context, said

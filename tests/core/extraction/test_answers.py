@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memhost.extraction.answers import MAX_TEXT, Limits, Reading, read_answer
-from memhost.extraction.said_dates import read_date
+from memhost.extraction.parsing.answers import MAX_TEXT, Limits, Reading, read_answer
+from memhost.extraction.temporal.said_dates import read_date
 from memhost.models import MemoryType
 from tests.support.conversations import NOW, answer
 

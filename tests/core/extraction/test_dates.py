@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memhost.extraction.dates import find_relative, replace_relative, said_date
-from memhost.extraction.dating import date_draft, is_dated
-from memhost.extraction.grounding import unresolved
+from memhost.extraction.parsing.grounding import unresolved
+from memhost.extraction.temporal.dates import find_relative, replace_relative, said_date
+from memhost.extraction.temporal.dating import date_draft, is_dated
 from memhost.models import MemoryType
 from memhost.ports import Draft
 from tests.support.conversations import context, message, said, turns_of
@@ -478,7 +478,7 @@ def test_a_text_with_both_forms_stays_and_is_not_asked_about(text: str) -> None:
 
 
 def test_a_differing_date_is_logged_without_the_text(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO", "memhost.extraction.dating")
+    caplog.set_level("INFO", "memhost.extraction.temporal.dating")
     date_draft(event("User met Bob.", "2026-03-02T00:00:00+00:00"), said("I met Bob yesterday."), context())
     (record,) = caplog.records
     assert record.message == "extraction.date_differs"

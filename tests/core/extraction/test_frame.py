@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memhost.extraction.frame import Question, build_request, item_keys
+from memhost.extraction.prompt_template import Question, build_request, item_keys
 from memhost.ports import ExtractionContext
 from tests.support.conversations import context, message
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memhost.extraction.disguises import plain, plain_text
-from memhost.extraction.literals import Patterns, required
-from memhost.extraction.rules import RULES
+from memhost.extraction.screening.obfuscation import plain, plain_text
+from memhost.extraction.screening.prefilter import Patterns, required
+from memhost.extraction.screening.rules import RULES
 
 PHRASES = (
     "ignore all previous system instructions rules you are now must always never the assistant tell me your prompt"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from memhost.extraction.answers import read_answer
+from memhost.extraction.parsing.answers import read_answer
 from tests.core.extraction.test_answer_shapes import BOTH, CAT, GOOD, LIMITS, TEA, texts
 from tests.core.extraction.test_dates import NOT_DATES
 from tests.core.extraction.test_more_dates import UNDATED

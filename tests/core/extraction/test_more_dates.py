@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from memhost.extraction.dating import date_draft
+from memhost.extraction.temporal.dating import date_draft
 from memhost.models import MemoryType
 from memhost.ports import Draft
 from tests.support.conversations import context, said

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from memhost.extraction.replies import summary_of
+from memhost.extraction.parsing.replies import summary_of
 from tests.core.extraction.test_dates import NOT_DATES
 from tests.core.extraction.test_more_answers import KEPT
 from tests.core.extraction.test_more_dates import UNDATED

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from memhost.extraction.replies import final_part, summary_of
+from memhost.extraction.parsing.replies import final_part, summary_of
 
 FENCE = "The user plans a garden fence."
 

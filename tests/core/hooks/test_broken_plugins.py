@@ -24,9 +24,9 @@ from memhost.events import (
     ViewDue,
 )
 from memhost.host import Host, open_host
+from memhost.jobs.outbox import Outbox
 from memhost.models import Scope, SessionKey, WriteBatch
 from memhost.plugins import PluginManager, calling
-from memhost.services.outbox import Outbox
 from memhost.settings import load_configuration
 from memhost.specs import SettingsSpec
 from memhost.testing.polling import until

@@ -18,11 +18,11 @@ import pytest_asyncio
 from click.testing import CliRunner
 from litestar import get
 
-from memhost.app import build_app
 from memhost.cli import cli
 from memhost.errors import Forbidden, Unauthorized
 from memhost.events import ScheduleDue
 from memhost.host import Host, open_host
+from memhost.http.app import build_app
 from memhost.jobs import JobLoop
 from memhost.models import Caller
 from memhost.operations import Operation

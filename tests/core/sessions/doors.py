@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import httpx
 
-from memhost.app import build_app
 from memhost.host import Host
+from memhost.http.app import build_app
 
 
 @asynccontextmanager

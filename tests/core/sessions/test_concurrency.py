@@ -14,10 +14,10 @@ import pytest
 from agent_memory_client import MemoryAPIClient, MemoryClientConfig
 from agent_memory_client.models import ClientMemoryRecord, MemoryMessage, WorkingMemory
 
-from memhost.app import build_app
 from memhost.host import Host
+from memhost.http.app import build_app
+from memhost.messages.concurrent_writes import Reads
 from memhost.models import DEFAULT_TENANT, Scope, SessionKey
-from memhost.services.session_merging import Reads
 from memhost.testing.clock import FakeClock
 from memhost_mcp import McpSettings
 from memhost_mcp.catalog import Catalog

@@ -11,13 +11,13 @@ import msgspec
 import pytest
 from msgspec import UNSET
 
-from memhost.conversation import calls_of, is_blank, readable, text_of, together
 from memhost.errors import InvalidRequest, ValidationFailed
-from memhost.extraction.frame import message_line
+from memhost.extraction.prompt_template import message_line
 from memhost.host import Host
 from memhost.models import Message, Scope, SessionKey
-from memhost.services.session_writes import drop_outdated_parts
+from memhost.sessions.writer import drop_outdated_parts
 from memhost.testing.clock import FakeClock
+from memhost.text.conversation import calls_of, is_blank, readable, text_of, together
 from memhost_mcp.catalog import Catalog
 from memhost_mcp.desk import Defaults, Visit
 from tests.core.sessions.doors import http

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from msgspec import UNSET
 
-from memhost.conversation import is_result, together, whole_from
 from memhost.errors import ModelUnavailable
 from memhost.host import Host
+from memhost.messages.windows import newest, truncate
 from memhost.models import Message, Scope, SessionKey
-from memhost.services.windows import newest, truncate
 from memhost.testing.clock import FakeClock
+from memhost.text.conversation import is_result, together, whole_from
 from tests.support import scripted
 from tests.support.hosts import run, running_host
 

@@ -6,7 +6,7 @@ import pytest
 
 import memhost_mcp
 from memhost.errors import InvalidRequest
-from memhost.guard import Guard, is_loopback
+from memhost.http.allowed_hosts import Guard, is_loopback
 from memhost_mcp import McpSettings, commands
 from memhost_mcp.bridge import endpoint
 from memhost_mcp.hosts import HOSTS, document, entry

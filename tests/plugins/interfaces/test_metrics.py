@@ -15,8 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.support.fakes import FOLDER
 from tests.support.hosts import run, running_host
 
-from memhost.app import build_app
 from memhost.errors import MemhostError, Refused, StoreUnavailable
+from memhost.http.app import build_app
 from memhost.metrics import Metrics, Observer
 from memhost.models import Caller, SessionKey
 from memhost.ports import Credentials, ModelUse

@@ -369,7 +369,7 @@ def test_settings_by_their_names() -> None:
 OPENING = """
 import asyncio, os, sys
 from memhost import startup
-from memhost.app import build_app
+from memhost.http.app import build_app
 from memhost.host import open_host
 async def main():
     configuration, plugins = startup.load(options={"data_dir": sys.argv[1]}, env_file=None)

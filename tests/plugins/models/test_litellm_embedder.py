@@ -16,11 +16,11 @@ from tests.support.model_server import EMBEDDING_MODEL, Answer, Call, ModelServe
 
 from memhost.errors import ConfigurationError, MissingExtra, ModelRefused, ModelUnavailable, RequestRejected
 from memhost.ports import ModelUse
-from memhost.services.passage_embedding import PassageEmbedder
 from memhost.settings import Secret
 from memhost.specs import OpenContext
 from memhost.testing.clock import FakeClock
 from memhost.testing.polling import until
+from memhost.usage.passage_embedding import PassageEmbedder
 from memhost_model_litellm import library, open_embedder, open_language_model
 from memhost_model_litellm.calls import Calls
 from memhost_model_litellm.embedder import LiteLLMEmbedder

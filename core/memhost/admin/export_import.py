@@ -1,0 +1,372 @@
+"""Moving memories and sessions out of a store and into another, and making their indexes anew.
+
+The format is JSON Lines: a header, then one line per session and per memory, then a line with the
+counts, by which a truncated file is noticed. Plain lists of memories are read too
+(`transfer_lists`). Vectors and words are not part of it: the reading store makes its own. Background
+jobs and documents of plugins stay behind.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from memhost.admin import transfer_lists
+from memhost.errors import InvalidRequest, MemhostError, Problem, ValidationFailed, VersionMismatch
+from memhost.memories.records import index_records
+from memhost.models import (
+    MemoryRecord,
+    Scope,
+    StoredMemory,
+    StoredSession,
+    WriteBatch,
+)
+from memhost.operations.limits import record_problems, session_problems
+from memhost.ports import Clock, Draft, Embedder, Store
+from memhost.storage.paging import session_keys, walk
+from memhost.usage.ledger import charged_to, payer_within
+from memhost.version import __version__
+
+FORMAT_VERSION = 1
+BATCH = 200
+
+
+class Header(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="memhost_export"):
+    """First line: what wrote the file."""
+
+    format: int = FORMAT_VERSION
+    version: str = __version__
+    created_at: datetime
+
+
+class SessionLine(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="session"):
+    """A session as it was stored."""
+
+    session: StoredSession
+
+
+class MemoryLine(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="memory"):
+    """A memory, with what is known of the turn that it is."""
+
+    memory: MemoryRecord
+    speaker: str | None = None
+    role: str | None = None
+    position: int | None = None
+
+
+class Footer(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="end"):
+    """Last line: how much there was."""
+
+    sessions: int
+    memories: int
+
+
+Line = Header | SessionLine | MemoryLine | Footer
+
+_decoder: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)
+
+
+class LineProblem(msgspec.Struct, frozen=True, kw_only=True):
+    """A line that was not imported, and why."""
+
+    line: int
+    message: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """What an import did, or with `dry_run` would do.
+
+    Attributes:
+        created: Things that were not there.
+        replaced: Things that were there with other, older content.
+        unchanged: Things that were there as they are.
+        kept: Things that were there with newer content, which stays.
+        problems: Lines that were not imported.
+        complete: The file ended with its counts, and they were right.
+    """
+
+    created: int = 0
+    replaced: int = 0
+    unchanged: int = 0
+    kept: int = 0
+    problems: list[LineProblem] = field(default_factory=list)
+    complete: bool = False
+
+
+class Exporter:
+    """Reads everything in a scope, page by page."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def lines(self, scope: Scope) -> AsyncIterator[bytes]:
+        """The lines of the file, each with its line end."""
+        encoder = msgspec.json.Encoder()
+        yield encoder.encode(Header(created_at=self._clock.now())) + b"\n"
+        sessions = memories = 0
+        for key in await session_keys(self._store, scope, self._clock.now()):
+            session = await self._store.get_session(scope, key, self._clock.now())
+            if session is not None:
+                sessions += 1
+                yield encoder.encode(SessionLine(session=session)) + b"\n"
+        async for memory in walk(self._store, scope, page=BATCH):
+            memories += 1
+            yield encoder.encode(_memory_line(memory)) + b"\n"
+        yield encoder.encode(Footer(sessions=sessions, memories=memories)) + b"\n"
+
+
+def _memory_line(memory: StoredMemory) -> MemoryLine:
+    return MemoryLine(memory=memory.record, speaker=memory.speaker, role=memory.role, position=memory.position)
+
+
+class Importer:
+    """Reads the lines of an export into a store. Importing twice changes nothing.
+
+    What is in the store with the same identity and newer content stays as it is. A line is imported
+    as a whole or not at all. Hooks of plugins are not called: they were when the memories came into
+    being.
+    """
+
+    def __init__(self, store: Store, embedder: Embedder, tenant: str, clock: Clock, *, dry_run: bool = False) -> None:
+        self._store = store
+        self._embedder = embedder
+        self._tenant = tenant
+        self._scope = Scope(tenant=tenant)
+        self._clock = clock
+        self._dry_run = dry_run
+        self._pending: list[tuple[int, MemoryLine]] = []
+        self._seen = Footer(sessions=0, memories=0)
+        self._started = False
+        self._other: bytearray | None = None  # the whole file, if it is no export
+        self.tally = Tally()
+
+    async def feed(self, number: int, raw: bytes) -> None:
+        """Take one line; memories are stored in batches, so call `finish` at the end.
+
+        Raises:
+            InvalidRequest: The file is not an export, or one of a newer format.
+        """
+        if number == 1:
+            raw = raw.removeprefix(codecs.BOM_UTF8)
+        if self._other is not None:
+            if len(self._other) <= transfer_lists.LARGEST:
+                self._other += raw
+            return
+        if not raw.strip():
+            return
+        try:
+            line = _decoder.decode(raw)
+        except (msgspec.ValidationError, msgspec.DecodeError) as error:
+            if not self._started:
+                if raw.lstrip()[:1] not in (b"[", b"{"):
+                    raise InvalidRequest(transfer_lists.NO_EXPORT) from error
+                self._other = bytearray(raw)
+                return
+            self._problem(number, str(error))
+            return
+        await self._take(number, line)
+
+    async def _take(self, number: int, line: Line) -> None:
+        if isinstance(line, Header):
+            self._start(line)
+        elif not self._started:
+            raise InvalidRequest(transfer_lists.NO_EXPORT)
+        elif isinstance(line, SessionLine):
+            self._seen = Footer(sessions=self._seen.sessions + 1, memories=self._seen.memories)
+            if not self._is_too_large(number, session_problems(line.session.content)):
+                await self._session(number, line.session)
+        elif isinstance(line, MemoryLine):
+            self._seen = Footer(sessions=self._seen.sessions, memories=self._seen.memories + 1)
+            if not self._is_too_large(number, record_problems(line.memory)):
+                self._pending.append((number, line))
+            if len(self._pending) >= BATCH:
+                await self._flush()
+        else:
+            self.tally.complete = line == self._seen
+
+    def _start(self, header: Header) -> None:
+        if header.format > FORMAT_VERSION:
+            raise InvalidRequest(
+                f"The file has format {header.format}, written by memhost {header.version}; "
+                f"this version reads formats up to {FORMAT_VERSION}: upgrade memhost."
+            )
+        self._started = True
+
+    async def finish(self) -> Tally:
+        """Store what is left, and say what was done.
+
+        Raises:
+            InvalidRequest: The file is empty, or neither an export nor a list of memories.
+        """
+        if self._other is not None:
+            await self._list(bytes(self._other))
+        await self._flush()
+        if not self._started:
+            raise InvalidRequest("The file is empty.")
+        return self.tally
+
+    async def _list(self, raw: bytes) -> None:
+        """Take the memories of a file that another server or a person wrote."""
+        given: list[transfer_lists.Given] = []
+        for read in transfer_lists.read_items(transfer_lists.items_of(raw)):
+            if isinstance(read, transfer_lists.Unreadable):
+                self._problem(read.place, str(read))
+            else:
+                given.append(read)
+        self._started = self.tally.complete = True
+        for start in range(0, len(given), BATCH):
+            chunk = given[start : start + BATCH]
+            ids = [str(item.id) for _, item in chunk]
+            found = {memory.record.id: memory.record for memory in await self._store.get_memories(self._scope, ids)}
+            for place, item in chunk:
+                record = transfer_lists.record_of(item, found.get(str(item.id)), self._clock.now())
+                if not self._is_too_large(place, record_problems(record)):
+                    self._pending.append((place, MemoryLine(memory=record)))
+            await self._flush()
+
+    def _is_too_large(self, number: int, problems: Sequence[Problem]) -> bool:
+        """Whether the line holds more than a request may; if so it is told."""
+        if problems:
+            self._problem(number, ValidationFailed(problems[:3]).message)
+        return bool(problems)
+
+    def _problem(self, line: int, message: str) -> None:
+        self.tally.problems.append(LineProblem(line=line, message=message))
+
+    # -- sessions ----------------------------------------------------------------------------------
+
+    async def _session(self, number: int, session: StoredSession) -> None:
+        key = msgspec.structs.replace(session.key, tenant=self._tenant)
+        now = self._clock.now()
+        if session.expires_at is not None and session.expires_at <= now:
+            self.tally.unchanged += 1
+            return
+        found = await self._store.get_session(self._scope, key, now)
+        verdict = _compare_sessions(found, session)
+        if verdict in ("created", "replaced") and not self._dry_run:
+            version = found.version if found is not None else 0
+            fresh = msgspec.structs.replace(session, key=key, version=version)
+            try:
+                await self._store.commit(self._scope, WriteBatch(put_session=fresh, expect_version=version))
+            except VersionMismatch:
+                self._problem(number, "the session was written by someone else meanwhile; import again")
+                return
+            except MemhostError as error:
+                self._refuse(number, error)
+                return
+        self._count(verdict)
+
+    # -- memories ----------------------------------------------------------------------------------
+
+    async def _flush(self) -> None:
+        pending, self._pending = self._pending, []
+        wanted: list[tuple[int, MemoryLine, Verdict]] = []
+        ids = [line.memory.id for _, line in pending]
+        found = {item.record.id: item for item in await self._store.get_memories(self._scope, ids)}
+        for number, line in pending:
+            verdict = _compare_memories(found.get(line.memory.id), line)
+            if verdict in ("created", "replaced"):
+                wanted.append((number, line, verdict))
+            else:
+                self._count(verdict)
+        if self._dry_run:
+            for _, _, verdict in wanted:
+                self._count(verdict)
+        elif wanted:
+            await self._put(wanted)
+
+    async def _put(self, wanted: Sequence[tuple[int, MemoryLine, Verdict]]) -> None:
+        """Store a batch; if the store refuses it, its lines one by one, to tell which are at fault."""
+        with charged_to(payer_within(self._scope)):
+            stored = await index_lines([line for _, line, _ in wanted], self._embedder)
+        try:
+            await self._store.commit(self._scope, WriteBatch(put_memories=stored))
+        except MemhostError as error:
+            if error.retryable:
+                raise
+            for (number, _, verdict), memory in zip(wanted, stored, strict=True):
+                await self._put_one(number, memory, verdict)
+            return
+        for _, _, verdict in wanted:
+            self._count(verdict)
+
+    async def _put_one(self, number: int, memory: StoredMemory, verdict: Verdict) -> None:
+        try:
+            await self._store.commit(self._scope, WriteBatch(put_memories=[memory]))
+        except MemhostError as error:
+            self._refuse(number, error)
+            return
+        self._count(verdict)
+
+    def _refuse(self, number: int, error: MemhostError) -> None:
+        if error.retryable:
+            raise error
+        self._problem(number, error.message)
+
+    def _count(self, verdict: Verdict) -> None:
+        setattr(self.tally, verdict, getattr(self.tally, verdict) + 1)
+
+
+Verdict = Literal["created", "replaced", "unchanged", "kept"]
+
+
+def _compare_sessions(found: StoredSession | None, given: StoredSession) -> Verdict:
+    if found is None:
+        return "created"
+    if found.content == given.content:
+        return "unchanged"
+    return "replaced" if given.content.updated_at > found.content.updated_at else "kept"
+
+
+def _compare_memories(found: StoredMemory | None, given: MemoryLine) -> Verdict:
+    if found is None:
+        return "created"
+    if _essence(found.record) == _essence(given.memory):
+        return "unchanged"
+    return "replaced" if given.memory.updated_at > found.record.updated_at else "kept"
+
+
+def _essence(record: MemoryRecord) -> MemoryRecord:
+    """The record without what reading it changes."""
+    return msgspec.structs.replace(record, access_count=0, last_accessed=record.created_at, persisted_at=None)
+
+
+async def index_lines(lines: Iterable[MemoryLine], embedder: Embedder) -> list[StoredMemory]:
+    """The memories with words and vectors, as this version and this embedder make them."""
+    given = list(lines)
+    drafts = [
+        Draft(text=line.memory.text, speaker=line.speaker, role=line.role, position=line.position) for line in given
+    ]
+    return await index_records([line.memory for line in given], embedder, drafts)
+
+
+async def reindex(store: Store, embedder: Embedder, scope: Scope) -> AsyncIterator[int]:
+    """Make words and vectors of all memories anew; yields how many are done after each batch.
+
+    It can be repeated and interrupted; what was done stays.
+    """
+    batch: list[StoredMemory] = []
+    done = 0
+    async for memory in walk(store, scope, page=BATCH):
+        batch.append(memory)
+        if len(batch) >= BATCH:
+            done += await _reindex_batch(store, embedder, scope, batch)
+            batch = []
+            yield done
+    if batch:
+        done += await _reindex_batch(store, embedder, scope, batch)
+        yield done
+
+
+async def _reindex_batch(store: Store, embedder: Embedder, scope: Scope, batch: Sequence[StoredMemory]) -> int:
+    with charged_to(payer_within(scope)):
+        fresh = await index_lines((_memory_line(memory) for memory in batch), embedder)
+    await store.commit(scope, WriteBatch(put_memories=fresh))
+    return len(fresh)

@@ -1,0 +1,198 @@
+"""Moving everything from one store into another: all tenants, and of each whatever the store keeps.
+
+Nothing is made anew: vectors, versions, times and jobs arrive as they were. An interrupted migration is continued by
+running it again: what stands in the target as it is in the source is passed over. A document in the target tells that
+it is filled by a migration, and from where, until all was compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from memhost.admin.migration_tables import MARK_KIND, SHELVES, Jobs, Shelf
+from memhost.errors import Conflict
+from memhost.models import DEFAULT_TENANT, Document, Scope, WriteBatch
+from memhost.ports import PutsOff, Store
+
+_HOME = Scope(tenant=DEFAULT_TENANT)
+_MARK = "source"
+
+Step = Callable[[int], None]
+
+
+class Compared(msgspec.Struct, frozen=True, kw_only=True):
+    """One sort of things of one tenant, in both stores.
+
+    Attributes:
+        tenant: The tenant.
+        what: `memories`, `sessions`, `documents` or `jobs`.
+        source: How many the source has.
+        target: How many of the same identities the target has.
+        more: How many others the target has.
+        source_checksum: 32 hex digits over all that the things of the source say, in any order.
+        target_checksum: The same over those of the target.
+    """
+
+    tenant: str
+    what: str
+    source: int
+    target: int
+    more: int
+    source_checksum: str
+    target_checksum: str
+
+    @property
+    def equal(self) -> bool:
+        """Whether everything arrived as it was."""
+        return (self.source, self.source_checksum) == (self.target, self.target_checksum)
+
+
+class _Sum:
+    """Number and checksum of things, whatever their order."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._total = 0
+
+    def add(self, shelf: Shelf[Any], items: Sequence[Any]) -> None:
+        self.count += len(items)
+        self._total = (self._total + sum(shelf.digest(item) for item in items)) % (1 << 128)
+
+    def __str__(self) -> str:
+        return f"{self._total:032x}"
+
+
+class Migration:
+    """Copies a store whose servers and workers are stopped.
+
+    Args:
+        source: Where to read; nothing is changed but that jobs of dead processes are given back.
+        target: Where to write, opened for the same embedder.
+        origin: What names the source, without credentials.
+        tenants: All tenants of the source.
+        now: The moment by which things have expired or not.
+    """
+
+    def __init__(self, source: Store, target: Store, origin: str, tenants: Sequence[str], now: datetime) -> None:
+        self._source = source
+        self._target = target
+        self._origin = origin
+        self._tenants = tenants
+        self._now = now
+
+    def _pairs(self) -> list[tuple[str, Shelf[Any], Shelf[Any]]]:
+        return [
+            (tenant, shelf(self._source, tenant, self._now), shelf(self._target, tenant, self._now))
+            for tenant in self._tenants
+            for shelf in SHELVES
+        ]
+
+    async def plan(self) -> dict[tuple[str, str], int]:
+        """How many things there are to copy, by tenant and sort.
+
+        Raises:
+            Conflict: The source holds tenants that are not known, or is itself the target of an unfinished migration.
+        """
+        if await self._mark(self._source):
+            raise Conflict("The source is the target of an unfinished migration; finish that first.")
+        planned = {(tenant, shelf.name): await shelf.count() for tenant, shelf, _ in self._pairs()}
+        counts = (await self._source.info()).counts
+        for name, held in (("memories", counts["memories"]), ("jobs", counts["jobs"] + counts["dead_jobs"])):
+            reached = sum(number for (_, what), number in planned.items() if what == name)
+            if reached < held:
+                raise Conflict(
+                    f"The source holds {held - reached} {name} of tenants that never called its server; "
+                    "name those tenants with --tenant."
+                )
+        return planned
+
+    async def prepare(self, *, force: bool) -> None:
+        """Enter into the target that it is being filled, and give back the jobs of dead processes.
+
+        Args:
+            force: Take a target that holds something; what has the same identity is replaced.
+
+        Raises:
+            Conflict: The target holds something and is no continuation, or the source is still at work.
+        """
+        mark = await self._mark(self._target)
+        if mark is None and not force:
+            await self._refuse_what_is_not_empty()
+        if mark not in (None, self._origin) and not force:
+            raise Conflict(
+                f"The target is half filled from {mark}; continue that migration, empty the target, or use --force."
+            )
+        await self._give_back()
+        document = Document(
+            kind=MARK_KIND, id=_MARK, tenant=DEFAULT_TENANT, body=self._origin.encode(), updated_at=self._now
+        )
+        await self._target.commit(_HOME, WriteBatch(put_documents=[document]))
+
+    async def _mark(self, store: Store) -> str | None:
+        found = await store.get_document(_HOME, MARK_KIND, _MARK, self._now)
+        return None if found is None else found.body.decode()
+
+    async def _refuse_what_is_not_empty(self) -> None:
+        held = {name: number for name, number in (await self._target.info()).counts.items() if number}
+        for tenant, _, shelf in self._pairs():
+            if number := await shelf.count():
+                held.setdefault(f"{shelf.name} of {tenant}", number)
+        if held:
+            told = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in held.items())
+            raise Conflict(
+                f"The target is not empty ({told}); empty it, or merge into it with --force: "
+                "what has the same identity is then replaced."
+            )
+
+    async def _give_back(self) -> None:
+        for tenant in self._tenants:
+            for job in await Jobs(self._source, tenant, self._now).running():
+                if job.lease_until is not None and job.lease_until > self._now:
+                    raise Conflict(
+                        f"A server or worker is at work on the source: it runs the job {job.id} until "
+                        f"{job.lease_until:%H:%M:%S} UTC. Stop it, and repeat this after that time."
+                    )
+                reason = job.last_error or "its process died"
+                if isinstance(self._source, PutsOff):
+                    await self._source.put_off_job(job.id, job.lease, job.due_at, reason, job.waiting_since)
+                else:
+                    await self._source.retry_job(job.id, job.lease, job.due_at, reason)
+
+    async def copy(self, step: Step) -> None:
+        """Copy what the target does not have as it is; `step` is told how many things are done."""
+        for _, ours, theirs in self._pairs():
+            async for page in ours.pages():
+                there = {theirs.identity(item): theirs.digest(item) for item in await theirs.like(page)}
+                missing = [item for item in page if there.get(ours.identity(item)) != ours.digest(item)]
+                if missing:
+                    await theirs.put(missing)
+                step(len(page))
+
+    async def compare(self, step: Step) -> list[Compared]:
+        """Read everything again, from both stores."""
+        found = []
+        for tenant, ours, theirs in self._pairs():
+            source, target = _Sum(), _Sum()
+            async for page in ours.pages():
+                source.add(ours, page)
+                target.add(theirs, await theirs.like(page))
+                step(len(page))
+            row = Compared(
+                tenant=tenant,
+                what=ours.name,
+                source=source.count,
+                target=target.count,
+                more=await theirs.count() - target.count,
+                source_checksum=str(source),
+                target_checksum=str(target),
+            )
+            found.append(row)
+        return found
+
+    async def finish(self) -> None:
+        """Enter into the target that it is complete."""
+        await self._target.commit(_HOME, WriteBatch(delete_documents=[(MARK_KIND, _MARK)]))

@@ -1,0 +1,1 @@
+"""Commands that work with memories, sessions, jobs and users."""

@@ -1,0 +1,109 @@
+"""`memhost search`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from memhost.cli.access import Target, reach, run
+from memhost.cli.options import config_options, json_option, show, url_options
+
+_OWNER = (("session_id", "session"), ("user_id", "user"), ("namespace", "namespace"))
+
+
+@click.command()
+@click.argument("query", default="")
+@click.option("-n", "--namespace", help="Only this namespace.")
+@click.option("-s", "--session-id", help="Only this session.")
+@click.option("-u", "--user-id", help="Only this user.")
+@click.option("-t", "--topics", help="Any of these topics, separated by commas.")
+@click.option("-e", "--entities", help="Any of these entities, separated by commas.")
+@click.option("-l", "--limit", type=click.IntRange(1, 100), default=10, show_default=True)
+@click.option("-o", "--offset", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--search-mode",
+    type=click.Choice(["semantic", "keyword", "hybrid"]),
+    help="Rank by exactly this; without it the whole pipeline ranks.",
+)
+@click.option("--hybrid-alpha", type=click.FloatRange(0, 1), help="Weight of vectors in hybrid.")
+@click.option("--text-scorer", help="Scorer of keyword search.")
+@click.option("-d", "--distance-threshold", type=click.FloatRange(0), help="Only for semantic.")
+@click.option("--min-score", type=click.FloatRange(0, 1), help="Leave out hits with less.")
+@click.option("--explain", is_flag=True, help="Show the parts of each score.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), help="json is the same as --json.")
+@url_options
+@config_options
+@json_option
+def search(**options: Any) -> None:
+    """Search memories. Without QUERY, list them, newest first."""
+    as_json = options.pop("as_json") or options.pop("form") == "json"
+    options.pop("form", None)
+    target = _target(options)
+    if options["distance_threshold"] is not None and options["search_mode"] != "semantic":
+        raise click.UsageError("--distance-threshold needs --search-mode semantic.")
+
+    async def work() -> Any:
+        async with reach(target) as access:
+            return await access.call("search_memories", _request(options))
+
+    found = run(work)
+    if as_json:
+        show(found)
+    else:
+        _print(found, explain=options["explain"])
+
+
+def _target(options: dict[str, Any]) -> Target:
+    return Target(*(options.pop(name) for name in ("url", "token", "data", "config_file")))
+
+
+def _request(options: dict[str, Any]) -> dict[str, Any]:
+    request: dict[str, Any] = {"text": options["query"] or None}
+    for name in ("limit", "offset", "explain"):
+        request[name] = options[name]
+    for name in ("search_mode", "hybrid_alpha", "text_scorer", "distance_threshold", "min_score"):
+        if options[name] is not None:
+            request[name] = options[name]
+    for name in ("namespace", "session_id", "user_id"):
+        if options[name] is not None:
+            request[name] = {"eq": options[name]}
+    for name in ("topics", "entities"):
+        if options[name]:
+            request[name] = {"any": [item.strip() for item in options[name].split(",") if item.strip()]}
+    return request
+
+
+def _print(found: dict[str, Any], *, explain: bool) -> None:
+    hits = found["memories"]
+    if not hits:
+        click.echo("Nothing found.")
+        return
+    if found.get("nothing_fits"):
+        click.echo("Nothing fits: no memory shares a word or meaning with the query. The nearest are:")
+    for hit in hits:
+        _print_hit(hit, explain=explain)
+    click.echo(f"{len(hits)} of {found['total']}.")
+
+
+def _print_hit(hit: dict[str, Any], *, explain: bool) -> None:
+    """Print what was said, and below it, each id whole on one line, what can be copied into other commands."""
+    from memhost.cli.printing import day, printable, score, shorten
+
+    date = day(hit.get("event_date") or hit.get("created_at"))
+    click.echo(printable(f"{score(hit.get('score'))}  {date}  {shorten(spoken(hit['text']))}"))
+    owner = [f"{title} {hit[name]}" for name, title in _OWNER if hit.get(name)]
+    click.echo(printable(f"       id {' · '.join([hit['id'], *owner])}"))
+    if repeats := hit.get("repeats"):
+        click.echo(f"       said {len(repeats)} times more, last on {day(repeats[0]['created_at'])}")
+    if explain and hit.get("explain"):
+        click.echo("       " + ", ".join(f"{name} {value:.3f}" for name, value in hit["explain"].items()))
+
+
+def spoken(text: str) -> str:
+    """What was said, without the role in front of a speaker's own name."""
+    from memhost.text.analysis import split_speaker
+
+    role, colon, said = text.partition(": ")
+    named = colon and role in ("user", "assistant") and split_speaker(said)[0] is not None
+    return said if named else text

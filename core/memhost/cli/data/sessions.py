@@ -1,0 +1,148 @@
+"""`memhost sessions list|show|delete`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from memhost.cli.access import Target, reach, run
+from memhost.cli.options import (
+    config_options,
+    confirm,
+    force_option,
+    json_option,
+    show,
+    show_line,
+    url_options,
+)
+from memhost.cli.root import Nested
+
+_namespace = click.option("-n", "--namespace", help="Namespace of the session.")
+_user = click.option("-u", "--user-id", help="User of the session.")
+
+
+@click.group(cls=Nested)
+def sessions() -> None:
+    """List, show and delete sessions."""
+
+
+@sessions.command("list")
+@_namespace
+@_user
+@click.option("-l", "--limit", type=click.IntRange(1, 100), default=20, show_default=True)
+@click.option("-o", "--offset", type=click.IntRange(0), default=0, show_default=True)
+@url_options
+@config_options
+@json_option
+def list_(
+    namespace: str | None,
+    user_id: str | None,
+    limit: int,
+    offset: int,
+    url: str | None,
+    token: str | None,
+    data: str | None,
+    config_file: Path | None,
+    as_json: bool,
+) -> None:
+    """List session ids, most recently updated first."""
+    request = {"namespace": namespace, "user_id": user_id, "limit": limit, "offset": offset}
+    found = _call(Target(url, token, data, config_file), "list_sessions", request)
+    if as_json:
+        show(found)
+        return
+    from memhost.cli.printing import printable
+
+    for session_id in found["sessions"]:
+        click.echo(printable(session_id))
+    click.echo(f"{len(found['sessions'])} of {found['total']}.", err=True)
+
+
+@sessions.command("show")
+@click.argument("session_id")
+@_namespace
+@_user
+@url_options
+@config_options
+@json_option
+def show_(
+    session_id: str,
+    namespace: str | None,
+    user_id: str | None,
+    url: str | None,
+    token: str | None,
+    data: str | None,
+    config_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Show a session's messages."""
+    request = {"session_id": session_id, "namespace": namespace, "user_id": user_id}
+    found = _call(Target(url, token, data, config_file), "get_session", request)
+    if as_json:
+        show(found)
+    else:
+        _print(found)
+
+
+@sessions.command()
+@click.argument("session_id")
+@_namespace
+@_user
+@force_option
+@url_options
+@config_options
+@json_option
+def delete(
+    session_id: str,
+    namespace: str | None,
+    user_id: str | None,
+    force: bool,
+    url: str | None,
+    token: str | None,
+    data: str | None,
+    config_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Delete a session; memories made from it stay."""
+    confirm(f"Delete the session {session_id}?", force=force)
+    request = {"session_id": session_id, "namespace": namespace, "user_id": user_id}
+    target = Target(url, token, data, config_file)
+    _call(target, "get_session", request)
+    answer = _call(target, "delete_session", request)
+    if as_json:
+        show_line({**answer, "session_id": session_id})
+    else:
+        click.echo(f"Deleted {session_id}.")
+
+
+def _call(target: Target, operation: str, request: dict[str, Any]) -> Any:
+    async def work() -> Any:
+        async with reach(target) as access:
+            return await access.call(operation, request)
+
+    return run(work)
+
+
+def _print(session: dict[str, Any]) -> None:
+    from memhost.cli.printing import minute, printable, table
+
+    owner = [f"{name} {session[name]}" for name in ("namespace", "user_id") if session.get(name)]
+    click.echo(printable(" · ".join([f"session {session['session_id']}", *owner])))
+    if session.get("context"):
+        click.echo(printable(f"Summary: {session['context']}"))
+    rows = [(minute(item["created_at"]), item["role"], _said(item)) for item in session["messages"]]
+    table(("time", "role", "message"), rows)
+    if session["memories"]:
+        table(("memory",), [(item["text"],) for item in session["memories"]])
+
+
+def _said(item: dict[str, Any]) -> str:
+    """A message of an answer as a text, with the calls in it."""
+    from memhost.messages.turns import received
+    from memhost.operations.requests import MessageInput
+    from memhost.text.conversation import readable
+
+    known = {name: item[name] for name in MessageInput.__struct_fields__ if name in item}
+    return readable(received(MessageInput(**known), item["id"], item["created_at"]))

@@ -1,0 +1,1 @@
+"""Commands that list, check and make plugins."""

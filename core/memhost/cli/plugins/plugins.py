@@ -1,0 +1,183 @@
+"""`memhost plugins`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from memhost.cli.access import Target, reach, run
+from memhost.cli.failures import CommandError
+from memhost.cli.options import config_options, json_option, show, url_options
+from memhost.cli.plugins.plugins_new import new
+from memhost.cli.root import Nested
+from memhost.errors import ConfigurationError, NotFound
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.group(cls=Nested)
+def plugins() -> None:
+    """List plugins and what they offer; write a new one."""
+
+
+plugins.add_command(new)
+
+
+@plugins.command("list")
+@click.option("--hook", metavar="NAME", help="Only plugins with this hook.")
+@click.option("--strict", is_flag=True, help="Fail if a plugin failed.")
+@config_options
+@json_option
+def list_(hook: str | None, strict: bool, data: str | None, config_file: Path | None, as_json: bool) -> None:
+    """List installed plugins with version, state, what each is used for, hooks and errors."""
+    from memhost import logs
+    from memhost.plugins import PluginManager
+    from memhost.settings import peek
+
+    logs.configure("CRITICAL")
+    try:
+        used, rows = _used(data, config_file)
+    except ConfigurationError:  # the list helps to mend it
+        used, rows = {}, PluginManager.load(disabled=peek("server.plugins_disabled")).rows
+    if hook:
+        wanted = hook if hook.startswith("memhost_") else f"memhost_{hook}"
+        rows = tuple(row for row in rows if wanted in row.hooks)
+    if as_json:
+        import msgspec
+
+        show({"plugins": [{**msgspec.to_builtins(row), "in_use": used.get(row.name, [])} for row in rows]})
+    else:
+        _print(rows, used)
+    if strict and any(row.status == "failed" for row in rows):
+        raise SystemExit(1)
+
+
+def _used(data: str | None, config_file: Path | None) -> tuple[dict[str, list[str]], Any]:
+    from memhost.cli.access import load
+    from memhost.host.open_resources import in_use
+
+    configuration, manager = load(data, config_file)
+    return in_use(configuration, manager), manager.rows
+
+
+@plugins.command("show")
+@click.argument("name")
+@url_options
+@config_options
+@json_option
+def show_(name: str, as_json: bool, **options: Any) -> None:
+    """Show all about a plugin: hooks, settings and their sources, calls, failures, time spent.
+
+    Calls and failures are those of the process that answers: give --url to ask a running server.
+    """
+    target = Target(options["url"], options["token"], options["data"], options["config_file"])
+
+    async def work() -> Any:
+        async with reach(target) as access:
+            return await access.call("get_plugin", {"name": name})
+
+    report = run(work)
+    show(report) if as_json else _print_report(report)
+
+
+@plugins.command("check")
+@click.argument("name")
+@json_option
+def check(name: str, as_json: bool) -> None:
+    """Load a plugin and say what is wrong with it; fails if anything is."""
+    from memhost import logs
+    from memhost.host import core_operations
+    from memhost.plugins import PluginManager
+
+    logs.configure("CRITICAL")
+    row = next((row for row in PluginManager.load(taken=core_operations().names()).rows if row.name == name), None)
+    if row is None:
+        raise NotFound(f"There is no plugin {name}; see: memhost plugins list")
+    if as_json:
+        show({"plugin": row})
+    elif row.error:
+        click.echo(f"{name} ({row.distribution} {row.version}): {row.error}")
+    else:
+        click.echo(f"{name} ({row.distribution} {row.version}) is well: {', '.join(row.hooks)}.")
+        for notice in row.notices:
+            click.echo(f"Deprecated: {notice}")
+    if row.error:
+        raise SystemExit(1)
+
+
+@plugins.command("disable")
+@click.argument("name")
+@click.option("--config", "config_file", type=_FILE, default=Path("memhost.toml"), show_default=True)
+def disable(name: str, config_file: Path) -> None:
+    """Leave a plugin out from the next start on, by a line in the configuration file."""
+    _switch(name, config_file, off=True)
+
+
+@plugins.command("enable")
+@click.argument("name")
+@click.option("--config", "config_file", type=_FILE, default=Path("memhost.toml"), show_default=True)
+def enable(name: str, config_file: Path) -> None:
+    """Load a plugin again from the next start on."""
+    _switch(name, config_file, off=False)
+
+
+def _switch(name: str, config_file: Path, *, off: bool) -> None:
+    from importlib.metadata import entry_points
+
+    from memhost.cli.toml_lines import write_list
+    from memhost.hooks import PROJECT
+    from memhost.settings import peek
+
+    if off and name not in {point.name for point in entry_points(group=PROJECT)}:
+        raise NotFound(f"There is no plugin {name}; see: memhost plugins list")
+    if config_file.suffix.lower() not in (".toml", ""):
+        raise CommandError(f"{config_file} is not TOML; set server.plugins_disabled there by hand.")
+    given = {*peek("server.plugins_disabled", config_file=config_file if config_file.exists() else None)}
+    wanted = sorted(given | {name} if off else given - {name})
+    write_list(config_file, "server", "plugins_disabled", wanted)
+    click.echo(f"{name} is {'left out' if off else 'loaded'} from the next start on ({config_file}).")
+    if name in peek("server.plugins_disabled", config_file=config_file) and not off:
+        click.echo("It is still disabled by the environment: PLUGINS_DISABLED.", err=True)
+
+
+def _print_report(report: Any) -> None:
+    from memhost.cli.printing import table
+
+    row, health = report["plugin"], report["health"]
+    state = f"suspended until {health['suspended_until']}" if health["suspended_until"] else row["status"]
+    rows = [
+        ("distribution", f"{row['distribution']} {row['version']}"),
+        ("state", row["error"] or state),
+        ("plugin API", "any" if row["api"] is None else f"{row['api'][0]} to {row['api'][1]}"),
+        ("offers", ", ".join(row["provides"])),
+        ("hooks", ", ".join(name.removeprefix("memhost_") for name in row["hooks"])),
+        ("calls", f"{health['calls']}, {health['failures']} failed"),
+        ("jobs", f"{health['jobs']}, {health['failed_jobs']} failed, {report['dead_jobs']} dead"),
+        ("time spent", f"{health['seconds']:.3f} s"),
+        ("last error", health["last_error"] or ""),
+    ]
+    rows += [(item["path"], f"{item['value']} ({item['source']})") for item in report["settings"]]
+    rows += [("deprecated", notice) for notice in row["notices"]]
+    table(("", row["name"]), rows)
+
+
+def _print(rows: Any, used: dict[str, list[str]]) -> None:
+    from memhost.cli.printing import table
+
+    if not rows:
+        click.echo("No plugins.")
+        return
+    cells = [
+        (
+            row.name,
+            f"{row.distribution} {row.version}",
+            row.status,
+            ", ".join(used.get(row.name, [])) or "-",
+            ", ".join(dict.fromkeys(row.provides)),
+            row.error or ", ".join(name.removeprefix("memhost_") for name in row.hooks),
+        )
+        for row in rows
+    ]
+    table(("plugin", "distribution", "state", "in use", "offers", "hooks or error"), cells)

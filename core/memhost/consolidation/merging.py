@@ -1,0 +1,156 @@
+"""Several memories become one, or a newer one takes an older one's place: pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import msgspec
+
+from memhost.consolidation.judge import Pair, Verdict
+from memhost.consolidation.similarity import comparable, content_words, distance
+from memhost.memories.records import content_hash, derived_id
+from memhost.memories.repetition import SUPERSEDED_BY, indexed_anew, united
+from memhost.models import StoredMemory, Vector
+from memhost.operations.responses import Join
+
+_SHOWN = 500
+"""Characters of a text that a report shows."""
+
+
+@dataclass(slots=True)
+class Wording:
+    """A text with its vector."""
+
+    text: str
+    vector: Vector | None
+
+
+@dataclass(slots=True)
+class Joined:
+    """What becomes of a group of memories: who stays, as it is then, and who goes."""
+
+    kept: StoredMemory
+    gone: list[StoredMemory]
+    previous: StoredMemory | None = None
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What verdicts come to: groups that become one, and (old, new) pairs of ids where the new one takes over."""
+
+    joined: list[Joined] = field(default_factory=list)
+    replaced: list[tuple[str, str]] = field(default_factory=list)
+
+
+class _Groups:
+    """Who belongs together. A group is cohesive: each two of its members are comparable and near."""
+
+    def __init__(self, memories: Iterable[StoredMemory], furthest: float) -> None:
+        self._furthest = furthest
+        self._of = {memory.record.id: [memory] for memory in memories}
+        self.wordings: dict[str, Wording] = {}
+
+    def of(self, memory_id: str) -> list[StoredMemory]:
+        """The group of a memory."""
+        return self._of[memory_id]
+
+    def join(self, pair: Pair, wording: Wording | None) -> None:
+        """Put the groups of the pair together if that holds together, and at most one has a wording of its own."""
+        older, newer = self._of[pair.older.record.id], self._of[pair.newer.record.id]
+        names = {memory.record.id for memory in (*older, *newer)}
+        worded = [name for name in names if name in self.wordings]
+        if older is newer or len(worded) + (wording is not None) > 1:
+            return
+        if not all(self._near(one, other) for one in older for other in newer):
+            return
+        older += newer
+        for memory in newer:
+            self._of[memory.record.id] = older
+        if wording is not None:
+            self.wordings[pair.older.record.id] = wording
+
+    def _near(self, one: StoredMemory, other: StoredMemory) -> bool:
+        return comparable(one, other) and distance(one, other) <= self._furthest
+
+
+def apply(
+    decided: Sequence[tuple[Pair, Verdict]],
+    wordings: Mapping[str, Wording],
+    stored: Collection[str],
+    furthest: float,
+    now: datetime,
+) -> Outcome:
+    """What the verdicts come to.
+
+    Args:
+        decided: Pairs with their verdicts; the nearest count first.
+        wordings: Merged texts with their vectors; a `merge` whose text is not among them counts for nothing.
+        stored: Ids of the memories that are stored already; one of them stays rather than a new one.
+        furthest: Cosine distance that members of a group must not exceed.
+        now: The current time.
+    """
+    memories = {memory.record.id: memory for pair, _ in decided for memory in (pair.older, pair.newer)}
+    groups = _Groups(memories.values(), furthest)
+    ordered = sorted(decided, key=lambda each: each[0].distance)
+    for pair, verdict in ordered:
+        if verdict.kind == "same":
+            groups.join(pair, None)
+        elif verdict.kind == "merge" and verdict.text in wordings:
+            groups.join(pair, wordings[verdict.text])
+    outcome = Outcome()
+    kept: dict[int, str] = {}
+    for group in {id(group): group for group in map(groups.of, memories)}.values():
+        ranked = sorted(group, key=lambda each: (each.record.id not in stored, each.record.created_at, each.record.id))
+        kept[id(group)] = ranked[0].record.id
+        if len(group) > 1:
+            wording = next(
+                (groups.wordings[each.record.id] for each in group if each.record.id in groups.wordings), None
+            )
+            outcome.joined.append(_joined(ranked, wording, now))
+    gone: set[str] = set()
+    for pair, verdict in ordered:
+        old, new = (kept[id(groups.of(each.record.id))] for each in (pair.older, pair.newer))
+        # What was replaced itself replaces nothing: so there are no circles.
+        if verdict.kind == "update" and old != new and not {old, new} & gone:
+            gone.add(old)
+            outcome.replaced.append((old, new))
+    return outcome
+
+
+def _joined(ranked: Sequence[StoredMemory], wording: Wording | None, now: datetime) -> Joined:
+    first = ranked[0]
+    if wording is None:
+        fullest = max(ranked, key=lambda memory: len(set(content_words(memory))))
+        wording = Wording(fullest.record.text, fullest.vector)
+    record = united(first.record, [memory.record for memory in ranked], now)
+    previous = None
+    if wording.text != first.record.text:
+        record.text = wording.text
+        record.memory_hash = content_hash(record)
+        name = derived_id("previous", first.record.id, first.record.text)
+        previous = replace(first, record=msgspec.structs.replace(first.record, id=name))
+    return Joined(indexed_anew(replace(first, vector=wording.vector), record), list(ranked[1:]), previous)
+
+
+def shown(stays: StoredMemory, goes: Sequence[StoredMemory]) -> Join:
+    """What a report tells of memories that become one; of long texts the beginning."""
+    texts = [stays.record.text, *(memory.record.text for memory in goes)]
+    return Join(
+        stays=stays.record.id,
+        goes=[memory.record.id for memory in goes],
+        texts=[text if len(text) <= _SHOWN else text[:_SHOWN] + "…" for text in texts],
+    )
+
+
+def superseded(memory: StoredMemory, new_id: str, now: datetime) -> StoredMemory:
+    """The memory as replaced by a newer fact: out of search from now on, still there as of before."""
+    record = msgspec.structs.replace(
+        memory.record,
+        superseded_by=new_id,
+        valid_to=now,
+        metadata={**memory.record.metadata, SUPERSEDED_BY: new_id},
+        updated_at=now,
+    )
+    return replace(memory, record=record)

@@ -1,0 +1,324 @@
+"""Memories that mean the same become one, and a changed fact replaces the old one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from memhost.consolidation.judge import MOST_PAIRS, Judge, Judgement, Pair, Verdict
+from memhost.consolidation.merging import Outcome, Wording, apply, shown, superseded
+from memhost.consolidation.similarity import MERGEABLE, SAME_EVENT, can_merge, comparable, distance
+from memhost.errors import ModelUnavailable
+from memhost.memories.records import content_hash
+from memhost.memories.repetition import statement
+from memhost.memories.trash import entries
+from memhost.models import (
+    CandidateQuery,
+    Condition,
+    Document,
+    Op,
+    Scope,
+    SessionKey,
+    StoredMemory,
+    WriteBatch,
+    new_id,
+)
+from memhost.operations.responses import Join
+from memhost.ports import Embedder, Store
+from memhost.settings.schema import MemorySettings
+from memhost.storage.bound_documents import document_scope
+from memhost.usage.model_calls import ModelCalls
+
+JUDGED = "judged"
+"""Kind of the documents that tell which pairs a model found to be distinct."""
+
+_CANDIDATES = 10
+_PAIRS_A_MEMORY = 5
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+_JUDGED_FOR = timedelta(days=7)
+
+
+@dataclass(slots=True, kw_only=True)
+class Resolution:
+    """What a commit has to hold; nothing of it is committed yet.
+
+    Attributes:
+        put: New memories that stay, and stored ones that changed or were replaced.
+        delete: Ids of stored memories that went into others.
+        documents: What the trash keeps of them, and which pairs need not be judged again.
+        superseded: Ids of memories that a newer fact replaced.
+        updated: Ids of stored memories that took others in.
+        joins: What each of the memories that stay takes in.
+        merged: How many memories, new or stored, went into others.
+        judged: Pairs found distinct, as `pair_mark` names them.
+        undecided: Pairs that nobody has judged.
+        reached: False if the model could not be asked.
+        llm_calls: Calls to the language model.
+    """
+
+    put: list[StoredMemory] = field(default_factory=list)
+    delete: list[str] = field(default_factory=list)
+    documents: list[Document] = field(default_factory=list)
+    superseded: list[str] = field(default_factory=list)
+    updated: list[str] = field(default_factory=list)
+    joins: list[Join] = field(default_factory=list)
+    merged: int = 0
+    judged: set[bytes] = field(default_factory=set)
+    undecided: int = 0
+    reached: bool = True
+    llm_calls: int = 0
+
+    def add_to(self, batch: WriteBatch) -> None:
+        """Add everything to the batch that is to be committed."""
+        batch.put_memories += self.put
+        batch.delete_memories += self.delete
+        batch.put_documents += self.documents
+
+
+class SemanticDeduplication:
+    """Finds near memories, and says with as few calls as possible what they are to each other."""
+
+    def __init__(self, store: Store, embedder: Embedder, calls: ModelCalls, settings: MemorySettings) -> None:
+        self._store = store
+        self._embedder = embedder
+        self._judge = Judge(calls)
+        self._settings = settings
+
+    @property
+    def enabled(self) -> bool:
+        """Whether memories are merged for what they mean."""
+        return self._settings.compact_semantic_duplicates
+
+    @property
+    def can_judge(self) -> bool:
+        """Whether there is a language model to ask."""
+        return self._judge.available
+
+    async def resolve(self, owner: SessionKey, fresh: Sequence[StoredMemory], now: datetime) -> Resolution:
+        """What becomes of new memories of one owner, which have vectors: at most one call to the language model.
+
+        Without a language model all of them stay: no rule can tell whether two texts mean the same.
+
+        Args:
+            owner: Whose memories they are, and who pays; memories of other sessions of the owner count as well.
+            fresh: The new memories.
+            now: The current time.
+        """
+        if not self.enabled or not self.can_judge or not fresh:
+            return Resolution(put=list(fresh))
+        scope = Scope(tenant=owner.tenant, namespaces=(owner.namespace,), users=(owner.user,))
+        new = {memory.record.id: memory for memory in fresh}
+        pairs = await self.pairs(scope, fresh, now, new)
+        return await self.settle(scope, owner, pairs, now, fresh=new, again=True)
+
+    async def pairs(
+        self,
+        scope: Scope,
+        memories: Sequence[StoredMemory],
+        now: datetime,
+        fresh: Collection[str] = (),
+    ) -> list[Pair]:
+        """Pairs of the memories with near ones inside the scope, which is one owner's; nearest first, each once.
+
+        `fresh` are ids of those that are new: they are compared with each other, and with what is stored under other
+        ids. One statement that stands there twice is no pair: about that `repetition.repeats` decides.
+        No model is called.
+        """
+        furthest = self._settings.deduplication_distance_threshold
+        able = [memory for memory in memories if can_merge(memory)]
+        found: dict[frozenset[str], Pair] = {}
+        for index, memory in enumerate(able):
+            others = [each for each in able[index + 1 :] if each.record.id in fresh] if fresh else []
+            others += await self._near(scope, memory, now, furthest, fresh)
+            near = [
+                _pair(memory, other, fresh)
+                for other in others
+                if can_merge(other)
+                and comparable(memory, other)
+                and distance(memory, other) <= furthest
+                and statement(memory.record.text) != statement(other.record.text)
+            ]
+            near.sort(key=lambda pair: (pair.distance, pair.older.record.id, pair.newer.record.id))
+            for pair in near[:_PAIRS_A_MEMORY]:
+                found.setdefault(frozenset((pair.older.record.id, pair.newer.record.id)), pair)
+        return sorted(found.values(), key=lambda pair: pair.distance)
+
+    async def settle(
+        self,
+        scope: Scope,
+        owner: SessionKey,
+        pairs: Sequence[Pair],
+        now: datetime,
+        *,
+        fresh: Mapping[str, StoredMemory] | None = None,
+        ask: bool = True,
+        again: bool = False,
+    ) -> Resolution:
+        """Decide the pairs, and say what has to be committed.
+
+        Args:
+            scope: Where the stored memories are.
+            owner: Who pays.
+            pairs: The pairs of one owner.
+            now: The current time.
+            fresh: New memories by id; they come back in `put` unless they went into others.
+            ask: Whether the language model may be asked, once.
+            again: Pairs about which the model gives no usable answer are left for compaction to ask again.
+        """
+        fresh = fresh or {}
+        open_ = list(pairs)
+        asked = open_[:MOST_PAIRS] if ask and self._judge.available else []
+        judgement = await self._judge.ask(owner, asked) if asked else Judgement()
+        decided = [(asked[index], verdict) for index, verdict in judgement.verdicts.items()]
+        wordings = await self._worded(decided)
+        unchanged = await self._unchanged(scope, [pair for pair, _ in decided], fresh)
+        decided = [
+            (Pair(unchanged[one], unchanged[other], pair.distance), verdict)
+            for pair, verdict in decided
+            if (one := pair.older.record.id) in unchanged and (other := pair.newer.record.id) in unchanged
+        ]
+        stored = unchanged.keys() - fresh.keys()
+        furthest = self._settings.deduplication_distance_threshold
+        outcome = apply(decided, wordings, stored, furthest, now)
+        resolution = self._resolution(scope.tenant, outcome, unchanged, fresh, now)
+        resolution.llm_calls = judgement.calls
+        resolution.reached = judgement.answered
+        resolution.undecided = len(open_) - (len(asked) if judgement.answered else 0)
+        resolution.judged = _distinct(asked, judgement, again) if judgement.answered else set()
+        if resolution.judged:
+            resolution.documents.append(_note(owner, resolution.judged, now))
+        return resolution
+
+    # -- parts -----------------------------------------------------------------------------------------
+
+    async def _near(
+        self, scope: Scope, memory: StoredMemory, now: datetime, furthest: float, fresh: Collection[str]
+    ) -> list[StoredMemory]:
+        """Stored memories near this one."""
+        conditions = [
+            MERGEABLE,
+            Condition("memory_type", Op.ANY, (memory.record.memory_type.value,)),
+            Condition("valid_to", Op.NOT_LTE, (now,)),
+        ]
+        if memory.record.event_date is not None:
+            conditions += _about(memory.record.event_date)
+        query = CandidateQuery(
+            conditions=tuple(conditions),
+            vector=memory.vector,
+            vector_limit=_CANDIDATES + 1,
+            max_distance=furthest,
+        )
+        found = await self._store.candidates(scope, query)
+        return [hit.memory for hit in found.hits if hit.memory.record.id not in fresh]
+
+    async def _worded(self, decided: Iterable[tuple[Pair, Verdict]]) -> dict[str, Wording]:
+        """Merged texts with their vectors, embedded in one request; none if the embedder does not answer."""
+        texts = list(dict.fromkeys(verdict.text for _, verdict in decided if verdict.kind == "merge"))
+        if not texts:
+            return {}
+        try:
+            vectors = await self._embedder.embed(texts)
+        except ModelUnavailable:
+            return {}
+        return {text: Wording(text, vector) for text, vector in zip(texts, vectors, strict=True)}
+
+    async def _unchanged(
+        self, scope: Scope, pairs: Iterable[Pair], fresh: Mapping[str, StoredMemory]
+    ) -> dict[str, StoredMemory]:
+        """The memories of the pairs as they are now, without those edited, pinned or deleted while we asked."""
+        memories = {each.record.id: each for pair in pairs for each in (pair.older, pair.newer)}
+        known = {name: memory for name, memory in memories.items() if name in fresh}
+        for memory in await self._store.get_memories(scope, [name for name in memories if name not in fresh]):
+            before = memories[memory.record.id].record
+            if can_merge(memory) and (memory.record.text, memory.record.updated_at) == (before.text, before.updated_at):
+                known[memory.record.id] = memory
+        return known
+
+    def _resolution(
+        self,
+        tenant: str,
+        outcome: Outcome,
+        memories: Mapping[str, StoredMemory],
+        fresh: Mapping[str, StoredMemory],
+        now: datetime,
+    ) -> Resolution:
+        found = Resolution()
+        put = dict(fresh)
+        for joined in outcome.joined:
+            kept = joined.kept.record.id
+            put[kept] = joined.kept
+            if kept not in fresh:
+                found.updated.append(kept)
+            for memory in joined.gone:
+                put.pop(memory.record.id, None)
+                if memory.record.id not in fresh:
+                    found.delete.append(memory.record.id)
+            found.merged += len(joined.gone)
+            found.joins.append(shown(joined.kept, joined.gone))
+            found.documents += entries(tenant, joined.gone, "merged", now, self._settings)
+            if joined.previous is not None:
+                found.documents += entries(tenant, [joined.previous], "reworded", now, self._settings)
+        for old, new in outcome.replaced:
+            put[old] = superseded(put.get(old) or memories[old], new, now)
+            found.superseded.append(old)
+        found.updated = [name for name in found.updated if name not in found.superseded]
+        found.put = list(put.values())
+        return found
+
+
+def _about(when: datetime) -> list[Condition]:
+    """Conditions for events within a day of a time; the ends of time have nothing beyond them."""
+    found = []
+    if when < _LAST - SAME_EVENT:
+        found.append(Condition("event_date", Op.NOT_GT, (when + SAME_EVENT,)))
+    if when > _FIRST + SAME_EVENT:
+        found.append(Condition("event_date", Op.NOT_LTE, (when - SAME_EVENT - timedelta(microseconds=1),)))
+    return found
+
+
+def pair_mark(pair: Pair) -> bytes:
+    """What names a pair of statements of one owner, whatever the ids: changed texts are another pair."""
+    hashes = sorted(content_hash(each.record) for each in (pair.older, pair.newer))
+    return hashlib.sha256("".join(hashes).encode()).digest()[:16]
+
+
+async def judged_pairs(store: Store, scope: Scope, now: datetime) -> set[bytes]:
+    """Marks of the pairs inside the scope that were found distinct lately."""
+    documents = await store.list_documents(document_scope(scope), JUDGED, now)
+    return {mark for document in documents for mark in msgspec.msgpack.decode(document.body, type=list[bytes])}
+
+
+def _distinct(asked: Sequence[Pair], judgement: Judgement, again: bool) -> set[bytes]:
+    """Marks of the pairs that need not be asked about again."""
+    missing = None if again else Verdict("distinct")
+    verdicts = [judgement.verdicts.get(index, missing) for index in range(len(asked))]
+    return {
+        pair_mark(pair)
+        for pair, verdict in zip(asked, verdicts, strict=True)
+        if verdict is not None and verdict.kind == "distinct"
+    }
+
+
+def _note(owner: SessionKey, marks: Collection[bytes], now: datetime) -> Document:
+    return Document(
+        kind=JUDGED,
+        id=new_id(),
+        tenant=owner.tenant,
+        namespace=owner.namespace,
+        user=owner.user,
+        body=msgspec.msgpack.encode(sorted(marks)),
+        updated_at=now,
+        expires_at=now + _JUDGED_FOR,
+    )
+
+
+def _pair(one: StoredMemory, other: StoredMemory, fresh: Collection[str]) -> Pair:
+    """The pair by when its statements were made; of one moment, the stored one is older."""
+    older, newer = sorted(
+        (one, other), key=lambda each: (each.record.created_at, each.record.id in fresh, each.record.id)
+    )
+    return Pair(older, newer, distance(one, other))

@@ -1,0 +1,87 @@
+"""Selects the memories that a language model may compare."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from memhost.memories.exact_duplicates import TURN_STRATEGY
+from memhost.memories.repetition import RESTORED
+from memhost.models import Condition, MemoryRecord, MemoryType, Op, StoredMemory
+from memhost.text.analysis import DATE_MARK, SPEAKER_MARK
+from memhost.text.words import STOP_WORDS
+
+MERGEABLE = Condition("extraction_strategy", Op.NONE, (TURN_STRATEGY, "summary"))
+"""Turns are evidence, and a thread's summary is one of its kind: neither is merged for what it means."""
+
+LONGEST_TEXT = 2000
+"""Characters of the longest text that is compared."""
+
+SAME_EVENT = timedelta(days=1)
+"""How far apart the dates of one event may lie."""
+
+_NUMBER = re.compile(r"\d+(?:[.,:/-]\d+)*")
+
+
+def can_merge(memory: StoredMemory) -> bool:
+    """Whether the memory may be joined with another, or be replaced by a newer fact, without its owner's word."""
+    record = memory.record
+    return (
+        not record.pinned
+        and record.extraction_strategy not in MERGEABLE.values
+        and record.memory_type is not MemoryType.MESSAGE
+        and record.valid_to is None
+        and record.superseded_by is None
+        and RESTORED not in record.metadata
+        and len(record.text) <= LONGEST_TEXT
+        and memory.vector is not None
+        and bool(np.any(memory.vector))
+    )
+
+
+def restored_at(record: MemoryRecord) -> datetime | None:
+    """When the memory was brought back from the trash, None if it never was."""
+    value = record.metadata.get(RESTORED)
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return moment if moment is not None and moment.tzinfo is not None else None
+
+
+def comparable(first: StoredMemory, second: StoredMemory) -> bool:
+    """Whether two memories that can be merged are of one owner, one kind and one time."""
+    one, other = first.record, second.record
+    return (
+        one.id != other.id
+        and (one.namespace or "", one.user_id or "") == (other.namespace or "", other.user_id or "")
+        and one.memory_type is other.memory_type
+        and one.valid_from == other.valid_from
+        and _same_time(one, other)
+    )
+
+
+def distance(first: StoredMemory, second: StoredMemory) -> float:
+    """Cosine distance (0..2) of two memories that have vectors."""
+    if first.vector is None or second.vector is None:
+        return 2.0
+    return min(2.0, max(0.0, 1.0 - float(np.dot(first.vector, second.vector))))
+
+
+def content_words(memory: StoredMemory) -> list[str]:
+    """The analysed words of a memory that carry its content, in order."""
+    marks = (DATE_MARK, SPEAKER_MARK)
+    return [term for term in memory.terms if term not in STOP_WORDS and not term.startswith(marks)]
+
+
+def numbers(text: str) -> frozenset[str]:
+    """The numbers in a text, as written."""
+    return frozenset(_NUMBER.findall(text))
+
+
+def _same_time(one: MemoryRecord, other: MemoryRecord) -> bool:
+    if one.event_date is not None and other.event_date is not None:
+        return abs(one.event_date - other.event_date) <= SAME_EVENT
+    return one.memory_type is not MemoryType.EPISODIC or one.event_date == other.event_date

@@ -1,0 +1,1 @@
+"""Answers of models, read whatever shape they come in."""

@@ -1,0 +1,122 @@
+"""Answers of a language model that were paid for but not yet used: kept until what follows from them is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import msgspec
+
+from memhost.jobs.outbox import session_name
+from memhost.models import Document, Scope, SessionKey, WriteBatch
+from memhost.ports import Clock, Completion, Store
+
+_KIND = "answer"
+_KEPT = timedelta(days=2)
+
+
+class KeptAnswers(msgspec.Struct, kw_only=True):
+    """The answers to a question about some waiting turns, oldest first.
+
+    `strategy` is name and version of the strategy that asked, `documents` the ids of the turns' documents. `questions`
+    are marks of what was asked, one for each answer, where the strategy asks as it likes.
+    """
+
+    strategy: str = ""
+    documents: list[str] = []
+    answers: list[Completion] = []
+    questions: list[str] = []
+
+
+class AnswerJournal:
+    """The unused answers of one session, over several attempts at what follows from them.
+
+    Args:
+        store: Where they are kept.
+        clock: Time.
+        owner: The session.
+    """
+
+    def __init__(self, store: Store, clock: Clock, owner: SessionKey) -> None:
+        self._store = store
+        self._clock = clock
+        self._owner = owner
+        self._id = session_name(owner)
+        self.kept = KeptAnswers()
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """Kind and id of its document, to delete with the commit that uses the answers."""
+        return _KIND, self._id
+
+    async def read(self) -> KeptAnswers:
+        """What an earlier attempt has left; empty if nothing."""
+        scope = Scope(tenant=self._owner.tenant)
+        found = await self._store.get_document(scope, _KIND, self._id, self._clock.now())
+        self.kept = msgspec.msgpack.decode(found.body, type=KeptAnswers) if found is not None else KeptAnswers()
+        return self.kept
+
+    def begin(self, strategy: str, documents: Sequence[str], *, whole: bool) -> None:
+        """The next answers are about these turns; forget what was kept unless it tells of them.
+
+        Args:
+            strategy: Name and version of the strategy that asks.
+            documents: Ids of the turns' documents.
+            whole: The answers count only if they are about just these turns, not about further ones as well.
+        """
+        asked, known = set(documents), set(self.kept.documents)
+        if self.kept.strategy != strategy or not (asked == known if whole else asked <= known):
+            self.kept = KeptAnswers(strategy=strategy, documents=list(documents))
+
+    def part(self, number: int) -> PartJournal:
+        """The answers to the question about one part of a message that is too long for one question."""
+        return PartJournal(self, number)
+
+    async def write(self, answers: Sequence[Completion], questions: Sequence[str] = ()) -> None:
+        """Keep these answers, and the marks of their questions."""
+        now = self._clock.now()
+        self.kept.answers, self.kept.questions = list(answers), list(questions)
+        document = Document(
+            kind=_KIND,
+            id=self._id,
+            tenant=self._owner.tenant,
+            namespace=self._owner.namespace,
+            user=self._owner.user,
+            body=msgspec.msgpack.encode(self.kept),
+            updated_at=now,
+            expires_at=now + _KEPT,
+        )
+        await self._store.commit(Scope(tenant=self._owner.tenant), WriteBatch(put_documents=[document]))
+
+
+class PartJournal:
+    """The unused answers about one part of a message, among those of the others in the session's journal.
+
+    Args:
+        whole: The session's journal.
+        number: Of the part, from 0.
+    """
+
+    def __init__(self, whole: AnswerJournal, number: int) -> None:
+        self._whole = whole
+        self._mark = f"part {number}:"
+
+    @property
+    def kept(self) -> KeptAnswers:
+        """What an earlier attempt has left of this part."""
+        found = [(mark, answer) for mark, answer in self._pairs() if mark.startswith(self._mark)]
+        return KeptAnswers(
+            answers=[answer for _, answer in found], questions=[mark.removeprefix(self._mark) for mark, _ in found]
+        )
+
+    async def write(self, answers: Sequence[Completion], questions: Sequence[str] = ()) -> None:
+        """Keep these answers about the part, and the marks of their questions."""
+        marks = questions or [str(number) for number in range(len(answers))]
+        pairs = [(mark, answer) for mark, answer in self._pairs() if not mark.startswith(self._mark)]
+        pairs += [(self._mark + mark, answer) for mark, answer in zip(marks, answers, strict=True)]
+        await self._whole.write([answer for _, answer in pairs], [mark for mark, _ in pairs])
+
+    def _pairs(self) -> list[tuple[str, Completion]]:
+        # Answers without marks are about a whole message, as an earlier version asked.
+        kept = self._whole.kept
+        return list(zip(kept.questions, kept.answers, strict=False))

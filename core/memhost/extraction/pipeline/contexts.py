@@ -1,0 +1,106 @@
+"""The context that a strategy gets beside the turns it extracts from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from memhost.extraction.temporal.times import find_zone
+from memhost.memories.exact_duplicates import TURN_STRATEGY
+from memhost.memories.records import unique
+from memhost.messages.windows import count_tokens
+from memhost.models import Condition, MemoryRecord, Message, Op, Scope, SessionKey, StoredSession
+from memhost.ports import ExtractionContext, LaterStrategy, Store, Turn
+from memhost.settings import ExtractionSettings
+
+_EARLIER_MESSAGES = 10
+_EARLIER_TOKENS = 1000
+_ENTITIES = 20
+_ENTITY_SOURCES = 50
+"""Newest memories of the user whose entities are offered for resolving references."""
+
+TIMEZONE_KEY = "timezone"
+"""Key of a session's `data` that names its zone."""
+
+
+class ExtractionContexts:
+    """Collects contexts from the store."""
+
+    def __init__(self, store: Store, settings: ExtractionSettings) -> None:
+        self._store = store
+        self._settings = settings
+
+    async def make(
+        self,
+        key: SessionKey,
+        session: StoredSession | None,
+        turns: Sequence[Turn],
+        config: dict[str, Any],
+        strategy: LaterStrategy,
+        now: datetime,
+    ) -> ExtractionContext:
+        """The context of one call.
+
+        Args:
+            key: Whose session.
+            session: The session; None if it is gone.
+            turns: The turns to extract from.
+            config: The strategy's options.
+            strategy: The strategy.
+            now: The current time.
+        """
+        messages = session.content.messages if session is not None else []
+        context = ExtractionContext(
+            session=key,
+            config=config,
+            summary=session.content.context if session is not None else None,
+            now=now,
+            timezone=self._timezone(session),
+            earlier=_earlier(messages, {turn.message.id for turn in turns}),
+            entities=await self._entities(key),
+            messages=messages,
+            roles={turn.message.id: turn.message.role for turn in turns},
+            max_topics=self._settings.top_k_topics,
+        )
+        target = strategy.target(context)
+        if target is None:
+            return context
+        return msgspec.structs.replace(context, previous=await self._previous(key, target))
+
+    async def _previous(self, key: SessionKey, memory_id: str) -> MemoryRecord | None:
+        found = await self._store.get_memories(_owner(key), [memory_id])
+        return found[0].record if found else None
+
+    async def _entities(self, key: SessionKey) -> list[str]:
+        not_turns = Condition("extraction_strategy", Op.NONE, (TURN_STRATEGY,))
+        found, _ = await self._store.list_memories(_owner(key), [not_turns], limit=_ENTITY_SOURCES)
+        return unique([name for memory in found for name in memory.record.entities])[:_ENTITIES]
+
+    def _timezone(self, session: StoredSession | None) -> str:
+        named = (session.content.data or {}).get(TIMEZONE_KEY) if session is not None else None
+        return named if isinstance(named, str) and known_zone(named) else self._settings.default_timezone
+
+
+def known_zone(name: str) -> bool:
+    """Whether this machine knows the zone of that name."""
+    return find_zone(name) is not None
+
+
+def _owner(key: SessionKey) -> Scope:
+    return Scope(tenant=key.tenant, namespaces=(key.namespace,), users=(key.user,))
+
+
+def _earlier(messages: Sequence[Message], extracted_now: set[str]) -> list[Message]:
+    """The messages just before the first of those, up to a number and a size."""
+    first = next((index for index, message in enumerate(messages) if message.id in extracted_now), len(messages))
+    kept: list[Message] = []
+    tokens = 0
+    for message in reversed(messages[:first]):
+        tokens += count_tokens(message)
+        if len(kept) == _EARLIER_MESSAGES or tokens > _EARLIER_TOKENS:
+            break
+        kept.append(message)
+    return kept[::-1]

@@ -1,0 +1,221 @@
+"""Turns that wait for extraction: kept beside the session, as documents, from the write to the extraction.
+
+Each waiting turn is one document that holds a copy of the message, committed together with the session. A run of the
+extraction commits what it made together with the removal of just these documents, and only if they are all still
+there. So a turn is extracted once, whatever happens to its session meanwhile: it is trimmed, overwritten, deleted, or
+expires.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from memhost.events import ExtractionDue
+from memhost.extraction.pipeline.log import ExtractionLogs, mark_of
+from memhost.extraction.pipeline.strategy_choice import StrategyChoice
+from memhost.jobs.outbox import Outbox, session_name
+from memhost.messages.turns import turn_name
+from memhost.messages.windows import count_tokens
+from memhost.models import Document, Job, Message, Scope, SessionKey, StoredSession, StrategyConfig
+from memhost.ports import Store, Turn
+from memhost.settings import ExtractionSettings
+
+_BEFORE_EXPIRY = timedelta(seconds=5)
+
+
+class WaitingTurn(msgspec.Struct, kw_only=True):
+    """A turn that waits, with what is needed to extract it without its session.
+
+    `edited`: it was read before, with another content.
+    """
+
+    message: Message
+    position: int
+    occurrence: int
+    added_at: datetime
+    tokens: int
+    strategy: StrategyConfig
+    edited: bool = False
+
+    @property
+    def turn(self) -> Turn:
+        """The turn as strategies get it."""
+        return Turn(message=self.message, position=self.position, occurrence=self.occurrence)
+
+
+class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+    """A waiting turn and its document."""
+
+    document: Document
+    item: WaitingTurn
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """Kind and id of the document."""
+        return self.document.kind, self.document.id
+
+
+class Staged(msgspec.Struct, frozen=True, kw_only=True):
+    """What a write of a session adds to its batch for the extraction."""
+
+    put_documents: list[Document] = []
+    delete_documents: list[tuple[str, str]] = []
+    jobs: list[Job] = []
+
+
+class PendingTurns:
+    """Keeps turns that wait for extraction, and decides when they are due."""
+
+    def __init__(
+        self,
+        store: Store,
+        logs: ExtractionLogs,
+        choice: StrategyChoice,
+        outbox: Outbox,
+        settings: ExtractionSettings,
+    ) -> None:
+        self._store = store
+        self._logs = logs
+        self._choice = choice
+        self._outbox = outbox
+        self._settings = settings
+
+    def used_by(self, session: StoredSession) -> bool:
+        """Whether turns of this session wait for a model."""
+        wanted = session.content.long_term_memory_strategy
+        return self._choice.with_model(session.key, wanted) is not None and self._outbox.wants("extraction_due")
+
+    async def list_all(self, key: SessionKey, now: datetime) -> list[Waiting]:
+        """The waiting turns of a session in order of position."""
+        documents = await self._store.list_documents(Scope(tenant=key.tenant), kind_of(key), now)
+        return [
+            Waiting(document=document, item=msgspec.msgpack.decode(document.body, type=WaitingTurn))
+            for document in documents
+        ]
+
+    async def stage(
+        self,
+        before: StoredSession | None,
+        session: StoredSession,
+        turns: Sequence[Turn],
+        now: datetime,
+        *,
+        at_once: bool = False,
+    ) -> Staged:
+        """What to commit with a write of the session that brought these turns.
+
+        Args:
+            before: The session as it was.
+            session: The session as it will be.
+            turns: Its new and changed turns.
+            now: The current time.
+            at_once: Do not wait for quiet.
+        """
+        turns = [turn for turn in turns if turn.message.content]  # nothing can be read from pictures and calls alone
+        if not self.used_by(session) or not (turns or at_once):
+            return Staged()
+        waiting = await self.list_all(session.key, now)
+        unread = await self._unread(before, session, turns, waiting, now)
+        edited = set(edited_turns(before, session, turns))
+        fresh = [
+            self._document(session, turn, now, turn_name(turn.message.id, turn.occurrence) in edited) for turn in unread
+        ]
+        outdated = _outdated(before, edited)
+        items = [entry.item for entry in waiting if entry.document.id not in outdated] + [item for item, _ in fresh]
+        return Staged(
+            put_documents=[document for _, document in fresh],
+            delete_documents=[(kind_of(session.key), document_id) for document_id in outdated],
+            jobs=self.jobs(session.key, now, now if at_once else self._due(session, items, now)) if items else [],
+        )
+
+    async def _unread(
+        self,
+        before: StoredSession | None,
+        session: StoredSession,
+        turns: Sequence[Turn],
+        waiting: Sequence[Waiting],
+        now: datetime,
+    ) -> list[Turn]:
+        """The turns without those that an earlier session of this identity has left waiting or done."""
+        if before is not None:
+            return list(turns)
+        log = await self._logs.read(session.key, now)
+        known = {mark_of(entry.item.message) for entry in waiting}
+        return [turn for turn in turns if mark_of(turn.message) not in known and not log.knows(turn.message)]
+
+    def jobs(self, key: SessionKey, now: datetime, due_at: datetime) -> list[Job]:
+        """The job that extracts the session's waiting turns; it takes the place of one that waits already."""
+        delay_s = (due_at - now).total_seconds()
+        event = ExtractionDue(session=key)
+        return self._outbox.jobs(
+            "extraction_due", event, tenant=key.tenant, now=now, delay_s=delay_s, key=session_name(key)
+        )
+
+    def _due(self, session: StoredSession, items: Sequence[WaitingTurn], now: datetime) -> datetime:
+        settings = self._settings
+        most, size = settings.extraction_threshold_messages, settings.extraction_threshold_tokens
+        if (most and len(items) >= most) or (size and sum(item.tokens for item in items) >= size):
+            return now
+        first = min(item.added_at for item in items)
+        due = min(
+            now + timedelta(seconds=settings.extraction_debounce_seconds),
+            first + timedelta(seconds=settings.extraction_max_wait_seconds),
+        )
+        if session.expires_at is not None:
+            due = min(due, session.expires_at - _BEFORE_EXPIRY)
+        return max(due, now)
+
+    def _document(
+        self, session: StoredSession, turn: Turn, now: datetime, edited: bool
+    ) -> tuple[WaitingTurn, Document]:
+        key = session.key
+        item = WaitingTurn(
+            message=turn.message,
+            position=turn.position,
+            occurrence=turn.occurrence,
+            added_at=now,
+            tokens=count_tokens(turn.message),
+            strategy=session.content.long_term_memory_strategy,
+            edited=edited,
+        )
+        mark = session.turns[turn_name(turn.message.id, turn.occurrence)]
+        document = Document(
+            kind=kind_of(key),
+            id=_document_id(mark.position, mark.fingerprint),
+            tenant=key.tenant,
+            namespace=key.namespace,
+            user=key.user,
+            body=msgspec.msgpack.encode(item),
+            updated_at=now,
+        )
+        return item, document
+
+
+def kind_of(key: SessionKey) -> str:
+    """Kind of the documents of one session's waiting turns."""
+    return f"pending:{hashlib.sha256(session_name(key).encode()).hexdigest()[:32]}"
+
+
+def _document_id(position: int, fingerprint: bytes) -> str:
+    return f"{position:012d}:{fingerprint.hex()}"
+
+
+def edited_turns(before: StoredSession | None, session: StoredSession, turns: Sequence[Turn]) -> dict[str, bytes]:
+    """Names of turns that were there with another content, and the fingerprints that they had."""
+    names = [turn_name(turn.message.id, turn.occurrence) for turn in turns]
+    earlier = {name: before.turns.get(name) for name in names} if before is not None else {}
+    return {
+        name: mark.fingerprint
+        for name, mark in earlier.items()
+        if mark is not None and mark.fingerprint != session.turns[name].fingerprint
+    }
+
+
+def _outdated(before: StoredSession | None, edited: Iterable[str]) -> list[str]:
+    """Documents of turns that wait with an older content."""
+    marks = [before.turns[name] for name in edited] if before is not None else []
+    return [_document_id(mark.position, mark.fingerprint) for mark in marks]

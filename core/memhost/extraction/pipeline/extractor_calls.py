@@ -1,0 +1,308 @@
+"""Asks strategies for memories: words their questions to the model, or lets them work on their own."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from typing import Any, cast
+
+import msgspec
+from msgspec import UNSET
+
+from memhost.errors import AnswerUnusable, MemhostError, ModelRefused, PluginFailure
+from memhost.extraction.pipeline.answer_journal import AnswerJournal, PartJournal
+from memhost.extraction.prompt_template import data
+from memhost.logs import describe
+from memhost.memories.records import record_from_draft
+from memhost.messages.windows import prompt_tokens, sent_tokens
+from memhost.models import MemoryRecord, SessionKey
+from memhost.models.memory import SENT_FIELDS
+from memhost.ports import (
+    BackgroundStrategy,
+    Completion,
+    Draft,
+    Embedder,
+    ExtractionContext,
+    ExtractionTools,
+    LaterStrategy,
+    ModelStrategy,
+    Parsed,
+    Turn,
+)
+from memhost.text.conversation import readable
+from memhost.text.passages import passages
+from memhost.usage.model_calls import ModelCalls, Purpose
+
+logger = logging.getLogger(__name__)
+
+_FEWEST_TOKENS, _MESSAGE_TOKENS = 50, 60
+"""Tokens of a passage at least, and what a line has beside its text: id, role, speaker, time."""
+
+_TAIL_LETTERS = 500
+"""Letters of the part before that a question about a part shows."""
+
+NOT_CONVERSATION = frozenset({"system", "tool"})
+"""Roles whose messages alone are nothing to extract from: instructions and raw output."""
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What a strategy makes of the turns, and the answers of the model that it used.
+
+    `declined` says which parts of long messages the provider declined, and why; empty if none.
+    """
+
+    parsed: Parsed
+    answers: list[Completion] = []
+    declined: str = ""
+
+
+class Asking:
+    """Asks strategies.
+
+    Args:
+        calls: The model.
+        embedder: The embedder.
+        max_tokens: Tokens of messages in one question.
+    """
+
+    def __init__(self, calls: ModelCalls, embedder: Embedder, max_tokens: int) -> None:
+        self._calls = calls
+        self._embedder = embedder
+        self._max_tokens = max_tokens
+
+    async def ask(
+        self,
+        strategy: LaterStrategy,
+        turns: Sequence[Turn],
+        context: ExtractionContext,
+        journal: AnswerJournal | None = None,
+    ) -> Asked:
+        """What the strategy makes of these turns.
+
+        A message that is longer than one question may be is read in parts, cut between sentences, in several calls.
+
+        Args:
+            strategy: Words the question and reads the answer, or does it all.
+            turns: What to extract from.
+            context: What the strategy may know beside them.
+            journal: Keeps the answers, so that an attempt that fails later does not pay for them again.
+
+        Raises:
+            AnswerUnusable: Nothing could be read, also after the strategy had it mended; the journal is left empty.
+            ModelUnavailable: The model does not answer.
+            ModelRefused: The provider declines the content.
+            BudgetExceeded: A budget is used up.
+            PluginFailure: The strategy failed.
+        """
+        if all(turn.message.role in NOT_CONVERSATION for turn in turns):
+            return Asked(parsed=Parsed())
+        parts = divided(turns, self._max_tokens)
+        if len(parts) == 1:
+            return await self._ask(strategy, turns, context, journal)
+        return await self._ask_about_parts(strategy, parts, context, journal)
+
+    async def _ask_about_parts(
+        self,
+        strategy: LaterStrategy,
+        parts: Sequence[Sequence[Turn]],
+        context: ExtractionContext,
+        journal: AnswerJournal | None,
+    ) -> Asked:
+        """What the strategy makes of the parts together. Each part is asked about with the end of the one before."""
+        drafts: list[Draft] = []
+        dropped: list[str] = []
+        answers: list[Completion] = []
+        declined: ModelRefused | None = None
+        left_out: list[str] = []
+        for number, turns in enumerate(parts):
+            here = _context_of_part(context, turns, parts[number - 1] if number else ())
+            try:
+                asked = await self._ask(strategy, turns, here, None if journal is None else journal.part(number))
+            except ModelRefused as error:
+                declined = error
+                fields = {"tenant": context.session.tenant, "session": context.session.session, "error": error.message}
+                logger.warning("extraction.refused", extra={"fields": {**fields, "part": f"{number + 1}/{len(parts)}"}})
+                names = ", ".join(dict.fromkeys(turn.message.id for turn in turns))
+                left_out.append(f"Part {number + 1} of {len(parts)} ({names}) was left out: {error.message}")
+                continue
+            answers += asked.answers
+            dropped += asked.parsed.dropped
+            if strategy.target(context) is None:
+                drafts += asked.parsed.drafts
+            elif asked.parsed.drafts:  # the memory that is kept up to date goes from part to part
+                drafts = asked.parsed.drafts
+                context = msgspec.structs.replace(context, previous=_so_far(strategy, drafts[-1], context))
+        if declined is not None and len(left_out) == len(parts):
+            raise declined
+        parsed = Parsed(drafts=drafts, dropped=[*dropped, *left_out])
+        return Asked(parsed=parsed, answers=answers, declined=" ".join(left_out))
+
+    async def _ask(
+        self,
+        strategy: LaterStrategy,
+        turns: Sequence[Turn],
+        context: ExtractionContext,
+        journal: AnswerJournal | PartJournal | None,
+    ) -> Asked:
+        if hasattr(strategy, "extract"):
+            model = _KeptModel(self._calls, context.session, journal)
+            tools = ExtractionTools(embedder=self._embedder, llm=model if self._calls.available else None)
+            alone = cast("BackgroundStrategy", strategy)
+            return Asked(parsed=await _extracted(alone, turns, context, tools), answers=model.answers)
+        return await self._question(strategy, turns, context, journal)
+
+    async def _question(
+        self,
+        strategy: ModelStrategy,
+        turns: Sequence[Turn],
+        context: ExtractionContext,
+        journal: AnswerJournal | PartJournal | None,
+    ) -> Asked:
+        """Ask the model, and once more where the strategy wants its answer mended."""
+        request = strategy.prepare(turns, context)
+        if request is None:
+            return Asked(parsed=Parsed())
+        answers = list(journal.kept.answers) if journal is not None else []
+
+        async def answer(index: int, messages: list[dict[str, str]], purpose: Purpose) -> str:
+            if index == len(answers):
+                answers.append(
+                    await self._calls.complete(
+                        context.session, messages, purpose=purpose, schema=request.schema, max_tokens=request.max_tokens
+                    )
+                )
+                if journal is not None:
+                    await journal.write(answers)
+            return answers[index].text
+
+        first = await answer(0, request.messages, "extraction")
+        parsed = strategy.parse(first, turns, context)
+        if parsed.repair is not None:
+            messages = [
+                *request.messages,
+                {"role": "assistant", "content": first},
+                {"role": "user", "content": parsed.repair},
+            ]
+            parsed = strategy.parse(await answer(1, messages, "repair"), turns, context, parsed)
+        if not parsed.usable:
+            if journal is not None:
+                await journal.write([])
+            session = context.session
+            fields = {"tenant": session.tenant, "session": session.session, "strategy": strategy.name}
+            logger.warning("extraction.unreadable", extra={"fields": {**fields, "letters": len(answers[-1].text)}})
+            raise AnswerUnusable("The language model's answer is not the JSON that was asked for.")
+        return Asked(parsed=parsed, answers=answers)
+
+
+def divided(turns: Sequence[Turn], max_tokens: int) -> list[list[Turn]]:
+    """The turns in the order in which they are asked about: together, or in parts where one of them is too long."""
+    sizes = [sent_tokens(turn.message) for turn in turns]
+    if all(size <= max_tokens for size in sizes):
+        return [list(turns)]
+    parts: list[list[Turn]] = []
+    held = 0
+    for turn, size in zip(turns, sizes, strict=True):
+        pieces = [turn] if size <= max_tokens else _pieces_of(turn, max_tokens)
+        for piece in pieces:
+            weight = size if len(pieces) == 1 else sent_tokens(piece.message)
+            if parts and held + weight <= max_tokens:
+                parts[-1].append(piece)
+                held += weight
+            else:
+                parts.append([piece])
+                held = weight
+    return parts
+
+
+def _pieces_of(turn: Turn, max_tokens: int) -> list[Turn]:
+    """The turn as several of the same id, each with a passage of its text."""
+    message = turn.message
+    most = max(_FEWEST_TOKENS, max_tokens - _MESSAGE_TOKENS)
+    pieces = passages(readable(message), most, lambda text: prompt_tokens(data(text)))
+    bare = dict.fromkeys(("parts", *SENT_FIELDS), UNSET)
+    return [
+        msgspec.structs.replace(turn, message=msgspec.structs.replace(message, content=piece, **bare))
+        for piece in pieces
+    ]
+
+
+def _context_of_part(context: ExtractionContext, turns: Sequence[Turn], before: Sequence[Turn]) -> ExtractionContext:
+    """The context of a question about a part: long messages stand in it as the part that is asked about."""
+    known = {turn.message.id: turn.message for turn in (*before, *turns)}
+    earlier = [*context.earlier]
+    if before:
+        last = before[-1].message
+        earlier = [msgspec.structs.replace(last, content=last.content[-_TAIL_LETTERS:])]
+    messages = [known.get(message.id, message) for message in context.messages]
+    return msgspec.structs.replace(context, earlier=earlier, messages=messages)
+
+
+def _so_far(strategy: LaterStrategy, draft: Draft, context: ExtractionContext) -> MemoryRecord:
+    """The memory that is kept up to date, as the parts so far make it; it is not stored."""
+    extractor = f"{strategy.name}/{strategy.version}"
+    return record_from_draft(draft, context.session, draft.id or "", extractor, context.now)
+
+
+async def _extracted(
+    strategy: BackgroundStrategy, turns: Sequence[Turn], context: ExtractionContext, tools: ExtractionTools
+) -> Parsed:
+    origin = f"The extractor {strategy.name}/{strategy.version}"
+    try:
+        drafts: object = await strategy.extract(turns, context, tools)
+    except MemhostError:
+        raise
+    except Exception as error:  # a foreign extractor may fail in any way; the turns go on waiting
+        raise PluginFailure(f"{origin} failed: {describe(error)}") from error
+    if not isinstance(drafts, list) or not all(isinstance(draft, Draft) for draft in drafts):
+        raise PluginFailure(f"{origin} must return a list of memories.")
+    kept = [draft for draft in drafts if draft.text.strip()]
+    return Parsed(drafts=kept, dropped=["blank text"] * (len(drafts) - len(kept)))
+
+
+class _KeptModel:
+    """The language model for one attempt at some turns: metered, and no question is paid for twice.
+
+    Attributes:
+        answers: The answers used so far, in order.
+    """
+
+    def __init__(self, calls: ModelCalls, owner: SessionKey, journal: AnswerJournal | PartJournal | None) -> None:
+        self.name = calls.model_for("extraction")
+        self.answers: list[Completion] = []
+        self._calls = calls
+        self._owner = owner
+        self._journal = journal
+        kept = journal.kept if journal is not None else None
+        self._kept = dict(zip(kept.questions, kept.answers, strict=True)) if kept is not None else {}
+
+    async def complete(
+        self,
+        messages: Sequence[dict[str, Any]],
+        *,
+        model: str | None = None,
+        purpose: str = "extraction",
+        schema: dict[str, Any] | None = None,
+        max_tokens: int | None = None,
+    ) -> Completion:
+        """The model's answer; see `memhost.ports.LanguageModel`."""
+        sent = msgspec.msgpack.encode((list(messages), model, schema, max_tokens))
+        mark = hashlib.sha256(sent).hexdigest()
+        answer = self._kept.get(mark)
+        if answer is None:
+            answer = await self._calls.complete(
+                self._owner,
+                messages,
+                purpose="repair" if purpose == "repair" else "extraction",
+                schema=schema,
+                max_tokens=max_tokens,
+                model=model,
+            )
+            self._kept[mark] = answer
+            if self._journal is not None:
+                await self._journal.write(list(self._kept.values()), list(self._kept))
+        self.answers.append(answer)
+        return answer
+
+    async def aclose(self) -> None:
+        """Nothing: the host closes the model."""

@@ -1,0 +1,304 @@
+"""Extraction with a language model: waiting turns of a session become long-term memories.
+
+A run works through the waiting turns in pieces. What a piece gives is committed in one step with the removal of its
+turns from those that wait, and only if all of them still wait; until then they go on waiting. So each turn is
+extracted, or declined by the provider with a reason, or waiting, whatever fails.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+from msgspec import UNSET
+
+from memhost.errors import (
+    BudgetExceeded,
+    DocumentGone,
+    InvalidRequest,
+    MemhostError,
+    ModelRefused,
+    ModelUnavailable,
+    RequestRejected,
+)
+from memhost.extraction.pipeline.answer_journal import AnswerJournal
+from memhost.extraction.pipeline.contexts import ExtractionContexts
+from memhost.extraction.pipeline.extraction_queue import PendingTurns, Waiting
+from memhost.extraction.pipeline.extractor_calls import Asking
+from memhost.extraction.pipeline.log import ExtractionLogs
+from memhost.extraction.pipeline.store_drafts import ExtractedMemories
+from memhost.extraction.pipeline.strategy_choice import StrategyChoice
+from memhost.jobs.outbox import Outbox
+from memhost.messages.windows import sent_tokens
+from memhost.models import Job, Scope, SessionKey, WriteBatch
+from memhost.operations.responses import ExtractionState
+from memhost.ports import Clock, ExtractionContext, LaterStrategy, Parsed, Store
+from memhost.settings import ExtractionSettings
+
+logger = logging.getLogger(__name__)
+
+_REJECTED_AT_ONCE = 4
+"""Messages of a run that the provider does not take, at which the others are not tried any more."""
+
+
+class ExtractionRuns:
+    """Runs the extraction of sessions in the background."""
+
+    def __init__(
+        self,
+        store: Store,
+        choice: StrategyChoice,
+        pending: PendingTurns,
+        logs: ExtractionLogs,
+        contexts: ExtractionContexts,
+        asking: Asking,
+        memories: ExtractedMemories,
+        outbox: Outbox,
+        settings: ExtractionSettings,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._choice = choice
+        self._pending = pending
+        self._logs = logs
+        self._contexts = contexts
+        self._asking = asking
+        self._memories = memories
+        self._outbox = outbox
+        self._settings = settings
+        self._clock = clock
+
+    async def run(self, key: SessionKey) -> int:
+        """Extract from all waiting turns of a session; how many memories were stored.
+
+        Raises:
+            ModelUnavailable: The model does not answer; what waits goes on waiting.
+            RequestRejected: The provider does not take some messages, whatever goes with them; these go on waiting.
+            AnswerUnusable: Its answers cannot be read; what waits goes on waiting.
+        """
+        stored = 0
+        rejected: dict[str, str] = {}
+        while waiting := [entry for entry in await self._waiting(key) if entry.document.id not in rejected]:
+            piece = await self._begun(key, waiting) or cut(waiting, self._settings.extraction_max_tokens)
+            try:
+                stored += await self._extract(key, piece, rejected)
+            except _Outdated:
+                continue
+            except BudgetExceeded as error:
+                await self._wait(key, error)
+                break
+            except InvalidRequest as error:
+                # The session's options cannot work; asking again would change nothing until they change.
+                await self._note(key, "failed", error.message)
+                break
+            except MemhostError as error:
+                await self._note(key, "waiting", error.message)
+                raise
+        if rejected:
+            told = " ".join(rejected.values())
+            await self._note(key, "waiting", told)
+            raise RequestRejected(told)
+        return stored
+
+    async def _waiting(self, key: SessionKey) -> list[Waiting]:
+        return await self._pending.list_all(key, self._clock.now())
+
+    async def state(self, key: SessionKey) -> tuple[ExtractionState, frozenset[str]]:
+        """What a session's extraction stands at, and the ids of the messages that wait."""
+        now = self._clock.now()
+        waiting = await self._pending.list_all(key, now)
+        log = await self._logs.read(key, now)
+        state = log.state
+        if waiting and state in ("idle", "refused"):
+            state = "pending"
+        elif not waiting and state != "refused":
+            state = "idle"
+        shown = ExtractionState(
+            pending=len(waiting),
+            state=state,
+            last_run_at=log.last_run_at,
+            last_error=log.last_error,
+            waiting_since=log.waiting_since if state == "waiting" and log.waiting_since else UNSET,
+        )
+        return shown, frozenset(entry.item.message.id for entry in waiting)
+
+    async def tried_at(self, key: SessionKey) -> datetime | None:
+        """When an attempt at this session last failed."""
+        return (await self._logs.read(key, self._clock.now())).tried_at
+
+    async def given_up(self, key: SessionKey, reason: str) -> None:
+        """The job went to the dead letters; the next message or a command starts it again."""
+        await self._note(key, "failed", reason)
+
+    async def request(self, key: SessionKey) -> int:
+        """Have the waiting turns of a session extracted: by a job, or here where nobody runs jobs; how many wait."""
+        now = self._clock.now()
+        waiting = await self._pending.list_all(key, now)
+        if waiting and not self._outbox.attended:
+            await self.run(key)
+        elif waiting:
+            jobs = self._pending.jobs(key, now, now)
+            await self._store.commit(Scope(tenant=key.tenant), WriteBatch(add_jobs=jobs))
+            self._outbox.committed(jobs)
+        return len(waiting)
+
+    # -- a piece ---------------------------------------------------------------------------------------
+
+    async def _extract(self, key: SessionKey, piece: Sequence[Waiting], rejected: dict[str, str]) -> int:
+        """Extract from one piece; if the provider declines it, from its halves, so that only the cause is lost.
+
+        Likewise if it does not take the request; the cause then goes into `rejected`, and waits.
+        """
+        now = self._clock.now()
+        session = await self._store.get_session(Scope(tenant=key.tenant), key, now)
+        wanted = session.content.long_term_memory_strategy if session is not None else piece[-1].item.strategy
+        chosen = self._choice.with_model(key, wanted)
+        if chosen is None:
+            if self._choice.lacks_model(key, wanted):
+                raise ModelUnavailable(
+                    "Turns wait for a language model, and none is set: set LLM_MODEL, or EXTRACTION_ENABLED=false to "
+                    "extract nothing from them."
+                )
+            await self._store.commit(Scope(tenant=key.tenant), _consumed(piece))
+            return 0
+        strategy, config = chosen
+        turns = [entry.item.turn for entry in piece]
+        context = await self._contexts.make(key, session, turns, config, strategy, now)
+        whole = strategy.target(context) is not None
+        journal = AnswerJournal(self._store, self._clock, key)
+        await journal.read()
+        journal.begin(f"{strategy.name}/{strategy.version}", [entry.document.id for entry in piece], whole=whole)
+        try:
+            asked = await self._asking.ask(strategy, turns, context, journal)
+        except (ModelRefused, RequestRejected) as error:
+            if len(piece) > 1:
+                half = len(piece) // 2
+                before = await self._extract(key, piece[:half], rejected)
+                return before + await self._extract(key, piece[half:], rejected)
+            told = f"Message {piece[0].item.message.id}: {error.message}"
+            if isinstance(error, ModelRefused):
+                await self._refuse(key, piece[0], told, now)
+                return 0
+            rejected[piece[0].document.id] = told
+            if len(rejected) == _REJECTED_AT_ONCE:  # it is hardly the messages: what is configured does not fit
+                raise RequestRejected(told) from error
+            return 0
+        while True:
+            alive = await self._alive(key, piece)
+            parsed = _without(asked.parsed, piece, alive, whole)
+            batch = _consumed(alive)
+            batch.delete_documents.append(journal.name)
+            try:
+                return await self._commit(batch, key, alive, strategy, context, parsed, asked.declined)
+            except DocumentGone:
+                continue  # a turn was rewritten since; what the others gave is paid for and stays
+
+    async def _begun(self, key: SessionKey, waiting: Sequence[Waiting]) -> list[Waiting]:
+        """The turns about which an earlier attempt has answers that it could not use any more."""
+        kept = await AnswerJournal(self._store, self._clock, key).read()
+        return [entry for entry in waiting if entry.document.id in kept.documents]
+
+    async def _alive(self, key: SessionKey, piece: Sequence[Waiting]) -> list[Waiting]:
+        """The turns of a piece that still wait as they were."""
+        left = {entry.document.id for entry in await self._pending.list_all(key, self._clock.now())}
+        return [entry for entry in piece if entry.document.id in left]
+
+    async def _commit(
+        self,
+        batch: WriteBatch,
+        key: SessionKey,
+        piece: Sequence[Waiting],
+        strategy: LaterStrategy,
+        context: ExtractionContext,
+        parsed: Parsed,
+        declined: str,
+    ) -> int:
+        now = self._clock.now()
+        drafts, left_out = self._memories.acceptable(parsed.drafts)
+        stored = await self._memories.stage(batch, key, strategy, context, drafts, now)
+        await self._memories.retire(batch, key, piece, now)
+        if strategy.target(context) is None:
+            await self._memories.withdraw(batch, key, piece, now)
+        log = await self._logs.read(key, now)
+        log.finished([entry.item.message for entry in piece], now)
+        if declined:
+            log.declined_in_part(declined, now)
+        batch.put_documents.append(self._logs.document(key, log, now))
+        await self._store.commit(Scope(tenant=key.tenant), batch)
+        self._outbox.committed(batch.add_jobs)
+        fields = {
+            "tenant": key.tenant,
+            "session": key.session,
+            "strategy": strategy.name,
+            "turns": len(piece),
+            "memories": stored,
+            "dropped": len(parsed.dropped) + len(left_out),
+        }
+        logger.info("memories.extracted", extra={"fields": fields})
+        return stored
+
+    # -- what becomes of it ----------------------------------------------------------------------------
+
+    async def _refuse(self, key: SessionKey, entry: Waiting, reason: str, now: datetime) -> None:
+        log = await self._logs.read(key, now)
+        log.declined(entry.item.message, reason, now)
+        batch = _consumed([entry])
+        batch.put_documents.append(self._logs.document(key, log, now))
+        await self._store.commit(Scope(tenant=key.tenant), batch)
+        logger.warning("extraction.refused", extra={"fields": {"tenant": key.tenant, "error": reason}})
+
+    async def _wait(self, key: SessionKey, error: BudgetExceeded) -> None:
+        """Come back when the next budget begins."""
+        now = self._clock.now()
+        jobs = self._pending.jobs(key, now, max(error.resets_at, now))
+        await self._note(key, "waiting", error.message, jobs)
+
+    async def _note(self, key: SessionKey, state: str, reason: str, jobs: Sequence[Job] = ()) -> None:
+        now = self._clock.now()
+        log = await self._logs.read(key, now)
+        log.failed(state, reason, now)
+        batch = WriteBatch(put_documents=[self._logs.document(key, log, now)], add_jobs=list(jobs))
+        await self._store.commit(Scope(tenant=key.tenant), batch)
+        self._outbox.committed(jobs)
+
+
+class _Outdated(Exception):
+    """What the model answered tells of turns that have changed since, and cannot be used in part."""
+
+
+def _without(parsed: Parsed, piece: Sequence[Waiting], alive: Sequence[Waiting], whole: bool) -> Parsed:
+    """What was read, without what rests on turns that are not there any more as they were.
+
+    Raises:
+        _Outdated: There are such turns, and the answer counts only as a whole.
+    """
+    if len(alive) == len(piece):
+        return parsed
+    if not alive:
+        return Parsed()
+    if whole:
+        raise _Outdated
+    names = {entry.item.message.id for entry in alive}
+    return msgspec.structs.replace(
+        parsed, drafts=[draft for draft in parsed.drafts if names.issuperset(draft.source_ids)]
+    )
+
+
+def cut(waiting: Sequence[Waiting], max_tokens: int) -> list[Waiting]:
+    """The first waiting turns that fit into `max_tokens` together; at least one, which may be asked about in parts."""
+    piece: list[Waiting] = []
+    tokens = 0
+    for entry in waiting:
+        tokens += sent_tokens(entry.item.message)
+        if piece and tokens > max_tokens:
+            break
+        piece.append(entry)
+    return piece
+
+
+def _consumed(piece: Sequence[Waiting]) -> WriteBatch:
+    """A batch that takes these turns from those that wait, if they all still do."""
+    names = [entry.name for entry in piece]
+    return WriteBatch(require_documents=list(names), delete_documents=list(names))

@@ -1,0 +1,201 @@
+"""What extraction stores: drafts become memories without repetitions, and raw turns retire as configured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+import msgspec
+
+from memhost.consolidation.semantic_duplicates import Resolution, SemanticDeduplication
+from memhost.events import MemoriesDeleted, MemoriesStored, MemoriesSuperseded, MemoriesUpdated, RequestContext
+from memhost.extraction import mask_secrets
+from memhost.extraction.pipeline.extraction_queue import Waiting
+from memhost.extraction.pipeline.strategy_choice import StrategyChoice
+from memhost.jobs.outbox import Outbox
+from memhost.memories import trust
+from memhost.memories.exact_duplicates import TURN_STRATEGY, Repetitions, find_repetitions
+from memhost.memories.records import derived_id, given_vectors, index_records, record_from_draft, unique
+from memhost.memories.repetition import PROMPT_KEY, completed, indexed_anew
+from memhost.memories.support import withdraw
+from memhost.models import Job, MemoryRecord, Scope, SessionKey, StoredMemory, WriteBatch
+from memhost.plugins.request_hooks import RequestHooks
+from memhost.ports import Draft, Embedder, ExtractionContext, LaterStrategy, Store
+from memhost.settings import ExtractionSettings
+from memhost.settings.schema import MemorySettings
+
+
+class ExtractedMemories:
+    """Turns drafts into what a batch writes."""
+
+    def __init__(
+        self,
+        store: Store,
+        embedder: Embedder,
+        choice: StrategyChoice,
+        deduplication: SemanticDeduplication,
+        hooks: RequestHooks,
+        outbox: Outbox,
+        settings: ExtractionSettings,
+        kept: MemorySettings,
+    ) -> None:
+        self._store = store
+        self._embedder = embedder
+        self._choice = choice
+        self._deduplication = deduplication
+        self._hooks = hooks
+        self._outbox = outbox
+        self._settings = settings
+        self._kept = kept
+
+    def acceptable(self, drafts: Sequence[Draft]) -> tuple[list[Draft], list[str]]:
+        """The drafts that may be stored, and why others may not: sure enough, secrets dealt with."""
+        kept, dropped = [], []
+        policy = self._settings.secret_policy
+        for draft in drafts:
+            if draft.confidence is not None and draft.confidence < self._settings.extraction_min_confidence:
+                dropped.append(f"not sure enough ({draft.confidence:.2f}): {draft.text}")
+                continue
+            text, secret = mask_secrets(draft.text)
+            if secret and policy == "drop":
+                dropped.append(f"holds a secret: {text}")
+                continue
+            if secret and policy == "mask":
+                draft = msgspec.structs.replace(draft, text=text, embedding=None)
+            kept.append(draft)
+        return kept, dropped
+
+    def records(
+        self, context: ExtractionContext, strategy: LaterStrategy, drafts: Sequence[Draft], now: datetime
+    ) -> list[MemoryRecord]:
+        """The memories of the drafts, each once. The same drafts always give the same ids.
+
+        Memories that a custom prompt brought about keep its hash, `prompt_sha256`.
+        """
+        key = context.session
+        hashes = self._choice.prompt_hashes(strategy.name, context.config)
+        found: dict[str, MemoryRecord] = {}
+        for draft in drafts:
+            memory_id = draft.id or derived_id(
+                key.tenant, key.namespace, key.user, strategy.name, *sorted(draft.source_ids), draft.text
+            )
+            extractor = f"{strategy.name}/{strategy.version}"
+            record = record_from_draft(draft, key, memory_id, extractor, now)
+            trust.label(record, draft.source_ids, context.roles)
+            if hashes:
+                record.metadata = {**record.metadata, PROMPT_KEY: hashes}
+            found.setdefault(memory_id, record)
+        return list(found.values())
+
+    async def stage(
+        self,
+        batch: WriteBatch,
+        key: SessionKey,
+        strategy: LaterStrategy,
+        context: ExtractionContext,
+        drafts: Sequence[Draft],
+        now: datetime,
+    ) -> int:
+        """Add the memories of the drafts to the batch; how many there are.
+
+        Raises:
+            ModelUnavailable: The embedder does not answer.
+        """
+        records = self.records(context, strategy, drafts, now)
+        if not records:
+            return 0
+        scope = Scope(tenant=key.tenant)
+        repeated = Repetitions()
+        target = strategy.target(context)
+        if target is None:
+            repeated = await find_repetitions(self._store, scope, records, now)
+            records = repeated.fresh
+            batch.access = repeated.access(now)
+        elif context.previous is not None:
+            records = [_updated(record, context.previous) for record in records]
+        asked = RequestContext(scope=scope, subject=f"strategy:{strategy.name}", request_id=target or "", now=now)
+        records = await self._hooks.before_memories_stored(records, asked) if records else []
+        stored = await index_records(records, self._embedder, vectors=given_vectors(drafts))
+        if target is None and stored:
+            found = await self._deduplication.resolve(key, stored, now)
+        else:
+            found = Resolution(put=stored)
+        _complete(found, repeated, now)
+        found.add_to(batch)
+        known = {record.id for record in records}
+        fresh = [memory.record.id for memory in found.put if memory.record.id in known]
+        if context.previous is not None:
+            fresh = [memory_id for memory_id in fresh if memory_id != context.previous.id]
+        changed = unique([*found.updated, *([context.previous.id] if context.previous is not None else [])])
+        batch.add_jobs += self._jobs(key.tenant, fresh, changed, found, now)
+        return len(records)
+
+    async def retire(self, batch: WriteBatch, key: SessionKey, piece: Sequence[Waiting], now: datetime) -> None:
+        """Add to the batch what becomes of the memories of the raw turns."""
+        policy = self._settings.extracted_turns
+        if policy == "keep":
+            return
+        ids = [entry.item.message.id for entry in piece]
+        ids += [derived_id(key.tenant, key.namespace, key.user, key.session, message_id) for message_id in ids]
+        scope = Scope(tenant=key.tenant, namespaces=(key.namespace,), users=(key.user,), sessions=(key.session,))
+        turns = [
+            memory
+            for memory in await self._store.get_memories(scope, ids)
+            if memory.record.extraction_strategy == TURN_STRATEGY
+        ]
+        if policy == "prune":
+            batch.delete_memories += [memory.record.id for memory in turns]
+        else:
+            batch.put_memories += [_archived(memory, now) for memory in turns if memory.record.valid_to is None]
+
+    async def withdraw(self, batch: WriteBatch, key: SessionKey, piece: Sequence[Waiting], now: datetime) -> None:
+        """Add to the batch the removal of what only older contents of these turns supported."""
+        edited = {entry.item.message.id for entry in piece if entry.item.edited}
+        gone = await withdraw(self._store, batch, key, edited, self._made, now, self._kept)
+        batch.add_jobs += self._outbox.memory_jobs(
+            "memories_deleted", MemoriesDeleted, gone, tenant=key.tenant, now=now
+        )
+
+    def _made(self, strategy: str) -> bool:
+        """Whether memories of a strategy are made here, and not in the write of the session."""
+        return self._choice.immediate(strategy) is None
+
+    def _jobs(
+        self, tenant: str, fresh: Sequence[str], changed: Sequence[str], found: Resolution, now: datetime
+    ) -> list[Job]:
+        outbox = self._outbox
+        return [
+            *outbox.memory_jobs("memories_stored", MemoriesStored, fresh, tenant=tenant, now=now),
+            *outbox.memory_jobs("memories_updated", MemoriesUpdated, changed, tenant=tenant, now=now),
+            *outbox.memory_jobs("memories_superseded", MemoriesSuperseded, found.superseded, tenant=tenant, now=now),
+            *outbox.memory_jobs("memories_deleted", MemoriesDeleted, found.delete, tenant=tenant, now=now),
+        ]
+
+
+def _complete(found: Resolution, repeated: Repetitions, now: datetime) -> None:
+    """Add what repetitions bring to the memories that they repeat, wherever these went."""
+    for name, record in repeated.completed.items():
+        home = next((join.stays for join in found.joins if name in join.goes), name)
+        index = next((index for index, memory in enumerate(found.put) if memory.record.id == home), None)
+        if index is None:
+            found.put += repeated.parted([record])[1]
+        elif (more := completed(found.put[index].record, record, now)) is not None:
+            found.put[index] = indexed_anew(found.put[index], more)
+
+
+def _updated(record: MemoryRecord, previous: MemoryRecord) -> MemoryRecord:
+    """The new text of a memory that is kept up to date, with what the server knows of the old one."""
+    return msgspec.structs.replace(
+        record,
+        created_at=previous.created_at,
+        last_accessed=previous.last_accessed,
+        access_count=previous.access_count,
+        pinned=previous.pinned,
+        persisted_at=previous.persisted_at,
+    )
+
+
+def _archived(memory: StoredMemory, now: datetime) -> StoredMemory:
+    """Out of search from now on, found as of earlier, readable and exported."""
+    return replace(memory, record=msgspec.structs.replace(memory.record, valid_to=now, updated_at=now))

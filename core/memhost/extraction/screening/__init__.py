@@ -1,0 +1,1 @@
+"""Prompts and texts that should not be followed or stored: injection, obfuscation, secrets."""

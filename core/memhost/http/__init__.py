@@ -1,0 +1,1 @@
+"""The HTTP server: the Litestar app, limits, allowed hosts, connections."""

@@ -1,0 +1,142 @@
+"""The HTTP application: a host, and the interfaces mounted on it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, suppress
+from typing import TYPE_CHECKING, Any
+
+from litestar import Litestar, Request, Response
+from litestar.config.cors import CORSConfig
+from litestar.exceptions import HTTPException
+
+from memhost.errors import ConfigurationError
+from memhost.host import Host, open_host, startup
+from memhost.http.allowed_hosts import open_server_guard
+from memhost.http.limits import Gate
+from memhost.plugins import PluginManager
+from memhost.ports import Clock
+from memhost.settings import Configuration
+
+if TYPE_CHECKING:
+    from litestar.types import Receive, Scope, Send
+
+
+def build_app(host: Host) -> Litestar:
+    """The Litestar application of a running host, with all selected interfaces mounted."""
+    server = host.settings.server
+    selected = server.interfaces
+    handlers: list[Any] = []
+    lifespan: list[Any] = []
+    middleware: list[Any] = []
+    exception_handlers: dict[int | type[Exception], Any] = {HTTPException: _http_error}
+    for name in selected or host.plugins.interfaces.names():
+        entry = host.plugins.interfaces.get(name)
+        if entry is None:
+            raise ConfigurationError(host.plugins.explain_missing(host.plugins.interfaces, name))
+        mount = entry.spec.build(host, host.configuration.section("interfaces", name))
+        handlers += mount.handlers
+        lifespan += mount.lifespan
+        middleware += mount.middleware
+        exception_handlers |= mount.exception_handlers
+    app = Litestar(
+        route_handlers=handlers,
+        lifespan=lifespan,
+        cors_config=_cors(server.cors_allowed_origins),
+        exception_handlers=exception_handlers,
+        openapi_config=None,
+        logging_config=None,
+        request_max_body_size=None,
+    )
+    _surround(app, host, middleware)
+    return app
+
+
+def _surround(app: Litestar, host: Host, middleware: Sequence[Callable[[Any], Any]]) -> None:
+    """Put gate and middleware around the router, not its routes: they concern what leads to no route as well.
+
+    CORS stays outermost, because pages must be able to read what the gate answers.
+    """
+    server = host.settings.server
+    outermost: Any = app.asgi_handler
+    inner = outermost if app.cors_config is None else outermost.app
+    inner = Gate(inner, server, open_server_guard(server) if host.authenticator.open else None)
+    for around in reversed(middleware):
+        inner = around(inner)
+    if app.cors_config is None:
+        app.asgi_handler = inner
+    else:
+        outermost.app = inner
+
+
+def _cors(origins: Sequence[str]) -> CORSConfig | None:
+    if not origins:
+        return None
+    return CORSConfig(
+        allow_origins=list(origins),
+        allow_headers=["authorization", "x-api-key", "content-type", "x-request-id"],
+        expose_headers=["x-request-id", "x-deprecation-warning", "x-memhost-notice", "retry-after"],
+    )
+
+
+def _http_error(_request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, str]]:
+    return Response({"detail": error.detail}, status_code=error.status_code, headers=error.headers)
+
+
+class Application:
+    """An ASGI application that opens the host when the server starts and closes it when the server stops.
+
+    `opened` is awaited with the host before anything listens; if it raises, the server does not start.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        plugins: PluginManager,
+        clock: Clock | None = None,
+        *,
+        opened: Callable[[Host], Awaitable[None]] | None = None,
+    ) -> None:
+        self._configuration = configuration
+        self._plugins = plugins
+        self._clock = clock
+        self._opened = opened
+        self._app: Litestar | None = None
+        self.failure: BaseException | None = None
+        """Why the host did not start."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one ASGI connection."""
+        if scope["type"] == "lifespan":  # type: ignore[comparison-overlap]
+            # Told twice to stop, a server ends its event loop without a shutdown; what was open is closed all the same.
+            with suppress(asyncio.CancelledError):
+                await self._lifespan(receive, send)
+            return
+        if self._app is None:
+            raise RuntimeError("the application was not started: run it with its lifespan on")
+        await self._app(scope, receive, send)
+
+    async def _lifespan(self, receive: Any, send: Any) -> None:
+        await receive()
+        async with AsyncExitStack() as stack:
+            try:
+                host = await stack.enter_async_context(open_host(self._configuration, self._plugins, clock=self._clock))
+                if self._opened is not None:
+                    await self._opened(host)
+                app = build_app(host)
+                await stack.enter_async_context(app.lifespan())
+            except Exception as error:  # noqa: BLE001 - whatever it is, the server must be told and stop
+                self.failure = error
+                await send({"type": "lifespan.startup.failed", "message": str(error)})
+                return
+            self._app = app
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            self._app = None
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def create() -> Application:
+    """The application as the environment configures it: the factory for server processes."""
+    return Application(*startup.load())

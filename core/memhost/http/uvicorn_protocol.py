@@ -1,0 +1,187 @@
+"""HTTP connections that wait neither for clients who never finish sending nor for those who never read."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from memhost.http.connections import Connections, connection_limit, raise_descriptor_limit
+
+HEAD_LIMIT = 128 * 1024
+"""Largest head of a request: the address and all headers, in bytes."""
+_MOST_WAITING = 128
+"""Requests that a client may send ahead on a connection, beside the one that is being answered."""
+_LEAST_READ = 32 * 1024
+"""So many bytes of a long answer must be read within the limit of time, or the connection is closed."""
+_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: application/json\r\ncontent-length: 70\r\n"
+    b'connection: close\r\n\r\n{"detail":"The head of the request is too large.","code":"too_large"}\n'
+)
+
+
+class PatientConfig(Config):
+    """uvicorn's configuration with two more limits; it goes to the worker processes as it is.
+
+    Attributes:
+        header_timeout_s: How long the head of a request may take, in seconds; 0 waits for ever.
+        body_timeout_s: How long the rest of a body may take that nobody waits for, and a client may take to read the
+            next part of an answer, in seconds; 0 waits for ever.
+        max_connections: Connections of a process; 0 for as many as its descriptors allow.
+        proxies: Addresses and networks of proxies.
+    """
+
+    header_timeout_s: float = 0.0
+    body_timeout_s: float = 0.0
+    max_connections: int = 0
+    proxies: tuple[str, ...] = ()
+    _connections: Connections | None = None
+
+    @property
+    def connections(self) -> Connections:
+        """The connections of this process."""
+        if self._connections is None:
+            most = connection_limit(self.max_connections, raise_descriptor_limit())
+            self._connections = Connections(most, self.proxies)
+        return self._connections
+
+
+class Patient(HttpToolsProtocol):
+    """The protocol of uvicorn, closing connections of clients who send or read too slowly, or too much."""
+
+    _waiting: asyncio.TimerHandle | None = None
+    _reading: asyncio.TimerHandle | None = None
+    _in_head = False
+    _head = 0
+    _too_large = False
+    config: PatientConfig
+
+    def connection_made(self, transport: Any) -> None:
+        """Wait for the first head."""
+        super().connection_made(transport)
+        self._wait("header_timeout_s")
+        peer = transport.get_extra_info("peername")
+        self.config.connections.opened(self, str(peer[0]) if isinstance(peer, (tuple, list)) and peer else "")
+
+    @property
+    def idleness(self) -> int:
+        """0: it is being answered; 1: its body is being waited for; 2: nothing, or a part of a head, has come."""
+        cycle: Any = self.cycle
+        if cycle is None or cycle.response_complete or self._in_head:
+            return 2
+        return 1 if cycle.more_body and not cycle.response_started else 0
+
+    def drop(self) -> None:
+        """Close it at once."""
+        self.transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no more."""
+        self.config.connections.closed(self)
+        self._done()
+        self._read()
+        super().connection_lost(exc)
+
+    # -- what the client sends -------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Take it in; a head must not grow without end, nor what stands between two requests."""
+        self.config.connections.heard(self)
+        super().data_received(data)
+        if self.transport.is_closing():
+            return
+        last: Any = self.cycle
+        if self._in_head:
+            self._head += len(data)
+            if self._head > HEAD_LIMIT:
+                self._refuse()
+        elif self._waiting is None and last is not None and last.response_complete:
+            self._wait("header_timeout_s")  # uvicorn has just ended its own wait for the next request
+
+    def on_message_begin(self) -> None:
+        """Wait for the rest of the head."""
+        self._wait("header_timeout_s")
+        self._in_head, self._head = True, 0
+        if not self.transport.get_write_buffer_size():
+            self._read()  # all that was answered so far
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """The head is there. What it raises is answered by `send_400_response`."""
+        self._done()
+        self._in_head = False
+        if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > HEAD_LIMIT:
+            self._too_large = True
+            raise ValueError("the head is too large")
+        if len(self.pipeline) >= _MOST_WAITING:
+            raise ValueError("too many requests were sent ahead")
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The body is there."""
+        if self.cycle.response_complete:
+            self._done()
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no request, or too large a one."""
+        if self._too_large:
+            self._refuse()
+        else:
+            super().send_400_response(msg)
+
+    def _refuse(self) -> None:
+        self.transport.write(_TOO_LARGE)
+        self.transport.close()
+
+    def _wait(self, setting: str) -> None:
+        self._done()
+        limit = getattr(self.config, setting, 0.0)
+        if limit:
+            self._waiting = self.loop.call_later(limit, self.transport.close)
+
+    def _done(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
+
+    # -- what the client reads -------------------------------------------------------------------------
+
+    def on_response_complete(self) -> None:
+        """The rest of a body that nobody needed must come in time, and the answer must be read in time."""
+        super().on_response_complete()
+        if self.pipeline:
+            self.flow.pause_reading()  # until those that wait are answered
+        if self.cycle.response_complete and self.cycle.more_body:
+            self._wait("body_timeout_s")
+        self._read()
+        self._watch()
+
+    def pause_writing(self) -> None:
+        """The client does not keep up."""
+        super().pause_writing()
+        if self._reading is None:
+            self._watch()
+
+    def resume_writing(self) -> None:
+        """It does."""
+        self._read()
+        super().resume_writing()
+
+    def _watch(self) -> None:
+        limit, left = getattr(self.config, "body_timeout_s", 0.0), self.transport.get_write_buffer_size()
+        self._reading = self.loop.call_later(limit, self._look, left) if limit and left else None
+
+    def _look(self, before: int) -> None:
+        left = self.transport.get_write_buffer_size()
+        if left and before - left < _LEAST_READ:
+            self.transport.abort()
+        else:
+            self._watch()
+
+    def _read(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None

@@ -1,0 +1,135 @@
+"""What a background hook works with: reads at once, writes staged until the job completes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from memhost.errors import ValidationFailed
+from memhost.events import MemoriesStored, RequestContext, Upkeep
+from memhost.jobs.outbox import Outbox
+from memhost.memories.records import derived_id, given_vectors, index_records, record_from_draft
+from memhost.models import Condition, Document, Job, MemoryRecord, Scope, SessionKey, WorkingMemory, WriteBatch
+from memhost.operations.limits import record_problems
+from memhost.plugins.request_hooks import RequestHooks
+from memhost.ports import Draft, Embedder, LanguageModel, Order, Store
+from memhost.settings import Settings
+
+
+class StagedContext:
+    """The `memhost.events.JobContext` of one attempt of one job."""
+
+    def __init__(
+        self,
+        job: Job,
+        store: Store,
+        embedder: Embedder,
+        llm: LanguageModel | None,
+        hooks: RequestHooks,
+        outbox: Outbox,
+        extractor: str,
+        now: datetime,
+        settings: Settings,
+        upkeep: Upkeep,
+    ) -> None:
+        self.job_id = job.id
+        self.attempt = job.failures + 1
+        self.now = now
+        self.scope = Scope(tenant=job.tenant)
+        self.embedder = embedder
+        self.llm = llm
+        self.settings = settings
+        self.plugin_settings: Any = None
+        self.upkeep = upkeep
+        self.batch = WriteBatch(complete_job=(job.id, job.lease))
+        self._store = store
+        self._hooks = hooks
+        self._outbox = outbox
+        self._extractor = extractor
+        self._kind = f"plugin:{job.plugin}"
+        self._staged = 0
+
+    async def list_memories(
+        self,
+        conditions: Sequence[Condition] = (),
+        *,
+        within: Scope | None = None,
+        order: Order = "newest",
+        limit: int = 100,
+        offset: int = 0,
+    ) -> tuple[list[MemoryRecord], int]:
+        """A page of the memories that satisfy all conditions, and how many there are."""
+        scope = self.scope
+        if within is not None:
+            scope = Scope(
+                tenant=scope.tenant, namespaces=within.namespaces, users=within.users, sessions=within.sessions
+            )
+        found, total = await self._store.list_memories(scope, conditions, order=order, limit=limit, offset=offset)
+        return [memory.record for memory in found], total
+
+    async def get_memories(self, ids: Sequence[str]) -> list[MemoryRecord]:
+        """Memories by id; those deleted meanwhile are left out."""
+        return [memory.record for memory in await self._store.get_memories(self.scope, ids)]
+
+    async def get_session(self, key: SessionKey) -> WorkingMemory | None:
+        """A session's content, or None if it is gone."""
+        session = await self._store.get_session(self.scope, key, self.now)
+        return session.content if session is not None else None
+
+    async def store_memories(self, owner: SessionKey, drafts: Sequence[Draft]) -> list[str]:
+        """Stage new memories owned by that namespace, user and session; their ids.
+
+        Raises:
+            ValidationFailed: A memory is larger than clients may store.
+        """
+        records, by_id = [], {}
+        for draft in drafts:
+            self._staged += 1
+            memory_id = draft.id or derived_id(self.job_id, str(self._staged))
+            record = record_from_draft(draft, owner, memory_id, self._extractor, self.now)
+            if problems := record_problems(record):
+                raise ValidationFailed(problems)
+            records.append(record)
+            by_id[memory_id] = draft
+        context = RequestContext(scope=self.scope, subject=self._kind, request_id=self.job_id, now=self.now)
+        kept = await self._hooks.before_memories_stored(records, context) if records else []
+        stored = await index_records(
+            kept, self.embedder, [by_id[record.id] for record in kept], vectors=given_vectors(drafts)
+        )
+        self.batch.put_memories += stored
+        ids = [record.id for record in kept]
+        self.batch.add_jobs += self._outbox.memory_jobs(
+            "memories_stored", MemoriesStored, ids, tenant=self.scope.tenant, now=self.now
+        )
+        return ids
+
+    def delete_memories(self, ids: Sequence[str]) -> None:
+        """Stage deletions."""
+        if not all(isinstance(memory_id, str) for memory_id in ids):
+            raise TypeError("ids of memories are texts")
+        self.batch.delete_memories += list(ids)
+
+    async def get_document(self, document_id: str) -> Document | None:
+        """A document of this plugin."""
+        return await self._store.get_document(self.scope, self._kind, document_id, self.now)
+
+    def put_document(
+        self, document_id: str, body: bytes, *, expires_at: datetime | None = None, owner: SessionKey | None = None
+    ) -> None:
+        """Stage a document of this plugin; one with an owner goes when that user is deleted."""
+        given: tuple[object, object] = (document_id, body)
+        if not isinstance(given[0], str) or not isinstance(given[1], bytes):
+            raise TypeError("the id of a document is a text, its body bytes")
+        self.batch.put_documents.append(
+            Document(
+                kind=self._kind,
+                id=document_id,
+                tenant=self.scope.tenant,
+                namespace=owner.namespace if owner is not None else "",
+                user=owner.user if owner is not None else "",
+                body=body,
+                updated_at=self.now,
+                expires_at=expires_at,
+            )
+        )

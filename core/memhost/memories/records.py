@@ -1,0 +1,264 @@
+"""Makes memories: from what clients send, from what strategies draft, and ready for the indexes."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+import numpy as np
+from msgspec import UnsetType
+from ulid import ULID
+
+from memhost.errors import PluginFailure, Problem, UnsafePrompt, ValidationFailed
+from memhost.extraction.screening.injection import SUSPICIOUS, is_instruction_like
+from memhost.memories.repetition import statement
+from memhost.memories.trust import is_of_others
+from memhost.models import MemoryRecord, MemoryType, SessionKey, StoredMemory, Vector
+from memhost.operations.requests import RecordFields
+from memhost.ports import Draft, Embedder
+from memhost.ranking import traits_of
+from memhost.text.analysis import index_terms, split_speaker
+from memhost.text.conversation import is_blank
+from memhost.text.unicode_forms import normal_form
+from memhost.usage.ledger import charged_to_owners
+
+
+def content_hash(record: MemoryRecord) -> str:
+    """Hex SHA-256 over the owner and the statement, equal for exact repetitions (`repetition.statement`).
+
+    Session, type and dates are left out: whether they keep two memories apart, `repetition.repeats` says.
+    """
+    return _hash_of(record, statement(record.text))
+
+
+def hashes_of(record: MemoryRecord) -> tuple[str, ...]:
+    """Hashes under which repetitions of the record may be stored: its own, and that of release 0.1.0.
+
+    That release set aside letter case, compatibility forms and all final punctuation. Its hashes are still in stores;
+    what is found under them is to be compared by `repetition.repeats`.
+    """
+    text = normal_form("NFKC", record.text).casefold()
+    return record.memory_hash or content_hash(record), _hash_of(
+        record, " ".join(text.split()).rstrip(" .!?…。！？") or record.text
+    )
+
+
+def _hash_of(record: MemoryRecord, text: str) -> str:
+    owner = {"namespace": record.namespace, "text": text, "user_id": record.user_id}
+    return hashlib.sha256(json.dumps(owner, sort_keys=True).encode()).hexdigest()
+
+
+def record_from_input(given: RecordFields, memory_id: str, now: datetime, *, default_type: MemoryType) -> MemoryRecord:
+    """A memory from a client's fields. What the server owns (hash, `persisted_at`) is set anew."""
+    record = MemoryRecord(
+        id=memory_id,
+        text=given.text,
+        session_id=given.session_id or None,
+        user_id=given.user_id or None,
+        namespace=given.namespace or None,
+        last_accessed=_or(given.last_accessed, now),
+        created_at=_or(given.created_at, now),
+        updated_at=_or(given.updated_at, now),
+        pinned=given.pinned is True,
+        access_count=0 if isinstance(given.access_count, UnsetType) else given.access_count,
+        topics=unique(given.topics or ()),
+        entities=unique(given.entities or ()),
+        extracted_from=unique(given.extracted_from or ()),
+        discrete_memory_extracted="t",
+        memory_type=default_type if isinstance(given.memory_type, UnsetType) else given.memory_type,
+        event_date=given.event_date,
+        extraction_strategy=given.extraction_strategy,
+        extraction_strategy_config=given.extraction_strategy_config,
+        metadata={} if isinstance(given.metadata, UnsetType) else given.metadata,
+        valid_from=given.valid_from,
+        valid_to=given.valid_to,
+    )
+    record.memory_hash = content_hash(record)
+    return record
+
+
+def record_from_draft(draft: Draft, owner: SessionKey, memory_id: str, extractor: str, now: datetime) -> MemoryRecord:
+    """A memory from a strategy's draft, owned by the session."""
+    record = MemoryRecord(
+        id=memory_id,
+        text=draft.text,
+        session_id=owner.session or None,
+        user_id=owner.user or None,
+        namespace=owner.namespace or None,
+        last_accessed=draft.created_at or now,
+        created_at=draft.created_at or now,
+        updated_at=now,
+        topics=unique([_without_commas(tag) for tag in draft.topics]),
+        entities=unique([_without_commas(tag) for tag in draft.entities]),
+        extracted_from=[source.replace(",", " ") for source in draft.source_ids],
+        memory_type=draft.memory_type,
+        persisted_at=now,
+        event_date=draft.event_date,
+        extraction_strategy=extractor.split("/", 1)[0],
+        metadata=draft.metadata,
+        source_ids=list(draft.source_ids),
+        extractor=extractor,
+    )
+    if draft.memory_type is MemoryType.MESSAGE:
+        record.extraction_strategy = "message"
+    record.memory_hash = content_hash(record)
+    return record
+
+
+def _without_commas(tag: str) -> str:
+    """The tag as official clients can read it back."""
+    return " ".join(tag.replace(",", " ").split()) if "," in tag else tag
+
+
+def check_records(records: Sequence[RecordFields], ids: Sequence[str | UnsetType]) -> list[Problem]:
+    """What is wrong with the records of a request beyond their types."""
+    problems: list[Problem] = []
+    for index, (record, memory_id) in enumerate(zip(records, ids, strict=True)):
+        if isinstance(memory_id, str) and not memory_id:
+            problems.append(Problem(message=f"memories[{index}]: 'id' must not be empty"))
+        if is_blank(record.text):
+            problems.append(Problem(message=f"memories[{index}]: 'text' must not be empty"))
+        for name in ("topics", "entities", "extracted_from"):
+            problems += tag_problems(getattr(record, name), ("memories", index, name))
+    return problems
+
+
+def tag_problems(tags: Sequence[str] | None, where: tuple[str | int, ...]) -> list[Problem]:
+    """Tags with a comma, which official clients cannot read back."""
+    return [
+        Problem(
+            where=(*where, index),
+            message=f"{where[-1]} must not contain commas: {tag!r}",
+            value=tag,
+        )
+        for index, tag in enumerate(tags or ())
+        if "," in tag
+    ]
+
+
+def refuse(problems: Sequence[Problem]) -> None:
+    """Raise `ValidationFailed` if there are problems, `UnsafePrompt` if all of them are of prompts."""
+    if problems:
+        unsafe = all(problem.kind == "unsafe_prompt" for problem in problems)
+        raise UnsafePrompt(problems) if unsafe else ValidationFailed(problems)
+
+
+_AT_ONCE = 10_000
+"""Characters that are analysed on the event loop: some milliseconds. More are in a thread."""
+
+
+async def index_records(
+    records: Sequence[MemoryRecord],
+    embedder: Embedder,
+    drafts: Sequence[Draft | None] = (),
+    *,
+    in_request: bool = False,
+    vectors: Mapping[str, Sequence[float]] | None = None,
+) -> list[StoredMemory]:
+    """The records with terms and vectors; turns also with speaker, role and position (from their drafts).
+
+    What reads like an order to a model, and was not said or stored by the user, is marked (`SUSPICIOUS`).
+
+    With `in_request` an embedder that is not local is not waited for: vectors come from a background job, which
+    follows the event of the write (see `memories.missing_vectors`).
+
+    Args:
+        records: The records.
+        embedder: The embedder.
+        drafts: What the records were made of.
+        in_request: Do not wait for an embedder that is not local.
+        vectors: Vectors of texts that are known already, by text.
+
+    Raises:
+        ModelUnavailable: The embedder does not answer.
+        PluginFailure: A given vector is not one of this embedder.
+    """
+    if sum(len(record.text) for record in records) <= _AT_ONCE:
+        analysed = _analysed(records, drafts)
+    else:
+        analysed = await asyncio.to_thread(_analysed, records, drafts)
+    stored = [memory for memory, _ in analysed]
+    bodies = [memory.record.text[memory.lead :] for memory in stored]
+    for memory, suspicious in analysed:
+        if suspicious:
+            memory.record.metadata = {**memory.record.metadata, SUSPICIOUS: True}
+    known = {text: _checked(vector, embedder) for text, vector in (vectors or {}).items()}
+    for memory, body in zip(stored, bodies, strict=True):
+        memory.vector = known.get(body)
+    without = [index for index, memory in enumerate(stored) if memory.vector is None]
+    if without and (embedder.local or not in_request):
+        with charged_to_owners((records[index].namespace, records[index].user_id) for index in without):
+            made = await embedder.embed([bodies[index] for index in without])
+        for index, vector in zip(without, made, strict=True):
+            stored[index].vector = vector
+    return stored
+
+
+def _analysed(records: Sequence[MemoryRecord], drafts: Sequence[Draft | None]) -> list[tuple[StoredMemory, bool]]:
+    """The records with terms, speaker, role and position, and whether each reads like an order; changes nothing."""
+    found = []
+    for index, record in enumerate(records):
+        draft = drafts[index] if drafts else None
+        memory = StoredMemory(record=record)
+        if draft is not None:
+            memory.speaker, memory.role, memory.position = draft.speaker, draft.role, draft.position
+            memory.lead = _lead(record.text, draft)
+        body = record.text[memory.lead :]
+        # What stands in front of a colon is read as well, whether it is a name or not.
+        told = is_of_others(record) and is_instruction_like(record.text[_role_lead(record.text, draft) :])
+        when = (record.event_date or record.created_at).timestamp()
+        memory.terms = tuple(index_terms(body, memory.speaker, when))
+        memory.traits = traits_of(body, memory.terms)
+        found.append((memory, told))
+    return found
+
+
+def given_vectors(drafts: Sequence[Draft]) -> dict[str, Sequence[float]]:
+    """Vectors that strategies bring with their drafts, by text."""
+    return {draft.text: draft.embedding for draft in drafts if draft.embedding is not None}
+
+
+def _checked(given: Sequence[float], embedder: Embedder) -> Vector:
+    vector = np.asarray(given, dtype=np.float32)
+    if vector.shape != (embedder.dimensions,) or not np.isfinite(vector).all():
+        raise PluginFailure(
+            f"An extractor gave an embedding that is none of {embedder.name}, which has {embedder.dimensions} finite "
+            "numbers; use what `await self.embed(text)` returns, or leave it out."
+        )
+    length = float(np.linalg.norm(vector))
+    return vector / np.float32(length) if length else vector
+
+
+def _lead(text: str, draft: Draft) -> int:
+    """How many characters stand in front of what was said: the role and the speaker's name with their colons."""
+    lead = _role_lead(text, draft)
+    if draft.speaker is not None:
+        speaker, body = split_speaker(text[lead:])
+        if speaker == draft.speaker:
+            lead = len(text) - len(body)
+    return lead
+
+
+def _role_lead(text: str, draft: Draft | None) -> int:
+    """How many characters the role in front takes, with its colon."""
+    named = draft is not None and draft.role is not None and text.startswith(f"{draft.role}: ")
+    return len(draft.role) + 2 if named and draft is not None and draft.role is not None else 0
+
+
+def derived_id(*parts: str) -> str:
+    """An id that follows from its parts: 26 characters of the ULID alphabet, the same for the same parts."""
+    digest = hashlib.sha256(msgspec.msgpack.encode(parts)).digest()
+    return str(ULID.from_bytes(digest[:16]))
+
+
+def unique(values: Sequence[str]) -> list[str]:
+    """The values in order, each once."""
+    return list(dict.fromkeys(values))
+
+
+def _or(value: datetime | UnsetType, default: datetime) -> datetime:
+    return default if isinstance(value, UnsetType) else value

@@ -1,0 +1,206 @@
+"""When a memory repeats another: the one rule by which memories are joined without asking a language model.
+
+Two memories are one only if nothing that carries meaning differs. Of their texts only what no reader sees or hears is
+set aside: how Unicode spells a letter (NFC), how wide a gap is, and one full stop at the end of a sentence. Letter
+case, signs, digits, units, superscripts, accents and every word count, and so does the layout of lines, columns and
+what stands in quotes: gaps are set aside in a line of prose alone. Of their other fields one may only add to the
+other; where both say something and it is not the same, both stay.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+from unicodedata import category
+
+import msgspec
+
+from memhost.extraction.retry_prompt import UNGROUNDED
+from memhost.extraction.screening.injection import SUSPICIOUS
+from memhost.memories.trust import TRUST
+from memhost.models import MOST_ACCESSES, MemoryRecord, StoredMemory
+from memhost.ranking import traits_of
+from memhost.text.analysis import index_terms
+from memhost.text.unicode_forms import normal_form
+
+FULL_STOPS = ".。．।۔።։"
+"""Signs that do nothing but end a sentence: Latin, CJK, Devanagari, Urdu, Ethiopic, Armenian."""
+
+_QUOTES = "\"'()[]«»“”„‘’"
+
+_QUOTING = re.compile("[\"'`«»‹›“”„‘’「」『』]")
+
+RESTORED = "restored_at"
+"""Metadata key of memories that were brought back: they are not merged again, and age from that time."""
+
+SUPERSEDED_BY = "superseded_by"
+"""Metadata key that repeats the record's field, for clients that know no such field."""
+
+PROMPT_KEY = "prompt_sha256"
+"""Metadata key under which memories keep the hashes of the custom prompts that brought them about."""
+
+NOTES = frozenset({SUSPICIOUS, RESTORED, SUPERSEDED_BY, TRUST, PROMPT_KEY, UNGROUNDED})
+"""Metadata keys under which the server notes how a memory came about; they say nothing of what it tells."""
+
+
+MOST_COMPARED = 100
+"""Memories of one statement that a repetition is compared with: what differs so often is not one thing said twice."""
+
+
+def statement(text: str) -> str:
+    """The text without what no reader sees: equal for texts that are the same statement.
+
+    A final full stop is set aside only after a word of letters: "the 3." (third) and "abc.de." are not the same as
+    without it. Gaps count where they may be layout (see `_without_gaps`).
+    """
+    plain = _without_gaps(normal_form("NFC", text).strip())
+    if len(plain) > 1 and plain[-1] in FULL_STOPS and _ends_a_sentence(plain[:-1]):
+        return plain[:-1]
+    return plain
+
+
+def repeats(stored: MemoryRecord, record: MemoryRecord) -> bool:
+    """Whether `record` can go into `stored` and nothing that it says is lost.
+
+    Both must be of one owner, make one statement, and hold for the same time; dates of events and metadata must not
+    contradict each other. One statement made in two sessions is one memory. What a strategy extracted may be called
+    another type; what a client wrote stays of the type that the client gave.
+    """
+    return statement(stored.text) == statement(record.text) and compatible(stored, record)
+
+
+def compatible(stored: MemoryRecord, record: MemoryRecord) -> bool:
+    """`repeats` for records whose texts are known to make one statement."""
+    return (
+        (stored.namespace or "", stored.user_id or "") == (record.namespace or "", record.user_id or "")
+        and (stored.valid_from, stored.valid_to) == (record.valid_from, record.valid_to)
+        and stored.superseded_by == record.superseded_by
+        and (stored.event_date is None or record.event_date is None or stored.event_date == record.event_date)
+        and (record.extractor is not None or stored.memory_type is record.memory_type)
+        and (record.extractor is not None or _agree(stored.metadata, record.metadata))
+    )
+
+
+def clusters(memories: Sequence[StoredMemory]) -> list[list[StoredMemory]]:
+    """The memories, put together where they repeat each other; each two of a cluster do, with what the cluster knows.
+
+    What a client wrote and what a strategy extracted are put together only if they are of one type: whichever stays,
+    the client finds the type that it gave. Memories that are alike in all that could keep them apart are put together
+    first; then each such group is compared with at most `MOST_COMPARED` clusters of its statement.
+    """
+    alike: dict[tuple[object, ...], list[StoredMemory]] = {}
+    for memory in sorted(memories, key=lambda each: (each.record.created_at, each.record.id)):
+        alike.setdefault(_kind_of(memory.record), []).append(memory)
+    found: list[list[StoredMemory]] = []
+    known: dict[object, list[tuple[MemoryRecord, list[StoredMemory]]]] = {}
+    for (text, *_), group in alike.items():
+        record = united(group[0].record, [memory.record for memory in group], group[0].record.updated_at)
+        rivals = known.setdefault(text, [])
+        for index, (whole, members) in enumerate(rivals[:MOST_COMPARED]):
+            if compatible(whole, record) and (whole.extractor is not None or whole.memory_type is record.memory_type):
+                members += group
+                rivals[index] = united(whole, [whole, record], record.updated_at), members
+                break
+        else:
+            rivals.append((record, group))
+            found.append(group)
+    return found
+
+
+def _kind_of(record: MemoryRecord) -> tuple[object, ...]:
+    """The statement of a memory, and all that could keep it apart from another with the same."""
+    told = {key: value for key, value in record.metadata.items() if key not in NOTES}
+    return (
+        statement(record.text),
+        (record.namespace or "", record.user_id or ""),
+        (record.valid_from, record.valid_to, record.superseded_by),
+        record.event_date,
+        record.memory_type,
+        record.extractor is None,
+        msgspec.json.encode(told, order="deterministic"),
+    )
+
+
+def united(kept: MemoryRecord, records: Sequence[MemoryRecord], now: datetime) -> MemoryRecord:
+    """The record kept, with what all of them know. Of metadata with one key the earlier record's counts."""
+    metadata: dict[str, Any] = {}
+    for record in reversed(records):
+        metadata |= record.metadata
+    dates = [record.event_date for record in records if record.event_date is not None]
+    return msgspec.structs.replace(
+        kept,
+        topics=_union(record.topics for record in records),
+        entities=_union(record.entities for record in records),
+        source_ids=_union(record.source_ids for record in records),
+        extracted_from=_union(record.extracted_from for record in records),
+        pinned=any(record.pinned for record in records),
+        access_count=min(MOST_ACCESSES, sum(record.access_count for record in records)),
+        created_at=min(record.created_at for record in records),
+        last_accessed=max(record.last_accessed for record in records),
+        event_date=min(dates, default=None),
+        metadata={**metadata, **kept.metadata},
+        updated_at=now,
+    )
+
+
+def completed(stored: MemoryRecord, record: MemoryRecord, now: datetime) -> MemoryRecord | None:
+    """The stored record with what its repetition adds, None if that is nothing.
+
+    The notes that a strategy made of a repetition are not added: they are about its own text.
+    """
+    more = record if record.extractor is None else msgspec.structs.replace(record, metadata={})
+    found = united(stored, [stored, more], now)
+    same = msgspec.structs.replace(
+        found, access_count=stored.access_count, last_accessed=stored.last_accessed, updated_at=stored.updated_at
+    )
+    return None if same == stored else msgspec.structs.replace(found, access_count=stored.access_count)
+
+
+def indexed_anew(kept: StoredMemory, record: MemoryRecord) -> StoredMemory:
+    """The memory with this record; its words hold its date, its vector only its text."""
+    body = record.text[kept.lead :]
+    when = (record.event_date or record.created_at).timestamp()
+    terms = tuple(index_terms(body, kept.speaker, when))
+    return replace(kept, record=record, terms=terms, traits=traits_of(body, terms))
+
+
+def _without_gaps(text: str) -> str:
+    """The text with one space for each gap, if it is a line of prose.
+
+    Lists, code, tables and verse live by their lines, indentation and tabs, and a name or a password in quotes by each
+    of its spaces: there nothing is set aside but the white space at the ends of lines.
+    """
+    lines = text.splitlines()
+    if len(lines) > 1 or "\t" in text:
+        return "\n".join(line.rstrip() for line in lines)
+    if len(_QUOTING.findall(text)) > 1:
+        return "".join(" " if sign.isspace() else sign for sign in text)
+    return " ".join(text.split())
+
+
+def _ends_a_sentence(text: str) -> bool:
+    """Whether the last word is of letters, so that a full stop behind it can only end a sentence."""
+    word = text.rpartition(" ")[2].strip(_QUOTES)
+    return bool(word) and all(sign in "-'’" or category(sign)[0] in "LM" for sign in word)
+
+
+def _agree(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether no key of metadata has two values. 1 and true are two values, 1 and 1.0 are one."""
+    shared = (one.keys() & other.keys()) - NOTES
+    return all(_told(one[key]) == _told(other[key]) for key in shared)
+
+
+def _told(value: Any) -> Any:
+    """The value as JSON tells it apart."""
+    if isinstance(value, bool):
+        return ("bool", value)
+    if isinstance(value, dict):
+        return {key: _told(item) for key, item in value.items()}
+    return [_told(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _union(lists: Iterable[Sequence[str]]) -> list[str]:
+    return list(dict.fromkeys(item for values in lists for item in values))

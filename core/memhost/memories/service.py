@@ -1,0 +1,320 @@
+"""Long-term memory: creating, reading, editing and deleting records."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from memhost.errors import Forbidden, InvalidRequest, NotFound
+from memhost.events import MemoriesDeleted, MemoriesStored, MemoriesUpdated, RequestContext
+from memhost.extraction.screening.injection import SUSPICIOUS
+from memhost.jobs.outbox import Outbox
+from memhost.memories import aliases
+from memhost.memories.enabled import require_long_term_memory
+from memhost.memories.exact_duplicates import Repetitions, find_repetitions
+from memhost.memories.records import (
+    check_records,
+    content_hash,
+    index_records,
+    record_from_input,
+    refuse,
+    tag_problems,
+    unique,
+)
+from memhost.memories.repetition import NOTES
+from memhost.memories.trash import names_of
+from memhost.models import (
+    MemoryRecord,
+    MemoryType,
+    Scope,
+    StoredMemory,
+    WriteBatch,
+    new_id,
+)
+from memhost.operations.long_term import EditMemory
+from memhost.operations.requests import RecordInput, SessionRecordInput
+from memhost.operations.responses import StoredRecord
+from memhost.operations.table import Call
+from memhost.plugins.request_hooks import RequestHooks
+from memhost.ports import Clock, Draft, Embedder, Store
+from memhost.settings.schema import MemorySettings
+from memhost.storage.bound_documents import document_scope
+
+EDITABLE = (
+    "text",
+    "topics",
+    "entities",
+    "memory_type",
+    "namespace",
+    "user_id",
+    "session_id",
+    "event_date",
+    "pinned",
+    "metadata",
+)
+"""Fields that an edit can set."""
+
+_EMPTY: dict[str, Any] = {"topics": [], "entities": [], "metadata": {}}
+"""What clearing a field leaves, where that is not null."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deletion:
+    """How many memories are gone, by which of the ids given, and ids of which nothing is left."""
+
+    count: int = 0
+    ids: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+
+class MemoryService:
+    """Stores, reads, edits and deletes long-term memories."""
+
+    def __init__(
+        self,
+        store: Store,
+        embedder: Embedder,
+        hooks: RequestHooks,
+        outbox: Outbox,
+        settings: MemorySettings,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._embedder = embedder
+        self._hooks = hooks
+        self._outbox = outbox
+        self._settings = settings
+        self._clock = clock
+
+    async def create(self, call: Call, given: Sequence[RecordInput], *, deduplicate: bool = True) -> list[str]:
+        """Store memories durably; they can be read and searched when this returns. The ids stored.
+
+        A record with the id of a stored one of the same owner replaces it. With `deduplicate`, a record that
+        repeats a stored memory of the same owner word by word (`repetition.repeats`) goes into that one, which takes
+        over what the record adds and counts as accessed; both ids lead to it, and the call's notices name it.
+
+        Raises:
+            ValidationFailed: Fields are wrong.
+            IdTaken: An id belongs to another owner.
+            Forbidden: A record lies outside the caller's bounds.
+        """
+        records, stays = await self._create(call, given, deduplicate=deduplicate)
+        if stays:
+            call.notices.append(("repeated", _repeated(stays)))
+        return [record.id for record in records]
+
+    async def store(self, call: Call, given: Sequence[SessionRecordInput]) -> list[StoredRecord]:
+        """Store memories as `create` does, with new ids where none are given; what became of each, in order.
+
+        Raises:
+            As `create`.
+        """
+        inputs = [_with_id(item) for item in given]
+        records, stays = await self._create(call, inputs)
+        stored = {record.id: record for record in records}
+        found = []
+        for item in inputs:
+            name = stays.get(item.id, item.id)
+            kept = stored.get(name) or await self._read(call, name)
+            if kept is None:
+                raise InvalidRequest(f"A plugin refused the memory {item.text[:50]!r}.")
+            status: Literal["created", "duplicate"] = "created" if kept.id == item.id else "duplicate"
+            found.append(StoredRecord(id=kept.id, status=status, memory=kept))
+        return found
+
+    async def _read(self, call: Call, memory_id: str) -> MemoryRecord | None:
+        found = await self._store.get_memories(call.caller.bounds, [memory_id])
+        return found[0].record if found else None
+
+    async def _create(
+        self, call: Call, given: Sequence[RecordInput], *, deduplicate: bool = True
+    ) -> tuple[list[MemoryRecord], dict[str, str]]:
+        """Store what is new, and what it adds to stored memories; the new ones, and which ids went into which."""
+        self._check_enabled()
+        refuse(check_records(given, [item.id for item in given]))
+        now = self._clock.now()
+        records = [record_from_input(item, item.id, now, default_type=MemoryType.SEMANTIC) for item in given]
+        bounds = call.caller.bounds
+        for record in records:
+            if not bounds.allows(record.namespace, record.user_id, record.session_id):
+                raise Forbidden(f"This credential must not write memory {record.id}: its owner is out of bounds.")
+        records = list({record.id: record for record in records}.values())
+        if deduplicate:
+            found = await find_repetitions(self._store, bounds, records, now)
+        else:
+            found = Repetitions(fresh=records)
+        gone = [record for record in records if record.id in found.stays]
+        wanted = [*found.fresh, *found.completed.values()]
+        kept = await self._hooks.before_memories_stored(wanted, self._context(call, now)) if wanted else []
+        anew, more = found.parted(kept)
+        batch = WriteBatch(put_memories=await index_records(anew, self._embedder, in_request=True))
+        batch.put_memories += more
+        batch.put_documents = aliases.documents(bounds.tenant, gone, found.stays, now)
+        batch.access = found.access(now)
+        for event, kind, changed in (
+            ("memories_stored", MemoriesStored, [record.id for record in kept if record.id not in found.completed]),
+            ("memories_updated", MemoriesUpdated, [record.id for record in kept if record.id in found.completed]),
+        ):
+            batch.add_jobs += self._outbox.memory_jobs(event, kind, changed, tenant=bounds.tenant, now=now)
+        if batch.put_memories or gone:
+            await self._store.commit(document_scope(bounds) if gone else bounds, batch)
+            self._outbox.committed(batch.add_jobs)
+        fresh = [record for record in kept if record.id not in found.completed]
+        lost = await self._lost(bounds, found)
+        if not lost:
+            return fresh, found.stays
+        more_fresh, stays = await self._create(call, [item for item in given if item.id in lost])
+        return [*fresh, *more_fresh], {name: found.stays[name] for name in found.stays if name not in lost} | stays
+
+    async def _lost(self, bounds: Scope, found: Repetitions) -> set[str]:
+        """Ids of records whose text is nowhere: what they repeat was deleted meanwhile."""
+        if not found.confirmed:
+            return set()
+        there = {memory.record.id for memory in await self._store.get_memories(bounds, list(found.confirmed))}
+        return {name for name, stays in found.stays.items() if stays in found.confirmed and stays not in there}
+
+    async def get(self, call: Call, memory_id: str) -> MemoryRecord:
+        """The memory of that id.
+
+        Raises:
+            NotFound: There is none inside the caller's bounds.
+        """
+        self._check_enabled()
+        return (await self._stored(call.caller.bounds, memory_id)).record
+
+    async def edit(self, call: Call, request: EditMemory) -> MemoryRecord:
+        """Set the given fields; the rest stays. An empty string clears an owner, an empty list the tags.
+
+        Raises:
+            InvalidRequest: No field is given, or the text is blank.
+            ValidationFailed: A tag has a comma.
+            NotFound: There is no such memory.
+            Forbidden: The new owner is out of bounds.
+        """
+        self._check_enabled()
+        changes = {name: getattr(request, name) for name in EDITABLE if getattr(request, name) is not None}
+        changes |= {name: _EMPTY.get(name) for name in request.clear}
+        if not changes:
+            raise InvalidRequest("Give at least one field to change: " + ", ".join(EDITABLE) + ".")
+        if "text" in changes and not changes["text"].strip():
+            raise InvalidRequest("text must not be empty.")
+        problems = tag_problems(request.topics, ("topics",)) + tag_problems(request.entities, ("entities",))
+        refuse(problems)
+        bounds = call.caller.bounds
+        stored = await self._stored(bounds, request.memory_id)
+        text, now = stored.record.text, self._clock.now()
+        record = _changed(stored.record, changes, now)
+        if not bounds.allows(record.namespace, record.user_id, record.session_id):
+            raise Forbidden("This credential must not move memories to that owner.")
+        kept = await self._hooks.before_memories_stored([record], self._context(call, now))
+        if not kept:
+            raise InvalidRequest("A plugin refused the change.")
+        updated = (await index_records(kept, self._embedder, [_draft_of(stored)], in_request=True))[0]
+        if updated.vector is None and (updated.record.text, updated.lead) == (text, stored.lead):
+            updated.vector = stored.vector
+        batch = WriteBatch(put_memories=[updated], moved_ids=frozenset({record.id}))
+        batch.add_jobs = self._outbox.memory_jobs(
+            "memories_updated", MemoriesUpdated, [record.id], tenant=bounds.tenant, now=now
+        )
+        await self._store.commit(bounds, batch)
+        self._outbox.committed(batch.add_jobs)
+        return updated.record
+
+    async def delete(self, call: Call, ids: Sequence[str]) -> Deletion:
+        """Delete the memories of those ids inside the caller's bounds, for good.
+
+        An id whose memory went into another deletes that one. The call's notices name ids of which nothing is left.
+        """
+        self._check_enabled()
+        bounds, now, names = call.caller.bounds, self._clock.now(), unique(ids)
+        if not names:
+            return Deletion()
+        held = {memory.record.id: memory.record.id for memory in await self._store.get_memories(bounds, names)}
+        for name in names:
+            if name not in held and (kept := await aliases.find(self._store, bounds, name, now)) is not None:
+                held[name] = kept.record.id
+        trashed = await names_of(self._store, bounds, names, now)
+        documents = [each for found in trashed.values() for each in found]
+        if documents := documents + await aliases.names_of(self._store, bounds, names, now):
+            await self._store.commit(document_scope(bounds), WriteBatch(delete_documents=documents))
+        batch = WriteBatch(delete_memories=unique([held.get(name, name) for name in names]))
+        existing = unique(list(held.values()))
+        batch.add_jobs = self._outbox.memory_jobs(
+            "memories_deleted", MemoriesDeleted, existing, tenant=bounds.tenant, now=now
+        )
+        result = await self._store.commit(bounds, batch)
+        self._outbox.committed(batch.add_jobs)
+        gone = set(result.deleted)
+        deleted = [name for name in names if held.get(name, name) in gone]
+        missing = [name for name in names if name not in deleted and not trashed[name]]
+        if missing:
+            call.notices.append(("not_found", _not_found(missing)))
+        return Deletion(count=len(gone), ids=deleted, missing=missing)
+
+    # -- parts -----------------------------------------------------------------------------------------
+
+    async def _stored(self, bounds: Scope, memory_id: str) -> StoredMemory:
+        found = await aliases.find(self._store, bounds, memory_id, self._clock.now())
+        if found is None:
+            raise NotFound(f"Memory {memory_id} not found.")
+        return found
+
+    def _check_enabled(self) -> None:
+        require_long_term_memory(self._settings)
+
+    def _context(self, call: Call, now: datetime) -> RequestContext:
+        return RequestContext(
+            scope=call.caller.bounds,
+            subject=call.caller.subject,
+            request_id=call.request_id,
+            now=now,
+        )
+
+
+def _repeated(stays: Mapping[str, str]) -> str:
+    """What a caller is told of records that went into stored memories; at most three are named."""
+    named = [f"{gone} repeats {kept}, which stays" for gone, kept in list(stays.items())[:3]]
+    more = f"; so do {len(stays) - len(named)} more" if len(stays) > len(named) else ""
+    return "; ".join(named) + more + "."
+
+
+def _not_found(missing: Sequence[str]) -> str:
+    """What a caller is told of ids that nothing has; at most ten are named."""
+    named = ", ".join(json.dumps(name) for name in missing[:10])
+    more = f" and {len(missing) - 10} more" if len(missing) > 10 else ""
+    hint = "; each id is a value of its own" if any("," in name for name in missing) else ""
+    return f"no memory has the id {named}{more}{hint}."
+
+
+def _with_id(item: SessionRecordInput) -> RecordInput:
+    fields = {name: getattr(item, name) for name in SessionRecordInput.__struct_fields__ if name != "id"}
+    return RecordInput(**fields, id=item.id if isinstance(item.id, str) else new_id())
+
+
+def _changed(record: MemoryRecord, changes: dict[str, Any], now: datetime) -> MemoryRecord:
+    for name in ("namespace", "user_id", "session_id"):
+        if name in changes:
+            changes[name] = changes[name] or None
+    for name in ("topics", "entities"):
+        if name in changes:
+            changes[name] = unique(changes[name])
+    if "metadata" in changes:
+        notes = {name: value for name, value in record.metadata.items() if name in NOTES}
+        changes["metadata"] = {**(changes["metadata"] or {}), **notes}
+    for name, value in changes.items():
+        setattr(record, name, value)
+    if "text" in changes:  # the mark was about the former text
+        record.metadata = {name: value for name, value in record.metadata.items() if name != SUSPICIOUS}
+    record.updated_at = now
+    record.memory_hash = content_hash(record)
+    return record
+
+
+def _draft_of(stored: StoredMemory) -> Draft | None:
+    """What the indexes know of a turn beside its record."""
+    if stored.position is None:
+        return None
+    return Draft(text=stored.record.text, speaker=stored.speaker, role=stored.role, position=stored.position)

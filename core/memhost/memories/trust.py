@@ -1,0 +1,54 @@
+"""Where the text of a memory comes from, and so how far it may be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from memhost.extraction.screening.injection import SUSPICIOUS
+from memhost.models import MemoryRecord
+
+TRUST = "trust"
+"""Metadata key: `user`, `assistant`, `tool` or `external`, the least trusted source of the memory."""
+
+LEVELS = ("user", "assistant", "tool", "external")
+"""From what the user said to what nobody here did."""
+
+_BY_ROLE = {
+    "user": "user",
+    "human": "user",
+    "assistant": "assistant",
+    "ai": "assistant",
+    "tool": "tool",
+    "function": "tool",
+}
+
+
+def label(record: MemoryRecord, source_ids: Sequence[str], roles: Mapping[str, str]) -> None:
+    """Write into a memory how far it may be trusted.
+
+    Args:
+        record: The memory, which is changed.
+        source_ids: Messages that it was made of; all of them if none are named.
+        roles: Role of each message that was read, by id.
+    """
+    said_by = [roles.get(source, "") for source in source_ids] or list(roles.values())
+    record.metadata = {**record.metadata, TRUST: trust_of(said_by)}
+
+
+def is_of_others(record: MemoryRecord) -> bool:
+    """Whether the memory comes from the assistant, a tool or somebody else, and not from what the user said or stored.
+
+    A memory that a client stored has no label: it is its owner's.
+    """
+    return record.metadata.get(TRUST) in LEVELS[1:]
+
+
+def is_held_back(record: MemoryRecord) -> bool:
+    """Whether the memory stays out of memory prompts: it reads like an order, and the user is not who gives it."""
+    return record.metadata.get(SUSPICIOUS) is True and is_of_others(record)
+
+
+def trust_of(roles: Iterable[str]) -> str:
+    """The label of a memory made from messages of those roles: that of the least trusted; `external` without any."""
+    found = [_BY_ROLE.get(role.strip().lower(), "external") for role in roles]
+    return max(found, key=LEVELS.index, default="external")

@@ -1,0 +1,159 @@
+"""Calls event hooks inside a request: one plugin at a time, within a time limit, isolated from each other."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from time import perf_counter
+from typing import Any, TypeVar
+
+import msgspec
+
+from memhost.errors import PluginFailure, Problem, Refused
+from memhost.events import RequestContext, SearchRequest, SessionWrite
+from memhost.logs import describe
+from memhost.metrics import HookOutcome, Metrics
+from memhost.models import MemoryHit, MemoryRecord
+from memhost.operations.limits import record_problems, session_problems
+from memhost.plugins import EventHook, PluginManager
+from memhost.plugins.health import PluginWatch
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+R = TypeVar("R", bound=MemoryRecord)
+
+
+class RequestHooks:
+    """The four event hooks that can change or refuse a request."""
+
+    def __init__(
+        self,
+        plugins: PluginManager,
+        timeout_s: float,
+        watch: PluginWatch,
+        settings: Mapping[str, msgspec.Struct],
+        metrics: Metrics | None = None,
+    ) -> None:
+        self._plugins = plugins
+        self._watch = watch
+        self._settings = settings
+        self._metrics = metrics or Metrics()
+        self._timeout_s = timeout_s
+
+    async def before_session_write(self, write: SessionWrite, context: RequestContext) -> SessionWrite:
+        """What to write to the session, after all plugins saw it; its identity stays."""
+        for hook in self._plugins.event_hooks("memhost_before_session_write"):
+            changed = await self._call(hook, SessionWrite, write=write, context=context)
+            if changed is not None:
+                write = SessionWrite(session=write.session, content=changed.content)
+        return write
+
+    async def before_memories_stored(self, memories: list[MemoryRecord], context: RequestContext) -> list[MemoryRecord]:
+        """Which of the memories to store, as changed by plugins; ids and owners stay, none is added."""
+        for hook in self._plugins.event_hooks("memhost_before_memories_stored"):
+            changed = await self._call(hook, list[MemoryRecord], memories=memories, context=context)
+            if changed is not None:
+                owners = {record.id: _owner(record) for record in memories}
+                memories = _once(record for record in changed if owners.get(record.id) == _owner(record))
+        return memories
+
+    async def before_search(self, search: SearchRequest, context: RequestContext) -> SearchRequest:
+        """The search to run; scope and mode stay."""
+        for hook in self._plugins.event_hooks("memhost_before_search"):
+            changed = await self._call(hook, SearchRequest, search=search, context=context)
+            if changed is not None:
+                search = SearchRequest(scope=search.scope, text=changed.text, mode=search.mode, limit=changed.limit)
+        return search
+
+    async def after_search(
+        self, hits: list[MemoryHit], search: SearchRequest, context: RequestContext
+    ) -> list[MemoryHit]:
+        """The hits to answer with; none is added."""
+        for hook in self._plugins.event_hooks("memhost_after_search"):
+            changed = await self._call(hook, list[MemoryHit], hits=hits, search=search, context=context)
+            if changed is not None:
+                known = {hit.id for hit in hits}
+                hits = _once(hit for hit in changed if hit.id in known)
+        return hits
+
+    async def _call(self, hook: EventHook, wanted: type[T], *, context: RequestContext, **arguments: Any) -> T | None:
+        """The hook's answer, or None if it has none or failed and may be skipped."""
+        if self._watch.suspended(hook.plugin):
+            self._metrics.hook_called(hook.hook, hook.plugin, "suspended", 0.0)
+            self._without(hook, "it is suspended, since it kept failing")
+            return None
+        started = perf_counter()
+        outcome: HookOutcome = "failed"
+        limit = hook.options.timeout_s or self._timeout_s
+        try:
+            # A copy each, so that a hook that fails half-way has changed nothing.
+            known = msgspec.structs.replace(context, plugin_settings=self._settings.get(hook.plugin))
+            given = await hook.within(limit, **copy.deepcopy(arguments), context=known)
+            answer = None if given is None else _checked(given, wanted)
+            outcome = "ok"
+            if self._watch.has_blocked(hook.plugin) or perf_counter() - started > limit:
+                # It did not wait for anything, so that nobody could stop it; its answer is good all the same.
+                outcome = "timeout"
+                self._note(hook, "blocked the whole server")
+        except Refused as refusal:
+            outcome = "refused"
+            raise Refused(f"{refusal.message} (plugin {hook.origin})") from refusal
+        except Exception as error:  # noqa: BLE001 - a foreign hook may fail in any way; its policy decides
+            outcome = "timeout" if isinstance(error, TimeoutError) else "failed"
+            self._failed(hook, error)
+            return None
+        finally:
+            self._metrics.hook_called(hook.hook, hook.plugin, outcome, perf_counter() - started)
+        return answer
+
+    def _failed(self, hook: EventHook, error: Exception) -> None:
+        # not its sentence, which may quote what people said
+        reason = "took too long" if isinstance(error, TimeoutError) else describe(error)
+        self._note(hook, reason)
+        self._without(hook, reason, error)
+
+    def _note(self, hook: EventHook, reason: str) -> None:
+        self._watch.failed(hook, reason)
+        logger.error(
+            "hook.failed", extra={"fields": {**hook.fields, "policy": hook.options.on_failure, "error": reason}}
+        )
+
+    def _without(self, hook: EventHook, reason: str, cause: Exception | None = None) -> None:
+        """Go on without the hook, if its policy allows that."""
+        if hook.options.on_failure == "refuse":
+            raise PluginFailure(
+                f"The plugin {hook.origin} failed in {hook.hook} and its policy is to refuse: {reason}. "
+                "Repair, update or disable it."
+            ) from cause
+
+
+def _checked(answer: Any, wanted: type[T]) -> Any:
+    """The answer, made of what plugins may give back.
+
+    Raises:
+        msgspec.ValidationError: It is something else, or a part of it is.
+        TypeError: A part of it is nothing that could be stored.
+        ValueError: A part of it is larger than clients may store.
+    """
+    made = msgspec.convert(msgspec.to_builtins(answer, builtin_types=(datetime,)), wanted)
+    problems: list[Problem] = []
+    if isinstance(made, SessionWrite):
+        problems = session_problems(made.content)
+    elif wanted == list[MemoryRecord]:
+        records: Any = made
+        problems = [problem for record in records for problem in record_problems(record)]
+    if problems:
+        raise ValueError(f"{problems[0].where[-1]}: {problems[0].message}")
+    return made
+
+
+def _once(records: Iterable[R]) -> list[R]:
+    """The records, each id once, in their order."""
+    return list({record.id: record for record in reversed([*records])}.values())[::-1]
+
+
+def _owner(record: MemoryRecord) -> tuple[str | None, str | None, str | None]:
+    return record.namespace, record.user_id, record.session_id

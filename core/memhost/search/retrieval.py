@@ -1,0 +1,227 @@
+"""The search pipeline: candidates from the store, scores by mode, one total order, a page of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from memhost.memories.recency import Recency
+from memhost.models import CandidateQuery, Candidates, Condition, MemoryHit, Scope, TextMatch, Vector
+from memhost.ports import Embedder, Store, Vocabulary
+from memhost.ranking import RankingWeights
+from memhost.search.query_terms import read_query
+from memhost.search.scoring import Scored, hybrid_scores, keyword_scores, pipeline_scores, semantic_scores
+from memhost.settings.schema import SearchSettings
+from memhost.text.analysis import AnalysedQuery, query_terms, stems, without_quoted
+
+Mode = Literal["pipeline", "semantic", "keyword", "hybrid"]
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class SearchPlan:
+    """One search with text. `recency`, if set, ranks all candidates before the page is cut."""
+
+    mode: Mode
+    text: str
+    conditions: tuple[Condition, ...]
+    limit: int
+    offset: int
+    alpha: float
+    max_distance: float | None
+    explain: bool
+    recency: Recency | None
+    min_score: float = 0.0
+
+    @property
+    def end(self) -> int:
+        """Offset behind the page."""
+        return self.offset + self.limit
+
+
+@dataclass(slots=True, frozen=True)
+class Found:
+    """A page of hits, how many matches there are in all, and whether any has something in common with the query."""
+
+    hits: list[MemoryHit]
+    total: int
+    fits: bool = True
+    unread: int = 0
+    """Words of the query that were not looked up."""
+
+
+class Retriever:
+    """Finds memories in four modes.
+
+    Pipeline and hybrid rank the best candidates of both legs, a fixed number whatever the page; behind these
+    comes whatever else matches by vector distance. So pages neither repeat nor skip. With a least score nothing comes
+    behind them.
+    """
+
+    def __init__(self, store: Store, embedder: Embedder, settings: SearchSettings, weights: RankingWeights) -> None:
+        self._store = store
+        self._embedder = embedder
+        self._settings = settings
+        self._weights = weights
+
+    async def find(self, scope: Scope, plan: SearchPlan) -> Found:
+        """The page that the plan asks for."""
+        if plan.mode == "keyword":
+            return await self._keyword(scope, plan)
+        if plan.mode == "semantic":
+            return await self._semantic(scope, plan)
+        if plan.mode == "hybrid":
+            return await self._hybrid(scope, plan)
+        return await self._pipeline(scope, plan)
+
+    async def _semantic(self, scope: Scope, plan: SearchPlan) -> Found:
+        query = CandidateQuery(
+            conditions=plan.conditions,
+            vector=await self._embed(plan.text),
+            vector_limit=self._depth(plan) + 1,
+            max_distance=_closer(plan),
+            count=True,
+        )
+        found = await self._store.candidates(scope, query)
+        scored = semantic_scores(found.hits)
+        # Fewer than were asked for are all: what has no vector yet is counted by the store, but cannot be given.
+        return _page(scored, plan, found.total if len(scored) > self._depth(plan) else len(scored))
+
+    async def _keyword(self, scope: Scope, plan: SearchPlan) -> Found:
+        query, unread = await read_query(self._store, scope, plan.text)
+        match = keyword_match(query)
+        if match is None:
+            return Found([], 0)
+        wanted = CandidateQuery(conditions=plan.conditions, text=match, text_limit=self._depth(plan), count=True)
+        found = await self._store.candidates(scope, wanted)
+        return replace(_page(keyword_scores(found.hits), plan, found.total), unread=unread)
+
+    async def _hybrid(self, scope: Scope, plan: SearchPlan) -> Found:
+        vector = await self._embed(plan.text)
+        query, unread = await read_query(self._store, scope, plan.text)
+        text = keyword_match(query, phrases_required=True)
+        found = await self._store.candidates(scope, self._both_legs(plan, text, vector))
+        scored = hybrid_scores(found, vector, text, plan.alpha)
+        if plan.min_score or (text is not None and text.required):
+            return replace(_page(scored, plan, len(scored)), unread=unread)
+        left = self._reachable(found, scored, found.total)
+        return replace(await self._with_rest(scope, plan, vector, scored, set(), left), unread=unread)
+
+    async def _pipeline(self, scope: Scope, plan: SearchPlan) -> Found:
+        query, unread = await read_query(self._store, scope, plan.text)
+        whole = plan.text if unread or not self._embedder.local else query.embedding_text
+        vector = await self._embed(whole)
+        terms = tuple(query_terms(query))
+        wanted = self._both_legs(
+            plan,
+            TextMatch(any_of=terms) if terms else None,
+            vector,
+            neighbours=self._settings.neighbours,
+            rough_text=True,  # the ranking counts the words itself
+            statistics_for=query.terms,
+        )
+        found = await self._store.candidates(scope, wanted)
+        words = (*query.words, *query.terms)
+        ranking = pipeline_scores(
+            query,
+            vector,
+            found,
+            plan.conditions,
+            self._weights,
+            explain=plan.explain,
+            understood=not isinstance(self._embedder, Vocabulary) or self._embedder.knows_any(words),
+        )
+        if plan.min_score:
+            page = _page(ranking.matches, plan, len(ranking.matches))
+        else:
+            left = self._reachable(found, ranking.matches, found.total - len(ranking.left_out))
+            page = await self._with_rest(scope, plan, vector, ranking.matches, ranking.left_out, left)
+        return replace(page, fits=ranking.fits, unread=unread)
+
+    def _both_legs(
+        self,
+        plan: SearchPlan,
+        text: TextMatch | None,
+        vector: Vector,
+        *,
+        neighbours: int = 0,
+        rough_text: bool = False,
+        statistics_for: tuple[str, ...] = (),
+    ) -> CandidateQuery:
+        return CandidateQuery(
+            conditions=plan.conditions,
+            text=text,
+            text_limit=self._settings.candidates,
+            rough_text=rough_text,
+            vector=vector,
+            vector_limit=self._settings.candidates,
+            neighbours=neighbours,
+            statistics_for=statistics_for,
+            count=True,
+        )
+
+    def _reachable(self, found: Candidates, scored: Sequence[Scored], total: int) -> int:
+        """How many matches pages can give: those that are scored, if the vector leg holds all there are."""
+        near = sum(hit.distance is not None for hit in found.hits)
+        return total if near >= self._settings.candidates else len(scored)
+
+    async def _with_rest(
+        self, scope: Scope, plan: SearchPlan, vector: Vector, scored: list[Scored], left_out: set[str], total: int
+    ) -> Found:
+        """A page of the scored matches and, behind them, the others by distance."""
+        if plan.end <= len(scored) or len(scored) >= total:
+            return _page(scored, plan, max(total, len(scored)))
+        known = left_out | {item.record.id for item in scored}
+        limit = plan.end + len(left_out) + 1
+        query = CandidateQuery(conditions=plan.conditions, vector=vector, vector_limit=limit)
+        rest = await self._store.candidates(scope, query)
+        last = scored[-1].score if scored else 1.0
+        behind = []
+        for item in semantic_scores(hit for hit in rest.hits if hit.memory.record.id not in known):
+            score = min(last, item.score)
+            behind.append(Scored(item.record, 1.0 - score, score, "hybrid", item.parts))
+        return _page(scored, plan, total if len(rest.hits) >= limit else len(scored) + len(behind), behind)
+
+    async def _embed(self, text: str) -> Vector:
+        vectors = await self._embedder.embed([text])
+        return np.asarray(vectors[0], dtype=np.float32)
+
+    def _depth(self, plan: SearchPlan) -> int:
+        all_ranked = plan.recency is not None or (plan.min_score and plan.mode == "keyword")
+        return max(plan.end, self._settings.candidates) if all_ranked else plan.end
+
+
+def keyword_match(query: AnalysedQuery, *, phrases_required: bool = False) -> TextMatch | None:
+    """The full-text condition of keyword search: any word, or quoted phrases; None if nothing is searchable."""
+    words = tuple(dict.fromkeys(query.all_terms))
+    if phrases_required:
+        return TextMatch(any_of=words, required=query.phrases) if words else None
+    if query.phrases:  # whose words count together only
+        loose = frozenset(stems(without_quoted(query.text)))
+        words = tuple(word for word in words if word in loose)
+    return TextMatch(any_of=words, phrases=query.phrases) if words or query.phrases else None
+
+
+def _closer(plan: SearchPlan) -> float | None:
+    """The greatest distance of a search by meaning, where the score is what the distance leaves of 1."""
+    if not plan.min_score:
+        return plan.max_distance
+    return min(1.0 - plan.min_score, 2.0 if plan.max_distance is None else plan.max_distance)
+
+
+def _page(scored: Sequence[Scored], plan: SearchPlan, total: int, behind: Sequence[Scored] = ()) -> Found:
+    """The page of the matches in order; recency, if it ranks all, reorders what was scored.
+
+    With a least score the matches are those of the scored ones that reach it.
+    """
+    ordered = list(scored)
+    if plan.min_score:
+        ordered = [item for item in scored if item.score >= plan.min_score]
+        total = total - len(scored) + len(ordered) if plan.mode == "semantic" else len(ordered)
+    recency = plan.recency
+    if recency is not None:
+        ordered.sort(key=lambda item: recency.score(item.record, item.dist), reverse=True)
+    page = [*ordered, *behind][plan.offset : plan.end]
+    return Found([item.hit(explain=plan.explain) for item in page], total)

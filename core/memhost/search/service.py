@@ -1,0 +1,225 @@
+"""Search of long-term memory: chooses the mode, pages, reranks by recency, calls hooks, records access."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from memhost.errors import InvalidRequest, Problem, ValidationFailed
+from memhost.events import RequestContext, SearchRequest
+from memhost.memories.enabled import require_long_term_memory
+from memhost.memories.recency import Recency
+from memhost.models import Condition, Op, Scope
+from memhost.operations.limits import DEEPEST_OFFSET, MOST_QUERY_TERMS, fitting
+from memhost.operations.requests import SearchFields
+from memhost.operations.responses import MemoryHits
+from memhost.operations.table import Call
+from memhost.plugins.request_hooks import RequestHooks
+from memhost.ports import Clock, Store
+from memhost.search.access_tracking import AccessTracker
+from memhost.search.filters import compile_filters
+from memhost.search.query_rewriting import QueryOptimizer
+from memhost.search.retrieval import Found, Mode, Retriever, SearchPlan
+from memhost.search.scoring import hit_of
+from memhost.settings.schema import MemorySettings
+from memhost.usage.ledger import charged_to, payer_within
+
+TEXT_SCORERS = (
+    "BM25STD",
+    "BM25",
+    "BM25STD.NORM",
+    "BM25STD.TANH",
+    "TFIDF",
+    "TFIDF.DOCNORM",
+    "DISMAX",
+    "DOCSCORE",
+)
+"""Scorer names that clients may send. All stores score by BM25."""
+
+NOTHING_FITS = "No memory shares a word or meaning with the query; the hits are only the nearest."
+
+_OWNER_FIELDS = {"namespace": "namespaces", "user_id": "users", "session_id": "sessions"}
+
+
+_UNREAD = "The query is long: the {most} rarest of its words were looked up, {unread} others were not."
+_CUT = "The page ends after {count} memories, with {most} bytes; read on from offset {next}."
+
+
+class SearchService:
+    """Answers searches: filters, retrieval, ranking, paging and limits of an answer."""
+
+    def __init__(
+        self,
+        store: Store,
+        retriever: Retriever,
+        optimizer: QueryOptimizer,
+        hooks: RequestHooks,
+        access: AccessTracker,
+        settings: MemorySettings,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._retriever = retriever
+        self._optimizer = optimizer
+        self._hooks = hooks
+        self._access = access
+        self._settings = settings
+        self._clock = clock
+
+    async def search(
+        self,
+        call: Call,
+        request: SearchFields,
+        *,
+        optimize_query: bool = False,
+        extra: Sequence[Condition] = (),
+    ) -> MemoryHits:
+        """A page of hits, best first; a listing, newest first, if there is no text.
+
+        Args:
+            call: The call.
+            request: What to search.
+            optimize_query: A language model may rewrite the text first, for searches by meaning (`semantic`, or no
+                mode); without one the text is used as it is.
+            extra: Conditions beside the request's filters.
+
+        Raises:
+            LongTermMemoryDisabled: Long-term memory is off.
+            InvalidRequest: A distance threshold with a mode that has no distances.
+            ValidationFailed: A filter or the scorer is wrong.
+        """
+        require_long_term_memory(self._settings)
+        now = self._clock.now()
+        mode = _mode(request)
+        conditions = (*compile_filters(request), *extra, *_valid_at(request.as_of or now))
+        scope, conditions = _into_scope(call.caller.bounds, conditions)
+        context = RequestContext(scope=scope, subject=call.caller.subject, request_id=call.request_id, now=now)
+        search = SearchRequest(scope=scope, text=(request.text or "").strip(), mode=mode, limit=request.limit)
+        search = await self._hooks.before_search(search, context)
+        limit = min(search.limit, request.limit)
+        recency = Recency(request, now) if _by_recency(request, mode) else None
+        first = recency if request.server_side_recency else None
+        asked = search
+        if optimize_query and search.text and mode in ("semantic", "pipeline"):
+            text = await self._optimizer.optimize(payer_within(scope), search.text)
+            asked = msgspec.structs.replace(search, text=text)
+        found = await self._find(asked, mode, conditions, request, limit, first)
+        if not found.total and asked.text != search.text and request.distance_threshold is not None:
+            found = await self._find(search, mode, conditions, request, limit, first)
+        page = fitting(found.hits, self._settings.answer_bytes)
+        hits = page if recency is None or first is not None else recency.reorder(page)
+        hits = await self._hooks.after_search(hits, search, context)
+        if request.recency_boost is not False and hits:
+            self._access.found(scope.tenant, [hit.id for hit in hits])
+        if found.unread:
+            call.notices.append(("notice", _UNREAD.format(most=MOST_QUERY_TERMS, unread=found.unread)))
+        if not found.fits:
+            call.notices.append(("relevance", NOTHING_FITS))
+        end = request.offset + (limit if len(page) == len(found.hits) else len(page))
+        if len(page) < len(found.hits):
+            call.notices.append(("notice", _CUT.format(count=len(page), most=self._settings.answer_bytes, next=end)))
+        return MemoryHits(
+            memories=hits,
+            total=found.total,
+            next_offset=end if end < found.total else None,
+            nothing_fits=UNSET if found.fits else True,
+        )
+
+    async def _find(
+        self,
+        search: SearchRequest,
+        mode: Mode,
+        conditions: tuple[Condition, ...],
+        request: SearchFields,
+        limit: int,
+        recency: Recency | None,
+    ) -> Found:
+        if search.text and request.offset > DEEPEST_OFFSET:
+            raise InvalidRequest(
+                f"A search with a text skips at most {DEEPEST_OFFSET:,} matches: narrow it by filters, or list by "
+                "filters alone."
+            )
+        if not search.text:
+            return await self._list(search.scope, conditions, request, limit, recency)
+        plan = SearchPlan(
+            mode=mode,
+            text=search.text,
+            conditions=conditions,
+            limit=limit,
+            offset=request.offset,
+            alpha=request.hybrid_alpha,
+            max_distance=request.distance_threshold,
+            explain=request.explain,
+            recency=recency,
+            min_score=request.min_score,
+        )
+        with charged_to(payer_within(search.scope)):
+            return await self._retriever.find(search.scope, plan)
+
+    async def _list(
+        self,
+        scope: Scope,
+        conditions: tuple[Condition, ...],
+        request: SearchFields,
+        limit: int,
+        recency: Recency | None,
+    ) -> Found:
+        # A listing has no ranks of its own: "all candidates" of server-side recency is its page.
+        memories, total = await self._store.list_memories(scope, conditions, limit=limit, offset=request.offset)
+        hits = [hit_of(memory.record) for memory in memories]
+        return Found(recency.reorder(hits) if recency is not None else hits, total)
+
+
+def _mode(request: SearchFields) -> Mode:
+    problems = []
+    if request.text_scorer not in TEXT_SCORERS:
+        problems.append(
+            Problem(
+                where=("text_scorer",),
+                kind="enum",
+                message="Input should be " + ", ".join(f"'{name}'" for name in TEXT_SCORERS),
+                value=request.text_scorer,
+            )
+        )
+    if problems:
+        raise ValidationFailed(problems)
+    if isinstance(request.search_mode, UnsetType):
+        return "semantic" if request.distance_threshold is not None else "pipeline"
+    if request.distance_threshold is not None and request.search_mode != "semantic":
+        raise InvalidRequest("distance_threshold is only supported for semantic search mode.")
+    return request.search_mode
+
+
+def _by_recency(request: SearchFields, mode: Mode) -> bool:
+    """Recency reranks unless it is switched off; the whole pipeline, which weighs dates itself, only if it is asked.
+
+    Otherwise what was found once would, freshly accessed, push better answers down in the next search.
+    """
+    if request.recency_boost is None:
+        return mode != "pipeline" or bool(request.server_side_recency)
+    return request.recency_boost
+
+
+def _valid_at(moment: datetime) -> tuple[Condition, ...]:
+    return (
+        Condition("valid_to", Op.NOT_LTE, (moment,)),
+        Condition("valid_from", Op.NOT_GT, (moment,)),
+    )
+
+
+def _into_scope(bounds: Scope, conditions: Sequence[Condition]) -> tuple[Scope, tuple[Condition, ...]]:
+    """Moves equalities on owners into the scope, where stores apply them first."""
+    left = []
+    parts = {"namespaces": bounds.namespaces, "users": bounds.users, "sessions": bounds.sessions}
+    for condition in conditions:
+        part = _OWNER_FIELDS.get(condition.field)
+        if part is None or condition.op is not Op.ANY:
+            left.append(condition)
+            continue
+        values = tuple(str(value) for value in condition.values)
+        allowed = parts[part]
+        parts[part] = values if allowed is None else tuple(value for value in values if value in allowed)
+    return Scope(tenant=bounds.tenant, **parts), tuple(left)

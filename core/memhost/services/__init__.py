@@ -1,1 +1,0 @@
-"""Services: the rules of memory, free of any protocol and any engine."""

@@ -1,0 +1,181 @@
+"""Extraction as clients ask for it: at once, or only to see what it would give."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+
+from msgspec import UnsetType
+
+from memhost.errors import Forbidden, InvalidRequest, NotFound
+from memhost.extraction.pipeline.contexts import ExtractionContexts
+from memhost.extraction.pipeline.extractor_calls import Asking
+from memhost.extraction.pipeline.runs import ExtractionRuns
+from memhost.extraction.pipeline.store_drafts import ExtractedMemories
+from memhost.extraction.pipeline.strategy_choice import StrategyChoice
+from memhost.memories.enabled import require_long_term_memory
+from memhost.memories.records import refuse
+from memhost.messages.turns import check_messages, received, refuse_empty
+from memhost.messages.windows import sent_tokens
+from memhost.models import (
+    MemoryRecord,
+    Message,
+    Scope,
+    SessionKey,
+    StoredSession,
+    StrategyConfig,
+    WorkingMemory,
+    new_id,
+)
+from memhost.operations.extraction import ExtractionPreview, ExtractSession, PreviewExtraction
+from memhost.operations.requests import MessageInput
+from memhost.operations.responses import ExtractionState
+from memhost.operations.table import Call
+from memhost.ports import Clock, Completion, LaterStrategy, Turn
+from memhost.sessions.service import SessionService
+from memhost.settings import Settings
+
+_POLL_S = 0.05
+
+
+class ExtractionRequests:
+    """Starts the extraction of a session, and tries strategies on conversations that are not stored."""
+
+    def __init__(
+        self,
+        sessions: SessionService,
+        choice: StrategyChoice,
+        runs: ExtractionRuns,
+        contexts: ExtractionContexts,
+        memories: ExtractedMemories,
+        asking: Asking,
+        settings: Settings,
+        clock: Clock,
+    ) -> None:
+        self._sessions = sessions
+        self._choice = choice
+        self.runs = runs
+        self._contexts = contexts
+        self._memories = memories
+        self._asking = asking
+        self._settings = settings
+        self._clock = clock
+
+    async def extract(self, call: Call, request: ExtractSession) -> ExtractionState:
+        """Have the waiting turns of a session extracted, and wait for it.
+
+        Raises:
+            NotFound: There is no such session, and nothing of it waits.
+            InvalidRequest: No model extracts from this session.
+        """
+        require_long_term_memory(self._settings.memory)
+        bounds = call.caller.bounds
+        found = await self._sessions.resolve(
+            bounds, request.session_id, request.namespace, request.user_id, self._clock.now()
+        )
+        key = found.key if found is not None else _key(bounds, request)
+        if found is not None:
+            self._strategy(key, found.content.long_term_memory_strategy)
+        waiting = await self.runs.request(key)
+        if found is None and not waiting:
+            raise NotFound(f"Session {request.session_id} not found.")
+        started = self._clock.now()
+        until = asyncio.get_running_loop().time() + request.wait_s
+        while True:
+            state, _ = await self.runs.state(key)
+            done = state.pending == 0 or (state.last_error is not None and await self._tried_since(key, started))
+            if done or asyncio.get_running_loop().time() >= until:
+                return state
+            await asyncio.sleep(_POLL_S)
+
+    async def preview(self, call: Call, request: PreviewExtraction) -> ExtractionPreview:
+        """What the strategy would store of the conversation.
+
+        Raises:
+            InvalidRequest: The strategy needs no model or is not there; a message is blank.
+            ModelUnavailable: The model does not answer.
+            ModelRefused: The provider declines the content.
+            AnswerUnusable: The answer cannot be read.
+            BudgetExceeded: A budget is used up.
+        """
+        require_long_term_memory(self._settings.memory)
+        now = self._clock.now()
+        key = SessionKey(call.caller.bounds.tenant, request.namespace or "", request.user_id or "", "preview")
+        if not call.caller.bounds.narrow(namespace=key.namespace, user=key.user).allows(key.namespace, key.user, None):
+            raise Forbidden("This credential does not reach that namespace or user.")
+        refuse(check_messages(request.messages, now, max_future_s=float("inf"), require_times=False))
+        given = request.long_term_memory_strategy
+        strategy, config = self._strategy(key, StrategyConfig(strategy=given.strategy, config=given.config))
+        session = _session(key, request, now)
+        dropped: list[str] = []
+        answers: list[Completion] = []
+        memories: list[MemoryRecord] = []
+        for turns in self._pieces(session.content.messages):
+            context = await self._contexts.make(key, session, turns, config, strategy, now)
+            asked = await self._asking.ask(strategy, turns, context)
+            kept, left_out = self._memories.acceptable(asked.parsed.drafts)
+            memories += self._memories.records(context, strategy, kept, now)
+            dropped += [*asked.parsed.dropped, *left_out]
+            answers += asked.answers
+        costs = [answer.cost_usd for answer in answers]
+        return ExtractionPreview(
+            strategy=strategy.name,
+            memories=memories,
+            dropped=dropped,
+            calls=len(answers),
+            input_tokens=sum(answer.input_tokens for answer in answers),
+            output_tokens=sum(answer.output_tokens for answer in answers),
+            cost_usd=None if None in costs else sum(cost for cost in costs if cost is not None),
+        )
+
+    def _strategy(self, key: SessionKey, wanted: StrategyConfig) -> tuple[LaterStrategy, dict[str, object]]:
+        found = self._choice.with_model(key, wanted)
+        if found is None:
+            raise InvalidRequest(
+                f"No model extracts with strategy '{self._choice.effective(key, wanted).strategy}': set LLM_MODEL, and "
+                "name a strategy that uses it."
+            )
+        return found
+
+    async def _tried_since(self, key: SessionKey, started: datetime) -> bool:
+        tried_at = await self.runs.tried_at(key)
+        return tried_at is not None and tried_at >= started
+
+    def _pieces(self, messages: Sequence[Message]) -> list[list[Turn]]:
+        pieces: list[list[Turn]] = [[]]
+        tokens = 0
+        for position, message in enumerate(messages):
+            size = sent_tokens(message)
+            if pieces[-1] and tokens + size > self._settings.extraction.extraction_max_tokens:
+                pieces.append([])
+                tokens = 0
+            tokens += size
+            pieces[-1].append(Turn(message=message, position=position))
+        return pieces
+
+
+def _key(bounds: Scope, request: ExtractSession) -> SessionKey:
+    key = SessionKey(bounds.tenant, request.namespace or "", request.user_id or "", request.session_id)
+    if not bounds.covers(key):
+        raise NotFound(f"Session {request.session_id} not found.")
+    return key
+
+
+def _session(key: SessionKey, request: PreviewExtraction, now: datetime) -> StoredSession:
+    content = WorkingMemory(
+        messages=[_message(item, number, now) for number, item in enumerate(request.messages)],
+        data=request.data,
+        context=request.context,
+        last_accessed=now,
+        created_at=now,
+        updated_at=now,
+    )
+    return StoredSession(key=key, content=content)
+
+
+def _message(item: MessageInput, number: int, now: datetime) -> Message:
+    message_id = item.id if isinstance(item.id, str) else new_id()
+    message = received(item, message_id, now if isinstance(item.created_at, UnsetType) else item.created_at)
+    refuse_empty(item, message, number)
+    return message

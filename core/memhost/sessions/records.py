@@ -1,0 +1,163 @@
+"""The memories that a session holds: what a write leaves of them, and what of it reaches long-term memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from memhost.memories.exact_duplicates import TURN_STRATEGY
+from memhost.memories.records import content_hash, derived_id, record_from_input
+from memhost.messages.concurrent_writes import Missed, record_digest
+from memhost.models import (
+    MemoryRecord,
+    MemoryType,
+    Scope,
+    SessionKey,
+    StoredMemory,
+    StoredSession,
+    StrategyConfig,
+    new_id,
+)
+from memhost.operations.requests import SessionRecordInput
+from memhost.ports import Store, Turn
+from memhost.text.analysis import index_terms
+
+_SAID = (
+    "text",
+    "created_at",
+    "event_date",
+    "topics",
+    "entities",
+    "extracted_from",
+    "memory_type",
+    "metadata",
+    "pinned",
+    "valid_from",
+    "valid_to",
+    "user_id",
+    "namespace",
+    "session_id",
+)
+"""What clients say of a memory: a change of it in the session reaches long-term memory."""
+
+_KEPT_UNSAID = (*_SAID, "last_accessed", "access_count")
+
+
+class SessionRecords(msgspec.Struct, frozen=True, kw_only=True):
+    """The session's memories; those to store in long-term memory; what the session said before of some of these."""
+
+    kept: list[MemoryRecord]
+    promoted: list[MemoryRecord]
+    corrected: dict[str, MemoryRecord]
+
+
+def merge_records(
+    given: Sequence[SessionRecordInput],
+    before: StoredSession | None,
+    key: SessionKey,
+    strategy: StrategyConfig,
+    now: datetime,
+    missed: Missed,
+    *,
+    promote: bool,
+) -> SessionRecords:
+    """What a write makes of a session's memories.
+
+    Of a memory that the session holds a client may leave out what it does not know: that stays. Memories that others
+    have added or changed since the client read the session (`missed`) stay so.
+
+    Args:
+        given: The memories of the write.
+        before: The session as it was.
+        key: The session; owner of memories that name none.
+        strategy: Strategy of the session, which its memories carry.
+        now: Time of the write.
+        missed: What others changed.
+        promote: Whether there is a long-term memory to store them in.
+    """
+    known = {record.id: record for record in before.content.memories} if before else {}
+    found = SessionRecords(kept=[], promoted=[], corrected={})
+    written = dict.fromkeys(missed.names("memory"))
+    for item in given:
+        memory_id = item.id if isinstance(item.id, str) else new_id()
+        earlier = known.get(memory_id)
+        record = record_from_input(item, memory_id, now, default_type=MemoryType.MESSAGE)
+        if earlier is not None:
+            record = _filled(record, item, earlier)
+            if memory_id in written and missed.kept("memory", memory_id, record_digest(record)):
+                found.kept.append(earlier)
+                continue
+        found.kept.append(record)
+        if not promote or (earlier is None and isinstance(item.persisted_at, datetime)):
+            record.persisted_at = item.persisted_at
+            continue
+        record.namespace = record.namespace or key.namespace or None
+        record.user_id = record.user_id or key.user or None
+        record.session_id = record.session_id or key.session
+        record.extraction_strategy = strategy.strategy
+        record.extraction_strategy_config = strategy.config
+        record.memory_hash = content_hash(record)
+        if earlier is not None and earlier.persisted_at is not None:
+            if all(getattr(record, name) == getattr(earlier, name) for name in _SAID):
+                record.persisted_at = earlier.persisted_at
+                continue
+            found.corrected[memory_id] = earlier
+        record.persisted_at = now
+        found.promoted.append(record)
+    named = {record.id for record in found.kept}
+    unseen = [name for name in written if name not in named and missed.kept("memory", name, b"")]
+    found.kept[:0] = [known[name] for name in unseen if name in known]
+    return found
+
+
+def _filled(record: MemoryRecord, item: SessionRecordInput, earlier: MemoryRecord) -> MemoryRecord:
+    unsaid = [name for name in _KEPT_UNSAID if getattr(item, name) in (None, UNSET)]
+    return msgspec.structs.replace(record, **{name: getattr(earlier, name) for name in unsaid})
+
+
+async def corrections(store: Store, bounds: Scope, found: SessionRecords) -> list[MemoryRecord]:
+    """The memories to store, where one was corrected as long-term memory holds it now with just that changed."""
+    ids = list(found.corrected)
+    held = {memory.record.id: memory.record for memory in await store.get_memories(bounds, ids)} if ids else {}
+    return [
+        _corrected(held[record.id], record, found.corrected[record.id]) if record.id in held else record
+        for record in found.promoted
+    ]
+
+
+def _corrected(held: MemoryRecord, record: MemoryRecord, earlier: MemoryRecord) -> MemoryRecord:
+    changes: dict[str, Any] = {
+        name: getattr(record, name) for name in _SAID if getattr(record, name) != getattr(earlier, name)
+    }
+    if "metadata" in changes:  # what the server noted there stays
+        noted = {name: value for name, value in held.metadata.items() if name not in earlier.metadata}
+        changes["metadata"] = {**noted, **record.metadata}
+    new = msgspec.structs.replace(held, **changes, updated_at=record.updated_at, persisted_at=record.persisted_at)
+    new.memory_hash = content_hash(new)
+    return new
+
+
+async def retimed_memories(store: Store, key: SessionKey, turns: Sequence[Turn], now: datetime) -> list[StoredMemory]:
+    """The memories of turns whose time was corrected, with that time."""
+    times = {turn.message.id: turn.message.created_at for turn in turns if turn.occurrence == 1}
+    if not times:
+        return []
+    names = {derived_id(key.tenant, key.namespace, key.user, key.session, name): name for name in times}
+    scope = Scope(tenant=key.tenant, namespaces=(key.namespace,), users=(key.user,), sessions=(key.session,))
+    held = await store.get_memories(scope, [*times, *names])
+    return [
+        _retimed(memory, times[names.get(memory.record.id, memory.record.id)], now)
+        for memory in held
+        if memory.record.extraction_strategy == TURN_STRATEGY
+    ]
+
+
+def _retimed(memory: StoredMemory, moment: datetime, now: datetime) -> StoredMemory:
+    record = msgspec.structs.replace(memory.record, created_at=moment, updated_at=now)
+    when = (record.event_date or moment).timestamp()
+    return replace(memory, record=record, terms=tuple(index_terms(record.text[memory.lead :], memory.speaker, when)))

@@ -1,0 +1,419 @@
+"""Writing sessions: what is new in a write, what is made of it, and one commit of everything."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from weakref import WeakValueDictionary
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from memhost.errors import Forbidden, IdTaken, Problem, SessionChanged, VersionMismatch
+from memhost.events import (
+    MemoriesDeleted,
+    MemoriesStored,
+    RequestContext,
+    SessionIdle,
+    SessionUpdated,
+    SessionWrite,
+)
+from memhost.extraction.pipeline.extraction_queue import PendingTurns, Staged, edited_turns
+from memhost.extraction.pipeline.immediate import ImmediateExtraction
+from memhost.extraction.pipeline.strategy_choice import StrategyChoice
+from memhost.extraction.prompts import UNSAFE
+from memhost.jobs.outbox import Outbox, session_name
+from memhost.memories import aliases
+from memhost.memories.exact_duplicates import Repetitions, find_repetitions
+from memhost.memories.records import (
+    check_records,
+    derived_id,
+    index_records,
+    refuse,
+)
+from memhost.memories.support import withdraw
+from memhost.messages.concurrent_writes import Missed, Reads, changes_of, merged_context, merged_data, read_at
+from memhost.messages.turns import check_messages, merge_turns, turn_name
+from memhost.models import (
+    Job,
+    MemoryRecord,
+    Message,
+    Scope,
+    SessionKey,
+    StoredMemory,
+    StoredSession,
+    StrategyConfig,
+    TurnMark,
+    WorkingMemory,
+    WriteBatch,
+    WriteResult,
+)
+from memhost.operations.limits import DATA_BYTES, too_big
+from memhost.operations.table import Call
+from memhost.operations.working_memory import PutSession
+from memhost.plugins.request_hooks import RequestHooks
+from memhost.ports import Clock, Draft, Embedder, Store, Turn
+from memhost.sessions.records import corrections, merge_records, retimed_memories
+from memhost.sessions.summaries import SessionSummaries, stand_in
+from memhost.settings.schema import MemorySettings
+from memhost.storekit import to_micros
+from memhost.text.conversation import spoken
+
+_WRITE_TRIES = 20
+"""How often a write is repeated when another process wrote the same session (each repeat waits longer).
+
+Writes of one process take turns."""
+
+_WRITES_KEPT = 64
+"""Times of the latest writes that a session keeps, to recognise which of them a client has read."""
+
+_LONGEST_TTL_S = 100 * 365 * 86_400
+"""A hundred years: the furthest deadline kept, in seconds."""
+
+
+class Changed(msgspec.Struct, frozen=True, kw_only=True):
+    """New and changed turns of a write, ids of the changed ones, and memories of turns with another time alone."""
+
+    turns: list[Turn]
+    edited: set[str]
+    retimed: list[StoredMemory]
+
+
+class SessionWriter:
+    """Writes sessions, and in the same commit the memories and jobs that follow from a write."""
+
+    def __init__(
+        self,
+        store: Store,
+        embedder: Embedder,
+        extraction: ImmediateExtraction,
+        choice: StrategyChoice,
+        pending: PendingTurns,
+        summaries: SessionSummaries,
+        hooks: RequestHooks,
+        outbox: Outbox,
+        settings: MemorySettings,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._embedder = embedder
+        self._extraction = extraction
+        self._choice = choice
+        self._pending = pending
+        self._summaries = summaries
+        self._hooks = hooks
+        self._outbox = outbox
+        self._settings = settings
+        self._clock = clock
+        self.reads = Reads()
+        self._locks: WeakValueDictionary[SessionKey, asyncio.Lock] = WeakValueDictionary()
+
+    async def put(self, call: Call, request: PutSession, read: StoredSession | None = None) -> StoredSession:
+        """Store the session as a whole; its new turns and memories are searchable when this returns.
+
+        Args:
+            call: Who writes.
+            request: The session.
+            read: The session as it was read just now, which spares the writer to read it again.
+
+        Raises:
+            InvalidRequest: A message is blank.
+            ValidationFailed: Times, tags or memories are wrong.
+            IdTaken: A memory's id belongs to another owner.
+            Forbidden: The session lies outside the caller's bounds.
+            SessionChanged: It is not at the version that the request expects.
+        """
+        key = SessionKey(
+            call.caller.bounds.tenant,
+            request.namespace or "",
+            request.user_id or "",
+            request.session_id,
+        )
+        if not call.caller.bounds.covers(key):
+            raise Forbidden("This credential must not write sessions of that namespace or user.")
+        self._check(call, key, request, self._clock.now())
+        shown = self.reads.take(key, request.last_accessed)
+        lock = self._locks.setdefault(key, asyncio.Lock())
+        async with lock:
+            for attempt in range(_WRITE_TRIES):
+                now = self._clock.now()
+                try:
+                    before = read or await self._store.get_session(call.caller.bounds, key, now)
+                    return await self._write(call, key, request, before, shown, now)
+                except VersionMismatch:
+                    read = None
+                    await asyncio.sleep(0.002 * attempt)
+        raise VersionMismatch(f"Session {key.session} is being written by others all the time; try again.")
+
+    def _check(self, call: Call, key: SessionKey, request: PutSession, now: datetime) -> None:
+        problems = check_messages(
+            request.messages,
+            now,
+            max_future_s=self._settings.max_future_timestamp_s,
+            require_times=self._settings.require_message_timestamps,
+        )
+        problems += check_records(request.memories, [item.id for item in request.memories])
+        problems += too_big(request.data, DATA_BYTES, ("data",))  # which a change may have added to
+        if isinstance(request.ttl_seconds, int) and request.ttl_seconds < 1:
+            sentence = (
+                "A session lives at least 1 second; send null for one that does not expire, or delete it to end it now."
+            )
+            problems.append(Problem(where=("ttl_seconds",), kind="greater_than", message=sentence))
+        strategy = request.long_term_memory_strategy
+        if not isinstance(strategy, UnsetType):
+            wanted = StrategyConfig(strategy=strategy.strategy, config=strategy.config)
+            found = self._choice.problems(key, wanted)
+            problems += [problem for problem in found if problem.kind in ("enum", UNSAFE)]
+            call.notices += [("notice", _no_extraction(problem)) for problem in found if problem not in problems]
+        refuse(problems)
+        if any(isinstance(message.created_at, UnsetType) for message in request.messages):
+            call.notices.append(
+                ("deprecation", "created_at will be required: messages without it were stamped with the server's time.")
+            )
+
+    async def delete(self, bounds: Scope, key: SessionKey) -> None:
+        """Delete a session, and the waiting jobs that its silence would have started."""
+        batch = WriteBatch(delete_session=key, cancel_jobs=self._outbox.ids("session_idle", session_name(key)))
+        await self._store.commit(bounds, batch)
+
+    async def _write(
+        self,
+        call: Call,
+        key: SessionKey,
+        request: PutSession,
+        before: StoredSession | None,
+        shown: datetime | None,
+        now: datetime,
+    ) -> StoredSession:
+        _check_version(request, before)
+        if before is not None and before.content.updated_at >= now:
+            # Times of writes rise strictly, so that one of them tells what had been stored before it.
+            now = before.content.updated_at + timedelta(microseconds=1)
+        missed = Missed(before, read_at(request, before, shown), now)
+        given, summary, before = stand_in(request, before)
+        merged = merge_turns(given, before, now, missed)
+        content = _content(request, before, now)
+        content.messages = merged.messages
+        content.data = merged_data(request.data, before, missed)
+        content.context = merged_context(summary, before, missed)
+        records = merge_records(
+            request.memories,
+            before,
+            key,
+            content.long_term_memory_strategy,
+            now,
+            missed,
+            promote=self._settings.long_term_memory,
+        )
+        content.memories = records.kept
+        promoted = await corrections(self._store, call.caller.bounds, records)
+        repeated = await find_repetitions(self._store, call.caller.bounds, promoted, now)
+        context = RequestContext(
+            scope=call.caller.bounds,
+            subject=call.caller.subject,
+            request_id=call.request_id,
+            now=now,
+        )
+        write = await self._hooks.before_session_write(SessionWrite(session=key, content=content), context)
+        drop_outdated_parts(write.content.messages)
+        session = _following(before, key, write.content, merged.marks, now)
+        _set_expiry(session, request.ttl_seconds, before, now)
+        edited = edited_turns(before, session, merged.turns)
+        session.changes = changes_of(before, session.content, edited, to_micros(now))
+        turns = _turns_of(session, merged.turns)
+        waiting = Staged()
+        if self._settings.long_term_memory:
+            waiting = await self._pending.stage(before, session, turns, now, at_once=request.flush)
+        waiting = msgspec.structs.replace(waiting, jobs=[*waiting.jobs, *self._summaries.jobs(session, request, now)])
+        retimed = await retimed_memories(self._store, key, merged.retimed, now)
+        changed = Changed(
+            turns=turns, edited={turn.message.id for turn in turns if _name(turn) in edited}, retimed=retimed
+        )
+        await self._commit(call, session, changed, (promoted, repeated), waiting, context, now)
+        return session
+
+    async def _commit(
+        self,
+        call: Call,
+        session: StoredSession,
+        changed: Changed,
+        memories: tuple[list[MemoryRecord], Repetitions],
+        waiting: Staged,
+        context: RequestContext,
+        now: datetime,
+    ) -> WriteResult:
+        drafts: dict[str, Draft] = {}
+        promoted, repeated = memories
+        records, turns = [*repeated.fresh, *repeated.completed.values()], changed.turns
+        if self._settings.long_term_memory:
+            for record, draft in await self._extraction.extract(session, turns, now):
+                drafts[record.id] = draft
+                records.append(record)
+        if records:
+            records = await self._hooks.before_memories_stored(records, context)
+        records, more = repeated.parted(records)
+        told = [drafts.get(record.id) for record in records]
+        stored = [*await index_records(records, self._embedder, told, in_request=True), *more, *changed.retimed]
+        gone = [record for record in promoted if record.id in repeated.stays]
+        guarded = set(drafts)
+        while True:
+            batch = WriteBatch(
+                put_memories=stored,
+                guarded_ids=frozenset(guarded),
+                put_session=session,
+                expect_version=session.version,
+                access=repeated.access(now),
+                put_documents=[
+                    *waiting.put_documents,
+                    *aliases.documents(session.key.tenant, gone, repeated.stays, now),
+                ],
+                delete_documents=waiting.delete_documents,
+            )
+            unsupported = await withdraw(
+                self._store, batch, session.key, changed.edited, self._made, now, self._settings
+            )
+            batch.add_jobs = [
+                *self._jobs(session, turns, batch, now),
+                *self._deleted(session, unsupported, now),
+                *waiting.jobs,
+            ]
+            try:
+                result = await self._store.commit(call.caller.bounds, batch)
+            except IdTaken as taken:
+                _rename(taken, stored, guarded, session.key)
+                continue
+            self._outbox.committed(batch.add_jobs)
+            session.version = result.session_version
+            return result
+
+    def _jobs(self, session: StoredSession, turns: list[Turn], batch: WriteBatch, now: datetime) -> list[Job]:
+        key = session.key
+        version = session.version + 1
+        ids = tuple(turn.message.id for turn in turns)
+        jobs = self._outbox.jobs(
+            "session_updated",
+            SessionUpdated(session=key, version=version, message_ids=ids),
+            tenant=key.tenant,
+            now=now,
+        )
+        jobs += self._outbox.jobs(
+            "session_idle",
+            SessionIdle(session=key, version=version),
+            tenant=key.tenant,
+            now=now,
+            delay_s=self._settings.session_idle_s,
+            key=session_name(key),
+        )
+        stored = [memory.record.id for memory in batch.put_memories]
+        return jobs + self._outbox.memory_jobs("memories_stored", MemoriesStored, stored, tenant=key.tenant, now=now)
+
+    def _made(self, strategy: str) -> bool:
+        """Whether memories of a strategy are made in the write; those of others go when the turn has been read anew."""
+        return self._choice.immediate(strategy) is not None
+
+    def _deleted(self, session: StoredSession, ids: list[str], now: datetime) -> list[Job]:
+        tenant = session.key.tenant
+        return self._outbox.memory_jobs("memories_deleted", MemoriesDeleted, ids, tenant=tenant, now=now)
+
+
+def _check_version(request: PutSession, before: StoredSession | None) -> None:
+    version = before.version % 1_000_000 if before is not None else 0
+    if request.if_version is not None and request.if_version != version:
+        raise SessionChanged(
+            f"Session {request.session_id} is at version {version}, not {request.if_version}: read it and repeat."
+        )
+
+
+def _no_extraction(problem: Problem) -> str:
+    where = ".".join(str(part) for part in problem.where)
+    return f"Nothing will be extracted from this session: {where}: {problem.message}."
+
+
+def _content(request: PutSession, before: StoredSession | None, now: datetime) -> WorkingMemory:
+    """What a write says of a session beside its messages, memories, data and context."""
+    strategy = request.long_term_memory_strategy
+    return WorkingMemory(
+        tokens=request.tokens,
+        long_term_memory_strategy=StrategyConfig()
+        if isinstance(strategy, UnsetType)
+        else StrategyConfig(strategy=strategy.strategy, config=strategy.config),
+        last_accessed=now if isinstance(request.last_accessed, UnsetType) else request.last_accessed,
+        created_at=_created(request, before, now),
+        updated_at=now,
+    )
+
+
+def _following(
+    before: StoredSession | None, key: SessionKey, content: WorkingMemory, marks: dict[str, TurnMark], now: datetime
+) -> StoredSession:
+    """The session after a write that left it with this content, and brought turns with these marks."""
+    if before is None:
+        return StoredSession(key=key, content=content, turns=marks, writes=[to_micros(now)], next_position=len(marks))
+    return StoredSession(
+        key=key,
+        content=content,
+        version=before.version,
+        turns={**before.turns, **marks},
+        writes=[*before.writes, to_micros(now)][-_WRITES_KEPT:],
+        next_position=before.next_position + sum(1 for name in marks if name not in before.turns),
+        summarized_from=before.summarized_from,
+    )
+
+
+def _created(request: PutSession, before: StoredSession | None, now: datetime) -> datetime:
+    if not isinstance(request.created_at, UnsetType):
+        return request.created_at
+    return before.content.created_at if before is not None else now
+
+
+def drop_outdated_parts(messages: Sequence[Message]) -> None:
+    """Where a hook has changed the text of a message, the parts that it was sent in must not tell the old one."""
+    for message in messages:
+        if message.parts is not UNSET and spoken(message, message.parts or "") != message.content:
+            message.parts = UNSET
+
+
+def _name(turn: Turn) -> str:
+    return turn_name(turn.message.id, turn.occurrence)
+
+
+def _set_expiry(
+    session: StoredSession, ttl: int | UnsetType | None, before: StoredSession | None, now: datetime
+) -> None:
+    """An absent TTL keeps value and deadline, null makes the session persistent, a number restarts the clock."""
+    if isinstance(ttl, UnsetType):
+        session.content.ttl_seconds = before.content.ttl_seconds if before else None
+        session.expires_at = before.expires_at if before else None
+        return
+    session.content.ttl_seconds = ttl
+    session.expires_at = None if ttl is None else now + timedelta(seconds=min(ttl, _LONGEST_TTL_S))
+
+
+def _turns_of(session: StoredSession, turns: Sequence[Turn]) -> list[Turn]:
+    """The turns with the messages that will be stored, which a hook may have changed or left out."""
+    names = {turn.message.id for turn in turns}
+    left: dict[str, deque[Message]] = {}
+    for message in session.content.messages if names else ():
+        if message.id not in names:
+            continue
+        left.setdefault(message.id, deque()).append(message)
+    found = []
+    for turn in turns:
+        waiting = left.get(turn.message.id)
+        if waiting:
+            message = waiting.popleft() if turn.occurrence == 1 else waiting.pop()
+            found.append(Turn(message=message, position=turn.position, occurrence=turn.occurrence))
+    return found
+
+
+def _rename(taken: IdTaken, stored: Sequence[StoredMemory], guarded: set[str], key: SessionKey) -> None:
+    """Give turns whose message id is another session's memory an id of their own; raise if it is not a turn's."""
+    if not set(taken.ids) <= guarded:
+        raise taken
+    for memory in stored:
+        if memory.record.id in taken.ids:
+            guarded.discard(memory.record.id)
+            memory.record.id = derived_id(key.tenant, key.namespace, key.user, key.session, memory.record.id)
+            guarded.add(memory.record.id)

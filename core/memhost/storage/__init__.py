@@ -1,0 +1,1 @@
+"""Helpers over the store port that every subject uses: paging, leases, documents with owners."""

@@ -1,0 +1,177 @@
+"""Leases: the right to do something alone, over all processes of a store, for as long as its holder lives.
+
+A lease is a document that names its process and ends some seconds later. Its holder renews it in the background, so its
+length is how long the work of a process that died is left alone, whatever the work takes. Whoever meets the lease of a
+process of the same machine that is not there any more drops it at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+
+import msgspec
+
+from memhost.cancelling import cancel
+from memhost.errors import Busy, DocumentGone, MemhostError
+from memhost.models import Document, Scope, WriteBatch, new_id
+from memhost.ports import Clock, Store
+from memhost.storage.processes import Process, is_gone, this_process
+
+PATIENCE_S = 1.0
+"""How long somebody waits for a lease that another holds, seconds: enough for what is just ending."""
+
+_PAUSE_S = 0.25
+
+
+class Lease:
+    """A lease that is held. Made by `Leases.take`, which whoever takes it ends with `give_back`."""
+
+    def __init__(self, store: Store, clock: Clock, tenant: str, name: str, length_s: float) -> None:
+        self.document = (kind_of(name), new_id())
+        self._store = store
+        self._clock = clock
+        self._scope = Scope(tenant=tenant)
+        self._length = timedelta(seconds=length_s)
+        self._until = clock.now()
+        self._renewing: asyncio.Task[None] | None = None
+
+    async def keep(self) -> None:
+        """Make sure that the lease is still held; called before each change that it is for.
+
+        Raises:
+            Busy: It ended before it was renewed, and may be somebody else's now.
+        """
+        if self._until - self._clock.now() < self._length / 2:
+            try:
+                await self.show(required=True)
+            except DocumentGone as error:
+                raise Busy(
+                    "This took so long that another may have begun the same; the rest is left to it.",
+                    wait_s=self._length.total_seconds(),
+                ) from error
+
+    async def show(self, *, required: bool = False) -> None:
+        """Write its document, which has to be there already if it is `required`."""
+        now = self._clock.now()
+        kind, document_id = self.document
+        document = Document(
+            kind=kind,
+            id=document_id,
+            tenant=self._scope.tenant,
+            body=msgspec.msgpack.encode(this_process()),
+            updated_at=now,
+            expires_at=now + self._length,
+        )
+        names = [self.document] if required else []
+        await self._store.commit(self._scope, WriteBatch(put_documents=[document], require_documents=names))
+        self._until = now + self._length
+
+    def renew(self) -> None:
+        """Renew it in the background from now on."""
+        self._renewing = asyncio.create_task(self._renew(), name="memhost-lease")
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(self._length.total_seconds() / 3)
+            try:
+                await self.show(required=True)
+            except DocumentGone:
+                return  # `keep` finds out as well
+            except MemhostError:
+                continue  # the store does not answer; until the lease ends there is time to try again
+
+    async def stop(self) -> None:
+        """Renew it no more."""
+        if self._renewing is not None:
+            await cancel(self._renewing)
+
+    async def give_back(self) -> None:
+        """Let others go on at once; where the store does not answer they do when the lease ends."""
+        await self.stop()
+        with contextlib.suppress(MemhostError):
+            await self._store.commit(self._scope, WriteBatch(delete_documents=[self.document]))
+
+
+class Leases:
+    """The leases of a store.
+
+    Args:
+        store: Where they are kept.
+        clock: Time.
+        length_s: How long one lasts without being renewed, seconds.
+    """
+
+    def __init__(self, store: Store, clock: Clock, length_s: float) -> None:
+        self._store = store
+        self._clock = clock
+        self._length_s = length_s
+
+    async def take(self, tenant: str, name: str, *, told: str, patience_s: float = PATIENCE_S) -> Lease:
+        """The lease of that name, renewed until it is given back.
+
+        Each shows itself first and looks around then, so of two at a time at most one goes on.
+
+        Args:
+            tenant: Whose.
+            name: What it is for.
+            told: The sentence for those who cannot have it.
+            patience_s: How long to wait for another who holds it, seconds.
+
+        Raises:
+            Busy: Another holds it; `wait_s` is what is left of its lease.
+        """
+        lease = Lease(self._store, self._clock, tenant, name, self._length_s)
+        last_look = asyncio.get_running_loop().time() + patience_s
+        while True:
+            until = await self.held_until(tenant, name)
+            if until is None:
+                try:
+                    await lease.show()
+                    until = await self.held_until(tenant, name, but=lease)
+                except BaseException:  # also a cancellation: nobody would hold what was shown
+                    await lease.give_back()
+                    raise
+                if until is None:
+                    lease.renew()
+                    return lease
+                await lease.give_back()
+            if asyncio.get_running_loop().time() >= last_look:
+                raise Busy(told, wait_s=max(0.0, (until - self._clock.now()).total_seconds()))
+            await asyncio.sleep(_PAUSE_S * (0.5 + random.random()))  # noqa: S311 - so that two do not keep step
+
+    @asynccontextmanager
+    async def held(self, tenant: str, name: str, *, told: str, patience_s: float = PATIENCE_S) -> AsyncIterator[Lease]:
+        """The lease of that name while the block runs; see `take`."""
+        lease = await self.take(tenant, name, told=told, patience_s=patience_s)
+        try:
+            yield lease
+        finally:
+            await lease.give_back()
+
+    async def held_until(self, tenant: str, name: str, *, but: Lease | None = None) -> datetime | None:
+        """Until when somebody (else) holds it at least, None if nobody does.
+
+        Leases of processes of this machine that are not there any more are dropped on the way.
+        """
+        scope, now = Scope(tenant=tenant), self._clock.now()
+        dead, ends = [], []
+        for document in await self._store.list_documents(scope, kind_of(name), now):
+            if but is not None and document.id == but.document[1]:
+                continue
+            if is_gone(msgspec.msgpack.decode(document.body, type=Process)):
+                dead.append((document.kind, document.id))
+            elif document.expires_at is not None:
+                ends.append(document.expires_at)
+        if dead:
+            await self._store.commit(scope, WriteBatch(delete_documents=dead))
+        return max(ends, default=None)
+
+
+def kind_of(name: str) -> str:
+    """Kind of the documents of the leases of that name."""
+    return f"lease:{name}"

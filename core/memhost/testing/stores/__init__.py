@@ -1,0 +1,1 @@
+"""Parts of the conformance suite of stores, by subject."""

@@ -1,0 +1,20 @@
+"""Who said a message: its role, or a name in front of what was said."""
+
+from __future__ import annotations
+
+from memhost.models import Message
+from memhost.text.analysis import split_speaker
+
+BACKGROUND_ROLES = frozenset({"system", "tool"})
+"""Roles whose messages are instructions and raw output, not evidence of what was said."""
+
+PLAIN_ROLES = frozenset({"user", "assistant", "human", "ai", "model", "bot", "agent", "function", "developer"})
+"""Roles that say what somebody is; any other role is taken for the speaker's name."""
+
+
+def speaker_of(message: Message) -> str | None:
+    """Name of who said it, None where neither text nor role gives one."""
+    speaker, _ = split_speaker(message.content)
+    if speaker is None and message.role.lower() not in PLAIN_ROLES:
+        return message.role
+    return speaker

@@ -1,0 +1,106 @@
+"""Short general word lists of English, used by :mod:`memhost.text.analysis` and :mod:`memhost.ranking`."""
+
+from __future__ import annotations
+
+
+def _word_set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+STOP_WORDS = _word_set(
+    """
+    a about above after again against all also am an and any anybody anyone anything are arent as at be because
+    been before being below between both but by can cannot cant could couldnt did didnt do does doesnt doing
+    dont down during each either else ever every few for from further get gets getting give given go goes going
+    gone got had hadnt has hasnt have havent having he hed hell her here heres hers herself hes him himself his
+    how however hows i id if ill im in into is isnt it its itself ive just kind let lets like many may me might
+    mightnt more most much must mustnt my myself neither no nor not of off often on once one ones only or other
+    others our ours ourselves out over own particular per please shall shant she shed shes should shouldnt so
+    some somebody someone something such tell than that thats the their theirs them themselves then there theres
+    these they theyd theyll theyre theyve thing things this those though through to too under until up upon us
+    very was wasnt we wed well were werent weve what whats when whens where wheres whether which while who whom
+    whos whose why whys will with within without wont would wouldnt yes yet you youd youll your youre yours
+    yourself yourselves youve
+    """
+)
+"""Words that carry no topic of a question, folded, without apostrophes as ``analysis.tokenize`` gives them.
+
+After the Snowball English list (https://snowballstem.org/algorithms/english/stop.txt), with question words and common
+auxiliaries added.
+"""
+
+SPEAKER_LABELS = _word_set(
+    """
+    a action actions address agenda also answer attention author background bcc bonus breaking btw caution cc
+    chapter code conclusion cons context data date day decision decisions definition directions disclaimer edit
+    email error errors example examples fact facts file finally first fixme friday from ftp fw fwd fyi goal
+    goals hint how http https idea ideas important info ingredients input instructions item items key keys last
+    link links list location mailto meaning monday name nb news next note notes option options output part path
+    phone plan plans price problem problems pros ps q question quote re reason reasons recap reference
+    references remember reminder result results rule rules saturday second section see solution solutions source
+    sources spoiler status step steps subject summary sunday task tasks third thought thoughts thursday time tip
+    tips title tldr to today todo tomorrow topic total translation tuesday update url usage version warning
+    wednesday week what when where which who why yesterday
+    """
+)
+"""Labels that open a note, a header or a list: by form they cannot be told from a speaker's name."""
+
+SELF_WORDS = _word_set(
+    """
+    i im ive id ill my me mine myself we our us were weve ours
+    """
+)
+"""Words of the first person."""
+
+TIME_WORDS = _word_set(
+    """
+    yesterday today tonight tomorrow last next ago recently just weekend morning evening night since week weeks
+    month months year years day days monday tuesday wednesday thursday friday saturday sunday january february
+    march april june july august september october november december spring summer autumn fall winter christmas
+    birthday
+    """
+)
+"""Words that say when. ``may`` is left out: it is mostly the verb."""
+
+NUMBER_WORDS = _word_set(
+    """
+    one two three four five six seven eight nine ten eleven twelve dozen hundred thousand million couple once
+    twice several first second third half few many
+    """
+)
+"""Words that say how many."""
+
+GREETING_WORDS = _word_set(
+    """
+    hey hi hello thank thanks wow yeah bye yo oh congrats congratulations cool great nice awesome good
+    """
+)
+"""Words in front of the name of the one spoken to."""
+
+MONTHS = {
+    "january": 1,
+    "february": 2,
+    "march": 3,
+    "april": 4,
+    "may": 5,
+    "june": 6,
+    "july": 7,
+    "august": 8,
+    "september": 9,
+    "october": 10,
+    "november": 11,
+    "december": 12,
+    "jan": 1,
+    "feb": 2,
+    "mar": 3,
+    "apr": 4,
+    "jun": 6,
+    "jul": 7,
+    "aug": 8,
+    "sep": 9,
+    "sept": 9,
+    "oct": 10,
+    "nov": 11,
+    "dec": 12,
+}
+"""English month names and abbreviations, folded, to their number."""

@@ -1,0 +1,164 @@
+"""Calls to the language model: which model for which purpose, within the budgets, each one metered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from time import perf_counter
+from typing import Any, Literal, Protocol, cast, get_args
+
+from memhost.errors import ModelUnavailable
+from memhost.models import SessionKey
+from memhost.ports import Completion, LanguageModel, ModelUse
+from memhost.settings.extraction import LlmSettings
+from memhost.usage.model_health import ModelHealth
+
+Purpose = Literal["extraction", "repair", "summary", "view", "dedup", "enrichment", "query", "plugin"]
+"""What a call is for, as usage is told apart."""
+
+PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
+
+
+class Ledger(Protocol):
+    """Keeps what calls cost, and stops them where a budget is used up."""
+
+    async def check(self, owner: SessionKey) -> None:
+        """Return if a call for this owner may be made.
+
+        Raises:
+            BudgetExceeded: A budget is used up.
+        """
+        ...
+
+    async def record(self, owner: SessionKey, purpose: str, use: ModelUse) -> None:
+        """Add a call to what was used."""
+        ...
+
+
+class ModelCalls:
+    """The language model as services use it.
+
+    Args:
+        llm: The model; None if none is configured.
+        settings: Which model does what.
+        ledger: Budgets and usage.
+        health: Told whether the model answers.
+    """
+
+    def __init__(
+        self, llm: LanguageModel | None, settings: LlmSettings, ledger: Ledger, health: ModelHealth | None = None
+    ) -> None:
+        self._llm = llm
+        self._health = health
+        self._ledger = ledger
+        self._models = _models(settings)
+
+    @property
+    def available(self) -> bool:
+        """Whether a language model is configured."""
+        return self._llm is not None
+
+    def model_for(self, purpose: Purpose) -> str:
+        """The model that calls of this purpose use; empty if none is configured."""
+        return self._models.get(purpose) or (self._llm.name if self._llm is not None else "")
+
+    async def complete(
+        self,
+        owner: SessionKey,
+        messages: Sequence[dict[str, Any]],
+        *,
+        purpose: Purpose,
+        schema: dict[str, Any] | None = None,
+        max_tokens: int | None = None,
+        model: str | None = None,
+    ) -> Completion:
+        """The model's answer.
+
+        Args:
+            owner: Whose data it is about (the session may be empty); who pays.
+            messages: `role` and `content` each, oldest first.
+            purpose: What the call is for.
+            schema: JSON schema of the answer.
+            max_tokens: Upper bound of the answer.
+            model: Another model than the purpose's.
+
+        Raises:
+            ModelUnavailable: No model is configured, or the provider does not answer.
+            ModelRefused: The provider declines the content.
+            BudgetExceeded: A budget is used up; no call was made.
+        """
+        if self._llm is None:
+            raise ModelUnavailable("No language model is configured; set LLM_MODEL.")
+        await self._ledger.check(owner)
+        chosen = model or self.model_for(purpose)
+        started = perf_counter()
+        try:
+            answer = await self._llm.complete(
+                messages, model=chosen or None, purpose=purpose, schema=schema, max_tokens=max_tokens
+            )
+        except BaseException as error:  # also a cancellation: it was a call, and may have cost something
+            if self._health is not None:
+                self._health.failed("language_model", chosen, error)
+            failed = ModelUse(model=chosen, failed=True, seconds=perf_counter() - started)
+            await self._ledger.record(owner, purpose, failed)
+            raise
+        if self._health is not None:
+            self._health.answered("language_model", chosen)
+        use = ModelUse(
+            model=answer.model,
+            input_tokens=answer.input_tokens,
+            output_tokens=answer.output_tokens,
+            cost_usd=answer.cost_usd,
+            seconds=perf_counter() - started,
+        )
+        await self._ledger.record(owner, purpose, use)
+        return answer
+
+
+class ChargedModel:
+    """The language model as plugins get it: budgets and metering are those of one owner.
+
+    Args:
+        calls: The calls of services.
+        owner: Who pays.
+    """
+
+    def __init__(self, calls: ModelCalls, owner: SessionKey) -> None:
+        self.name = calls.model_for("plugin")
+        self._calls = calls
+        self._owner = owner
+
+    async def complete(
+        self,
+        messages: Sequence[dict[str, Any]],
+        *,
+        model: str | None = None,
+        purpose: str = "plugin",
+        schema: dict[str, Any] | None = None,
+        max_tokens: int | None = None,
+    ) -> Completion:
+        """The model's answer; see `memhost.ports.LanguageModel`."""
+        return await self._calls.complete(
+            self._owner,
+            messages,
+            purpose=cast("Purpose", purpose),
+            schema=schema,
+            max_tokens=max_tokens,
+            model=model,
+        )
+
+    async def aclose(self) -> None:
+        """Nothing: the host closes the model."""
+
+
+def _models(settings: LlmSettings) -> Mapping[str, str]:
+    fast = settings.fast_model
+    extraction = settings.extraction_model or fast
+    return {
+        "extraction": extraction,
+        "repair": extraction,
+        "summary": settings.summary_model or fast,
+        "view": settings.summary_model or fast,
+        "dedup": settings.dedup_model or fast,
+        "enrichment": fast,
+        "query": settings.query_optimization_model or fast,
+    }
