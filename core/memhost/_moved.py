@@ -11,6 +11,15 @@ from collections.abc import Sequence
 from importlib import import_module
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from importlib.abc import Loader, MetaPathFinder
+
+    class _Base(MetaPathFinder, Loader):
+        """What importlib asks of a finder and a loader; at run time only their methods count."""
+else:
+    _Base = object
 
 MOVED = {
     "memhost.analysis": "memhost.text.analysis",
@@ -154,6 +163,7 @@ MOVED = {
     "memhost.services.views": "memhost.views.service",
     "memhost.services.windows": "memhost.messages.windows",
     "memhost.services.wrapped_embedder": "memhost.usage.wrapped_embedder",
+    "memhost.settings.reference": "memhost.plugins.settings_reference",
     "memhost.speakers": "memhost.text.speakers",
     "memhost.startup": "memhost.host.startup",
     "memhost.testing.store_durability": "memhost.testing.stores.durability",
@@ -174,7 +184,7 @@ _FOLDERS = frozenset({"memhost.services"})
 """Packages that are gone, whose modules are all in the table."""
 
 
-class _Finder:
+class _Finder(_Base):
     """Finds what no other finder finds: it stands last, so modules that are there cost nothing."""
 
     def find_spec(
@@ -192,7 +202,7 @@ class _Finder:
         if (new := MOVED.get(old)) is None:
             return
         warnings.warn(
-            f"{old} has moved to {new}; the old path goes with memhost 0.3.", DeprecationWarning, stacklevel=2
+            f"{old} has moved to {new}; the old path works until memhost 0.3.", DeprecationWarning, stacklevel=2
         )
         sys.modules[old] = import_module(new)
 

@@ -28,12 +28,14 @@ from memhost.cli.failures import CommandError
 from memhost.cli.options import config_options, confirm, force_option, json_option, show, url_options
 from memhost.cli.printing import minute, table
 from memhost.cli.root import Nested
+from memhost.settings import Configuration
 
 __all__ = [
     "CommandError",
     "Nested",
     "administrator",
     "config_options",
+    "configuration",
     "confirm",
     "force_option",
     "json_option",
@@ -45,6 +47,17 @@ __all__ = [
     "table",
     "url_options",
 ]
+
+
+def configuration(data: str | None = None, config_file: Path | None = None) -> Configuration:
+    """Return the configuration that a server would start with; `data` is the folder of its files.
+
+    Raises:
+        ConfigurationError: A setting is wrong.
+    """
+    from memhost.host import startup
+
+    return startup.load(options={"server.data_dir": data}, config_file=config_file)[0]
 
 
 def serve_interfaces(

@@ -10,6 +10,7 @@ import pytest
 
 from memhost.errors import ConfigurationError
 from memhost.plugins import PluginManager
+from memhost.plugins.settings_reference import bundled_sections, render_reference
 from memhost.settings import (
     Configuration,
     Secret,
@@ -20,7 +21,6 @@ from memhost.settings import (
     setting,
 )
 from memhost.settings.loading import all_settings
-from memhost.settings.reference import bundled_sections, render_reference
 
 DOCS = Path(__file__).parents[2] / "docs" / "settings.md"
 

@@ -13,7 +13,7 @@ import pytest
 from memhost.credentials import VISITOR, Visitor
 from memhost.errors import Unauthorized, ValidationFailed
 from memhost.events import SessionWrite
-from memhost.jobs import StagedContext
+from memhost.memories.job_context import StagedContext
 from memhost.models import MemoryHit, MemoryRecord, MemoryType, Message, SessionKey, WorkingMemory
 from memhost.operations import limits
 from memhost.plugins.request_hooks import _checked

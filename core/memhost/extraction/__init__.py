@@ -21,6 +21,7 @@ from memhost.extraction.screening.injection import is_instruction_like
 from memhost.extraction.screening.safety import PLACEHOLDERS, Finding, check_prompt, is_refused, placeholders_of, render
 from memhost.extraction.screening.secrets import mask_secrets
 from memhost.extraction.temporal.dates import Relative, find_relative, replace_relative
+from memhost.extraction.temporal.times import find_zone
 
 __all__ = [
     "PLACEHOLDERS",
@@ -40,6 +41,7 @@ __all__ = [
     "check_prompt",
     "checked_prompt",
     "find_relative",
+    "find_zone",
     "is_instruction_like",
     "is_refused",
     "item_keys",

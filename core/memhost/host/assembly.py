@@ -29,7 +29,6 @@ from memhost.jobs import (
     Dispatcher,
     JobService,
     Schedules,
-    StagedContext,
     WaitingForModels,
     Workers,
     intervals,
@@ -37,6 +36,7 @@ from memhost.jobs import (
 from memhost.jobs.outbox import Outbox
 from memhost.jobs.tasks import LongWork
 from memhost.memories.enrichment import Enrichment
+from memhost.memories.job_context import StagedContext
 from memhost.memories.missing_vectors import MissingVectors
 from memhost.memories.service import MemoryService
 from memhost.memories.trash import TrashService

@@ -6,7 +6,6 @@ from memhost.jobs.schedules import EMBED_MEMORIES, Schedules, intervals
 from memhost.jobs.service import JobService
 from memhost.jobs.waking import WaitingForModels
 from memhost.jobs.workers import Workers
-from memhost.memories.job_context import StagedContext
 
 __all__ = [
     "EMBED_MEMORIES",
@@ -14,7 +13,6 @@ __all__ = [
     "JobLoop",
     "JobService",
     "Schedules",
-    "StagedContext",
     "WaitingForModels",
     "Workers",
     "intervals",

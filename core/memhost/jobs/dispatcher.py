@@ -10,16 +10,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from time import perf_counter
+from typing import Protocol
 
 import msgspec
 
 from memhost.cancelling import cancel
 from memhost.errors import BudgetExceeded, Busy, LeaseLost, MemhostError, TooManyRequests, passes
-from memhost.events import EVENTS
+from memhost.events import EVENTS, JobContext
 from memhost.jobs.outbox import Outbox
 from memhost.jobs.schedules import Schedules
 from memhost.logs import describe
-from memhost.memories.job_context import StagedContext
 from memhost.metrics import JobOutcome, Metrics
 from memhost.models import Job, JobState, Scope, SessionKey, WriteBatch
 from memhost.plugins import EventHook, PluginManager
@@ -36,7 +36,18 @@ _DEATHS_FORGIVEN = 10
 _JITTER = 0.2
 _LONGEST_S = 86_400
 
-ContextFactory = Callable[[Job, EventHook], StagedContext]
+
+class StagedJob(JobContext, Protocol):
+    """The context of one attempt, with what it has staged.
+
+    Attributes:
+        batch: What the hook has staged; committed together with the end of the job.
+    """
+
+    batch: WriteBatch
+
+
+ContextFactory = Callable[[Job, EventHook], StagedJob]
 GivenUp = Callable[[Job, str], Awaitable[None]]
 Sweep = Callable[[], Awaitable[None]]
 

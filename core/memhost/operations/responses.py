@@ -10,6 +10,8 @@ from msgspec import UNSET, UnsetType
 
 from memhost.models import MemoryHit, MemoryRecord, StrategyConfig
 from memhost.operations.requests import ExtractionFlag, MessageContent, Sent
+from memhost.ports.host import ComponentHealth as ComponentHealth
+from memhost.ports.host import Readiness as Readiness
 
 
 class Ack(msgspec.Struct, frozen=True):
@@ -408,19 +410,3 @@ class JobList(msgspec.Struct, frozen=True, kw_only=True):
     jobs: list[JobRow]
     total: int
     workers: list[WorkerRow] = []
-
-
-class ComponentHealth(msgspec.Struct, frozen=True, kw_only=True):
-    """State of one part of the server."""
-
-    name: str
-    ok: bool
-    detail: str
-    latency_ms: float
-
-
-class Readiness(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether the server can serve, and the state of its parts."""
-
-    ready: bool
-    components: list[ComponentHealth]

@@ -19,7 +19,6 @@ from memhost.ports.store import Store
 from memhost.ports.strategy import LaterStrategy, Strategy
 
 if TYPE_CHECKING:
-    from memhost.operations.responses import Readiness
     from memhost.settings import Configuration, Settings
 
 Access = Literal["open", "read", "write", "delete", "admin"]
@@ -112,6 +111,22 @@ class OperationTable:
     def names(self) -> list[str]:
         """Names of all operations, in the order of the table."""
         return list(self._operations)
+
+
+class ComponentHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """State of one part of the server."""
+
+    name: str
+    ok: bool
+    detail: str
+    latency_ms: float
+
+
+class Readiness(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether the server can serve, and the state of its parts."""
+
+    ready: bool
+    components: list[ComponentHealth]
 
 
 class Offered(Protocol):

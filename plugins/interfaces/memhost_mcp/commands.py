@@ -9,7 +9,17 @@ from typing import Any
 
 import click
 
-from memhost.commands import Nested, config_options, json_option, run, serve_interfaces, show, table, url_options
+from memhost.commands import (
+    Nested,
+    config_options,
+    configuration,
+    json_option,
+    run,
+    serve_interfaces,
+    show,
+    table,
+    url_options,
+)
 from memhost_mcp import hosts
 
 _MODES = ("stdio", "sse", "streamable-http")
@@ -61,13 +71,11 @@ def mcp(
 
 
 def _serve_http(host: str | None, port: int | None, insecure: bool, data: str | None, config_file: Path | None) -> None:
-    from memhost.host import startup
-
-    configuration, _ = startup.load(options={"server.data_dir": data}, config_file=config_file)
-    settings: Any = configuration.section("interfaces", "mcp")
+    chosen = configuration(data, config_file)
+    settings: Any = chosen.section("interfaces", "mcp")
     serve_interfaces(
         ["mcp"],
-        host=host or settings.host or _default_host(configuration.settings.server.auth),
+        host=host or settings.host or _default_host(chosen.settings.server.auth),
         port=settings.port if port is None else port,
         data=data,
         config_file=config_file,

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from memhost.operations.table import Access
+from memhost.operations import Access
 from memhost_mcp.desk import Desk
 from memhost_mcp.schemas import Schema, arguments_schema
 

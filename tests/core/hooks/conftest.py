@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from memhost.hooks import event_options
 from memhost.host import Host, open_host
+from memhost.models import JobState, Scope
 from memhost.plugins import PluginManager
 from memhost.settings import load_configuration
 from memhost.specs import ScheduleSpec
@@ -17,6 +18,8 @@ from memhost.testing.clock import FakeClock
 from memhost.testing.polling import until
 from tests.support import made, scripted
 from tests.support.fakes import with_bundled
+
+SCOPE = Scope()
 
 
 class Plugins:
@@ -100,10 +103,19 @@ def clock(_opened: tuple[Host, Plugins, FakeClock]) -> FakeClock:
     return _opened[2]
 
 
-@pytest.fixture
-def plugins(_opened: tuple[Host, Plugins, FakeClock]) -> Plugins:
-    """The two plugins, which have heard nothing and answer nothing."""
-    plugins = _opened[1]
+@pytest_asyncio.fixture(loop_scope="module")
+async def plugins(_opened: tuple[Host, Plugins, FakeClock]) -> Plugins:
+    """The two plugins, which have heard nothing and answer nothing: jobs of the test before have run to their end."""
+    host, plugins, _ = _opened
+
+    async def settled() -> bool:
+        due = await host.store.next_due()
+        if due is not None and due <= host.clock.now():
+            return False
+        _, running = await host.store.list_jobs(SCOPE, JobState.RUNNING, limit=1)
+        return running == 0
+
+    await until(settled)
     plugins.heard.clear()
     plugins.answers.clear()
     return plugins

@@ -57,7 +57,7 @@ def check(data: str | None, config_file: Path | None, as_json: bool) -> None:
 def reference(as_json: bool) -> None:
     """Print docs/settings.md: all settings of the host and of its own plugins."""
     from memhost.plugins import PluginManager
-    from memhost.settings.reference import bundled_sections, render_reference
+    from memhost.plugins.settings_reference import bundled_sections, render_reference
 
     text = render_reference(bundled_sections(PluginManager.load()))
     if as_json:

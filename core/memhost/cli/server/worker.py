@@ -39,7 +39,7 @@ def worker(
     if check:
         _check(data, config_file, as_json)
         return
-    from memhost.worker import run_worker
+    from memhost.host.worker import run_worker
 
     options = {
         "server.data_dir": data,

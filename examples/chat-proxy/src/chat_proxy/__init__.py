@@ -12,7 +12,7 @@ from memhost.settings import Secret, setting
 from memhost.specs import InterfaceSpec
 
 if TYPE_CHECKING:
-    from memhost.host import Host
+    from memhost.ports import Host
     from memhost.specs import Mount
 
 MEMHOST_API = (1, 1)

@@ -23,7 +23,7 @@ from memhost.models import Caller
 from memhost.specs import Mount
 
 if TYPE_CHECKING:
-    from memhost.host import Host
+    from memhost.ports import Host
 
 logger = logging.getLogger(__name__)
 

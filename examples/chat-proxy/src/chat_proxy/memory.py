@@ -15,7 +15,7 @@ from memhost.models import Caller
 from memhost.operations import Call
 
 if TYPE_CHECKING:
-    from memhost.host import Host
+    from memhost.ports import Host
 
 logger = logging.getLogger(__name__)
 

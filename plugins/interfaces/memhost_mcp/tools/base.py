@@ -10,7 +10,7 @@ import msgspec
 from msgspec import inspect
 
 from memhost.errors import ValidationFailed
-from memhost.operations.table import Access
+from memhost.operations import Access
 from memhost.reading import Compiler, ReadingError, problems, struct_reader
 from memhost_mcp.desk import Desk
 from memhost_mcp.schemas import Schema, arguments_schema, result_schema

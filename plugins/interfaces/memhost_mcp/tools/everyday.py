@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from memhost.errors import AmbiguousSession, InvalidRequest, NotFound, SeveralFound
-from memhost.extraction.temporal.times import find_zone
+from memhost.extraction import find_zone
 from memhost.models import SENT_FIELDS, MemoryHit, MemoryRecord, MemoryType, Repeat
 from memhost.models.limits import Metadata, Name, Tags
 from memhost.operations.requests import DateFilter, MemoryTypeFilter, MessageInput, SessionRecordInput, TagFilter
