@@ -1,1 +1,1 @@
-"""Benchmarks: what the project promises, measured."""
+"""Benchmarks of the project's promises."""

@@ -1,4 +1,4 @@
-"""Image, compose file, units and the ACL user of the manual, checked without a container engine."""
+"""Checks the image, compose file, units and the documented ACL user, without a container engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The architecture, checked: who may import whom, and that folders, entry points and packaging agree."""
+"""The architecture: allowed imports, and agreement of folders, entry points and packaging."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lock files say what pyproject.toml asks for, for every Python, and name no address."""
+"""The lock files agree with pyproject.toml for every Python, and name no package index."""
 
 from __future__ import annotations
 

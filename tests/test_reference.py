@@ -1,4 +1,4 @@
-"""The reference of hooks and ports is what the code says, and its examples are plugins that load."""
+"""The reference of hooks and ports matches the code, and its examples are plugins that load."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests are moved down a tier by marks with a reason, and in no other way."""
+"""Only marks with a reason move a test to another tier."""
 
 from __future__ import annotations
 

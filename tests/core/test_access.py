@@ -1,4 +1,4 @@
-"""Access tracking: every memory found is marked, also one found while marks are being written."""
+"""Access tracking: every found memory is marked, also one found while marks are being written."""
 
 from __future__ import annotations
 

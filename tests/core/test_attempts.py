@@ -1,4 +1,4 @@
-"""Failed attempts to get in are limited per address."""
+"""Failed logins are limited per address."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line: what is imported, what users are told, exit codes."""
+"""The command line: imports, messages to users, exit codes."""
 
 from __future__ import annotations
 

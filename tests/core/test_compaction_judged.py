@@ -1,4 +1,4 @@
-"""Compaction of what means the same: only what changed, within a budget, one pass at a time."""
+"""Compaction of memories with the same meaning: only changed ones, within a budget, one pass at a time."""
 
 from __future__ import annotations
 

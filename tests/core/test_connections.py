@@ -1,4 +1,4 @@
-"""When connections run short the idlest go, whoever is being answered stays, and the log says so once."""
+"""When connections run short, the longest idle ones are closed, active ones stay, and the log says so once."""
 
 from __future__ import annotations
 

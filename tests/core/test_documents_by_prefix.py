@@ -1,4 +1,4 @@
-"""Documents of many prefixes at once: what asking for each alone would give, in fewer questions."""
+"""Reading documents of many prefixes at once gives the same as one by one, with fewer queries."""
 
 from __future__ import annotations
 

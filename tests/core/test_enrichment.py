@@ -1,4 +1,4 @@
-"""What is added to memories after they were stored: topics, entities, and vectors of embedders that are not local."""
+"""Data added after a memory was stored: topics, entities, and vectors of remote embedders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What extraction costs, counted at the provider."""
+"""The cost of extraction, counted at the provider."""
 
 from __future__ import annotations
 

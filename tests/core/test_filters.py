@@ -1,4 +1,4 @@
-"""Filters of searches: what each operator finds, and that none is lost."""
+"""Filters of searches: the matches of each operator, and that no operator is ignored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line as people meet it first: help, single memories, ids to copy, hints, nothing made by reading."""
+"""First steps on the command line: help, single memories, ids to copy, hints, and reading without side effects."""
 
 from __future__ import annotations
 

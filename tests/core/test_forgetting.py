@@ -1,4 +1,4 @@
-"""Forgetting: which memories a policy gives up, over which scope, and the periodic run."""
+"""Forgetting: the memories that a policy selects, its scope, and the periodic run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Long-term memory switched off: every operation on it says so, and sessions go on."""
+"""With long-term memory switched off, every operation on it says so, and sessions keep working."""
 
 from __future__ import annotations
 

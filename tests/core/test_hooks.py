@@ -1,4 +1,4 @@
-"""Event hooks in the request: they change and refuse, within limits, and cannot harm each other."""
+"""Event hooks in requests change and refuse, within limits, and cannot harm each other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sentences that tests and clients of Agent Memory Server look for stand in our answers as well."""
+"""Our answers contain the sentences that tests and clients of Agent Memory Server look for."""
 
 from __future__ import annotations
 

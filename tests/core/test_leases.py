@@ -1,4 +1,4 @@
-"""Leases: held by one at a time, renewed while their holder lives, taken over or dropped when it does not."""
+"""Leases: one holder at a time, renewed while it lives, taken over or dropped when it does not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Log lines: form, fields, request ids, and what must not stand in them."""
+"""Log lines: form, fields, request ids, and the data they must not contain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages that are longer than one question to the model may be: read in parts, whole, each part once."""
+"""Messages longer than one model call allows: read in parts, completely, each part once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Long queries ask a store for no more words than short ones, and pages hold no more bytes than they may."""
+"""Long queries look up no more words than short ones, and pages stay below their size limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is said to block the event loop: whoever's code it is that runs."""
+"""Blocking of the event loop is attributed to the code that runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Storing memories while others delete what they repeat."""
+"""Storing memories while another call deletes the memories that they repeat."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Migrations between stores: everything arrives as it was, interrupted ones are continued, nothing is overwritten."""
+"""Migrations between stores: everything is copied unchanged, interruptions can be continued, nothing is overwritten."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models that are away for hours: work waits and goes on by itself, and everybody who asks is told."""
+"""Models that are down for hours: work waits and continues by itself, and every status shows it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The outbox: which jobs follow from an event, and who is told of them."""
+"""The outbox: the jobs that follow from an event, and the notifications about them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Operating plugins: what is known of them, switching them off, and leaving those alone that keep failing."""
+"""Operating plugins: their status, switching them off, and suspending those that keep failing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Discovery: one broken plugin never stops the host, and every row tells what happened."""
+"""Discovery: one broken plugin never stops the host, and every row says what happened."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`memhost plugins new`: every kind gives a package that is found and passes its own tests as it is."""
+"""`memhost plugins new`: every kind gives a package that loads and passes its own tests unchanged."""
 
 from __future__ import annotations
 

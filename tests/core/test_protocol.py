@@ -1,4 +1,4 @@
-"""Connections of clients who send or read slowly, on a clock that only the tests move."""
+"""Connections of slow senders and readers, on a clock that only the tests move."""
 
 from __future__ import annotations
 

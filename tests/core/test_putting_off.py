@@ -1,4 +1,4 @@
-"""Background work that cannot be done now waits without failing; failures and deaths are counted apart."""
+"""Background work that is not possible now waits without failing; failures and deaths count separately."""
 
 from __future__ import annotations
 

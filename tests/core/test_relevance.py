@@ -1,4 +1,4 @@
-"""What a search answers with in small and odd stores: the answer first, once, or a word that nothing fits."""
+"""Searches in small and unusual stores: the answer comes first and once, or the answer says that nothing fits."""
 
 from __future__ import annotations
 

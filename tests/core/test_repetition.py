@@ -1,4 +1,4 @@
-"""What is joined without a language model: true repetitions, and nothing else."""
+"""Merging without a language model: true repetitions, and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Schedules: periods counted from 1970, one job each, in every tenant."""
+"""Schedules: periods count from 1970, with one job per schedule and tenant."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which memories are compared with new ones, and which are joined without asking."""
+"""Selects the memories to compare with new ones, and those to merge without a model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""New memories that mean the same as others, or replace them: one call at most, and nothing is lost."""
+"""New memories that equal or replace others: one call at most, and nothing is lost."""
 
 from __future__ import annotations
 

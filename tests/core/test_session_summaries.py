@@ -1,4 +1,4 @@
-"""Working-memory summaries: what is summarised, what stays, what comes back, and what happens when the model fails."""
+"""Session summaries: which messages are summarised, stay or come back, and failures of the model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The configuration: sources, precedence, names, conversion, secrets, and what goes wrong."""
+"""The configuration: sources, precedence, names, conversion, secrets, and errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The kit for stores where the bundled ones do not use it: rows in an SQL database."""
+"""Parts of the store kit that the bundled stores do not use: rows in an SQL database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Work that goes on after its caller's time is over ends as a task."""
+"""Work that continues after its caller's time limit ends as a task."""
 
 from __future__ import annotations
 

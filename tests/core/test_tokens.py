@@ -1,4 +1,4 @@
-"""Token counts: exact where the encoding's file lies in the cache, estimated otherwise, never over the network."""
+"""Token counts: exact if the encoding's file is in the cache, else estimated, never over the network."""
 
 from __future__ import annotations
 

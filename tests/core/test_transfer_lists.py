@@ -1,4 +1,4 @@
-"""Imports of what is no export of memhost, but a list of memories."""
+"""Importing lists of memories that memhost did not export."""
 
 from __future__ import annotations
 

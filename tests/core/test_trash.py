@@ -1,4 +1,4 @@
-"""The trash: what the server removed by itself can be brought back; what a client deletes cannot."""
+"""The trash: memories that the server removed can be restored; memories that a client deleted cannot."""
 
 from __future__ import annotations
 

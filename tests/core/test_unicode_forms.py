@@ -1,4 +1,4 @@
-"""Normal forms: what the standard library says, without its squares."""
+"""Normal forms equal those of the standard library, without quadratic time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers that hold no memory: nothing is made up, and what cannot be read shows in the session and in the log."""
+"""Answers without a memory: nothing is invented, and the session and the log report unreadable answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What models were used for: metered for each owner, over processes, within budgets, and told to who may know."""
+"""Metering of models: per owner, across processes, within budgets, visible only to those who may see it."""
 
 from __future__ import annotations
 

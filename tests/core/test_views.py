@@ -1,4 +1,4 @@
-"""Summary views: what they hold, their groups and windows, and who may see them."""
+"""Summary views: their content, groups and windows, and access to them."""
 
 from __future__ import annotations
 

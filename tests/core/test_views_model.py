@@ -1,4 +1,4 @@
-"""Summary views with a language model: any number of memories, paid for only where they changed, never lost."""
+"""Summary views with a language model: any number of memories, calls only for changed groups, nothing lost."""
 
 from __future__ import annotations
 

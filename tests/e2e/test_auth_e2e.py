@@ -1,4 +1,4 @@
-"""Authentication on real servers: credentials of all clients, answers to bad ones, and bounds that hold."""
+"""Authentication on real servers: the credentials of all clients, answers to invalid ones, and bounds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever comes in at the REST door: a clear error or a correct store, never a 500."""
+"""Any input over REST gives a clear error or a correct write, never a 500."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real server with plugins that hang at start, end the process, hang and block: it serves, and says who they are."""
+"""A real server with plugins that hang at start, exit, hang and block: it serves, and names the plugin."""
 
 from __future__ import annotations
 

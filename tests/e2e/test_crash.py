@@ -1,4 +1,4 @@
-"""kill -9 of the server loses nothing that was acknowledged, repeats no job's effect, and holds up no work for long."""
+"""kill -9 of the server loses no acknowledged write, repeats no job's effect, and delays no work for long."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fifty clients at once, on sessions and memories that they share."""
+"""Fifty concurrent clients on shared sessions and memories."""
 
 from __future__ import annotations
 

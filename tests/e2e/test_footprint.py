@@ -1,4 +1,4 @@
-"""What the embedded profile imports, needs and survives."""
+"""The embedded profile: its imports, its memory use, and the failures it survives."""
 
 from __future__ import annotations
 

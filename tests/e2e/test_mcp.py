@@ -1,4 +1,4 @@
-"""MCP with the real client: one story over all transports and REST, bounds, crossing, and what stdout holds."""
+"""MCP with the real client: one scenario over all transports and REST, bounds, crossing, and a clean stdout."""
 
 from __future__ import annotations
 

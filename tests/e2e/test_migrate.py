@@ -1,4 +1,4 @@
-"""`memhost migrate` between a file and a Redis, with real processes before, between and after."""
+"""`memhost migrate` between a file and a Redis, with real processes before, during and after."""
 
 from __future__ import annotations
 

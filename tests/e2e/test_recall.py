@@ -1,4 +1,4 @@
-"""Retrieval on a real conversation, through the client and HTTP: the guard against getting worse."""
+"""Recall on a real conversation, through the client and HTTP: guards against a worse ranking."""
 
 from __future__ import annotations
 

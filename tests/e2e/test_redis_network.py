@@ -1,4 +1,4 @@
-"""A server whose way to Redis is slow, and then cut: it answers, it says why it cannot, and it loses nothing."""
+"""A server with a slow and then cut connection to Redis: it answers, explains the failure, and loses nothing."""
 
 from __future__ import annotations
 

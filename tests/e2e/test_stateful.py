@@ -1,4 +1,4 @@
-"""Random sequences of calls against a host and a model written from the contract: both must agree at every step."""
+"""Random sequences of calls against a host and an independent model: both must agree at every step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What models cost, as operators see it: the REST route and `memhost usage`, over processes, restarts and kills."""
+"""Model costs as operators see them, over REST and `memhost usage`, across processes, restarts and kills."""
 
 from __future__ import annotations
 

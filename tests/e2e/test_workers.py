@@ -1,4 +1,4 @@
-"""Servers and arq workers, as processes killed at the worst moment: no job is lost, no effect happens twice."""
+"""Servers and arq workers killed at the worst moment: no job is lost, no effect happens twice."""
 
 from __future__ import annotations
 

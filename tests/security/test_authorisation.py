@@ -1,4 +1,4 @@
-"""Every operation, called by every role about its own, other people's and missing things, through several doors."""
+"""Every operation, called by every role on its own, foreign and missing targets, through several interfaces."""
 
 from __future__ import annotations
 

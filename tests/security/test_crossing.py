@@ -1,4 +1,4 @@
-"""Concurrent callers with equal ids and texts never meet; `bench/crossing.py` runs the same for longer."""
+"""Answers to concurrent callers with equal ids and texts never mix owners; `bench/crossing.py` runs longer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deleting a user leaves no trace of them in the store, and everything of everybody else."""
+"""Deleting a user removes every trace of them from the store, and nothing of others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Limits of the HTTP door: rate, number, time, slow clients, and the headers of answers."""
+"""Limits of HTTP: rate, number, time, slow clients, and the headers of answers."""
 
 from __future__ import annotations
 

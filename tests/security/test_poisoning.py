@@ -1,4 +1,4 @@
-"""Texts of tools and strangers stay told apart, and cannot leave their place in a prompt."""
+"""Texts of tools and strangers stay labelled, and cannot leave their place in a prompt."""
 
 from __future__ import annotations
 

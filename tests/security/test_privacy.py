@@ -1,4 +1,4 @@
-"""What leaves the server beside its answers: log lines, and the record of administration."""
+"""Data that leaves the server besides its answers: log lines, and the record of administration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests that hold too much are refused inside, whatever door they come through."""
+"""Requests that are too large are refused in core, through every interface."""
 
 from __future__ import annotations
 

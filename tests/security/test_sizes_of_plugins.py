@@ -1,4 +1,4 @@
-"""What plugins answer and stage is no larger than what clients may send; who is known may send more."""
+"""Data from plugins has the same size limits as data from clients; known callers may send larger bodies."""
 
 from __future__ import annotations
 

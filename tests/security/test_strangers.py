@@ -1,4 +1,4 @@
-"""What an open server answers to web pages and foreign names, and that the gate stands before everything."""
+"""An open server's answers to web pages and foreign host names; the host check comes before everything else."""
 
 from __future__ import annotations
 

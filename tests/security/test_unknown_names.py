@@ -1,4 +1,4 @@
-"""Names that no operation has: told where clients of Agent Memory Server ask, refused everywhere else."""
+"""Unknown names in requests: reported where clients of Agent Memory Server send them, refused everywhere else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A plugin that keeps what it is told of administration."""
+"""A plugin that records the administrative events it is told."""
 
 from __future__ import annotations
 

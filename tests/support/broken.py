@@ -1,4 +1,4 @@
-"""What a broken plugin does in a hook, for each hook."""
+"""The misbehaviour of a broken plugin, for each hook."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs commands of the CLI to their end, as processes."""
+"""Runs commands of the CLI as processes, to their end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ways to call an operation as a given caller, each with the same outcome: a code, and what was answered."""
+"""Calls an operation as a given caller, in the process or over HTTP, with one outcome: a code and the answer."""
 
 from __future__ import annotations
 

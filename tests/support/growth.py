@@ -1,4 +1,4 @@
-"""How the work of a function grows with the length of its input: CPU time of the thread, doubled until it is plain."""
+"""Measures how the work of a function grows with its input: CPU time, doubled until the trend is clear."""
 
 from __future__ import annotations
 

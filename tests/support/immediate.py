@@ -1,4 +1,4 @@
-"""A plugin with a strategy that makes memories inside the write: what was shouted."""
+"""A plugin with a strategy that makes memories inside the write: of every shouted message."""
 
 from __future__ import annotations
 

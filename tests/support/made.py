@@ -1,4 +1,4 @@
-"""Plugins made in a test: modules of their own, each in a distribution of its own that is not installed."""
+"""Plugins made in a test, each a module in a distribution of its own that is not installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the authorisation matrix calls: a case for each operation of the table, and the targets that calls are about."""
+"""The calls of the authorisation matrix: a case for each operation of the table, and the targets of the calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The MCP door: what tool stands for which operation, called with the real client over a socket."""
+"""Calls operations through MCP with the real client over a socket; maps tools to operations."""
 
 from __future__ import annotations
 

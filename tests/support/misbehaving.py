@@ -1,4 +1,4 @@
-"""A plugin whose hook does what a test says."""
+"""A plugin whose hook does what the test sets."""
 
 from __future__ import annotations
 

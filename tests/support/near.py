@@ -1,4 +1,4 @@
-"""Hosts with a scripted judge, and new memories to show it."""
+"""Hosts with a scripted judge of similar memories, and new memories for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback that cuts connections when a test says so."""
+"""A TCP proxy on loopback that cuts connections when the test says so."""
 
 from __future__ import annotations
 

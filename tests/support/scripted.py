@@ -1,4 +1,4 @@
-"""A plugin with a language model that answers as a test says, and an embedder that is not local."""
+"""A plugin with a language model that answers as the test sets, and an embedder that counts as remote."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sqlite stores opened for a test, which must leave no thread behind."""
+"""Opens sqlite stores for a test, and checks that they leave no thread behind."""
 
 from __future__ import annotations
 

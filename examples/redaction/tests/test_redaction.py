@@ -1,4 +1,4 @@
-"""What is taken out, and that nothing of it reaches the store."""
+"""The redacted texts, and that no personal data reaches the store."""
 
 import pytest
 from redaction import RedactionSettings

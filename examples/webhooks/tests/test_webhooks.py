@@ -1,4 +1,4 @@
-"""What another service gets, over a real socket."""
+"""The requests that another service receives, over a real socket."""
 
 import hmac
 import json

@@ -1,4 +1,4 @@
-"""Answers of small and local models: read for what they hold, and for nothing else."""
+"""Answers of small and local models: their content is read, and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Relative dates, computed from the time of the message alone: exact, or not at all."""
+"""Relative dates, computed from the message's time alone: exact, or not at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The prompt: what it tells, and that data cannot leave its block."""
+"""The prompt: its content, and that data cannot leave its block."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which words of a text point to something outside of it."""
+"""Recognises words that refer to something outside the text."""
 
 from __future__ import annotations
 

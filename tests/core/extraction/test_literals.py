@@ -1,4 +1,4 @@
-"""Patterns tried only where their literals occur find what they would find anyway."""
+"""Patterns that are tried only where their literals occur find the same matches."""
 
 from __future__ import annotations
 

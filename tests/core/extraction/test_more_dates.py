@@ -1,4 +1,4 @@
-"""More sentences that hold no date of an event, and such as do, in nine languages."""
+"""More sentences with and without the date of an event, in nine languages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""More of what models put around summaries or in their place, and summaries that look like it."""
+"""More text that models put around or instead of summaries, and summaries that resemble it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a model's answer is the summary, and what is none."""
+"""Finding the summary in a model's answer, and recognising answers without one."""
 
 from __future__ import annotations
 

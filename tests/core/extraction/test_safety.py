@@ -1,4 +1,4 @@
-"""Prompts that sessions bring: what is refused, what is warned of, and that the rest is contained by structure."""
+"""Prompts of sessions: the refused ones, the warnings, and containment of all others by structure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A host with two plugins whose event hooks do what a test says."""
+"""A host with two plugins whose event hooks do what the test sets."""
 
 from __future__ import annotations
 

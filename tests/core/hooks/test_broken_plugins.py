@@ -1,4 +1,4 @@
-"""A plugin that is broken in any way, in every hook in turn: others are served, and it is named."""
+"""A plugin that is broken in any way, in every hook in turn: the host serves others and names the plugin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plugins that harm the whole process: they are suspended, told of, and what they left running is counted."""
+"""Plugins that harm the whole process are suspended and reported, and their leaks are counted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writers that come at the same time: what was acknowledged stays, in every store, through every door."""
+"""Concurrent writers: acknowledged data stays, in every store, through every interface."""
 
 from __future__ import annotations
 

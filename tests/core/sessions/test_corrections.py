@@ -1,4 +1,4 @@
-"""What is corrected in a session is corrected in long-term memory, and what an edit leaves without evidence goes."""
+"""Corrections of a session reach long-term memory, and an edit removes memories that lose their evidence."""
 
 from __future__ import annotations
 

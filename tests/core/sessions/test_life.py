@@ -1,4 +1,4 @@
-"""How long a session lives, and what changing its data means, through every door."""
+"""The lifetime of a session and changes of its data, through every interface."""
 
 from __future__ import annotations
 

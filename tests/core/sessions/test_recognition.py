@@ -1,4 +1,4 @@
-"""History that is sent anew under other ids is the same history; what is said twice stays said twice."""
+"""History that is sent again under other ids is recognised; repeated messages remain separate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages that are more than text: kept, given back as they were sent, and found by their text."""
+"""Messages with more than text: kept, returned as sent, and found by their text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No list of messages separates a call of a tool from its results, or begins with a result."""
+"""No list of messages separates a tool call from its results, or begins with a result."""
 
 from __future__ import annotations
 

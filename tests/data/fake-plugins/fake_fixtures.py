@@ -1,4 +1,4 @@
-"""Operations of a plugin that answer with everything there is: pictures, sounds, documents, prompts, progress."""
+"""Operations of a plugin that return every kind of content: pictures, sounds, documents, prompts, progress."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A plugin whose jobs take as long as the memory says, and note where they were started."""
+"""A plugin whose jobs take as long as the memory says, and record where they started."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""All bundled authentication providers keep every promise of the port."""
+"""All bundled authentication providers pass the conformance suite of the port."""
 
 from __future__ import annotations
 

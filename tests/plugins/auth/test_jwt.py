@@ -1,4 +1,4 @@
-"""The auth provider `jwt` against an issuer on loopback: who gets in, who does not, and what an outage does."""
+"""The auth provider `jwt` against an issuer on loopback: accepted and refused tokens, and outages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The auth provider `jwt`: how claims become bounds and roles, and which must be there."""
+"""The auth provider `jwt`: how claims become bounds and roles, and which claims are required."""
 
 from __future__ import annotations
 

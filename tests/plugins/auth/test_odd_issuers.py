@@ -1,4 +1,4 @@
-"""Issuers of the auth provider `jwt` that answer in a way that could keep a server busy, or waiting."""
+"""Issuers of the auth provider `jwt` whose answers could keep a server busy or waiting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several providers at once: each credential goes to the one that it is for."""
+"""Several providers at once: each credential goes to the provider of its form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The auth provider `token`: what it lets in, how tokens are kept, and the operations that manage them."""
+"""The auth provider `token`: accepted tokens, their storage, and the operations that manage them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The REST and MCP interfaces keep every promise of an interface."""
+"""The REST and MCP interfaces pass the conformance suite of interfaces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the catalog offers and how scopes, arguments and errors come out, on a host in this process."""
+"""MCP's tools, resources and prompts: lists, scopes, arguments and errors, on a host in this process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GET /metrics: what the parser of the Prometheus library reads back."""
+"""GET /metrics, read back by the parser of the Prometheus library."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which failures count as a refusal, whatever generation of the library reports them."""
+"""Which failures count as a refusal, in every version of the library that reports them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All bundled models keep every promise of their ports."""
+"""All bundled models pass the conformance suites of their ports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The static model's tokens are those of the library that it was distilled with."""
+"""The static model's tokens equal those of the library that it was distilled with."""
 
 from __future__ import annotations
 

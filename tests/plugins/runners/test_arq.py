@@ -1,4 +1,4 @@
-"""The arq runner: what is in its queue, which Redis it accepts, and what it does while that is away."""
+"""The arq runner: the content of its queue, the Redis URLs it accepts, and its behaviour while Redis is down."""
 
 from __future__ import annotations
 

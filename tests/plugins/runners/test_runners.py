@@ -1,4 +1,4 @@
-"""Both bundled runners keep every promise of the port; and what is arq's own."""
+"""Both bundled runners pass the conformance suite of the port; and features of arq alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All bundled stores keep every promise of the port."""
+"""All bundled stores pass the conformance suite of the port."""
 
 from __future__ import annotations
 

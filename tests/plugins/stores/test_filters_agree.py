@@ -1,4 +1,4 @@
-"""The queries of the stores select exactly what `memhost.models.matches` does, on generated memories."""
+"""The stores' queries select the same as `memhost.models.matches`, on generated memories."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What opening a store says when the cause is outside memhost."""
+"""Error messages of opening a store when the cause is outside memhost."""
 
 from __future__ import annotations
 

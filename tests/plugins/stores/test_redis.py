@@ -1,4 +1,4 @@
-"""What the redis store promises beside the port: URLs, start, migrations, embedders, escaping, expiry."""
+"""Tests of the redis store alone: URLs, start, migrations, embedders, escaping, expiry."""
 
 from __future__ import annotations
 

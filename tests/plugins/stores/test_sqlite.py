@@ -1,4 +1,4 @@
-"""What is special about the sqlite store: its file, migrations, embedders, damaged files, search at size."""
+"""Tests of the sqlite store alone: its file, migrations, embedders, damaged files, search at size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Strategy `discrete`, and with it what all prompted strategies do, on golden conversations with scripted answers."""
+"""Strategy `discrete` and common behaviour of prompted strategies, on golden conversations with scripted answers."""
 
 from __future__ import annotations
 

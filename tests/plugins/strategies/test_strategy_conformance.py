@@ -1,4 +1,4 @@
-"""All bundled strategies, and an extractor, keep every promise of the port."""
+"""All bundled strategies, and an extractor, pass the conformance suite of the port."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Strategy `verbatim`: each turn as it was said."""
+"""Strategy `verbatim`: each turn word for word."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the proxy reads in requests and answers, and the little that it changes in them."""
+"""Reads requests and answers of the proxy, and makes the few changes to them."""
 
 from __future__ import annotations
 

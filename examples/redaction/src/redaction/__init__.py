@@ -1,4 +1,4 @@
-"""Takes personal data out before it is stored, and out of what is searched and found."""
+"""Removes personal data before it is stored, and from queries and hits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A host that answers what a test tells it to, and keeps what it was asked."""
+"""A host that answers as the test sets, and records the requests it gets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values of request fields: what is read leniently, what is refused, and how problems are told."""
+"""Values of request fields: lenient conversions, refusals, and the report of problems."""
 
 from __future__ import annotations
 
