@@ -22,7 +22,7 @@ class NamespaceExtraction(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
 class LlmSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Which model does what, and how much of it. Unset models are `fast_model`, and that is `server.llm`."""
 
-    fast_model: Annotated[str, setting("Model of everything that names no other.")] = ""
+    fast_model: Annotated[str, setting("Model for every purpose that has no model of its own.")] = ""
     extraction_model: Annotated[str, setting("Model that extracts memories from conversations.")] = ""
     summary_model: Annotated[str, setting("Model that summarises sessions and views.")] = ""
     dedup_model: Annotated[str, setting("Model that judges whether memories mean the same.")] = ""

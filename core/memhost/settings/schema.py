@@ -72,8 +72,8 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     reindex: Annotated[
         bool,
         setting(
-            "Start although the stored vectors are another embedder's: they are dropped and made anew while the "
-            "server answers; until then memories are found by their words."
+            "Start although another embedder made the stored vectors: memhost replaces them while the "
+            "server answers; until then searches find memories by their words."
         ),
     ] = False
     llm: Annotated[
@@ -92,7 +92,11 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     ] = 10.0
     plugin_blocked_s: Annotated[
         float,
-        setting("After so long the log tells which plugin blocks the event loop, seconds; that is a failure.", gt=0),
+        setting(
+            "Time after which the log names a plugin that blocks the event loop, seconds; the call "
+            "then counts as a failure.",
+            gt=0,
+        ),
     ] = 1.0
     plugin_suspend_after: Annotated[
         int, setting("Failures of a plugin's event hooks in a row that suspend it; 0 never suspends one.", ge=0)
@@ -104,8 +108,8 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     job_lease_s: Annotated[
         float,
         setting(
-            "How long a job, and what else only one process does at a time, belongs to the process that is at it, "
-            "seconds; renewed meanwhile, so this is how soon another takes over what a dead process left.",
+            "Lease of jobs and other exclusive work, seconds. The working process renews it; after a "
+            "crash another process takes over when the lease ends.",
             ge=0.5,
         ),
     ] = 15.0
@@ -116,8 +120,8 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     job_backoff_s: Annotated[
         tuple[float, ...],
         setting(
-            "Waits after failures, seconds, and the shortest and the longest pause of a job that waits for a model; "
-            "a fifth more or less."
+            "Waits after failures, seconds (each varied by up to a fifth). The first and last are also "
+            "the shortest and longest pause of a job that waits for a model."
         ),
     ] = (30.0, 120.0, 600.0)
     schedule_every_s: Annotated[
@@ -140,29 +144,30 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         int, setting("Requests a minute from one address, and process; 0 does not limit them.", ge=0)
     ] = 0
     max_concurrent_requests: Annotated[
-        int, setting("Requests that a process works on at once; more are answered 503. 0 does not limit them.", ge=0)
+        int, setting("Requests that a process handles at once; beyond that requests get 503. 0: no limit.", ge=0)
     ] = 512
     max_buffered_bytes: Annotated[
         int,
         setting(
-            "Bytes of bodies that a process holds at once, half of them for one address, a sixteenth for callers "
-            "who are not known yet; more are answered 503. 0 does not limit them.",
+            "Bytes of request bodies that a process holds at once, at most half for one address and a "
+            "sixteenth for callers not yet authenticated; beyond that requests get 503. 0: no limit.",
             ge=0,
         ),
     ] = 256 * 1024 * 1024
     max_waiting_bodies: Annotated[
         int,
         setting(
-            "Requests whose bodies a process waits for at once, half of them from one address; more are answered "
-            "503. 0 does not limit them.",
+            "Request bodies that may be arriving at once in a process, at most half from one address; "
+            "beyond that requests get 503. 0: no limit.",
             ge=0,
         ),
     ] = 1024
     max_connections: Annotated[
         int,
         setting(
-            "Connections that a process keeps, half of them from one address that is no trusted proxy; the idlest is "
-            "closed for a new one. Never more than its limit of open files allows; 0: so many.",
+            "Connections that a process keeps, half of them from one address that is no trusted proxy; "
+            "the connection that has been idle longest is closed for a new one. Never more than the "
+            "process's limit of open files allows; 0: exactly that many.",
             ge=0,
         ),
     ] = 10_000
@@ -183,8 +188,9 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     keep_alive_s: Annotated[
         int,
         setting(
-            "How long a connection without a request is kept, seconds: longer than clients (5 to 15) and load "
-            "balancers (60) keep theirs, or some send into one that is just being closed.",
+            "How long an idle connection stays open, seconds. Should be longer than clients (5 to 15) "
+            "and load balancers (60) keep theirs; otherwise they may send on a connection that is just "
+            "closing.",
             ge=1,
         ),
     ] = 75
@@ -202,8 +208,8 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     trusted_proxies: Annotated[
         tuple[str, ...],
         setting(
-            "Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed; 127.0.0.1 is "
-            "a proxy on this machine, and whatever else runs there.",
+            "Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto headers are "
+            "trusted; 127.0.0.1 trusts a proxy on this machine, and every other program there.",
             env=("FORWARDED_ALLOW_IPS",),
         ),
     ] = ()
@@ -225,7 +231,9 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 class MemorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How memory behaves."""
 
-    long_term_memory: Annotated[bool, setting("Off: long-term calls answer 400 and nothing is extracted.")] = True
+    long_term_memory: Annotated[
+        bool, setting("Enable long-term memory. If false, long-term operations answer 400 and nothing is extracted.")
+    ] = True
     default_strategy: Annotated[
         str,
         setting(
@@ -273,24 +281,26 @@ class MemorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     answer_bytes: Annotated[
         int,
         setting(
-            "Bytes of memories in one answer of a search: a page with more ends earlier, and says where to read on. "
-            "0 does not limit them.",
+            "Bytes of memories in one answer of a search; a larger page ends earlier and names the "
+            "next offset. 0: no limit.",
             ge=0,
         ),
     ] = 4 * 1024 * 1024
     session_answer_bytes: Annotated[
         int,
         setting(
-            "Bytes of messages in one answer that reads a session: the newest that fit, and how many older ones there "
-            "are. More than a body may hold, so that clients who write sessions back whole have them whole. 0 does not "
-            "limit them.",
+            "Bytes of messages in one answer that reads a session: the newest that fit, and how many "
+            "older ones there are. The default exceeds the largest request body, so that clients that write whole "
+            "sessions back receive them whole. 0 does not limit them.",
             ge=0,
         ),
     ] = 64 * 1024 * 1024
     max_summary_views: Annotated[
         int,
         setting(
-            "Summary views that a tenant may have; a caller bound to a part of it a tenth. 0 does not limit them.", ge=0
+            "Summary views that a tenant may have; a caller bound to a part of the tenant may have a "
+            "tenth. 0: no limit.",
+            ge=0,
         ),
     ] = 1000
     compaction_every_minutes: Annotated[
@@ -324,7 +334,7 @@ class MemorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     dedup_auto_distance: Annotated[
         float,
         setting(
-            "Without effect: nothing is merged for being near. Kept so that configurations with it are accepted.",
+            "Has no effect: memhost never merges memories only because they are near. Accepted for compatibility.",
             ge=0,
             le=2,
         ),
@@ -338,10 +348,13 @@ class MemorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     ] = True
     compaction_max_llm_calls: Annotated[int, setting("Most calls to a language model in one compaction.", ge=0)] = 50
     superseded_keep_days: Annotated[
-        float, setting("How long facts that were replaced by newer ones stay readable, days.", ge=0)
+        float, setting("How long facts stay readable after newer ones replaced them, days.", ge=0)
     ] = 30.0
     forgetting_budget_keep_top_n: (
-        Annotated[int, setting("Of what is left keep the most recent, so many per namespace and user.", ge=0)] | None
+        Annotated[
+            int, setting("Of the remaining memories keep this many of the most recent per namespace and user.", ge=0)
+        ]
+        | None
     ) = None
 
 
@@ -349,7 +362,9 @@ class SearchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """How search finds and ranks. Weights of the stages stand in `weights`."""
 
     candidates: Annotated[int, setting("Candidates taken from each leg.", ge=10, le=5000)] = 100
-    neighbours: Annotated[int, setting("Turns on each side that a turn is seen together with.", ge=0, le=10)] = 2
+    neighbours: Annotated[
+        int, setting("Neighbouring turns on each side that the ranking considers with a turn.", ge=0, le=10)
+    ] = 2
     weights: Annotated[
         dict[str, float],
         setting("Weights that differ from the defaults of memhost.ranking.RankingWeights."),

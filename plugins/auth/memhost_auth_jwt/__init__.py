@@ -30,13 +30,13 @@ class JwtSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     audience: Annotated[
         tuple[str, ...],
         setting(
-            "Audiences of which a token must name one: what the issuer calls this server.",
+            "A token must name one of these audiences: the issuer's names for this server.",
             env=("OAUTH2_AUDIENCE",),
         ),
     ] = ()
     any_audience: Annotated[
         bool,
-        setting("Take tokens that the issuer made for any application; needed where no audience is set."),
+        setting("Accept tokens that the issuer made for any application; required if no audience is set."),
     ] = False
     jwks_url: Annotated[
         str | None,
@@ -69,7 +69,7 @@ class JwtSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         ),
     ] = ("roles",)
     role_names: Annotated[
-        dict[str, Role], setting("Further words that mean a role, to the role.", env=("AUTH_ROLE_NAMES",))
+        dict[str, Role], setting("Additional claim values, each mapped to a role.", env=("AUTH_ROLE_NAMES",))
     ] = {}
     default_role: Annotated[
         Role | None,

@@ -34,14 +34,14 @@ class TokenSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     tokens: Annotated[
         tuple[Secret, ...],
         setting(
-            "Tokens of your own beside those in the store, each at least 32 characters; they have the role admin.",
+            "Additional tokens that you choose, each at least 32 characters; they have the role admin.",
             env=("AUTH_TOKENS",),
             secret=True,
         ),
     ] = ()
     cache_s: Annotated[
         float,
-        setting("How long a server process relies on what it read of a token; so long may a revoked one work.", ge=0),
+        setting("How long a server process caches a token, seconds; a revoked token may work that long.", ge=0),
     ] = 2.0
     last_use_every_s: Annotated[float, setting("The last use of a token is recorded at most this often.", ge=1)] = (
         3600.0
@@ -73,7 +73,7 @@ def memhost_auth_providers() -> Sequence[AuthSpec]:
     return [
         AuthSpec(
             name="token",
-            summary="Tokens made by memhost token create, with a role and bounds.",
+            summary="Tokens created by memhost token create, each with a role and bounds.",
             open=open_token,
             settings=TokenSettings,
         )

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 class MetricsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Who may read the metrics."""
 
-    open: Annotated[bool, setting("Anyone may read the metrics; otherwise the right of an operator is needed.")] = False
+    open: Annotated[bool, setting("Let anyone read the metrics; otherwise this needs the role operator or admin.")] = (
+        False
+    )
 
 
 def _build(host: Host, settings: MetricsSettings) -> Mount:

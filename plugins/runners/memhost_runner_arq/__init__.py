@@ -29,7 +29,7 @@ def memhost_runners() -> Sequence[RunnerSpec]:
     return [
         RunnerSpec(
             name="arq",
-            summary="Jobs run in worker processes (memhost worker), which a queue in Redis wakes.",
+            summary="Runs jobs in worker processes (memhost worker), woken by a queue in Redis.",
             open=open_arq,
             settings=ArqSettings,
             separate=True,

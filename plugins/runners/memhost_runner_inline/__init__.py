@@ -20,7 +20,7 @@ class InlineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     concurrency: Annotated[int, Meta(ge=1, le=64, description="Jobs that run at the same time.")] = 4
     poll_s: Annotated[
         float,
-        Meta(gt=0, le=60, description="Longest wait before the outbox is looked at again, seconds."),
+        Meta(gt=0, le=60, description="Longest time between two checks of the outbox, seconds."),
     ] = 1.0
     grace_s: Annotated[float, Meta(ge=0, description="How long running jobs may finish at shutdown, seconds.")] = 10.0
 
