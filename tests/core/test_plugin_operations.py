@@ -114,6 +114,36 @@ def test_disable_and_enable_change_one_line(tmp_path: Path, monkeypatch: pytest.
     assert "There is no plugin nobody" in wrong.output
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", '[server]\nplugins_disabled = ["auth-jwt"]\n'),
+        ("server.port = 1\n", 'server.port = 1\nserver.plugins_disabled = ["auth-jwt"]\n'),
+        (
+            '[server] # ours\r\nplugins_disabled = [\r\n  "mcp", # not needed\r\n]\r\n\r\n# tail\r\n[jobs]\r\n',
+            '[server] # ours\r\nplugins_disabled = [\r\n  "mcp", # not needed\r\n  "auth-jwt",\r\n]\r\n\r\n'
+            "# tail\r\n[jobs]\r\n",
+        ),
+    ],
+)
+def test_disable_keeps_what_the_user_wrote(before: str, after: str, tmp_path: Path) -> None:
+    file = tmp_path / "own.toml"
+    file.write_bytes(before.encode())
+    given = CliRunner().invoke(cli, ["plugins", "disable", "auth-jwt", "--config", str(file)])
+    assert given.exit_code == 0, given.output
+    assert file.read_bytes().decode() == after
+
+
+@pytest.mark.parametrize("text", ["server = 3\n", "[[server]]\n", "[server\n"])
+def test_disable_leaves_a_file_alone_that_it_cannot_change(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "own.toml"
+    file.write_text(text)
+    given = CliRunner().invoke(cli, ["plugins", "disable", "auth-jwt", "--config", str(file)])
+    assert given.exit_code != 0
+    assert "own.toml" in given.output
+    assert file.read_text() == text
+
+
 def test_show_and_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     shown = CliRunner().invoke(cli, ["plugins", "show", "store-sqlite", "--data", str(tmp_path), "--json"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +127,6 @@ def enable(name: str, config_file: Path) -> None:
 def _switch(name: str, config_file: Path, *, off: bool) -> None:
     from importlib.metadata import entry_points
 
-    from memhost.cli.toml_lines import write_list
     from memhost.hooks import PROJECT
     from memhost.settings import peek
 
@@ -136,10 +136,37 @@ def _switch(name: str, config_file: Path, *, off: bool) -> None:
         raise CommandError(f"{config_file} is not TOML; set server.plugins_disabled there by hand.")
     given = {*peek("server.plugins_disabled", config_file=config_file if config_file.exists() else None)}
     wanted = sorted(given | {name} if off else given - {name})
-    write_list(config_file, "server", "plugins_disabled", wanted)
+    _write_list(config_file, "server", "plugins_disabled", wanted)
     click.echo(f"{name} is {'left out' if off else 'loaded'} from the next start on ({config_file}).")
     if name in peek("server.plugins_disabled", config_file=config_file) and not off:
         click.echo("It is still disabled by the environment: PLUGINS_DISABLED.", err=True)
+
+
+def _write_list(path: Path, table: str, key: str, values: Sequence[str]) -> None:
+    """Set `key` of `[table]` to these strings and leave everything else in the TOML file, comments too, as it is.
+
+    A list that the file has already keeps its form: only the strings that differ are removed or appended.
+
+    Raises:
+        CommandError: The file cannot be read or written, is no TOML, or has something else than a table there.
+    """
+    import tomlkit  # 12 ms, for this command alone
+    from tomlkit.exceptions import TOMLKitError
+
+    try:
+        document = tomlkit.parse(path.read_bytes() if path.exists() else b"")
+        section = document.setdefault(table, tomlkit.table())
+        if isinstance(items := section.get(key), list):
+            for gone in set(items) - set(values):
+                items.remove(gone)
+            items.extend(value for value in values if value not in items)
+        else:
+            section[key] = list(values)
+        path.write_bytes(tomlkit.dumps(document).encode())
+    except OSError as error:
+        raise CommandError(f"{path} cannot be changed: {error.strerror}.") from error
+    except (TOMLKitError, UnicodeDecodeError, AttributeError, TypeError) as error:
+        raise CommandError(f"{path} cannot be changed by this command; set {table}.{key} there by hand.") from error
 
 
 def _print_report(report: Any) -> None:
