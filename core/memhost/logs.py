@@ -3,6 +3,10 @@
 Modules use the standard library (`logging.getLogger`) and give fields with
 `log(logger, logging.INFO, "session.stored", turns=3)` or `extra={"fields": {...}}`. Fields carry
 ids and counts; those that are known to hold contents are replaced by their length, at every level.
+
+structlog would replace `log` and the JSON line (40 lines here); masking, lengths, tracebacks and the lines of libraries
+that log through the standard library would stay. It costs 93 ms and 3.8 MB at start (8 % of the processor time, 4 % of
+the memory) and, with the same fields and the standard library below it, 154 us a line instead of 87.
 """
 
 from __future__ import annotations
