@@ -1,7 +1,9 @@
 """The front page, the schema and its pages: `/`, `/openapi.json`, `/docs`, `/redoc`, without credential or internet.
 
 The pages hold a plain list of all operations, rendered here; where the browser can load Swagger UI
-or Redoc from their public addresses, that takes the list's place.
+or Redoc from their public addresses, that takes the list's place. Litestar's own pages
+(`SwaggerRenderPlugin`, `RedocRenderPlugin`) stay empty without the internet, and its `OpenAPIConfig`
+describes Litestar's routes, which those under `/v1` are not (see `handlers.Door`).
 """
 
 from __future__ import annotations
@@ -11,19 +13,10 @@ from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any
 
-from litestar.enums import ScopeType
-from litestar.types import Receive, Scope, Send
+from litestar import Response, get
+from litestar.handlers import HTTPRouteHandler
 
-from memhost_rest.wire import (
-    Answer,
-    encode,
-    method_not_allowed,
-    refuse_socket,
-    request_id_of,
-    send_answer,
-)
-
-Page = Callable[[Scope, Receive, Send], Any]
+from memhost_rest.wire import encode, request_id_of
 
 _SWAGGER = "https://cdn.jsdelivr.net/npm/swagger-ui-dist@5.18.2"
 _REDOC = "https://cdn.jsdelivr.net/npm/redoc@2.1.5/bundles/redoc.standalone.js"
@@ -73,32 +66,28 @@ class Documents:
 
     def __init__(self, build: Callable[[], dict[str, Any]]) -> None:
         self._build = build
-        self._answers: dict[str, Answer] = {}
+        self._pages: dict[str, tuple[bytes, str]] = {}
 
-    def pages(self) -> Mapping[str, Page]:
-        """ASGI applications by path."""
-        return {path: self._page(path) for path in ("/", "/openapi.json", "/docs", "/redoc")}
+    def handlers(self) -> list[HTTPRouteHandler]:
+        """Litestar handlers of the pages."""
+        return [self._handler(path) for path in ("/", "/openapi.json", "/docs", "/redoc")]
 
-    def _page(self, path: str) -> Page:
-        async def page(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] != ScopeType.HTTP:
-                await refuse_socket(send)
-            elif scope["method"] != "GET":
-                await send_answer(send, method_not_allowed(["GET"]), request_id_of(None))
-            else:
-                await send_answer(send, self._answer(path), request_id_of(None))
+    def _handler(self, path: str) -> HTTPRouteHandler:
+        @get(path, sync_to_thread=False)
+        def page() -> Response[bytes]:
+            content, media_type = self._page(path)
+            return Response(content, media_type=media_type, headers={"x-request-id": request_id_of(None)})
 
         return page
 
-    def _answer(self, path: str) -> Answer:
-        if not self._answers:
+    def _page(self, path: str) -> tuple[bytes, str]:
+        if not self._pages:
             document = self._build()
-            self._answers["/openapi.json"] = Answer(200, encode(document))
+            self._pages["/openapi.json"] = (encode(document), "application/json")
             for page, script in (("/docs", _SWAGGER_SCRIPT), ("/redoc", _REDOC_SCRIPT)):
-                html = render(document, script).encode()
-                self._answers[page] = Answer(200, html, content_type=b"text/html; charset=utf-8")
-            self._answers["/"] = Answer(200, front(document).encode(), content_type=b"text/html; charset=utf-8")
-        return self._answers[path]
+                self._pages[page] = (render(document, script).encode(), "text/html")
+            self._pages["/"] = (front(document).encode(), "text/html")
+        return self._pages[path]
 
 
 def front(document: Mapping[str, Any]) -> str:

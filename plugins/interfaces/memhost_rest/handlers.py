@@ -97,7 +97,17 @@ class Exchange:
 
 
 class Door:
-    """ASGI application of everything under `/v1`."""
+    """ASGI application of everything under `/v1`, with a router and a response of its own.
+
+    Litestar mounts it and answers the pages beside it. Routes and handlers of Litestar would not do here:
+
+    - Its router takes the decoded path apart, so that an id with an encoded slash (`a%2Fb`) is not found, and a fixed
+      word hides a parameter for every verb: `GET /v1/long-term-memory/search`, which reads the memory of that id,
+      would be a 405. Clients of Agent Memory Server rely on both.
+    - Its request, handler and response take 15 us (a request without a body) to 45 us (one with a body) more. That is
+      below 1 % of storing a session of 20 messages (7 ms) or of a search (5 ms), but 20 % of a light one such as
+      `GET /v1/health` (75 us), where 5 % is the bar.
+    """
 
     def __init__(self, host: Host, rows: Sequence[Row] = ROWS) -> None:
         self._host = host
@@ -285,7 +295,7 @@ def build_mount(host: Host) -> Mount:
     return Mount(
         handlers=[
             asgi(PREFIX, is_mount=True, copy_scope=False)(rest),
-            *(asgi(path, copy_scope=False)(page) for path, page in documents.pages().items()),
+            *documents.handlers(),
         ],
         exception_handlers={HTTPException: application_error, 500: application_error},
     )
