@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from memhost.app import build_app
+from memhost.http.app import build_app
 from tests.support.hosts import running_host
 
 ORIGIN = "https://app.example"
