@@ -2,6 +2,7 @@ import random
 from datetime import UTC, datetime
 
 import pytest
+from snowballstemmer.english_stemmer import EnglishStemmer
 
 from memhost.text.analysis import (
     analyse_query,
@@ -19,6 +20,20 @@ from memhost.text.analysis import (
 )
 
 NOON = datetime(2021, 3, 9, 12, tzinfo=UTC).timestamp()
+
+
+def test_words_that_threads_stem_at_once_do_not_mix(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = EnglishStemmer._stem
+    others = ["running", "happily"]
+
+    def interrupted(stemmer: EnglishStemmer) -> None:
+        """Stem another word in the middle of this one, as another thread would."""
+        if others:
+            stem.__wrapped__(others.pop())
+        whole(stemmer)
+
+    monkeypatch.setattr(EnglishStemmer, "_stem", interrupted)
+    assert stem.__wrapped__("generalizations") == "general"
 
 
 @pytest.mark.parametrize(
