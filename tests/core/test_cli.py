@@ -97,6 +97,13 @@ def test_announced_commands_are_listed_without_loading_their_plugin(
     assert "acme_greets" not in sys.modules
 
 
+def test_the_command_of_a_disabled_plugin_says_so(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLUGINS_DISABLED", "interface-mcp")
+    result = invoke("mcp")
+    assert result.exit_code == 2
+    assert "The plugin that has the command mcp is disabled or failed" in result.stderr
+
+
 @pytest.mark.parametrize("name", list(COMMANDS))
 def test_every_command_has_help(invoke: Invoke, name: str) -> None:
     result = invoke(name, "--help")
