@@ -184,7 +184,13 @@ class SqliteStore:
     # -- writing ---------------------------------------------------------------------------------------
 
     async def commit(self, scope: Scope, batch: WriteBatch) -> WriteResult:
-        """Apply the whole batch atomically and durably, or nothing of it."""
+        """Apply the whole batch atomically and durably, or nothing of it.
+
+        What may be refused is decided by the checks that all stores share (`storekit.rules`); what changes, by SQL.
+        `storekit.Touched`, which applies batches for stores without such statements, needs each memory that is
+        replaced with its text and vector: reading them makes a commit of 20 memories a quarter dearer (0.7 of 2.7 ms),
+        and one of 500 by 40 % (12 of 28 ms). The conformance suite holds both to the same behaviour.
+        """
         now, tenant = to_micros(self._clock.now()), Scope(tenant=scope.tenant)
 
         def work(connection: apsw.Connection) -> WriteResult:
