@@ -12,7 +12,8 @@ import httpx
 
 def test_served_alone_it_tells_what_is_there(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "memhost", "mcp", "--mode", "sse", "--host", "127.0.0.1", "--port", "0"]
-    environment = {**os.environ, "MCP_MOUNT": "false", "DATA_DIR": str(tmp_path)}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MEMHOST_")}
+    environment = {**inherited, "MCP_MOUNT": "false", "DATA_DIR": str(tmp_path)}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as running:
         assert running.stderr is not None
         try:
