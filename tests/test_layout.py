@@ -256,3 +256,14 @@ def test_an_editable_install_puts_nothing_beside_other_packages() -> None:
     told = distribution("memhost").read_text("direct_url.json") or "{}"
     if json.loads(told).get("dir_info", {}).get("editable"):
         assert not (Path(sysconfig.get_path("purelib")) / "memhost").exists(), "run: make test, or pip install -e ."
+
+
+@pytest.mark.parametrize("folder", ["core", "plugins"])
+def test_constructors_take_collaborators_by_name(folder: str) -> None:
+    many = {
+        f"{path.relative_to(ROOT)}:{node.lineno}": len(node.args.args) - 1
+        for path in (ROOT / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef) and node.name == "__init__" and len(node.args.args) > 5
+    }
+    assert not many

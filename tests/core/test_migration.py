@@ -69,7 +69,7 @@ async def fill(store: Store) -> None:
 
 
 async def move(source: Store, target: Store, *, force: bool = False, tenants: Any = TENANTS) -> list[Compared]:
-    migration = Migration(source, target, "memory", tenants, NOW)
+    migration = Migration(source=source, target=target, origin="memory", tenants=tenants, now=NOW)
     planned = await migration.plan()
     await migration.prepare(force=force)
     steps: list[int] = []
@@ -147,9 +147,11 @@ async def test_an_interrupted_migration_goes_on_where_it_was(filled: Store) -> N
         except StoreUnavailable:
             interruptions += 1
             with pytest.raises(Conflict, match="half filled from memory"):
-                await Migration(filled, target, "another", TENANTS, NOW).prepare(force=False)
+                await Migration(source=filled, target=target, origin="another", tenants=TENANTS, now=NOW).prepare(
+                    force=False
+                )
             with pytest.raises(Conflict, match="unfinished"):
-                await Migration(target, MemoryStore(), "memory", TENANTS, NOW).plan()
+                await Migration(source=target, target=MemoryStore(), origin="memory", tenants=TENANTS, now=NOW).plan()
     assert interruptions == 4
     assert all(row.equal and not row.more for row in rows)
     put_ids = [memory.record.id for batch in target.written for memory in batch.put_memories]
@@ -178,7 +180,7 @@ async def test_a_target_with_data_is_refused_or_merged_into(filled: Store) -> No
 
 async def test_differences_show(filled: Store) -> None:
     target = MemoryStore(embedder=EMBEDDER, dimensions=DIMENSIONS)
-    migration = Migration(filled, target, "memory", TENANTS, NOW)
+    migration = Migration(source=filled, target=target, origin="memory", tenants=TENANTS, now=NOW)
     await migration.prepare(force=False)
     await migration.copy(lambda _: None)
     changed = make_session(make_key("s3", tenant="acme"), updated=99)

@@ -47,7 +47,9 @@ async def test_a_compaction_that_nobody_waits_for_is_a_task(tmp_path: Path) -> N
 
 async def test_how_work_ends(tmp_path: Path) -> None:
     async with running_host(tmp_path, store="memory", run_jobs=False) as host:
-        long_work = LongWork(host.store, Leases(host.store, host.clock, 15), host.tenants, host.clock)
+        long_work = LongWork(
+            store=host.store, leases=Leases(host.store, host.clock, 15), tenants=host.tenants, clock=host.clock
+        )
 
         go_on = asyncio.Event()
 

@@ -25,7 +25,7 @@ LIST: list[dict[str, Any]] = [
 
 
 async def take(host: Host, content: bytes, **options: Any) -> Tally:
-    importer = Importer(host.store, host.embedder, "default", host.clock, **options)
+    importer = Importer(store=host.store, embedder=host.embedder, tenant="default", clock=host.clock, **options)
     for number, line in enumerate(content.splitlines(keepends=True), start=1):
         await importer.feed(number, line)
     return await importer.finish()

@@ -48,8 +48,14 @@ async def host_with_model(folder: Path, store: str, clock: FakeClock | None = No
 
 def second_process(host: Host, settings: LlmSettings | None = None) -> ModelCalls:
     """What another process on the same store would use."""
-    ledger = UsageLedger(host.store, host.tenants, settings or host.settings.llm, host.clock, Metrics())
-    return ModelCalls(host.llm, host.settings.llm, ledger)
+    ledger = UsageLedger(
+        store=host.store,
+        tenants=host.tenants,
+        settings=settings or host.settings.llm,
+        clock=host.clock,
+        metrics=Metrics(),
+    )
+    return ModelCalls(llm=host.llm, settings=host.settings.llm, ledger=ledger)
 
 
 async def usage(host: Host, *group_by: str, caller: Caller = ADMIN, days: Mapping[str, datetime] | None = None) -> Any:
@@ -194,7 +200,7 @@ async def test_cancelled_call_is_booked_as_failed(tmp_path: Path) -> None:
 
     async with host_with_model(tmp_path, "memory") as host:
         model: LanguageModel = Silent()
-        calls = ModelCalls(model, host.settings.llm, host.usage)
+        calls = ModelCalls(llm=model, settings=host.settings.llm, ledger=host.usage)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.02):
                 await calls.complete(ANA, ASK, purpose="extraction")

@@ -174,7 +174,7 @@ async def test_an_import_takes_no_more_than_a_request(host: Host) -> None:
         content=WorkingMemory(data={"a": "x" * limits.DATA_BYTES}, created_at=now, updated_at=now, last_accessed=now),
     )
     lines = [Header(created_at=now), SessionLine(session=session), MemoryLine(memory=fine), MemoryLine(memory=large)]
-    importer = Importer(host.store, host.embedder, "default", host.clock)
+    importer = Importer(store=host.store, embedder=host.embedder, tenant="default", clock=host.clock)
     for number, line in enumerate(lines, 1):
         await importer.feed(number, msgspec.json.encode(line))
     tally = await importer.finish()

@@ -87,7 +87,18 @@ async def test_who_is_let_in_is_known(tmp_path: Path) -> None:
 async def test_a_background_hook_stages_nothing_larger_than_a_client_may() -> None:
     job: Any = SimpleNamespace(id="j", attempts=1, failures=0, tenant="default", lease="l", plugin="p")
     nothing: Any = None
-    context = StagedContext(job, nothing, nothing, None, nothing, nothing, "p/1", NOW, nothing, nothing)
+    context = StagedContext(
+        job=job,
+        store=nothing,
+        embedder=nothing,
+        llm=None,
+        hooks=nothing,
+        outbox=nothing,
+        extractor="p/1",
+        now=NOW,
+        settings=nothing,
+        upkeep=nothing,
+    )
     with pytest.raises(ValidationFailed, match="at most 256"):
         await context.store_memories(SessionKey("default", "", "u", "s"), [Draft(text="tea", topics=[LONG])])
     assert not context.batch.put_memories

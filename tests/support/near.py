@@ -93,7 +93,9 @@ async def keep(host: Host, memory_id: str, text: str, **fields: Any) -> StoredMe
 
 
 def deduplication(host: Host) -> SemanticDeduplication:
-    return SemanticDeduplication(host.store, host.embedder, host.model_calls, host.settings.memory)
+    return SemanticDeduplication(
+        store=host.store, embedder=host.embedder, calls=host.model_calls, settings=host.settings.memory
+    )
 
 
 async def write(host: Host, *fresh: StoredMemory) -> Resolution:

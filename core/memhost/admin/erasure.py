@@ -59,7 +59,7 @@ _OF_MEMORIES = ("memories_stored", "memories_updated", "memories_superseded")
 class Erasure:
     """Removes what is kept of a user, wherever it is kept."""
 
-    def __init__(self, store: Store, outbox: Outbox, ledger: UsageLedger, clock: Clock) -> None:
+    def __init__(self, *, store: Store, outbox: Outbox, ledger: UsageLedger, clock: Clock) -> None:
         self._store = store
         self._outbox = outbox
         self._ledger = ledger

@@ -134,7 +134,7 @@ class Importer:
     being.
     """
 
-    def __init__(self, store: Store, embedder: Embedder, tenant: str, clock: Clock, *, dry_run: bool = False) -> None:
+    def __init__(self, *, store: Store, embedder: Embedder, tenant: str, clock: Clock, dry_run: bool = False) -> None:
         self._store = store
         self._embedder = embedder
         self._tenant = tenant

@@ -77,7 +77,7 @@ class Migration:
         now: The moment by which things have expired or not.
     """
 
-    def __init__(self, source: Store, target: Store, origin: str, tenants: Sequence[str], now: datetime) -> None:
+    def __init__(self, *, source: Store, target: Store, origin: str, tenants: Sequence[str], now: datetime) -> None:
         self._source = source
         self._target = target
         self._origin = origin

@@ -57,6 +57,7 @@ class CompactionService:
 
     def __init__(
         self,
+        *,
         store: Store,
         outbox: Outbox,
         deduplication: SemanticDeduplication,
@@ -71,7 +72,9 @@ class CompactionService:
         self._leases = leases
         self._settings = settings
         self._clock = clock
-        self._comparing = ComparingPass(store, outbox, deduplication, settings, clock)
+        self._comparing = ComparingPass(
+            store=store, outbox=outbox, deduplication=deduplication, settings=settings, clock=clock
+        )
         self._turn = asyncio.Lock()
 
     async def compact(self, call: Call, request: CompactMemories) -> CompactionReport | Task:

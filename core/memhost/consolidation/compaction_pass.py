@@ -76,6 +76,7 @@ class ComparingPass:
 
     def __init__(
         self,
+        *,
         store: Store,
         outbox: Outbox,
         deduplication: SemanticDeduplication,

@@ -120,7 +120,7 @@ def _number(value: Any) -> float | None:
 class ForgettingService:
     """The rules of forgetting."""
 
-    def __init__(self, store: Store, outbox: Outbox, settings: MemorySettings, clock: Clock) -> None:
+    def __init__(self, *, store: Store, outbox: Outbox, settings: MemorySettings, clock: Clock) -> None:
         self._store = store
         self._outbox = outbox
         self._settings = settings

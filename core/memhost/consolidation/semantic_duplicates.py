@@ -82,7 +82,7 @@ class Resolution:
 class SemanticDeduplication:
     """Finds near memories, and says with as few calls as possible what they are to each other."""
 
-    def __init__(self, store: Store, embedder: Embedder, calls: ModelCalls, settings: MemorySettings) -> None:
+    def __init__(self, *, store: Store, embedder: Embedder, calls: ModelCalls, settings: MemorySettings) -> None:
         self._store = store
         self._embedder = embedder
         self._judge = Judge(calls)

@@ -132,40 +132,56 @@ def assemble(parts: Parts) -> Services:
     outbox.use(_needs_met(parts))
     watch = PluginWatch(clock, settings.server.plugin_suspend_after, settings.server.plugin_suspend_s)
     metrics.add(watch)
-    hooks = RequestHooks(parts.plugins, settings.server.hook_timeout_s, watch, parts.sections, metrics)
+    hooks = RequestHooks(
+        plugins=parts.plugins,
+        timeout_s=settings.server.hook_timeout_s,
+        watch=watch,
+        settings=parts.sections,
+        metrics=metrics,
+    )
     search = _search(parts, calls, hooks)
     prompts = PromptPolicy(mode=settings.extraction.custom_prompts, approved=settings.extraction.approved_prompts)
-    deduplication = SemanticDeduplication(store, embedder, calls, memory)
+    deduplication = SemanticDeduplication(store=store, embedder=embedder, calls=calls, settings=memory)
     extraction = _extraction(parts, calls, hooks, prompts, deduplication)
     summaries = _summaries(parts, calls)
     sessions = _sessions(parts, hooks, extraction, summaries)
-    forgetting = ForgettingService(store, outbox, memory, clock)
+    forgetting = ForgettingService(store=store, outbox=outbox, settings=memory, clock=clock)
     leases = Leases(store, clock, settings.server.job_lease_s)
-    long_work = LongWork(store, leases, tenants, clock)
+    long_work = LongWork(store=store, leases=leases, tenants=tenants, clock=clock)
     parts.stack.push_async_callback(long_work.aclose)
-    compaction = CompactionService(store, outbox, deduplication, long_work, leases, memory, clock)
+    compaction = CompactionService(
+        store=store,
+        outbox=outbox,
+        deduplication=deduplication,
+        long_work=long_work,
+        leases=leases,
+        settings=memory,
+        clock=clock,
+    )
     views = _views(parts, calls, prompts)
-    view_runs = ViewRuns(store, views, outbox, long_work, clock)
+    view_runs = ViewRuns(store=store, views=views, outbox=outbox, long_work=long_work, clock=clock)
     upkeep = UpkeepServices(
         forgetting=forgetting,
         compaction=compaction,
         views=view_runs,
         extraction=extraction.runs,
         summaries=summaries,
-        vectors=MissingVectors(store, embedder, outbox, clock),
-        enrichment=Enrichment(store, calls, outbox, settings.extraction, clock),
+        vectors=MissingVectors(store=store, embedder=embedder, outbox=outbox, clock=clock),
+        enrichment=Enrichment(store=store, calls=calls, outbox=outbox, settings=settings.extraction, clock=clock),
     )
-    schedules = Schedules(parts.plugins, store, tenants, intervals(settings))
+    schedules = Schedules(plugins=parts.plugins, store=store, tenants=tenants, every_s=intervals(settings))
     return Services(
         sessions=sessions,
         session_changes=SessionChanges(sessions, clock),
-        memories=MemoryService(store, embedder, hooks, outbox, memory, clock),
+        memories=MemoryService(
+            store=store, embedder=embedder, hooks=hooks, outbox=outbox, settings=memory, clock=clock
+        ),
         search=search,
         prompts=PromptService(sessions, search, clock),
         extraction=_requests(parts, sessions, extraction),
         forgetting=forgetting,
         compaction=compaction,
-        trash=TrashService(store, embedder, outbox, memory, clock),
+        trash=TrashService(store=store, embedder=embedder, outbox=outbox, settings=memory, clock=clock),
         views=views,
         view_runs=view_runs,
         erasure=_erasure(parts, ledger),
@@ -173,8 +189,8 @@ def assemble(parts: Parts) -> Services:
         model_calls=calls,
         model_health=parts.health,
         usage=ledger,
-        usage_reports=UsageReports(store, ledger, settings.llm, clock),
-        jobs=JobService(store, workers, clock, parts.plugins),
+        usage_reports=UsageReports(store=store, ledger=ledger, settings=settings.llm, clock=clock),
+        jobs=JobService(store=store, workers=workers, clock=clock, plugins=parts.plugins),
         workers=workers,
         tenants=tenants,
         schedules=schedules,
@@ -185,32 +201,42 @@ def assemble(parts: Parts) -> Services:
 
 
 def _erasure(parts: Parts, ledger: UsageLedger) -> Erasure:
-    erasure = Erasure(parts.store, parts.outbox, ledger, parts.clock)
+    erasure = Erasure(store=parts.store, outbox=parts.outbox, ledger=ledger, clock=parts.clock)
     parts.stack.push_async_callback(erasure.aclose)
     return erasure
 
 
 def _ledger(parts: Parts, tenants: Tenants, metrics: Metrics) -> UsageLedger:
-    ledger = UsageLedger(parts.store, tenants, parts.settings.llm, parts.clock, metrics)
+    ledger = UsageLedger(
+        store=parts.store, tenants=tenants, settings=parts.settings.llm, clock=parts.clock, metrics=metrics
+    )
     parts.stack.push_async_callback(ledger.aclose)
     parts.meter.bind(ledger.meter)
     return ledger
 
 
 def _calls(parts: Parts, ledger: UsageLedger, tenants: Tenants) -> ModelCalls:
-    waiting = WaitingForModels(parts.store, tenants, parts.outbox, parts.clock)
+    waiting = WaitingForModels(store=parts.store, tenants=tenants, outbox=parts.outbox, clock=parts.clock)
     parts.health.on_answer = waiting.answered
     parts.stack.push_async_callback(waiting.aclose)
-    return ModelCalls(parts.llm, parts.settings.llm, ledger, parts.health)
+    return ModelCalls(llm=parts.llm, settings=parts.settings.llm, ledger=ledger, health=parts.health)
 
 
 def _search(parts: Parts, calls: ModelCalls, hooks: RequestHooks) -> SearchService:
     settings, memory = parts.settings, parts.settings.memory
     access = AccessTracker(parts.store, parts.clock, memory.access_interval_s)
     parts.stack.push_async_callback(access.aclose)
-    retriever = Retriever(parts.store, parts.embedder, settings.search, parts.weights)
+    retriever = Retriever(store=parts.store, embedder=parts.embedder, settings=settings.search, weights=parts.weights)
     optimizer = QueryOptimizer(calls, settings.llm)
-    return SearchService(parts.store, retriever, optimizer, hooks, access, memory, parts.clock)
+    return SearchService(
+        store=parts.store,
+        retriever=retriever,
+        optimizer=optimizer,
+        hooks=hooks,
+        access=access,
+        settings=memory,
+        clock=parts.clock,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,21 +260,47 @@ def _extraction(
 ) -> _Extraction:
     store, embedder, outbox, settings = parts.store, parts.embedder, parts.outbox, parts.settings.extraction
     specs = {entry.spec.name: entry.spec for entry in parts.plugins.strategies}
-    choice = StrategyChoice(parts.strategies, parts.settings.memory.default_strategy, settings, specs, prompts)
+    choice = StrategyChoice(
+        strategies=parts.strategies,
+        default=parts.settings.memory.default_strategy,
+        settings=settings,
+        specs=specs,
+        prompts=prompts,
+    )
     logs = ExtractionLogs(store)
-    pending = PendingTurns(store, logs, choice, outbox, settings)
+    pending = PendingTurns(store=store, logs=logs, choice=choice, outbox=outbox, settings=settings)
     contexts = ExtractionContexts(store, settings)
     extracted = ExtractedMemories(
-        store, embedder, choice, deduplication, hooks, outbox, settings, parts.settings.memory
+        store=store,
+        embedder=embedder,
+        choice=choice,
+        deduplication=deduplication,
+        hooks=hooks,
+        outbox=outbox,
+        settings=settings,
+        kept=parts.settings.memory,
     )
     asking = Asking(calls, embedder, settings.extraction_max_tokens)
-    runs = ExtractionRuns(store, choice, pending, logs, contexts, asking, extracted, outbox, settings, parts.clock)
+    runs = ExtractionRuns(
+        store=store,
+        choice=choice,
+        pending=pending,
+        logs=logs,
+        contexts=contexts,
+        asking=asking,
+        memories=extracted,
+        outbox=outbox,
+        settings=settings,
+        clock=parts.clock,
+    )
     return _Extraction(choice=choice, pending=pending, contexts=contexts, extracted=extracted, asking=asking, runs=runs)
 
 
 def _summaries(parts: Parts, calls: ModelCalls) -> SessionSummaries:
     running = RunningSummary(calls, parts.settings.llm)
-    summaries = SessionSummaries(parts.store, running, parts.outbox, parts.settings.memory, parts.clock)
+    summaries = SessionSummaries(
+        store=parts.store, summary=running, outbox=parts.outbox, settings=parts.settings.memory, clock=parts.clock
+    )
     parts.stack.push_async_callback(summaries.aclose)
     return summaries
 
@@ -256,19 +308,21 @@ def _summaries(parts: Parts, calls: ModelCalls) -> SessionSummaries:
 def _views(parts: Parts, calls: ModelCalls, prompts: PromptPolicy) -> ViewService:
     summarizer = ModelSummaries(calls, parts.settings.llm) if calls.available else JoinedTexts()
     partitions = ViewPartitions(parts.store, summarizer, parts.clock)
-    return ViewService(parts.store, partitions, prompts, parts.settings.memory, parts.clock)
+    return ViewService(
+        store=parts.store, partitions=partitions, prompts=prompts, settings=parts.settings.memory, clock=parts.clock
+    )
 
 
 def _requests(parts: Parts, sessions: SessionService, extraction: _Extraction) -> ExtractionRequests:
     return ExtractionRequests(
-        sessions,
-        extraction.choice,
-        extraction.runs,
-        extraction.contexts,
-        extraction.extracted,
-        extraction.asking,
-        parts.settings,
-        parts.clock,
+        sessions=sessions,
+        choice=extraction.choice,
+        runs=extraction.runs,
+        contexts=extraction.contexts,
+        memories=extraction.extracted,
+        asking=extraction.asking,
+        settings=parts.settings,
+        clock=parts.clock,
     )
 
 
@@ -279,9 +333,26 @@ def _sessions(
     choice, pending = extraction.choice, extraction.pending
     immediate = ImmediateExtraction(choice, index_messages=memory.index_all_messages)
     writer = SessionWriter(
-        store, parts.embedder, immediate, choice, pending, summaries, hooks, parts.outbox, memory, clock
+        store=store,
+        embedder=parts.embedder,
+        extraction=immediate,
+        choice=choice,
+        pending=pending,
+        summaries=summaries,
+        hooks=hooks,
+        outbox=parts.outbox,
+        settings=memory,
+        clock=clock,
     )
-    return SessionService(store, writer, summaries, pending, extraction.runs, memory, clock)
+    return SessionService(
+        store=store,
+        writer=writer,
+        summaries=summaries,
+        pending=pending,
+        extraction=extraction.runs,
+        settings=memory,
+        clock=clock,
+    )
 
 
 def _needs_met(parts: Parts) -> list[Need]:
@@ -302,16 +373,16 @@ def _dispatcher(
 ) -> Dispatcher:
     def make_context(job: Job, hook: EventHook) -> StagedContext:
         context = StagedContext(
-            job,
-            parts.store,
-            parts.embedder,
-            ChargedModel(calls, SessionKey(job.tenant, "", "", "")) if calls.available else None,
-            hooks,
-            parts.outbox,
-            f"{hook.plugin}/{hook.version}",
-            parts.clock.now(),
-            parts.settings,
-            TenantUpkeep(job.tenant, upkeep),
+            job=job,
+            store=parts.store,
+            embedder=parts.embedder,
+            llm=ChargedModel(calls, SessionKey(job.tenant, "", "", "")) if calls.available else None,
+            hooks=hooks,
+            outbox=parts.outbox,
+            extractor=f"{hook.plugin}/{hook.version}",
+            now=parts.clock.now(),
+            settings=parts.settings,
+            upkeep=TenantUpkeep(job.tenant, upkeep),
         )
         context.plugin_settings = parts.sections.get(hook.plugin)
         return context
@@ -323,15 +394,15 @@ def _dispatcher(
             await upkeep.extraction.given_up(event.session, reason)
 
     return Dispatcher(
-        parts.store,
-        parts.plugins,
-        parts.settings.server,
-        parts.clock,
-        make_context,
-        schedules,
-        parts.outbox,
-        watch,
-        metrics,
-        given_up,
-        long_work.settle,
+        store=parts.store,
+        plugins=parts.plugins,
+        settings=parts.settings.server,
+        clock=parts.clock,
+        make_context=make_context,
+        schedules=schedules,
+        outbox=parts.outbox,
+        watch=watch,
+        metrics=metrics,
+        given_up=given_up,
+        sweep=long_work.settle,
     )

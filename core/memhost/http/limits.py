@@ -72,6 +72,7 @@ class _Exchange:
 
     def __init__(
         self,
+        *,
         receive: Any,
         send: Any,
         headers: Mapping[bytes, bytes],
@@ -197,7 +198,9 @@ class Gate:
             await self._app(scope, receive, send)
             return
         peer = scope["client"][0] if scope.get("client") else ""
-        exchange = _Exchange(receive, send, self._headers, self._settings, self._bodies.of(peer))
+        exchange = _Exchange(
+            receive=receive, send=send, headers=self._headers, settings=self._settings, body=self._bodies.of(peer)
+        )
         visitor = VISITOR.set(exchange.body.visitor)
         try:
             await self._admit(exchange, scope)

@@ -57,6 +57,7 @@ class Dispatcher:
 
     def __init__(
         self,
+        *,
         store: Store,
         plugins: PluginManager,
         settings: ServerSettings,

@@ -58,7 +58,7 @@ class Schedules:
     """
 
     def __init__(
-        self, plugins: PluginManager, store: Store, tenants: Tenants, every_s: Mapping[str, float] | None = None
+        self, *, plugins: PluginManager, store: Store, tenants: Tenants, every_s: Mapping[str, float] | None = None
     ) -> None:
         self._plugins = plugins
         self._store = store

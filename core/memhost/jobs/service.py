@@ -14,7 +14,7 @@ from memhost.ports import Clock, JobRunner, Store
 class JobService:
     """The dead-letter list and the queue."""
 
-    def __init__(self, store: Store, workers: Workers, clock: Clock, plugins: PluginManager) -> None:
+    def __init__(self, *, store: Store, workers: Workers, clock: Clock, plugins: PluginManager) -> None:
         self._store = store
         self._workers = workers
         self._clock = clock

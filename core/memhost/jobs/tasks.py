@@ -37,7 +37,7 @@ class LongWork:
     somebody looks at it, or at the next sweep.
     """
 
-    def __init__(self, store: Store, leases: Leases, tenants: Tenants, clock: Clock) -> None:
+    def __init__(self, *, store: Store, leases: Leases, tenants: Tenants, clock: Clock) -> None:
         self._store = store
         self._tenants = tenants
         self._leases = leases

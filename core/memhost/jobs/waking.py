@@ -31,7 +31,7 @@ _REASON = f"{ModelUnavailable.__name__}: "
 class WaitingForModels:
     """Makes the jobs due that were put off because a model was away."""
 
-    def __init__(self, store: Store, tenants: Tenants, outbox: Outbox, clock: Clock) -> None:
+    def __init__(self, *, store: Store, tenants: Tenants, outbox: Outbox, clock: Clock) -> None:
         self._store = store
         self._tenants = tenants
         self._outbox = outbox

@@ -54,7 +54,7 @@ class Enrichment:
     """Finds topics and entities with the language model, many memories in one call."""
 
     def __init__(
-        self, store: Store, calls: ModelCalls, outbox: Outbox, settings: ExtractionSettings, clock: Clock
+        self, *, store: Store, calls: ModelCalls, outbox: Outbox, settings: ExtractionSettings, clock: Clock
     ) -> None:
         self._store = store
         self._calls = calls

@@ -22,6 +22,7 @@ class StagedContext:
 
     def __init__(
         self,
+        *,
         job: Job,
         store: Store,
         embedder: Embedder,

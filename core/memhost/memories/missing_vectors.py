@@ -23,7 +23,7 @@ _AT_ONCE = 200
 class MissingVectors:
     """Embeds what has no vector yet. Until then it is found by its words."""
 
-    def __init__(self, store: Store, embedder: Embedder, outbox: Outbox, clock: Clock) -> None:
+    def __init__(self, *, store: Store, embedder: Embedder, outbox: Outbox, clock: Clock) -> None:
         self._store = store
         self._embedder = embedder
         self._outbox = outbox

@@ -75,6 +75,7 @@ class MemoryService:
 
     def __init__(
         self,
+        *,
         store: Store,
         embedder: Embedder,
         hooks: RequestHooks,

@@ -96,7 +96,7 @@ class TrashService:
     """Lists what is in the trash, and brings memories back."""
 
     def __init__(
-        self, store: Store, embedder: Embedder, outbox: Outbox, settings: MemorySettings, clock: Clock
+        self, *, store: Store, embedder: Embedder, outbox: Outbox, settings: MemorySettings, clock: Clock
     ) -> None:
         self._store = store
         self._embedder = embedder

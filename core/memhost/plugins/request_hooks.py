@@ -31,6 +31,7 @@ class RequestHooks:
 
     def __init__(
         self,
+        *,
         plugins: PluginManager,
         timeout_s: float,
         watch: PluginWatch,

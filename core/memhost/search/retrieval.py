@@ -60,7 +60,7 @@ class Retriever:
     behind them.
     """
 
-    def __init__(self, store: Store, embedder: Embedder, settings: SearchSettings, weights: RankingWeights) -> None:
+    def __init__(self, *, store: Store, embedder: Embedder, settings: SearchSettings, weights: RankingWeights) -> None:
         self._store = store
         self._embedder = embedder
         self._settings = settings

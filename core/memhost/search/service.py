@@ -53,6 +53,7 @@ class SearchService:
 
     def __init__(
         self,
+        *,
         store: Store,
         retriever: Retriever,
         optimizer: QueryOptimizer,

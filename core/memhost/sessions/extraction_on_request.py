@@ -44,6 +44,7 @@ class ExtractionRequests:
 
     def __init__(
         self,
+        *,
         sessions: SessionService,
         choice: StrategyChoice,
         runs: ExtractionRuns,

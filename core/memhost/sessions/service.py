@@ -30,6 +30,7 @@ class SessionService:
 
     def __init__(
         self,
+        *,
         store: Store,
         writer: SessionWriter,
         summaries: SessionSummaries,

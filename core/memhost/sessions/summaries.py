@@ -51,6 +51,7 @@ class SessionSummaries:
 
     def __init__(
         self,
+        *,
         store: Store,
         summary: RunningSummary,
         outbox: Outbox,

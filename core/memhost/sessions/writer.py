@@ -86,6 +86,7 @@ class SessionWriter:
 
     def __init__(
         self,
+        *,
         store: Store,
         embedder: Embedder,
         extraction: ImmediateExtraction,

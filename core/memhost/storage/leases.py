@@ -31,7 +31,7 @@ _PAUSE_S = 0.25
 class Lease:
     """A lease that is held. Made by `Leases.take`, which whoever takes it ends with `give_back`."""
 
-    def __init__(self, store: Store, clock: Clock, tenant: str, name: str, length_s: float) -> None:
+    def __init__(self, *, store: Store, clock: Clock, tenant: str, name: str, length_s: float) -> None:
         self.document = (kind_of(name), new_id())
         self._store = store
         self._clock = clock
@@ -125,7 +125,7 @@ class Leases:
         Raises:
             Busy: Another holds it; `wait_s` is what is left of its lease.
         """
-        lease = Lease(self._store, self._clock, tenant, name, self._length_s)
+        lease = Lease(store=self._store, clock=self._clock, tenant=tenant, name=name, length_s=self._length_s)
         last_look = asyncio.get_running_loop().time() + patience_s
         while True:
             until = await self.held_until(tenant, name)

@@ -105,7 +105,9 @@ class UsageLedger:
         metrics: Told of each call.
     """
 
-    def __init__(self, store: Store, tenants: Tenants, settings: LlmSettings, clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self, *, store: Store, tenants: Tenants, settings: LlmSettings, clock: Clock, metrics: Metrics
+    ) -> None:
         self._store = store
         self._tenants = tenants
         self._settings = settings

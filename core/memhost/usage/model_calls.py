@@ -45,7 +45,7 @@ class ModelCalls:
     """
 
     def __init__(
-        self, llm: LanguageModel | None, settings: LlmSettings, ledger: Ledger, health: ModelHealth | None = None
+        self, *, llm: LanguageModel | None, settings: LlmSettings, ledger: Ledger, health: ModelHealth | None = None
     ) -> None:
         self._llm = llm
         self._health = health

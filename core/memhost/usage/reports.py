@@ -23,7 +23,7 @@ Group = tuple[str, ...]
 class UsageReports:
     """Reads what all processes have booked."""
 
-    def __init__(self, store: Store, ledger: UsageLedger, settings: LlmSettings, clock: Clock) -> None:
+    def __init__(self, *, store: Store, ledger: UsageLedger, settings: LlmSettings, clock: Clock) -> None:
         self._store = store
         self._ledger = ledger
         self._settings = settings

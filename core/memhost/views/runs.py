@@ -23,7 +23,7 @@ from memhost.views.service import ViewService
 class ViewRuns:
     """Starts full runs, carries them out, and keeps their tasks: pending, running, then success or failed."""
 
-    def __init__(self, store: Store, views: ViewService, outbox: Outbox, long_work: LongWork, clock: Clock) -> None:
+    def __init__(self, *, store: Store, views: ViewService, outbox: Outbox, long_work: LongWork, clock: Clock) -> None:
         self._store = store
         self._long_work = long_work
         self._views = views

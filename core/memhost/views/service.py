@@ -36,6 +36,7 @@ class ViewService:
 
     def __init__(
         self,
+        *,
         store: Store,
         partitions: ViewPartitions,
         prompts: PromptPolicy,

@@ -57,7 +57,7 @@ class KeySet:
     """
 
     def __init__(
-        self, issuer: str, jwks_url: str | None, algorithms: tuple[str, ...], client: httpx.AsyncClient, clock: Clock
+        self, *, issuer: str, jwks_url: str | None, algorithms: tuple[str, ...], client: httpx.AsyncClient, clock: Clock
     ) -> None:
         self._issuer = issuer
         self._jwks_url = jwks_url

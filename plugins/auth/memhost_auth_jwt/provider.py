@@ -145,7 +145,10 @@ async def open_provider(settings: JwtSettings, clock: Clock) -> AsyncIterator[Jw
     check(settings)
     async with httpx.AsyncClient(timeout=_FETCH_LIMIT_S) as client:
         key_sets = {
-            issuer: KeySet(issuer, settings.jwks_url, settings.algorithms, client, clock) for issuer in settings.issuer
+            issuer: KeySet(
+                issuer=issuer, jwks_url=settings.jwks_url, algorithms=settings.algorithms, client=client, clock=clock
+            )
+            for issuer in settings.issuer
         }
         yield JwtAuthenticator(key_sets, settings)
 

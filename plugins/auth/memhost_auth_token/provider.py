@@ -42,7 +42,7 @@ class TokenAuthenticator:
 
     open = False
 
-    def __init__(self, book: TokenBook, hasher: Hasher, settings: TokenSettings, clock: Clock) -> None:
+    def __init__(self, *, book: TokenBook, hasher: Hasher, settings: TokenSettings, clock: Clock) -> None:
         self._book = book
         self._hasher = hasher
         self._clock = clock
@@ -134,7 +134,7 @@ async def open_provider(settings: TokenSettings, context: OpenContext) -> AsyncI
     book = TokenBook(context.store, context.clock)
     hasher = load_hasher(settings.key, context.data_dir)
     any_stored = await book.check_key(hasher)
-    provider = TokenAuthenticator(book, hasher, settings, context.clock)
+    provider = TokenAuthenticator(book=book, hasher=hasher, settings=settings, clock=context.clock)
     if not any_stored and not own_tokens(settings):
         if not (await context.store.info()).durable:
             raise ConfigurationError(

@@ -63,7 +63,9 @@ async def open_embedder(settings: LiteLLMSettings, context: OpenContext) -> Asyn
     shorten = own is not None and dimensions != own
     library.enter()
     calls = Calls(settings, context.clock)
-    embedder = LiteLLMEmbedder(model, dimensions, settings, calls, context.meter, shorten=shorten)
+    embedder = LiteLLMEmbedder(
+        model=model, dimensions=dimensions, settings=settings, calls=calls, meter=context.meter, shorten=shorten
+    )
     try:
         if not dimensions:
             await embedder.probe()

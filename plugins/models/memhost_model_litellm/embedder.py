@@ -50,12 +50,12 @@ class LiteLLMEmbedder:
 
     def __init__(
         self,
+        *,
         model: str,
         dimensions: int,
         settings: LiteLLMSettings,
         calls: Calls,
         meter: Meter,
-        *,
         shorten: bool = False,
     ) -> None:
         self.name = f"{model}@{dimensions}"

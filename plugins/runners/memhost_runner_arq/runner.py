@@ -73,7 +73,9 @@ async def open_runner(settings: ArqSettings, context: OpenContext) -> AsyncItera
     url = settings.url or context.setting("stores.redis.url") or "redis://localhost:6379"
     grace_s = context.setting("server.shutdown_grace_s")
     redis = await connect(url, settings)
-    runner = ArqRunner(redis, settings, context.clock, 10.0 if grace_s is None else grace_s)
+    runner = ArqRunner(
+        redis=redis, settings=settings, clock=context.clock, grace_s=10.0 if grace_s is None else grace_s
+    )
     try:
         yield runner
     finally:
@@ -84,7 +86,7 @@ async def open_runner(settings: ArqSettings, context: OpenContext) -> AsyncItera
 class ArqRunner:
     """Made by `open_runner`. In a server, which does not start it, it only puts wake-ups into the queue."""
 
-    def __init__(self, redis: ArqRedis, settings: ArqSettings, clock: Clock, grace_s: float) -> None:
+    def __init__(self, *, redis: ArqRedis, settings: ArqSettings, clock: Clock, grace_s: float) -> None:
         self._redis = redis
         self._settings = settings
         self._clock = clock

@@ -143,7 +143,15 @@ class Searcher:
         where = None if inner is None else await self.where(inner, compiled)
         excluded = compiled.exclusions() if inner == whole and whole.counters is not None else None
         options = BROAD_OPTIONS if excluded is not None and await self._is_broad(whole, query) else ""
-        asked = _Question(self, self._layout, whole, where, excluded, options, query)
+        asked = _Question(
+            searcher=self,
+            layout=self._layout,
+            whole=whole,
+            where=where,
+            excluded=excluded,
+            options=options,
+            query=query,
+        )
         return await asked.answer()
 
     async def _is_broad(self, whole: Reach, query: CandidateQuery) -> bool:
@@ -165,6 +173,7 @@ class _Question:
 
     def __init__(
         self,
+        *,
         searcher: Searcher,
         layout: Layout,
         whole: Reach,

@@ -67,13 +67,13 @@ async def open_redis(settings: RedisSettings, context: OpenContext) -> AsyncIter
             raise explain_opening(
                 error, server_of(settings.url), (settings.index_prefix, settings.index_name)
             ) from error
-        yield RedisStore(connections, opener, layout, context)
+        yield RedisStore(connections=connections, opener=opener, layout=layout, context=context)
 
 
 class RedisStore(Jobs):
     """Made by `open_redis`."""
 
-    def __init__(self, connections: Connections, opener: Opener, layout: Layout, context: OpenContext) -> None:
+    def __init__(self, *, connections: Connections, opener: Opener, layout: Layout, context: OpenContext) -> None:
         super().__init__(connections)
         self._opener = opener
         self._layout = layout

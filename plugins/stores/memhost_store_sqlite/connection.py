@@ -145,7 +145,7 @@ class FileGuard:
 class Threads:
     """Base of the reader and the writer: threads that serve one queue until they are stopped."""
 
-    def __init__(self, name: str, count: int, connect: Callable[[], apsw.Connection], guard: FileGuard) -> None:
+    def __init__(self, *, name: str, count: int, connect: Callable[[], apsw.Connection], guard: FileGuard) -> None:
         self._connect = connect
         self._guard = guard
         self._queue: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
@@ -267,7 +267,7 @@ class Writer(Threads):
 
     def __init__(self, name: str, connect: Callable[[], apsw.Connection], guard: FileGuard) -> None:
         self._log_pages = 0
-        super().__init__(name, 1, connect, guard)
+        super().__init__(name=name, count=1, connect=connect, guard=guard)
 
     def _serve(self) -> None:
         connection: apsw.Connection | None = None

@@ -92,7 +92,15 @@ async def open_sqlite(settings: SqliteSettings, context: OpenContext) -> AsyncIt
     try:
         await asyncio.wrap_future(writer.submit(lambda connection: None))
         with contextlib.closing(LookUps(connected(reading=True), guard)) as look_ups:
-            yield SqliteStore(writer, readers, look_ups, embedding, settings, context.clock, path)
+            yield SqliteStore(
+                writer=writer,
+                readers=readers,
+                look_ups=look_ups,
+                embedding=embedding,
+                settings=settings,
+                clock=context.clock,
+                path=path,
+            )
     finally:
         # The writer's connection is the last to close: only that one copies the write-ahead log into the file.
         readers.stop()
@@ -122,6 +130,7 @@ class SqliteStore:
 
     def __init__(
         self,
+        *,
         writer: Writer,
         readers: Readers,
         look_ups: LookUps,

@@ -139,7 +139,7 @@ async def test_registration(host: Host, heard: Heard, hook: str, behaviour: str)
 async def answers(host: Host) -> None:
     """Requests that have nothing to do with the hook are answered."""
     assert (await run(host, "get_memory", memory_id="known")).text == "a blue boat"
-    assert (await run(host, "ready")).ready
+    assert (await run(host, "health")).now
 
 
 async def request(host: Host, hook: str) -> None:

@@ -76,7 +76,9 @@ async def test_keys_of_a_safe_issuer_are_not_fetched_without_tls() -> None:
 
     async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
         with pytest.raises(Unavailable):
-            await KeySet("https://issuer", None, ("RS256",), client, FakeClock()).find("first")
+            await KeySet(
+                issuer="https://issuer", jwks_url=None, algorithms=("RS256",), client=client, clock=FakeClock()
+            ).find("first")
     assert asked == ["https://issuer/.well-known/openid-configuration"]
 
 

@@ -391,7 +391,9 @@ async def test_region_goes_to_bedrock_alone() -> None:
     calls = Calls(settings, FakeClock())
 
     def options(model: str) -> dict[str, Any]:
-        return LiteLLMEmbedder(model, SIZE, settings, calls, lambda _use: None).request_options()
+        return LiteLLMEmbedder(
+            model=model, dimensions=SIZE, settings=settings, calls=calls, meter=lambda _use: None
+        ).request_options()
 
     assert options("bedrock/amazon.titan-embed-text-v2:0")["aws_region_name"] == "eu-west-1"
     assert "aws_region_name" not in options("openai/text-embedding-3-small")

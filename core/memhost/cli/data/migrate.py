@@ -98,7 +98,7 @@ async def _opened(
         same = {"embedder": info.embedder, "dimensions": info.dimensions}
         theirs = ours if dry_run else await _open(stack, configuration, plugins, clock, target, **same)
         known = dict.fromkeys([*await Tenants(ours).known(clock.now()), *tenants])
-        yield Migration(ours, theirs, _origin(source), list(known), clock.now())
+        yield Migration(source=ours, target=theirs, origin=_origin(source), tenants=list(known), now=clock.now())
 
 
 async def _open(

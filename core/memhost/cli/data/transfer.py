@@ -122,7 +122,9 @@ def import_(
 
             if not dry_run:
                 await host.tenants.note(tenant, host.clock.now())
-            importer = Importer(host.store, host.embedder, tenant, host.clock, dry_run=dry_run)
+            importer = Importer(
+                store=host.store, embedder=host.embedder, tenant=tenant, clock=host.clock, dry_run=dry_run
+            )
             with _source(file) as (source, step):
                 for number, line in enumerate(source, start=1):
                     await importer.feed(number, line)

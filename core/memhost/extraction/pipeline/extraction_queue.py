@@ -72,6 +72,7 @@ class PendingTurns:
 
     def __init__(
         self,
+        *,
         store: Store,
         logs: ExtractionLogs,
         choice: StrategyChoice,

@@ -48,6 +48,7 @@ class ExtractionRuns:
 
     def __init__(
         self,
+        *,
         store: Store,
         choice: StrategyChoice,
         pending: PendingTurns,

@@ -31,6 +31,7 @@ class ExtractedMemories:
 
     def __init__(
         self,
+        *,
         store: Store,
         embedder: Embedder,
         choice: StrategyChoice,

@@ -40,6 +40,7 @@ class StrategyChoice:
 
     def __init__(
         self,
+        *,
         strategies: Mapping[str, Strategy | LaterStrategy],
         default: str,
         settings: ExtractionSettings,
