@@ -88,7 +88,12 @@ async def open_sqlite(settings: SqliteSettings, context: OpenContext) -> AsyncIt
 
     guard = FileGuard(path)
     writer = Writer("memhost-sqlite-writer", prepare, guard)
-    readers = Readers("memhost-sqlite-reader", settings.readers, lambda: connect(path, settings, reading=True), guard)
+    readers = Readers(
+        name="memhost-sqlite-reader",
+        count=settings.readers,
+        connect=lambda: connect(path, settings, reading=True),
+        guard=guard,
+    )
     try:
         await asyncio.wrap_future(writer.submit(lambda connection: None))
         with contextlib.closing(LookUps(connected(reading=True), guard)) as look_ups:

@@ -231,7 +231,8 @@ async def test_work_cancelled_before_it_began_is_not_done(tmp_path: Path) -> Non
     path = tmp_path / "plain.db"
     path.touch()
     gate = threading.Event()
-    readers = Readers("memhost-test", 1, lambda: connect(path, FAST, reading=True), FileGuard(path))
+    guard = FileGuard(path)
+    readers = Readers(name="memhost-test", count=1, connect=lambda: connect(path, FAST, reading=True), guard=guard)
     done: list[int] = []
     blocking = readers.submit(lambda _: gate.wait())
     waiting = asyncio.ensure_future(asyncio.wrap_future(readers.submit(lambda _: done.append(1))))
