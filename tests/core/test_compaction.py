@@ -162,13 +162,13 @@ async def test_scope_bounds_and_many_groups(store: str, tmp_path: Path, monkeypa
 async def test_pinned_since_the_scan_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with running_host(tmp_path, store="memory", run_jobs=False) as host:
         await store_all(host, {"id": "a", "text": "same"}, {"id": "b", "text": "same"})
-        merge = host.compaction._merge
+        merge = host.services.compaction._merge
 
         async def pin_first(*given: Any) -> int:
             await run(host, "edit_memory", memory_id="a", pinned=True)
             return await merge(*given)
 
-        monkeypatch.setattr(host.compaction, "_merge", pin_first)
+        monkeypatch.setattr(host.services.compaction, "_merge", pin_first)
         assert await compact(host) == "ok, 2 memories remaining after compaction"
 
 
@@ -188,13 +188,13 @@ async def test_periodic_compaction_is_skipped_when_nothing_changed(
     clock = FakeClock()
     async with running_host(tmp_path, store=store, clock=clock, run_jobs=False) as host:
         passes: list[Any] = []
-        apply = host.compaction.apply
+        apply = host.services.compaction.apply
 
         async def counted(scope: Any) -> CompactionReport:
             passes.append(scope)
             return await apply(scope)
 
-        monkeypatch.setattr(host.compaction, "apply", counted)
+        monkeypatch.setattr(host.services.compaction, "apply", counted)
 
         async def ten_minutes_later() -> int:
             clock.advance(600)
@@ -202,7 +202,7 @@ async def test_periodic_compaction_is_skipped_when_nothing_changed(
             return len(passes)
 
         await store_all(host, {"id": "a", "text": "same"}, {"id": "b", "text": "same"})
-        await host.dispatcher.sweep()
+        await host.services.dispatcher.sweep()
         await work(host, rounds=2)
         assert (await left(host), len(passes)) == ({"b"}, 1)
         before = await ten_minutes_later()  # what the pass itself changed is looked at once more
@@ -223,7 +223,7 @@ async def test_periodic_compaction_can_be_switched_off(store: str, tmp_path: Pat
     settings = {"COMPACTION_EVERY_MINUTES": "0"}
     async with running_host(tmp_path, store=store, clock=clock, settings=settings, run_jobs=False) as host:
         await store_all(host, {"id": "a", "text": "same"}, {"id": "b", "text": "same"})
-        await host.dispatcher.sweep()
+        await host.services.dispatcher.sweep()
         clock.advance(3600)
         await work(host, rounds=2)
         assert len(await left(host)) == 2

@@ -42,7 +42,7 @@ STORES = pytest.mark.parametrize("store", ["memory", "sqlite"])
 
 
 async def compact(host: Host, **scope: Any) -> CompactionReport:
-    return await host.compaction.apply(SCOPE.narrow(**scope))
+    return await host.services.compaction.apply(SCOPE.narrow(**scope))
 
 
 async def keep_pairs(host: Host, count: int, **fields: Any) -> None:
@@ -317,7 +317,7 @@ async def test_the_schedule_goes_on_with_an_unfinished_pass(tmp_path: Path) -> N
         script().rule = always("same")
         await keep_pairs(host, 25)
         for _ in range(4):
-            await host.dispatcher.sweep()
+            await host.services.dispatcher.sweep()
             await work(host, rounds=2)
             clock.advance(600)
         assert (judged(), len(await stored(host))) == ([10, 10, 5], 25)

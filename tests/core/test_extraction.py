@@ -339,5 +339,5 @@ async def test_of_two_runs_at_once_one_counts(models: ModelServer, tmp_path: Pat
         await run(host, "put_session", session_id="s", messages=said("We moved to Lima."))
         models.answer(rule)
         key = SessionKey("default", "", "", "s")
-        await asyncio.gather(*(host.extraction.runs.run(key) for _ in range(2)))
+        await asyncio.gather(*(host.services.extraction.runs.run(key) for _ in range(2)))
         assert len(await derived(host)) == 1

@@ -146,9 +146,9 @@ class Bench:
     async def work(self) -> None:
         """Let time pass, and run the jobs that are due; a death leaves its job to others."""
         self.clock.advance(45)
-        for job in await self.host.dispatcher.claim(10):
+        for job in await self.host.services.dispatcher.claim(10):
             try:
-                await self.host.dispatcher.run(job)
+                await self.host.services.dispatcher.run(job)
             except Death:
                 self.clock.advance(60)  # the lease of the dead runs out
 
@@ -180,7 +180,9 @@ class Bench:
                 assert word in extracted, f"message {message_id} of session {session} is lost"
         assert [word for word, times in self.paid.items() if times > 1] == []
         for session in SESSIONS:
-            state, waiting = await self.host.extraction.runs.state(SessionKey("default", "", self.user, session))
+            state, waiting = await self.host.services.extraction.runs.state(
+                SessionKey("default", "", self.user, session)
+            )
             assert (state.pending, waiting) == (0, frozenset())
 
 

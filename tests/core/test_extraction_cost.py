@@ -61,10 +61,10 @@ async def test_an_idle_hour_costs_nothing(models: ModelServer, tmp_path: Path) -
         async def an_hour() -> None:
             for _ in range(12):
                 clock.advance(300)
-                await host.dispatcher.sweep()
-                while jobs := await host.dispatcher.claim(20):
+                await host.services.dispatcher.sweep()
+                while jobs := await host.services.dispatcher.claim(20):
                     for job in jobs:
-                        await host.dispatcher.run(job)
+                        await host.services.dispatcher.run(job)
 
         await an_hour()
         assert len(await derived(host)) == len(FACTS)

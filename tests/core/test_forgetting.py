@@ -192,7 +192,7 @@ async def test_plugins_hear_of_what_is_forgotten(store: str, tmp_path: Path, mon
             heard.append((name, event.__name__, *ids))
             return []
 
-        monkeypatch.setattr(host.forgetting._outbox, "memory_jobs", overhear)
+        monkeypatch.setattr(host.services.forgetting._outbox, "memory_jobs", overhear)
         await store_aged(host, clock, 9, 8)
         heard.clear()
         await forget(host, policy={"max_age_days": 8.5})
@@ -228,10 +228,10 @@ async def test_periodic_forgetting_obeys_the_settings(store: str, tmp_path: Path
     async with running_host(tmp_path, store=store, clock=clock, settings=settings, run_jobs=False) as host:
         await store_aged(host, clock, 11, 2, 1, prefix="ann", user_id="ann")
         await store_aged(host, clock, 9.995, prefix="bob", user_id="bob")
-        await host.dispatcher.sweep()
+        await host.services.dispatcher.sweep()
         await work(host)
         assert await left(host) == {"ann2", "bob0"}
-        await host.dispatcher.sweep()
+        await host.services.dispatcher.sweep()
         clock.advance(20 * 60)  # over the limit now, but the period is not over
         assert await work(host) == 0
         clock.advance(10 * 60)
@@ -245,7 +245,7 @@ async def test_forgetting_is_off_by_default(store: str, tmp_path: Path) -> None:
     settings = {"FORGETTING_MAX_AGE_DAYS": "1"}
     async with running_host(tmp_path, store=store, clock=clock, settings=settings, run_jobs=False) as host:
         await store_aged(host, clock, 11)
-        await host.dispatcher.sweep()
+        await host.services.dispatcher.sweep()
         await work(host)
         clock.advance(DAY)
         await work(host)
@@ -260,7 +260,7 @@ async def test_each_tenant_is_looked_after(store: str, tmp_path: Path) -> None:
     async with running_host(tmp_path, store=store, clock=clock, settings=settings, run_jobs=False) as host:
         old = {"id": "a", "text": "old", "created_at": days_ago(11, clock)}
         await run(host, "create_memories", acme, memories=[old])
-        await host.dispatcher.sweep()
+        await host.services.dispatcher.sweep()
         await work(host)
         assert (await run(host, "search_memories", acme)).total == 0
 
@@ -273,7 +273,7 @@ async def test_a_longer_interval_counts_from_the_last_start(store: str, tmp_path
     for minutes, jobs in (("1", 1), ("60", 0), ("1", 0)):
         settings = {**PERIODIC, "FORGETTING_EVERY_MINUTES": minutes, "SUMMARY_VIEW_REFRESH_EVERY_MINUTES": "0"}
         async with running_host(tmp_path, store=store, clock=clock, settings=settings, run_jobs=False) as host:
-            await host.dispatcher.sweep()
+            await host.services.dispatcher.sweep()
             assert await work(host) == jobs
             if minutes == "60":
                 clock.advance(3600)

@@ -26,8 +26,8 @@ async def work(host: Host, rounds: int = 1) -> int:
     """Claim and run what is due; how many jobs ran."""
     ran = 0
     for _ in range(rounds):
-        for job in await host.dispatcher.claim(10):
-            await host.dispatcher.run(job)
+        for job in await host.services.dispatcher.claim(10):
+            await host.services.dispatcher.run(job)
             ran += 1
     return ran
 
@@ -60,12 +60,12 @@ async def test_effects_of_a_job_happen_once(store: str, tmp_path: Path) -> None:
     clock = FakeClock()
     async with running_host(tmp_path, store=store, fakes=["fake-good"], clock=clock, run_jobs=False) as host:
         await run(host, "create_memories", memories=[{"id": "a", "text": "derive: something"}])
-        (first,) = await host.dispatcher.claim(10)
+        (first,) = await host.services.dispatcher.claim(10)
         clock.advance(3600)  # the lease runs out: another process takes the job over
-        (second,) = await host.dispatcher.claim(10)
+        (second,) = await host.services.dispatcher.claim(10)
         assert (first.id, second.attempts) == (second.id, 2)
-        await host.dispatcher.run(second)
-        await host.dispatcher.run(first)  # the first process comes back late
+        await host.services.dispatcher.run(second)
+        await host.services.dispatcher.run(first)  # the first process comes back late
         await work(host, rounds=3)
         found = await run(host, "search_memories", topics={"eq": "derived"})
         assert [hit.source_ids for hit in found.memories] == [["a"]]

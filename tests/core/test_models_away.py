@@ -150,9 +150,9 @@ async def test_what_waits_for_something_else_goes_on_waiting(tmp_path: Path, scr
         await say(host, 1)
         await work(host)
         before = [(row.id, row.state, row.due_at) for row in (await run(host, "list_jobs")).jobs]
-        assert host.model_health.on_answer is not None
+        assert host.services.model_health.on_answer is not None
         waiting = WaitingForModels(
-            store=host.store, tenants=host.tenants, outbox=Outbox(host.plugins), clock=host.clock
+            store=host.store, tenants=host.services.tenants, outbox=Outbox(host.plugins), clock=host.clock
         )
         assert await waiting.wake() == 0
         assert [(row.id, row.state, row.due_at) for row in (await run(host, "list_jobs")).jobs] == before

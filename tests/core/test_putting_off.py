@@ -249,8 +249,8 @@ async def test_an_interruption_uses_no_try_and_does_not_end_the_waiting(tmp_path
         since = clock.now()
         clock.advance(60)
         hook.error = None
-        (job,) = await host.dispatcher.claim(10)
-        running = asyncio.create_task(host.dispatcher.run(job))
+        (job,) = await host.services.dispatcher.claim(10)
+        running = asyncio.create_task(host.services.dispatcher.run(job))
         await begun.wait()
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -273,11 +273,11 @@ async def test_what_blocks_the_process_while_it_waits_has_failed(tmp_path: Path)
     async with listening(tmp_path, clock, "memory", hook) as host:
         hook.error = ModelUnavailable("Away.")
         await work(host)
-        assert host.watch.report("listener").failures == 0
-        host.watch.blocks("listener")
+        assert host.services.watch.report("listener").failures == 0
+        host.services.watch.blocks("listener")
         clock.advance(60)
         await work(host)
-        assert host.watch.report("listener").failures == 1
+        assert host.services.watch.report("listener").failures == 1
         assert (await job_of(host)).failures == 0
 
 
@@ -307,9 +307,9 @@ async def test_a_store_that_does_not_count_gives_all_tries_again(tmp_path: Path)
                 return await host.store.commit(scope, batch)
 
         hook.error = Busy("Another.", wait_s=5)
-        (job,) = await host.dispatcher.claim(10)
-        vars(host.dispatcher)["_store"] = Plain()
-        await host.dispatcher.run(job)
+        (job,) = await host.services.dispatcher.claim(10)
+        vars(host.services.dispatcher)["_store"] = Plain()
+        await host.services.dispatcher.run(job)
         assert commits[0].complete_job == (job.id, job.lease)
         found = await job_of(host)
         assert (found.state, found.attempts, found.due_at) == (
@@ -329,17 +329,17 @@ async def test_a_schedule_has_one_job(store: str, tmp_path: Path) -> None:
             return [job for job in (await host.store.list_jobs(Scope()))[0] if "compact" in job.id]
 
         for _ in range(3):
-            await host.schedules.start_due(clock.now())
+            await host.services.schedules.start_due(clock.now())
             assert len(await waiting()) == 1
             clock.advance(60)
-        await host.schedules.start_due(clock.now())
+        await host.services.schedules.start_due(clock.now())
         (job,) = await waiting()
         assert job.due_at == clock.now(), "the newest period"
-        (running,) = await host.dispatcher.claim(10)
+        (running,) = await host.services.dispatcher.claim(10)
         clock.advance(60)
-        await host.schedules.start_due(clock.now())
+        await host.services.schedules.start_due(clock.now())
         assert [job.state for job in await waiting()] == [JobState.RUNNING]
-        await host.dispatcher.run(running)
+        await host.services.dispatcher.run(running)
         assert [job.state for job in await waiting()] == [JobState.PENDING], "a period that began meanwhile follows"
         assert await work(host) == 1
         assert await waiting() == []
@@ -352,7 +352,7 @@ async def test_a_period_starts_once_in_all_processes(tmp_path: Path) -> None:
         running_host(tmp_path, clock=clock, run_jobs=False, settings=settings) as one,
         running_host(tmp_path, clock=clock, run_jobs=False, settings=settings) as other,
     ):
-        await one.schedules.start_due(clock.now())
+        await one.services.schedules.start_due(clock.now())
         assert await work(one) == 1
         for _ in range(5):
             clock.advance(60)
@@ -365,9 +365,9 @@ async def test_a_period_starts_once_in_all_processes(tmp_path: Path) -> None:
                 return await commit(scope, batch)
 
             other.store.commit = late  # type: ignore[method-assign]
-            starting = asyncio.create_task(other.schedules.start_due(clock.now()))
+            starting = asyncio.create_task(other.services.schedules.start_due(clock.now()))
             await read.wait()  # it has seen that the period has not been started
-            await one.schedules.start_due(clock.now())
+            await one.services.schedules.start_due(clock.now())
             assert await work(one) == 1
             go_on.set()
             await starting
@@ -384,7 +384,7 @@ async def test_compaction_that_a_dead_process_was_at_goes_on_when_its_lease_ends
             await run(host, "create_memories", memories=[{"id": name, "text": "Ann likes tea."}], deduplicate=False)
         lease = await Leases(host.store, clock, 15).take("default", "compaction", told="Busy.")
         await lease.stop()  # as kill -9 does
-        await host.schedules.start_due(clock.now())
+        await host.services.schedules.start_due(clock.now())
         assert await work(host) == 1
         (job,) = (await run(host, "list_jobs")).jobs
         assert (job.state, job.attempts, job.failures) == ("waiting", 0, 0)

@@ -68,18 +68,18 @@ def test_minutes_of_settings_are_seconds_of_schedules(settings: dict[str, str], 
 async def test_each_period_starts_once_and_the_next_is_known(tmp_path: Path) -> None:
     clock, seen = FakeClock(START), list[str]()
     async with scheduled(tmp_path, clock, seen) as host:
-        assert host.schedules.next_due() is None
-        await host.schedules.start_due(clock.now())
-        assert host.schedules.next_due() == datetime(2026, 1, 1, 0, 1, tzinfo=UTC)
+        assert host.services.schedules.next_due() is None
+        await host.services.schedules.start_due(clock.now())
+        assert host.services.schedules.next_due() == datetime(2026, 1, 1, 0, 1, tzinfo=UTC)
         assert {job.id for job in await waiting(host)} == {"schedule_due:timed:often", "schedule_due:timed:rarely"}
         assert await work(host) == 2
         clock.advance(29)
-        await host.schedules.start_due(clock.now())
+        await host.services.schedules.start_due(clock.now())
         assert await waiting(host) == []
         clock.advance(1)
         assert await work(host) == 1, "claiming starts what is due"
         clock.advance(3 * 60)
-        await host.schedules.start_due(clock.now())
+        await host.services.schedules.start_due(clock.now())
         assert await work(host) == 1, "periods that were missed are one"
         assert seen == ["default often", "default rarely", "default often", "default often"]
 
@@ -87,7 +87,7 @@ async def test_each_period_starts_once_and_the_next_is_known(tmp_path: Path) -> 
 async def test_what_has_begun_is_not_asked_of_the_store_again(tmp_path: Path) -> None:
     clock = FakeClock(START)
     async with scheduled(tmp_path, clock, []) as host:
-        await host.schedules.start_due(clock.now())
+        await host.services.schedules.start_due(clock.now())
         get, asked = host.store.get_document, list[str]()
 
         async def counting(scope: Any, kind: str, *rest: Any) -> Any:
@@ -95,15 +95,15 @@ async def test_what_has_begun_is_not_asked_of_the_store_again(tmp_path: Path) ->
             return await get(scope, kind, *rest)
 
         host.store.get_document = counting  # type: ignore[method-assign, assignment]
-        await host.schedules.start_due(clock.now())
+        await host.services.schedules.start_due(clock.now())
         assert asked == []
 
 
 async def test_each_tenant_has_jobs_of_its_own(tmp_path: Path) -> None:
     clock, seen = FakeClock(START), list[str]()
     async with scheduled(tmp_path, clock, seen) as host:
-        await host.tenants.note("acme", clock.now())
-        await host.schedules.start_due(clock.now())
+        await host.services.tenants.note("acme", clock.now())
+        await host.services.schedules.start_due(clock.now())
         names = {"schedule_due:timed:often:acme", "schedule_due:timed:rarely:acme"}
         assert {job.id for job in await waiting(host, "acme")} == names
         assert await work(host) == 4
@@ -113,17 +113,17 @@ async def test_each_tenant_has_jobs_of_its_own(tmp_path: Path) -> None:
 async def test_one_can_be_started_outside_of_its_periods(tmp_path: Path) -> None:
     clock, seen = FakeClock(START), list[str]()
     async with scheduled(tmp_path, clock, seen) as host:
-        await host.schedules.start_due(clock.now())
+        await host.services.schedules.start_due(clock.now())
         await work(host)
         seen.clear()
         clock.advance(1)
-        await host.schedules.start("rarely", clock.now())
-        await host.schedules.start("nobody has it", clock.now())
+        await host.services.schedules.start("rarely", clock.now())
+        await host.services.schedules.start("nobody has it", clock.now())
         (job,) = await waiting(host)
         assert (job.id, job.due_at) == ("schedule_due:timed:rarely", clock.now())
         await work(host)
         clock.advance(3600)
-        await host.schedules.start_due(clock.now())
+        await host.services.schedules.start_due(clock.now())
         await work(host)
         assert sorted(seen) == ["default often", "default rarely", "default rarely"], "its periods go on"
 
@@ -131,7 +131,7 @@ async def test_one_can_be_started_outside_of_its_periods(tmp_path: Path) -> None
 async def test_the_cursor_of_an_earlier_version_counts(tmp_path: Path) -> None:
     clock, seen = FakeClock(START), list[str]()
     async with scheduled(tmp_path, clock, seen) as host:
-        await host.schedules.start_due(clock.now())
+        await host.services.schedules.start_due(clock.now())
         await work(host)
         kinds = ["schedule-period"]
         marks = [(kind, each.id) for kind in kinds for each in await host.store.list_documents(Scope(), kind, START)]
@@ -141,9 +141,9 @@ async def test_the_cursor_of_an_earlier_version_counts(tmp_path: Path) -> None:
         cursor.body = cursor.body.replace(b"\xa6marked\xc3", b"\xa6marked\xc2")
         await host.store.commit(Scope(), WriteBatch(put_documents=[cursor], delete_documents=marks))
         clock.advance(60)
-        await host.schedules.start_due(clock.now())
+        await host.services.schedules.start_due(clock.now())
         assert await work(host) == 1
         clock.advance(60)
-        await host.schedules.start_due(clock.now())
+        await host.services.schedules.start_due(clock.now())
         assert await work(host) == 1
         assert seen.count("default often") == 3

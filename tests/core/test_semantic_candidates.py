@@ -110,7 +110,7 @@ async def test_the_judge_is_not_asked_about_one_text(
         script().rule = always("same")
         await keep(host, "old", GREEN, **old)
         await write(host, await memory(host, "new", GREEN.rstrip("."), **new))
-        await host.compaction.apply(SCOPE)
+        await host.services.compaction.apply(SCOPE)
         assert (set(await stored(host)), judged()) == ({"old", "new"}, [])
 
 

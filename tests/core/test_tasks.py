@@ -48,7 +48,7 @@ async def test_a_compaction_that_nobody_waits_for_is_a_task(tmp_path: Path) -> N
 async def test_how_work_ends(tmp_path: Path) -> None:
     async with running_host(tmp_path, store="memory", run_jobs=False) as host:
         long_work = LongWork(
-            store=host.store, leases=Leases(host.store, host.clock, 15), tenants=host.tenants, clock=host.clock
+            store=host.store, leases=Leases(host.store, host.clock, 15), tenants=host.services.tenants, clock=host.clock
         )
 
         go_on = asyncio.Event()
@@ -106,11 +106,11 @@ async def test_a_task_of_a_dead_process_ends_as_failed(tmp_path: Path, looks: st
     async with running_host(tmp_path, run_jobs=False, clock=clock) as host:
         task = Task(id="t", type="compaction", status="running", created_at=clock.now(), started_at=clock.now())
         await host.store.commit(Scope(), _unattended(task, host, machine="another machine"))
-        await host.dispatcher.sweep()
+        await host.services.dispatcher.sweep()
         assert (await run(host, "get_task", task_id="t")).status == "running", "its lease has not ended"
         clock.advance(15)
         if looks == "the sweep":
-            await host.dispatcher.sweep()
+            await host.services.dispatcher.sweep()
             found = await BoundDocuments(host.store, KIND, Task).get(Scope(), "t", clock.now())
             assert found is not None
             ended = found.content
@@ -141,7 +141,7 @@ async def test_a_run_of_a_view_goes_on_as_long_as_its_job(tmp_path: Path) -> Non
         await run(host, "create_memories", memories=[{"id": "a", "text": "x", "user_id": "ann"}])
         view = await run(host, "create_summary_view", name="v", source="long_term", group_by=["user_id"])
         task: Task = await run(host, "run_summary_view", view_id=view.id)
-        await host.dispatcher.sweep()
+        await host.services.dispatcher.sweep()
         assert (await run(host, "get_task", task_id=task.id)).status == "pending"
         (job,) = [each for each in (await run(host, "list_jobs")).jobs if each.event == "view_due"]
         await host.store.commit(Scope(), WriteBatch(cancel_jobs=[job.id]))
@@ -157,11 +157,11 @@ async def test_the_job_of_a_run_is_found_behind_many_others(tmp_path: Path, monk
         for _ in range(5):
             clock.advance(1)
             runs.append(await run(host, "run_summary_view", view_id=view.id))
-        await host.dispatcher.sweep()
+        await host.services.dispatcher.sweep()
         for task in runs:
             assert (await run(host, "get_task", task_id=task.id)).status == "pending"
         jobs = (await run(host, "list_jobs")).jobs
-        claimed = {job.id: job.lease for job in await host.dispatcher.claim(10)}
+        claimed = {job.id: job.lease for job in await host.services.dispatcher.claim(10)}
         for job in jobs:
             await host.store.bury_job(job.id, claimed[job.id], "given up")
         assert (await run(host, "get_task", task_id=runs[-1].id)).error_message == STOPPED, "nobody will be at it"

@@ -208,13 +208,13 @@ async def test_the_trash_is_emptied_in_time_or_not_kept_at_all(store: str, tmp_p
 async def test_pinned_while_it_was_being_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with running_host(tmp_path, store="memory", run_jobs=False) as host:
         await store_all(host, old("a"), old("b", "other"))
-        delete = host.forgetting._delete
+        delete = host.services.forgetting._delete
 
         async def pin_first(scope: Scope, ids: Any) -> list[str]:
             await run(host, "edit_memory", memory_id="a", pinned=True)
             return await delete(scope, ids)
 
-        monkeypatch.setattr(host.forgetting, "_delete", pin_first)
+        monkeypatch.setattr(host.services.forgetting, "_delete", pin_first)
         assert await forget_all(host) == ["b"]
         assert await left(host) == ["a"]
 

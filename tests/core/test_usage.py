@@ -50,7 +50,7 @@ def second_process(host: Host, settings: LlmSettings | None = None) -> ModelCall
     """What another process on the same store would use."""
     ledger = UsageLedger(
         store=host.store,
-        tenants=host.tenants,
+        tenants=host.services.tenants,
         settings=settings or host.settings.llm,
         clock=host.clock,
         metrics=Metrics(),
@@ -69,11 +69,11 @@ def rows_by(report: Any, field: str, value: str = "calls") -> dict[str, Any]:
 @STORES
 async def test_calls_are_booked_by_owner_purpose_and_model(store: str, tmp_path: Path) -> None:
     async with host_with_model(tmp_path, store, FakeClock()) as host:
-        await host.model_calls.complete(ANA, ASK, purpose="extraction")
-        await host.model_calls.complete(ANA, ASK, purpose="summary", model="large")
-        await host.model_calls.complete(BEN, ASK, purpose="extraction", model="unpriced")
+        await host.services.model_calls.complete(ANA, ASK, purpose="extraction")
+        await host.services.model_calls.complete(ANA, ASK, purpose="summary", model="large")
+        await host.services.model_calls.complete(BEN, ASK, purpose="extraction", model="unpriced")
         with pytest.raises(ModelUnavailable):
-            await host.model_calls.complete(BEN, [{"role": "user", "content": "fail"}], purpose="dedup")
+            await host.services.model_calls.complete(BEN, [{"role": "user", "content": "fail"}], purpose="dedup")
 
         assert rows_by(await usage(host, "namespace"), "namespace") == {"travel": 2, "work": 2}
         assert rows_by(await usage(host, "user_id"), "user_id") == {"ana": 2, "ben": 2}
@@ -104,13 +104,13 @@ async def test_processes_sum_up_and_share_a_budget(store: str, tmp_path: Path) -
     settings = {"LLM_DAILY_TOKEN_LIMIT": str(3 * TOKENS)}
     async with host_with_model(tmp_path, store, clock, settings=settings) as host:
         other = second_process(host)
-        for calls in (host.model_calls, other):
+        for calls in (host.services.model_calls, other):
             await calls.complete(ANA, ASK, purpose="extraction")
         assert (await usage(host, "day"))["totals"]["calls"] == 2
         clock.advance(3)  # what the others booked is read every two seconds
         await other.complete(ANA, ASK, purpose="extraction")
         clock.advance(3)
-        for calls in (host.model_calls, other):
+        for calls in (host.services.model_calls, other):
             with pytest.raises(BudgetExceeded) as caught:
                 await calls.complete(ANA, ASK, purpose="extraction")
             assert caught.value.resets_at == datetime(2026, 1, 2, tzinfo=UTC)
@@ -118,9 +118,9 @@ async def test_processes_sum_up_and_share_a_budget(store: str, tmp_path: Path) -
             assert "LLM_DAILY_TOKEN_LIMIT" in caught.value.message
             assert "2026-01-02T00:00Z" in caught.value.message
         assert getattr(host.llm, "calls") == 3  # noqa: B009 - the fake's own
-        await host.model_calls.complete(BEN, ASK, purpose="extraction")  # another namespace has its own
+        await host.services.model_calls.complete(BEN, ASK, purpose="extraction")  # another namespace has its own
         other_tenant = SessionKey("acme", ANA.namespace, "", "")
-        await host.model_calls.complete(other_tenant, ASK, purpose="extraction")
+        await host.services.model_calls.complete(other_tenant, ASK, purpose="extraction")
 
         clock.advance(24 * 3600)
         await other.complete(ANA, ASK, purpose="extraction")
@@ -137,9 +137,9 @@ async def test_budget_of_a_namespace_and_budget_of_money(store: str, tmp_path: P
         "LLM_DAILY_COST_LIMIT_USD": str(4 * COST),
     }
     async with host_with_model(tmp_path, store, clock, settings=settings) as host:
-        await host.model_calls.complete(ANA, ASK, purpose="view")
-        await host.model_calls.complete(BEN, ASK, purpose="view")
-        await host.model_calls.complete(BEN, ASK, purpose="view")
+        await host.services.model_calls.complete(ANA, ASK, purpose="view")
+        await host.services.model_calls.complete(BEN, ASK, purpose="view")
+        await host.services.model_calls.complete(BEN, ASK, purpose="view")
         report = await usage(host, "day")
         assert [(item["kind"], item["namespace"], item["used"], item["left"]) for item in report["budgets"]] == [
             ("tokens", "", 0, TOKENS),
@@ -148,13 +148,13 @@ async def test_budget_of_a_namespace_and_budget_of_money(store: str, tmp_path: P
             ("cost_usd", None, 3 * COST, COST),
         ]
         with pytest.raises(BudgetExceeded, match="'travel'"):
-            await host.model_calls.complete(ANA, ASK, purpose="view")
+            await host.services.model_calls.complete(ANA, ASK, purpose="view")
         await second_process(host).complete(SessionKey("acme", "free", "", ""), ASK, purpose="view")
         clock.advance(3)
         with pytest.raises(BudgetExceeded, match=r"LLM_DAILY_COST_LIMIT_USD"):
-            await host.model_calls.complete(SessionKey("default", "free", "", ""), ASK, purpose="view")
+            await host.services.model_calls.complete(SessionKey("default", "free", "", ""), ASK, purpose="view")
         clock.advance(24 * 3600)
-        await host.model_calls.complete(ANA, ASK, purpose="view")
+        await host.services.model_calls.complete(ANA, ASK, purpose="view")
 
 
 async def test_nothing_is_spent_while_usage_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,7 +167,7 @@ async def test_nothing_is_spent_while_usage_cannot_be_read(tmp_path: Path, monke
         with monkeypatch.context() as patch:
             patch.setattr(host.store, "list_documents", broken)
             with pytest.raises(StoreUnavailable):
-                await host.model_calls.complete(ANA, ASK, purpose="extraction")
+                await host.services.model_calls.complete(ANA, ASK, purpose="extraction")
         assert getattr(host.llm, "calls") == 0  # noqa: B009 - the fake's own
 
 
@@ -181,7 +181,7 @@ async def test_answer_that_was_paid_for_is_not_lost_when_it_cannot_be_booked(
 
         with monkeypatch.context() as patch:
             patch.setattr(host.store, "commit", broken)
-            assert (await host.model_calls.complete(ANA, ASK, purpose="extraction")).text == "ok"
+            assert (await host.services.model_calls.complete(ANA, ASK, purpose="extraction")).text == "ok"
             with pytest.raises(StoreUnavailable):
                 await usage(host, "day")
     async with host_with_model(tmp_path, "sqlite") as host:  # closing wrote it
@@ -200,7 +200,7 @@ async def test_cancelled_call_is_booked_as_failed(tmp_path: Path) -> None:
 
     async with host_with_model(tmp_path, "memory") as host:
         model: LanguageModel = Silent()
-        calls = ModelCalls(llm=model, settings=host.settings.llm, ledger=host.usage)
+        calls = ModelCalls(llm=model, settings=host.settings.llm, ledger=host.services.usage)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.02):
                 await calls.complete(ANA, ASK, purpose="extraction")
@@ -236,8 +236,8 @@ async def test_model_of_background_hooks_is_metered_and_within_budgets(store: st
     async with host_with_model(tmp_path, store, FakeClock(), settings=settings) as host:
         for name in ("a", "b"):
             await run(host, "create_memories", memories=[{"id": name, "text": f"ask the model about {name}"}])
-        for job in await host.dispatcher.claim(10):
-            await host.dispatcher.run(job)
+        for job in await host.services.dispatcher.claim(10):
+            await host.services.dispatcher.run(job)
         assert rows_by(await usage(host, "purpose"), "purpose") == {"opinion": 1}
         (waiting,) = [job for job in (await run(host, "list_jobs")).jobs if job.last_error]
         assert "BudgetExceeded" in waiting.last_error
@@ -252,8 +252,8 @@ async def test_observers_are_told_of_each_call(tmp_path: Path) -> None:
 
     async with host_with_model(tmp_path, "memory") as host:
         host.metrics.add(Seen())
-        await host.model_calls.complete(ANA, ASK, purpose="view")
-        await host.usage.record(ANA, "view", ModelUse(model="x", failed=True))
+        await host.services.model_calls.complete(ANA, ASK, purpose="view")
+        await host.services.usage.record(ANA, "view", ModelUse(model="x", failed=True))
     assert [call[:6] for call in seen] == [
         ("fake-llm", "view", "ok", 100, 20, COST),
         ("x", "view", "failed", 0, 0, None),
@@ -271,7 +271,7 @@ async def test_report_stays_inside_the_bounds_of_the_caller(store: str, tmp_path
 
     async with host_with_model(tmp_path, store, settings=settings) as host:
         for owner in (ANA, BEN, SessionKey("default", "work", "ana", ""), SessionKey("acme", "work", "ana", "")):
-            await host.model_calls.complete(owner, ASK, purpose="extraction")
+            await host.services.model_calls.complete(owner, ASK, purpose="extraction")
         found = await usage(host, "namespace", "user_id", caller=reader(namespaces=("work",)))
         assert [(row["namespace"], row["user_id"]) for row in found["rows"]] == [("work", "ana"), ("work", "ben")]
         assert found["totals"]["calls"] == 2
@@ -292,7 +292,7 @@ async def test_days_of_a_report(store: str, tmp_path: Path) -> None:
     clock = FakeClock(datetime(2026, 3, 1, 23, 59, tzinfo=UTC))
     async with host_with_model(tmp_path, store, clock) as host:
         for _ in range(3):
-            await host.model_calls.complete(ANA, ASK, purpose="extraction")
+            await host.services.model_calls.complete(ANA, ASK, purpose="extraction")
             clock.advance(24 * 3600)
         last = datetime(2026, 3, 3, tzinfo=UTC)
         report = await usage(host, "day", days={"from": last - timedelta(days=1), "to": last})

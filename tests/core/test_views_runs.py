@@ -101,10 +101,10 @@ async def test_view_deleted_while_it_is_computed_leaves_nothing(store: str, tmp_
     async with running_host(tmp_path, store=store, run_jobs=False) as host:
         await store_for(host, "ann", "tea")
         view = await create(host, group_by=["user_id"])
-        found = await host.views.find("default", view.id)
+        found = await host.services.views.find("default", view.id)
         assert found is not None
         await run(host, "delete_summary_view", view_id=view.id)
-        await host.views.compute(found)
+        await host.services.views.compute(found)
         assert await host.store.list_documents(Scope(), f"partition:{view.id}", host.clock.now()) == []
 
 
@@ -123,7 +123,7 @@ async def test_crash_half_way_gives_the_same_result(
             await store_for(host, user, "tea")
         view = await create(host, group_by=["user_id"])
         task = await run(host, "run_summary_view", view_id=view.id)
-        (dying,) = await host.dispatcher.claim(10)
+        (dying,) = await host.services.dispatcher.claim(10)
         summarize = JoinedTexts.summarize
         calls = 0
 
@@ -136,7 +136,7 @@ async def test_crash_half_way_gives_the_same_result(
 
         monkeypatch.setattr(JoinedTexts, "summarize", die_at_the_second)
         with pytest.raises(Died):
-            await host.view_runs.refresh(dying.tenant, view.id, task.id)
+            await host.services.view_runs.refresh(dying.tenant, view.id, task.id)
         assert (await read_task(host, task.id)).status == "running"
         started = (await read_task(host, task.id)).started_at
         assert len(await partitions(host, view)) == 1
@@ -145,7 +145,7 @@ async def test_crash_half_way_gives_the_same_result(
         done = await read_task(host, task.id)
         assert (done.status, done.started_at) == ("success", started)
         assert [item.memory_count for item in await partitions(host, view)] == [1, 1]
-        await host.view_runs.refresh(dying.tenant, view.id, task.id)  # repeated after its end: changes nothing
+        await host.services.view_runs.refresh(dying.tenant, view.id, task.id)  # repeated after its end: changes nothing
         assert await read_task(host, task.id) == done
 
 
@@ -178,7 +178,7 @@ async def test_continuous_views_are_refreshed_periodically(store: str, tmp_path:
     async with running_host(tmp_path, store=store, clock=clock, settings=settings, run_jobs=False) as host:
         kept = await create(host, group_by=["user_id"], continuous=True)
         still = await create(host, group_by=["user_id"])
-        await host.dispatcher.sweep()
+        await host.services.dispatcher.sweep()
         await work(host, rounds=2)
         await store_for(host, "ann", "tea")
         clock.advance(29 * 60)
@@ -193,7 +193,7 @@ async def test_continuous_views_are_refreshed_periodically(store: str, tmp_path:
 async def test_without_a_plugin_that_computes_there_is_no_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with running_host(tmp_path, store="memory", run_jobs=False) as host:
         view = await create(host)
-        monkeypatch.setattr(host.view_runs._outbox, "wants", lambda _: False)
+        monkeypatch.setattr(host.services.view_runs._outbox, "wants", lambda _: False)
         with pytest.raises(InvalidRequest, match="pipeline-maintenance"):
             await run(host, "run_summary_view", view_id=view.id, task_id="t")
         with pytest.raises(NotFound):

@@ -38,7 +38,7 @@ async def book(folder: Path) -> None:
     async with running_host(folder, run_jobs=False) as host:
         for namespace, purpose, cost in (("travel", "extraction", 0.75), ("work", "summary", 0.25)):
             use = ModelUse(model="large", input_tokens=100, output_tokens=20, cost_usd=cost)
-            await host.usage.record(SessionKey("default", namespace, "ana", "s"), purpose, use)
+            await host.services.usage.record(SessionKey("default", namespace, "ana", "s"), purpose, use)
 
 
 @pytest.fixture(scope="module")

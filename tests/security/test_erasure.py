@@ -88,7 +88,7 @@ async def test_no_trace_is_left(store: str, tmp_path: Path, request: pytest.Fixt
         for group_by in (["user_id"], ["namespace"], []):
             view = await run(host, "create_summary_view", source="long_term", group_by=group_by)
             views.append(view.id)
-            await host.views.compute(await host.views.visible(_call(), view.id))
+            await host.services.views.compute(await host.services.views.visible(_call(), view.id))
         before = await everything(host)
         assert before.count(ANN) > 20
         receipt = await run(host, "delete_user", user_id=ANN)

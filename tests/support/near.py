@@ -94,7 +94,7 @@ async def keep(host: Host, memory_id: str, text: str, **fields: Any) -> StoredMe
 
 def deduplication(host: Host) -> SemanticDeduplication:
     return SemanticDeduplication(
-        store=host.store, embedder=host.embedder, calls=host.model_calls, settings=host.settings.memory
+        store=host.store, embedder=host.embedder, calls=host.services.model_calls, settings=host.settings.memory
     )
 
 
@@ -115,7 +115,7 @@ async def stored(host: Host) -> dict[str, MemoryRecord]:
 
 async def trashed(host: Host) -> dict[str, tuple[str, str]]:
     """Reason and text of what is in the trash, by id."""
-    page = await host.trash.page(SCOPE, 500, "")
+    page = await host.services.trash.page(SCOPE, 500, "")
     assert page.next is None
     return {item.id: (item.reason, item.text) for item in page.memories}
 

@@ -132,13 +132,7 @@ def assemble(parts: Parts) -> Services:
     outbox.use(_needs_met(parts))
     watch = PluginWatch(clock, settings.server.plugin_suspend_after, settings.server.plugin_suspend_s)
     metrics.add(watch)
-    hooks = RequestHooks(
-        plugins=parts.plugins,
-        timeout_s=settings.server.hook_timeout_s,
-        watch=watch,
-        settings=parts.sections,
-        metrics=metrics,
-    )
+    hooks = _hooks(parts, watch, metrics)
     search = _search(parts, calls, hooks)
     prompts = PromptPolicy(mode=settings.extraction.custom_prompts, approved=settings.extraction.approved_prompts)
     deduplication = SemanticDeduplication(store=store, embedder=embedder, calls=calls, settings=memory)
@@ -149,15 +143,7 @@ def assemble(parts: Parts) -> Services:
     leases = Leases(store, clock, settings.server.job_lease_s)
     long_work = LongWork(store=store, leases=leases, tenants=tenants, clock=clock)
     parts.stack.push_async_callback(long_work.aclose)
-    compaction = CompactionService(
-        store=store,
-        outbox=outbox,
-        deduplication=deduplication,
-        long_work=long_work,
-        leases=leases,
-        settings=memory,
-        clock=clock,
-    )
+    compaction = _compaction(parts, deduplication, long_work, leases)
     views = _views(parts, calls, prompts)
     view_runs = ViewRuns(store=store, views=views, outbox=outbox, long_work=long_work, clock=clock)
     upkeep = UpkeepServices(
@@ -197,6 +183,30 @@ def assemble(parts: Parts) -> Services:
         dispatcher=_dispatcher(parts, calls, hooks, upkeep, schedules, metrics, watch, long_work),
         metrics=metrics,
         watch=watch,
+    )
+
+
+def _hooks(parts: Parts, watch: PluginWatch, metrics: Metrics) -> RequestHooks:
+    return RequestHooks(
+        plugins=parts.plugins,
+        timeout_s=parts.settings.server.hook_timeout_s,
+        watch=watch,
+        settings=parts.sections,
+        metrics=metrics,
+    )
+
+
+def _compaction(
+    parts: Parts, deduplication: SemanticDeduplication, long_work: LongWork, leases: Leases
+) -> CompactionService:
+    return CompactionService(
+        store=parts.store,
+        outbox=parts.outbox,
+        deduplication=deduplication,
+        long_work=long_work,
+        leases=leases,
+        settings=parts.settings.memory,
+        clock=parts.clock,
     )
 
 

@@ -17,6 +17,7 @@ from memhost.host.assembly import Services
 from memhost.host.login_throttle import FailedAttempts
 from memhost.host.open_resources import automatic
 from memhost.host.readiness import component, model_told, waiting_work
+from memhost.metrics import Metrics
 from memhost.models import Caller
 from memhost.models.scope import OPERATORS
 from memhost.operations import Access, Call, OperationTable
@@ -52,7 +53,7 @@ ROLES: dict[str, frozenset[str]] = {
 
 
 @dataclass(kw_only=True)
-class Host(Services):
+class Host:
     """A running server without any protocol.
 
     Interfaces call `authenticate` and `execute`; the rest is there for plugins that need more.
@@ -68,9 +69,15 @@ class Host(Services):
     attempts: FailedAttempts
     strategies: Mapping[str, Strategy | LaterStrategy]
     clock: Clock
+    services: Services
 
     def __post_init__(self) -> None:
-        self._by_class: dict[type, Any] = {type(each): each for each in vars(self).values()}
+        self._by_class: dict[type, Any] = {type(each): each for each in vars(self.services).values()}
+
+    @property
+    def metrics(self) -> Metrics:
+        """What the host tells observers; add one to measure what it does."""
+        return self.services.metrics
 
     @property
     def settings(self) -> Settings:
@@ -147,9 +154,9 @@ class Host(Services):
             self.check_access(call.caller, operation.access)
             check_request(request)
             if operation.access != "open":
-                await self.tenants.note(call.caller.bounds.tenant, self.clock.now())
+                await self.services.tenants.note(call.caller.bounds.tenant, self.clock.now())
             if operation.audited:
-                await self.audit.record(call, name, str(getattr(request, operation.audited)))
+                await self.services.audit.record(call, name, str(getattr(request, operation.audited)))
             with charged_to(payer_within(call.caller.bounds)):
                 result = await operation.handler(self, call, request)
             code = "ok"
@@ -172,7 +179,7 @@ class Host(Services):
     def models_away(self) -> dict[str, datetime]:
         """Tell since when `language_model` and `embedder` have not answered; those that answer are left out."""
         kinds: tuple[Kind, ...] = ("language_model", "embedder")
-        worst = {kind: self.model_health.worst(kind) for kind in kinds}
+        worst = {kind: self.services.model_health.worst(kind) for kind in kinds}
         return {kind: since for kind, found in worst.items() if found is not None and (since := found[1].away_since)}
 
     async def waiting_since(self) -> datetime | None:
@@ -189,7 +196,7 @@ class Host(Services):
         Raises:
             NotFound: There is no such plugin.
         """
-        return await report_plugin(name, self.plugins, self.configuration, self.watch, self.store)
+        return await report_plugin(name, self.plugins, self.configuration, self.services.watch, self.store)
 
     async def readiness(self) -> Readiness:
         """Whether the store answers within a second, and how fast; how models and workers are, and what waits for them.
@@ -203,15 +210,15 @@ class Host(Services):
             return "answers"
 
         async def workers() -> str:
-            if alive := len(await self.workers.alive()):
+            if alive := len(await self.services.workers.alive()):
                 return f"{alive} at work"
             raise Unavailable("No worker has reported within 15 s and jobs wait; start one with: memhost worker")
 
         async def language_model() -> str:
-            return model_told("language_model", self.model_health, now)
+            return model_told("language_model", self.services.model_health, now)
 
         async def embedder() -> str:
-            return model_told("embedder", self.model_health, now)
+            return model_told("embedder", self.services.model_health, now)
 
         async def waiting() -> str:
             if (found := await waiting_work(self.store)).jobs:

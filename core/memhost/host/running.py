@@ -57,17 +57,17 @@ async def open_host(
             attempts=FailedAttempts(configuration.settings.server.auth_failures_per_minute, parts.clock),
             strategies=parts.strategies,
             clock=parts.clock,
-            **vars(assemble(parts)),
+            services=assemble(parts),
         )
-        loop_watch = LoopWatch(plugins, host.watch, configuration.settings.server.plugin_blocked_s)
+        loop_watch = LoopWatch(plugins, host.services.watch, configuration.settings.server.plugin_blocked_s)
         await stack.enter_async_context(loop_watch.watching())
         if run_jobs:
             if anew and not worker:
-                await host.schedules.start(EMBED_MEMORIES, host.clock.now())
+                await host.services.schedules.start(EMBED_MEMORIES, host.clock.now())
             runner: JobRunner = await opener.enter(stack, plugins.runners, "runners", host.runner)
             parts.outbox.attach(runner)
-            host.jobs.attach(runner)
+            host.services.jobs.attach(runner)
             if worker or not host.has_workers:
-                await host.schedules.start_due(host.clock.now())
-                await runner.start(host.dispatcher)
+                await host.services.schedules.start_due(host.clock.now())
+                await runner.start(host.services.dispatcher)
         yield host

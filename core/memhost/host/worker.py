@@ -25,7 +25,7 @@ async def work(configuration: Configuration, plugins: PluginManager) -> None:
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, ended.set)
-    async with open_host(configuration, plugins, worker=True) as host, host.workers.reporting(host.runner):
+    async with open_host(configuration, plugins, worker=True) as host, host.services.workers.reporting(host.runner):
         logs.log(logger, logging.INFO, "worker.started", runner=host.runner)
         await ended.wait()
         logs.log(logger, logging.INFO, "worker.stopping")

@@ -196,7 +196,7 @@ async def _book(data: str | None, config_file: Path | None) -> AsyncIterator[tup
             return load_hasher(settings.key, host.configuration.data_dir)
 
         async def audit(action: str, target: str, tenant: str = "default") -> None:
-            await host.audit.record(administrator(tenant), action, target)
+            await host.services.audit.record(administrator(tenant), action, target)
 
         yield TokenBook(host.store, host.clock), hasher, host.clock.now(), audit
 

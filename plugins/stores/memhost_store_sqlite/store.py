@@ -54,13 +54,7 @@ async def open_sqlite(settings: SqliteSettings, context: OpenContext) -> AsyncIt
         StoreMismatch: It was written by a newer memhost, or holds vectors of another embedder.
         StoreUnavailable: Another process keeps it locked.
     """
-    path = Path(settings.path) if settings.path else context.data_dir / "memhost.db"
-    if not path.parent.is_dir():
-        raise ConfigurationError(
-            f"The folder {path.parent} of the store does not exist; create it or set another path."
-        )
-    if context.existing and not path.is_file():
-        raise ConfigurationError(f"There is no store at {path}; name the file of an existing one.")
+    path = _path(settings, context)
     embedding = Embedding(context.embedder, context.dimensions, path)
 
     def connected(*, reading: bool) -> apsw.Connection:
@@ -112,6 +106,17 @@ async def open_sqlite(settings: SqliteSettings, context: OpenContext) -> AsyncIt
         readers.join()
         writer.stop()
         writer.join()
+
+
+def _path(settings: SqliteSettings, context: OpenContext) -> Path:
+    path = Path(settings.path) if settings.path else context.data_dir / "memhost.db"
+    if not path.parent.is_dir():
+        raise ConfigurationError(
+            f"The folder {path.parent} of the store does not exist; create it or set another path."
+        )
+    if context.existing and not path.is_file():
+        raise ConfigurationError(f"There is no store at {path}; name the file of an existing one.")
+    return path
 
 
 def _create(path: Path) -> None:

@@ -194,7 +194,7 @@ async def check_named(host: Host, heard: Heard, hook: str, behaviour: str, befor
     assert (fields["distribution"], fields["version"]) == (f"{name}-dist", made.VERSION)
 
     async def counted() -> bool:
-        health = host.watch.report(name)
+        health = host.services.watch.report(name)
         return behaviour == "leaks" or health.failures + health.failed_jobs > before
 
     await until(counted)

@@ -226,7 +226,7 @@ async def test_memories_superseded(host: Host, plugins: Plugins) -> None:
     SCRIPT.rule = judge(lambda older, newer: "update" if "Rex" in older and "Rex" in newer else "distinct")
     await keep(host, "old-fact", "Rex is a big brown dog.")
     await keep(host, "new-fact", "Rex is a small brown dog.", created_at=after(9))
-    await host.compaction.apply(SCOPE)
+    await host.services.compaction.apply(SCOPE)
     for _, event, context in await plugins.events(MemoriesSuperseded):
         assert event == MemoriesSuperseded(tenant="default", ids=("old-fact",))
         assert [record.superseded_by for record in await context.get_memories(event.ids)] == ["new-fact"]

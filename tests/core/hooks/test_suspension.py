@@ -65,14 +65,14 @@ async def test_jobs_of_a_suspended_plugin_wait(tmp_path: Path, behaviour: str) -
         calls.extend(event.ids)
         if not well.is_set() and behaviour == "hangs":
             await asyncio.sleep(60)
-        while not well.is_set() and behaviour == "blocks" and not host.watch.report("harmful").last_error:
+        while not well.is_set() and behaviour == "blocks" and not host.services.watch.report("harmful").last_error:
             time.sleep(0.005)  # noqa: ASYNC251 - until the thread has told of it
 
     async with running(tmp_path, clock, memhost_memories_stored=stored) as host:
         await run(host, "create_memories", memories=[{"id": "first", "text": "x"}])
 
         async def suspended() -> bool:
-            return host.watch.report("harmful").suspended_until is not None
+            return host.services.watch.report("harmful").suspended_until is not None
 
         await until(suspended)
         await run(host, "create_memories", memories=[{"id": "second", "text": "y"}])
@@ -88,7 +88,7 @@ async def test_jobs_of_a_suspended_plugin_wait(tmp_path: Path, behaviour: str) -
         clock.advance(61)
 
         async def done() -> bool:
-            return "second" in calls and host.watch.report("harmful").suspended_until is None
+            return "second" in calls and host.services.watch.report("harmful").suspended_until is None
 
         await until(done)
 
@@ -109,7 +109,7 @@ async def test_threads_left_behind_are_told_of(tmp_path: Path, caplog: pytest.Lo
         await run(host, "search_memories", text="x")
 
         async def told() -> bool:
-            return "leaves threads behind" in (host.watch.report("harmful").last_error or "")
+            return "leaves threads behind" in (host.services.watch.report("harmful").last_error or "")
 
         await until(told)
         ended.set()

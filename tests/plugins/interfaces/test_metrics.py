@@ -125,8 +125,8 @@ async def test_hooks_and_jobs_are_counted_by_plugin(tmp_path: Path, store: str) 
             clock.advance(7)
             waiting = samples_of((await http.get("/metrics")).text)
             for _ in range(2):
-                for job in await host.dispatcher.claim(10):
-                    await host.dispatcher.run(job)
+                for job in await host.services.dispatcher.claim(10):
+                    await host.services.dispatcher.run(job)
                 clock.advance(60)
             text = (await http.get("/metrics")).text
     assert value(waiting, "memhost_jobs", state="pending") == 1
@@ -158,10 +158,10 @@ async def test_calls_of_models_are_counted_under_few_names(tmp_path: Path) -> No
         ):
             use = ModelUse(model="large", input_tokens=100, output_tokens=20, cost_usd=0.25, seconds=2.0)
             for _ in range(2):
-                await host.usage.record(owner, "extraction", use)
-            await host.usage.record(owner, "extraction", ModelUse(model="large", failed=True))
+                await host.services.usage.record(owner, "extraction", use)
+            await host.services.usage.record(owner, "extraction", ModelUse(model="large", failed=True))
             for number in range(100):
-                host.usage.meter(ModelUse(model=f"asked-for-{number}"))
+                host.services.usage.meter(ModelUse(model=f"asked-for-{number}"))
             text = (await http.get("/metrics")).text
     found = samples_of(text)
     labels = {"model": "large", "purpose": "extraction"}

@@ -205,14 +205,14 @@ async def test_a_server_runs_no_job_and_says_that_workers_are_missing(tmp_path: 
         (store, workers) = readiness.components
         assert (store.ok, workers.name, workers.ok) == (True, "workers", False)
         assert "memhost worker" in workers.detail
-        async with host.workers.reporting("arq"):
+        async with host.services.workers.reporting("arq"):
 
             async def seen() -> bool:
                 return len((await run(host, "list_jobs")).workers) == 1
 
             await until(seen)
             assert (await host.readiness()).components[1].ok
-        assert await host.workers.alive() == [], "who stops says so"
+        assert await host.services.workers.alive() == [], "who stops says so"
 
 
 def test_doctor_looks_at_the_queue_and_for_workers(tmp_path: Path, queue: RedisServer) -> None:

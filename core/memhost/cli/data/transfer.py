@@ -121,7 +121,7 @@ def import_(
             from memhost.admin.export_import import Importer
 
             if not dry_run:
-                await host.tenants.note(tenant, host.clock.now())
+                await host.services.tenants.note(tenant, host.clock.now())
             importer = Importer(
                 store=host.store, embedder=host.embedder, tenant=tenant, clock=host.clock, dry_run=dry_run
             )

@@ -259,7 +259,7 @@ async def _jobs(host: Host) -> list[Check]:
 async def _workers(host: Host) -> list[Check]:
     if not host.has_workers:
         return []
-    alive = await host.workers.alive()
+    alive = await host.services.workers.alive()
     if alive:
         return [_ok("workers", f"{len(alive)} at work: {', '.join(row.name for row in alive)}")]
     return [_warn("workers", "none has reported within 15 s, so jobs wait", "Start one with: memhost worker")]
@@ -279,7 +279,7 @@ async def _model(host: Host, *, call: bool) -> list[Check]:
     name, llm = "language model", host.llm
     if llm is None:
         return [_ok(name, "none: memories are kept verbatim; LLM_MODEL adds extraction")]
-    models = dict.fromkeys([llm.name, *(host.model_calls.model_for(purpose) for purpose in PURPOSES)])
+    models = dict.fromkeys([llm.name, *(host.services.model_calls.model_for(purpose) for purpose in PURPOSES)])
     problems = []
     if isinstance(llm, SelfChecking):
         problems = [problem for model in models for problem in await llm.problems(model)]

@@ -39,7 +39,7 @@ def reindex(force: bool, tenants: tuple[str, ...], data: str | None, config_file
             bar, task = progress("Reindexing", total)
             before = 0
             with bar:
-                for tenant in dict.fromkeys([*await host.tenants.known(host.clock.now()), *tenants]):
+                for tenant in dict.fromkeys([*await host.services.tenants.known(host.clock.now()), *tenants]):
                     done = 0
                     async for done in transfer.reindex(host.store, host.embedder, Scope(tenant=tenant)):
                         bar.update(task, completed=before + done)

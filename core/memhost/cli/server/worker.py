@@ -59,7 +59,7 @@ def _check(data: str | None, config_file: Path | None, as_json: bool) -> None:
 
     async def work() -> list[WorkerRow]:
         async with opened(data, config_file) as host:
-            return await host.workers.alive()
+            return await host.services.workers.alive()
 
     here = [row for row in run(work) if row.name.rpartition(":")[0] == socket.gethostname()]
     if not here:
