@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[1]
-KINDS = ("strategies", "stores", "models", "runners", "auth", "interfaces")
+KINDS = ("strategies", "pipelines", "stores", "models", "runners", "auth", "interfaces")
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PLUGIN_FOLDERS = sorted(
     folder for kind in KINDS for folder in (ROOT / "plugins" / kind).iterdir() if (folder / "__init__.py").exists()
