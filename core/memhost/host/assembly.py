@@ -159,9 +159,7 @@ def assemble(parts: Parts) -> Services:
     return Services(
         sessions=sessions,
         session_changes=SessionChanges(sessions, clock),
-        memories=MemoryService(
-            store=store, embedder=embedder, hooks=hooks, outbox=outbox, settings=memory, clock=clock
-        ),
+        memories=_memories(parts, hooks),
         search=search,
         prompts=PromptService(sessions, search, clock),
         extraction=_requests(parts, sessions, extraction),
@@ -193,6 +191,17 @@ def _hooks(parts: Parts, watch: PluginWatch, metrics: Metrics) -> RequestHooks:
         watch=watch,
         settings=parts.sections,
         metrics=metrics,
+    )
+
+
+def _memories(parts: Parts, hooks: RequestHooks) -> MemoryService:
+    return MemoryService(
+        store=parts.store,
+        embedder=parts.embedder,
+        hooks=hooks,
+        outbox=parts.outbox,
+        settings=parts.settings.memory,
+        clock=parts.clock,
     )
 
 
