@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mappin
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
-from urllib.parse import quote
 
 import click
 
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 REQUEST_ID = "command-line"
+TIMEOUT_S = 60
+"""How long a command waits for a server's answer, seconds."""
 
 
 class Access(Protocol):
@@ -73,41 +74,8 @@ def administrator(tenant: str = "default") -> Call:
     return Call(caller=Caller(subject="command line", bounds=Scope(tenant=tenant), roles=roles), request_id=REQUEST_ID)
 
 
-class Route(NamedTuple):
-    """Verb, path, and which arguments go into the query."""
-
-    verb: str
-    path: str
-    query: tuple[str, ...] = ()
-
-
-ROUTES = {
-    "search_memories": Route("POST", "/v1/long-term-memory/search", ("optimize_query",)),
-    "store_memories": Route("POST", "/v1/long-term-memory/store"),
-    "get_memory": Route("GET", "/v1/long-term-memory/{memory_id}"),
-    "edit_memory": Route("PATCH", "/v1/long-term-memory/{memory_id}"),
-    "delete_memories": Route("DELETE", "/v1/long-term-memory", ("memory_ids", "report")),
-    "list_sessions": Route("GET", "/v1/working-memory/", ("limit", "offset", "namespace", "user_id")),
-    "get_session": Route("GET", "/v1/working-memory/{session_id}", ("namespace", "user_id")),
-    "delete_session": Route("DELETE", "/v1/working-memory/{session_id}", ("namespace", "user_id")),
-    "put_session": Route("PUT", "/v1/working-memory/{session_id}"),
-    "list_trash": Route("GET", "/v1/long-term-memory/trash", ("namespace", "user_id", "limit", "after")),
-    "restore_memories": Route("POST", "/v1/long-term-memory/restore"),
-    "compact_memories": Route("POST", "/v1/long-term-memory/compact", ("namespace", "user_id", "dry_run", "report")),
-    "list_jobs": Route("GET", "/v1/jobs", ("state", "limit", "offset")),
-    "retry_job": Route("POST", "/v1/jobs/{job_id}/retry"),
-    "discard_job": Route("DELETE", "/v1/jobs/{job_id}"),
-    "extract_session": Route("POST", "/v1/working-memory/{session_id}/extract", ("namespace", "user_id", "wait_s")),
-    "preview_extraction": Route("POST", "/v1/extraction/preview"),
-    "list_plugins": Route("GET", "/v1/plugins"),
-    "get_plugin": Route("GET", "/v1/plugins/{name}"),
-    "delete_user": Route("DELETE", "/v1/users/{user_id}", ("namespace",)),
-    "get_usage": Route("GET", "/v1/usage", ("from", "to", "group_by")),
-}
-
-
 class Remote:
-    """Operations of a running server, through its REST interface."""
+    """Operations of a running server, by their names: `POST /v1/operations/{name}`."""
 
     def __init__(self, client: httpx.AsyncClient, url: str) -> None:
         self._client = client
@@ -119,26 +87,44 @@ class Remote:
         Raises:
             Unavailable: The server does not answer.
             MemhostError: It refused, with its own sentence.
+            CommandError: It does not serve operations by name.
         """
         import httpx
+        import msgspec
 
-        route = ROUTES[operation]
-        rest = {name: value for name, value in arguments.items() if value is not None}
-        path = route.path
-        for name in list(rest):
-            if f"{{{name}}}" in path:
-                path = path.replace(f"{{{name}}}", quote(str(rest.pop(name)), safe=""))
-        query = {name: rest.pop(name) for name in route.query if name in rest}
-        body = rest if route.verb in ("POST", "PUT", "PATCH") and rest else None
+        path = f"/v1/operations/{operation}"
         try:
-            answer = await self._client.request(route.verb, path, params=query, json=body)
+            answer = await self._client.post(path, json=msgspec.to_builtins(arguments))
         except httpx.InvalidURL as error:
             raise InvalidRequest(f"{self._url} is not an address: {error}.") from error
+        except httpx.ReadTimeout as error:
+            raise Unavailable(
+                f"The server at {self._url} did not answer {operation} within {TIMEOUT_S} seconds; "
+                "it may still be working on it."
+            ) from error
         except httpx.TransportError as error:
             raise Unavailable(
                 f"No server answers at {self._url} ({type(error).__name__}); start one with: memhost serve"
             ) from error
+        if answer.status_code in (404, 405) and not _told_by_memhost(answer):
+            raise CommandError(
+                f"{self._url} does not serve operations by name: POST {path} gave {answer.status_code}. Either memhost "
+                "there is older than this command (update it), or the address is not that of a memhost server."
+            )
         return answer_of(answer)
+
+
+def _told_by_memhost(answer: httpx.Response) -> bool:
+    """Whether an operation refused: only then does the error have a code."""
+    content = _json(answer)
+    return isinstance(content, Mapping) and "code" in content
+
+
+def _json(answer: httpx.Response) -> Any:
+    try:
+        return answer.json()
+    except ValueError:
+        return None
 
 
 def answer_of(answer: httpx.Response) -> Any:
@@ -147,10 +133,7 @@ def answer_of(answer: httpx.Response) -> Any:
     Raises:
         MemhostError: The server refused or failed; with its own sentence.
     """
-    try:
-        content = answer.json()
-    except ValueError:
-        content = None
+    content = _json(answer)
     if answer.is_success and content is not None:
         return content
     sentence = _sentence(content) or f"The server answered with status {answer.status_code}."
@@ -202,7 +185,9 @@ async def reach(target: Target, *, creates: bool = False) -> AsyncIterator[Acces
         import httpx
 
         headers = {"authorization": f"Bearer {target.token}"} if target.token else {}
-        async with httpx.AsyncClient(base_url=target.url, headers=headers, timeout=60, trust_env=False) as client:
+        async with httpx.AsyncClient(
+            base_url=target.url, headers=headers, timeout=TIMEOUT_S, trust_env=False
+        ) as client:
             yield Remote(client, target.url)
         return
     async with opened(target.data, target.config_file, creates=creates) as host:

@@ -30,6 +30,7 @@ from memhost.models import Caller
 from memhost.operations import Call, Operation
 from memhost_rest import errors
 from memhost_rest.body import not_utf8, parse_body, parse_query
+from memhost_rest.by_name import unknown_operation
 from memhost_rest.decoding import DecodingError, RequestDecoder
 from memhost_rest.documents import Documents
 from memhost_rest.openapi import build_document
@@ -71,7 +72,7 @@ class Endpoint:
     def __init__(self, row: Row, operation: Operation, *, strict: bool) -> None:
         self.row = row
         self.operation = operation
-        self.strict = strict or is_strict(operation)
+        self.strict = strict or row.strict or is_strict(operation)
         self.decoder = RequestDecoder(
             operation.request,
             path=row.parameters,
@@ -97,9 +98,10 @@ class Exchange:
 
 
 class Door:
-    """ASGI application of everything under `/v1`, with a router and a response of its own.
+    """ASGI application of everything under `/v1`: the given routes, and every operation by its name.
 
-    Litestar mounts it and answers the pages beside it. Routes and handlers of Litestar would not do here:
+    It has a router and a response of its own. Litestar mounts it and answers the pages beside it. Routes and handlers
+    of Litestar would not do here:
 
     - Its router takes the decoded path apart, so that an id with an encoded slash (`a%2Fb`) is not found, and a fixed
       word hides a parameter for every verb: `GET /v1/long-term-memory/search`, which reads the memory of that id,
@@ -114,7 +116,8 @@ class Door:
         self._limit = host.settings.server.max_body_bytes
         strict = host.settings.server.strict_requests
         operations = {operation.name: operation for operation in host.operations}
-        self._router = Router([(row, Endpoint(row, _operation(operations, row), strict=strict)) for row in rows])
+        served = (*rows, *map(row_of, host.operations))
+        self._router = Router([(row, Endpoint(row, _operation(operations, row), strict=strict)) for row in served])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; a client that goes away ends it without an answer."""
@@ -136,9 +139,10 @@ class Door:
 
     async def _answer(self, exchange: Exchange, scope: HTTPScope, receive: Receive) -> Answer:
         try:
-            match = self._router.find(scope["method"], raw_path(scope, PREFIX))
+            path = raw_path(scope, PREFIX)
+            match = self._router.find(scope["method"], path)
             if match.target is None:
-                return method_not_allowed(match.allow) if match.allow else refusal(404, "Not Found")
+                return method_not_allowed(match.allow) if match.allow else self._not_found(exchange, path)
             exchange.endpoint = match.target
             answer = await self._run(exchange, match.target, match.values, scope, receive)
             if answer.status == 404 and match.allow:
@@ -155,6 +159,10 @@ class Door:
             exchange.code = "internal"
             _log.exception("request.failed")
             return refusal(500, errors.SERVER_ERROR, code="internal", request_id=exchange.id)
+
+    def _not_found(self, exchange: Exchange, path: str) -> Answer:
+        unknown = unknown_operation(path, self._host.operations.names())
+        return refusal(404, "Not Found") if unknown is None else _refused(exchange, unknown)
 
     async def _run(
         self,
@@ -284,10 +292,8 @@ def build_mount(host: Host) -> Mount:
     """The handlers of this interface: everything under `/v1`, the schema, and its pages."""
     from memhost.specs import Mount
 
-    routed = {row.operation for row in ROWS}
-    rows = (*ROWS, *(row_of(operation) for operation in host.operations if operation.name not in routed))
-    documents = Documents(lambda: build_document(rows, host.operations))
-    door = Door(host, rows)
+    documents = Documents(lambda: build_document(ROWS, host.operations))
+    door = Door(host)
 
     async def rest(scope: Scope, receive: Receive, send: Send) -> None:
         await door(scope, receive, send)

@@ -7,8 +7,9 @@ from typing import Any
 
 from memhost.operations import Operation
 from memhost.version import __version__
+from memhost_rest import by_name
 from memhost_rest.errors import STATUS
-from memhost_rest.routes import Row
+from memhost_rest.routes import Row, row_of
 from memhost_rest.schemas import PREFIX, Schema, Schemas, refine_value, walk
 from memhost_rest.wording import (
     EXAMPLES,
@@ -21,19 +22,23 @@ from memhost_rest.wording import (
 )
 
 _SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"basic": []}, {"apiKey": []}]
+_NOTICES: Mapping[str, str] = {"X-Memhost-Notice": "Notice"}
 _WITH_DEPRECATION = frozenset({"put_session"})
 
 
 def build_document(rows: Sequence[Row], operations: Iterable[Operation]) -> dict[str, Any]:
-    """The OpenAPI document of these routes."""
+    """The OpenAPI document of these routes, and of the operations that have none but their name."""
     table = {operation.name: operation for operation in operations}
+    routed = [table[row.operation] for row in rows]
+    linkable = frozenset(operation.name for operation in routed)
+    rows = (*rows, *(row_of(operation) for operation in table.values() if operation.name not in linkable))
     used = [table[row.operation] for row in rows]
     schemas = Schemas(used)
-    linkable = frozenset(row.operation for row in rows)
     paths: dict[str, dict[str, Any]] = {}
     for row in rows:
         paths.setdefault(row.path, {})[row.verb.lower()] = _operation(row, table[row.operation], schemas, linkable)
-    tags = dict.fromkeys(operation.tag for operation in used)
+    paths[by_name.PATH] = {"post": _by_name(routed)}
+    tags = dict.fromkeys(method["tags"][0] for verbs in paths.values() for method in verbs.values())
     return {
         "openapi": "3.1.0",
         "info": {
@@ -86,6 +91,13 @@ def _operation(row: Row, operation: Operation, schemas: Schemas, linkable: froze
         described["responses"]["200"]["links"] = links
     described["security"] = [] if operation.access == "open" else _SECURITY
     return described
+
+
+def _by_name(routed: Sequence[Operation]) -> dict[str, Any]:
+    refused = by_name.statuses(routed) | {401, 403, 404, 413, 422, 431, 503}
+    answers = {200: _content("Done; the answer of the operation.", {}, _NOTICES), **_refusals(refused)}
+    found = by_name.described(routed, {str(status): answer for status, answer in sorted(answers.items())})
+    return {**found, "security": [{}, *_SECURITY]}
 
 
 def _links(name: str, linkable: frozenset[str]) -> dict[str, Any]:
@@ -144,16 +156,22 @@ def _responses(row: Row, operation: Operation, schemas: Schemas) -> dict[str, An
         refused.add(413)
     if row.parameters or row.query:
         refused.add(431)
-    for status in sorted((refused | {500}) - found.keys()):
-        name = "InvalidRequest" if status == 422 else "Error"
-        headers = {"WWW-Authenticate": "Challenge"} if status == 401 else {}
-        found[status] = _content(STATUSES[status], {"$ref": PREFIX + name}, headers)
+    found = {**_refusals(refused), **found}
     return {str(status): response for status, response in sorted(found.items())}
 
 
+def _refusals(refused: set[int]) -> dict[int, Any]:
+    found = {}
+    for status in refused | {500}:
+        name = "InvalidRequest" if status == 422 else "Error"
+        headers = {"WWW-Authenticate": "Challenge"} if status == 401 else {}
+        found[status] = _content(STATUSES[status], {"$ref": PREFIX + name}, headers)
+    return found
+
+
 def _notices(operation: Operation) -> dict[str, str]:
-    headers = {"X-Memhost-Notice": "Notice"} if operation.access != "open" else {}
-    return headers | ({"X-Deprecation-Warning": "Deprecation"} if operation.name in _WITH_DEPRECATION else {})
+    headers = _NOTICES if operation.access != "open" else {}
+    return {**headers, **({"X-Deprecation-Warning": "Deprecation"} if operation.name in _WITH_DEPRECATION else {})}
 
 
 def _content(words: str, schema: Schema, headers: Mapping[str, str] | None = None) -> dict[str, Any]:

@@ -35,6 +35,7 @@ class Row:
             operation, before it is read.
         status: Status of a successful answer, if it is not always 200.
         statuses: Those other statuses, with what they mean, for documentation.
+        strict: Refuse unknown names, whatever the settings say and whoever the operation is for.
     """
 
     verb: str
@@ -46,6 +47,7 @@ class Row:
     rewrite: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     status: Callable[[Any], int] | None = None
     statuses: Mapping[int, str] = field(default_factory=dict)
+    strict: bool = False
 
     @property
     def segments(self) -> tuple[str, ...]:
@@ -64,6 +66,8 @@ def _bare_group(body: dict[str, Any]) -> dict[str, Any]:
 
 
 PREFIX = "/v1"
+BY_NAME = f"{PREFIX}/operations"
+"""Under it every operation is served by its name; see `by_name`."""
 
 ROWS: tuple[Row, ...] = (
     Row(verb="GET", path="/v1/health", operation="health"),
@@ -248,8 +252,8 @@ def is_strict(operation: Operation) -> bool:
 
 
 def row_of(operation: Operation) -> Row:
-    """The route of a plugin's operation."""
-    return Row(verb="POST", path=f"/v1/operations/{operation.name}", operation=operation.name, body="optional")
+    """The route of an operation by its name: all its fields stand in the body."""
+    return Row(verb="POST", path=f"{BY_NAME}/{operation.name}", operation=operation.name, body="optional", strict=True)
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -11,15 +11,15 @@ import httpx
 
 from memhost.host import Host
 from memhost.testing.interface import Door, InterfaceConformance, Outcome
-from memhost_rest.routes import ROWS
+from memhost_rest.routes import ROWS, Row, row_of
 
 
 class RestDoor:
-    """Calls operations by their routes."""
+    """Calls operations by these routes."""
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
+    def __init__(self, client: httpx.AsyncClient, rows: Iterable[Row] = ROWS) -> None:
         self._client = client
-        self._rows = {row.operation: row for row in ROWS}
+        self._rows = {row.operation: row for row in rows}
 
     def offers(self, operation: str) -> bool:
         return operation in self._rows
@@ -44,6 +44,15 @@ class TestRest(InterfaceConformance):
 
     def door(self, host: Host, client: httpx.AsyncClient) -> Door:
         return RestDoor(client)
+
+
+class TestOperationsByName(InterfaceConformance):
+    """`POST /v1/operations/{name}`."""
+
+    interface = "rest"
+
+    def door(self, host: Host, client: httpx.AsyncClient) -> Door:
+        return RestDoor(client, map(row_of, host.operations))
 
 
 class McpDoor:
