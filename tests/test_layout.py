@@ -267,3 +267,8 @@ def test_constructors_take_collaborators_by_name(folder: str) -> None:
         if isinstance(node, ast.FunctionDef) and node.name == "__init__" and len(node.args.args) > 5
     }
     assert not many
+
+
+def test_tests_of_core_lie_in_the_rooms_of_core() -> None:
+    rooms = {path.name for path in (ROOT / "core" / "memhost").iterdir() if path.is_dir()} | {"hooks"}
+    assert {path.name for path in (ROOT / "tests" / "core").iterdir() if path.is_dir()} - {"__pycache__"} <= rooms

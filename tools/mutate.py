@@ -28,32 +28,36 @@ from typing import Any
 TOP = Path(__file__).parents[1]
 TARGETS: dict[str, str] = {
     "core/memhost/jobs/dispatcher.py": (
-        "tests/core/test_jobs.py tests/core/test_putting_off.py tests/core/test_tasks.py"
+        "tests/core/jobs/test_jobs.py tests/core/jobs/test_putting_off.py tests/core/jobs/test_tasks.py"
     ),
-    "core/memhost/jobs/schedules.py": "tests/core/test_schedules.py tests/core/test_putting_off.py",
-    "core/memhost/storage/leases.py": "tests/core/test_leases.py",
-    "core/memhost/storage/processes.py": "tests/core/test_leases.py",
-    "core/memhost/jobs/tasks.py": "tests/core/test_tasks.py",
-    "core/memhost/usage/model_health.py": "tests/core/test_models_away.py",
-    "core/memhost/host/readiness.py": "tests/core/test_models_away.py",
-    "core/memhost/jobs/outbox.py": "tests/core/test_outbox.py",
+    "core/memhost/jobs/schedules.py": "tests/core/jobs/test_schedules.py tests/core/jobs/test_putting_off.py",
+    "core/memhost/storage/leases.py": "tests/core/storage/test_leases.py",
+    "core/memhost/storage/processes.py": "tests/core/storage/test_leases.py",
+    "core/memhost/jobs/tasks.py": "tests/core/jobs/test_tasks.py",
+    "core/memhost/usage/model_health.py": "tests/core/host/test_models_away.py",
+    "core/memhost/host/readiness.py": "tests/core/host/test_models_away.py",
+    "core/memhost/jobs/outbox.py": "tests/core/jobs/test_outbox.py",
     "core/memhost/storekit/touched.py": "tests/plugins/stores/test_conformance.py::TestMemoryStore",
     "plugins/stores/memhost_store_sqlite/jobs.py": "tests/plugins/stores/test_conformance.py::TestSqliteStore",
     "core/memhost/text/conversation.py": (
         "tests/core/sessions/test_tool_pairs.py tests/core/sessions/test_structured.py"
     ),
-    "core/memhost/messages/turns.py": "tests/core/sessions tests/core/test_session_summaries.py",
+    "core/memhost/messages/turns.py": "tests/core/sessions tests/core/sessions/test_session_summaries.py",
     "core/memhost/messages/concurrent_writes.py": "tests/core/sessions/test_concurrency.py",
     "core/memhost/sessions/records.py": (
         "tests/core/sessions/test_corrections.py tests/core/sessions/test_concurrency.py"
     ),
     "core/memhost/memories/support.py": "tests/core/sessions/test_corrections.py",
-    "core/memhost/memories/repetition.py": "tests/core/test_repetition.py tests/core/test_compaction.py",
-    "core/memhost/memories/exact_duplicates.py": "tests/core/test_repetition.py tests/core/test_memories.py",
-    "core/memhost/memories/aliases.py": "tests/core/test_repetition.py",
-    "core/memhost/search/filters.py": "tests/core/test_filters.py",
+    "core/memhost/memories/repetition.py": (
+        "tests/core/memories/test_repetition.py tests/core/consolidation/test_compaction.py"
+    ),
+    "core/memhost/memories/exact_duplicates.py": (
+        "tests/core/memories/test_repetition.py tests/core/memories/test_memories.py"
+    ),
+    "core/memhost/memories/aliases.py": "tests/core/memories/test_repetition.py",
+    "core/memhost/search/filters.py": "tests/core/search/test_filters.py",
     "core/memhost/reading/unknown.py": "tests/security/test_unknown_names.py",
-    "core/memhost/consolidation/similarity.py": "tests/core/test_semantic_deduplication.py",
+    "core/memhost/consolidation/similarity.py": "tests/core/consolidation/test_semantic_deduplication.py",
 }
 """Each module that holds rules, and the tests that must notice when one changes."""
 OPERATORS = (

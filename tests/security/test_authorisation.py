@@ -15,8 +15,8 @@ from memhost.models import Caller
 from memhost.operations import Operation
 from memhost.testing.hosts import OWN
 from memhost_auth_token.operations import OPERATIONS
-from tests.support import doors, matrix, mcp_door
-from tests.support.doors import Door, Outcome
+from tests.support import clients, matrix, mcp_door
+from tests.support.clients import Door, Outcome
 from tests.support.hosts import running_host
 from tests.support.matrix_cases import BERT, CASES
 from tests.support.mcp_door import Row
@@ -29,10 +29,10 @@ OTHER_STORE = pytest.mark.full("roles and scopes are checked above the store, wh
 @pytest.mark.parametrize(
     ("way", "store"),
     [
-        (doors.inside, "memory"),
-        (doors.rest, "memory"),
-        pytest.param(doors.rest, "sqlite", marks=OTHER_STORE),
-        pytest.param(doors.rest, "redis", marks=OTHER_STORE),
+        (clients.inside, "memory"),
+        (clients.rest, "memory"),
+        pytest.param(clients.rest, "sqlite", marks=OTHER_STORE),
+        pytest.param(clients.rest, "redis", marks=OTHER_STORE),
     ],
     ids=["host-memory", "rest-memory", "rest-sqlite", "rest-redis"],
 )

@@ -17,7 +17,7 @@ from memhost.host import ROLES, Host
 from memhost.memories.trash import entries
 from memhost.models import Caller, Job, JobState, MemoryRecord, Scope, StoredMemory, WriteBatch, new_id
 from memhost.operations import Operation
-from tests.support.doors import Door, Outcome
+from tests.support.clients import Door, Outcome
 from tests.support.hosts import run
 from tests.support.matrix_cases import (
     ANNE,

@@ -21,7 +21,7 @@ from memhost.http.app import build_app
 from memhost.models import Caller
 from memhost.testing.callers import token_of
 from memhost.testing.polling import until
-from tests.support.doors import Outcome
+from tests.support.clients import Outcome
 
 Arguments = dict[str, Any]
 

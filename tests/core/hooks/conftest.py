@@ -16,7 +16,7 @@ from memhost.settings import load_configuration
 from memhost.specs import ScheduleSpec
 from memhost.testing.clock import FakeClock
 from memhost.testing.polling import until
-from tests.support import made, scripted
+from tests.support import plugin_factory, scripted
 from tests.support.fakes import with_bundled
 
 SCOPE = Scope()
@@ -68,9 +68,9 @@ async def _opened(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tup
     plugins, clock = Plugins(), FakeClock()
     points = [point for point in with_bundled() if not point.name.startswith("pipeline-")]
     for name in ("b-second", "a-first"):
-        hooks: dict[str, Callable[..., Any]] = {hook: plugins.hook(name, hook) for hook in made.EVENTS}
+        hooks: dict[str, Callable[..., Any]] = {hook: plugins.hook(name, hook) for hook in plugin_factory.EVENTS}
         hooks["memhost_schedules"] = _schedules(name)
-        points.append(made.make_plugin(name, hooks))
+        points.append(plugin_factory.make_plugin(name, hooks))
     scripted.reset()
     loaded = PluginManager.load(entry_points=[*points, scripted.POINT])
     environment = {

@@ -30,7 +30,7 @@ from memhost.plugins import PluginManager, calling
 from memhost.settings import load_configuration
 from memhost.specs import SettingsSpec
 from memhost.testing.polling import until
-from tests.support import broken, made
+from tests.support import broken, plugin_factory
 from tests.support.fakes import with_bundled
 from tests.support.hosts import run
 
@@ -57,7 +57,7 @@ SETTINGS = {
     "PLUGIN_SUSPEND_AFTER": "0",
 }
 WORKS = SettingsSpec(name="works", settings=broken.Empty)
-STARTS = [(hook, behaviour) for hook, behaviour in product(made.REGISTRATION, broken.REGISTRATION)]
+STARTS = [(hook, behaviour) for hook, behaviour in product(plugin_factory.REGISTRATION, broken.REGISTRATION)]
 
 
 class Heard(logging.Handler):
@@ -102,12 +102,13 @@ def plugins(heard: Heard) -> Iterator[PluginManager]:
     """Every broken plugin at once, between plugins that work."""
     points = [point for point in with_bundled() if not point.name.startswith("pipeline-")]
     points += [
-        made.make_plugin(name_of(hook, behaviour), {hook: broken.registration(behaviour)}) for hook, behaviour in STARTS
+        plugin_factory.make_plugin(name_of(hook, behaviour), {hook: broken.registration(behaviour)})
+        for hook, behaviour in STARTS
     ]
-    points += [made.make_plugin(name_of(hook), {hook: broken.event(hook)}) for hook in made.EVENTS]
-    good = {hook: good_event(hook) for hook in made.EVENTS}
-    points.append(made.make_plugin("z-works", good))
-    points.append(made.make_plugin("a-works", {**good, "memhost_settings": lambda: [WORKS]}))
+    points += [plugin_factory.make_plugin(name_of(hook), {hook: broken.event(hook)}) for hook in plugin_factory.EVENTS]
+    good = {hook: good_event(hook) for hook in plugin_factory.EVENTS}
+    points.append(plugin_factory.make_plugin("z-works", good))
+    points.append(plugin_factory.make_plugin("a-works", {**good, "memhost_settings": lambda: [WORKS]}))
     yield PluginManager.load(entry_points=points, start_s=0.03)
     broken.RELEASED.set()
 
@@ -129,7 +130,7 @@ async def test_registration(host: Host, heard: Heard, hook: str, behaviour: str)
     name = name_of(hook, behaviour)
     rows = {row.name: row for row in (await run(host, "list_plugins")).plugins}
     row, told = rows[name], heard.failed[name]
-    assert (row.status, row.distribution, row.version) == ("failed", f"{name}-dist", made.VERSION)
+    assert (row.status, row.distribution, row.version) == ("failed", f"{name}-dist", plugin_factory.VERSION)
     assert broken.REGISTRATION[behaviour][1] in (row.error or "")
     assert (told["distribution"], told["version"], told["error"]) == (row.distribution, row.version, row.error)
     assert rows["a-works"].status == "ok"
@@ -184,14 +185,14 @@ async def check_named(host: Host, heard: Heard, hook: str, behaviour: str, befor
     name = name_of(hook)
     line = {"blocks": "loop.blocked", "leaks": "plugin.leaks"}.get(behaviour)
     if line is None:
-        line = "hook.failed" if hook in made.IN_REQUESTS else "job.buried"
+        line = "hook.failed" if hook in plugin_factory.IN_REQUESTS else "job.buried"
 
     async def told() -> bool:
         return (line, name) in heard.lines
 
     await until(told)
     fields = heard.lines[line, name]
-    assert (fields["distribution"], fields["version"]) == (f"{name}-dist", made.VERSION)
+    assert (fields["distribution"], fields["version"]) == (f"{name}-dist", plugin_factory.VERSION)
 
     async def counted() -> bool:
         health = host.services.watch.report(name)
@@ -203,7 +204,7 @@ async def check_named(host: Host, heard: Heard, hook: str, behaviour: str, befor
     assert ("leaves tasks behind" if behaviour == "leaks" else hook) in (report.health.last_error or "")
 
 
-@pytest.mark.parametrize(("hook", "behaviour"), list(product(made.EVENTS, broken.EVENT)))
+@pytest.mark.parametrize(("hook", "behaviour"), list(product(plugin_factory.EVENTS, broken.EVENT)))
 async def test_event(host: Host, heard: Heard, hook: str, behaviour: str) -> None:
     name, calls = name_of(hook), GOOD.get(hook, 0)
     health = (await run(host, "get_plugin", name=name)).health
@@ -211,17 +212,17 @@ async def test_event(host: Host, heard: Heard, hook: str, behaviour: str) -> Non
     broken.TOLD.clear()
     broken.NOW[hook] = behaviour
     try:
-        if hook in made.IN_REQUESTS:
+        if hook in plugin_factory.IN_REQUESTS:
             await asyncio.gather(request(host, hook), *(answers(host) for _ in range(3)))
         else:
             job, *_ = await asyncio.gather(background(host, hook, name), *(answers(host) for _ in range(3)))
             harmless = ("blocks", "leaks")
             assert (job is None) == (behaviour in harmless)
-            assert job is None or job.distribution == f"{name}-dist {made.VERSION}"
+            assert job is None or job.distribution == f"{name}-dist {plugin_factory.VERSION}"
         await check_named(host, heard, hook, behaviour, health.failures + health.failed_jobs)
     finally:
         broken.NOW.clear()
         await broken.end_leaks()
     assert GOOD[hook] >= calls + 2, "the plugins before and after it were called"
-    if hook in made.IN_REQUESTS:
+    if hook in plugin_factory.IN_REQUESTS:
         await request(host, hook)

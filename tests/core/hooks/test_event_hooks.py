@@ -31,8 +31,8 @@ from memhost.testing.clock import FakeClock
 from memhost.testing.factories import after
 from memhost.testing.polling import until
 from tests.core.hooks.conftest import Plugins
+from tests.support.dedup_hosts import SCOPE, judge, keep
 from tests.support.hosts import run
-from tests.support.near import SCOPE, judge, keep
 from tests.support.scripted import SCRIPT
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

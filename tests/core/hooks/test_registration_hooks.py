@@ -47,7 +47,7 @@ from memhost.testing.clock import FakeClock
 from memhost.testing.models import ScriptedModel, WordEmbedder
 from memhost.testing.polling import until
 from memhost_store_memory.store import MemoryStore
-from tests.support import made
+from tests.support import plugin_factory
 from tests.support.fakes import with_bundled
 from tests.support.hosts import run
 
@@ -172,7 +172,7 @@ CHOSEN = dict.fromkeys(("STORE", "EMBEDDER", "LLM", "AUTH", "BACKEND", "INTERFAC
 @pytest.fixture(scope="module")
 def points() -> list[Any]:
     bundled = [point for point in with_bundled() if not point.name.startswith("pipeline-")]
-    return [*bundled, made.make_plugin("acme", OFFERED)]
+    return [*bundled, plugin_factory.make_plugin("acme", OFFERED)]
 
 
 @pytest.fixture(scope="module")

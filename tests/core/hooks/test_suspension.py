@@ -23,7 +23,7 @@ from memhost.plugins import PluginManager, discovery
 from memhost.settings import load_configuration
 from memhost.testing.clock import FakeClock
 from memhost.testing.polling import until
-from tests.support import made, scripted
+from tests.support import plugin_factory, scripted
 from tests.support.broken import LIMIT_S
 from tests.support.fakes import with_bundled
 from tests.support.hosts import run
@@ -43,7 +43,7 @@ SETTINGS = {
 async def running(folder: Path, clock: FakeClock, **hooks: Callable[..., Any]) -> AsyncIterator[Host]:
     """A host with the plugin `harmful`."""
     points = [point for point in with_bundled() if not point.name.startswith("pipeline-")]
-    plugins = PluginManager.load(entry_points=[*points, scripted.POINT, made.make_plugin("harmful", hooks)])
+    plugins = PluginManager.load(entry_points=[*points, scripted.POINT, plugin_factory.make_plugin("harmful", hooks)])
     environment = {**SETTINGS, "DATA_DIR": str(folder)}
     configuration = load_configuration(environ=environment, env_file=None, sections=plugins.sections())
     async with open_host(configuration, plugins, clock=clock) as host:
