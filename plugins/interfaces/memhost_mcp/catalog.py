@@ -12,10 +12,10 @@ from memhost.errors import ConfigurationError, NotFound, ValidationFailed
 from memhost.operations import Call
 from memhost.operations.content import Document, Prompt
 from memhost.reading import Compiler, ReadingError, problems
-from memhost_mcp.desk import Desk, Visit
 from memhost_mcp.offers import Offer
 from memhost_mcp.prompts import PROMPTS
 from memhost_mcp.resources import RESOURCES
+from memhost_mcp.tool_context import McpRequest, ToolContext
 from memhost_mcp.tools import all_tools, choose
 from memhost_mcp.tools.base import Tool
 
@@ -47,25 +47,25 @@ class Catalog:
         self.resources = _unique([*RESOURCES, *(_offer(item) for item in operations if item.kind == "document")])
         self.prompts = _unique([*PROMPTS, *(_offer(item) for item in operations if item.kind == "prompt")])
 
-    def tools_for(self, visit: Visit) -> list[Tool]:
+    def tools_for(self, request: McpRequest) -> list[Tool]:
         """The tools that the caller has the right to call."""
-        return [tool for tool in self.tools.values() if self.host.allows(visit.caller, tool.access)]
+        return [tool for tool in self.tools.values() if self.host.allows(request.caller, tool.access)]
 
-    def offers_for(self, visit: Visit, offers: dict[str, Offer]) -> list[Offer]:
+    def offers_for(self, request: McpRequest, offers: dict[str, Offer]) -> list[Offer]:
         """Those of the offers that the caller has the right to use."""
-        return [offer for offer in offers.values() if self.host.allows(visit.caller, offer.access)]
+        return [offer for offer in offers.values() if self.host.allows(request.caller, offer.access)]
 
-    async def call(self, visit: Visit, name: str, arguments: dict[str, Any], progress: Any = None) -> Any:
+    async def call(self, request: McpRequest, name: str, arguments: dict[str, Any], progress: Any = None) -> Any:
         """The result of a tool.
 
         Raises:
             MemhostError: It refused or failed.
         """
         tool = self.tools[name]
-        request = tool.read(arguments, lenient=self.settings.lenient)
-        return await tool.run(self._desk(visit, progress), request)
+        read = tool.read(arguments, lenient=self.settings.lenient)
+        return await tool.run(self._context(request, progress), read)
 
-    async def read(self, visit: Visit, uri: str) -> Document:
+    async def read(self, request: McpRequest, uri: str) -> Document:
         """The document of that address.
 
         Raises:
@@ -74,12 +74,12 @@ class Catalog:
         for offer in self.resources.values():
             found = offer.match(uri)
             if found is not None:
-                document: Document = await offer.run(self._desk(visit), _arguments(offer, found))
+                document: Document = await offer.run(self._context(request), _arguments(offer, found))
                 return msgspec.structs.replace(document, uri=uri)
         forms = ", ".join(offer.address for offer in self.resources.values())
         raise NotFound(f"There is no resource {uri}; addresses have the forms {forms}.")
 
-    async def prompt(self, visit: Visit, name: str, arguments: dict[str, str]) -> Prompt:
+    async def prompt(self, request: McpRequest, name: str, arguments: dict[str, str]) -> Prompt:
         """The messages of a prompt.
 
         Raises:
@@ -88,21 +88,21 @@ class Catalog:
         offer = self.prompts.get(name)
         if offer is None:
             raise NotFound(f"There is no prompt {name}; there are: {', '.join(self.prompts)}.")
-        prompt: Prompt = await offer.run(self._desk(visit), _arguments(offer, arguments))
+        prompt: Prompt = await offer.run(self._context(request), _arguments(offer, arguments))
         return prompt
 
-    async def sessions(self, visit: Visit, beginning: str) -> list[str]:
+    async def sessions(self, request: McpRequest, beginning: str) -> list[str]:
         """Ids of recent sessions that begin so, at most a hundred."""
-        owner = self._desk(visit).owner(None, None)
+        owner = self._context(request).owner(None, None)
         fields = {"limit": 100, "namespace": owner.namespace, "user_id": owner.user}
-        found = await self._desk(visit).ask("list_sessions", fields)
+        found = await self._context(request).ask("list_sessions", fields)
         return [name for name in found.sessions if name.startswith(beginning)]
 
-    def _desk(self, visit: Visit, progress: Any = None) -> Desk:
-        call = Call(caller=visit.caller, request_id=visit.request_id)
+    def _context(self, request: McpRequest, progress: Any = None) -> ToolContext:
+        call = Call(caller=request.caller, request_id=request.request_id)
         if progress is not None:
             call.progress = progress
-        return Desk(self.host, call, visit, require_scope=self.settings.require_scope)
+        return ToolContext(self.host, call, request, require_scope=self.settings.require_scope)
 
 
 def _arguments(offer: Offer, given: dict[str, str]) -> Any:
@@ -115,8 +115,8 @@ def _arguments(offer: Offer, given: dict[str, str]) -> Any:
 
 
 def _offer(operation: Any) -> Offer:
-    async def run(desk: Desk, request: msgspec.Struct) -> Any:
-        return await desk.execute(operation.name, request, within=desk.owner(None, None))
+    async def run(context: ToolContext, request: msgspec.Struct) -> Any:
+        return await context.execute(operation.name, request, within=context.owner(None, None))
 
     return Offer(
         name=operation.name,

@@ -1,4 +1,4 @@
-"""The door of MCP over HTTP: who may connect, who calls, and for whom; the rest is the library's."""
+"""MCP over HTTP: decides who may connect, who calls, and for whom; the rest is the library's."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from memhost.http.allowed_hosts import Guard, is_loopback
 from memhost.logs import REQUEST_ID, log
 from memhost.specs import Mount
 from memhost_mcp.catalog import Catalog
-from memhost_mcp.desk import Defaults, Visit
+from memhost_mcp.tool_context import SCOPE_KEY, Defaults, McpRequest
 
 if TYPE_CHECKING:
     from litestar import Litestar
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 METADATA = "/.well-known/oauth-protected-resource"
-_VISIT = "memhost.visit"
 _KINDS = ("mcp", "sse", "messages")
 
 Headers = dict[bytes, bytes]
@@ -86,7 +85,7 @@ class Engine:
                 await self._task
 
 
-class Door:
+class McpApp:
     """ASGI application of `/mcp`, `/sse` and `/messages/`, each also below a namespace: `/{namespace}/mcp`."""
 
     def __init__(self, host: Host, settings: McpSettings, engine: Engine) -> None:
@@ -127,7 +126,7 @@ class Door:
             return
         peer = scope["client"]
         caller = await self._host.authenticate(credentials_of(headers, peer[0] if peer else ""))
-        scope[_VISIT] = Visit(  # type: ignore[literal-required]
+        scope[SCOPE_KEY] = McpRequest(  # type: ignore[literal-required]
             caller=caller,
             request_id=request_id,
             asked=Defaults(
@@ -216,17 +215,17 @@ def build_mount(host: Host, settings: McpSettings) -> Mount:
     if not settings.mount:
         return Mount()
     engine = Engine(catalog)
-    door = Door(host, settings, engine)
+    app = McpApp(host, settings, engine)
 
     # Litestar's handlers for ASGI applications take no parameters in their paths; those that return one do.
     async def mcp() -> ASGIApp:
-        return door
+        return app
 
     paths = [f"{prefix}/{kind}" for prefix in ("", "/{namespace:str}") for kind in _KINDS]
     return Mount(
         handlers=[
             route(paths, http_method=[HttpMethod.GET, HttpMethod.POST, HttpMethod.DELETE], status_code=200)(mcp),
-            asgi([METADATA, f"{METADATA}/mcp"], copy_scope=False)(door.metadata),
+            asgi([METADATA, f"{METADATA}/mcp"], copy_scope=False)(app.metadata),
         ],
         lifespan=[engine.lifespan],
     )

@@ -10,8 +10,8 @@ from urllib.parse import unquote
 import msgspec
 
 from memhost.operations import Access
-from memhost_mcp.desk import Desk
 from memhost_mcp.schemas import Schema, arguments_schema
+from memhost_mcp.tool_context import ToolContext
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,7 +20,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     description: str
     arguments: type[msgspec.Struct]
-    run: Callable[[Desk, Any], Awaitable[Any]]
+    run: Callable[[ToolContext, Any], Awaitable[Any]]
     access: Access
     address: str = ""
 

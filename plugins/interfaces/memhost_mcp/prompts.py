@@ -10,8 +10,8 @@ from msgspec import Meta
 from memhost.errors import NotFound
 from memhost.operations.content import Prompt, PromptPart, Text
 from memhost.text.conversation import spoken
-from memhost_mcp.desk import Desk
 from memhost_mcp.offers import Offer
+from memhost_mcp.tool_context import ToolContext
 from memhost_mcp.tools.everyday import read_session
 
 _NEWEST = 12
@@ -39,7 +39,7 @@ def _ask(text: str) -> Prompt:
     return Prompt(messages=[PromptPart(role="user", content=Text(text))])
 
 
-async def _recall(_desk: Desk, request: Recall) -> Prompt:
+async def _recall(_context: ToolContext, request: Recall) -> Prompt:
     return _ask(
         f"What do you remember about this: {request.topic}\n\n"
         "Call search_memory with it, and again in other words if little is found. Answer only from what the memories "
@@ -49,7 +49,7 @@ async def _recall(_desk: Desk, request: Recall) -> Prompt:
     )
 
 
-async def _remember(_desk: Desk, request: Remember) -> Prompt:
+async def _remember(_context: ToolContext, request: Remember) -> Prompt:
     return _ask(
         f"Remember this: {request.fact}\n\n"
         "Call store_memory with one statement for each separate fact. Write each so that it is clear on its own: names "
@@ -59,8 +59,8 @@ async def _remember(_desk: Desk, request: Remember) -> Prompt:
     )
 
 
-async def _handover(desk: Desk, request: Handover) -> Prompt:
-    view = await read_session(desk, {"session_id": request.session_id, "recent_messages_limit": _NEWEST})
+async def _handover(context: ToolContext, request: Handover) -> Prompt:
+    view = await read_session(context, {"session_id": request.session_id, "recent_messages_limit": _NEWEST})
     if view is None:
         raise NotFound(f"Session {request.session_id} not found.")
     turns = "\n".join(f"{message.role}: {spoken(message, message.content)}" for message in view.messages)

@@ -8,8 +8,8 @@ import msgspec
 
 from memhost.errors import NotFound
 from memhost.operations.content import Document
-from memhost_mcp.desk import Desk
 from memhost_mcp.offers import Offer
+from memhost_mcp.tool_context import ToolContext
 from memhost_mcp.tools.everyday import read_session
 from memhost_mcp.tools.long_term import MemoryId, read_memory
 from memhost_mcp.tools.views import GetSummary, get_summary
@@ -44,26 +44,26 @@ def _json(value: Any) -> Document:
     return Document(uri="", media_type="application/json", text=msgspec.json.encode(value).decode())
 
 
-async def _session(desk: Desk, address: SessionAddress) -> Document:
+async def _session(context: ToolContext, address: SessionAddress) -> Document:
     fields = {
         "session_id": address.session_id,
         "namespace": _part(address.namespace),
         "user_id": _part(address.user_id),
     }
-    view = await read_session(desk, fields)
+    view = await read_session(context, fields)
     if view is None:
         raise NotFound(f"Session {address.session_id} not found.")
     return _json(view)
 
 
-async def _record(desk: Desk, address: RecordAddress) -> Document:
-    return _json(await read_memory(desk, MemoryId(memory_id=address.id)))
+async def _record(context: ToolContext, address: RecordAddress) -> Document:
+    return _json(await read_memory(context, MemoryId(memory_id=address.id)))
 
 
-async def _summary(desk: Desk, address: SummaryAddress) -> Document:
+async def _summary(context: ToolContext, address: SummaryAddress) -> Document:
     pairs = [pair.partition("=") for pair in (_part(address.partition) or "").split(",") if pair]
     group = {name: value for name, _, value in pairs}
-    return _json(await get_summary(desk, GetSummary(view=address.view, group=group)))
+    return _json(await get_summary(context, GetSummary(view=address.view, group=group)))
 
 
 RESOURCES = (

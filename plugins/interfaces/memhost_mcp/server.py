@@ -19,9 +19,9 @@ from memhost.logs import REQUEST_ID, log
 from memhost.operations import content
 from memhost.version import __version__
 from memhost_mcp.catalog import Catalog
-from memhost_mcp.desk import Visit
 from memhost_mcp.failures import describe
 from memhost_mcp.offers import Offer
+from memhost_mcp.tool_context import McpRequest
 from memhost_mcp.tools.base import Tool
 
 logger = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ INSTRUCTIONS = (
 _UNKNOWN_RESOURCE = -32002
 
 Context = ServerRequestContext[Any, Any]
-Visits = Callable[[Context], Visit]
+RequestOf = Callable[[Context], McpRequest]
 
 
 class McpServer:
@@ -44,12 +44,12 @@ class McpServer:
 
     Args:
         catalog: What there is.
-        visit_of: Who calls, as the transport knows it.
+        request_of: Returns who calls and for whom, as the transport knows it.
     """
 
-    def __init__(self, catalog: Catalog, visit_of: Visits) -> None:
+    def __init__(self, catalog: Catalog, request_of: RequestOf) -> None:
         self._catalog = catalog
-        self._visit_of = visit_of
+        self._request_of = request_of
         self.protocol: Server[Any] = Server(
             "memhost",
             version=__version__,
@@ -71,37 +71,37 @@ class McpServer:
         return tool.input_schema if tool is not None else None
 
     async def _list_tools(self, ctx: Context, _params: Any) -> types.ListToolsResult:
-        return types.ListToolsResult(tools=[_tool(tool) for tool in self._catalog.tools_for(self._visit_of(ctx))])
+        return types.ListToolsResult(tools=[_tool(tool) for tool in self._catalog.tools_for(self._request_of(ctx))])
 
     async def _call_tool(self, ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
-        visit = self._visit_of(ctx)
-        REQUEST_ID.set(visit.request_id)
-        if params.name not in {tool.name for tool in self._catalog.tools_for(visit)}:
+        request = self._request_of(ctx)
+        REQUEST_ID.set(request.request_id)
+        if params.name not in {tool.name for tool in self._catalog.tools_for(request)}:
             raise MCPError(code=types.INVALID_PARAMS, message=f"There is no tool {params.name}.")
         started, code = perf_counter(), "ok"
         try:
-            result = await self._catalog.call(visit, params.name, params.arguments or {}, _progress(ctx))
+            result = await self._catalog.call(request, params.name, params.arguments or {}, _progress(ctx))
             return _result(self._catalog.tools[params.name], result)
         except MemhostError as error:
             code = error.code
-            return _failure(error, visit.request_id)
+            return _failure(error, request.request_id)
         except Exception:  # the boundary of the protocol: the unexpected becomes an answer and a log line
             code = MemhostError.code
             logger.exception("mcp.tool_failed")
-            return _failure(MemhostError(""), visit.request_id)
+            return _failure(MemhostError(""), request.request_id)
         finally:
             took = round((perf_counter() - started) * 1000, 2)
             log(logger, logging.INFO, "mcp.tool_called", tool=params.name, code=code, duration_ms=took)
 
     async def _list_resources(self, ctx: Context, _params: Any) -> types.ListResourcesResult:
-        offers = self._catalog.offers_for(self._visit_of(ctx), self._catalog.resources)
+        offers = self._catalog.offers_for(self._request_of(ctx), self._catalog.resources)
         plain = [item for item in offers if not item.is_template]
         return types.ListResourcesResult(
             resources=[types.Resource(name=item.name, uri=item.address, description=item.description) for item in plain]
         )
 
     async def _list_templates(self, ctx: Context, _params: Any) -> types.ListResourceTemplatesResult:
-        offers = self._catalog.offers_for(self._visit_of(ctx), self._catalog.resources)
+        offers = self._catalog.offers_for(self._request_of(ctx), self._catalog.resources)
         return types.ListResourceTemplatesResult(
             resource_templates=[
                 types.ResourceTemplate(name=item.name, uri_template=item.address, description=item.description)
@@ -111,16 +111,16 @@ class McpServer:
         )
 
     async def _read(self, ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
-        visit = self._visit_of(ctx)
-        REQUEST_ID.set(visit.request_id)
+        request = self._request_of(ctx)
+        REQUEST_ID.set(request.request_id)
         try:
-            document = await self._catalog.read(visit, str(params.uri))
+            document = await self._catalog.read(request, str(params.uri))
         except MemhostError as error:
-            raise _refusal(error, visit.request_id, missing=_UNKNOWN_RESOURCE) from error
+            raise _refusal(error, request.request_id, missing=_UNKNOWN_RESOURCE) from error
         return types.ReadResourceResult(contents=[_contents(document)])
 
     async def _list_prompts(self, ctx: Context, _params: Any) -> types.ListPromptsResult:
-        offers = self._catalog.offers_for(self._visit_of(ctx), self._catalog.prompts)
+        offers = self._catalog.offers_for(self._request_of(ctx), self._catalog.prompts)
         return types.ListPromptsResult(
             prompts=[
                 types.Prompt(name=item.name, description=item.description, arguments=_prompt_arguments(item))
@@ -129,24 +129,24 @@ class McpServer:
         )
 
     async def _get_prompt(self, ctx: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
-        visit = self._visit_of(ctx)
-        REQUEST_ID.set(visit.request_id)
+        request = self._request_of(ctx)
+        REQUEST_ID.set(request.request_id)
         try:
-            prompt = await self._catalog.prompt(visit, params.name, params.arguments or {})
+            prompt = await self._catalog.prompt(request, params.name, params.arguments or {})
         except MemhostError as error:
-            raise _refusal(error, visit.request_id) from error
+            raise _refusal(error, request.request_id) from error
         return types.GetPromptResult(
             messages=[types.PromptMessage(role=item.role, content=_block(item.content)) for item in prompt.messages]
         )
 
     async def _complete(self, ctx: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
-        visit = self._visit_of(ctx)
+        request = self._request_of(ctx)
         values: list[str] = []
-        if params.argument.name == "session_id" and self._catalog.host.allows(visit.caller, "read"):
+        if params.argument.name == "session_id" and self._catalog.host.allows(request.caller, "read"):
             try:
-                values = await self._catalog.sessions(visit, params.argument.value)
+                values = await self._catalog.sessions(request, params.argument.value)
             except MemhostError as error:
-                raise _refusal(error, visit.request_id) from error
+                raise _refusal(error, request.request_id) from error
         return types.CompleteResult(completion=types.Completion(values=values, total=len(values)))
 
 

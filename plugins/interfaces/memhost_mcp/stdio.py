@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 from memhost import logs
 from memhost.commands import administrator, opened
 from memhost.errors import MissingExtra
-from memhost_mcp.desk import Defaults, Visit
+from memhost_mcp.tool_context import Defaults, McpRequest
 
 if TYPE_CHECKING:
     from mcp.server.lowlevel import Server
@@ -72,10 +72,10 @@ def _server_of(host: Host) -> Server[Any]:
     caller = administrator().caller
     fallback = Defaults(settings.namespace, settings.user_id)
 
-    def visit(_ctx: Any) -> Visit:
-        return Visit(caller=caller, request_id=secrets.token_hex(12), fallback=fallback)
+    def request_of(_ctx: Any) -> McpRequest:
+        return McpRequest(caller=caller, request_id=secrets.token_hex(12), fallback=fallback)
 
-    return McpServer(Catalog(host, settings), visit).protocol
+    return McpServer(Catalog(host, settings), request_of).protocol
 
 
 def _load_library() -> None:

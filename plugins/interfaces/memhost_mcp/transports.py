@@ -13,24 +13,21 @@ from mcp.server.sse import SseServerTransport  # noqa: TID253
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager  # noqa: TID253
 
 from memhost_mcp.catalog import Catalog
-from memhost_mcp.desk import Visit
 from memhost_mcp.server import Context, McpServer
-
-VISIT = "memhost.visit"
-"""Key of the ASGI scope under which a request's visit travels to the handlers."""
+from memhost_mcp.tool_context import SCOPE_KEY, McpRequest
 
 
-def _visit_of(ctx: Context) -> Visit:
-    request: Any = ctx.request
-    visit: Visit = request.scope[VISIT]
-    return visit
+def _request_of(ctx: Context) -> McpRequest:
+    http: Any = ctx.request
+    request: McpRequest = http.scope[SCOPE_KEY]
+    return request
 
 
 class Transports:
     """Streamable HTTP without sessions, and server-sent events for older hosts."""
 
     def __init__(self, catalog: Catalog) -> None:
-        self._server = McpServer(catalog, _visit_of).protocol
+        self._server = McpServer(catalog, _request_of).protocol
         self._manager = StreamableHTTPSessionManager(self._server, stateless=True)
         self._sse = SseServerTransport("/messages/")
 
@@ -58,7 +55,7 @@ class Transports:
 
 def _sign(scope: Any) -> None:
     """Bind sessions to who opened them: the library compares the user of a message with that of the session."""
-    visit: Visit = scope[VISIT]
-    bounds = visit.caller.bounds
-    subject = f"{bounds.tenant}/{visit.caller.subject}"
+    request: McpRequest = scope[SCOPE_KEY]
+    bounds = request.caller.bounds
+    subject = f"{bounds.tenant}/{request.caller.subject}"
     scope["user"] = AuthenticatedUser(AccessToken(token="", client_id=subject, scopes=[]))

@@ -21,7 +21,7 @@ from memhost.models import DEFAULT_TENANT, Scope, SessionKey
 from memhost.testing.clock import FakeClock
 from memhost_mcp import McpSettings
 from memhost_mcp.catalog import Catalog
-from memhost_mcp.desk import Defaults, Visit
+from memhost_mcp.tool_context import Defaults, McpRequest
 from tests.core.sessions.doors import http
 from tests.support.hosts import ADMIN, run, running_host
 from tests.support.redis_server import RedisSpace
@@ -68,7 +68,7 @@ async def changing(host: Host, door: str) -> AsyncIterator[Callable[[dict[str, A
             yield patch
     elif door == "mcp":
         catalog = Catalog(host, cast("McpSettings", host.configuration.section("interfaces", "mcp")))
-        who = Visit(caller=ADMIN, request_id="r", asked=Defaults(), fallback=Defaults())
+        who = McpRequest(caller=ADMIN, request_id="r", asked=Defaults(), fallback=Defaults())
         yield lambda change: catalog.call(who, "set_working_memory", {"session_id": "s", "mode": "merge", **change})
     else:
         yield lambda change: run(host, "change_session", session_id="s", **change)

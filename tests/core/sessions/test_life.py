@@ -12,7 +12,7 @@ from memhost.errors import NotFound, ValidationFailed
 from memhost.host import Host
 from memhost.testing.clock import FakeClock
 from memhost_mcp.catalog import Catalog
-from memhost_mcp.desk import Defaults, Visit
+from memhost_mcp.tool_context import Defaults, McpRequest
 from tests.core.sessions.doors import http
 from tests.support.hosts import ADMIN, run, running_host
 
@@ -32,7 +32,7 @@ async def host(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Host]:
 
 async def tool(host: Host, name: str, **arguments: Any) -> Any:
     settings: Any = host.configuration.section("interfaces", "mcp")
-    who = Visit(caller=ADMIN, request_id="r", asked=Defaults(), fallback=Defaults())
+    who = McpRequest(caller=ADMIN, request_id="r", asked=Defaults(), fallback=Defaults())
     return await Catalog(host, settings).call(who, name, arguments)
 
 

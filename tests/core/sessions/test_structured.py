@@ -19,7 +19,7 @@ from memhost.sessions.writer import drop_outdated_parts
 from memhost.testing.clock import FakeClock
 from memhost.text.conversation import calls_of, is_blank, readable, text_of, together
 from memhost_mcp.catalog import Catalog
-from memhost_mcp.desk import Defaults, Visit
+from memhost_mcp.tool_context import Defaults, McpRequest
 from tests.core.sessions.doors import http
 from tests.support.hosts import ADMIN, run, running_host
 
@@ -176,7 +176,7 @@ async def test_a_slip_in_a_message_is_told_and_kept(host: Host, slip: str, meant
 async def test_they_come_back_through_the_other_door_too(host: Host) -> None:
     settings: Any = host.configuration.section("interfaces", "mcp")
     catalog = Catalog(host, settings)
-    who = Visit(caller=ADMIN, request_id="r", asked=Defaults(), fallback=Defaults())
+    who = McpRequest(caller=ADMIN, request_id="r", asked=Defaults(), fallback=Defaults())
     given = named(MESSAGES)
     await catalog.call(who, "append_messages", {"session_id": "s", "messages": given})
     whole = msgspec.to_builtins(await catalog.call(who, "get_working_memory", {"session_id": "s"}))

@@ -28,8 +28,8 @@ from memhost.host import Host
 from memhost.models import Caller, Scope
 from memhost_mcp import McpSettings
 from memhost_mcp.catalog import Catalog
-from memhost_mcp.desk import Defaults, Visit
 from memhost_mcp.failures import describe
+from memhost_mcp.tool_context import Defaults, McpRequest
 
 
 @pytest.fixture
@@ -45,14 +45,14 @@ def settings(host: Host, **changes: Any) -> McpSettings:
 NONE = Defaults()
 
 
-def visit(caller: Caller = ADMIN, asked: Defaults = NONE, fallback: Defaults = NONE) -> Visit:
-    return Visit(caller=caller, request_id="r", asked=asked, fallback=fallback)
+def mcp_request(caller: Caller = ADMIN, asked: Defaults = NONE, fallback: Defaults = NONE) -> McpRequest:
+    return McpRequest(caller=caller, request_id="r", asked=asked, fallback=fallback)
 
 
 class Tools:
     """Tools of a catalog, with their results as clients see them."""
 
-    def __init__(self, host: Host, who: Visit, **changes: Any) -> None:
+    def __init__(self, host: Host, who: McpRequest, **changes: Any) -> None:
         self.catalog = Catalog(host, settings(host, **changes))
         self.who = who
 
@@ -63,7 +63,7 @@ class Tools:
 
 
 async def test_with_defaults_set_what_is_written_is_found(host: Host) -> None:
-    tools = Tools(host, visit(fallback=Defaults("team", "ann")))
+    tools = Tools(host, mcp_request(fallback=Defaults("team", "ann")))
     stored = await tools("store_memory", text="Ann likes tea")
     assert (stored["memory"]["namespace"], stored["memory"]["user_id"]) == ("team", "ann")
     await tools("create_long_term_memories", memories=[{"text": "Ann likes cake"}])
@@ -72,14 +72,14 @@ async def test_with_defaults_set_what_is_written_is_found(host: Host) -> None:
     await tools("set_working_memory", session_id="s", messages=[{"role": "user", "content": "hello"}])
     read = await tools("get_working_memory", session_id="s")
     assert (read["found"], read["user_id"], read["namespace"]) == (True, "ann", "team")
-    other = Tools(host, visit())
+    other = Tools(host, mcp_request())
     assert (await other("get_long_term_memory", memory_id=stored["id"]))["text"] == "Ann likes tea"
     with pytest.raises(NotFound):
-        await Tools(host, visit(fallback=Defaults("team", "bob")))("get_long_term_memory", memory_id=stored["id"])
+        await Tools(host, mcp_request(fallback=Defaults("team", "bob")))("get_long_term_memory", memory_id=stored["id"])
 
 
 async def test_a_search_says_where_nothing_fits_and_what_was_said_again(host: Host) -> None:
-    tools = Tools(host, visit())
+    tools = Tools(host, mcp_request())
     said = [{"role": "user", "content": "I love hiking."}]
     for session in ("s1", "s2"):
         await tools("append_messages", session_id=session, user_id="ann", messages=said)
@@ -98,7 +98,7 @@ async def test_a_search_says_where_nothing_fits_and_what_was_said_again(host: Ho
 
 
 async def test_arguments_win_over_the_address_and_that_over_the_settings(host: Host) -> None:
-    tools = Tools(host, visit(asked=Defaults("path", None), fallback=Defaults("setting", "setting")))
+    tools = Tools(host, mcp_request(asked=Defaults("path", None), fallback=Defaults("setting", "setting")))
     first = await tools("store_memory", text="one", namespace="argument")
     second = await tools("store_memory", text="two", namespace="")
     owners = [(item["memory"]["namespace"], item["memory"]["user_id"]) for item in (first, second)]
@@ -106,10 +106,10 @@ async def test_arguments_win_over_the_address_and_that_over_the_settings(host: H
 
 
 async def test_records_of_nobody_are_found_on_purpose_only(host: Host) -> None:
-    everybody = Tools(host, visit())
+    everybody = Tools(host, mcp_request())
     await everybody("store_memory", text="nobody's fact")
     await everybody("store_memory", text="ann's fact", user_id="ann")
-    tools = Tools(host, visit(fallback=Defaults(None, "ann")))
+    tools = Tools(host, mcp_request(fallback=Defaults(None, "ann")))
     assert (await tools("search_long_term_memory"))["memories"][0]["text"] == "ann's fact"
     found = await tools("search_long_term_memory", user_id={"is_null": True})
     assert [item["text"] for item in found["memories"]] == ["nobody's fact"]
@@ -120,18 +120,18 @@ async def test_records_of_nobody_are_found_on_purpose_only(host: Host) -> None:
 
 async def test_bounds_of_the_credential_fill_in_and_refuse(host: Host) -> None:
     writer = Caller(subject="w", roles=frozenset({"writer"}), bounds=Scope(users=("ann",)))
-    tools = Tools(host, visit(writer, fallback=Defaults(None, "bob")))
+    tools = Tools(host, mcp_request(writer, fallback=Defaults(None, "bob")))
     assert (await tools("store_memory", text="mine"))["memory"]["user_id"] == "ann"
     with pytest.raises(Forbidden):
         await tools("search_memory", query="", user_id="bob")
-    reader = visit(Caller(subject="r", roles=frozenset({"reader"})))
+    reader = mcp_request(Caller(subject="r", roles=frozenset({"reader"})))
     names = {tool.name for tool in tools.catalog.tools_for(reader)}
     assert "search_memory" in names
     assert "store_memory" not in names
 
 
 async def test_a_scope_can_be_required(host: Host) -> None:
-    tools = Tools(host, visit(), require_scope=True)
+    tools = Tools(host, mcp_request(), require_scope=True)
     for name, arguments in (
         ("store_memory", {"text": "x"}),
         ("search_memory", {"query": "x"}),
@@ -165,7 +165,7 @@ async def test_what_cannot_be_is_an_error(
     host: Host, name: str, arguments: Mapping[str, Any], error: type[MemhostError]
 ) -> None:
     with pytest.raises(error) as raised:
-        await Tools(host, visit())(name, **arguments)
+        await Tools(host, mcp_request())(name, **arguments)
     described = describe(raised.value, "r")["error"]
     assert described["code"] == error.code
     assert described["retryable"] is False
@@ -173,9 +173,10 @@ async def test_what_cannot_be_is_an_error(
 
 async def test_an_unknown_argument_is_refused_with_the_nearest_name(host: Host) -> None:
     with pytest.raises(ValidationFailed, match="Did you mean max_results") as raised:
-        await Tools(host, visit())("search_memory", query="x", max_result=3)
+        await Tools(host, mcp_request())("search_memory", query="x", max_result=3)
     assert describe(raised.value, "r")["error"]["field"] == "max_result"
-    assert (await Tools(host, visit(), lenient=True)("search_memory", query="x", max_result=3))["total_found"] == 0
+    lenient = Tools(host, mcp_request(), lenient=True)
+    assert (await lenient("search_memory", query="x", max_result=3))["total_found"] == 0
 
 
 async def test_an_outage_is_an_error_and_not_an_empty_answer(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,7 +185,7 @@ async def test_an_outage_is_an_error_and_not_an_empty_answer(host: Host, monkeyp
 
     monkeypatch.setattr(type(host.store), "list_memories", broken)
     with pytest.raises(StoreUnavailable) as raised:
-        await Tools(host, visit())("search_memory", query="")
+        await Tools(host, mcp_request())("search_memory", query="")
     assert describe(raised.value, "r")["error"]["retryable"] is True
     assert describe(MemhostError("secret path"), "r")["error"]["message"].startswith("The server failed")
 
@@ -192,11 +193,11 @@ async def test_an_outage_is_an_error_and_not_an_empty_answer(host: Host, monkeyp
 async def test_long_term_tools_are_off_with_long_term_memory(tmp_path: Path) -> None:
     async with running_host(tmp_path, store="memory", settings={"LONG_TERM_MEMORY": "false"}) as host:
         with pytest.raises(LongTermMemoryDisabled):
-            await Tools(host, visit())("store_memory", text="x")
+            await Tools(host, mcp_request())("store_memory", text="x")
 
 
 async def test_sessions_are_merged_and_lost_updates_refused(host: Host) -> None:
-    tools = Tools(host, visit())
+    tools = Tools(host, mcp_request())
     say = {"role": "user", "content": "one", "id": "m1"}
     first = await tools("set_working_memory", session_id="s", messages=[say], data={"a": 1}, context="before")
     assert first["ttl_seconds"] == 3600
@@ -219,7 +220,7 @@ async def test_sessions_are_merged_and_lost_updates_refused(host: Host) -> None:
 
 
 async def test_a_session_id_of_several_owners_is_ambiguous(host: Host) -> None:
-    tools = Tools(host, visit())
+    tools = Tools(host, mcp_request())
     for user in ("ann", "bob"):
         await tools("set_working_memory", session_id="s", user_id=user, data={"user": user})
     for name in ("get_session", "get_working_memory", "delete_session"):
@@ -231,7 +232,7 @@ async def test_a_session_id_of_several_owners_is_ambiguous(host: Host) -> None:
 
 
 async def test_fields_can_be_cleared_and_repetitions_are_told(host: Host) -> None:
-    tools = Tools(host, visit())
+    tools = Tools(host, mcp_request())
     stored = await tools("store_memory", text="Ann has a dog", topics=["pets"], event_date="2026-01-02")
     again = await tools("store_memory", text="Ann has a dog")
     assert (again["status"], again["id"]) == ("duplicate", stored["id"])
@@ -246,7 +247,7 @@ async def test_fields_can_be_cleared_and_repetitions_are_told(host: Host) -> Non
 
 
 async def test_resources_prompts_and_the_time(host: Host) -> None:
-    tools = Tools(host, visit())
+    tools = Tools(host, mcp_request())
     stored = await tools("store_memory", text="Ann has a cat")
     await tools("append_messages", session_id="a/b", user_id="ann", messages=[{"role": "user", "content": "hi"}])
     catalog, who = tools.catalog, tools.who
@@ -268,7 +269,7 @@ async def test_resources_prompts_and_the_time(host: Host) -> None:
 async def test_plugins_add_operations_to_every_interface(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(FOLDER))
     async with running_host(tmp_path, store="memory", fakes=["fake-fixtures"]) as host:
-        tools = Tools(host, visit())
+        tools = Tools(host, mcp_request())
         assert await tools("json_schema_2020_12_tool", name="Ann") == {"greeting": "Hello Ann"}
         with pytest.raises(ValidationFailed):
             await tools("json_schema_2020_12_tool", nam="Ann")
@@ -283,7 +284,7 @@ async def test_names_of_tools_are_checked_at_the_start(host: Host) -> None:
 
 
 async def test_strategies_describe_themselves(host: Host) -> None:
-    description = Tools(host, visit()).catalog.tools["set_working_memory"].description
+    description = Tools(host, mcp_request()).catalog.tools["set_working_memory"].description
     entry = host.plugins.strategies.get("verbatim")
     assert entry is not None
     assert entry.spec.summary in description

@@ -9,7 +9,7 @@ import msgspec
 from memhost.errors import ConfigurationError
 from memhost.operations import OperationTable
 from memhost.operations.content import Content
-from memhost_mcp.desk import Desk
+from memhost_mcp.tool_context import ToolContext
 from memhost_mcp.tools import everyday, long_term, sessions, views
 from memhost_mcp.tools.base import Tool
 
@@ -51,8 +51,8 @@ def all_tools(operations: OperationTable, strategies: Mapping[str, str], plugins
 def _of_operation(operations: OperationTable, name: str) -> Tool:
     operation = operations[name]
 
-    async def run(desk: Desk, request: msgspec.Struct) -> object:
-        return await desk.execute(name, request, within=desk.owner(None, None))
+    async def run(context: ToolContext, request: msgspec.Struct) -> object:
+        return await context.execute(name, request, within=context.owner(None, None))
 
     return Tool(
         name=name,

@@ -12,8 +12,8 @@ from msgspec import inspect
 from memhost.errors import ValidationFailed
 from memhost.operations import Access
 from memhost.reading import Compiler, ReadingError, problems, struct_reader
-from memhost_mcp.desk import Desk
 from memhost_mcp.schemas import Schema, arguments_schema, result_schema
+from memhost_mcp.tool_context import ToolContext
 
 Effect = Literal["reads", "adds", "sets", "destroys"]
 """What a tool does to what is stored: nothing; adds to it; the same however often; loses something."""
@@ -37,7 +37,7 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     name: str
     description: str
     arguments: type[msgspec.Struct]
-    run: Callable[[Desk, Any], Awaitable[Any]]
+    run: Callable[[ToolContext, Any], Awaitable[Any]]
     access: Access
     result: Any = None
     effect: Effect = "reads"

@@ -14,7 +14,7 @@ from memhost.models import SENT_FIELDS, MemoryHit, MemoryRecord, MemoryType, Rep
 from memhost.models.limits import Metadata, Name, Tags
 from memhost.operations.requests import DateFilter, MemoryTypeFilter, MessageInput, SessionRecordInput, TagFilter
 from memhost.operations.responses import MemoryHits, MessageView, WorkingMemoryView
-from memhost_mcp.desk import Desk
+from memhost_mcp.tool_context import ToolContext
 from memhost_mcp.tools.base import Tool
 
 _NOTHING_FITS = "Nothing fits: no memory shares a word or meaning with the query; these are only the nearest."
@@ -35,8 +35,8 @@ class Moment(msgspec.Struct, kw_only=True, omit_defaults=True):
     timezone: str | None = None
 
 
-async def _now(desk: Desk, request: Now) -> Moment:
-    now = desk.host.clock.now().astimezone(UTC).replace(microsecond=0)
+async def _now(context: ToolContext, request: Now) -> Moment:
+    now = context.host.clock.now().astimezone(UTC).replace(microsecond=0)
     moment = Moment(iso_utc=now.strftime("%Y-%m-%dT%H:%M:%SZ"), unix_ts=int(now.timestamp()))
     if request.timezone:
         zone = find_zone(request.timezone)
@@ -72,8 +72,8 @@ class MemoryKept(msgspec.Struct, kw_only=True):
     memory: MemoryRecord
 
 
-async def _store_memory(desk: Desk, request: StoreMemory) -> MemoryKept:
-    owner = desk.owner(request.namespace, request.user_id)
+async def _store_memory(context: ToolContext, request: StoreMemory) -> MemoryKept:
+    owner = context.owner(request.namespace, request.user_id)
     record = SessionRecordInput(
         text=request.text,
         id=request.id or UNSET,
@@ -87,7 +87,7 @@ async def _store_memory(desk: Desk, request: StoreMemory) -> MemoryKept:
         pinned=request.pinned,
         metadata=request.metadata or {},
     )
-    stored = (await desk.ask("store_memories", {"memories": [record]})).results[0]
+    stored = (await context.ask("store_memories", {"memories": [record]})).results[0]
     return MemoryKept(id=stored.id, status=stored.status, memory=stored.memory)
 
 
@@ -145,8 +145,8 @@ def _with_alias(arguments: dict[str, Any]) -> dict[str, Any]:
     return arguments
 
 
-async def _search_memory(desk: Desk, request: SearchMemory) -> MemoriesFound:
-    owner = desk.owner(request.namespace, request.user_id)
+async def _search_memory(context: ToolContext, request: SearchMemory) -> MemoriesFound:
+    owner = context.owner(request.namespace, request.user_id)
     threshold = None if request.min_relevance is None else 1 - request.min_relevance
     fields: dict[str, Any] = {
         "text": request.query,
@@ -162,7 +162,7 @@ async def _search_memory(desk: Desk, request: SearchMemory) -> MemoriesFound:
         "offset": request.offset,
         "optimize_query": request.optimize_query,
     }
-    hits: MemoryHits = await desk.ask("search_memories", fields, within=owner)
+    hits: MemoryHits = await context.ask("search_memories", fields, within=owner)
     return MemoriesFound(
         memories=[_shown(hit) for hit in hits.memories],
         total_found=hits.total,
@@ -233,17 +233,17 @@ class ShownSession(msgspec.Struct, kw_only=True):
     strategy: str | UnsetType = UNSET
 
 
-async def read_session(desk: Desk, fields: dict[str, Any]) -> WorkingMemoryView | None:
+async def read_session(context: ToolContext, fields: dict[str, Any]) -> WorkingMemoryView | None:
     """The session of that identity, None if there is none.
 
     Raises:
         AmbiguousSession: There are several.
     """
-    owner = desk.owner(fields.get("namespace"), fields.get("user_id"))
-    most = desk.host.settings.memory.answer_bytes or None
+    owner = context.owner(fields.get("namespace"), fields.get("user_id"))
+    most = context.host.settings.memory.answer_bytes or None
     wanted = {**fields, "namespace": owner.namespace, "user_id": owner.user, "most_bytes": most}
     try:
-        found: WorkingMemoryView = await desk.ask("get_session", wanted)
+        found: WorkingMemoryView = await context.ask("get_session", wanted)
     except SeveralFound as error:
         raise AmbiguousSession(error.message) from error
     except NotFound:
@@ -251,10 +251,10 @@ async def read_session(desk: Desk, fields: dict[str, Any]) -> WorkingMemoryView 
     return found
 
 
-async def _get_session(desk: Desk, request: GetSession) -> ShownSession:
+async def _get_session(context: ToolContext, request: GetSession) -> ShownSession:
     names = ("session_id", "user_id", "namespace", "recent_messages_limit", "before")
     fields = {name: getattr(request, name) for name in names}
-    view = await read_session(desk, fields)
+    view = await read_session(context, fields)
     if view is None:
         return ShownSession(session_id=request.session_id, found=False)
     data = view.data or {}
@@ -306,9 +306,9 @@ class Appended(msgspec.Struct, kw_only=True):
     version: int
 
 
-async def _append(desk: Desk, request: AppendMessages) -> Appended:
-    owner = desk.owner(request.namespace, request.user_id)
-    view = await desk.ask(
+async def _append(context: ToolContext, request: AppendMessages) -> Appended:
+    owner = context.owner(request.namespace, request.user_id)
+    view = await context.ask(
         "change_session",
         {
             "session_id": request.session_id,

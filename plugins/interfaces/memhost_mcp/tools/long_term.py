@@ -20,7 +20,7 @@ from memhost.operations.responses import (
     MemoryPrompt,
     StoredRecords,
 )
-from memhost_mcp.desk import Desk, Owner
+from memhost_mcp.tool_context import Owner, ToolContext
 from memhost_mcp.tools.base import Tool, fields_of
 
 _TAGS = ("user_id", "namespace", "session_id", "topics", "entities", "extraction_strategy", "memory_type")
@@ -43,9 +43,9 @@ def short_filters(arguments: dict[str, Any]) -> dict[str, Any]:
     return arguments
 
 
-def _owner_of(desk: Desk, user: TagFilter | None, namespace: TagFilter | None) -> Owner:
+def _owner_of(context: ToolContext, user: TagFilter | None, namespace: TagFilter | None) -> Owner:
     """What the search is narrowed to: nothing where the caller filters by other means than equality."""
-    owner = desk.owner(
+    owner = context.owner(
         namespace.eq if namespace is not None else None,
         user.eq if user is not None else None,
         required=user is None and namespace is None,
@@ -68,15 +68,15 @@ class MemoriesCreated(msgspec.Struct, kw_only=True, omit_defaults=True):
     results: list[dict[str, str]] | None = None
 
 
-async def _create(desk: Desk, request: CreateMemories) -> MemoriesCreated:
+async def _create(context: ToolContext, request: CreateMemories) -> MemoriesCreated:
     for at, record in enumerate(request.memories):
         if len(record.text) > 8000:
             raise ValidationFailed(
                 [Problem(where=("memories", at, "text"), kind="string_too_long", message="At most 8,000 characters.")]
             )
-        owner = desk.owner(record.namespace, record.user_id)
+        owner = context.owner(record.namespace, record.user_id)
         record.namespace, record.user_id = owner.namespace, owner.user
-    stored: StoredRecords = await desk.ask("store_memories", {"memories": request.memories})
+    stored: StoredRecords = await context.ask("store_memories", {"memories": request.memories})
     return MemoriesCreated(
         status="ok",
         ids=[item.id for item in stored.results],
@@ -84,9 +84,9 @@ async def _create(desk: Desk, request: CreateMemories) -> MemoriesCreated:
     )
 
 
-async def _search(desk: Desk, request: SearchMemories) -> MemoryHits:
-    owner = _owner_of(desk, request.user_id, request.namespace)
-    hits: MemoryHits = await desk.execute("search_memories", request, within=owner)
+async def _search(context: ToolContext, request: SearchMemories) -> MemoryHits:
+    owner = _owner_of(context, request.user_id, request.namespace)
+    hits: MemoryHits = await context.execute("search_memories", request, within=owner)
     return hits
 
 
@@ -100,9 +100,9 @@ class BuildPrompt(SearchFields, kw_only=True):
     optimize_query: bool = False
 
 
-async def _prompt(desk: Desk, request: BuildPrompt) -> MemoryPrompt:
+async def _prompt(context: ToolContext, request: BuildPrompt) -> MemoryPrompt:
     session = None
-    owner = _owner_of(desk, request.user_id, request.namespace)
+    owner = _owner_of(context, request.user_id, request.namespace)
     if request.session_id is not None:
         if set(msgspec.to_builtins(request.session_id)) != {"eq"}:
             raise InvalidRequest("session_id: name the session by eq; other operators choose no single one.")
@@ -123,7 +123,7 @@ async def _prompt(desk: Desk, request: BuildPrompt) -> MemoryPrompt:
         "long_term_search": search,
         "optimize_query": request.optimize_query,
     }
-    built: MemoryPrompt = await desk.ask("memory_prompt", fields, within=owner)
+    built: MemoryPrompt = await context.ask("memory_prompt", fields, within=owner)
     return built
 
 
@@ -133,17 +133,17 @@ class MemoryId(msgspec.Struct, kw_only=True):
     memory_id: str
 
 
-async def read_memory(desk: Desk, request: MemoryId) -> MemoryRecord:
+async def read_memory(context: ToolContext, request: MemoryId) -> MemoryRecord:
     """The memory of that id inside the scope of the call."""
-    owner = desk.owner(None, None, required=False)
-    found: MemoryRecord = await desk.ask("get_memory", fields_of(request), within=owner)
+    owner = context.owner(None, None, required=False)
+    found: MemoryRecord = await context.ask("get_memory", fields_of(request), within=owner)
     return found
 
 
-async def _edit(desk: Desk, request: EditMemory) -> MemoryRecord:
+async def _edit(context: ToolContext, request: EditMemory) -> MemoryRecord:
     # What is edited must lie inside the scope of the call; where it goes, inside the bounds of the credential.
-    await read_memory(desk, MemoryId(memory_id=request.memory_id))
-    edited: MemoryRecord = await desk.execute("edit_memory", request)
+    await read_memory(context, MemoryId(memory_id=request.memory_id))
+    edited: MemoryRecord = await context.execute("edit_memory", request)
     return edited
 
 
@@ -161,9 +161,9 @@ class MemoriesDeleted(msgspec.Struct, kw_only=True):
     missing: list[str]
 
 
-async def _delete(desk: Desk, request: DeleteMemories) -> MemoriesDeleted:
-    owner = desk.owner(None, None, required=False)
-    done: DeletionAck = await desk.ask(
+async def _delete(context: ToolContext, request: DeleteMemories) -> MemoriesDeleted:
+    owner = context.owner(None, None, required=False)
+    done: DeletionAck = await context.ask(
         "delete_memories", {"memory_ids": request.memory_ids, "report": True}, within=owner
     )
     gone = set(done.deleted_ids or ())
@@ -188,10 +188,10 @@ class Compacted(msgspec.Struct, kw_only=True, omit_defaults=True):
     report: CompactionReport | None = None
 
 
-async def _compact(desk: Desk, request: Compact) -> Compacted:
-    owner = desk.owner(request.namespace, request.user_id)
+async def _compact(context: ToolContext, request: Compact) -> Compacted:
+    owner = context.owner(request.namespace, request.user_id)
     fields = {**fields_of(request), "namespace": owner.namespace, "user_id": owner.user, "report": True}
-    done: CompactionAck = await desk.ask("compact_memories", {**fields, "wait_s": _COMPACTION_WAIT_S})
+    done: CompactionAck = await context.ask("compact_memories", {**fields, "wait_s": _COMPACTION_WAIT_S})
     return Compacted(status=done.status, task_id=done.task_id or None, report=done.report or None)
 
 

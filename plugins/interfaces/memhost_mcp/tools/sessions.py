@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 from memhost.models.limits import Data, Many, MessageText, Name
 from memhost.operations.requests import MessageInput, SessionRecordInput, StrategyInput
 from memhost.operations.responses import SessionDetails, SessionList, WorkingMemoryView
-from memhost_mcp.desk import Desk
+from memhost_mcp.tool_context import ToolContext
 from memhost_mcp.tools.base import Tool, fields_of
 from memhost_mcp.tools.everyday import read_session
 
@@ -48,8 +48,8 @@ def _answer(view: WorkingMemoryView) -> SessionAnswer:
     return SessionAnswer(**fields_of(view), version=view.last_accessed.microsecond)
 
 
-async def _set(desk: Desk, request: SetWorkingMemory) -> SessionAnswer:
-    owner = desk.owner(request.namespace, request.user_id)
+async def _set(context: ToolContext, request: SetWorkingMemory) -> SessionAnswer:
+    owner = context.owner(request.namespace, request.user_id)
     for record in request.memories or ():
         record.persisted_at, record.user_id = None, owner.user
     fields: dict[str, Any] = {
@@ -67,11 +67,11 @@ async def _set(desk: Desk, request: SetWorkingMemory) -> SessionAnswer:
     lasts = request.ttl_seconds
     if request.mode == "merge":
         fields |= {"context": request.context, "ttl_seconds": lasts if isinstance(lasts, UnsetType) else lasts or None}
-        return _answer(await desk.ask("change_session", fields))
+        return _answer(await context.ask("change_session", fields))
     fields["data"] = request.data or {}
     fields["context"] = None if isinstance(request.context, UnsetType) else request.context
     fields["ttl_seconds"] = _TTL_S if isinstance(lasts, UnsetType) else lasts or None
-    return _answer(await desk.ask("put_session", fields))
+    return _answer(await context.ask("put_session", fields))
 
 
 class GetWorkingMemory(msgspec.Struct, kw_only=True):
@@ -86,11 +86,11 @@ class GetWorkingMemory(msgspec.Struct, kw_only=True):
     context_window_max: int | None = None
 
 
-async def _get(desk: Desk, request: GetWorkingMemory) -> Any:
-    view = await read_session(desk, fields_of(request))
+async def _get(context: ToolContext, request: GetWorkingMemory) -> Any:
+    view = await read_session(context, fields_of(request))
     if view is not None:
         return _answer(view)
-    owner = desk.owner(request.namespace, request.user_id)
+    owner = context.owner(request.namespace, request.user_id)
     return {
         "session_id": request.session_id,
         "found": False,
@@ -121,10 +121,10 @@ class SessionsListed(msgspec.Struct, kw_only=True):
     total: int
 
 
-async def _list(desk: Desk, request: ListSessions) -> SessionsListed:
-    owner = desk.owner(request.namespace, request.user_id)
+async def _list(context: ToolContext, request: ListSessions) -> SessionsListed:
+    owner = context.owner(request.namespace, request.user_id)
     fields = {**fields_of(request), "namespace": owner.namespace, "user_id": owner.user, "details": True}
-    found: SessionList = await desk.ask("list_sessions", fields)
+    found: SessionList = await context.ask("list_sessions", fields)
     return SessionsListed(sessions=found.details or [], total=found.total)
 
 
@@ -142,12 +142,12 @@ class SessionDeleted(msgspec.Struct):
     deleted: bool
 
 
-async def _delete(desk: Desk, request: SessionId) -> SessionDeleted:
-    view = await read_session(desk, fields_of(request))
+async def _delete(context: ToolContext, request: SessionId) -> SessionDeleted:
+    view = await read_session(context, fields_of(request))
     if view is None:
         return SessionDeleted(deleted=False)
     fields = {"session_id": view.session_id, "namespace": view.namespace, "user_id": view.user_id}
-    await desk.ask("delete_session", fields)
+    await context.ask("delete_session", fields)
     return SessionDeleted(deleted=True)
 
 
@@ -169,9 +169,9 @@ class StoredData(msgspec.Struct, kw_only=True):
     version: int
 
 
-async def _update_data(desk: Desk, request: UpdateData) -> StoredData:
-    owner = desk.owner(request.namespace, request.user_id)
-    view = await desk.ask(
+async def _update_data(context: ToolContext, request: UpdateData) -> StoredData:
+    owner = context.owner(request.namespace, request.user_id)
+    view = await context.ask(
         "change_session",
         {
             "session_id": request.session_id,

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from memhost.errors import NotFound
 from memhost.operations.responses import SummaryViewPartitionResult, Task
-from memhost_mcp.desk import Desk
+from memhost_mcp.tool_context import ToolContext
 from memhost_mcp.tools.base import Tool, fields_of
 
 
@@ -19,8 +19,8 @@ class TaskId(msgspec.Struct, kw_only=True):
     task_id: str
 
 
-async def _task(desk: Desk, request: TaskId) -> Task:
-    found: Task = await desk.ask("get_task", fields_of(request))
+async def _task(context: ToolContext, request: TaskId) -> Task:
+    found: Task = await context.ask("get_task", fields_of(request))
     return found
 
 
@@ -32,18 +32,20 @@ class GetSummary(msgspec.Struct, kw_only=True):
     refresh: Annotated[bool, Meta(description="Compute it now.")] = False
 
 
-async def get_summary(desk: Desk, request: GetSummary) -> SummaryViewPartitionResult:
+async def get_summary(context: ToolContext, request: GetSummary) -> SummaryViewPartitionResult:
     """The summary of one group of a view.
 
     Raises:
         NotFound: There is no such view, or no summary of that group was computed yet.
     """
     if request.refresh:
-        computed: SummaryViewPartitionResult = await desk.ask(
+        computed: SummaryViewPartitionResult = await context.ask(
             "run_summary_view_partition", {"view_id": request.view, "group": request.group}
         )
         return computed
-    stored: list[SummaryViewPartitionResult] = await desk.ask("list_summary_view_partitions", {"view_id": request.view})
+    stored: list[SummaryViewPartitionResult] = await context.ask(
+        "list_summary_view_partitions", {"view_id": request.view}
+    )
     for partition in stored:
         if partition.group == request.group:
             return partition

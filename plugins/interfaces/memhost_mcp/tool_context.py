@@ -22,7 +22,11 @@ class Defaults(NamedTuple):
     user: str | None = None
 
 
-class Visit(NamedTuple):
+SCOPE_KEY = "memhost.mcp_request"
+"""Key of the ASGI scope under which a request travels to the handlers."""
+
+
+class McpRequest(NamedTuple):
     """A request of a client, as its transport saw it.
 
     `asked` comes from the address and the headers of the request, `fallback` from the settings.
@@ -41,13 +45,13 @@ class Owner(NamedTuple):
     user: str | None
 
 
-class Desk:
+class ToolContext:
     """Runs operations for one call of a tool, resource or prompt."""
 
-    def __init__(self, host: Host, call: Call, visit: Visit, *, require_scope: bool) -> None:
+    def __init__(self, host: Host, call: Call, request: McpRequest, *, require_scope: bool) -> None:
         self.host = host
         self.call = call
-        self._visit = visit
+        self._request = request
         self._require_scope = require_scope
 
     def owner(self, namespace: str | None, user: str | None, *, required: bool = True) -> Owner:
@@ -57,10 +61,10 @@ class Desk:
             Forbidden: What the caller asks for lies outside the credential's bounds.
             ScopeRequired: There is neither user nor namespace, and the operator requires one.
         """
-        bounds, visit = self._visit.caller.bounds, self._visit
+        bounds, request = self._request.caller.bounds, self._request
         found = Owner(
-            _resolve("namespace", namespace, visit.asked.namespace, visit.fallback.namespace, bounds.namespaces),
-            _resolve("user_id", user, visit.asked.user, visit.fallback.user, bounds.users),
+            _resolve("namespace", namespace, request.asked.namespace, request.fallback.namespace, bounds.namespaces),
+            _resolve("user_id", user, request.asked.user, request.fallback.user, bounds.users),
         )
         if required and self._require_scope and found.namespace is None and found.user is None:
             raise ScopeRequired("Name a user_id or a namespace: this server takes no calls without one.")
