@@ -11,8 +11,8 @@ from __future__ import annotations
 import codecs
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Literal
+from datetime import UTC, datetime
+from typing import Any, Literal
 
 import msgspec
 
@@ -69,6 +69,21 @@ class Footer(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="e
 Line = Header | SessionLine | MemoryLine | Footer
 
 _decoder: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)
+
+
+def _in_utc(value: Any) -> Any:
+    """The value with each time that has no offset in UTC, as `memhost.reading` takes it: files are edited by hand."""
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value
+    if isinstance(value, (list, tuple)):
+        items = [_in_utc(item) for item in value]
+        same = all(new is old for new, old in zip(items, value, strict=True))
+        return value if same else type(value)(items)
+    if isinstance(value, msgspec.Struct):
+        fields = {name: getattr(value, name) for name in value.__struct_fields__}
+        changed = {name: new for name, old in fields.items() if (new := _in_utc(old)) is not old}
+        return msgspec.structs.replace(value, **changed) if changed else value
+    return value
 
 
 class LineProblem(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,7 +177,7 @@ class Importer:
         if not raw.strip():
             return
         try:
-            line = _decoder.decode(raw)
+            line: Line = _in_utc(_decoder.decode(raw))
         except (msgspec.ValidationError, msgspec.DecodeError) as error:
             if not self._started:
                 if raw.lstrip()[:1] not in (b"[", b"{"):

@@ -5,6 +5,7 @@ Every interface reads by these rules, so that a value which one takes is taken b
 
 from memhost.reading.depth import MAX_DEPTH, depth_exceeds
 from memhost.reading.faults import MAX_PROBLEMS, problems
+from memhost.reading.times import read_time
 from memhost.reading.types import ABSENT, FORM, Compiler, Field, construct, struct_reader
 from memhost.reading.unknown import KIND as UNKNOWN
 from memhost.reading.unknown import unknown_name
@@ -26,6 +27,7 @@ __all__ = [
     "depth_exceeds",
     "invalid",
     "problems",
+    "read_time",
     "struct_reader",
     "unknown_name",
 ]

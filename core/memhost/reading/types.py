@@ -12,6 +12,7 @@ from typing import Any
 from msgspec import inspect
 
 from memhost.reading import values
+from memhost.reading.times import read_time
 from memhost.reading.unknown import meant_by, unknown_name
 from memhost.reading.values import Fault, Reader, ReadingError, invalid
 
@@ -309,7 +310,7 @@ _MAKERS: dict[type[Any], Callable[[Compiler, Any], Reader]] = {
     inspect.IntType: _number_reader(values.read_integer),
     inspect.FloatType: _number_reader(values.read_float),
     inspect.StrType: _string_reader,
-    inspect.DateTimeType: lambda _, __: values.read_datetime,
+    inspect.DateTimeType: lambda _, __: read_time,
     inspect.EnumType: _enum_reader,
     inspect.LiteralType: lambda _, kind: values.choice("literal_error", {value: value for value in kind.values}),
     inspect.ListType: _list_reader,

@@ -1,4 +1,4 @@
-"""Lenient readers of single values: what counts as an integer, a flag or a time in a request.
+"""Lenient readers of single values: what counts as an integer or a flag in a request. Times are in `times`.
 
 A reader takes a parsed JSON value or a query string and returns the Python value, or raises
 `ReadingError`. The rules and the words for what is wrong are those of pydantic's lax mode, which
@@ -10,25 +10,17 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 Reader = Callable[[Any], Any]
 
 MIN_INT = -(2**63)
 MAX_INT = 2**63 - 1
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECONDS_FROM = 2e10
-_MAX_NUMBER_TEXT = 400
+MAX_NUMBER_TEXT = 400
+"""Characters of a text that is looked at for a number."""
 
 _INTEGER = re.compile(r"[+-]?[0-9]+(?:\.0*)?\Z")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\Z")
-_TIMESTAMP = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?\Z")
-_ISO = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
-    r"(?:[Tt _]([0-9]{2}:[0-9]{2}(?::[0-9]{2})?)(?:(?<=:[0-9]{2}:[0-9]{2})[.,]([0-9]{1,9}))?"
-    r"(Z|z|[+-][0-9]{2}(?::?[0-9]{2})?)?)?\Z"
-)
 _TRUE = frozenset(("true", "t", "yes", "y", "on", "1"))
 _FALSE = frozenset(("false", "f", "no", "n", "off", "0"))
 
@@ -115,7 +107,7 @@ def _whole(value: float) -> int:
 
 def _integer_text(value: str) -> int:
     text = value.strip()
-    if len(text) > _MAX_NUMBER_TEXT or not _INTEGER.match(text):
+    if len(text) > MAX_NUMBER_TEXT or not _INTEGER.match(text):
         raise invalid(
             "int_parsing",
             "Input should be a valid integer, unable to parse string as an integer",
@@ -132,7 +124,7 @@ def read_float(value: Any) -> float:
         number = _float_of(value, value)
     elif isinstance(value, str):
         text = value.strip()
-        if len(text) > _MAX_NUMBER_TEXT or not _NUMBER.match(text):
+        if len(text) > MAX_NUMBER_TEXT or not _NUMBER.match(text):
             raise _not_a_number(value)
         number = _float_of(text, value)
     else:
@@ -173,57 +165,6 @@ def read_boolean(value: Any) -> bool:
     else:
         raise invalid("bool_type", "Input should be a valid boolean", value)
     raise invalid("bool_parsing", "Input should be a valid boolean, unable to interpret input", value)
-
-
-def read_datetime(value: Any) -> datetime:
-    """ISO 8601, a bare date, or Unix seconds (above 2e10 milliseconds), always as aware UTC."""
-    if isinstance(value, str):
-        found = _ISO.match(value)
-        if found is not None:
-            return _iso(value, found)
-        text = value.strip()
-        if len(text) <= _MAX_NUMBER_TEXT and _TIMESTAMP.match(text):
-            return _unix(float(text) if "." in text else int(text), value)
-        found = _ISO.match(text)
-        if found is not None:
-            return _iso(value, found)
-        raise _bad_time(value, "the format is not ISO 8601")
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return _unix(value, value)
-    raise invalid("datetime_type", "Input should be a valid datetime", value)
-
-
-def _iso(value: str, found: re.Match[str]) -> datetime:
-    day, clock, fraction, offset = found.groups()
-    if clock is None:
-        text = day
-    elif fraction is None:
-        text = f"{day}T{clock}{offset.upper() if offset else ''}"
-    else:
-        text = f"{day}T{clock}.{fraction[:6]}{offset.upper() if offset else ''}"
-    try:
-        moment = datetime.fromisoformat(text)
-        return moment.astimezone(UTC) if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-    except (ValueError, OverflowError) as error:
-        raise _bad_time(value, str(error)) from None
-
-
-def _unix(number: float, value: Any) -> datetime:
-    try:
-        if abs(number) > _MILLISECONDS_FROM:
-            return _EPOCH + timedelta(milliseconds=number)
-        return _EPOCH + timedelta(seconds=number)
-    except (OverflowError, ValueError):
-        raise _bad_time(value, "the time lies outside the years 1 to 9999") from None
-
-
-def _bad_time(value: Any, cause: str) -> ReadingError:
-    return invalid(
-        "datetime_from_date_parsing",
-        f"Input should be a valid datetime or date, {cause}",
-        value,
-        error=cause,
-    )
 
 
 def choice(kind: str, choices: Mapping[Any, Any]) -> Reader:

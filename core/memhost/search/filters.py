@@ -133,10 +133,11 @@ def date_conditions(name: str, value: DateFilter) -> list[Condition]:
 def _date_condition(name: str, operator: str, operand: datetime) -> list[Condition]:
     operand = operand.astimezone(UTC)
     if operator == "eq" and operand.microsecond == 0:
-        return [
-            Condition(name, Op.GTE, (operand,)),
-            Condition(name, Op.LT, (operand + timedelta(seconds=1),)),
-        ]
+        try:
+            end = operand + timedelta(seconds=1)
+        except OverflowError:
+            raise ValueError("'eq' cannot be the last second of the year 9999") from None
+        return [Condition(name, Op.GTE, (operand,)), Condition(name, Op.LT, (end,))]
     return [Condition(name, Op(operator), (operand,))]
 
 

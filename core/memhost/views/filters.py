@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, TypeVar, cast
 
-import msgspec
+from msgspec import inspect
 
 from memhost.errors import InvalidRequest
 from memhost.models import Condition, MemoryType
-from memhost.operations.requests import DateFilter, MemoryTypeFilter, TagFilter
+from memhost.operations.requests import DateFilter, MemoryTypeFilter, Operators, TagFilter
+from memhost.reading import Compiler, ReadingError, problems
 from memhost.search.filters import date_conditions, tag_conditions
+
+F = TypeVar("F", bound=Operators)
 
 GROUP_FIELDS = ("user_id", "namespace", "session_id", "memory_type")
 """Fields that a view can group by."""
@@ -20,9 +23,6 @@ FILTER_FIELDS = (*GROUP_FIELDS, "extraction_strategy", "topics", "event_date")
 """Fields that a view can filter by."""
 
 _DATES = ("event_date",)
-_DATE_OPERANDS = ("eq", "ne", "gt", "gte", "lt", "lte")
-_MILLISECONDS_FROM = 2e10
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def check_fields(group_by: list[str], filters: Mapping[str, Any]) -> None:
@@ -55,7 +55,9 @@ def compile_view_filters(filters: Mapping[str, Any]) -> tuple[Condition, ...]:
             continue
         try:
             conditions += _conditions(name, filters[name])
-        except (ValueError, OverflowError) as error:  # msgspec.ValidationError is a ValueError
+        except ReadingError as error:
+            wrong += [".".join(map(str, each.where)) + f": {each.message}" for each in problems(error.under(name))]
+        except ValueError as error:
             wrong.append(f"{name}: {error}")
     if wrong:
         raise InvalidRequest(f"Wrong filters: {'; '.join(wrong)}.")
@@ -65,14 +67,30 @@ def compile_view_filters(filters: Mapping[str, Any]) -> tuple[Condition, ...]:
 def _conditions(name: str, value: Any) -> list[Condition]:
     given = _operators(name, value)
     if name in _DATES:
-        found = date_conditions(name, _date_filter(given))
+        found = date_conditions(name, _read(DateFilter, given))
     elif name == "memory_type":
-        found = tag_conditions(name, msgspec.convert(_enumerated(given), MemoryTypeFilter))
+        found = tag_conditions(name, _read(MemoryTypeFilter, _enumerated(given)))
     else:
-        found = tag_conditions(name, msgspec.convert(given, TagFilter))
+        found = tag_conditions(name, _read(TagFilter, given))
     if not found:
         raise ValueError("the filter has no operator")
     return found
+
+
+def _read(kind: type[F], given: dict[str, Any]) -> F:
+    """The operators as the filter of a search that they would be there.
+
+    Raises:
+        ReadingError: They are none, or have other values.
+    """
+    return cast("F", _reader(kind)(given))
+
+
+@cache
+def _reader(kind: type[Operators]) -> Callable[[Any], Any]:
+    info = inspect.type_info(kind)
+    assert isinstance(info, inspect.StructType)
+    return Compiler().struct(info)
 
 
 def _operators(name: str, value: Any) -> dict[str, Any]:
@@ -92,28 +110,3 @@ def _enumerated(given: dict[str, Any]) -> dict[str, Any]:
     if "startswith" in given:
         raise ValueError(f"has no prefixes; give one of {', '.join(kind.value for kind in MemoryType)}")
     return given
-
-
-def _date_filter(given: dict[str, Any]) -> DateFilter:
-    known: dict[str, Any] = {
-        operator: _moment(given[operator]) for operator in _DATE_OPERANDS if given.get(operator) is not None
-    }
-    between = given.get("between")
-    if between is not None:
-        if not isinstance(between, list):
-            raise ValueError("'between' must be a list of two datetimes")
-        known["between"] = [_moment(item) for item in between]
-    if given.get("inclusive") is not None:
-        known["inclusive"] = given["inclusive"]
-    return msgspec.convert(known, DateFilter)
-
-
-def _moment(value: Any) -> datetime:
-    """A time as clients write it: ISO 8601 (UTC where no offset is given), a date, or Unix seconds."""
-    if isinstance(value, str):
-        moment = datetime.fromisoformat(value.strip())
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        milliseconds = abs(value) > _MILLISECONDS_FROM
-        return _EPOCH + (timedelta(milliseconds=value) if milliseconds else timedelta(seconds=value))
-    raise ValueError(f"{value!r} is not a time")

@@ -16,7 +16,8 @@ A memory server for AI agents, wire-compatible with Agent Memory Server.
 - Every success is 200 with a JSON body.
 - Unknown fields and query parameters are ignored, at every depth.
 - Input is read leniently: integers also as `"5"` or `5.0`, numbers also as strings, booleans also as `1`, `"yes"`, \
-`"on"` and their like, times as ISO 8601 (without an offset: UTC), as a date, or as Unix seconds or milliseconds. \
+`"on"` and their like, times as ISO 8601 (without an offset: UTC), as a date, or as Unix seconds or milliseconds \
+(text like `20260301`, which may be a date or a Unix time, is refused). \
 The schemas show the form to send; strings are strict.
 - Times in answers end in `Z`.
 - Errors are `{"detail": ...}` with a stable `code`; a 422 lists all that is wrong with the request.
