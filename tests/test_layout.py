@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tools import architecture
+from tools.architecture import CORE_FILES, LAYERS, import_graph, imported_modules, module_of, room
 
 ROOT = Path(__file__).parents[1]
 KINDS = ("strategies", "pipelines", "stores", "models", "runners", "auth", "interfaces")
@@ -24,39 +26,6 @@ PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PLUGIN_FOLDERS = sorted(
     folder for kind in KINDS for folder in (ROOT / "plugins" / kind).iterdir() if (folder / "__init__.py").exists()
 )
-CORE_FILES = sorted((ROOT / "core" / "memhost").rglob("*.py"))
-LAYERS = (
-    ("version", "_moved", "cancelling", "hooks"),
-    ("models",),
-    ("text",),
-    ("errors",),
-    ("metrics", "logs", "settings", "redis_urls", "reading"),
-    ("ports", "ranking"),
-    ("credentials", "storekit"),
-    ("specs",),
-    ("extractor", "extraction"),
-    ("operations",),
-    ("events",),
-    ("hookspecs",),
-    ("plugins",),
-    ("storage",),
-    ("usage",),
-    ("jobs",),
-    ("memories",),
-    ("messages",),
-    ("consolidation",),
-    ("admin",),
-    ("extraction.pipeline",),
-    ("sessions",),
-    ("search",),
-    ("views",),
-    ("host",),
-    ("http",),
-    ("testing",),
-    ("cli",),
-    ("commands", "worker", "__main__"),
-)
-"""The rooms of core, lowest first: a room imports from those above it in this list, and inside its own line."""
 
 
 @cache
@@ -83,31 +52,8 @@ def _imports(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def module_of(path: Path) -> str:
-    """Name of a module of core: `memhost.models` for its `__init__`."""
-    parts = path.relative_to(ROOT / "core").with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-def imported_modules(path: Path, known: frozenset[str]) -> set[str]:
-    """The modules of core that a file imports, wherever the import stands: for types only, or inside a function."""
-    return _names(path, known) - {module_of(path)}
-
-
-def _names(path: Path, known: frozenset[str]) -> set[str]:
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names} & known
-        elif isinstance(node, ast.ImportFrom) and node.module in known:
-            submodules = {f"{node.module}.{alias.name}" for alias in node.names} & known
-            found |= submodules or {node.module}
-    return found
-
-
 def test_core_has_no_circle_of_imports() -> None:
-    known = frozenset(module_of(path) for path in CORE_FILES)
-    order = TopologicalSorter({module_of(path): imported_modules(path, known) for path in CORE_FILES})
+    order = TopologicalSorter(import_graph())
     order.prepare()  # raises CycleError, which names the circle
 
 
@@ -117,7 +63,7 @@ def test_a_circle_of_imports_is_found(tmp_path: Path) -> None:
     one.write_text("if TYPE_CHECKING:\n    from two import B\n")
     two.write_text("def late():\n    import one\n")
     known = frozenset({"one", "two"})
-    graph = {"one": _names(one, known), "two": _names(two, known)}
+    graph = {"one": imported_modules(one, known), "two": imported_modules(two, known)}
     with pytest.raises(CycleError):
         TopologicalSorter(graph).prepare()
 
@@ -173,27 +119,34 @@ def is_public(module: str, used: str, listed: frozenset[str]) -> bool:
     return module in listed or used in listed or module.split(".")[:2] == ["memhost", "testing"]
 
 
-def room(module: str) -> str:
-    """The room that a module of core lies in: `memhost.models.limits` lies in `models`."""
-    name = module.removeprefix("memhost.")
-    return next((each for line in LAYERS for each in line if "." in each and name.startswith(each)), name.split(".")[0])
-
-
 def test_every_room_of_core_has_its_place() -> None:
     assert {room(module_of(path)) for path in CORE_FILES} - {"memhost"} == {each for line in LAYERS for each in line}
 
 
 def test_core_is_layered() -> None:
     height = {each: number for number, line in enumerate(LAYERS) for each in line}
-    known = frozenset(module_of(path) for path in CORE_FILES)
     wrong = [
         f"{module} imports {used}"
-        for path in CORE_FILES
-        if (module := module_of(path)) != "memhost"
-        for used in sorted(imported_modules(path, known) - {"memhost"})
+        for module, found in import_graph().items()
+        if module != "memhost"
+        for used in sorted(found - {"memhost"})
         if height[room(used)] > height[room(module)]
     ]
     assert not wrong
+
+
+def test_the_page_of_the_architecture_shows_the_rooms_as_they_are() -> None:
+    assert architecture.PAGE.read_text() == architecture.page(), "run: python tools/architecture.py"
+
+
+@pytest.mark.parametrize("title", [architecture.WRITE, architecture.SEARCH])
+def test_functions_named_on_the_page_of_the_architecture_exist(title: str) -> None:
+    """Run `tests/test_architecture.py` after a change of the page: it compares with the functions that run."""
+    request, background = architecture.walk(title)
+    assert len(request) > 15
+    assert background
+    gone = [step for step in (*request, *background) if step[1] not in architecture.functions_of(ROOT / step[0])]
+    assert not gone
 
 
 def test_entry_points_are_the_folders() -> None:
