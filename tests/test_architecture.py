@@ -17,7 +17,7 @@ from tools import architecture
 from memhost.host import Host
 from memhost.http.app import build_app
 from tests.support.hosts import running_host
-from tests.support.made import make_plugin
+from tests.support.plugin_factory import make_plugin
 
 ROOT = Path(__file__).parents[1]
 Step = tuple[str, str]
