@@ -13,9 +13,10 @@ from typing import Any
 
 import msgspec
 
-from memhost.host import ROLES, Host
+from memhost.host import Host
 from memhost.memories.trash import entries
-from memhost.models import Caller, Job, JobState, MemoryRecord, Scope, StoredMemory, WriteBatch, new_id
+from memhost.models import ROLES, Caller, Job, JobState, MemoryRecord, Scope, StoredMemory, WriteBatch, new_id
+from memhost.models.roles import HOLDERS
 from memhost.operations import Operation
 from tests.support.clients import Door, Outcome
 from tests.support.hosts import run
@@ -58,7 +59,7 @@ def _bounds(operation: str) -> tuple[Bound, ...]:
     )
 
 
-ROLE_SETS: tuple[str, ...] = ("reader", "writer", "operator", "admin", "")
+ROLE_SETS: tuple[str, ...] = (*ROLES, "")
 
 
 async def prepare(host: Host, target: Target, kinds: Set[str] = KINDS) -> Target:
@@ -142,7 +143,7 @@ async def state_of(host: Host, target: Target) -> str:
 
 def may(operation: Operation, role: str) -> bool:
     """Whether the role holds the right that the operation needs."""
-    return operation.access == "open" or role in ROLES[operation.access]
+    return operation.access == "open" or role in HOLDERS[operation.access]
 
 
 async def check(host: Host, door: Door, operation: Operation, theirs: Target, case: Case | None = None) -> list[str]:

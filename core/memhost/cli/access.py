@@ -67,11 +67,11 @@ class Direct:
 
 def administrator(tenant: str = "default") -> Call:
     """A call by whoever may run commands on this machine: everything in the tenant is allowed."""
-    from memhost.models import Caller, Scope
+    from memhost.models import EVERY_ROLE, Caller, Scope
     from memhost.operations import Call
 
-    roles = frozenset({"reader", "writer", "operator", "admin"})
-    return Call(caller=Caller(subject="command line", bounds=Scope(tenant=tenant), roles=roles), request_id=REQUEST_ID)
+    caller = Caller(subject="command line", bounds=Scope(tenant=tenant), roles=EVERY_ROLE)
+    return Call(caller=caller, request_id=REQUEST_ID)
 
 
 class Remote:

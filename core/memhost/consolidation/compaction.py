@@ -24,7 +24,7 @@ from memhost.memories.records import content_hash
 from memhost.memories.repetition import RESTORED, clusters, indexed_anew, united
 from memhost.memories.trash import entries
 from memhost.models import Condition, MemoryRecord, Op, Scope, StoredMemory, WriteBatch
-from memhost.models.scope import OPERATORS
+from memhost.models.roles import OPERATORS
 from memhost.operations.maintenance import CompactMemories
 from memhost.operations.responses import CompactionReport, Join, Task
 from memhost.operations.table import Call

@@ -19,7 +19,7 @@ from memhost.host.open_resources import automatic
 from memhost.host.readiness import component, model_told, waiting_work
 from memhost.metrics import Metrics
 from memhost.models import Caller
-from memhost.models.scope import OPERATORS
+from memhost.models.roles import HOLDERS
 from memhost.operations import Access, Call, OperationTable
 from memhost.operations.limits import check_request
 from memhost.operations.responses import MemoryHits, MemoryPrompt, PluginReport, Readiness
@@ -43,13 +43,8 @@ logger = logging.getLogger(__name__)
 
 S = TypeVar("S")
 
-ROLES: dict[str, frozenset[str]] = {
-    "read": frozenset({"reader", "writer", "operator", "admin"}),
-    "write": frozenset({"writer", "operator", "admin"}),
-    "delete": frozenset({"writer", "operator", "admin"}),
-    "admin": OPERATORS,
-}
-"""Roles that hold each right; that to administer is of those alone who are bound to nothing inside their tenant."""
+ROLES: Mapping[str, frozenset[str]] = {right: frozenset(roles) for right, roles in HOLDERS.items()}
+"""The roles that hold each right; see `memhost.models.roles`."""
 
 
 @dataclass(kw_only=True)

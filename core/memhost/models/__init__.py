@@ -13,6 +13,7 @@ from memhost.models.memory import (
     WorkingMemory,
     new_id,
 )
+from memhost.models.roles import EVERY_ROLE, RIGHTS, ROLES, Right, Role
 from memhost.models.scope import DEFAULT_TENANT, Caller, Scope, SessionKey
 from memhost.models.stored import (
     AccessMark,
@@ -35,7 +36,10 @@ from memhost.models.stored import (
 
 __all__ = [
     "DEFAULT_TENANT",
+    "EVERY_ROLE",
     "MOST_ACCESSES",
+    "RIGHTS",
+    "ROLES",
     "SENT_FIELDS",
     "AccessMark",
     "Caller",
@@ -53,6 +57,8 @@ __all__ = [
     "Message",
     "Op",
     "Repeat",
+    "Right",
+    "Role",
     "Scope",
     "SessionKey",
     "StoreInfo",

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-DEFAULT_TENANT = "default"
+from memhost.models.roles import OPERATORS
 
-OPERATORS = frozenset({"operator", "admin"})
-"""Roles that hold the right to administer."""
+DEFAULT_TENANT = "default"
 
 
 class SessionKey(msgspec.Struct, frozen=True, order=True):
@@ -68,7 +67,7 @@ def _intersect(allowed: tuple[str, ...] | None, value: str | None) -> tuple[str,
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """Who calls, as the authentication plugin resolved it.
 
-    `bounds` limits everything that the caller can reach; `roles` are `reader`, `writer`, `operator`, `admin`.
+    `bounds` limits everything that the caller can reach; `roles` are of `memhost.models.ROLES`.
     """
 
     subject: str

@@ -23,10 +23,10 @@ import msgspec
 import pytest
 
 from memhost.errors import MemhostError, Unauthorized, Unavailable
-from memhost.models import Caller
+from memhost.models import EVERY_ROLE, Caller
 from memhost.ports import Authenticator, Credentials
 
-ROLES = frozenset({"reader", "writer", "operator", "admin"})
+ROLES = EVERY_ROLE
 _ALG_NONE = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZG1pbiIsImFkbWluIjp0cnVlfQ."
 FORGED = {
     "unknown": "not-a-token-that-anyone-made",

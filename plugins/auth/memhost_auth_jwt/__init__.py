@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
 from memhost import hookimpl
+from memhost.models import Role
 from memhost.settings import setting
 from memhost.specs import AuthSpec, OpenContext
 
 if TYPE_CHECKING:
     from memhost_auth_jwt.provider import JwtAuthenticator
-
-Role = Literal["reader", "writer", "operator", "admin"]
 
 
 class JwtSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -6,13 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from memhost.errors import Unauthorized
-from memhost.models import DEFAULT_TENANT, Caller, Scope
+from memhost.models import DEFAULT_TENANT, ROLES, Caller, Scope
 
 if TYPE_CHECKING:
     from memhost_auth_jwt import JwtSettings
-
-ROLES = ("reader", "writer", "operator", "admin")
-"""Roles, each of which may more than the one before."""
 
 _SCOPE = "scope"
 _PREFIX = "memhost:"

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from memhost import hookimpl
-from memhost.models import Caller
+from memhost.models import EVERY_ROLE, Caller
 from memhost.ports import Credentials
 from memhost.specs import AuthSpec, NoSettings, OpenContext
 
-LOCAL = Caller(subject="local", roles=frozenset({"reader", "writer", "operator", "admin"}))
+LOCAL = Caller(subject="local", roles=EVERY_ROLE)
 
 
 class OpenDoor:

@@ -25,12 +25,11 @@ from memhost.commands import (
     table,
 )
 from memhost.errors import ConfigurationError
+from memhost.models import ROLES
 
 if TYPE_CHECKING:
     from memhost_auth_token.book import Token, TokenBook
     from memhost_auth_token.keys import Hasher
-
-ROLES = ("reader", "writer", "operator", "admin")
 
 
 def _number(_context: click.Context, _option: click.Parameter, value: float | None) -> float | None:

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from memhost.errors import Forbidden, NotFound
+from memhost.models import Role
 from memhost.models.limits import Name
 from memhost.operations import Call, Operation
 from memhost_auth_token.book import Token, TokenBook
@@ -33,7 +34,7 @@ class CreateToken(msgspec.Struct, kw_only=True):
     """What the token may do, and where. Without `expires_days` it never expires."""
 
     description: Annotated[str, Meta(max_length=500)] = ""
-    role: Literal["reader", "writer", "operator", "admin"] = "writer"
+    role: Role = "writer"
     namespaces: Annotated[list[Name], Meta(min_length=1, max_length=100)] | None = None
     users: Annotated[list[Name], Meta(min_length=1, max_length=100)] | None = None
     expires_days: Days | None = None
