@@ -19,7 +19,7 @@ _CONTENT: dict[str, Any] = {
         {"type": "string"},
         {"type": "array", "items": {}},
         {"type": "object"},
-        {"type": "null"},
+        {"type": "null", "description": "Only beside `tool_calls`."},
     ],
     "maxLength": LONGEST_MESSAGE,
 }
