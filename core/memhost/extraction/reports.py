@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from memhost.extraction.prompts import PromptPolicy, prompt_hash, prompt_problems
 from memhost.extraction.screening.safety import Finding, check_prompt, placeholders_of
@@ -13,19 +14,17 @@ PromptKind = Literal["custom", "instructions", "view"]
 
 
 class PromptReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What the check says of a prompt.
+    """What the check says of a prompt."""
 
-    Attributes:
-        ok: It may be used.
-        findings: What rules found, in order of position; level `refuse` forbids it, `warn` does not.
-        placeholders: Placeholders that will be filled in (custom prompts only).
-        sha256: Its hash, by which an operator approves it.
-    """
-
-    ok: bool
-    findings: list[Finding]
-    placeholders: list[str]
-    sha256: str
+    ok: Annotated[bool, Meta(description="Whether the prompt may be used.")]
+    findings: Annotated[
+        list[Finding],
+        Meta(description="What rules found, in order of position; level `refuse` forbids it, `warn` does not."),
+    ]
+    placeholders: Annotated[
+        list[str], Meta(description="Placeholders that will be filled in; only custom prompts have some.")
+    ]
+    sha256: Annotated[str, Meta(description="Hash of the prompt, by which an operator approves it.")]
 
 
 def report_on(prompt: str, kind: PromptKind = "custom", policy: PromptPolicy | None = None) -> PromptReport:

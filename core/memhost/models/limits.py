@@ -1,7 +1,8 @@
 """How much clients may send, in one table, which schemas show and `memhost.operations.limits` enforces for every door.
 
 Annotate the field of a request with one of the types here, and its limit holds: the types carry it in their JSON
-schema, as `maxLength` (characters), `maxItems`, `maxProperties` or `x-max-bytes` (of the value as JSON).
+schema, as `maxLength` (characters), `maxItems`, `maxProperties` or `x-max-bytes` (of the value as JSON). Least lengths
+and patterns are shown the same way; the services check them. A limit beside `x-error-code` is checked by a service too.
 """
 
 from __future__ import annotations
@@ -38,27 +39,49 @@ MOST_QUERY_TERMS = 64
 """Words of a query that are looked up; of longer ones those that say most."""
 
 
-def _limit(name: str, most: int) -> Meta:
-    return Meta(extra_json_schema={name: most})
+MIN_TTL_S = 1
+"""Seconds that a session lives at least."""
+MAX_PROMPT = 10_000
+"""Characters of a prompt that may be used; a longer one is refused as unsafe."""
+ERROR_CODE = "x-error-code"
+"""Keyword of limits that the check of requests leaves to a service: the code with which it refuses the value."""
 
 
-Name = Annotated[str, _limit("maxLength", LONGEST_NAME)]
+def _limit(**limits: Any) -> Meta:
+    return Meta(extra_json_schema=limits)
+
+
+_NO_COMMA = "^[^,]*$"
+
+Name = Annotated[str, _limit(maxLength=LONGEST_NAME)]
 """An id or a name."""
-Names = Annotated[list[Name], _limit("maxItems", MOST_TAGS)]
+Id = Annotated[str, _limit(minLength=1, maxLength=LONGEST_NAME)]
+"""An id that is not empty."""
+Names = Annotated[list[Name], _limit(maxItems=MOST_TAGS)]
 """Ids that a record refers to."""
-Tags = Annotated[list[Annotated[str, _limit("maxLength", LONGEST_TAG)]], _limit("maxItems", MOST_TAGS)]
-"""Topics or entities."""
-Text = Annotated[str, _limit("maxLength", LONGEST_TEXT)]
+Sources = Annotated[list[Annotated[str, _limit(maxLength=LONGEST_NAME, pattern=_NO_COMMA)]], _limit(maxItems=MOST_TAGS)]
+"""Ids of messages; without commas, which official clients cannot read back."""
+Tags = Annotated[list[Annotated[str, _limit(maxLength=LONGEST_TAG, pattern=_NO_COMMA)]], _limit(maxItems=MOST_TAGS)]
+"""Topics or entities; without commas, which official clients cannot read back."""
+Text = Annotated[str, _limit(maxLength=LONGEST_TEXT)]
 """What a memory says, or a query."""
-MessageText = Annotated[str, _limit("maxLength", LONGEST_MESSAGE)]
+VisibleText = Annotated[str, _limit(minLength=1, maxLength=LONGEST_TEXT, pattern=r"\S")]
+"""A text in which there is something to see."""
+MessageText = Annotated[str, _limit(maxLength=LONGEST_MESSAGE)]
 """What was said, or a summary of it."""
-Metadata = Annotated[dict[str, Any], _limit("x-max-bytes", METADATA_BYTES)]
+Metadata = Annotated[dict[str, Any], _limit(**{"x-max-bytes": METADATA_BYTES})]
 """A small JSON object."""
-Config = Annotated[dict[str, Any], _limit("x-max-bytes", CONFIG_BYTES)]
+Config = Annotated[dict[str, Any], _limit(**{"x-max-bytes": CONFIG_BYTES})]
 """Options of a strategy."""
-Data = Annotated[dict[str, Any], _limit("x-max-bytes", DATA_BYTES)]
+Data = Annotated[dict[str, Any], _limit(**{"x-max-bytes": DATA_BYTES})]
 """What a session keeps for its client."""
-Many = Annotated[list[T], _limit("maxItems", MOST_ITEMS)]
+Many = Annotated[list[T], _limit(maxItems=MOST_ITEMS)]
 """A list in a request."""
-FilterKeys = Annotated[dict[str, T], _limit("maxProperties", MOST_KEYS)]
+Some = Annotated[list[T], _limit(minItems=1, maxItems=MOST_ITEMS)]
+"""A list in a request that is not empty."""
+FilterKeys = Annotated[dict[str, T], _limit(maxProperties=MOST_KEYS)]
 """Filters by keys of metadata."""
+Prefix = Annotated[str, _limit(minLength=1)]
+"""The beginning of a value."""
+Lifetime = Annotated[int, _limit(minimum=MIN_TTL_S)]
+"""Seconds that a session lives."""

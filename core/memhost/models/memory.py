@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 from ulid import ULID
 
 ExtractionFlag = Literal["t", "f"]
@@ -32,8 +32,8 @@ def new_id() -> str:
 class StrategyConfig(msgspec.Struct, kw_only=True):
     """Which extraction strategy a session uses, and its options."""
 
-    strategy: str = "discrete"
-    config: dict[str, Any] = {}
+    strategy: Annotated[str, Meta(description="Name of the extraction strategy.")] = "discrete"
+    config: Annotated[dict[str, Any], Meta(description="Options of the strategy.")] = {}
 
 
 class Message(msgspec.Struct, kw_only=True):
@@ -66,62 +66,80 @@ dict of those of other interfaces."""
 
 
 class MemoryRecord(msgspec.Struct, kw_only=True):
-    """One long-term memory. Times are UTC.
+    """One long-term memory. Times are UTC."""
 
-    `source_ids` are the turns or memories it came from, `extractor` the plugin (name and version) that made
-    it. `valid_from` / `valid_to` bound the time in which the fact held; `superseded_by` is the id of the
-    memory that replaced it.
-    """
-
-    id: str
-    text: str
-    session_id: str | None = None
-    user_id: str | None = None
-    namespace: str | None = None
-    last_accessed: datetime
-    created_at: datetime
-    updated_at: datetime
-    pinned: bool = False
-    access_count: int = 0
-    topics: list[str] = []
-    entities: list[str] = []
-    extracted_from: list[str] = []
-    memory_hash: str | None = None
-    discrete_memory_extracted: ExtractionFlag = "t"
-    memory_type: MemoryType = MemoryType.SEMANTIC
-    persisted_at: datetime | None = None
-    event_date: datetime | None = None
-    extraction_strategy: str = "discrete"
-    extraction_strategy_config: dict[str, Any] = {}
-    metadata: dict[str, Any] = {}
-    source_ids: list[str] = []
-    extractor: str | None = None
-    valid_from: datetime | None = None
-    valid_to: datetime | None = None
-    superseded_by: str | None = None
+    id: Annotated[str, Meta(description="Id of the memory; ids that the server makes are ULIDs.")]
+    text: Annotated[str, Meta(description="What the memory says.")]
+    session_id: Annotated[str | None, Meta(description="Session that the memory belongs to, if any.")] = None
+    user_id: Annotated[str | None, Meta(description="User who owns the memory, if any.")] = None
+    namespace: Annotated[str | None, Meta(description="Namespace that the memory belongs to, if any.")] = None
+    last_accessed: Annotated[datetime, Meta(description="When it was last found or used.")]
+    created_at: Annotated[datetime, Meta(description="When the memory was made.")]
+    updated_at: Annotated[datetime, Meta(description="When it was last changed.")]
+    pinned: Annotated[bool, Meta(description="Whether forgetting and merging leave it alone.")] = False
+    access_count: Annotated[int, Meta(description="How often it was found.")] = 0
+    topics: Annotated[list[str], Meta(description="What it is about.")] = []
+    entities: Annotated[list[str], Meta(description="People, places and things that it names.")] = []
+    extracted_from: Annotated[list[str], Meta(description="Ids of the messages that it was made from.")] = []
+    memory_hash: Annotated[
+        str | None, Meta(description="Hash of owner and normalised text: equal for exact repetitions.")
+    ] = None
+    discrete_memory_extracted: Annotated[
+        ExtractionFlag, Meta(description='`"t"`: nothing waits to be extracted from it.')
+    ] = "t"
+    memory_type: Annotated[
+        MemoryType,
+        Meta(description="`semantic`: a fact; `episodic`: an event; `message`: a turn of a conversation."),
+    ] = MemoryType.SEMANTIC
+    persisted_at: Annotated[
+        datetime | None, Meta(description="When the server copied it to long-term memory, or made it; null for others.")
+    ] = None
+    event_date: Annotated[datetime | None, Meta(description="When the event happened that it tells of.")] = None
+    extraction_strategy: Annotated[str, Meta(description="Strategy that made the memory; `message` for turns.")] = (
+        "discrete"
+    )
+    extraction_strategy_config: Annotated[dict[str, Any], Meta(description="Options of that strategy.")] = {}
+    metadata: Annotated[dict[str, Any], Meta(description="Keys of the application, and notes of the server.")] = {}
+    source_ids: Annotated[list[str], Meta(description="Ids of the turns or memories that it was made from.")] = []
+    extractor: Annotated[
+        str | None, Meta(description="Strategy that made it, with its version; null if a client did.")
+    ] = None
+    valid_from: Annotated[datetime | None, Meta(description="Since when the fact holds, if that is known.")] = None
+    valid_to: Annotated[
+        datetime | None, Meta(description="Until when the fact held; searches leave it out afterwards.")
+    ] = None
+    superseded_by: Annotated[str | None, Meta(description="Id of the memory that replaced it, if any.")] = None
 
 
 class Repeat(msgspec.Struct, frozen=True, kw_only=True):
-    """Another time that the same speaker said the same: the memory's id, its session, and when."""
+    """Another time that the same speaker said the same."""
 
-    id: str
-    session_id: str | None
-    created_at: datetime
+    id: Annotated[str, Meta(description="Id of the memory that says the same.")]
+    session_id: Annotated[str | None, Meta(description="Session in which it was said, if any.")]
+    created_at: Annotated[datetime, Meta(description="When it was said.")]
 
 
 class MemoryHit(MemoryRecord, kw_only=True):
-    """A memory found by a search.
+    """A memory found by a search."""
 
-    `dist` is 0 for the best; its meaning depends on `score_type`. `score` lies in 0..1, or is null in a
-    listing. `explain` holds the parts of the score when the request asked for them. `repeats` are the other times that
-    the same was said, word for word, newest first; without `search_mode` they are one hit.
-    """
-
-    dist: float = 0.0
-    score: float | None = None
-    score_type: Literal["semantic", "keyword", "hybrid"] | None = None
-    explain: dict[str, float] | None = None
-    repeats: list[Repeat] | UnsetType = UNSET
+    dist: Annotated[
+        float, Meta(description="0 for the best hit, larger for worse ones; its meaning depends on `score_type`.")
+    ] = 0.0
+    score: Annotated[float | None, Meta(description="0 to 1, larger is better; null in a listing.")] = None
+    score_type: Annotated[
+        Literal["semantic", "keyword", "hybrid"] | None,
+        Meta(description="What `score` measures; null in a listing."),
+    ] = None
+    explain: Annotated[
+        dict[str, float] | None, Meta(description="The parts of the score, if the request asked for them.")
+    ] = None
+    repeats: Annotated[
+        list[Repeat] | UnsetType,
+        Meta(
+            description="Other times that the same was said, word for word, newest first: without `search_mode` they "
+            "are one hit."
+        ),
+    ] = UNSET
 
 
 class WorkingMemory(msgspec.Struct, kw_only=True):

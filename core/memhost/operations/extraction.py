@@ -14,38 +14,58 @@ TAG = "Extraction"
 
 
 class ExtractSession(msgspec.Struct, kw_only=True):
-    """Which session to extract from.
+    """Which session to extract from."""
 
-    `wait_s` is how long to wait for the result, in seconds; without the result the answer says what still waits.
-    """
-
-    session_id: str
-    user_id: str | None = None
-    namespace: str | None = None
-    wait_s: Annotated[float, Meta(ge=0, le=300)] = 25.0
+    session_id: Annotated[str, Meta(description="Id of the session.", examples=["trip-42"])]
+    user_id: Annotated[str | None, Meta(description="User of the session, if any.", examples=["ana"])] = None
+    namespace: Annotated[str | None, Meta(description="Namespace of the session, if any.", examples=["travel"])] = None
+    wait_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=300,
+            description="Longest time to wait for the result, in seconds; then the answer says what still waits.",
+            examples=[25.0],
+        ),
+    ] = 25.0
 
 
 class PreviewExtraction(msgspec.Struct, kw_only=True):
-    """A conversation, and the strategy to try on it. Nothing of it is stored.
+    """A conversation, and the strategy to try on it. Nothing of it is stored."""
 
-    `namespace` and `user_id` say whose entities and defaults count; `context` is the summary of what came before.
-    """
-
-    messages: Annotated[list[MessageInput], Meta(min_length=1, max_length=1000)]
-    long_term_memory_strategy: StrategyInput = msgspec.field(default_factory=StrategyInput)
-    user_id: str | None = None
-    namespace: str | None = None
-    context: str | None = None
-    data: dict[str, Any] | None = None
+    messages: Annotated[
+        list[MessageInput],
+        Meta(
+            min_length=1,
+            max_length=1000,
+            description="The conversation.",
+            examples=[[{"role": "user", "content": "I moved to Oslo last week."}]],
+        ),
+    ]
+    long_term_memory_strategy: Annotated[
+        StrategyInput, Meta(description="The strategy to try.", examples=[{"strategy": "discrete"}])
+    ] = msgspec.field(default_factory=StrategyInput)
+    user_id: Annotated[
+        str | None, Meta(description="User whose entities and defaults count, if any.", examples=["ana"])
+    ] = None
+    namespace: Annotated[
+        str | None, Meta(description="Namespace whose entities and defaults count, if any.", examples=["travel"])
+    ] = None
+    context: Annotated[
+        str | None, Meta(description="Summary of what came before the messages.", examples=["Ana plans a trip."])
+    ] = None
+    data: Annotated[
+        dict[str, Any] | None, Meta(description="Data of a session, as strategies see it.", examples=[{"city": "Oslo"}])
+    ] = None
 
 
 class ExtractionPreview(msgspec.Struct, frozen=True, kw_only=True):
     """What would be stored, what was left out and why, and what finding it out cost."""
 
-    strategy: str
-    memories: list[MemoryRecord]
-    dropped: list[str]
-    calls: int
-    input_tokens: int
-    output_tokens: int
-    cost_usd: float | None
+    strategy: Annotated[str, Meta(description="The strategy that was tried.")]
+    memories: Annotated[list[MemoryRecord], Meta(description="Memories that would be stored.")]
+    dropped: Annotated[list[str], Meta(description="What was left out, and why.")]
+    calls: Annotated[int, Meta(description="Calls to the language model.")]
+    input_tokens: Annotated[int, Meta(description="Tokens sent to it.")]
+    output_tokens: Annotated[int, Meta(description="Tokens that it answered.")]
+    cost_usd: Annotated[float | None, Meta(description="Price in US dollars; null if it is not known.")]

@@ -19,6 +19,7 @@ from memhost.models.limits import (
     CONFIG_BYTES,
     DATA_BYTES,
     DEEPEST_OFFSET,
+    ERROR_CODE,
     LONGEST_MESSAGE,
     LONGEST_NAME,
     LONGEST_TAG,
@@ -151,7 +152,8 @@ def _checker(struct: type[msgspec.Struct]) -> _Check | None:
 def _of(kind: inspect.Type) -> _Check | None:
     """The check of a value of that type, which skips values of other types."""
     if isinstance(kind, inspect.Metadata):
-        own = [_LIMITS[name](most) for name, most in (kind.extra_json_schema or {}).items() if name in _LIMITS]
+        shown = kind.extra_json_schema or {}
+        own = [_LIMITS[name](most) for name, most in shown.items() if name in _LIMITS and ERROR_CODE not in shown]
         return _all([*own, _of(kind.type)])
     if isinstance(kind, inspect.UnionType):
         return _all([_of(variant) for variant in kind.types])

@@ -3,75 +3,138 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
 
 from memhost.models import MemoryType
-from memhost.models.limits import Many, Metadata, Name, Tags, Text
+from memhost.models.limits import Many, Metadata, Name, Tags, Text, VisibleText
 from memhost.operations.requests import PromptSession, RecordInput, SearchFields, SessionRecordInput
 
 TAG = "Long-term memory"
 
 
 class CreateMemories(msgspec.Struct, kw_only=True):
-    """Memories to store; with `deduplicate` exact repetitions inside the same scope are dropped."""
+    """Memories to store."""
 
-    memories: Many[RecordInput]
-    deduplicate: bool = True
+    memories: Annotated[
+        Many[RecordInput],
+        Meta(
+            description="The memories.",
+            examples=[[{"id": "pref-window-seat", "text": "Ana prefers window seats.", "user_id": "ana"}]],
+        ),
+    ]
+    deduplicate: Annotated[
+        bool, Meta(description="Drop exact repetitions of memories of the same scope.", examples=[True])
+    ] = True
 
 
 class StoreMemories(msgspec.Struct, kw_only=True):
-    """Memories to store; those without an id get a ULID. Exact repetitions inside the same scope are dropped."""
+    """Memories to store. Exact repetitions inside the same scope are dropped."""
 
-    memories: Annotated[list[SessionRecordInput], Meta(min_length=1, max_length=100)]
+    memories: Annotated[
+        list[SessionRecordInput],
+        Meta(
+            min_length=1,
+            max_length=100,
+            description="The memories; those without an id get a ULID.",
+            examples=[[{"text": "Ana prefers window seats.", "user_id": "ana"}]],
+        ),
+    ]
 
 
 class SearchMemories(SearchFields, kw_only=True):
     """A search, and whether a language model may rewrite its text first."""
 
-    optimize_query: bool = False
+    optimize_query: Annotated[
+        bool,
+        Meta(
+            description="Let a language model rewrite the text for retrieval first, where one is configured.",
+            examples=[False],
+        ),
+    ] = False
 
 
 class GetMemory(msgspec.Struct, kw_only=True):
     """Which memory to read."""
 
-    memory_id: str
+    memory_id: Annotated[str, Meta(description="Id of the memory.", examples=["pref-window-seat"])]
+
+
+_Clearable = Literal["topics", "entities", "namespace", "user_id", "session_id", "event_date", "metadata"]
 
 
 class EditMemory(msgspec.Struct, kw_only=True):
-    """Which memory to change, and its new values; absent or null fields stay as they are.
+    """Which memory to change, and its new values; absent or null fields stay as they are."""
 
-    `metadata` takes the place of what the client gave before; notes of the server in it stay. `clear` names fields to
-    empty: `topics`, `entities`, `namespace`, `user_id`, `session_id`, `event_date`, `metadata`.
-    """
+    MIN_FIELDS: ClassVar[int] = 1
 
-    memory_id: str
-    text: Text | None = None
-    topics: Tags | None = None
-    entities: Tags | None = None
-    memory_type: MemoryType | None = None
-    namespace: Name | None = None
-    user_id: Name | None = None
-    session_id: Name | None = None
-    event_date: datetime | None = None
-    pinned: bool | None = None
-    metadata: Metadata | None = None
-    clear: list[Literal["topics", "entities", "namespace", "user_id", "session_id", "event_date", "metadata"]] = []
+    memory_id: Annotated[str, Meta(description="Id of the memory.", examples=["pref-window-seat"])]
+    text: Annotated[
+        VisibleText | None, Meta(description="What the memory says.", examples=["Ana prefers aisle seats."])
+    ] = None
+    topics: Annotated[Tags | None, Meta(description="What it is about.", examples=[["travel", "seats"]])] = None
+    entities: Annotated[
+        Tags | None, Meta(description="People, places and things that it names.", examples=[["Ana"]])
+    ] = None
+    memory_type: Annotated[
+        MemoryType | None,
+        Meta(
+            description="`semantic`: a fact; `episodic`: an event; `message`: a turn of a conversation.",
+            examples=["semantic"],
+        ),
+    ] = None
+    namespace: Annotated[
+        Name | None, Meta(description="Namespace that the memory belongs to.", examples=["travel"])
+    ] = None
+    user_id: Annotated[Name | None, Meta(description="User who owns the memory.", examples=["ana"])] = None
+    session_id: Annotated[
+        Name | None, Meta(description="Session that the memory belongs to.", examples=["trip-42"])
+    ] = None
+    event_date: Annotated[
+        datetime | None,
+        Meta(description="When the event happened that it tells of.", examples=["2026-02-14T00:00:00Z"]),
+    ] = None
+    pinned: Annotated[
+        bool | None, Meta(description="Whether forgetting and merging leave it alone.", examples=[True])
+    ] = None
+    metadata: Annotated[
+        Metadata | None,
+        Meta(
+            description="Takes the place of the keys that the client gave before; notes of the server stay.",
+            examples=[{"source": "profile"}],
+        ),
+    ] = None
+    clear: Annotated[list[_Clearable], Meta(description="Fields to empty.", examples=[["event_date"]])] = []
 
 
 class DeleteMemories(msgspec.Struct, kw_only=True):
-    """Which memories to delete; `report` adds to the answer which ids there were, and of which nothing is left."""
+    """Which memories to delete."""
 
-    memory_ids: Many[str] = []
-    report: bool = False
+    memory_ids: Annotated[Many[str], Meta(description="Ids of the memories.", examples=[["pref-window-seat"]])] = []
+    report: Annotated[
+        bool,
+        Meta(description="Add to the answer which ids were deleted, and which no memory had.", examples=[True]),
+    ] = False
 
 
 class MemoryPromptRequest(msgspec.Struct, kw_only=True):
     """A query, and which context to put before it: a session, a search, or both."""
 
-    query: Text
-    session: PromptSession | None = None
-    long_term_search: SearchFields | bool | None = None
-    optimize_query: bool = False
+    query: Annotated[Text, Meta(description="The user's question, word for word.", examples=["Book my flight."])]
+    session: Annotated[
+        PromptSession | None,
+        Meta(description="The session whose messages go into the prompt.", examples=[{"session_id": "trip-42"}]),
+    ] = None
+    long_term_search: Annotated[
+        SearchFields | bool | None,
+        Meta(description="The search whose memories go into the prompt; true: one with defaults.", examples=[True]),
+    ] = None
+    optimize_query: Annotated[
+        bool,
+        Meta(
+            description="Let a language model rewrite the query for retrieval first, where one is configured.",
+            examples=[False],
+        ),
+    ] = False

@@ -7,53 +7,115 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from memhost.models import MemoryType
 from memhost.models.limits import Many
 
 TAG = "Long-term memory"
 
 
+def _or_null(description: str, **schema: Any) -> dict[str, Any]:
+    return {"description": description, "anyOf": [schema, {"type": "null"}]}
+
+
+_POLICY: dict[str, Any] = {
+    "properties": {
+        "max_age_days": _or_null("Memories made longer ago go.", type="number", minimum=0),
+        "max_inactive_days": _or_null(
+            "Memories not found or used for longer go. With both limits a memory must exceed both, or `max_age_days` "
+            "`hard_age_multiplier` times.",
+            type="number",
+            minimum=0,
+        ),
+        "hard_age_multiplier": _or_null("See `max_inactive_days`; absent: 12.", type="number", minimum=0),
+        "budget": _or_null(
+            "So many of the rest stay for each namespace and user: the best by recency and use.",
+            type="integer",
+            minimum=0,
+        ),
+        "memory_type_allowlist": _or_null(
+            "Only memories of these types go; absent: of all types.",
+            type="array",
+            items={"type": "string", "enum": sorted(MemoryType)},
+        ),
+    },
+    "additionalProperties": False,
+}
+
+
 class ForgetMemories(msgspec.Struct, kw_only=True):
-    """Which memories to examine, and by which policy to forget them.
+    """Which memories to examine, and by which policy to forget them."""
 
-    Keys of `policy`: `max_age_days`, `max_inactive_days`, `budget`, `memory_type_allowlist`,
-    `hard_age_multiplier`. Other keys, and values of a wrong type, are refused: what is not understood deletes nothing.
-    """
-
-    policy: dict[str, Any]
-    namespace: str | None = None
-    user_id: str | None = None
-    session_id: str | None = None
-    limit: Annotated[int, Meta(ge=0)] = 1000
-    dry_run: bool = True
-    pinned_ids: Many[str] | None = None
+    policy: Annotated[
+        dict[str, Any],
+        Meta(
+            description="What to forget. Unknown keys are refused: what is not understood deletes nothing.",
+            examples=[{"max_age_days": 365, "max_inactive_days": 90}],
+            extra_json_schema=_POLICY,
+        ),
+    ]
+    namespace: Annotated[
+        str | None, Meta(description="Only memories of this namespace; absent or empty: of all.", examples=["travel"])
+    ] = None
+    user_id: Annotated[
+        str | None, Meta(description="Only memories that this user owns; absent or empty: all.", examples=["ana"])
+    ] = None
+    session_id: Annotated[
+        str | None, Meta(description="Only memories of this session; absent or empty: of all.", examples=["trip-42"])
+    ] = None
+    limit: Annotated[int, Meta(ge=0, description="Most memories to examine, the oldest first.", examples=[1000])] = 1000
+    dry_run: Annotated[bool, Meta(description="Delete nothing; only say what would be deleted.", examples=[True])] = (
+        True
+    )
+    pinned_ids: Annotated[
+        Many[str] | None,
+        Meta(description="Memories to keep beside those that are pinned.", examples=[["pref-window-seat"]]),
+    ] = None
 
 
 class CompactMemories(msgspec.Struct, kw_only=True):
-    """Which memories to compact; what is absent or empty does not restrict.
+    """Which memories to compact."""
 
-    `report` adds to the answer what was done. A dry run changes nothing, asks no language model, and always reports.
-    With `wait_s` (seconds) work that takes longer goes on after the answer, which then names a task.
-    """
-
-    namespace: str | None = None
-    user_id: str | None = None
-    session_id: str | None = None
-    dry_run: bool = False
-    report: bool = False
-    wait_s: Annotated[float, Meta(ge=0, le=300)] | None = None
+    namespace: Annotated[
+        str | None, Meta(description="Only memories of this namespace; absent or empty: of all.", examples=["travel"])
+    ] = None
+    user_id: Annotated[
+        str | None, Meta(description="Only memories that this user owns; absent or empty: all.", examples=["ana"])
+    ] = None
+    session_id: Annotated[
+        str | None, Meta(description="Only memories of this session; absent or empty: of all.", examples=["trip-42"])
+    ] = None
+    dry_run: Annotated[
+        bool,
+        Meta(description="Change nothing and ask no language model; report what would be done.", examples=[True]),
+    ] = False
+    report: Annotated[bool, Meta(description="Add to the answer what was done.", examples=[True])] = False
+    wait_s: Annotated[
+        Annotated[float, Meta(ge=0, le=300)] | None,
+        Meta(
+            description="Longest time to wait for the end, in seconds; longer work goes on and the answer names its "
+            "task. Absent: wait for the end.",
+            examples=[25.0],
+        ),
+    ] = None
 
 
 class ListTrash(msgspec.Struct, kw_only=True):
-    """Which part of the trash to list; owners that are absent or empty do not restrict."""
+    """Which part of the trash to list."""
 
-    namespace: str | None = None
-    user_id: str | None = None
-    session_id: str | None = None
-    limit: Annotated[int, Meta(ge=1, le=500)] = 100
-    after: str = ""
+    namespace: Annotated[
+        str | None, Meta(description="Only memories of this namespace; absent or empty: of all.", examples=["travel"])
+    ] = None
+    user_id: Annotated[
+        str | None, Meta(description="Only memories that this user owned; absent or empty: all.", examples=["ana"])
+    ] = None
+    session_id: Annotated[
+        str | None, Meta(description="Only memories of this session; absent or empty: of all.", examples=["trip-42"])
+    ] = None
+    limit: Annotated[int, Meta(ge=1, le=500, description="Most memories to return.", examples=[100])] = 100
+    after: Annotated[str, Meta(description="`next` of the page before; empty for the first page.", examples=[""])] = ""
 
 
 class RestoreMemories(msgspec.Struct, kw_only=True):
     """Which memories to bring back."""
 
-    ids: Many[str]
+    ids: Annotated[Many[str], Meta(description="Ids of the memories.", examples=[["pref-window-seat"]])]

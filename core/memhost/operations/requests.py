@@ -10,9 +10,26 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from memhost.models import MOST_ACCESSES, MemoryType
-from memhost.models.limits import LONGEST_MESSAGE, Config, FilterKeys, Many, Metadata, Name, Names, Tags, Text
+from memhost.models.limits import (
+    DEEPEST_OFFSET,
+    LONGEST_MESSAGE,
+    Config,
+    FilterKeys,
+    Id,
+    Metadata,
+    Name,
+    Prefix,
+    Some,
+    Sources,
+    Tags,
+    Text,
+    VisibleText,
+)
 
 ExtractionFlag = Literal["t", "f"]
+
+TEXT_SCORERS = ("BM25STD", "BM25", "BM25STD.NORM", "BM25STD.TANH", "TFIDF", "TFIDF.DOCNORM", "DISMAX", "DOCSCORE")
+"""Scorer names that clients may send. All stores score by BM25."""
 
 _CONTENT: dict[str, Any] = {
     "anyOf": [
@@ -26,11 +43,15 @@ _CONTENT: dict[str, Any] = {
 
 MessageContent = Annotated[
     Any,
-    Meta(description="Text, or a list of parts; null or absent beside tool_calls.", extra_json_schema=_CONTENT),
+    Meta(
+        description="Text, or a list of parts; null or absent beside tool_calls.",
+        extra_json_schema=_CONTENT,
+        examples=["I always book window seats."],
+    ),
 ]
 """What chat interfaces take for content."""
 
-Sent = Annotated[Any, Meta(description="Kept, and given back as it was sent.")]
+Sent = Annotated[Any, Meta(description="Kept, and returned as it was sent.")]
 """A field of a message that the server does not read into."""
 
 
@@ -41,19 +62,33 @@ class MessageInput(msgspec.Struct, kw_only=True):
     OTHERS: ClassVar[str] = "others"
     """Field that holds what is sent under names that are not known here."""
 
-    role: Name
+    role: Annotated[
+        Name,
+        Meta(description="Who speaks: `user`, `assistant`, `system`, `tool` or any other word.", examples=["user"]),
+    ]
     content: MessageContent = UNSET
-    id: Name | UnsetType = UNSET
-    created_at: datetime | UnsetType = UNSET
-    persisted_at: datetime | None = None
-    discrete_memory_extracted: ExtractionFlag | UnsetType = UNSET
-    name: Sent = UNSET
-    tool_calls: Sent = UNSET
-    tool_call_id: Sent = UNSET
-    function_call: Sent = UNSET
-    refusal: Sent = UNSET
-    audio: Sent = UNSET
-    annotations: Sent = UNSET
+    id: Annotated[Name | UnsetType, Meta(description="Id of the message in its session.", examples=["m1"])] = UNSET
+    created_at: Annotated[
+        datetime | UnsetType,
+        Meta(description="When it was said; not in the future.", examples=["2026-03-01T09:00:00Z"]),
+    ] = UNSET
+    persisted_at: Annotated[
+        datetime | None, Meta(description="Set by the server; what a client sends is ignored.", examples=[None])
+    ] = None
+    discrete_memory_extracted: Annotated[
+        ExtractionFlag | UnsetType,
+        Meta(description="Set by the server; what a client sends is ignored.", examples=["f"]),
+    ] = UNSET
+    name: Annotated[Sent, Meta(examples=["ana"])] = UNSET
+    tool_calls: Annotated[
+        Sent,
+        Meta(examples=[[{"id": "c1", "type": "function", "function": {"name": "find_flight", "arguments": "{}"}}]]),
+    ] = UNSET
+    tool_call_id: Annotated[Sent, Meta(examples=["c1"])] = UNSET
+    function_call: Annotated[Sent, Meta(examples=[{"name": "find_flight", "arguments": "{}"}])] = UNSET
+    refusal: Annotated[Sent, Meta(examples=["I cannot help with that."])] = UNSET
+    audio: Annotated[Sent, Meta(examples=[{"id": "audio-1"}])] = UNSET
+    annotations: Annotated[Sent, Meta(examples=[[]])] = UNSET
     others: Sent = UNSET
 
 
@@ -71,47 +106,105 @@ class RecordFields(msgspec.Struct, kw_only=True):
     )
     """What a memory has when it is read, and no client can set: clients send back what they read."""
 
-    text: Text
-    session_id: Name | None = None
-    user_id: Name | None = None
-    namespace: Name | None = None
-    last_accessed: datetime | UnsetType = UNSET
-    created_at: datetime | UnsetType = UNSET
-    updated_at: datetime | UnsetType = UNSET
-    pinned: bool | UnsetType = UNSET
-    access_count: Annotated[int, Meta(ge=0, le=MOST_ACCESSES)] | UnsetType = UNSET
-    topics: Tags | None = None
-    entities: Tags | None = None
-    extracted_from: Names | None = None
-    memory_hash: Name | None = None
-    discrete_memory_extracted: ExtractionFlag | UnsetType = UNSET
-    memory_type: MemoryType | UnsetType = UNSET
-    persisted_at: datetime | None = None
-    event_date: datetime | None = None
-    extraction_strategy: Name = "discrete"
-    extraction_strategy_config: Config = {}
-    metadata: Metadata | UnsetType = UNSET
-    valid_from: datetime | None = None
-    valid_to: datetime | None = None
+    text: Annotated[VisibleText, Meta(description="What the memory says.", examples=["Ana prefers window seats."])]
+    session_id: Annotated[
+        Name | None, Meta(description="Session that the memory belongs to, if any.", examples=["trip-42"])
+    ] = None
+    user_id: Annotated[Name | None, Meta(description="User who owns the memory, if any.", examples=["ana"])] = None
+    namespace: Annotated[
+        Name | None, Meta(description="Namespace that the memory belongs to, if any.", examples=["travel"])
+    ] = None
+    last_accessed: Annotated[
+        datetime | UnsetType,
+        Meta(description="When it was last found or used; absent: now.", examples=["2026-03-01T09:00:00Z"]),
+    ] = UNSET
+    created_at: Annotated[
+        datetime | UnsetType,
+        Meta(description="When the memory was made; absent: now.", examples=["2026-03-01T09:00:00Z"]),
+    ] = UNSET
+    updated_at: Annotated[
+        datetime | UnsetType,
+        Meta(description="When it was last changed; absent: now.", examples=["2026-03-01T09:00:00Z"]),
+    ] = UNSET
+    pinned: Annotated[
+        bool | UnsetType, Meta(description="Whether forgetting and merging leave it alone.", examples=[False])
+    ] = UNSET
+    access_count: Annotated[
+        Annotated[int, Meta(ge=0, le=MOST_ACCESSES)] | UnsetType,
+        Meta(description="How often it was found.", examples=[3]),
+    ] = UNSET
+    topics: Annotated[Tags | None, Meta(description="What it is about.", examples=[["travel"]])] = None
+    entities: Annotated[
+        Tags | None, Meta(description="People, places and things that it names.", examples=[["Ana"]])
+    ] = None
+    extracted_from: Annotated[
+        Sources | None, Meta(description="Ids of the messages that it was made from.", examples=[["m1"]])
+    ] = None
+    memory_hash: Annotated[
+        Name | None, Meta(description="Set by the server; what a client sends is ignored.", examples=[None])
+    ] = None
+    discrete_memory_extracted: Annotated[
+        ExtractionFlag | UnsetType,
+        Meta(description="Set by the server; what a client sends is ignored.", examples=["t"]),
+    ] = UNSET
+    memory_type: Annotated[
+        MemoryType | UnsetType,
+        Meta(
+            description="`semantic`: a fact; `episodic`: an event; `message`: a turn of a conversation.",
+            examples=["semantic"],
+        ),
+    ] = UNSET
+    persisted_at: Annotated[
+        datetime | None,
+        Meta(
+            description="When it was copied to long-term memory: a session does not copy such a memory again. "
+            "Elsewhere the server sets it.",
+            examples=[None],
+        ),
+    ] = None
+    event_date: Annotated[
+        datetime | None,
+        Meta(description="When the event happened that it tells of.", examples=["2026-02-14T00:00:00Z"]),
+    ] = None
+    extraction_strategy: Annotated[
+        Name, Meta(description="Strategy that made the memory; `message` for turns.", examples=["discrete"])
+    ] = "discrete"
+    extraction_strategy_config: Annotated[Config, Meta(description="Options of that strategy.", examples=[{}])] = {}
+    metadata: Annotated[
+        Metadata | UnsetType,
+        Meta(
+            description="Keys of the application. Searches can filter by texts, numbers, booleans and lists of them.",
+            examples=[{"source": "profile", "confidence": 0.9}],
+        ),
+    ] = UNSET
+    valid_from: Annotated[
+        datetime | None, Meta(description="Since when the fact holds, if that is known.", examples=[None])
+    ] = None
+    valid_to: Annotated[
+        datetime | None,
+        Meta(description="Until when the fact held; searches leave it out afterwards.", examples=[None]),
+    ] = None
 
 
 class RecordInput(RecordFields, kw_only=True):
     """A memory to store."""
 
-    id: Name
+    id: Annotated[Id, Meta(description="Id of the memory.", examples=["pref-window-seat"])]
 
 
 class SessionRecordInput(RecordFields, kw_only=True):
-    """A memory inside a session; an absent `id` gets a ULID."""
+    """A memory to store; an absent `id` gets a ULID."""
 
-    id: Name | UnsetType = UNSET
+    id: Annotated[Id | UnsetType, Meta(description="Id of the memory.", examples=["pref-window-seat"])] = UNSET
 
 
 class StrategyInput(msgspec.Struct, kw_only=True):
     """An extraction strategy by name, with its options."""
 
-    strategy: Name = "discrete"
-    config: Config = {}
+    strategy: Annotated[
+        Name, Meta(description="Name of an extraction strategy that this server has.", examples=["discrete"])
+    ] = "discrete"
+    config: Annotated[Config, Meta(description="Options of the strategy.", examples=[{}])] = {}
 
 
 class Operators(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -128,40 +221,76 @@ class TagFilter(Operators, kw_only=True, omit_defaults=True):
     `in_`, `not_in`, `not_eq` and `none` are the spellings of official client classes.
     """
 
-    eq: str | None = None
-    ne: str | None = None
-    any: Many[str] | None = None
-    all: Many[str] | None = None
-    startswith: str | None = None
-    in_: Many[str] | None = None
-    not_eq: str | None = None
-    not_in: Many[str] | None = None
-    none: Many[str] | None = None
+    eq: Annotated[str | None, Meta(description="The field has this value.", examples=["ana"])] = None
+    ne: Annotated[str | None, Meta(description="The field does not have this value.", examples=["bob"])] = None
+    any: Annotated[
+        Some[str] | None, Meta(description="The field has one of these values.", examples=[["travel", "food"]])
+    ] = None
+    all: Annotated[
+        Some[str] | None, Meta(description="The field has all of these values.", examples=[["travel", "food"]])
+    ] = None
+    startswith: Annotated[
+        Prefix | None,
+        Meta(description="A value begins with this text; takes no other operator beside it.", examples=["trip-"]),
+    ] = None
+    in_: Annotated[Some[str] | None, Meta(description="Same as `any`.", examples=[["travel", "food"]])] = None
+    not_eq: Annotated[str | None, Meta(description="Same as `ne`.", examples=["bob"])] = None
+    not_in: Annotated[Some[str] | None, Meta(description="Same as `none`.", examples=[["bob", "eve"]])] = None
+    none: Annotated[
+        Some[str] | None, Meta(description="The field has none of these values.", examples=[["bob", "eve"]])
+    ] = None
 
 
 class MemoryTypeFilter(Operators, kw_only=True, omit_defaults=True):
     """Operators on the memory type; all that are given must hold."""
 
-    eq: MemoryType | None = None
-    ne: MemoryType | None = None
-    any: Many[MemoryType] | None = None
-    all: Many[MemoryType] | None = None
-    in_: Many[MemoryType] | None = None
-    not_eq: MemoryType | None = None
-    not_in: Many[MemoryType] | None = None
+    eq: Annotated[MemoryType | None, Meta(description="The memory is of this type.", examples=["semantic"])] = None
+    ne: Annotated[MemoryType | None, Meta(description="The memory is not of this type.", examples=["message"])] = None
+    any: Annotated[
+        Some[MemoryType] | None,
+        Meta(description="The memory is of one of these types.", examples=[["semantic", "episodic"]]),
+    ] = None
+    all: Annotated[
+        Some[MemoryType] | None,
+        Meta(description="The memory is of all of these types: only one can hold.", examples=[["semantic"]]),
+    ] = None
+    in_: Annotated[Some[MemoryType] | None, Meta(description="Same as `any`.", examples=[["semantic", "episodic"]])] = (
+        None
+    )
+    not_eq: Annotated[MemoryType | None, Meta(description="Same as `ne`.", examples=["message"])] = None
+    not_in: Annotated[
+        Some[MemoryType] | None, Meta(description="The memory is of none of these types.", examples=[["message"]])
+    ] = None
 
 
 class DateFilter(Operators, kw_only=True, omit_defaults=True):
-    """Comparisons of a time; all that are given must hold. `between` stands alone, bounded by `inclusive`."""
+    """Comparisons of a time; all that are given must hold. `between` takes no other beside it but `inclusive`."""
 
-    eq: datetime | None = None
-    ne: datetime | None = None
-    gt: datetime | None = None
-    gte: datetime | None = None
-    lt: datetime | None = None
-    lte: datetime | None = None
-    between: list[datetime] | None = None
-    inclusive: Literal["both", "neither", "left", "right"] | None = None
+    eq: Annotated[
+        datetime | None,
+        Meta(description="At this time; a whole second means all of it.", examples=["2026-03-01T09:00:00Z"]),
+    ] = None
+    ne: Annotated[datetime | None, Meta(description="Not at this time.", examples=["2026-03-01T09:00:00Z"])] = None
+    gt: Annotated[datetime | None, Meta(description="Later than this.", examples=["2026-01-01T00:00:00Z"])] = None
+    gte: Annotated[datetime | None, Meta(description="At this time or later.", examples=["2026-01-01T00:00:00Z"])] = (
+        None
+    )
+    lt: Annotated[datetime | None, Meta(description="Earlier than this.", examples=["2027-01-01T00:00:00Z"])] = None
+    lte: Annotated[datetime | None, Meta(description="At this time or earlier.", examples=["2027-01-01T00:00:00Z"])] = (
+        None
+    )
+    between: Annotated[
+        list[datetime] | None,
+        Meta(
+            description="Between these two times.",
+            examples=[["2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z"]],
+            extra_json_schema={"minItems": 2, "maxItems": 2},
+        ),
+    ] = None
+    inclusive: Annotated[
+        Literal["both", "neither", "left", "right"] | None,
+        Meta(description="Which bounds of `between` count as inside; absent: `both`.", examples=["left"]),
+    ] = None
 
 
 MetadataValue = str | float | bool
@@ -175,20 +304,40 @@ class MetadataFilter(Operators, kw_only=True, omit_defaults=True):
     doubles: whole numbers beyond 2**53 may equal their neighbours, so keep long numbers that are names as texts.
     """
 
-    eq: MetadataValue | None = None
-    ne: MetadataValue | None = None
-    any: Many[MetadataValue] | None = None
-    all: Many[MetadataValue] | None = None
-    none: Many[MetadataValue] | None = None
-    startswith: str | None = None
-    in_: Many[MetadataValue] | None = None
-    not_eq: MetadataValue | None = None
-    not_in: Many[MetadataValue] | None = None
-    gt: float | None = None
-    gte: float | None = None
-    lt: float | None = None
-    lte: float | None = None
-    between: Annotated[list[float], Meta(min_length=2, max_length=2)] | None = None
+    eq: Annotated[MetadataValue | None, Meta(description="The key has this value.", examples=["profile"])] = None
+    ne: Annotated[MetadataValue | None, Meta(description="The key does not have this value.", examples=["chat"])] = None
+    any: Annotated[
+        Some[MetadataValue] | None,
+        Meta(description="The key has one of these values.", examples=[["profile", "chat"]]),
+    ] = None
+    all: Annotated[
+        Some[MetadataValue] | None,
+        Meta(description="The key, a list, has all of these values.", examples=[["profile", "chat"]]),
+    ] = None
+    none: Annotated[
+        Some[MetadataValue] | None, Meta(description="The key has none of these values.", examples=[["chat"]])
+    ] = None
+    startswith: Annotated[
+        Prefix | None,
+        Meta(description="A text begins with this; takes no other tag operator beside it.", examples=["pro"]),
+    ] = None
+    in_: Annotated[Some[MetadataValue] | None, Meta(description="Same as `any`.", examples=[["profile", "chat"]])] = (
+        None
+    )
+    not_eq: Annotated[MetadataValue | None, Meta(description="Same as `ne`.", examples=["chat"])] = None
+    not_in: Annotated[Some[MetadataValue] | None, Meta(description="Same as `none`.", examples=[["chat"]])] = None
+    gt: Annotated[float | None, Meta(description="A number greater than this.", examples=[0.5])] = None
+    gte: Annotated[float | None, Meta(description="This number or a greater one.", examples=[0.5])] = None
+    lt: Annotated[float | None, Meta(description="A number less than this.", examples=[0.9])] = None
+    lte: Annotated[float | None, Meta(description="This number or a smaller one.", examples=[0.9])] = None
+    between: Annotated[
+        Annotated[list[float], Meta(min_length=2, max_length=2)] | None,
+        Meta(description="A number between these two, or one of them.", examples=[[0.5, 0.9]]),
+    ] = None
+
+
+def _weight(what: str, default: float) -> Meta:
+    return Meta(description=f"{what}; absent: {default:g}.", examples=[default])
 
 
 class SearchFields(msgspec.Struct, kw_only=True):
@@ -199,43 +348,124 @@ class SearchFields(msgspec.Struct, kw_only=True):
     were ranked it looks no further.
     """
 
-    text: Text | None = None
-    search_mode: Literal["semantic", "keyword", "hybrid"] | UnsetType = UNSET
-    hybrid_alpha: Annotated[float, Meta(ge=0, le=1)] = 0.7
-    text_scorer: str = "BM25STD"
-    session_id: TagFilter | None = None
-    namespace: TagFilter | None = None
-    user_id: TagFilter | None = None
-    topics: TagFilter | None = None
-    entities: TagFilter | None = None
-    extraction_strategy: TagFilter | None = None
-    memory_type: MemoryTypeFilter | None = None
-    created_at: DateFilter | None = None
-    last_accessed: DateFilter | None = None
-    event_date: DateFilter | None = None
-    metadata: FilterKeys[MetadataFilter] | None = None
-    as_of: datetime | None = None
-    distance_threshold: Annotated[float, Meta(ge=0)] | None = None
-    limit: Annotated[int, Meta(ge=1, le=100)] = 10
-    offset: Annotated[int, Meta(ge=0)] = 0
-    recency_boost: bool | None = None
-    recency_semantic_weight: float | None = None
-    recency_recency_weight: float | None = None
-    recency_freshness_weight: float | None = None
-    recency_novelty_weight: float | None = None
-    recency_half_life_last_access_days: float | None = None
-    recency_half_life_created_days: float | None = None
-    server_side_recency: bool | None = None
-    explain: bool = False
-    min_score: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    text: Annotated[
+        Text | None,
+        Meta(
+            description="What to look for, in plain words; absent or empty: list what passes the filters.",
+            examples=["Which seat does Ana like?"],
+        ),
+    ] = None
+    search_mode: Annotated[
+        Literal["semantic", "keyword", "hybrid"] | UnsetType,
+        Meta(description="How to rank; absent: the whole pipeline.", examples=["hybrid"]),
+    ] = UNSET
+    hybrid_alpha: Annotated[
+        float, Meta(ge=0, le=1, description="Share of the vector score in `hybrid` mode.", examples=[0.7])
+    ] = 0.7
+    text_scorer: Annotated[
+        str,
+        Meta(
+            description="Accepted for compatibility; all stores score by BM25.",
+            examples=["BM25STD"],
+            extra_json_schema={"enum": list(TEXT_SCORERS)},
+        ),
+    ] = "BM25STD"
+    session_id: Annotated[
+        TagFilter | None, Meta(description="Only memories of these sessions.", examples=[{"eq": "trip-42"}])
+    ] = None
+    namespace: Annotated[
+        TagFilter | None, Meta(description="Only memories of these namespaces.", examples=[{"eq": "travel"}])
+    ] = None
+    user_id: Annotated[
+        TagFilter | None, Meta(description="Only memories that these users own.", examples=[{"eq": "ana"}])
+    ] = None
+    topics: Annotated[
+        TagFilter | None,
+        Meta(description="Only memories with these topics, in any letter case.", examples=[{"any": ["travel"]}]),
+    ] = None
+    entities: Annotated[
+        TagFilter | None,
+        Meta(description="Only memories with these entities, in any letter case.", examples=[{"any": ["Ana"]}]),
+    ] = None
+    extraction_strategy: Annotated[
+        TagFilter | None,
+        Meta(description="Only memories that these strategies made.", examples=[{"eq": "discrete"}]),
+    ] = None
+    memory_type: Annotated[
+        MemoryTypeFilter | None, Meta(description="Only memories of these types.", examples=[{"eq": "semantic"}])
+    ] = None
+    created_at: Annotated[
+        DateFilter | None,
+        Meta(description="Only memories made at these times.", examples=[{"gte": "2026-01-01T00:00:00Z"}]),
+    ] = None
+    last_accessed: Annotated[
+        DateFilter | None,
+        Meta(description="Only memories last found or used then.", examples=[{"gte": "2026-01-01T00:00:00Z"}]),
+    ] = None
+    event_date: Annotated[
+        DateFilter | None,
+        Meta(description="Only memories of events at these times.", examples=[{"gte": "2026-01-01T00:00:00Z"}]),
+    ] = None
+    metadata: Annotated[
+        FilterKeys[MetadataFilter] | None,
+        Meta(description="A filter for each key of the metadata.", examples=[{"confidence": {"gte": 0.5}}]),
+    ] = None
+    as_of: Annotated[
+        datetime | None,
+        Meta(description="Find what was valid at this time instead of now.", examples=["2026-01-01T00:00:00Z"]),
+    ] = None
+    distance_threshold: Annotated[
+        Annotated[float, Meta(ge=0)] | None,
+        Meta(description="Largest cosine distance of a hit; with `search_mode` `semantic` only.", examples=[None]),
+    ] = None
+    limit: Annotated[int, Meta(ge=1, le=100, description="Most hits to return.", examples=[5])] = 10
+    offset: Annotated[
+        int, Meta(ge=0, description=f"Hits to skip; at most {DEEPEST_OFFSET:,} with a `text`.", examples=[0])
+    ] = 0
+    recency_boost: Annotated[
+        bool | None,
+        Meta(
+            description="Rerank the page by recency; absent: where `search_mode` or `server_side_recency` is given.",
+            examples=[True],
+        ),
+    ] = None
+    recency_semantic_weight: Annotated[float | None, _weight("Weight of the score in reranking", 0.8)] = None
+    recency_recency_weight: Annotated[float | None, _weight("Weight of recency in reranking", 0.2)] = None
+    recency_freshness_weight: Annotated[float | None, _weight("Share of the last access in recency", 0.6)] = None
+    recency_novelty_weight: Annotated[float | None, _weight("Share of the creation in recency", 0.4)] = None
+    recency_half_life_last_access_days: Annotated[
+        float | None, _weight("Days after the last access in which freshness halves", 7.0)
+    ] = None
+    recency_half_life_created_days: Annotated[
+        float | None, _weight("Days after the creation in which novelty halves", 30.0)
+    ] = None
+    server_side_recency: Annotated[
+        bool | None, Meta(description="Rank all candidates by recency, not only the page.", examples=[False])
+    ] = None
+    explain: Annotated[bool, Meta(description="Add the parts of each score to the hits.", examples=[False])] = False
+    min_score: Annotated[float, Meta(ge=0, le=1, description="Least score of a hit; 0 keeps all.", examples=[0.0])] = (
+        0.0
+    )
 
 
 class PromptSession(msgspec.Struct, kw_only=True):
     """The session whose messages go into a prompt, and the window they must fit."""
 
-    session_id: Name
-    namespace: Name | None = None
-    user_id: Name | None = None
-    model_name: Name | None = None
-    context_window_max: int | None = None
-    long_term_memory_strategy: StrategyInput | None = None
+    session_id: Annotated[Name, Meta(description="Id of the session.", examples=["trip-42"])]
+    namespace: Annotated[Name | None, Meta(description="Namespace of the session, if any.", examples=["travel"])] = None
+    user_id: Annotated[Name | None, Meta(description="User of the session, if any.", examples=["ana"])] = None
+    model_name: Annotated[
+        Name | None,
+        Meta(
+            description="Model whose context window the messages must fit; unknown names have 128,000 tokens.",
+            examples=["gpt-4o"],
+        ),
+    ] = None
+    context_window_max: Annotated[
+        int | None,
+        Meta(description="Context window in tokens; it counts more than `model_name`.", examples=[8000]),
+    ] = None
+    long_term_memory_strategy: Annotated[
+        StrategyInput | None,
+        Meta(description="Accepted for compatibility; a prompt extracts nothing.", examples=[None]),
+    ] = None

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from memhost.models import MemoryHit, MemoryRecord, StrategyConfig
 from memhost.operations.requests import ExtractionFlag, MessageContent, Sent
@@ -17,64 +17,75 @@ from memhost.ports.host import Readiness as Readiness
 class Ack(msgspec.Struct, frozen=True):
     """Done."""
 
-    status: str = "ok"
+    status: Annotated[str, Meta(description="`ok`.")] = "ok"
 
 
 class DeletionAck(Ack, frozen=True, kw_only=True):
     """Done; on request with the ids that were there, and those of which nothing was left."""
 
-    deleted_ids: list[str] | UnsetType = UNSET
-    missing_ids: list[str] | UnsetType = UNSET
+    deleted_ids: Annotated[
+        list[str] | UnsetType, Meta(description="Ids of the memories that were deleted, if `report` was set.")
+    ] = UNSET
+    missing_ids: Annotated[list[str] | UnsetType, Meta(description="Ids that no memory had, if `report` was set.")] = (
+        UNSET
+    )
 
 
 class Health(msgspec.Struct, frozen=True):
-    """The server's time in milliseconds since 1970."""
+    """The server is alive."""
 
-    now: int
+    now: Annotated[int, Meta(description="The server's time: milliseconds since 1970.")]
 
 
 class SessionDetails(msgspec.Struct, frozen=True, kw_only=True):
     """Whose a session is, and its times."""
 
-    session_id: str
-    namespace: str | None
-    user_id: str | None
-    created_at: datetime
-    updated_at: datetime
+    session_id: Annotated[str, Meta(description="Id of the session.")]
+    namespace: Annotated[str | None, Meta(description="Namespace of the session, if any.")]
+    user_id: Annotated[str | None, Meta(description="User of the session, if any.")]
+    created_at: Annotated[datetime, Meta(description="When the session was made.")]
+    updated_at: Annotated[datetime, Meta(description="When it was last written.")]
 
 
 class SessionList(msgspec.Struct, frozen=True):
-    """Session ids of a page, how many sessions there are, and on request details, in the order of the ids."""
+    """A page of sessions."""
 
-    sessions: list[str]
-    total: int
-    details: list[SessionDetails] | UnsetType = UNSET
+    sessions: Annotated[list[str], Meta(description="Ids of the sessions on this page, last updated first.")]
+    total: Annotated[int, Meta(description="Number of all sessions that match.")]
+    details: Annotated[
+        list[SessionDetails] | UnsetType,
+        Meta(description="Owners and times, in the order of `sessions`, if the request asked for them."),
+    ] = UNSET
 
 
 class ExtractionState(msgspec.Struct, frozen=True, kw_only=True):
-    """What the extraction of a session stands at.
+    """The state of the extraction from a session."""
 
-    `state`: `idle` (nothing waits), `pending`, `waiting` (for the model, or for a budget; it goes on by itself),
-    `failed` (given up until the next message or a command), `refused` (the provider declined messages, or parts of
-    long ones). `last_error` says why; `waiting_since` is there only while it waits.
-    """
-
-    pending: int
-    state: str
-    last_run_at: datetime | None = None
-    last_error: str | None = None
-    waiting_since: datetime | UnsetType = UNSET
+    pending: Annotated[int, Meta(description="Messages that wait to be extracted.")]
+    state: Annotated[
+        str,
+        Meta(
+            description="`idle`: nothing waits; `pending`; `waiting`: for the model or a budget, it goes on by itself; "
+            "`failed`: given up until the next message or a command; `refused`: the provider declined messages, or "
+            "parts of long ones."
+        ),
+    ]
+    last_run_at: Annotated[datetime | None, Meta(description="When extraction last succeeded.")] = None
+    last_error: Annotated[str | None, Meta(description="Why it waits, failed or was refused.")] = None
+    waiting_since: Annotated[datetime | UnsetType, Meta(description="Since when it is `waiting`.")] = UNSET
 
 
 class MessageView(msgspec.Struct, kw_only=True):
     """A message as it was sent, and what the server knows of it."""
 
-    role: str
+    role: Annotated[str, Meta(description="Who spoke.")]
     content: MessageContent
-    id: str
-    created_at: datetime
-    persisted_at: datetime | None = None
-    discrete_memory_extracted: ExtractionFlag = "f"
+    id: Annotated[str, Meta(description="Id of the message in its session.")]
+    created_at: Annotated[datetime, Meta(description="When it was said.")]
+    persisted_at: Annotated[datetime | None, Meta(description="When the server copied it to long-term memory.")] = None
+    discrete_memory_extracted: Annotated[
+        ExtractionFlag, Meta(description='`"f"`: it waits to be extracted; `"t"`: it does not.')
+    ] = "f"
     name: Sent = UNSET
     tool_calls: Sent = UNSET
     tool_call_id: Sent = UNSET
@@ -91,322 +102,370 @@ class MessageView(msgspec.Struct, kw_only=True):
 
 
 class WorkingMemoryView(msgspec.Struct, kw_only=True):
-    """A session as clients see it. The percentages are null unless the request named a model or a window.
+    """A session as clients see it."""
 
-    `older_messages` is there where messages were left out because the answer would have had too many bytes: so many
-    older ones there are, which are read with `before`, the id of the oldest message that is here.
-    """
-
-    messages: list[MessageView]
-    memories: list[MemoryRecord]
-    data: dict[str, Any] | None
-    context: str | None
-    user_id: str | None
-    tokens: int
-    session_id: str
-    namespace: str | None
-    long_term_memory_strategy: StrategyConfig
-    ttl_seconds: int | None
-    last_accessed: datetime
-    created_at: datetime
-    updated_at: datetime
-    context_percentage_total_used: float | None
-    context_percentage_until_summarization: float | None
-    extraction: ExtractionState | UnsetType = UNSET
-    summarization: Literal["pending"] | UnsetType = UNSET
-    older_messages: int | UnsetType = UNSET
+    messages: Annotated[list[MessageView], Meta(description="The messages, in their order.")]
+    memories: Annotated[list[MemoryRecord], Meta(description="Memories that the client keeps in the session.")]
+    data: Annotated[dict[str, Any] | None, Meta(description="What the session keeps for the client.")]
+    context: Annotated[str | None, Meta(description="Running summary of messages that are not here any more.")]
+    user_id: Annotated[str | None, Meta(description="User of the session, if any.")]
+    tokens: Annotated[int, Meta(description="Counter kept for the client; the server does not read it.")]
+    session_id: Annotated[str, Meta(description="Id of the session.")]
+    namespace: Annotated[str | None, Meta(description="Namespace of the session, if any.")]
+    long_term_memory_strategy: Annotated[
+        StrategyConfig, Meta(description="How memories are extracted from the messages.")
+    ]
+    ttl_seconds: Annotated[
+        int | None, Meta(description="Seconds that the session lives after a write; null: it does not expire.")
+    ]
+    last_accessed: Annotated[
+        datetime, Meta(description="When it was last read or written; the fraction is the session's version.")
+    ]
+    created_at: Annotated[datetime, Meta(description="When the session was made.")]
+    updated_at: Annotated[datetime, Meta(description="When it was last written.")]
+    context_percentage_total_used: Annotated[
+        float | None,
+        Meta(description="Share of the window that the messages fill, 0 to 100; null without model and window."),
+    ]
+    context_percentage_until_summarization: Annotated[
+        float | None,
+        Meta(
+            description="Share of the summarising threshold that they reach, 0 to 100; null without model and window."
+        ),
+    ]
+    extraction: Annotated[
+        ExtractionState | UnsetType,
+        Meta(description="State of the extraction, where a language model extracts from the session."),
+    ] = UNSET
+    summarization: Annotated[
+        Literal["pending"] | UnsetType, Meta(description="`pending` while older messages wait to be summarised.")
+    ] = UNSET
+    older_messages: Annotated[
+        int | UnsetType,
+        Meta(
+            description="How many older messages were left out, because the answer would have too many bytes: read "
+            "them with `before`, the id of the oldest message here."
+        ),
+    ] = UNSET
 
 
 class StoredRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a memory to store: `created`, or a `duplicate` of the `memory` that is there, with its `id`."""
+    """What became of a memory to store."""
 
-    id: str
-    status: Literal["created", "duplicate"]
-    memory: MemoryRecord
+    id: Annotated[str, Meta(description="Id of the memory that is there now.")]
+    status: Annotated[
+        Literal["created", "duplicate"],
+        Meta(description="`created`; or `duplicate`: a memory that says the same was there, and stays."),
+    ]
+    memory: Annotated[MemoryRecord, Meta(description="The memory that is there now.")]
 
 
 class StoredRecords(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of memories to store, in their order."""
+    """What became of memories to store."""
 
-    status: Literal["ok"] = "ok"
-    results: list[StoredRecord]
+    status: Annotated[Literal["ok"], Meta(description="`ok`.")] = "ok"
+    results: Annotated[list[StoredRecord], Meta(description="What became of each memory, in their order.")]
 
 
 class MemoryHits(msgspec.Struct, frozen=True, kw_only=True):
-    """A page of hits, the number of all matches, and the offset of the next page (null on the last).
+    """A page of hits."""
 
-    `nothing_fits` is there, and true, where no memory shares a word, a date or meaning with the query: the hits
-    are only the nearest.
-    """
-
-    memories: list[MemoryHit]
-    total: int
-    next_offset: int | None
-    nothing_fits: bool | UnsetType = UNSET
+    memories: Annotated[list[MemoryHit], Meta(description="The hits on this page, the best first.")]
+    total: Annotated[int, Meta(description="Number of all matches.")]
+    next_offset: Annotated[int | None, Meta(description="`offset` of the next page; null on the last.")]
+    nothing_fits: Annotated[
+        bool | UnsetType,
+        Meta(
+            description="True, where no memory shares a word, a date or meaning with the query: the hits are only the "
+            "nearest."
+        ),
+    ] = UNSET
 
 
 class ForgetResult(msgspec.Struct, frozen=True, kw_only=True):
-    """How many memories were examined, and which were deleted (in a dry run: would be)."""
+    """Which memories a policy deleted, or would delete."""
 
-    scanned: int
-    deleted: int
-    deleted_ids: list[str]
-    dry_run: bool
+    scanned: Annotated[int, Meta(description="Memories examined.")]
+    deleted: Annotated[int, Meta(description="Memories deleted; in a dry run: that would be.")]
+    deleted_ids: Annotated[list[str], Meta(description="Ids of those memories.")]
+    dry_run: Annotated[bool, Meta(description="Whether nothing was deleted.")]
 
 
 class Join(msgspec.Struct, frozen=True, kw_only=True):
-    """Memories that go into one that stays; `texts` are the one of that memory, then those of the others, in order."""
+    """Memories that become one."""
 
-    stays: str
-    goes: list[str]
-    texts: list[str] = []
+    stays: Annotated[str, Meta(description="Id of the memory that stays.")]
+    goes: Annotated[list[str], Meta(description="Ids of the memories that go into it.")]
+    texts: Annotated[
+        list[str], Meta(description="The text of the one that stays, then those of the others, in order.")
+    ] = []
 
 
 class CompactionReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What a compaction did, or in a dry run would do without asking a language model.
+    """What a compaction did, or in a dry run would do without asking a language model."""
 
-    Attributes:
-        scanned: Memories looked at.
-        exact_removed: Word-by-word repetitions that went.
-        merged: Memories that went into others that mean the same.
-        superseded: Memories that a newer fact replaced.
-        expired: Replaced facts that were kept long enough and went.
-        llm_calls: Calls to the language model.
-        undecided: Near pairs that only a language model can decide, and that were left; without a model none are
-            looked for.
-        turns: Turns of conversations in the scope: they are evidence, and never looked at.
-        judge: Whether a language model is configured that judges near memories.
-        unfinished: Whether the next pass has to go on where this one stopped.
-        remaining: Memories in the scope afterwards.
-        duration_s: How long it took, seconds.
-        joins: In a dry run, ids and texts of the memories that would become one, at most 1,000 joins.
-    """
-
-    scanned: int = 0
-    exact_removed: int = 0
-    merged: int = 0
-    superseded: int = 0
-    expired: int = 0
-    llm_calls: int = 0
-    undecided: int = 0
-    unfinished: bool = False
-    remaining: int = 0
-    turns: int = 0
-    judge: bool = False
-    duration_s: float = 0.0
-    dry_run: bool = False
-    joins: list[Join] = []
+    scanned: Annotated[int, Meta(description="Memories examined.")] = 0
+    exact_removed: Annotated[int, Meta(description="Exact repetitions that were removed.")] = 0
+    merged: Annotated[int, Meta(description="Memories that went into others that mean the same.")] = 0
+    superseded: Annotated[int, Meta(description="Memories that a newer fact replaced.")] = 0
+    expired: Annotated[int, Meta(description="Replaced facts that were kept long enough and removed.")] = 0
+    llm_calls: Annotated[int, Meta(description="Calls to the language model.")] = 0
+    undecided: Annotated[
+        int,
+        Meta(
+            description="Near pairs that only a language model can decide, and that were left; without a model none "
+            "are looked for."
+        ),
+    ] = 0
+    unfinished: Annotated[bool, Meta(description="Whether the next pass goes on where this one stopped.")] = False
+    remaining: Annotated[int, Meta(description="Memories in the scope afterwards.")] = 0
+    turns: Annotated[
+        int, Meta(description="Turns of conversations in the scope: they are evidence, and are not examined.")
+    ] = 0
+    judge: Annotated[bool, Meta(description="Whether a language model is configured that judges near pairs.")] = False
+    duration_s: Annotated[float, Meta(description="How long it took, in seconds.")] = 0.0
+    dry_run: Annotated[bool, Meta(description="Whether nothing was changed.")] = False
+    joins: Annotated[
+        list[Join], Meta(description="In a dry run: the memories that would become one, at most 1,000 joins.")
+    ] = []
 
 
 class CompactionAck(msgspec.Struct, frozen=True, kw_only=True):
-    """How many memories are left; the report if it was asked for; the task if the work goes on after the answer."""
+    """The end of a compaction, or the task that goes on with it."""
 
-    status: str
-    task_id: str | UnsetType = UNSET
-    report: CompactionReport | UnsetType = UNSET
+    status: Annotated[str, Meta(description="`ok`, with the number of memories left; or `running`.")]
+    task_id: Annotated[str | UnsetType, Meta(description="The task, if the work goes on after the answer.")] = UNSET
+    report: Annotated[
+        CompactionReport | UnsetType, Meta(description="What was done, if the request asked for it, or in a dry run.")
+    ] = UNSET
 
 
 class TrashedMemory(msgspec.Struct, frozen=True, kw_only=True):
-    """A memory that the server removed by itself. `reason`: see the description of the operation."""
+    """A memory that the server removed by itself."""
 
-    id: str
-    text: str
-    namespace: str | None
-    user_id: str | None
-    session_id: str | None
-    reason: str
-    deleted_at: datetime
-    expires_at: datetime | None
+    id: Annotated[str, Meta(description="Id of the memory.")]
+    text: Annotated[str, Meta(description="What it says.")]
+    namespace: Annotated[str | None, Meta(description="Namespace that it belongs to, if any.")]
+    user_id: Annotated[str | None, Meta(description="User who owns it, if any.")]
+    session_id: Annotated[str | None, Meta(description="Session that it belongs to, if any.")]
+    reason: Annotated[
+        str,
+        Meta(
+            description="Why it was removed: `forgotten`, `repeated`, `merged`, `reworded`, `superseded` or "
+            "`unsupported`; the description of the operation explains them."
+        ),
+    ]
+    deleted_at: Annotated[datetime, Meta(description="When it was removed.")]
+    expires_at: Annotated[datetime | None, Meta(description="When it will be gone for good; null: never.")]
 
 
 class TrashPage(msgspec.Struct, frozen=True, kw_only=True):
-    """A page of the trash by id, and what to send as `after` for the next one (null on the last)."""
+    """A page of the trash."""
 
-    memories: list[TrashedMemory]
-    next: str | None
+    memories: Annotated[list[TrashedMemory], Meta(description="The removed memories, by id.")]
+    next: Annotated[str | None, Meta(description="What to send as `after` for the next page; null on the last.")]
 
 
 class RestoreResult(msgspec.Struct, frozen=True, kw_only=True):
-    """Ids that are back; ids that a living memory has; ids of which nothing is left."""
+    """What became of the ids to restore."""
 
-    restored: list[str]
-    taken: list[str]
-    missing: list[str]
+    restored: Annotated[list[str], Meta(description="Ids of memories that are back.")]
+    taken: Annotated[list[str], Meta(description="Ids that a living memory has.")]
+    missing: Annotated[list[str], Meta(description="Ids of which nothing is left.")]
 
 
 class SummaryView(msgspec.Struct, frozen=True, kw_only=True):
     """A standing question to long-term memory: which memories to summarise, and by what to group them."""
 
-    id: str
-    name: str | None = None
-    source: Literal["long_term"] = "long_term"
-    group_by: list[str] = []
-    filters: dict[str, Any] = {}
-    time_window_days: int | None = None
-    continuous: bool = False
-    prompt: str | None = None
-    model_name: str | None = None
+    id: Annotated[str, Meta(description="Id of the view.")]
+    name: Annotated[str | None, Meta(description="Name of the view, for people.")] = None
+    source: Annotated[Literal["long_term"], Meta(description="What is summarised: long-term memory.")] = "long_term"
+    group_by: Annotated[
+        list[str], Meta(description="Fields of memories: each group of equal values is summarised.")
+    ] = []
+    filters: Annotated[dict[str, Any], Meta(description="Only memories that pass these filters are summarised.")] = {}
+    time_window_days: Annotated[
+        int | None, Meta(description="Only memories made in the last so many days; null: all.")
+    ] = None
+    continuous: Annotated[bool, Meta(description="Whether the server computes the view again periodically.")] = False
+    prompt: Annotated[str | None, Meta(description="Prompt for the language model; null: the server's.")] = None
+    model_name: Annotated[str | None, Meta(description="Language model that summarises; null: the server's.")] = None
 
 
 class SummaryViewPartitionResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The summary of one group of a view. `memory_count` counts all memories that matched.
+    """The summary of one group of a view."""
 
-    `stale`: they have changed since, but the language model could not summarise them anew; `last_error` says why.
-    """
-
-    view_id: str
-    group: dict[str, str]
-    summary: str
-    memory_count: int
-    empty: bool = False
-    empty_reason: str | None = None
-    computed_at: datetime
-    stale: bool = False
-    last_error: str | None = None
+    view_id: Annotated[str, Meta(description="Id of the view.")]
+    group: Annotated[dict[str, str], Meta(description="Values of the view's `group_by` fields.")]
+    summary: Annotated[str, Meta(description="The summary.")]
+    memory_count: Annotated[int, Meta(description="Number of all memories that matched.")]
+    empty: Annotated[bool, Meta(description="Whether no memory matched.")] = False
+    empty_reason: Annotated[
+        str | None, Meta(description="Why the summary is empty: `no_matching_memories`; null if it is not.")
+    ] = None
+    computed_at: Annotated[datetime, Meta(description="When the summary was computed.")]
+    stale: Annotated[
+        bool,
+        Meta(description="Whether memories changed since, and the language model failed to summarise them again."),
+    ] = False
+    last_error: Annotated[str | None, Meta(description="Why it failed.")] = None
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
     """A run in the background. Finished tasks are kept for seven days."""
 
-    id: str
-    type: Literal["summary_view_full_run", "compaction"] = "summary_view_full_run"
-    status: Literal["pending", "running", "success", "failed"] = "pending"
-    view_id: str | None = None
-    created_at: datetime
-    started_at: datetime | None = None
-    completed_at: datetime | None = None
-    error_message: str | None = None
-    result: dict[str, Any] | None = None
+    id: Annotated[str, Meta(description="Id of the task.")]
+    type: Annotated[
+        Literal["summary_view_full_run", "compaction"],
+        Meta(description="What it does: compute a whole view, or compact memories."),
+    ] = "summary_view_full_run"
+    status: Annotated[Literal["pending", "running", "success", "failed"], Meta(description="How far the task is.")] = (
+        "pending"
+    )
+    view_id: Annotated[str | None, Meta(description="Id of the view that it computes, if any.")] = None
+    created_at: Annotated[datetime, Meta(description="When it was asked for.")]
+    started_at: Annotated[datetime | None, Meta(description="When it began.")] = None
+    completed_at: Annotated[datetime | None, Meta(description="When it ended.")] = None
+    error_message: Annotated[str | None, Meta(description="Why it failed.")] = None
+    result: Annotated[dict[str, Any] | None, Meta(description="What it did, once it has ended.")] = None
 
 
 class TextContent(msgspec.Struct, frozen=True, kw_only=True):
     """Text of a prompt message."""
 
-    type: Literal["text"] = "text"
-    text: str
-    annotations: None = None
-    meta: None = msgspec.field(default=None, name="_meta")
+    type: Annotated[Literal["text"], Meta(description="`text`.")] = "text"
+    text: Annotated[str, Meta(description="The text.")]
+    annotations: Annotated[None, Meta(description="Always null; clients of MCP expect the field.")] = None
+    meta: Annotated[None, Meta(description="Always null; clients of MCP expect the field.")] = msgspec.field(
+        default=None, name="_meta"
+    )
 
 
 class PromptMessage(msgspec.Struct, frozen=True, kw_only=True):
     """One message of a prompt."""
 
-    role: Literal["system", "user", "assistant"]
-    content: TextContent
+    role: Annotated[Literal["system", "user", "assistant"], Meta(description="Who speaks.")]
+    content: Annotated[TextContent, Meta(description="What the message says.")]
 
 
 class HeldBack(msgspec.Struct, frozen=True, kw_only=True):
-    """A memory that was found and left out of a prompt: it reads like an order, and not the user gave it.
+    """A memory that was found and left out of a prompt: it reads like an order, and not the user gave it."""
 
-    Attributes:
-        id: The memory.
-        trust: Who said it: `assistant`, `tool` or `external`.
-    """
-
-    id: str
-    trust: str
+    id: Annotated[str, Meta(description="Id of the memory.")]
+    trust: Annotated[str, Meta(description="Who said it: `assistant`, `tool` or `external`.")]
 
 
 class MemoryPrompt(msgspec.Struct, frozen=True, kw_only=True):
-    """A prompt with the session's messages and the memories found for the query.
+    """A prompt with the session's messages and the memories found for the query."""
 
-    `held_back` names the memories that were found and left out; without it there are none.
-    """
-
-    messages: list[PromptMessage]
-    long_term_memories: list[MemoryHit] | None
-    held_back: list[HeldBack] | UnsetType = UNSET
+    messages: Annotated[list[PromptMessage], Meta(description="The prompt, ready for a language model.")]
+    long_term_memories: Annotated[
+        list[MemoryHit] | None, Meta(description="The memories in it; null if none were searched for.")
+    ]
+    held_back: Annotated[
+        list[HeldBack] | UnsetType, Meta(description="Memories that were found and left out, if there are any.")
+    ] = UNSET
 
 
 class PluginRow(msgspec.Struct, frozen=True, kw_only=True):
     """One entry point of the group `memhost`, and what became of it."""
 
-    name: str
-    module: str
-    distribution: str
-    version: str
-    status: Literal["ok", "failed", "disabled"]
-    hooks: tuple[str, ...] = ()
-    provides: tuple[str, ...] = ()
-    error: str | None = None
-    notices: tuple[str, ...] = ()
-    api: tuple[int, int] | None = None
+    name: Annotated[str, Meta(description="Name of the entry point.")]
+    module: Annotated[str, Meta(description="Module that it names.")]
+    distribution: Annotated[str, Meta(description="Package that declares it.")]
+    version: Annotated[str, Meta(description="Version of that package.")]
+    status: Annotated[
+        Literal["ok", "failed", "disabled"],
+        Meta(description="`ok`; `failed`: it is not in use, see `error`; `disabled` by the settings."),
+    ]
+    hooks: Annotated[tuple[str, ...], Meta(description="Hooks that it implements.")] = ()
+    provides: Annotated[tuple[str, ...], Meta(description="Names of the parts that it offers, as a store.")] = ()
+    error: Annotated[str | None, Meta(description="Why it failed.")] = None
+    notices: Annotated[tuple[str, ...], Meta(description="What its author should change, as hooks that go.")] = ()
+    api: Annotated[
+        tuple[int, int] | None, Meta(description="Lowest and highest plugin API version that it supports, if it says.")
+    ] = None
 
 
 class PluginSetting(msgspec.Struct, frozen=True, kw_only=True):
-    """A setting of a plugin, its value (secrets are masked) and where that came from."""
+    """A setting of a plugin."""
 
-    path: str
-    value: Any
-    source: str
+    path: Annotated[str, Meta(description="Name of the setting, with dots.")]
+    value: Annotated[Any, Meta(description="Its value; secrets are masked.")]
+    source: Annotated[str, Meta(description="Where the value came from: `default`, a file or a variable.")]
 
 
 class PluginHealth(msgspec.Struct, frozen=True, kw_only=True):
     """What a plugin's event hooks did in this process since it started.
 
-    `calls` and `failures` are of hooks in requests, `jobs` and `failed_jobs` of background hooks; `seconds` is the time
-    spent in both. After too many failures in a row (`PLUGIN_SUSPEND_AFTER`) its hooks are left out and its jobs wait,
-    until `suspended_until`.
+    After too many failures in a row (`PLUGIN_SUSPEND_AFTER`) its hooks are left out and its jobs wait, until
+    `suspended_until`.
     """
 
-    calls: int = 0
-    failures: int = 0
-    jobs: int = 0
-    failed_jobs: int = 0
-    seconds: float = 0.0
-    last_error: str | None = None
-    suspended_until: datetime | None = None
+    calls: Annotated[int, Meta(description="Calls of hooks in requests.")] = 0
+    failures: Annotated[int, Meta(description="Calls of hooks in requests that failed.")] = 0
+    jobs: Annotated[int, Meta(description="Runs of background hooks.")] = 0
+    failed_jobs: Annotated[int, Meta(description="Runs of background hooks that failed.")] = 0
+    seconds: Annotated[float, Meta(description="Time spent in hooks, in seconds.")] = 0.0
+    last_error: Annotated[str | None, Meta(description="What the last failure was.")] = None
+    suspended_until: Annotated[
+        datetime | None, Meta(description="Until when its hooks are not called; null if they are.")
+    ] = None
 
 
 class PluginReport(msgspec.Struct, frozen=True, kw_only=True):
     """All about one plugin."""
 
-    plugin: PluginRow
-    settings: list[PluginSetting]
-    health: PluginHealth
-    dead_jobs: int
+    plugin: Annotated[PluginRow, Meta(description="What was loaded.")]
+    settings: Annotated[list[PluginSetting], Meta(description="Its settings.")]
+    health: Annotated[PluginHealth, Meta(description="What its event hooks did in this process.")]
+    dead_jobs: Annotated[int, Meta(description="Its jobs among the dead letters.")]
 
 
 class PluginList(msgspec.Struct, frozen=True):
     """All entry points found."""
 
-    plugins: list[PluginRow]
+    plugins: Annotated[list[PluginRow], Meta(description="The plugins, by name.")]
 
 
 class JobRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A background job as operators see it; its payload holds ids, not contents.
+    """A background job as operators see it; its payload holds ids, not contents."""
 
-    `distribution` is name and version of the package that the plugin came from; null if it is not installed here.
-    `attempts` counts how often it was started, `failures` those that failed, `deaths` those during which the process
-    died. A job that `waiting_since` some time waits without having failed: `last_error` says what for.
-    """
-
-    id: str
-    event: str
-    plugin: str
-    distribution: str | None
-    state: str
-    attempts: int
-    created_at: datetime
-    due_at: datetime
-    last_error: str | None
-    failures: int = 0
-    deaths: int = 0
-    waiting_since: datetime | None = None
+    id: Annotated[str, Meta(description="Id of the job.")]
+    event: Annotated[str, Meta(description="What it does: the event that it brings to the plugin.")]
+    plugin: Annotated[str, Meta(description="Entry-point name of the plugin that handles it.")]
+    distribution: Annotated[
+        str | None, Meta(description="Name and version of the plugin's package; null if it is not installed here.")
+    ]
+    state: Annotated[
+        str,
+        Meta(description="`pending`; `running`; `waiting`: put off without a failure; or `dead`: given up."),
+    ]
+    attempts: Annotated[int, Meta(description="How often it was started.")]
+    created_at: Annotated[datetime, Meta(description="When it was made.")]
+    due_at: Annotated[datetime, Meta(description="It does not start before this time.")]
+    last_error: Annotated[str | None, Meta(description="Why it last failed, or what it waits for.")]
+    failures: Annotated[int, Meta(description="Attempts that failed.")] = 0
+    deaths: Annotated[int, Meta(description="Attempts during which the process died.")] = 0
+    waiting_since: Annotated[
+        datetime | None, Meta(description="Since when it waits without having failed; null if it does not.")
+    ] = None
 
 
 class WorkerRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A living worker process: its machine and process id, the runner it uses, and when it reported last."""
+    """A living worker process."""
 
-    name: str
-    runner: str
-    started_at: datetime
-    seen_at: datetime
+    name: Annotated[str, Meta(description="Its machine and process id.")]
+    runner: Annotated[str, Meta(description="The job runner that it uses.")]
+    started_at: Annotated[datetime, Meta(description="When it started.")]
+    seen_at: Annotated[datetime, Meta(description="When it last reported.")]
 
 
 class JobList(msgspec.Struct, frozen=True, kw_only=True):
-    """A page of jobs, and how many there are; the worker processes that run jobs beside the servers."""
+    """A page of jobs, and the worker processes that run jobs beside the servers."""
 
-    jobs: list[JobRow]
-    total: int
-    workers: list[WorkerRow] = []
+    jobs: Annotated[list[JobRow], Meta(description="The jobs on this page.")]
+    total: Annotated[int, Meta(description="Number of all jobs that match.")]
+    workers: Annotated[
+        list[WorkerRow], Meta(description="The living worker processes; only for operators of the whole server.")
+    ] = []

@@ -52,7 +52,8 @@ WIRE_NAMES: Mapping[str, str] = {"SearchFields": "SearchRequest", "MessageView":
 
 _DEFINITIONS = "#/$defs/"
 _MANY = 20
-_VALIDATED = ("minLength", "pattern", "minProperties")
+_VALIDATED = ("minLength", "pattern", "minProperties", "uniqueItems", "x-error-code")
+_LIMITS = frozenset((*_VALIDATED, "maxLength", "minItems", "maxItems", "minimum", "maximum"))
 
 
 class FieldFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -231,6 +232,8 @@ class Schemas:
             for field in kind.fields:
                 if _is_time(field.type):
                     _mark_times(properties[field.encode_name])
+                if field.encode_name in properties:
+                    _sink_limits(properties[field.encode_name])
                 self._mend(field.type)
         for inner in parts(kind):
             self._mend(inner)
@@ -442,6 +445,14 @@ def _mark_times(schema: Schema) -> None:
     for part in walk(schema):
         if part.get("type") == "string":
             part["format"] = "date-time"
+
+
+def _sink_limits(schema: Schema) -> None:
+    """Say the limits of a value that may be null where its type is."""
+    variants = [part for part in schema.get("anyOf", ()) if part.get("type") != "null" and "$ref" not in part]
+    if len(variants) == 1 and "anyOf" in schema:
+        for key in _LIMITS & schema.keys():
+            variants[0][key] = schema.pop(key)
 
 
 def _long_name(cls: type[Any]) -> str:

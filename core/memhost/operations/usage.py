@@ -13,59 +13,70 @@ Count = Annotated[int, Meta(ge=0)]
 
 
 class GetUsage(msgspec.Struct, kw_only=True):
-    """For which days to tell the usage, and by what to tell it apart.
+    """For which days to report the usage, and by what to group it."""
 
-    `from` and `to` name days (UTC) by a time inside them, both included; absent ones are 29 days before `to`, and
-    today. With an empty `group_by` there is one row for all.
-    """
-
-    from_: datetime | None = msgspec.field(default=None, name="from")
-    to: datetime | None = None
-    group_by: list[Dimension] = msgspec.field(default_factory=lambda: ["day"])
+    from_: Annotated[
+        datetime | None,
+        Meta(
+            description="A time inside the first day (UTC); absent: 29 days before the last.",
+            examples=["2026-03-01T00:00:00Z"],
+        ),
+    ] = msgspec.field(default=None, name="from")
+    to: Annotated[
+        datetime | None,
+        Meta(description="A time inside the last day (UTC); absent: today.", examples=["2026-03-31T00:00:00Z"]),
+    ] = None
+    group_by: Annotated[
+        list[Dimension],
+        Meta(description="What rows are grouped by; without any there is one row.", examples=[["day"]]),
+    ] = msgspec.field(default_factory=lambda: ["day"])
 
 
 class UsageTotals(msgspec.Struct, frozen=True, kw_only=True):
-    """Sums over calls of models.
+    """Sums over calls of models."""
 
-    `calls` counts failed ones (`failures`) as well; `cost_usd` is the price of those whose price is known, and
-    `unpriced_calls` counts the others.
-    """
-
-    calls: Count
-    failures: Count
-    input_tokens: Count
-    output_tokens: Count
-    cost_usd: float
-    unpriced_calls: Count
+    calls: Annotated[Count, Meta(description="Calls, with those that failed.")]
+    failures: Annotated[Count, Meta(description="Calls that failed.")]
+    input_tokens: Annotated[Count, Meta(description="Tokens sent.")]
+    output_tokens: Annotated[Count, Meta(description="Tokens answered.")]
+    cost_usd: Annotated[float, Meta(description="Price in US dollars of the calls whose price is known.")]
+    unpriced_calls: Annotated[Count, Meta(description="Calls whose price is not known.")]
 
 
 class UsageRow(UsageTotals, frozen=True, kw_only=True):
-    """The sums of one group; the fields that groups are not made of are null. An absent owner is an empty string."""
+    """The sums of one group."""
 
-    day: date | None = None
-    namespace: str | None = None
-    user_id: str | None = None
-    purpose: str | None = None
-    model: str | None = None
+    day: Annotated[date | None, Meta(description="Day (UTC); null if rows are not grouped by it.")] = None
+    namespace: Annotated[
+        str | None, Meta(description="Namespace, empty for none; null if rows are not grouped by it.")
+    ] = None
+    user_id: Annotated[str | None, Meta(description="User, empty for none; null if rows are not grouped by it.")] = None
+    purpose: Annotated[str | None, Meta(description="What the calls were for; null if rows are not grouped by it.")] = (
+        None
+    )
+    model: Annotated[str | None, Meta(description="Model; null if rows are not grouped by it.")] = None
 
 
 class UsageBudget(msgspec.Struct, frozen=True, kw_only=True):
-    """A budget of today: `tokens` (sent to and answered by language models) of a namespace, or `cost_usd` of all."""
+    """A budget of today."""
 
-    kind: Literal["tokens", "cost_usd"]
-    namespace: str | None
-    limit: float
-    used: float
-    left: float
-    resets_at: datetime
+    kind: Annotated[
+        Literal["tokens", "cost_usd"],
+        Meta(description="`tokens` sent to and answered by language models, or their price (`cost_usd`)."),
+    ]
+    namespace: Annotated[str | None, Meta(description="Namespace that it is for; null for the whole server.")]
+    limit: Annotated[float, Meta(description="How much may be used in a day.")]
+    used: Annotated[float, Meta(description="How much is used.")]
+    left: Annotated[float, Meta(description="How much is left.")]
+    resets_at: Annotated[datetime, Meta(description="When the next day begins.")]
 
 
 class UsageReport(msgspec.Struct, frozen=True, kw_only=True):
     """What models were used for."""
 
-    from_: date = msgspec.field(name="from")
-    to: date
-    group_by: list[Dimension]
-    rows: list[UsageRow]
-    totals: UsageTotals
-    budgets: list[UsageBudget]
+    from_: Annotated[date, Meta(description="The first day (UTC).")] = msgspec.field(name="from")
+    to: Annotated[date, Meta(description="The last day (UTC).")]
+    group_by: Annotated[list[Dimension], Meta(description="What rows are grouped by.")]
+    rows: Annotated[list[UsageRow], Meta(description="The groups, sorted.")]
+    totals: Annotated[UsageTotals, Meta(description="Sums over all rows.")]
+    budgets: Annotated[list[UsageBudget], Meta(description="Budgets of today that the caller may see.")]

@@ -7,76 +7,151 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from memhost.models.limits import Metadata, Name, Names, Text
+from memhost.models.limits import ERROR_CODE, MAX_PROMPT, MOST_TAGS, Metadata, Name, Text
 
 TAG = "Summary views"
 
 _OFF = "long_term_memory_disabled"
 
 
+GROUP_FIELDS = ("user_id", "namespace", "session_id", "memory_type")
+"""Fields that a view can group by."""
+
+_GroupBy = Annotated[
+    list[Annotated[Name, Meta(extra_json_schema={"enum": list(GROUP_FIELDS)})]],
+    Meta(extra_json_schema={"maxItems": MOST_TAGS, "uniqueItems": True}),
+]
+_PROMPT = {"maxLength": MAX_PROMPT, ERROR_CODE: "unsafe_prompt"}
+_Days = Annotated[int, Meta(ge=1)]
+
+
 class CreateSummaryView(msgspec.Struct, kw_only=True):
-    """A view to create. `group_by` and `filters` name fields of memories.
+    """A view to create."""
 
-    A filter's value is a string (equals), a list (any of them) or an object of the operators that search has.
-    """
-
-    source: Literal["long_term", "working_memory"]
-    name: Name | None = None
-    group_by: Names | None = None
-    filters: Metadata | None = None
-    time_window_days: Annotated[int, Meta(ge=1)] | None = None
-    continuous: bool | None = None
-    prompt: Text | None = None
-    model_name: Name | None = None
+    source: Annotated[
+        Literal["long_term", "working_memory"],
+        Meta(description="What to summarise; the server refuses `working_memory`.", examples=["long_term"]),
+    ]
+    name: Annotated[Name | None, Meta(description="Name of the view, for people.", examples=["profiles"])] = None
+    group_by: Annotated[
+        _GroupBy | None,
+        Meta(
+            description="Fields of memories: each group of equal values gets a summary of its own.",
+            examples=[["user_id"]],
+        ),
+    ] = None
+    filters: Annotated[
+        Metadata | None,
+        Meta(
+            description="Only memories that pass: for each field a text (equals), a list (one of them) or an object "
+            "of the operators of search.",
+            examples=[{"memory_type": "semantic"}],
+        ),
+    ] = None
+    time_window_days: Annotated[
+        _Days | None, Meta(description="Only memories made in the last so many days.", examples=[90])
+    ] = None
+    continuous: Annotated[bool | None, Meta(description="Compute the view again periodically.", examples=[True])] = None
+    prompt: Annotated[
+        Text | None,
+        Meta(
+            description="Prompt for the language model; absent: the server's.",
+            examples=["Say what this user likes."],
+            extra_json_schema=_PROMPT,
+        ),
+    ] = None
+    model_name: Annotated[
+        Name | None, Meta(description="Language model that summarises; absent: the server's.", examples=["gpt-4o"])
+    ] = None
 
 
 class UpdateSummaryView(msgspec.Struct, kw_only=True):
     """What to change of a view; what is absent stays, and a null clears what may be empty."""
 
-    view_id: str
-    name: Name | UnsetType | None = UNSET
-    group_by: Names | UnsetType | None = UNSET
-    filters: Metadata | UnsetType | None = UNSET
-    time_window_days: Annotated[int, Meta(ge=1)] | UnsetType | None = UNSET
-    continuous: bool | UnsetType | None = UNSET
-    prompt: Text | UnsetType | None = UNSET
-    model_name: Name | UnsetType | None = UNSET
+    MIN_FIELDS: ClassVar[int] = 1
+
+    view_id: Annotated[str, Meta(description="Id of the view.", examples=["01KATV2R8GQ4T1V5S0S1J3X9ZC"])]
+    name: Annotated[Name | UnsetType | None, Meta(description="Name of the view, for people.", examples=["people"])] = (
+        UNSET
+    )
+    group_by: Annotated[
+        _GroupBy | UnsetType | None,
+        Meta(
+            description="Fields of memories: each group of equal values gets a summary of its own.",
+            examples=[["user_id"]],
+        ),
+    ] = UNSET
+    filters: Annotated[
+        Metadata | UnsetType | None,
+        Meta(
+            description="Only memories that pass: for each field a text (equals), a list (one of them) or an object "
+            "of the operators of search.",
+            examples=[{"memory_type": "semantic"}],
+        ),
+    ] = UNSET
+    time_window_days: Annotated[
+        _Days | UnsetType | None,
+        Meta(description="Only memories made in the last so many days; null: all.", examples=[90]),
+    ] = UNSET
+    continuous: Annotated[
+        bool | UnsetType | None, Meta(description="Compute the view again periodically.", examples=[True])
+    ] = UNSET
+    prompt: Annotated[
+        Text | UnsetType | None,
+        Meta(
+            description="Prompt for the language model; null: the server's.",
+            examples=["Say what this user likes."],
+            extra_json_schema=_PROMPT,
+        ),
+    ] = UNSET
+    model_name: Annotated[
+        Name | UnsetType | None,
+        Meta(description="Language model that summarises; null: the server's.", examples=["gpt-4o"]),
+    ] = UNSET
 
 
 class ViewId(msgspec.Struct, kw_only=True):
     """Which view."""
 
-    view_id: str
+    view_id: Annotated[str, Meta(description="Id of the view.", examples=["01KATV2R8GQ4T1V5S0S1J3X9ZC"])]
 
 
 class RunPartition(msgspec.Struct, kw_only=True):
-    """Which group of a view to summarise now: one value for each field of its `group_by`."""
+    """Which group of a view to summarise now."""
 
-    view_id: str
-    group: dict[str, Name]
+    view_id: Annotated[str, Meta(description="Id of the view.", examples=["01KATV2R8GQ4T1V5S0S1J3X9ZC"])]
+    group: Annotated[
+        dict[str, Name],
+        Meta(description="One value for each field of the view's `group_by`.", examples=[{"user_id": "ana"}]),
+    ]
 
 
 class ListPartitions(msgspec.Struct, kw_only=True):
     """Which stored results of a view to list: those whose group has these values."""
 
-    view_id: str
-    user_id: str | None = None
-    namespace: str | None = None
-    session_id: str | None = None
-    memory_type: str | None = None
+    view_id: Annotated[str, Meta(description="Id of the view.", examples=["01KATV2R8GQ4T1V5S0S1J3X9ZC"])]
+    user_id: Annotated[str | None, Meta(description="Only groups of this user.", examples=["ana"])] = None
+    namespace: Annotated[str | None, Meta(description="Only groups of this namespace.", examples=["travel"])] = None
+    session_id: Annotated[str | None, Meta(description="Only groups of this session.", examples=["trip-42"])] = None
+    memory_type: Annotated[str | None, Meta(description="Only groups of this memory type.", examples=["semantic"])] = (
+        None
+    )
 
 
 class RunSummaryView(msgspec.Struct, kw_only=True):
-    """Which view to compute in the background; an absent `task_id` gets a ULID."""
+    """Which view to compute in the background."""
 
     ECHOES: ClassVar[tuple[str, ...]] = ("force",)
     """Clients of Agent Memory Server send it; a run always makes everything anew."""
 
-    view_id: str
-    task_id: Annotated[Name, Meta(min_length=1)] | None = None
+    view_id: Annotated[str, Meta(description="Id of the view.", examples=["01KATV2R8GQ4T1V5S0S1J3X9ZC"])]
+    task_id: Annotated[
+        Annotated[Name, Meta(min_length=1)] | None,
+        Meta(description="Id of the task; absent: a new ULID.", examples=["nightly-1"]),
+    ] = None
 
 
 class TaskId(msgspec.Struct, kw_only=True):
     """Which task."""
 
-    task_id: str
+    task_id: Annotated[str, Meta(description="Id of the task.", examples=["nightly-1"])]

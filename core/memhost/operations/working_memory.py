@@ -8,47 +8,65 @@ from typing import Annotated, ClassVar
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from memhost.models.limits import Data, Many, MessageText, Name
+from memhost.models.limits import Data, Lifetime, Many, MessageText, Name
 from memhost.operations.requests import MessageInput, SessionRecordInput, StrategyInput
 
 TAG = "Working memory"
 
+Version = Annotated[int, Meta(ge=0)]
+"""Version of a session."""
+
 
 class ListSessions(msgspec.Struct, kw_only=True):
-    """Which sessions to list; an absent or empty namespace or user means all. `details` adds owners and times."""
+    """Which sessions to list."""
 
-    limit: Annotated[int, Meta(ge=1, le=100)] = 20
-    offset: Annotated[int, Meta(ge=0)] = 0
-    namespace: str | None = None
-    user_id: str | None = None
-    updated_after: datetime | None = None
-    details: bool = False
+    limit: Annotated[int, Meta(ge=1, le=100, description="Most sessions to return.", examples=[20])] = 20
+    offset: Annotated[int, Meta(ge=0, description="Sessions to skip.", examples=[0])] = 0
+    namespace: Annotated[
+        str | None, Meta(description="Only sessions of this namespace; absent or empty: of all.", examples=["travel"])
+    ] = None
+    user_id: Annotated[
+        str | None, Meta(description="Only sessions of this user; absent or empty: of all.", examples=["ana"])
+    ] = None
+    updated_after: Annotated[
+        datetime | None, Meta(description="Only sessions written after this time.", examples=["2026-03-01T00:00:00Z"])
+    ] = None
+    details: Annotated[bool, Meta(description="Add owners and times of the sessions.", examples=[True])] = False
 
 
 class GetSession(msgspec.Struct, kw_only=True):
-    """Which session to read, and the window to cut it to.
+    """Which session to read, and the window to cut it to."""
 
-    With `before` only messages in front of the one of that id; with `most_bytes` as many of the newest as fit into so
-    many bytes of JSON.
-    """
-
-    session_id: str
-    user_id: str | None = None
-    namespace: str | None = None
-    model_name: str | None = None
-    context_window_max: int | None = None
-    recent_messages_limit: int | None = None
-    before: str | None = None
-    most_bytes: Annotated[int, Meta(ge=0)] | None = None
+    session_id: Annotated[str, Meta(description="Id of the session.", examples=["trip-42"])]
+    user_id: Annotated[str | None, Meta(description="User of the session, if any.", examples=["ana"])] = None
+    namespace: Annotated[str | None, Meta(description="Namespace of the session, if any.", examples=["travel"])] = None
+    model_name: Annotated[
+        str | None,
+        Meta(description="Model whose context window counts; unknown names have 128,000 tokens.", examples=["gpt-4o"]),
+    ] = None
+    context_window_max: Annotated[
+        int | None,
+        Meta(description="Context window in tokens; it counts more than `model_name`.", examples=[8000]),
+    ] = None
+    recent_messages_limit: Annotated[
+        int | None,
+        Meta(description="Return only so many of the newest messages; 0 or less: all.", examples=[20]),
+    ] = None
+    before: Annotated[
+        str | None, Meta(description="Return only messages in front of the one of this id.", examples=["m1"])
+    ] = None
+    most_bytes: Annotated[
+        Annotated[int, Meta(ge=0)] | None,
+        Meta(
+            description="Return as many of the newest messages as fit into so many bytes of JSON, but one in any case; "
+            "0: as many as the server's own limit allows.",
+            examples=[65536],
+        ),
+    ] = None
 
 
 class PutSession(msgspec.Struct, kw_only=True):
-    """The whole session to store; what is absent takes its default (but for TTL and `created_at`).
-
-    `flush` has its waiting messages extracted without waiting for the session to be quiet. With `wait_summary` false
-    a session that gets too long is summarised after the answer. With `if_version` (0: there is none yet) the write
-    is refused if the session is at another version.
-    """
+    """The whole session to store; what is absent takes its default (but for `ttl_seconds` and `created_at`)."""
 
     ECHOES: ClassVar[tuple[str, ...]] = (
         "context_percentage_total_used",
@@ -58,52 +76,146 @@ class PutSession(msgspec.Struct, kw_only=True):
     )
     """What a session has when it is read: clients send back what they read."""
 
-    session_id: Name
-    model_name: Name | None = None
-    context_window_max: int | None = None
-    messages: Many[MessageInput] = []
-    memories: Many[SessionRecordInput] = []
-    data: Data | None = None
-    context: MessageText | None = None
-    user_id: Name | None = None
-    namespace: Name | None = None
-    tokens: int = 0
-    long_term_memory_strategy: StrategyInput | UnsetType = UNSET
-    ttl_seconds: int | UnsetType | None = UNSET
-    last_accessed: datetime | UnsetType = UNSET
-    created_at: datetime | UnsetType = UNSET
-    updated_at: datetime | UnsetType = UNSET
-    flush: bool = False
-    wait_summary: bool = True
-    if_version: Annotated[int, Meta(ge=0)] | None = None
+    session_id: Annotated[Name, Meta(description="Id of the session.", examples=["trip-42"])]
+    model_name: Annotated[
+        Name | None,
+        Meta(description="Model whose context window counts; unknown names have 128,000 tokens.", examples=["gpt-4o"]),
+    ] = None
+    context_window_max: Annotated[
+        int | None,
+        Meta(description="Context window in tokens; it counts more than `model_name`.", examples=[8000]),
+    ] = None
+    messages: Annotated[
+        Many[MessageInput],
+        Meta(
+            description="All messages of the session, in their order.",
+            examples=[[{"id": "m1", "role": "user", "content": "I always book window seats."}]],
+        ),
+    ] = []
+    memories: Annotated[
+        Many[SessionRecordInput],
+        Meta(
+            description="Memories to keep in the session; the server copies them to long-term memory.",
+            examples=[[{"text": "Ana prefers window seats.", "memory_type": "semantic"}]],
+        ),
+    ] = []
+    data: Annotated[
+        Data | None, Meta(description="What the session keeps for the client.", examples=[{"city": "Oslo"}])
+    ] = None
+    context: Annotated[
+        MessageText | None,
+        Meta(description="Summary of messages that are not sent any more.", examples=["Ana plans a trip."]),
+    ] = None
+    user_id: Annotated[Name | None, Meta(description="User of the session, if any.", examples=["ana"])] = None
+    namespace: Annotated[Name | None, Meta(description="Namespace of the session, if any.", examples=["travel"])] = None
+    tokens: Annotated[
+        int, Meta(description="Counter kept for the client; the server does not read it.", examples=[0])
+    ] = 0
+    long_term_memory_strategy: Annotated[
+        StrategyInput | UnsetType,
+        Meta(description="How to extract memories from the messages.", examples=[{"strategy": "discrete"}]),
+    ] = UNSET
+    ttl_seconds: Annotated[
+        Lifetime | UnsetType | None,
+        Meta(description="Seconds until the session expires; null: never; absent: as before.", examples=[86400]),
+    ] = UNSET
+    last_accessed: Annotated[
+        datetime | UnsetType,
+        Meta(
+            description="As it was read: it says what the client knew of the session.",
+            examples=["2026-03-01T09:00:00Z"],
+        ),
+    ] = UNSET
+    created_at: Annotated[
+        datetime | UnsetType,
+        Meta(description="When the session was made; absent: as before, or now.", examples=["2026-03-01T09:00:00Z"]),
+    ] = UNSET
+    updated_at: Annotated[
+        datetime | UnsetType,
+        Meta(
+            description="As it was read: it says what the client knew of the session.",
+            examples=["2026-03-01T09:00:00Z"],
+        ),
+    ] = UNSET
+    flush: Annotated[
+        bool,
+        Meta(
+            description="Extract waiting messages now, without waiting for the session to be quiet.", examples=[False]
+        ),
+    ] = False
+    wait_summary: Annotated[
+        bool, Meta(description="Wait for the summary of a session that got too long.", examples=[True])
+    ] = True
+    if_version: Annotated[
+        Version | None,
+        Meta(
+            description="Refuse the write unless the session is at this version (the fraction of `last_accessed`); "
+            "0: there is none yet.",
+            examples=[None],
+        ),
+    ] = None
 
 
 class ChangeSession(msgspec.Struct, kw_only=True):
-    """What to change of a session; everything else stays.
+    """What to change of a session; everything else stays. A time to live starts anew."""
 
-    `messages` and `memories` are appended, or replace those of the same id. `data` is merged into the stored data
-    key by key (null is a value), or replaces it with `merge_data` false. A time to live starts anew. `if_version` as
-    in writing the whole session.
-    """
-
-    session_id: Name
-    user_id: Name | None = None
-    namespace: Name | None = None
-    model_name: Name | None = None
-    context_window_max: int | None = None
-    messages: Many[MessageInput] = []
-    memories: Many[SessionRecordInput] = []
-    data: Data | None = None
-    merge_data: bool = True
-    context: MessageText | UnsetType | None = UNSET
-    long_term_memory_strategy: StrategyInput | UnsetType = UNSET
-    ttl_seconds: int | UnsetType | None = UNSET
-    if_version: Annotated[int, Meta(ge=0)] | None = None
+    session_id: Annotated[Name, Meta(description="Id of the session.", examples=["trip-42"])]
+    user_id: Annotated[Name | None, Meta(description="User of the session, if any.", examples=["ana"])] = None
+    namespace: Annotated[Name | None, Meta(description="Namespace of the session, if any.", examples=["travel"])] = None
+    model_name: Annotated[
+        Name | None,
+        Meta(description="Model whose context window counts; unknown names have 128,000 tokens.", examples=["gpt-4o"]),
+    ] = None
+    context_window_max: Annotated[
+        int | None,
+        Meta(description="Context window in tokens; it counts more than `model_name`.", examples=[8000]),
+    ] = None
+    messages: Annotated[
+        Many[MessageInput],
+        Meta(
+            description="Messages to append; one with a known id replaces that message.",
+            examples=[[{"id": "m1", "role": "user", "content": "I always book window seats."}]],
+        ),
+    ] = []
+    memories: Annotated[
+        Many[SessionRecordInput],
+        Meta(
+            description="Memories to append; one with a known id replaces that memory.",
+            examples=[[{"text": "Ana prefers window seats.", "memory_type": "semantic"}]],
+        ),
+    ] = []
+    data: Annotated[
+        Data | None,
+        Meta(description="Keys to set in the session's data; null is a value.", examples=[{"city": "Oslo"}]),
+    ] = None
+    merge_data: Annotated[
+        bool, Meta(description="False: `data` takes the place of all stored data.", examples=[True])
+    ] = True
+    context: Annotated[
+        MessageText | UnsetType | None,
+        Meta(description="Summary of messages that are not sent any more; null removes it.", examples=["Ana plans."]),
+    ] = UNSET
+    long_term_memory_strategy: Annotated[
+        StrategyInput | UnsetType,
+        Meta(description="How to extract memories from the messages.", examples=[{"strategy": "discrete"}]),
+    ] = UNSET
+    ttl_seconds: Annotated[
+        Lifetime | UnsetType | None,
+        Meta(description="Seconds until the session expires; null: never; absent: as before.", examples=[86400]),
+    ] = UNSET
+    if_version: Annotated[
+        Version | None,
+        Meta(
+            description="Refuse the write unless the session is at this version (the fraction of `last_accessed`); "
+            "0: there is none yet.",
+            examples=[None],
+        ),
+    ] = None
 
 
 class DeleteSession(msgspec.Struct, kw_only=True):
     """Which session to delete."""
 
-    session_id: str
-    user_id: str | None = None
-    namespace: str | None = None
+    session_id: Annotated[str, Meta(description="Id of the session.", examples=["trip-42"])]
+    user_id: Annotated[str | None, Meta(description="User of the session, if any.", examples=["ana"])] = None
+    namespace: Annotated[str | None, Meta(description="Namespace of the session, if any.", examples=["travel"])] = None

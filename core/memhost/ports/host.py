@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 import msgspec
+from msgspec import Meta
 
 from memhost.errors import ConfigurationError
 from memhost.metrics import Metrics
@@ -116,17 +117,17 @@ class OperationTable:
 class ComponentHealth(msgspec.Struct, frozen=True, kw_only=True):
     """State of one part of the server."""
 
-    name: str
-    ok: bool
-    detail: str
-    latency_ms: float
+    name: Annotated[str, Meta(description="Name of the part.")]
+    ok: Annotated[bool, Meta(description="Whether it works.")]
+    detail: Annotated[str, Meta(description="What it is, or what is wrong with it.")]
+    latency_ms: Annotated[float, Meta(description="How long it took to look, in milliseconds.")]
 
 
 class Readiness(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the server can serve, and the state of its parts."""
 
-    ready: bool
-    components: list[ComponentHealth]
+    ready: Annotated[bool, Meta(description="Whether the server can serve.")]
+    components: Annotated[list[ComponentHealth], Meta(description="Its parts.")]
 
 
 class Offered(Protocol):

@@ -14,7 +14,7 @@ from memhost.memories.enabled import require_long_term_memory
 from memhost.memories.recency import Recency
 from memhost.models import Condition, Op, Scope
 from memhost.operations.limits import DEEPEST_OFFSET, MOST_QUERY_TERMS, fitting
-from memhost.operations.requests import SearchFields
+from memhost.operations.requests import TEXT_SCORERS, SearchFields
 from memhost.operations.responses import MemoryHits
 from memhost.operations.table import Call
 from memhost.plugins.request_hooks import RequestHooks
@@ -26,18 +26,6 @@ from memhost.search.retrieval import Found, Mode, Retriever, SearchPlan
 from memhost.search.scoring import hit_of
 from memhost.settings.schema import MemorySettings
 from memhost.usage.ledger import charged_to, payer_within
-
-TEXT_SCORERS = (
-    "BM25STD",
-    "BM25",
-    "BM25STD.NORM",
-    "BM25STD.TANH",
-    "TFIDF",
-    "TFIDF.DOCNORM",
-    "DISMAX",
-    "DOCSCORE",
-)
-"""Scorer names that clients may send. All stores score by BM25."""
 
 NOTHING_FITS = "No memory shares a word or meaning with the query; the hits are only the nearest."
 

@@ -50,6 +50,7 @@ from memhost.models import (
     WriteBatch,
     WriteResult,
 )
+from memhost.models.limits import MIN_TTL_S
 from memhost.operations.limits import DATA_BYTES, too_big
 from memhost.operations.table import Call
 from memhost.operations.working_memory import PutSession
@@ -157,7 +158,7 @@ class SessionWriter:
         )
         problems += check_records(request.memories, [item.id for item in request.memories])
         problems += too_big(request.data, DATA_BYTES, ("data",))  # which a change may have added to
-        if isinstance(request.ttl_seconds, int) and request.ttl_seconds < 1:
+        if isinstance(request.ttl_seconds, int) and request.ttl_seconds < MIN_TTL_S:
             sentence = (
                 "A session lives at least 1 second; send null for one that does not expire, or delete it to end it now."
             )

@@ -11,13 +11,11 @@ from msgspec import inspect
 from memhost.errors import InvalidRequest
 from memhost.models import Condition, MemoryType
 from memhost.operations.requests import DateFilter, MemoryTypeFilter, Operators, TagFilter
+from memhost.operations.views import GROUP_FIELDS
 from memhost.reading import Compiler, ReadingError, problems
 from memhost.search.filters import date_conditions, tag_conditions
 
 F = TypeVar("F", bound=Operators)
-
-GROUP_FIELDS = ("user_id", "namespace", "session_id", "memory_type")
-"""Fields that a view can group by."""
 
 FILTER_FIELDS = (*GROUP_FIELDS, "extraction_strategy", "topics", "event_date")
 """Fields that a view can filter by."""

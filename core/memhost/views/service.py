@@ -14,11 +14,11 @@ from memhost.memories.enabled import require_long_term_memory
 from memhost.models import Scope, WriteBatch, new_id
 from memhost.operations.responses import SummaryView, SummaryViewPartitionResult
 from memhost.operations.table import Call
-from memhost.operations.views import CreateSummaryView, ListPartitions, RunPartition, UpdateSummaryView
+from memhost.operations.views import GROUP_FIELDS, CreateSummaryView, ListPartitions, RunPartition, UpdateSummaryView
 from memhost.ports import Clock, Store
 from memhost.settings.schema import MemorySettings
 from memhost.storage.bound_documents import Bound, BoundDocuments, document_scope
-from memhost.views.filters import GROUP_FIELDS, check_fields, compile_view_filters
+from memhost.views.filters import check_fields, compile_view_filters
 from memhost.views.partitions import BoundView, ViewPartitions
 
 EDITABLE = ("name", "group_by", "filters", "time_window_days", "continuous", "prompt", "model_name")

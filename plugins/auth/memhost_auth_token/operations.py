@@ -20,70 +20,82 @@ if TYPE_CHECKING:
 
 TAG = "Administration"
 
-Days = Annotated[float, Meta(gt=0, le=36_500, description="Days until it expires.")]
+_Days = Annotated[float, Meta(gt=0, le=36_500)]
+_Some = Annotated[list[Name], Meta(min_length=1, max_length=100)]
 
 
 class ListTokens(msgspec.Struct, kw_only=True):
     """Which tokens to list, oldest first."""
 
-    limit: Annotated[int, Meta(ge=1, le=500)] = 100
-    offset: Annotated[int, Meta(ge=0)] = 0
+    limit: Annotated[int, Meta(ge=1, le=500, description="Most tokens to return.", examples=[100])] = 100
+    offset: Annotated[int, Meta(ge=0, description="Tokens to skip.", examples=[0])] = 0
 
 
 class CreateToken(msgspec.Struct, kw_only=True):
-    """What the token may do, and where. Without `expires_days` it never expires."""
+    """What the token may do, and where."""
 
-    description: Annotated[str, Meta(max_length=500)] = ""
-    role: Role = "writer"
-    namespaces: Annotated[list[Name], Meta(min_length=1, max_length=100)] | None = None
-    users: Annotated[list[Name], Meta(min_length=1, max_length=100)] | None = None
-    expires_days: Days | None = None
+    description: Annotated[
+        str, Meta(max_length=500, description="What the token is for.", examples=["Nightly import"])
+    ] = ""
+    role: Annotated[Role, Meta(description="What it may do.", examples=["writer"])] = "writer"
+    namespaces: Annotated[
+        _Some | None,
+        Meta(description="The only namespaces that it reaches; absent: all.", examples=[["travel"]]),
+    ] = None
+    users: Annotated[
+        _Some | None, Meta(description="The only users whose memories it reaches; absent: all.", examples=[["ana"]])
+    ] = None
+    expires_days: Annotated[
+        _Days | None, Meta(description="Days until it expires; absent: it does not.", examples=[90])
+    ] = None
 
 
 class TokenId(msgspec.Struct, kw_only=True):
     """Which token."""
 
-    token_id: str
+    token_id: Annotated[str, Meta(description="Id of the token.", examples=["k7Qm2xVb"])]
 
 
 class RotateToken(TokenId, kw_only=True):
-    """Which token gets a new secret; without `expires_days` its expiry stays."""
+    """Which token gets a new secret."""
 
-    expires_days: Days | None = None
+    expires_days: Annotated[
+        _Days | None, Meta(description="Days until it expires; absent: as before.", examples=[90])
+    ] = None
 
 
 class TokenView(msgspec.Struct, frozen=True, kw_only=True):
-    """A token without its secret. `namespaces` and `users` are null where it is not bound."""
+    """A token without its secret."""
 
-    id: str
-    description: str
-    role: str
-    tenant: str
-    namespaces: tuple[str, ...] | None
-    users: tuple[str, ...] | None
-    created_at: datetime
-    expires_at: datetime | None
-    last_used_at: datetime | None
-    status: Literal["active", "expired"]
+    id: Annotated[str, Meta(description="Id of the token.")]
+    description: Annotated[str, Meta(description="What the token is for.")]
+    role: Annotated[str, Meta(description="What it may do: `reader`, `writer`, `operator` or `admin`.")]
+    tenant: Annotated[str, Meta(description="Tenant that it belongs to.")]
+    namespaces: Annotated[tuple[str, ...] | None, Meta(description="The only namespaces that it reaches; null: all.")]
+    users: Annotated[tuple[str, ...] | None, Meta(description="The only users whose memories it reaches; null: all.")]
+    created_at: Annotated[datetime, Meta(description="When it was made.")]
+    expires_at: Annotated[datetime | None, Meta(description="When it expires; null: it does not.")]
+    last_used_at: Annotated[datetime | None, Meta(description="When it was last used, if it ever was.")]
+    status: Annotated[Literal["active", "expired"], Meta(description="Whether it can be used.")]
 
 
 class TokenList(msgspec.Struct, frozen=True, kw_only=True):
-    """A page of tokens, and how many there are."""
+    """A page of tokens."""
 
-    tokens: list[TokenView]
-    total: int
+    tokens: Annotated[list[TokenView], Meta(description="The tokens on this page, oldest first.")]
+    total: Annotated[int, Meta(description="Number of all tokens of the tenant.")]
 
 
 class NewToken(TokenView, frozen=True, kw_only=True):
-    """A token with its full text, which is not shown again."""
+    """A token with its secret."""
 
-    token: str
+    token: Annotated[str, Meta(description="The token itself; it is not shown again.")]
 
 
 class Revoked(msgspec.Struct, frozen=True, kw_only=True):
-    """Ids of tokens that are gone."""
+    """Tokens that are gone."""
 
-    revoked: list[str]
+    revoked: Annotated[list[str], Meta(description="Ids of the tokens.")]
 
 
 def describe(token: Token, now: datetime, last_used_at: datetime | None = None) -> dict[str, Any]:

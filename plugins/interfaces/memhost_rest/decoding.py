@@ -10,6 +10,7 @@ import msgspec
 from msgspec import inspect
 
 from memhost.errors import Problem
+from memhost.operations.schema import WIRE_NAMES
 from memhost.reading import (
     ABSENT,
     FORM,
@@ -25,7 +26,6 @@ from memhost.reading import (
     struct_reader,
     unknown_name,
 )
-from memhost_rest.wording import WIRE_NAMES
 
 Source = Literal["path", "query", "body"]
 S = TypeVar("S", bound=msgspec.Struct)

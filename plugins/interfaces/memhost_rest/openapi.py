@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
 from memhost.operations import Operation
+from memhost.operations.schema import COMPONENTS, Schema, Schemas, sharpen, walk, without_null
 from memhost.version import __version__
 from memhost_rest import by_name
 from memhost_rest.errors import STATUS
+from memhost_rest.examples import EXAMPLES
 from memhost_rest.routes import Row, row_of
-from memhost_rest.schemas import PREFIX, Schema, Schemas, refine_value, walk
-from memhost_rest.wording import (
-    EXAMPLES,
-    HEADERS,
-    INTRODUCTION,
-    LINKS,
-    PARAMETER_EXAMPLES,
-    PARAMETERS,
-    STATUSES,
-)
+from memhost_rest.wording import ERRORS, HEADERS, INTRODUCTION, LINKS, STATUSES
 
 _SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"basic": []}, {"apiKey": []}]
 _NOTICES: Mapping[str, str] = {"X-Memhost-Notice": "Notice"}
@@ -33,7 +27,8 @@ def build_document(rows: Sequence[Row], operations: Iterable[Operation]) -> dict
     linkable = frozenset(operation.name for operation in routed)
     rows = (*rows, *(row_of(operation) for operation in table.values() if operation.name not in linkable))
     used = [table[row.operation] for row in rows]
-    schemas = Schemas(used)
+    types = [operation.request for operation in used] + [operation.response for operation in used]
+    schemas = Schemas(types, extra=deepcopy(dict(ERRORS)))
     paths: dict[str, dict[str, Any]] = {}
     for row in rows:
         paths.setdefault(row.path, {})[row.verb.lower()] = _operation(row, table[row.operation], schemas, linkable)
@@ -52,7 +47,7 @@ def build_document(rows: Sequence[Row], operations: Iterable[Operation]) -> dict
         "tags": [{"name": tag} for tag in tags],
         "paths": paths,
         "components": {
-            "schemas": schemas.reachable_from(paths),
+            "schemas": schemas.components(_bodies(paths), paths),
             "headers": {name: dict(header) for name, header in HEADERS.items()},
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
@@ -65,6 +60,10 @@ def build_document(rows: Sequence[Row], operations: Iterable[Operation]) -> dict
             },
         },
     }
+
+
+def _bodies(paths: Mapping[str, Any]) -> list[Any]:
+    return [operation.get("requestBody") for verbs in paths.values() for operation in verbs.values()]
 
 
 def _operation(row: Row, operation: Operation, schemas: Schemas, linkable: frozenset[str]) -> dict[str, Any]:
@@ -81,8 +80,8 @@ def _operation(row: Row, operation: Operation, schemas: Schemas, linkable: froze
     if row.body != "none":
         schema = schemas.body(operation.request, (*row.parameters, *row.query))
         content: dict[str, Any] = {"schema": schema}
-        if operation.name in EXAMPLES:
-            content["examples"] = {name: dict(example) for name, example in EXAMPLES[operation.name].items()}
+        if examples := _examples(operation.name, schemas.component(schema)["properties"]):
+            content["examples"] = examples
         described["requestBody"] = {
             "required": row.body == "required",
             "content": {"application/json": content},
@@ -109,37 +108,30 @@ def _links(name: str, linkable: frozenset[str]) -> dict[str, Any]:
 
 
 def _parameters(row: Row, fields: Mapping[str, Schema]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
-        for name in row.parameters
-    ]
-    for name in row.query:
-        schema = _without_null(fields[name])
+    found: list[dict[str, Any]] = []
+    for name in (*row.parameters, *row.query):
+        schema = without_null(fields[name])
         for part in walk(schema):
-            refine_value(part)
-        parameter: dict[str, Any] = {"name": name, "in": "query", "required": False, "schema": schema}
+            sharpen(part)
+        in_path = name in row.parameters
+        if in_path:
+            schema["minLength"] = 1
+        parameter = {"name": name, "in": "path" if in_path else "query", "required": in_path, "schema": schema}
         if text := schema.pop("description", None):
             parameter["description"] = text
+        if (examples := schema.pop("examples", None)) and examples[0] is not None:
+            parameter["example"] = examples[0]
         found.append(parameter)
-    for parameter in found:
-        name = parameter["name"]
-        if name in PARAMETERS:
-            parameter.setdefault("description", PARAMETERS[name])
-        if name in PARAMETER_EXAMPLES:
-            parameter["example"] = PARAMETER_EXAMPLES[name]
     return found
 
 
-def _without_null(schema: Schema) -> Schema:
-    variants = [part for part in schema.get("anyOf", ()) if part.get("type") != "null"]
-    rest = {key: value for key, value in schema.items() if key != "anyOf"}
-    if "default" in rest and rest["default"] is None:
-        del rest["default"]
-    if len(variants) == 1:
-        return {**variants[0], **rest}
-    if isinstance(rest.get("enum"), list):
-        rest["enum"] = [value for value in rest["enum"] if value is not None]
-    return {**rest, "anyOf": variants} if variants else rest
+def _examples(name: str, fields: Mapping[str, Schema]) -> dict[str, Any]:
+    """Bodies to show for an operation: those made for it, or one of the examples of its fields."""
+    if name in EXAMPLES:
+        return {title: dict(example) for title, example in EXAMPLES[name].items()}
+    shown = {key: schema["examples"][0] for key, schema in fields.items() if schema.get("examples")}
+    value = {key: example for key, example in shown.items() if example is not None}
+    return {"fields": {"summary": "The examples of all fields", "value": value}} if value else {}
 
 
 def _responses(row: Row, operation: Operation, schemas: Schemas) -> dict[str, Any]:
@@ -165,7 +157,7 @@ def _refusals(refused: set[int]) -> dict[int, Any]:
     for status in refused | {500}:
         name = "InvalidRequest" if status == 422 else "Error"
         headers = {"WWW-Authenticate": "Challenge"} if status == 401 else {}
-        found[status] = _content(STATUSES[status], {"$ref": PREFIX + name}, headers)
+        found[status] = _content(STATUSES[status], {"$ref": COMPONENTS + name}, headers)
     return found
 
 

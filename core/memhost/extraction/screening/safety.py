@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from memhost.extraction.screening.obfuscation import Plain, decoded_parts, hidden_letters, plain
 from memhost.extraction.screening.rules import RULES
-
-MAX_LETTERS = 10_000
-"""Characters of a prompt."""
+from memhost.models.limits import MAX_PROMPT
 
 PLACEHOLDERS = (
     "message",
@@ -39,21 +38,18 @@ _ALMOST = re.compile(r"\{\s*(?:" + "|".join(PLACEHOLDERS) + r")(?:\s*[.\[!:][^{}
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that a rule found in a prompt.
+    """Something that a rule found in a prompt."""
 
-    Attributes:
-        rule: Id of the rule.
-        level: `refuse`: the prompt may not be used; `warn`: it may, but this will not do what it seems to.
-        position: Index of the first character concerned, counted from 0.
-        length: Characters concerned.
-        message: A sentence.
-    """
-
-    rule: str
-    level: Level
-    position: int
-    length: int
-    message: str
+    rule: Annotated[str, Meta(description="Id of the rule.")]
+    level: Annotated[
+        Level,
+        Meta(
+            description="`refuse`: the prompt may not be used; `warn`: it may, but this has not the effect it seems to."
+        ),
+    ]
+    position: Annotated[int, Meta(description="Index of the first character concerned, counted from 0.")]
+    length: Annotated[int, Meta(description="How many characters are concerned.")]
+    message: Annotated[str, Meta(description="What was found, as a sentence.")]
 
 
 def check_prompt(text: str) -> list[Finding]:
@@ -62,14 +58,14 @@ def check_prompt(text: str) -> list[Finding]:
     Compatibility forms, accents, invisible characters, look-alike letters and spaced words are seen through; text in
     base64 or hex is read as well.
     """
-    if len(text) > MAX_LETTERS:
+    if len(text) > MAX_PROMPT:
         return [
             Finding(
                 rule="too-long",
                 level="refuse",
-                position=MAX_LETTERS,
-                length=len(text) - MAX_LETTERS,
-                message=f"The prompt has {len(text)} characters; at most {MAX_LETTERS} are allowed.",
+                position=MAX_PROMPT,
+                length=len(text) - MAX_PROMPT,
+                message=f"The prompt has {len(text)} characters; at most {MAX_PROMPT} are allowed.",
             )
         ]
     if not text.strip():

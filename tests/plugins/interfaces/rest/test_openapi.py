@@ -12,6 +12,7 @@ import openapi_spec_validator
 import pytest
 
 from memhost.host import core_operations
+from memhost.operations.schema import walk
 from memhost_rest.decoding import RequestDecoder
 from memhost_rest.openapi import build_document
 from memhost_rest.routes import ROWS
@@ -66,7 +67,7 @@ def test_every_schema_is_sound(document: dict[str, Any]) -> None:
     types = {"string", "integer", "number", "boolean", "array", "object", "null"}
     for schema in document["components"]["schemas"].values():
         for part in schema.get("properties", {}).values():
-            assert {node["type"] for node in _walk(part) if "type" in node} <= types
+            assert {node["type"] for node in walk(part) if "type" in node} <= types
         assert set(schema.get("required", ())) <= set(schema.get("properties", {}))
 
 
