@@ -30,10 +30,10 @@ GROUPS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("credentials", "storekit"),
     ),
     "Plugins and the vocabulary of operations": (
+        ("events",),
         ("specs",),
         ("extractor", "extraction"),
         ("operations",),
-        ("events",),
         ("hookspecs",),
         ("plugins",),
     ),

@@ -33,6 +33,7 @@ TARGETS: dict[str, str] = {
     "core/memhost/jobs/schedules.py": "tests/core/jobs/test_schedules.py tests/core/jobs/test_putting_off.py",
     "core/memhost/storage/leases.py": "tests/core/storage/test_leases.py",
     "core/memhost/storage/processes.py": "tests/core/storage/test_leases.py",
+    "core/memhost/jobs/maintenance.py": "tests/core/jobs/test_maintenance.py",
     "core/memhost/jobs/tasks.py": "tests/core/jobs/test_tasks.py",
     "core/memhost/usage/model_health.py": "tests/core/host/test_models_away.py",
     "core/memhost/host/readiness.py": "tests/core/host/test_models_away.py",

@@ -21,6 +21,7 @@ import msgspec
 
 from memhost import events, hookspecs, ports, specs
 from memhost.hooks import EventOptions
+from memhost.host import core_tasks
 from memhost.operations import Operation
 from memhost.plugins import PluginManager
 from memhost.settings.schema import ServerSettings
@@ -43,6 +44,7 @@ RETURNED: dict[str, tuple[type, ...]] = {
     "memhost_settings": (specs.SettingsSpec,),
     "memhost_commands": (specs.CommandSpec,),
     "memhost_schedules": (specs.ScheduleSpec,),
+    "memhost_maintenance_tasks": (specs.MaintenanceTask,),
 }
 PORTS: dict[str, tuple[str, str]] = {
     "Store": ("memhost_stores", "store.StoreConformance"),
@@ -92,6 +94,10 @@ CALLED = {
         "delivered at least once. What is returned is ignored."
     ),
 }
+TASKS = (
+    "Background hooks run these by name with `context.run`. Plugins add others with "
+    "[`memhost_maintenance_tasks`](hooks/memhost_maintenance_tasks.md)."
+)
 FAILURE = {
     "registration": (
         "What raises, returns something else or takes longer than `PLUGIN_START_S` ({plugin_start_s:g} s) "
@@ -128,11 +134,17 @@ def kind_of(hook: str) -> str:
 
 
 @cache
+def bundled() -> PluginManager:
+    """The plugins of memhost itself."""
+    own = [point for point in entry_points(group="memhost") if point.dist is not None and point.dist.name == "memhost"]
+    return PluginManager.load(entry_points=own)
+
+
+@cache
 def users() -> dict[str, list[Path]]:
     """Modules of bundled plugins and examples that implement each hook."""
     found: dict[str, list[Path]] = {hook: [] for hook in HOOKS}
-    own = [point for point in entry_points(group="memhost") if point.dist is not None and point.dist.name == "memhost"]
-    for row in PluginManager.load(entry_points=own).rows:
+    for row in bundled().rows:
         path = Path(sys.modules[row.module].__file__ or "")
         for hook in row.hooks:
             found[hook].append(path.relative_to(ROOT))
@@ -363,8 +375,21 @@ def contexts_page() -> str:
     parts += [fields(events.RequestContext), "## `JobContext`", prose(events.JobContext)]
     known = {name: written(kind) for name, kind in vars(events.JobContext)["__annotations__"].items()}
     parts.append("Attributes: " + ", ".join(f"`{name}: {kind}`" for name, kind in known.items()) + ".")
-    parts += [methods(events.JobContext), "## `Upkeep`", prose(events.Upkeep), methods(events.Upkeep)]
+    parts += [methods(events.JobContext), "## Maintenance tasks", TASKS]
+    parts += [task_section(task) for task in core_tasks()]
+    parts += [task_section(entry.spec, entry.plugin) for entry in bundled().maintenance_tasks]
     return "\n\n".join(parts) + "\n"
+
+
+def task_section(task: specs.MaintenanceTask, plugin: str = "") -> str:
+    """Heading, arguments, answer and errors of a maintenance task."""
+    parts = [f"### `{task.name}`", f"{task.summary} Offered by the plugin `{plugin}`." if plugin else task.summary]
+    if task.arguments.__struct_fields__:
+        parts.append(fields(task.arguments))
+    parts.append(f"*Returns*\n\n{task.answer}")
+    if task.errors:
+        parts.append("*Raises*\n\n" + "\n".join(f"- `{kind.__name__}`: {when}" for kind, when in task.errors.items()))
+    return "\n\n".join(parts)
 
 
 def index() -> str:
@@ -390,7 +415,7 @@ def index() -> str:
 
 def first_sentence(documented: Any) -> str:
     """The first line of a docstring, without the version."""
-    return (inspect.getdoc(documented) or "").partition("\n")[0].removesuffix(" Since 0.1.")
+    return re.sub(r" Since [\d.]+\.$", "", (inspect.getdoc(documented) or "").partition("\n")[0])
 
 
 def pages() -> dict[Path, str]:

@@ -100,6 +100,10 @@ class NotFound(MemhostError):
     code = "not_found"
 
 
+class UnknownTask(NotFound):
+    """There is no maintenance task of that name; the message names near ones."""
+
+
 class SeveralFound(NotFound):
     """Several sessions answer to the identity given, where one is to be read."""
 

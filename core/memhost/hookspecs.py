@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         AuthSpec,
         CommandSpec,
         InterfaceSpec,
+        MaintenanceTask,
         ModelSpec,
         RunnerSpec,
         ScheduleSpec,
@@ -152,6 +153,16 @@ def memhost_schedules() -> Sequence[ScheduleSpec]:
     raise NotImplementedError
 
 
+@hookspec
+def memhost_maintenance_tasks() -> Sequence[MaintenanceTask]:
+    """Maintenance tasks beside the host's own; background hooks run any of them by name. Since 0.2.
+
+    `await context.run("acme_prune", days=30)` runs one, from hooks of any plugin. Its context has the settings and the
+    documents of the plugin that offers it. A name that the host itself has makes the plugin fail.
+    """
+    raise NotImplementedError
+
+
 # -- events in the request -----------------------------------------------------------------------------------
 
 
@@ -221,7 +232,7 @@ async def memhost_session_idle(event: SessionIdle, context: JobContext) -> None:
 
 @hookspec
 async def memhost_extraction_due(event: ExtractionDue, context: JobContext) -> None:
-    """Turns of a session wait for extraction: `await context.upkeep.extract(event.session)`. Since 0.1.
+    """Turns of a session wait for extraction: `await context.run("extract", session=event.session)`. Since 0.1.
 
     Debounced: it comes when the session has been quiet for `EXTRACTION_DEBOUNCE_SECONDS`, at the latest
     `EXTRACTION_MAX_WAIT_SECONDS` after the first of them, or when enough of them wait.
@@ -276,7 +287,7 @@ async def memhost_memories_deleted(event: MemoriesDeleted, context: JobContext) 
 async def memhost_vectors_missing(event: VectorsMissing, context: JobContext) -> None:
     """Memories have no vector of the server's embedder, after a change of embedder for instance. Since 0.1.
 
-    `await context.upkeep.embed(event.ids)` makes them.
+    `await context.run("embed", ids=event.ids)` makes them.
     """
     raise NotImplementedError
 
@@ -285,8 +296,8 @@ async def memhost_vectors_missing(event: VectorsMissing, context: JobContext) ->
 async def memhost_view_due(event: ViewDue, context: JobContext) -> None:
     """A summary view is due. Since 0.1.
 
-    A client asked for it, or a plugin did with `context.upkeep.request_refreshes`.
-    `await context.upkeep.refresh_view(event.view_id, task_id=event.task_id)` computes it.
+    A client asked for it, or a plugin did with `context.run("request_refreshes")`.
+    `await context.run("refresh_view", view_id=event.view_id, task_id=event.task_id)` computes it.
     """
     raise NotImplementedError
 

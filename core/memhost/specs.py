@@ -7,7 +7,7 @@ one-line `summary`, and a `settings` struct that describes its section of the co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from litestar import Litestar
     from litestar.types import ASGIApp, ControllerRouterHandler, ExceptionHandler
 
+    from memhost.events import JobContext
     from memhost.ports import Host
 
 
@@ -279,3 +280,31 @@ class ScheduleSpec(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     summary: str
     every_s: float
+
+
+class NoArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """For maintenance tasks without arguments."""
+
+
+class MaintenanceTask(msgspec.Struct, frozen=True, kw_only=True):
+    """Work on the memories of a tenant that background hooks start by name: `await context.run("compact")`.
+
+    A job that dies half-way runs again, so a task must end with the same result when it is repeated: it commits in
+    steps that leave everything consistent, or stages its writes through the context.
+
+    Attributes:
+        name: What hooks pass to `context.run`; lower case, unique among tasks.
+        summary: One sentence for lists.
+        run: Does it: `await run(context, arguments)`. The context is that of the running job, with the settings and the
+            documents of the plugin that offers the task. The time limit is that of the hook that started it.
+        arguments: Struct of the arguments; its fields are the keywords of `context.run`, which memhost checks.
+        answer: What `context.run` returns, in words, for documentation.
+        errors: Errors that callers should expect, each with what it means, for documentation.
+    """
+
+    name: str
+    summary: str
+    run: Callable[[JobContext, Any], Awaitable[Any]]
+    arguments: type[msgspec.Struct] = NoArguments
+    answer: str = "Nothing."
+    errors: Mapping[type[Exception], str] = {}

@@ -97,7 +97,7 @@ async def test_a_background_hook_stages_nothing_larger_than_a_client_may() -> No
         extractor="p/1",
         now=NOW,
         settings=nothing,
-        upkeep=nothing,
+        tasks=nothing,
     )
     with pytest.raises(ValidationFailed, match="at most 256"):
         await context.store_memories(SessionKey("default", "", "u", "s"), [Draft(text="tea", topics=[LONG])])

@@ -24,8 +24,9 @@ from memhost.events.background import (
     ViewDue,
     event_payload,
 )
-from memhost.events.contexts import JobContext, Upkeep
+from memhost.events.contexts import JobContext
 from memhost.events.requests import RequestContext, SearchRequest, SessionWrite
+from memhost.events.upkeep import Upkeep
 from memhost.models import StoredMemory
 
 __all__ = [

@@ -5,89 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
+    from memhost.events.upkeep import Upkeep
     from memhost.models import Condition, Document, MemoryRecord, Scope, SessionKey, WorkingMemory
-    from memhost.operations.responses import CompactionReport
     from memhost.ports import Draft, Embedder, LanguageModel, Order
     from memhost.settings import Settings
-
-
-class Upkeep(Protocol):
-    """Long work on the memories of the job's tenant, which any plugin may start from a background hook.
-
-    Each call commits as it goes, in steps that leave everything consistent, and can be repeated: a job that dies
-    half-way and runs again ends with the same result.
-    """
-
-    async def forget(self, policy: Mapping[str, Any]) -> int:
-        """Delete what the policy gives up (keys as in `forget_memories`); how many memories went."""
-        ...
-
-    async def compact(self) -> CompactionReport:
-        """Merge memories that repeat each other or mean the same; what was done.
-
-        Raises:
-            Conflict: Another process is at it.
-        """
-        ...
-
-    async def refresh_view(self, view_id: str, *, task_id: str | None = None) -> None:
-        """Compute all partitions of a summary view; the task, if there is one, tells how far it is."""
-        ...
-
-    async def extract(self, session: SessionKey) -> int:
-        """Extract memories from the turns of a session that wait for it; how many memories were stored.
-
-        Raises:
-            ModelUnavailable: The language model does not answer; the turns go on waiting.
-            AnswerUnusable: Its answers cannot be read; the turns go on waiting.
-        """
-        ...
-
-    async def summarize_session(self, session: SessionKey, window: int, *, last_try: bool = False) -> bool:
-        """Fold a session's older messages into its context, if it is over its share of the window.
-
-        Args:
-            session: Which session.
-            window: The context window in tokens.
-            last_try: Without effect: messages stay until a summary tells of them.
-
-        Returns:
-            Whether there was anything to do.
-
-        Raises:
-            ModelUnavailable: The language model does not answer; the session stays as it is.
-            ModelRefused: The provider declines the messages.
-            AnswerUnusable: The model gives no summary.
-        """
-        ...
-
-    async def embed(self, ids: Sequence[str]) -> int:
-        """Embed those of the memories that were stored without a vector, in one request; how many there were.
-
-        Raises:
-            ModelUnavailable: The embedder does not answer.
-        """
-        ...
-
-    async def request_vectors(self) -> int:
-        """Make `VectorsMissing` of all memories that have no vector, once however often it is asked; how many."""
-        ...
-
-    async def enrich(self, ids: Sequence[str]) -> int:
-        """Find topics and entities for memories that clients stored without; how many were asked about.
-
-        Raises:
-            ModelUnavailable: The language model does not answer.
-            BudgetExceeded: A budget is used up.
-        """
-        ...
-
-    async def request_refreshes(self) -> int:
-        """Make each continuous view due (event `view_due`); how many there are."""
-        ...
 
 
 class JobContext(Protocol):
@@ -108,7 +32,29 @@ class JobContext(Protocol):
     settings: Settings
     plugin_settings: Any
     """The plugin's own settings, the struct of its `SettingsSpec`; None if it has none."""
-    upkeep: Upkeep
+
+    @property
+    def upkeep(self) -> Upkeep:
+        """Deprecated: use `run`. Goes with memhost 0.3."""
+        ...
+
+    async def run(self, task: str, /, **arguments: Any) -> Any:
+        """Run a maintenance task by its name and return its answer: `await context.run("embed", ids=event.ids)`.
+
+        Tasks of core commit as they go, in steps that leave everything consistent, and can be repeated: a job that
+        dies half-way and runs again ends with the same result. Tasks of plugins may stage writes through the context;
+        these are committed together with the job. A task has no time limit of its own: that of the hook counts.
+
+        Args:
+            task: Name of a task of core or of any plugin; see `memhost.specs.MaintenanceTask`.
+            arguments: The task's arguments.
+
+        Raises:
+            UnknownTask: There is no such task; the message names near ones.
+            ValidationFailed: An argument is unknown, missing, or of the wrong type; the message names it.
+            MemhostError: What the task raises; its `errors` list what to expect.
+        """
+        ...
 
     async def list_memories(
         self,

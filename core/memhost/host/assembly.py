@@ -24,7 +24,7 @@ from memhost.extraction.pipeline.runs import ExtractionRuns
 from memhost.extraction.pipeline.store_drafts import ExtractedMemories
 from memhost.extraction.pipeline.strategy_choice import StrategyChoice
 from memhost.hooks import Need
-from memhost.host.maintenance import TenantUpkeep, UpkeepServices
+from memhost.host.maintenance import core_tasks
 from memhost.jobs import (
     Dispatcher,
     JobService,
@@ -33,6 +33,7 @@ from memhost.jobs import (
     Workers,
     intervals,
 )
+from memhost.jobs.maintenance import MaintenanceTasks
 from memhost.jobs.outbox import Outbox
 from memhost.jobs.tasks import LongWork
 from memhost.memories.enrichment import Enrichment
@@ -146,15 +147,7 @@ def assemble(parts: Parts) -> Services:
     compaction = _compaction(parts, deduplication, long_work, leases)
     views = _views(parts, calls, prompts)
     view_runs = ViewRuns(store=store, views=views, outbox=outbox, long_work=long_work, clock=clock)
-    upkeep = UpkeepServices(
-        forgetting=forgetting,
-        compaction=compaction,
-        views=view_runs,
-        extraction=extraction.runs,
-        summaries=summaries,
-        vectors=MissingVectors(store=store, embedder=embedder, outbox=outbox, clock=clock),
-        enrichment=Enrichment(store=store, calls=calls, outbox=outbox, settings=settings.extraction, clock=clock),
-    )
+    maintenance = _maintenance(parts, calls, forgetting, compaction, view_runs, extraction.runs, summaries)
     schedules = Schedules(plugins=parts.plugins, store=store, tenants=tenants, every_s=intervals(settings))
     return Services(
         sessions=sessions,
@@ -178,7 +171,7 @@ def assemble(parts: Parts) -> Services:
         workers=workers,
         tenants=tenants,
         schedules=schedules,
-        dispatcher=_dispatcher(parts, calls, hooks, upkeep, schedules, metrics, watch, long_work),
+        dispatcher=_dispatcher(parts, calls, hooks, maintenance, schedules, metrics, watch, long_work),
         metrics=metrics,
         watch=watch,
     )
@@ -374,6 +367,19 @@ def _sessions(
     )
 
 
+def _maintenance(parts: Parts, calls: ModelCalls, *services: object) -> MaintenanceTasks:
+    """The tasks of core and plugins, with these services and those that nothing but tasks uses."""
+    store, embedder, outbox, clock = parts.store, parts.embedder, parts.outbox, parts.clock
+    vectors = MissingVectors(store=store, embedder=embedder, outbox=outbox, clock=clock)
+    enrichment = Enrichment(store=store, calls=calls, outbox=outbox, settings=parts.settings.extraction, clock=clock)
+    return MaintenanceTasks(
+        core_tasks(),
+        parts.plugins.maintenance_tasks,
+        services=(*services, vectors, enrichment),
+        sections=parts.sections,
+    )
+
+
 def _needs_met(parts: Parts) -> list[Need]:
     """Which of the models that hooks may need are configured."""
     found: list[Need] = [] if parts.llm is None else ["language_model"]
@@ -384,7 +390,7 @@ def _dispatcher(
     parts: Parts,
     calls: ModelCalls,
     hooks: RequestHooks,
-    upkeep: UpkeepServices,
+    maintenance: MaintenanceTasks,
     schedules: Schedules,
     metrics: Metrics,
     watch: PluginWatch,
@@ -401,16 +407,16 @@ def _dispatcher(
             extractor=f"{hook.plugin}/{hook.version}",
             now=parts.clock.now(),
             settings=parts.settings,
-            upkeep=TenantUpkeep(job.tenant, upkeep),
+            tasks=maintenance,
         )
         context.plugin_settings = parts.sections.get(hook.plugin)
         return context
 
     async def given_up(job: Job, reason: str) -> None:
-        await upkeep.views.given_up(job, reason)
+        await maintenance.service(ViewRuns).given_up(job, reason)
         if job.event == "extraction_due":
             event = msgspec.msgpack.decode(job.payload, type=ExtractionDue)
-            await upkeep.extraction.given_up(event.session, reason)
+            await maintenance.service(ExtractionRuns).given_up(event.session, reason)
 
     return Dispatcher(
         store=parts.store,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from memhost.host.maintenance import core_tasks
 from memhost.host.operations import core_operations
 from memhost.plugins import PluginManager
 from memhost.settings import Configuration, load_configuration, peek
@@ -37,6 +38,7 @@ def load(
         disabled=peek("server.plugins_disabled", **sources),
         start_s=peek("server.plugin_start_s", **sources),
         taken=core_operations().names(),
+        taken_tasks=[task.name for task in core_tasks()],
     )
     configuration = load_configuration(
         **sources,

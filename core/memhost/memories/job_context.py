@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import itertools
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from memhost.errors import ValidationFailed
 from memhost.events import MemoriesStored, RequestContext, Upkeep
+from memhost.jobs.maintenance import MaintenanceTasks, OfferedTask, read_arguments
 from memhost.jobs.outbox import Outbox
 from memhost.memories.records import derived_id, given_vectors, index_records, record_from_draft
 from memhost.models import Condition, Document, Job, MemoryRecord, Scope, SessionKey, WorkingMemory, WriteBatch
@@ -15,6 +18,8 @@ from memhost.operations.limits import record_problems
 from memhost.plugins.request_hooks import RequestHooks
 from memhost.ports import Draft, Embedder, LanguageModel, Order, Store
 from memhost.settings import Settings
+
+S = TypeVar("S")
 
 
 class StagedContext:
@@ -32,7 +37,7 @@ class StagedContext:
         extractor: str,
         now: datetime,
         settings: Settings,
-        upkeep: Upkeep,
+        tasks: MaintenanceTasks,
     ) -> None:
         self.job_id = job.id
         self.attempt = job.failures + 1
@@ -42,14 +47,44 @@ class StagedContext:
         self.llm = llm
         self.settings = settings
         self.plugin_settings: Any = None
-        self.upkeep = upkeep
         self.batch = WriteBatch(complete_job=(job.id, job.lease))
         self._store = store
         self._hooks = hooks
         self._outbox = outbox
         self._extractor = extractor
         self._kind = f"plugin:{job.plugin}"
-        self._staged = 0
+        self._tasks = tasks
+        self._numbers = itertools.count(1)
+
+    @property
+    def upkeep(self) -> Upkeep:
+        """Deprecated: use `run`."""
+        return Upkeep(self.run)
+
+    async def run(self, task: str, /, **arguments: Any) -> Any:
+        """Run a maintenance task by its name and return its answer.
+
+        Raises:
+            UnknownTask: There is no such task.
+            ValidationFailed: An argument is unknown, missing, or of the wrong type.
+            MemhostError: What the task raises.
+        """
+        offered = self._tasks.find(task)
+        return await offered.task.run(self._of(offered), read_arguments(offered.task, arguments))
+
+    def service(self, kind: type[S]) -> S:
+        """Return a service of the host, for the maintenance tasks of core."""
+        return self._tasks.service(kind)
+
+    def _of(self, offered: OfferedTask) -> StagedContext:
+        """The context as the plugin that offers a task sees it; what it stages is part of the same batch."""
+        if not offered.plugin:
+            return self
+        context = copy.copy(self)
+        context.plugin_settings = self._tasks.settings_of(offered.plugin)
+        context._extractor = f"{offered.plugin}/{offered.version}"
+        context._kind = f"plugin:{offered.plugin}"
+        return context
 
     async def list_memories(
         self,
@@ -86,8 +121,8 @@ class StagedContext:
         """
         records, by_id = [], {}
         for draft in drafts:
-            self._staged += 1
-            memory_id = draft.id or derived_id(self.job_id, str(self._staged))
+            number = next(self._numbers)
+            memory_id = draft.id or derived_id(self.job_id, str(number))
             record = record_from_draft(draft, owner, memory_id, self._extractor, self.now)
             if problems := record_problems(record):
                 raise ValidationFailed(problems)

@@ -24,6 +24,7 @@ from memhost.specs import (
     EmbedderSpec,
     InterfaceSpec,
     LanguageModelSpec,
+    MaintenanceTask,
     RunnerSpec,
     ScheduleSpec,
     SettingsSpec,
@@ -45,6 +46,7 @@ _KINDS: dict[str, dict[type, str]] = {
     "memhost_settings": {SettingsSpec: "settings_sections"},
     "memhost_commands": {CommandSpec: "commands"},
     "memhost_schedules": {ScheduleSpec: "schedules"},
+    "memhost_maintenance_tasks": {MaintenanceTask: "maintenance_tasks"},
 }
 """For each registration hook: the spec types it may return, and the registry each goes to."""
 
@@ -72,8 +74,8 @@ def _is_struct(value: Any) -> bool:
 
 
 _PARTS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    **dict.fromkeys(("open", "build", "handler", "load"), (callable, "callable")),
-    **dict.fromkeys(("settings", "config", "request"), (_is_struct, "a msgspec.Struct class")),
+    **dict.fromkeys(("open", "build", "handler", "load", "run"), (callable, "callable")),
+    **dict.fromkeys(("settings", "config", "request", "arguments"), (_is_struct, "a msgspec.Struct class")),
     "every_s": (lambda value: isinstance(value, (int, float)), "a number"),
 }
 """What parts of specs must be, of those that would only be missed later."""
@@ -82,9 +84,11 @@ _PARTS: dict[str, tuple[Callable[[Any], bool], str]] = {
 class PluginManager:
     """All plugins found, what they offer, and their event hooks."""
 
-    def __init__(self, start_s: float = START_S, taken: Collection[str] = ()) -> None:
+    def __init__(
+        self, start_s: float = START_S, taken: Collection[str] = (), taken_tasks: Collection[str] = ()
+    ) -> None:
         self._start_s = start_s
-        self._taken = frozenset(taken)
+        self._taken = {"operations": frozenset(taken), "maintenance_tasks": frozenset(taken_tasks)}
         self.stores: Registry[StoreSpec] = Registry("store")
         self.strategies: Registry[StrategySpec] = Registry("strategy")
         self.embedders: Registry[EmbedderSpec] = Registry("embedder")
@@ -96,6 +100,7 @@ class PluginManager:
         self.settings_sections: Registry[SettingsSpec] = Registry("settings section")
         self.commands: Registry[CommandSpec] = Registry("command")
         self.schedules: Registry[ScheduleSpec] = Registry("schedule")
+        self.maintenance_tasks: Registry[MaintenanceTask] = Registry("maintenance task")
         self._found: list[Found] = []
         self._pluggy = pluggy.PluginManager(PROJECT)
         self._pluggy.add_hookspecs(hookspecs)
@@ -109,6 +114,7 @@ class PluginManager:
         entry_points: Iterable[EntryPoint] | None = None,
         start_s: float = START_S,
         taken: Collection[str] = (),
+        taken_tasks: Collection[str] = (),
     ) -> PluginManager:
         """Find, import and register all plugins; one that fails is logged and left out, never raised.
 
@@ -118,8 +124,9 @@ class PluginManager:
             start_s: How long the registration hooks of a plugin may take together, seconds; an import that takes
                 longer is told in the log.
             taken: Names of the host's own operations; a plugin that offers one of them fails.
+            taken_tasks: Names of the host's own maintenance tasks, likewise.
         """
-        manager = cls(start_s, taken)
+        manager = cls(start_s, taken, taken_tasks)
         manager._found = discover(entry_points, disabled, start_s)
         # pluggy calls the last one registered first: registering backwards gives the order of the names.
         for item in reversed(manager._found):
@@ -242,8 +249,9 @@ class PluginManager:
         for kind, attribute in kinds.items():
             if isinstance(spec, kind):
                 _check_spec(hook, spec)
-                if isinstance(spec, Operation) and spec.name in self._taken:
-                    raise ValueError(f"{hook} returned an operation {spec.name!r}, which the host itself has")
+                if (name := getattr(spec, "name", "")) in self._taken.get(attribute, ()):
+                    noun = getattr(self, attribute).kind
+                    raise ValueError(f"{hook} returned the {noun} {name!r}, which the host itself has")
                 return attribute
         wanted = " or ".join(kind.__name__ for kind in kinds)
         raise TypeError(f"{hook} must return {wanted} objects, not {type(spec).__name__}")

@@ -5,4 +5,4 @@ from memhost.events import ExtractionDue, JobContext
 @hookimpl
 @event_options(timeout_s=600, needs=("language_model",))
 async def memhost_extraction_due(event: ExtractionDue, context: JobContext) -> None:
-    await context.upkeep.extract(event.session)
+    await context.run("extract", session=event.session)

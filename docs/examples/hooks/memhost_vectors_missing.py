@@ -4,4 +4,4 @@ from memhost.events import JobContext, VectorsMissing
 
 @hookimpl
 async def memhost_vectors_missing(event: VectorsMissing, context: JobContext) -> None:
-    await context.upkeep.embed(event.ids)
+    await context.run("embed", ids=event.ids)

@@ -5,4 +5,4 @@ from memhost.events import JobContext, ViewDue
 @hookimpl
 @event_options(timeout_s=600)
 async def memhost_view_due(event: ViewDue, context: JobContext) -> None:
-    await context.upkeep.refresh_view(event.view_id, task_id=event.task_id)
+    await context.run("refresh_view", view_id=event.view_id, task_id=event.task_id)

@@ -17,4 +17,4 @@ _TIMEOUT_S = 1800.0
 @event_options(timeout_s=_TIMEOUT_S)
 async def memhost_extraction_due(event: ExtractionDue, context: JobContext) -> None:
     """Extract from what waits."""
-    await context.upkeep.extract(event.session)
+    await context.run("extract", session=event.session)

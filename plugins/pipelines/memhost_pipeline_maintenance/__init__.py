@@ -1,4 +1,4 @@
-"""The server's own maintenance: summaries, what writes do not wait for, and what comes back by itself.
+"""The server's own maintenance: summaries, what writes do not wait for, and periodic work.
 
 It has no access that another plugin has not: switch it off (`PLUGINS_DISABLED=pipeline-maintenance`) and put your
 own in its place.
@@ -22,9 +22,17 @@ from memhost.events import (
     ViewDue,
 )
 from memhost.models import Condition, MemoryType, Op
-from memhost.specs import ScheduleSpec
+from memhost.specs import MaintenanceTask, NoArguments, ScheduleSpec
 
 REFRESH, COMPACT, FORGET, EMBED = "refresh-views", "compact-memories", "forget-memories", "embed-memories"
+
+DUE = {
+    REFRESH: "request_refreshes",
+    COMPACT: "compact_if_changed",
+    FORGET: "forget_by_settings",
+    EMBED: "request_vectors",
+}
+"""Schedules, and the maintenance task that each runs."""
 
 _LONG_S = 1800.0
 """Work that may take many calls to a model; what is done is stored as it comes, so that a repetition goes on."""
@@ -57,64 +65,74 @@ def memhost_schedules() -> Sequence[ScheduleSpec]:
 
 
 @hookimpl
+def memhost_maintenance_tasks() -> Sequence[MaintenanceTask]:
+    """What the schedules do beside the tasks of core."""
+    return [
+        MaintenanceTask(
+            name=DUE[COMPACT],
+            summary="Run `compact` if memories came or changed since the last pass, and once a day in any case.",
+            run=_compact,
+        ),
+        MaintenanceTask(
+            name=DUE[FORGET],
+            summary="Run `forget` with the limits of the settings (`FORGETTING_MAX_AGE_DAYS` and its like).",
+            run=_forget,
+            answer="`int`: how many memories went.",
+        ),
+    ]
+
+
+@hookimpl
 @event_options(timeout_s=_LONG_S)
 async def memhost_session_overfull(event: SessionOverfull, context: JobContext) -> None:
-    """Summarise the session; where that goes on failing, keep it within its window by trimming."""
-    last_try = context.attempt >= context.settings.server.job_max_tries
-    await context.upkeep.summarize_session(event.session, event.window, last_try=last_try)
+    """Summarise the session."""
+    await context.run("summarize_session", session=event.session, window=event.window)
 
 
 @hookimpl
 @event_options(timeout_s=_LONG_S, max_tries=_PATIENT, needs=("language_model", "remote_embedder"))
 async def memhost_memories_stored(event: MemoriesStored, context: JobContext) -> None:
     """Add what the write did not wait for: vectors of an embedder that is not local, then topics and entities."""
-    await context.upkeep.embed(event.ids)
-    await context.upkeep.enrich(event.ids)
+    await context.run("embed", ids=event.ids)
+    await context.run("enrich", ids=event.ids)
 
 
 @hookimpl
 @event_options(timeout_s=_LONG_S, max_tries=_PATIENT, needs=("remote_embedder",))
 async def memhost_memories_updated(event: MemoriesUpdated, context: JobContext) -> None:
     """Embed edited texts."""
-    await context.upkeep.embed(event.ids)
+    await context.run("embed", ids=event.ids)
 
 
 @hookimpl
 @event_options(timeout_s=_LONG_S, max_tries=_PATIENT)
 async def memhost_vectors_missing(event: VectorsMissing, context: JobContext) -> None:
     """Embed them."""
-    await context.upkeep.embed(event.ids)
+    await context.run("embed", ids=event.ids)
 
 
 @hookimpl
 @event_options(timeout_s=_LONG_S)
 async def memhost_view_due(event: ViewDue, context: JobContext) -> None:
     """Compute the view."""
-    await context.upkeep.refresh_view(event.view_id, task_id=event.task_id)
+    await context.run("refresh_view", view_id=event.view_id, task_id=event.task_id)
 
 
 @hookimpl
 @event_options(timeout_s=_LONG_S)
 async def memhost_schedule_due(event: ScheduleDue, context: JobContext) -> None:
-    """Do what is due."""
-    if event.name == REFRESH:
-        await context.upkeep.request_refreshes()
-    elif event.name == COMPACT:
-        await _compact(context)
-    elif event.name == EMBED:
-        await context.upkeep.request_vectors()
-    elif event.name == FORGET:
-        await _forget(context)
+    """Run the task of the schedule."""
+    await context.run(DUE[event.name])
 
 
-async def _compact(context: JobContext) -> None:
+async def _compact(context: JobContext, _given: NoArguments) -> None:
     """Compact if memories came or changed since the last pass, and once a day in any case."""
     known = await context.get_document(_MARK)
     if known is not None:
         mark = msgspec.msgpack.decode(known.body, type=_Mark)
         if context.now - mark.at < _LONGEST_REST and not await _changed(context, mark):
             return
-    report = await context.upkeep.compact()
+    report = await context.run("compact")
     if report.unfinished:
         return
     memories, newest = await _state(context)
@@ -136,13 +154,12 @@ async def _state(context: JobContext) -> tuple[int, str]:
     return total, found[0].id if found else ""
 
 
-async def _forget(context: JobContext) -> None:
+async def _forget(context: JobContext, _given: NoArguments) -> int:
     """Forget by the limits of the settings."""
     memory = context.settings.memory
-    await context.upkeep.forget(
-        {
-            "max_age_days": memory.forgetting_max_age_days,
-            "max_inactive_days": memory.forgetting_max_inactive_days,
-            "budget": memory.forgetting_budget_keep_top_n,
-        }
-    )
+    policy = {
+        "max_age_days": memory.forgetting_max_age_days,
+        "max_inactive_days": memory.forgetting_max_inactive_days,
+        "budget": memory.forgetting_budget_keep_top_n,
+    }
+    return int(await context.run("forget", policy=policy))

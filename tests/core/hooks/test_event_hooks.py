@@ -171,7 +171,7 @@ async def test_session_idle(host: Host, plugins: Plugins, clock: FakeClock) -> N
 
 async def test_extraction_due(host: Host, plugins: Plugins) -> None:
     async def extract(event: Any, context: Any) -> None:
-        assert await context.upkeep.extract(event.session) == 0
+        assert await context.run("extract", session=event.session) == 0
 
     plugins.does("a-first", "memhost_extraction_due", extract)
     SCRIPT.rule = lambda _: '{"memories": []}'
@@ -242,10 +242,10 @@ async def test_memories_deleted(host: Host, plugins: Plugins) -> None:
 
 async def test_vectors_missing(host: Host, plugins: Plugins) -> None:
     async def embed(event: Any, context: Any) -> None:
-        await context.upkeep.embed(event.ids)
+        await context.run("embed", ids=event.ids)
 
     async def look(event: Any, context: Any) -> None:
-        await context.upkeep.request_vectors()
+        await context.run("request_vectors")
 
     plugins.does("a-first", "memhost_memories_stored", look)
     plugins.does("b-second", "memhost_vectors_missing", embed)
@@ -261,7 +261,7 @@ async def test_vectors_missing(host: Host, plugins: Plugins) -> None:
 
 async def test_view_due(host: Host, plugins: Plugins) -> None:
     async def refresh(event: Any, context: Any) -> None:
-        await context.upkeep.refresh_view(event.view_id, task_id=event.task_id)
+        await context.run("refresh_view", view_id=event.view_id, task_id=event.task_id)
 
     plugins.does("b-second", "memhost_view_due", refresh)
     SCRIPT.rule = lambda _: "a summary"

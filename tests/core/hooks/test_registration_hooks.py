@@ -36,6 +36,7 @@ from memhost.specs import (
     EmbedderSpec,
     InterfaceSpec,
     LanguageModelSpec,
+    MaintenanceTask,
     Mount,
     RunnerSpec,
     ScheduleSpec,
@@ -54,6 +55,7 @@ from tests.support.hosts import run
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 HEARD: list[str] = []
+DONE: list[Any] = []
 SEEN: list[Any] = []
 
 
@@ -125,7 +127,12 @@ def greeting() -> None:
     click.echo("Hello from acme")
 
 
+async def shorten(context: Any, arguments: Length) -> tuple[int, Any]:
+    return len(arguments.text), context.plugin_settings
+
+
 async def due(event: ScheduleDue, context: Any) -> None:
+    DONE.append(await context.run("acme_shorten", text=event.name))
     HEARD.append(event.name)
 
 
@@ -163,6 +170,9 @@ OFFERED: dict[str, Callable[..., Any]] = {
     "memhost_settings": lambda: [SettingsSpec(name="acme", settings=AcmeSettings)],
     "memhost_commands": lambda: [CommandSpec(name="acme", summary="Greet.", load=lambda: greeting)],
     "memhost_schedules": lambda: [ScheduleSpec(name="acme-often", summary="x", every_s=10.0)],
+    "memhost_maintenance_tasks": lambda: [
+        MaintenanceTask(name="acme_shorten", summary="x", arguments=Length, run=shorten)
+    ],
     "memhost_schedule_due": due,
     "memhost_before_search": search,
 }
@@ -259,3 +269,9 @@ async def test_schedules(host: Host, clock: FakeClock) -> None:
     clock.advance(10)
     await until(heard)
     assert HEARD == ["acme-often"]
+
+
+async def test_maintenance_tasks(host: Host) -> None:
+    assert host.plugins.maintenance_tasks.names() == ["acme_shorten"]
+    await until(heard)
+    assert DONE[0] == (len("acme-often"), AcmeSettings(volume=11))

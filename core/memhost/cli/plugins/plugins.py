@@ -89,11 +89,13 @@ def show_(name: str, as_json: bool, **options: Any) -> None:
 def check(name: str, as_json: bool) -> None:
     """Load a plugin and say what is wrong with it; fails if anything is."""
     from memhost import logs
-    from memhost.host import core_operations
+    from memhost.host import core_operations, core_tasks
     from memhost.plugins import PluginManager
 
     logs.configure("CRITICAL")
-    row = next((row for row in PluginManager.load(taken=core_operations().names()).rows if row.name == name), None)
+    tasks = [task.name for task in core_tasks()]
+    found = PluginManager.load(taken=core_operations().names(), taken_tasks=tasks).rows
+    row = next((row for row in found if row.name == name), None)
     if row is None:
         raise NotFound(f"There is no plugin {name}; see: memhost plugins list")
     if as_json:
