@@ -7,10 +7,12 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
+from typing import Any
 
 import msgspec
 import numpy as np
-from msgspec import UnsetType
+from msgspec import UNSET, UnsetType
 from ulid import ULID
 
 from memhost.errors import PluginFailure, Problem, UnsafePrompt, ValidationFailed
@@ -25,6 +27,15 @@ from memhost.text.analysis import index_terms, split_speaker
 from memhost.text.conversation import is_blank
 from memhost.text.unicode_forms import normal_form
 from memhost.usage.ledger import charged_to_owners
+
+_OF_THE_SERVER = ("memory_hash", "persisted_at", "discrete_memory_extracted")
+_GIVEN = tuple(
+    name
+    for name in RecordFields.__struct_fields__
+    if name in MemoryRecord.__struct_fields__ and name not in _OF_THE_SERVER
+)
+"""Fields that a memory takes from a client as they are, where the client says something."""
+_of = attrgetter(*_GIVEN)
 
 
 def content_hash(record: MemoryRecord) -> str:
@@ -54,29 +65,13 @@ def _hash_of(record: MemoryRecord, text: str) -> str:
 
 def record_from_input(given: RecordFields, memory_id: str, now: datetime, *, default_type: MemoryType) -> MemoryRecord:
     """A memory from a client's fields. What the server owns (hash, `persisted_at`) is set anew."""
-    record = MemoryRecord(
-        id=memory_id,
-        text=given.text,
-        session_id=given.session_id or None,
-        user_id=given.user_id or None,
-        namespace=given.namespace or None,
-        last_accessed=_or(given.last_accessed, now),
-        created_at=_or(given.created_at, now),
-        updated_at=_or(given.updated_at, now),
-        pinned=given.pinned is True,
-        access_count=0 if isinstance(given.access_count, UnsetType) else given.access_count,
-        topics=unique(given.topics or ()),
-        entities=unique(given.entities or ()),
-        extracted_from=unique(given.extracted_from or ()),
-        discrete_memory_extracted="t",
-        memory_type=default_type if isinstance(given.memory_type, UnsetType) else given.memory_type,
-        event_date=given.event_date,
-        extraction_strategy=given.extraction_strategy,
-        extraction_strategy_config=given.extraction_strategy_config,
-        metadata={} if isinstance(given.metadata, UnsetType) else given.metadata,
-        valid_from=given.valid_from,
-        valid_to=given.valid_to,
-    )
+    fields: dict[str, Any] = {"last_accessed": now, "created_at": now, "updated_at": now, "memory_type": default_type}
+    fields |= {name: value for name, value in zip(_GIVEN, _of(given), strict=True) if value is not UNSET}
+    for name in ("session_id", "user_id", "namespace"):
+        fields[name] = fields[name] or None
+    for name in ("topics", "entities", "extracted_from"):
+        fields[name] = unique(fields[name] or ())
+    record = MemoryRecord(id=memory_id, **fields)
     record.memory_hash = content_hash(record)
     return record
 
@@ -258,7 +253,3 @@ def derived_id(*parts: str) -> str:
 def unique(values: Sequence[str]) -> list[str]:
     """The values in order, each once."""
     return list(dict.fromkeys(values))
-
-
-def _or(value: datetime | UnsetType, default: datetime) -> datetime:
-    return default if isinstance(value, UnsetType) else value

@@ -43,18 +43,7 @@ from memhost.ports import Clock, Draft, Embedder, Store
 from memhost.settings.schema import MemorySettings
 from memhost.storage.bound_documents import document_scope
 
-EDITABLE = (
-    "text",
-    "topics",
-    "entities",
-    "memory_type",
-    "namespace",
-    "user_id",
-    "session_id",
-    "event_date",
-    "pinned",
-    "metadata",
-)
+EDITABLE = tuple(name for name in EditMemory.__struct_fields__ if name not in ("memory_id", "clear"))
 """Fields that an edit can set."""
 
 _EMPTY: dict[str, Any] = {"topics": [], "entities": [], "metadata": {}}

@@ -15,9 +15,9 @@ import msgspec
 from memhost.models.memory import MemoryRecord
 
 TAG_FIELDS = (
-    "session_id",
-    "user_id",
     "namespace",
+    "user_id",
+    "session_id",
     "topics",
     "entities",
     "extraction_strategy",
@@ -60,6 +60,10 @@ class Op(StrEnum):
     NOT_LTE = "not_lte"
 
 
+VALUE_OPS = (Op.ANY, Op.ALL, Op.NONE, Op.PREFIX)
+"""Operators on tags, and on any value of metadata; the others compare dates and numbers."""
+
+
 class Condition(msgspec.Struct, frozen=True):
     """One test of one field. `field` is a name of the lists above or `metadata.<key>`.
 
@@ -80,13 +84,14 @@ def matches(record: MemoryRecord, conditions: Iterable[Condition]) -> bool:
 def _holds(record: MemoryRecord, condition: Condition) -> bool:
     if condition.field.startswith(METADATA_PREFIX):
         return _metadata_holds(record.metadata.get(condition.field[len(METADATA_PREFIX) :]), condition)
-    value = getattr(record, condition.field)
     if condition.field in DATE_FIELDS:
-        return _compare(value, condition.op, condition.values[0])
-    return _tags_hold(_tag_values(condition.field, value), condition)
+        return _compare(getattr(record, condition.field), condition.op, condition.values[0])
+    return _tags_hold(tag_values(record, condition.field), condition)
 
 
-def _tag_values(field: str, value: Any) -> list[str]:
+def tag_values(record: MemoryRecord, field: str) -> list[str]:
+    """The values of one of `TAG_FIELDS` that `VALUE_OPS` compare: folded if it is folded, "" for none."""
+    value = getattr(record, field)
     if field in LIST_FIELDS:
         return [item.casefold() for item in value]
     if isinstance(value, Enum):
@@ -108,7 +113,7 @@ def _tags_hold(have: list[Any], condition: Condition) -> bool:
 
 
 def _metadata_holds(value: Any, condition: Condition) -> bool:
-    if condition.op in (Op.ANY, Op.ALL, Op.NONE, Op.PREFIX):
+    if condition.op in VALUE_OPS:
         return _tags_hold(metadata_values(value), condition)
     numbers = [item for item in metadata_values(value) if isinstance(item, float)]
     if (opposite := _OPPOSITES.get(condition.op)) is not None:

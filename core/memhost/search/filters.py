@@ -15,20 +15,10 @@ from memhost.operations.requests import (
     DateFilter,
     MemoryTypeFilter,
     MetadataFilter,
+    Operators,
     SearchFields,
     TagFilter,
 )
-
-TAGS = (
-    "session_id",
-    "namespace",
-    "user_id",
-    "topics",
-    "entities",
-    "extraction_strategy",
-    "memory_type",
-)
-DATES = ("created_at", "last_accessed", "event_date")
 
 _LIST_OPERATORS = {"any": Op.ANY, "in_": Op.ANY, "all": Op.ALL, "none": Op.NONE, "not_in": Op.NONE}
 _SINGLE_OPERATORS = {"eq": Op.ANY, "ne": Op.NONE, "not_eq": Op.NONE, "startswith": Op.PREFIX}
@@ -48,10 +38,10 @@ def compile_filters(request: SearchFields) -> tuple[Condition, ...]:
     """
     problems: list[Problem] = []
     conditions: list[Condition] = []
-    for name in TAGS:
-        _compile(name, getattr(request, name), tag_conditions, (name,), conditions, problems)
-    for name in DATES:
-        _compile(name, getattr(request, name), date_conditions, (name,), conditions, problems)
+    for name in request.__struct_fields__:
+        if isinstance(value := getattr(request, name), Operators):
+            compiler = date_conditions if isinstance(value, DateFilter) else tag_conditions
+            _compile(name, value, compiler, (name,), conditions, problems)
     for key, value in (request.metadata or {}).items():
         _compile(f"metadata.{key}", value, metadata_conditions, ("metadata", key), conditions, problems)
     if problems:

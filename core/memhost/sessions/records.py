@@ -23,26 +23,21 @@ from memhost.models import (
     StrategyConfig,
     new_id,
 )
-from memhost.operations.requests import SessionRecordInput
+from memhost.operations.requests import RecordFields, SessionRecordInput
 from memhost.ports import Store, Turn
 from memhost.text.analysis import index_terms
 
-_SAID = (
-    "text",
-    "created_at",
-    "event_date",
-    "topics",
-    "entities",
-    "extracted_from",
-    "memory_type",
-    "metadata",
-    "pinned",
-    "valid_from",
-    "valid_to",
-    "user_id",
-    "namespace",
-    "session_id",
+_NOT_SAID = (
+    "last_accessed",
+    "updated_at",
+    "access_count",
+    "memory_hash",
+    "discrete_memory_extracted",
+    "persisted_at",
+    "extraction_strategy",
+    "extraction_strategy_config",
 )
+_SAID = tuple(name for name in RecordFields.__struct_fields__ if name not in _NOT_SAID)
 """What clients say of a memory: a change of it in the session reaches long-term memory."""
 
 _KEPT_UNSAID = (*_SAID, "last_accessed", "access_count")

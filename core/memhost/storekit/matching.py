@@ -5,12 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from enum import Enum
 from typing import NamedTuple
 
 from memhost.errors import InvalidRequest
 from memhost.models import Condition, MemoryRecord, Op, Scope, TextMatch
-from memhost.models.filters import DATE_FIELDS, FOLDED_FIELDS, LIST_FIELDS, METADATA_PREFIX, TAG_FIELDS, metadata_values
+from memhost.models.filters import (
+    DATE_FIELDS,
+    FOLDED_FIELDS,
+    METADATA_PREFIX,
+    TAG_FIELDS,
+    metadata_values,
+    tag_values,
+)
 from memhost.storekit.values import to_micros
 
 OWNER_FIELDS = ("namespace", "user_id", "session_id")
@@ -68,11 +74,7 @@ def values_of(record: MemoryRecord) -> list[tuple[str, str | float]]:
     """Every (field, value) that `Op.ANY`, `ALL`, `NONE` and `PREFIX` can find the record by."""
     found: list[tuple[str, str | float]] = []
     for field in TAG_FIELDS:
-        value = getattr(record, field)
-        if field in LIST_FIELDS:
-            found += [(field, item.casefold()) for item in value]
-        else:
-            found.append((field, str(value.value) if isinstance(value, Enum) else value or ""))
+        found += [(field, value) for value in tag_values(record, field)]
     for key, entry in record.metadata.items():
         found += [(METADATA_PREFIX + key, item) for item in metadata_values(entry)]
     return found

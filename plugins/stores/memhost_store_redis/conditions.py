@@ -12,12 +12,19 @@ from datetime import datetime
 
 from memhost.errors import InvalidRequest
 from memhost.models import Condition, MemoryRecord, Op
-from memhost.models.filters import DATE_FIELDS, LIST_FIELDS, METADATA_PREFIX, TAG_FIELDS, metadata_values
+from memhost.models.filters import (
+    DATE_FIELDS,
+    LIST_FIELDS,
+    METADATA_PREFIX,
+    TAG_FIELDS,
+    VALUE_OPS,
+    metadata_values,
+    tag_values,
+)
 from memhost.storekit import to_micros
 from memhost_store_redis.codec import LONGEST_TAG, MARK, bounded, encode_tag, escape, sortable_hex, tags
 
 _HEX = "0123456789ABCDEF"
-_TAG_OPS = (Op.ANY, Op.ALL, Op.NONE, Op.PREFIX)
 _LONGEST_KEY = 1000
 _LONGEST_VALUE = 1900
 
@@ -32,6 +39,10 @@ class PrefixTest:
     def expression(self) -> str:
         """The test as an aggregation filter on `@value`."""
         return " || ".join(f'startswith(@value, "{start}")' for start in self.starts)
+
+    def clause(self, values: Sequence[str]) -> str | None:
+        """The clause for what has one of these values, which pass the expression; None if nothing can satisfy it."""
+        return f"@{self.field}:{tags(values)}" if values else None
 
 
 @dataclass(slots=True)
@@ -67,7 +78,7 @@ def _add(compiled: Filter, condition: Condition) -> None:
         _compare_date(compiled, condition)
     elif name.startswith(METADATA_PREFIX):
         key = _metadata_key(name[len(METADATA_PREFIX) :])
-        if condition.op in _TAG_OPS:
+        if condition.op in VALUE_OPS:
             values = [_metadata_value(key, value) for value in condition.values if not isinstance(value, datetime)]
             starts = [_metadata_start(key, value) for value in condition.values if isinstance(value, str)]
             _tag(compiled, "metadata", condition.op, values, starts)
@@ -107,7 +118,7 @@ def _start(text: str) -> str:
 
 def _compare_date(compiled: Filter, condition: Condition) -> None:
     operand = condition.values[0] if condition.values else None
-    if condition.op in _TAG_OPS or not isinstance(operand, datetime):
+    if condition.op in VALUE_OPS or not isinstance(operand, datetime):
         _mistyped(compiled, condition, "date")
         return
     at = to_micros(operand)
@@ -172,19 +183,10 @@ def _mistyped(compiled: Filter, condition: Condition, kind: str) -> None:
 
 def tag_fields(record: MemoryRecord) -> dict[str, str | int]:
     """The tag and date fields of a memory's hash."""
-    found: dict[str, str | int] = {
-        "id": encode_tag(record.id),
-        "namespace": encode_tag(record.namespace or ""),
-        "user_id": encode_tag(record.user_id or ""),
-        "session_id": encode_tag(record.session_id or ""),
-        "memory_type": encode_tag(record.memory_type.value),
-        "extraction_strategy": encode_tag(record.extraction_strategy),
-        "memory_hash": encode_tag(record.memory_hash or ""),
-    }
-    for name in LIST_FIELDS:
-        values = [encode_tag(item.casefold()) for item in getattr(record, name)]
-        if values:
-            found[name] = ",".join(dict.fromkeys(values))
+    found: dict[str, str | int] = {}
+    for name in TAG_FIELDS:
+        if values := tag_values(record, name):
+            found[name] = ",".join(dict.fromkeys(map(encode_tag, values)))
     metadata = list(
         dict.fromkeys(each for key, value in record.metadata.items() for each in _metadata_tags(key, value))
     )

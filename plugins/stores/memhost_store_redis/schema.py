@@ -6,23 +6,12 @@ from typing import Any
 
 from redisvl.schema import IndexSchema
 
-from memhost.models.filters import DATE_FIELDS
+from memhost.models.filters import DATE_FIELDS, TAG_FIELDS
 
 SCHEMA_VERSION = 1
 """Version of what the hashes hold. Raise it with every change, and add how to get there to `opening.MIGRATIONS`."""
 
-_TAGS = (
-    "scope",
-    "namespace",
-    "user_id",
-    "session_id",
-    "topics",
-    "entities",
-    "extraction_strategy",
-    "memory_type",
-    "memory_hash",
-    "metadata",
-)
+_TAGS = ("scope", *(name for name in TAG_FIELDS if name != "id"), "metadata")
 
 
 def _tag(name: str, *, sortable: bool = False) -> dict[str, Any]:

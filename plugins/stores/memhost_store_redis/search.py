@@ -19,7 +19,6 @@ from memhost_store_redis.codec import (
     encode_term,
     encode_vector,
     note_accesses,
-    tags,
 )
 from memhost_store_redis.conditions import Filter, PrefixTest, compile_conditions
 from memhost_store_redis.connection import Connections
@@ -99,10 +98,10 @@ class Searcher:
             return None
         query = " ".join([reach.query, *wanted.clauses])
         for test in wanted.prefixes:
-            values = await self._values(query, test)
-            if not values:
+            clause = test.clause(await self._values(query, test))
+            if clause is None:
                 return None
-            query += f" @{test.field}:{tags(values)}"
+            query += f" {clause}"
         return query
 
     async def _values(self, query: str, test: PrefixTest) -> list[str]:

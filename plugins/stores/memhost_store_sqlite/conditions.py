@@ -7,7 +7,7 @@ from datetime import datetime
 
 from memhost.errors import InvalidRequest
 from memhost.models import Condition, Op, Scope
-from memhost.models.filters import DATE_FIELDS, LIST_FIELDS, METADATA_PREFIX
+from memhost.models.filters import DATE_FIELDS, FOLDED_FIELDS, METADATA_PREFIX, TAG_FIELDS
 from memhost.storekit import to_micros
 from memhost_store_sqlite.scopes import Binding, Kind, Sql, is_text_among
 
@@ -25,6 +25,8 @@ _OWNERS = {
     "user_id": ("m.uscope", Kind.USER, "user"),
     "session_id": ("m.session", Kind.SESSION, "session"),
 }
+FACETS = tuple(name for name in TAG_FIELDS if name not in _COLUMNS and name not in _OWNERS)
+"""Tags whose values are rows of the table `facets`, as those of metadata are."""
 _NEVER: Sql = ("0", [])
 _ALWAYS: Sql = ("1", [])
 
@@ -58,8 +60,9 @@ def _compile(condition: Condition, tenant: str) -> Sql:
         return _facets(name, condition.op, condition.values)
     if name in DATE_FIELDS:
         return _compare_date(condition)
-    if name in LIST_FIELDS:
-        return _facets(name, condition.op, [str(value).casefold() for value in condition.values])
+    if name in FACETS:
+        fold = str.casefold if name in FOLDED_FIELDS else str
+        return _facets(name, condition.op, [fold(str(value)) for value in condition.values])
     if name in _COLUMNS:
         return _single(_COLUMNS[name], condition)
     if name in _OWNERS:

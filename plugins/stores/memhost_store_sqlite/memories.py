@@ -18,7 +18,7 @@ from memhost.models import (
     WriteBatch,
     WriteResult,
 )
-from memhost.models.filters import LIST_FIELDS, METADATA_PREFIX, metadata_values
+from memhost.models.filters import METADATA_PREFIX, metadata_values, tag_values
 from memhost.storekit import owner_of, rules, to_micros, to_micros_or_none
 from memhost_store_sqlite.codec import (
     decode_persisted,
@@ -27,6 +27,7 @@ from memhost_store_sqlite.codec import (
     encode_vector,
     encode_words,
 )
+from memhost_store_sqlite.conditions import FACETS
 from memhost_store_sqlite.scopes import Ledger, ScopeIds, Value, is_text_among
 
 RID_BITS = 36
@@ -187,8 +188,8 @@ def _row(rid: int, scopes: ScopeIds, memory: StoredMemory) -> tuple[Value, ...]:
 
 def _facets(rid: int, record: MemoryRecord) -> list[tuple[Value, ...]]:
     found: list[tuple[Value, ...]] = []
-    for name in LIST_FIELDS:
-        values = dict.fromkeys(item.casefold() for item in getattr(record, name))
+    for name in FACETS:
+        values = dict.fromkeys(tag_values(record, name))
         found += [(rid, name, seq, value, None) for seq, value in enumerate(values)]
     for key, value in record.metadata.items():
         for seq, item in enumerate(metadata_values(value)):

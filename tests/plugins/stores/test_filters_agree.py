@@ -15,7 +15,7 @@ from tests.support.redis_server import redis_space
 from tests.support.tiers import examples
 
 from memhost.models import Condition, MemoryType, Op, StoredMemory, matches
-from memhost.models.filters import DATE_FIELDS, TAG_FIELDS
+from memhost.models.filters import DATE_FIELDS, TAG_FIELDS, VALUE_OPS
 from memhost.ports import Store, SystemClock
 from memhost.specs import OpenContext
 from memhost.testing.factories import make_memory, make_scope, put
@@ -77,8 +77,8 @@ MEMORIES = st.fixed_dictionaries(
         "metadata": METADATA,
     }
 )
-TAG_OPS = st.sampled_from([Op.ANY, Op.ALL, Op.NONE, Op.PREFIX])
-ORDER_OPS = st.sampled_from([op for op in Op if op not in (Op.ANY, Op.ALL, Op.NONE, Op.PREFIX)])
+TAG_OPS = st.sampled_from(VALUE_OPS)
+ORDER_OPS = st.sampled_from([op for op in Op if op not in VALUE_OPS])
 METADATA_FIELDS = st.sampled_from(["metadata.k", "metadata.k.x", "metadata.\x00", "metadata."])
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from memhost.errors import InvalidRequest
 from memhost.models import Condition, MemoryType, Op, Scope, matches
-from memhost.models.filters import metadata_text
+from memhost.models.filters import VALUE_OPS, metadata_text
 from memhost.ports import Store
 from memhost.testing.factories import after, make_memory, make_scope, make_vector, put
 from memhost.testing.stores.search import ask, nearest, texts, words
@@ -37,8 +37,8 @@ FILTERED = [
     make_memory("big", metadata={"n": -1e300, "key with.dots": "v", "s": ""}),
 ]
 
-TAG_OPS = (Op.ANY, Op.ALL, Op.NONE, Op.PREFIX)
-ORDER_OPS = (Op.EQ, Op.NE, Op.GT, Op.GTE, Op.LT, Op.LTE, Op.NOT_GT, Op.NOT_LTE)
+TAG_OPS = VALUE_OPS
+ORDER_OPS = tuple(op for op in Op if op not in VALUE_OPS)
 
 TAG_VALUES: dict[str, list[tuple[str, ...]]] = {
     "id": [("plain",), ("plain", "odd", "none"), ("Plain",), ("d", "la"), ()],
