@@ -15,6 +15,7 @@ from memhost.admin.export_import import Exporter, Importer
 from memhost.admin.transfer_lists import Unreadable, read_items
 from memhost.cli.access import Direct
 from memhost.errors import InvalidRequest, ValidationFailed
+from memhost.host import core_operations
 from memhost.models import Op, Scope
 from memhost.operations.requests import DateFilter, SearchFields
 from memhost.operations.responses import Ack
@@ -22,7 +23,7 @@ from memhost.reading import ReadingError, read_time
 from memhost.reading.times import ACCEPTED, FORMS
 from memhost.search.filters import compile_filters
 from memhost.views.filters import compile_view_filters
-from memhost_mcp.tools.everyday import TOOLS
+from memhost_mcp.tools import all_tools
 from tests.plugins.interfaces.rest.rest_fakes import FakeHost, client_for
 from tests.support.hosts import run, running_host
 
@@ -72,7 +73,7 @@ def operation_by_name(given: Any) -> datetime:
 
 
 def tool(given: Any) -> datetime:
-    (search,) = [each for each in TOOLS if each.name == "search_memory"]
+    (search,) = [each for each in all_tools(core_operations(), {}) if each.name == "search_memory"]
     try:
         found = search.read({"query": "x", "created_after": given}, lenient=False)
     except ValidationFailed as error:

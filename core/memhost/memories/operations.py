@@ -97,6 +97,7 @@ OPERATIONS = (
         tag=TAG,
         summary="Change fields of a memory.",
         errors=("not_found", "invalid_request", "long_term_memory_disabled"),
+        repeatable=True,
     ),
     Operation(
         name="delete_memories",
@@ -110,6 +111,7 @@ OPERATIONS = (
             "An id whose memory went into one that it repeats deletes that one. A notice names ids that nothing has."
         ),
         errors=("long_term_memory_disabled",),
+        repeatable=True,
     ),
     Operation(
         name="list_trash",

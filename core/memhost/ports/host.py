@@ -73,6 +73,10 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
         audited: Field of the request that names what is administered; plugins are told before it is done
             (`memhost_administered`). Empty for what is no administration.
         repeatable: Doing it twice leaves what doing it once left (for operations that write).
+        destructive: Whether it may lose what is stored. Operations that need the right `delete` or `admin` always may.
+        agent_tool: Whether interfaces for AI agents offer it as a tool, under its name and with all its fields. None:
+            they do if a plugin added it and it is no administration. (MCP offers some operations of the core in
+            another form, with rows of its own.)
     """
 
     name: str
@@ -88,6 +92,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     address: str = ""
     repeatable: bool = False
     audited: str = ""
+    destructive: bool = False
+    agent_tool: bool | None = None
 
 
 class OperationTable:

@@ -57,6 +57,8 @@ OPERATIONS = (
             "messages as they are."
         ),
         errors=("invalid_request", "invalid_arguments", "conflict"),
+        repeatable=True,
+        destructive=True,
     ),
     Operation(
         name="change_session",
@@ -84,6 +86,7 @@ OPERATIONS = (
         tag=TAG,
         summary="Delete a session; memories made from it stay.",
         errors=("ambiguous_session",),
+        repeatable=True,
     ),
     Operation(
         name="extract_session",

@@ -89,6 +89,7 @@ OPERATIONS = (
             "`prompt` or `model_name` they stay until the next run. The source cannot be changed."
         ),
         errors=("not_found", "invalid_arguments", "invalid_request", "unsafe_prompt", _OFF),
+        repeatable=True,
     ),
     Operation(
         name="delete_summary_view",
@@ -99,6 +100,7 @@ OPERATIONS = (
         tag=TAG,
         summary="Delete a view and its stored results.",
         errors=(_OFF,),
+        repeatable=True,
     ),
     Operation(
         name="run_summary_view_partition",

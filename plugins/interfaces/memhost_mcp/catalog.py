@@ -17,7 +17,7 @@ from memhost_mcp.prompts import PROMPTS
 from memhost_mcp.resources import RESOURCES
 from memhost_mcp.tool_context import McpRequest, ToolContext
 from memhost_mcp.tools import all_tools, choose
-from memhost_mcp.tools.base import Tool
+from memhost_mcp.tools.tool import Tool
 
 if TYPE_CHECKING:
     from memhost.ports import Host

@@ -10,7 +10,8 @@ from urllib.parse import unquote
 import msgspec
 
 from memhost.operations import Access
-from memhost_mcp.schemas import Schema, arguments_schema
+from memhost.operations.schema import Schema
+from memhost_mcp.schemas import arguments_schema
 from memhost_mcp.tool_context import ToolContext
 
 

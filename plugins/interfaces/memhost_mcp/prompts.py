@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from memhost.errors import NotFound
 from memhost.operations.content import Prompt, PromptPart, Text
+from memhost.operations.working_memory import GetSession
 from memhost.text.conversation import spoken
 from memhost_mcp.offers import Offer
 from memhost_mcp.tool_context import ToolContext
@@ -60,7 +61,8 @@ async def _remember(_context: ToolContext, request: Remember) -> Prompt:
 
 
 async def _handover(context: ToolContext, request: Handover) -> Prompt:
-    view = await read_session(context, {"session_id": request.session_id, "recent_messages_limit": _NEWEST})
+    wanted = GetSession(session_id=request.session_id, recent_messages_limit=_NEWEST)
+    view = await read_session(context, wanted)
     if view is None:
         raise NotFound(f"Session {request.session_id} not found.")
     turns = "\n".join(f"{message.role}: {spoken(message, message.content)}" for message in view.messages)

@@ -8,10 +8,11 @@ import msgspec
 
 from memhost.errors import NotFound
 from memhost.operations.content import Document
+from memhost.operations.working_memory import GetSession
 from memhost_mcp.offers import Offer
 from memhost_mcp.tool_context import ToolContext
 from memhost_mcp.tools.everyday import read_session
-from memhost_mcp.tools.long_term import MemoryId, read_memory
+from memhost_mcp.tools.long_term import read_memory
 from memhost_mcp.tools.views import GetSummary, get_summary
 
 
@@ -45,19 +46,15 @@ def _json(value: Any) -> Document:
 
 
 async def _session(context: ToolContext, address: SessionAddress) -> Document:
-    fields = {
-        "session_id": address.session_id,
-        "namespace": _part(address.namespace),
-        "user_id": _part(address.user_id),
-    }
-    view = await read_session(context, fields)
+    named, user = _part(address.namespace), _part(address.user_id)
+    view = await read_session(context, GetSession(session_id=address.session_id, namespace=named, user_id=user))
     if view is None:
         raise NotFound(f"Session {address.session_id} not found.")
     return _json(view)
 
 
 async def _record(context: ToolContext, address: RecordAddress) -> Document:
-    return _json(await read_memory(context, MemoryId(memory_id=address.id)))
+    return _json(await read_memory(context, address.id))
 
 
 async def _summary(context: ToolContext, address: SummaryAddress) -> Document:

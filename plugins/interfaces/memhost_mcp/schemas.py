@@ -6,8 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from memhost.operations import requests
-from memhost.operations.schema import Reduction, compact, outline
-from memhost.operations.schema import Schema as Schema
+from memhost.operations.schema import Reduction, Schema, compact, outline
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -55,20 +54,18 @@ _UNSEEN: dict[type[Any], tuple[str, ...]] = {
 _REDUCTION = Reduction(replaced=SHORT, unseen=_UNSEEN, explained={requests.MessageInput: ("content",)})
 
 
-def arguments_schema(struct: type[Any], hidden: Collection[str] = ()) -> Schema:
-    """The schema of a tool's arguments; `$defs` holds structs inside it.
+def arguments_schema(
+    struct: type[Any], hidden: Collection[str] = (), described: Collection[str] | None = None
+) -> Schema:
+    """Return the schema of a tool's arguments; `$defs` holds structs inside it.
 
-    Fields that come from a request of an operation have names that say enough, and no descriptions.
+    Args:
+        struct: Struct of the arguments.
+        hidden: Fields of it that are no arguments, by their names in Python.
+        described: Fields of it that show their descriptions, by their names in JSON; None means all.
     """
-    schema = compact(struct, _REDUCTION, hidden=hidden, described=_own_fields(struct))
+    schema = compact(struct, _REDUCTION, hidden=hidden, described=described)
     return {"$schema": DIALECT, **schema} if "$defs" in schema else schema
-
-
-def _own_fields(struct: type[Any]) -> set[str]:
-    bases: list[Any] = [base for base in struct.__mro__ if base.__module__.startswith("memhost.operations.")]
-    given = {name for base in bases for name in base.__struct_encode_fields__}
-    own = {name for base in struct.__mro__ if base not in bases for name in vars(base).get("__annotations__", ())}
-    return set(struct.__struct_encode_fields__) - (given - own)
 
 
 def result_schema(answer: Any) -> Schema:

@@ -22,7 +22,7 @@ from memhost_mcp.catalog import Catalog
 from memhost_mcp.failures import describe
 from memhost_mcp.offers import Offer
 from memhost_mcp.tool_context import McpRequest
-from memhost_mcp.tools.base import Tool
+from memhost_mcp.tools.tool import Tool
 
 logger = logging.getLogger(__name__)
 
@@ -164,9 +164,9 @@ def _tool(tool: Tool) -> types.Tool:
         input_schema=tool.input_schema,
         output_schema=tool.output_schema,
         annotations=types.ToolAnnotations(
-            read_only_hint=tool.effect == "reads",
-            destructive_hint=None if tool.effect == "reads" else tool.effect == "destroys",
-            idempotent_hint=True if tool.effect == "sets" or tool.repeatable else None,
+            read_only_hint=tool.read_only,
+            destructive_hint=None if tool.read_only else tool.destructive,
+            idempotent_hint=tool.repeatable or None,
             open_world_hint=False,
         ),
     )

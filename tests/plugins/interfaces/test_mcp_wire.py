@@ -73,7 +73,7 @@ async def _write() -> None:
         async with running_host(Path(folder), store="memory", run_jobs=False) as host:
             now = shown(host)
     lines = {
-        kind: ",\n".join(f"{json.dumps(name)}: {json.dumps(item)}" for name, item in items.items())
+        kind: ",\n".join(f"{json.dumps(name)}: {json.dumps(item, sort_keys=True)}" for name, item in items.items())
         for kind, items in now.items()
     }
     text = ",\n".join(f"{json.dumps(kind)}: {{\n{body}\n}}" for kind, body in lines.items())

@@ -1,17 +1,13 @@
-"""The tools: each a few lines that turn arguments into operations, and their answers into a result."""
+"""The tools: operations as agents see them, in the order in which they are listed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-import msgspec
-
 from memhost.errors import ConfigurationError
-from memhost.operations import OperationTable
-from memhost.operations.content import Content
-from memhost_mcp.tool_context import ToolContext
+from memhost.operations import Operation, OperationTable
 from memhost_mcp.tools import everyday, long_term, sessions, views
-from memhost_mcp.tools.base import Tool
+from memhost_mcp.tools.tool import Tool, tool_of
 
 CORE = (
     "store_memory",
@@ -23,11 +19,9 @@ CORE = (
 )
 """Tools of the profile `core`."""
 
-_EFFECTS = {"open": "reads", "read": "reads", "write": "adds", "delete": "destroys", "admin": "destroys"}
-
 
 def all_tools(operations: OperationTable, strategies: Mapping[str, str], plugins: tuple[str, ...] = ()) -> list[Tool]:
-    """Every tool that there is.
+    """Return every tool that there is.
 
     Args:
         operations: The operation table.
@@ -35,35 +29,31 @@ def all_tools(operations: OperationTable, strategies: Mapping[str, str], plugins
         plugins: Names of the operations in the table that plugins added.
 
     Raises:
-        ConfigurationError: An operation of a plugin has the name of a tool.
+        ConfigurationError: Two tools have one name.
     """
-    tools = [*everyday.TOOLS, *long_term.TOOLS, *sessions.tools(strategies), *views.TOOLS]
-    taken = {tool.name for tool in tools}
-    for name in plugins:
-        if operations[name].kind != "call" or operations[name].access == "admin":
-            continue  # administration is for people
-        if name in taken:
-            raise ConfigurationError(f"A plugin's operation is named {name}, as a tool of the MCP interface is.")
-        tools.append(_of_operation(operations, name))
+    listed = " ".join(f"{name}: {summary}" for name, summary in strategies.items())
+    rows = (*long_term.ROWS, *sessions.ROWS, *views.ROWS)
+    tools = [
+        *(tool_of(operations[row.operation], row) for row in everyday.ROWS),
+        everyday.CLOCK,
+        *(tool_of(operations[row.operation], row, strategies=listed) for row in rows),
+        *(tool_of(operation) for operation in operations if _is_offered(operation, plugins)),
+    ]
+    taken: set[str] = set()
+    for tool in tools:
+        if tool.name in taken:
+            raise ConfigurationError(f"A plugin's operation is named {tool.name}, as a tool of the MCP interface is.")
+        taken.add(tool.name)
     return tools
 
 
-def _of_operation(operations: OperationTable, name: str) -> Tool:
-    operation = operations[name]
-
-    async def run(context: ToolContext, request: msgspec.Struct) -> object:
-        return await context.execute(name, request, within=context.owner(None, None))
-
-    return Tool(
-        name=name,
-        description=" ".join(part for part in (operation.summary, operation.description) if part),
-        arguments=operation.request,
-        result=None if operation.response is Content else operation.response,
-        run=run,
-        access=operation.access,
-        effect=_EFFECTS[operation.access],  # type: ignore[arg-type]
-        repeatable=operation.repeatable,
-    )
+def _is_offered(operation: Operation, plugins: tuple[str, ...]) -> bool:
+    """Whether an operation is a tool as it is; administration is for people, unless its row says otherwise."""
+    if operation.kind != "call":
+        return False
+    if operation.agent_tool is None:
+        return operation.name in plugins and operation.access != "admin"
+    return operation.agent_tool
 
 
 def choose(tools: list[Tool], wanted: tuple[str, ...]) -> list[Tool]:

@@ -10,12 +10,13 @@ from msgspec import UNSET, Meta, UnsetType
 
 from memhost.errors import AmbiguousSession, InvalidRequest, NotFound, SeveralFound
 from memhost.extraction import find_zone
-from memhost.models import SENT_FIELDS, MemoryHit, MemoryRecord, MemoryType, Repeat
-from memhost.models.limits import Metadata, Name, Tags
+from memhost.models import SENT_FIELDS, MemoryHit, MemoryType, Repeat
+from memhost.models.limits import Metadata
 from memhost.operations.requests import DateFilter, MemoryTypeFilter, MessageInput, SessionRecordInput, TagFilter
-from memhost.operations.responses import MemoryHits, MessageView, WorkingMemoryView
+from memhost.operations.responses import MemoryHits, MessageView, StoredRecord, StoredRecords, WorkingMemoryView
+from memhost.operations.working_memory import ChangeSession, GetSession
 from memhost_mcp.tool_context import ToolContext
-from memhost_mcp.tools.base import Tool
+from memhost_mcp.tools.tool import Tool, ToolRow
 
 _NOTHING_FITS = "Nothing fits: no memory shares a word or meaning with the query; these are only the nearest."
 
@@ -46,49 +47,24 @@ async def _now(context: ToolContext, request: Now) -> Moment:
     return moment
 
 
-class StoreMemory(msgspec.Struct, kw_only=True):
+class StoreMemory(SessionRecordInput, kw_only=True):
     """One memory."""
 
     text: Annotated[
         str, Meta(max_length=8000, description="One statement that is clear without its conversation: names, dates.")
     ]
-    memory_type: Literal["semantic", "episodic", "message"] = "semantic"
-    topics: Tags | None = None
-    entities: Tags | None = None
+    memory_type: MemoryType = MemoryType.SEMANTIC
     event_date: Annotated[datetime, Meta(description="When it happened (episodic).")] | None = None
-    session_id: Name | None = None
-    user_id: Name | None = None
-    namespace: Name | None = None
     pinned: Annotated[bool, Meta(description="Never forgotten or merged.")] = False
-    metadata: Metadata | None = None
-    id: Name | None = None
+    metadata: Metadata = {}
 
 
-class MemoryKept(msgspec.Struct, kw_only=True):
-    """What became of a memory."""
-
-    id: str
-    status: Literal["created", "merged", "duplicate", "queued"]
-    memory: MemoryRecord
-
-
-async def _store_memory(context: ToolContext, request: StoreMemory) -> MemoryKept:
-    owner = context.owner(request.namespace, request.user_id)
-    record = SessionRecordInput(
-        text=request.text,
-        id=request.id or UNSET,
-        memory_type=MemoryType(request.memory_type),
-        topics=request.topics,
-        entities=request.entities,
-        event_date=request.event_date,
-        session_id=request.session_id or None,
-        user_id=owner.user,
-        namespace=owner.namespace,
-        pinned=request.pinned,
-        metadata=request.metadata or {},
-    )
-    stored = (await context.ask("store_memories", {"memories": [record]})).results[0]
-    return MemoryKept(id=stored.id, status=stored.status, memory=stored.memory)
+async def _store_memory(context: ToolContext, request: StoreMemory) -> StoredRecord:
+    owner = context.owner(request.namespace or None, request.user_id or None)
+    request.id, request.session_id = request.id or UNSET, request.session_id or None
+    request.user_id, request.namespace = owner.user, owner.namespace
+    stored: StoredRecords = await context.ask("store_memories", {"memories": [request]})
+    return stored.results[0]
 
 
 class SearchMemory(msgspec.Struct, kw_only=True):
@@ -201,13 +177,15 @@ def _shown(hit: MemoryHit) -> FoundMemory:
     )
 
 
-class GetSession(msgspec.Struct, kw_only=True):
+class SessionToRead(GetSession, kw_only=True):
+    """Which session to read."""
+
+    recent_messages_limit: Annotated[int, Meta(ge=1)] | None = None
+
+
+class SessionParts(SessionToRead, kw_only=True):
     """Which session to read, and how much of it."""
 
-    session_id: str
-    user_id: str | None = None
-    namespace: str | None = None
-    recent_messages_limit: Annotated[int, Meta(ge=1)] | None = None
     before: Annotated[str, Meta(description="Id of a message: those in front of it.")] | None = None
     include_memories: bool = True
     include_data: bool = True
@@ -233,17 +211,18 @@ class ShownSession(msgspec.Struct, kw_only=True):
     strategy: str | UnsetType = UNSET
 
 
-async def read_session(context: ToolContext, fields: dict[str, Any]) -> WorkingMemoryView | None:
-    """The session of that identity, None if there is none.
+async def read_session(context: ToolContext, wanted: GetSession) -> WorkingMemoryView | None:
+    """Return the session of that identity, None if there is none.
 
     Raises:
         AmbiguousSession: There are several.
     """
-    owner = context.owner(fields.get("namespace"), fields.get("user_id"))
+    owner = context.owner(wanted.namespace, wanted.user_id)
+    fields = {name: getattr(wanted, name) for name in GetSession.__struct_fields__}
     most = context.host.settings.memory.answer_bytes or None
-    wanted = {**fields, "namespace": owner.namespace, "user_id": owner.user, "most_bytes": most}
+    fields |= {"namespace": owner.namespace, "user_id": owner.user, "most_bytes": most}
     try:
-        found: WorkingMemoryView = await context.ask("get_session", wanted)
+        found: WorkingMemoryView = await context.ask("get_session", fields)
     except SeveralFound as error:
         raise AmbiguousSession(error.message) from error
     except NotFound:
@@ -251,10 +230,8 @@ async def read_session(context: ToolContext, fields: dict[str, Any]) -> WorkingM
     return found
 
 
-async def _get_session(context: ToolContext, request: GetSession) -> ShownSession:
-    names = ("session_id", "user_id", "namespace", "recent_messages_limit", "before")
-    fields = {name: getattr(request, name) for name in names}
-    view = await read_session(context, fields)
+async def _get_session(context: ToolContext, request: SessionParts) -> ShownSession:
+    view = await read_session(context, request)
     if view is None:
         return ShownSession(session_id=request.session_id, found=False)
     data = view.data or {}
@@ -287,14 +264,10 @@ def _said(message: MessageView) -> dict[str, Any]:
     return shown | {name: value for name in SENT_FIELDS if (value := getattr(message, name)) is not UNSET}
 
 
-class AppendMessages(msgspec.Struct, kw_only=True):
+class MessagesToAppend(ChangeSession, kw_only=True):
     """New messages of a session."""
 
-    session_id: Name
     messages: Annotated[list[MessageInput], Meta(min_length=1)]
-    user_id: Name | None = None
-    namespace: Name | None = None
-    model_name: Name | None = None
 
 
 class Appended(msgspec.Struct, kw_only=True):
@@ -306,18 +279,7 @@ class Appended(msgspec.Struct, kw_only=True):
     version: int
 
 
-async def _append(context: ToolContext, request: AppendMessages) -> Appended:
-    owner = context.owner(request.namespace, request.user_id)
-    view = await context.ask(
-        "change_session",
-        {
-            "session_id": request.session_id,
-            "namespace": owner.namespace,
-            "user_id": owner.user,
-            "messages": request.messages,
-            "model_name": request.model_name,
-        },
-    )
+def _appended(request: MessagesToAppend, view: WorkingMemoryView) -> Appended:
     return Appended(
         session_id=view.session_id,
         appended=len(request.messages),
@@ -326,8 +288,9 @@ async def _append(context: ToolContext, request: AppendMessages) -> Appended:
     )
 
 
-TOOLS = (
-    Tool(
+ROWS = (
+    ToolRow(
+        operation="search_memories",
         name="search_memory",
         description=(
             "Search what is remembered about a person, project or past conversation. Use it before answering questions "
@@ -335,46 +298,59 @@ TOOLS = (
             "that it is false."
         ),
         arguments=SearchMemory,
-        result=MemoriesFound,
         run=_search_memory,
-        access="read",
+        result=MemoriesFound,
         rewrite=_with_alias,
     ),
-    Tool(
+    ToolRow(
+        operation="store_memories",
         name="store_memory",
         description=(
             "Remember one fact, preference, decision or event. Write it so that it can be understood on its own: "
             "no pronouns, absolute dates. Repeating a memory word by word stores it once."
         ),
         arguments=StoreMemory,
-        result=MemoryKept,
+        only=(
+            "text",
+            "memory_type",
+            "topics",
+            "entities",
+            "event_date",
+            "session_id",
+            "user_id",
+            "namespace",
+            "pinned",
+            "metadata",
+            "id",
+        ),
         run=_store_memory,
-        access="write",
-        effect="adds",
+        result=StoredRecord,
     ),
-    Tool(
-        name="get_session",
+    ToolRow(
+        operation="get_session",
         description="Read a conversation: its messages, summary and data. An unknown session gives found=false.",
-        arguments=GetSession,
-        result=ShownSession,
+        arguments=SessionParts,
+        hidden=("model_name", "context_window_max", "most_bytes"),
         run=_get_session,
-        access="read",
+        result=ShownSession,
     ),
-    Tool(
+    ToolRow(
+        operation="change_session",
         name="append_messages",
         description="Add messages to a conversation, without sending its history again. They become searchable.",
-        arguments=AppendMessages,
+        arguments=MessagesToAppend,
+        only=("session_id", "messages", "user_id", "namespace", "model_name"),
+        answer=_appended,
         result=Appended,
-        run=_append,
-        access="write",
-        effect="adds",
-    ),
-    Tool(
-        name="get_current_datetime",
-        description="The time now. Use it to turn words like yesterday into dates before storing them.",
-        arguments=Now,
-        result=Moment,
-        run=_now,
-        access="open",
     ),
 )
+
+CLOCK = Tool(
+    name="get_current_datetime",
+    description="The time now. Use it to turn words like yesterday into dates before storing them.",
+    arguments=Now,
+    result=Moment,
+    run=_now,
+    access="open",
+)
+"""The only tool without an operation: whoever calls REST has a clock."""

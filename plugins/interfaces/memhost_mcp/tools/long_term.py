@@ -10,18 +10,15 @@ from msgspec import Meta
 from memhost.errors import InvalidRequest, Problem, ValidationFailed
 from memhost.models import MemoryRecord
 from memhost.models.limits import Text
-from memhost.operations.long_term import EditMemory, SearchMemories
-from memhost.operations.requests import PromptSession, SearchFields, SessionRecordInput, TagFilter
+from memhost.operations.long_term import DeleteMemories, EditMemory, StoreMemories
+from memhost.operations.requests import PromptSession, SearchFields
 from memhost.operations.responses import (
-    CompactionAck,
-    CompactionReport,
     DeletionAck,
-    MemoryHits,
     MemoryPrompt,
     StoredRecords,
 )
-from memhost_mcp.tool_context import Owner, ToolContext
-from memhost_mcp.tools.base import Tool, fields_of
+from memhost_mcp.tool_context import ToolContext
+from memhost_mcp.tools.tool import ToolRow, owner_beside_filters
 
 _TAGS = ("user_id", "namespace", "session_id", "topics", "entities", "extraction_strategy", "memory_type")
 _COMPACTION_WAIT_S = 20.0
@@ -43,20 +40,9 @@ def short_filters(arguments: dict[str, Any]) -> dict[str, Any]:
     return arguments
 
 
-def _owner_of(context: ToolContext, user: TagFilter | None, namespace: TagFilter | None) -> Owner:
-    """What the search is narrowed to: nothing where the caller filters by other means than equality."""
-    owner = context.owner(
-        namespace.eq if namespace is not None else None,
-        user.eq if user is not None else None,
-        required=user is None and namespace is None,
-    )
-    return Owner(owner.namespace if namespace is None else None, owner.user if user is None else None)
-
-
-class CreateMemories(msgspec.Struct, kw_only=True):
+class MemoriesToCreate(StoreMemories, kw_only=True):
     """Memories to store."""
 
-    memories: Annotated[list[SessionRecordInput], Meta(min_length=1, max_length=100)]
     wait: Annotated[bool, Meta(description="Tell what became of each.")] = False
 
 
@@ -68,7 +54,7 @@ class MemoriesCreated(msgspec.Struct, kw_only=True, omit_defaults=True):
     results: list[dict[str, str]] | None = None
 
 
-async def _create(context: ToolContext, request: CreateMemories) -> MemoriesCreated:
+async def _create(context: ToolContext, request: MemoriesToCreate) -> MemoriesCreated:
     for at, record in enumerate(request.memories):
         if len(record.text) > 8000:
             raise ValidationFailed(
@@ -84,13 +70,7 @@ async def _create(context: ToolContext, request: CreateMemories) -> MemoriesCrea
     )
 
 
-async def _search(context: ToolContext, request: SearchMemories) -> MemoryHits:
-    owner = _owner_of(context, request.user_id, request.namespace)
-    hits: MemoryHits = await context.execute("search_memories", request, within=owner)
-    return hits
-
-
-class BuildPrompt(SearchFields, kw_only=True):
+class PromptToBuild(SearchFields, kw_only=True):
     """A query, the session that it belongs to, and how memories are searched for it."""
 
     query: Text
@@ -100,9 +80,9 @@ class BuildPrompt(SearchFields, kw_only=True):
     optimize_query: bool = False
 
 
-async def _prompt(context: ToolContext, request: BuildPrompt) -> MemoryPrompt:
+async def _prompt(context: ToolContext, request: PromptToBuild) -> MemoryPrompt:
     session = None
-    owner = _owner_of(context, request.user_id, request.namespace)
+    owner = owner_beside_filters(context, request.user_id, request.namespace)
     if request.session_id is not None:
         if set(msgspec.to_builtins(request.session_id)) != {"eq"}:
             raise InvalidRequest("session_id: name the session by eq; other operators choose no single one.")
@@ -127,27 +107,21 @@ async def _prompt(context: ToolContext, request: BuildPrompt) -> MemoryPrompt:
     return built
 
 
-class MemoryId(msgspec.Struct, kw_only=True):
-    """Which memory."""
-
-    memory_id: str
-
-
-async def read_memory(context: ToolContext, request: MemoryId) -> MemoryRecord:
-    """The memory of that id inside the scope of the call."""
+async def read_memory(context: ToolContext, memory_id: str) -> MemoryRecord:
+    """Return the memory of that id inside the scope of the call."""
     owner = context.owner(None, None, required=False)
-    found: MemoryRecord = await context.ask("get_memory", fields_of(request), within=owner)
+    found: MemoryRecord = await context.ask("get_memory", {"memory_id": memory_id}, within=owner)
     return found
 
 
 async def _edit(context: ToolContext, request: EditMemory) -> MemoryRecord:
     # What is edited must lie inside the scope of the call; where it goes, inside the bounds of the credential.
-    await read_memory(context, MemoryId(memory_id=request.memory_id))
+    await read_memory(context, request.memory_id)
     edited: MemoryRecord = await context.execute("edit_memory", request)
     return edited
 
 
-class DeleteMemories(msgspec.Struct, kw_only=True):
+class MemoriesToDelete(DeleteMemories, kw_only=True):
     """Which memories to delete."""
 
     memory_ids: Annotated[list[str], Meta(min_length=1, max_length=500)]
@@ -161,119 +135,71 @@ class MemoriesDeleted(msgspec.Struct, kw_only=True):
     missing: list[str]
 
 
-async def _delete(context: ToolContext, request: DeleteMemories) -> MemoriesDeleted:
-    owner = context.owner(None, None, required=False)
-    done: DeletionAck = await context.ask(
-        "delete_memories", {"memory_ids": request.memory_ids, "report": True}, within=owner
-    )
+def _deleted(request: MemoriesToDelete, done: DeletionAck) -> MemoriesDeleted:
     gone = set(done.deleted_ids or ())
     missing = [name for name in dict.fromkeys(request.memory_ids) if name not in gone]
     return MemoriesDeleted(status=done.status, deleted=len(gone), missing=missing)
 
 
-class Compact(msgspec.Struct, kw_only=True):
-    """Which memories to compact."""
-
-    namespace: str | None = None
-    user_id: str | None = None
-    session_id: str | None = None
-    dry_run: Annotated[bool, Meta(description="Change nothing; tell what would be done.")] = False
-
-
-class Compacted(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What a compaction did; the task if it goes on after the answer (status `running`)."""
-
-    status: str
-    task_id: str | None = None
-    report: CompactionReport | None = None
-
-
-async def _compact(context: ToolContext, request: Compact) -> Compacted:
-    owner = context.owner(request.namespace, request.user_id)
-    fields = {**fields_of(request), "namespace": owner.namespace, "user_id": owner.user, "report": True}
-    done: CompactionAck = await context.ask("compact_memories", {**fields, "wait_s": _COMPACTION_WAIT_S})
-    return Compacted(status=done.status, task_id=done.task_id or None, report=done.report or None)
-
-
-TOOLS = (
-    Tool(
+ROWS = (
+    ToolRow(
+        operation="store_memories",
         name="create_long_term_memories",
         description="Store several memories at once. Each text must be understandable on its own.",
-        arguments=CreateMemories,
-        result=MemoriesCreated,
+        arguments=MemoriesToCreate,
         run=_create,
-        access="write",
-        effect="adds",
+        result=MemoriesCreated,
     ),
-    Tool(
+    ToolRow(
+        operation="search_memories",
         name="search_long_term_memory",
         description=(
             "Search memories with filters and full records, or list them by filters alone (without text). All "
             "operators of a filter must hold. recency_* rank newer memories higher. Prefer search_memory for simple "
             "questions."
         ),
-        arguments=SearchMemories,
         hidden=("hybrid_alpha", "text_scorer"),
-        result=MemoryHits,
-        run=_search,
-        access="read",
+        scoping="filters",
         rewrite=short_filters,
     ),
-    Tool(
-        name="memory_prompt",
+    ToolRow(
+        operation="memory_prompt",
         description=(
             "Build a prompt from a session's messages, the memories that fit a query, and the query. "
             "session_id chooses the session and does not filter the memories."
         ),
-        arguments=BuildPrompt,
-        hidden=(
-            "text",
-            "hybrid_alpha",
-            "text_scorer",
-            "extraction_strategy",
-            "explain",
-            "metadata",
-            "as_of",
-        ),
-        result=MemoryPrompt,
+        arguments=PromptToBuild,
+        hidden=("text", "hybrid_alpha", "text_scorer", "extraction_strategy", "explain", "metadata", "as_of"),
         run=_prompt,
-        access="read",
         rewrite=short_filters,
     ),
-    Tool(
+    ToolRow(
+        operation="get_memory",
         name="get_long_term_memory",
         description="Read one memory by its id.",
-        arguments=MemoryId,
-        result=MemoryRecord,
-        run=read_memory,
-        access="read",
+        scoping="id",
     ),
-    Tool(
+    ToolRow(
+        operation="edit_memory",
         name="edit_long_term_memory",
         description="Change a memory: only the fields given; clear names fields to empty.",
-        arguments=EditMemory,
-        result=MemoryRecord,
         run=_edit,
-        access="write",
-        effect="sets",
     ),
-    Tool(
+    ToolRow(
+        operation="delete_memories",
         name="delete_long_term_memories",
         description="Delete memories by id. Ids that are not there are listed as missing.",
-        arguments=DeleteMemories,
+        arguments=MemoriesToDelete,
+        fixed={"report": True},
+        scoping="id",
+        answer=_deleted,
         result=MemoriesDeleted,
-        run=_delete,
-        access="delete",
-        effect="destroys",
-        repeatable=True,
     ),
-    Tool(
+    ToolRow(
+        operation="compact_memories",
         name="compact_long_term_memories",
         description="Merge memories that repeat each other, within the scope given. Long work goes on as a task.",
-        arguments=Compact,
-        result=Compacted,
-        run=_compact,
-        access="delete",
-        effect="destroys",
+        described=("dry_run",),
+        fixed={"report": True, "wait_s": _COMPACTION_WAIT_S},
     ),
 )

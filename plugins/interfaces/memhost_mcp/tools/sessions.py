@@ -2,39 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from memhost.models.limits import Data, Many, MessageText, Name
-from memhost.operations.requests import MessageInput, SessionRecordInput, StrategyInput
+from memhost.models.limits import Data
 from memhost.operations.responses import SessionDetails, SessionList, WorkingMemoryView
+from memhost.operations.working_memory import ChangeSession, DeleteSession, GetSession, ListSessions, PutSession
 from memhost_mcp.tool_context import ToolContext
-from memhost_mcp.tools.base import Tool, fields_of
-from memhost_mcp.tools.everyday import read_session
+from memhost_mcp.tools.everyday import SessionToRead, read_session
+from memhost_mcp.tools.tool import ToolRow, fields_of
 
+_REPLACED = frozenset(ChangeSession.__struct_fields__) & frozenset(PutSession.__struct_fields__)
 _TTL_S = 3600
 
 
-class SetWorkingMemory(msgspec.Struct, kw_only=True):
+class SessionToSet(ChangeSession, kw_only=True):
     """A session as a whole, or what to merge into it."""
 
-    session_id: Name
-    memories: Many[SessionRecordInput] | None = None
-    messages: Many[MessageInput] | None = None
-    context: MessageText | UnsetType | None = UNSET
-    data: Data | None = None
-    namespace: Name | None = None
-    user_id: Name | None = None
     ttl_seconds: Annotated[int, Meta(ge=0, description="Default 3600; 0: never expires.")] | UnsetType | None = UNSET
-    long_term_memory_strategy: StrategyInput | UnsetType = UNSET
     mode: Literal["replace", "merge"] = "replace"
-    model_name: Name | None = None
-    context_window_max: int | None = None
-    if_version: Annotated[int, Meta(ge=0)] | None = None
 
 
 class SessionAnswer(WorkingMemoryView, kw_only=True):
@@ -48,46 +36,26 @@ def _answer(view: WorkingMemoryView) -> SessionAnswer:
     return SessionAnswer(**fields_of(view), version=view.last_accessed.microsecond)
 
 
-async def _set(context: ToolContext, request: SetWorkingMemory) -> SessionAnswer:
+async def _set(context: ToolContext, request: SessionToSet) -> SessionAnswer:
     owner = context.owner(request.namespace, request.user_id)
-    for record in request.memories or ():
+    for record in request.memories:
         record.persisted_at, record.user_id = None, owner.user
-    fields: dict[str, Any] = {
-        "session_id": request.session_id,
-        "namespace": owner.namespace,
-        "user_id": owner.user,
-        "messages": request.messages or [],
-        "memories": request.memories or [],
-        "data": request.data,
-        "long_term_memory_strategy": request.long_term_memory_strategy,
-        "model_name": request.model_name,
-        "context_window_max": request.context_window_max,
-        "if_version": request.if_version,
-    }
-    lasts = request.ttl_seconds
+    named = ChangeSession.__struct_fields__ if request.mode == "merge" else _REPLACED
+    fields = {name: value for name, value in fields_of(request).items() if name in named}
+    fields |= {"namespace": owner.namespace, "user_id": owner.user}
+    if request.ttl_seconds is not UNSET:
+        fields["ttl_seconds"] = request.ttl_seconds or None
     if request.mode == "merge":
-        fields |= {"context": request.context, "ttl_seconds": lasts if isinstance(lasts, UnsetType) else lasts or None}
         return _answer(await context.ask("change_session", fields))
     fields["data"] = request.data or {}
-    fields["context"] = None if isinstance(request.context, UnsetType) else request.context
-    fields["ttl_seconds"] = _TTL_S if isinstance(lasts, UnsetType) else lasts or None
+    fields["context"] = None if request.context is UNSET else request.context
+    if request.ttl_seconds is UNSET:
+        fields["ttl_seconds"] = _TTL_S
     return _answer(await context.ask("put_session", fields))
 
 
-class GetWorkingMemory(msgspec.Struct, kw_only=True):
-    """Which session to read."""
-
-    session_id: str
-    user_id: str | None = None
-    namespace: str | None = None
-    recent_messages_limit: Annotated[int, Meta(ge=1)] | None = None
-    before: str | None = None
-    model_name: str | None = None
-    context_window_max: int | None = None
-
-
-async def _get(context: ToolContext, request: GetWorkingMemory) -> Any:
-    view = await read_session(context, fields_of(request))
+async def _get(context: ToolContext, request: SessionToRead) -> Any:
+    view = await read_session(context, request)
     if view is not None:
         return _answer(view)
     owner = context.owner(request.namespace, request.user_id)
@@ -104,16 +72,6 @@ async def _get(context: ToolContext, request: GetWorkingMemory) -> Any:
     }
 
 
-class ListSessions(msgspec.Struct, kw_only=True):
-    """Which sessions to list."""
-
-    user_id: str | None = None
-    namespace: str | None = None
-    limit: Annotated[int, Meta(ge=1, le=100)] = 20
-    offset: Annotated[int, Meta(ge=0)] = 0
-    updated_after: datetime | None = None
-
-
 class SessionsListed(msgspec.Struct, kw_only=True):
     """A page of sessions with their times."""
 
@@ -121,19 +79,8 @@ class SessionsListed(msgspec.Struct, kw_only=True):
     total: int
 
 
-async def _list(context: ToolContext, request: ListSessions) -> SessionsListed:
-    owner = context.owner(request.namespace, request.user_id)
-    fields = {**fields_of(request), "namespace": owner.namespace, "user_id": owner.user, "details": True}
-    found: SessionList = await context.ask("list_sessions", fields)
+def _listed(_request: ListSessions, found: SessionList) -> SessionsListed:
     return SessionsListed(sessions=found.details or [], total=found.total)
-
-
-class SessionId(msgspec.Struct, kw_only=True):
-    """Which session."""
-
-    session_id: str
-    user_id: str | None = None
-    namespace: str | None = None
 
 
 class SessionDeleted(msgspec.Struct):
@@ -142,8 +89,8 @@ class SessionDeleted(msgspec.Struct):
     deleted: bool
 
 
-async def _delete(context: ToolContext, request: SessionId) -> SessionDeleted:
-    view = await read_session(context, fields_of(request))
+async def _delete(context: ToolContext, request: DeleteSession) -> SessionDeleted:
+    view = await read_session(context, GetSession(**fields_of(request)))
     if view is None:
         return SessionDeleted(deleted=False)
     fields = {"session_id": view.session_id, "namespace": view.namespace, "user_id": view.user_id}
@@ -151,14 +98,13 @@ async def _delete(context: ToolContext, request: SessionId) -> SessionDeleted:
     return SessionDeleted(deleted=True)
 
 
-class UpdateData(msgspec.Struct, kw_only=True):
+class DataToSet(ChangeSession, kw_only=True):
     """Data of a session."""
 
-    session_id: Name
     data: Data
-    merge: Annotated[bool, Meta(description="Keep keys that are not named.")] = True
-    user_id: Name | None = None
-    namespace: Name | None = None
+    merge_data: Annotated[bool, Meta(description="Keep keys that are not named.")] = msgspec.field(
+        default=True, name="merge"
+    )
 
 
 class StoredData(msgspec.Struct, kw_only=True):
@@ -169,77 +115,50 @@ class StoredData(msgspec.Struct, kw_only=True):
     version: int
 
 
-async def _update_data(context: ToolContext, request: UpdateData) -> StoredData:
-    owner = context.owner(request.namespace, request.user_id)
-    view = await context.ask(
-        "change_session",
-        {
-            "session_id": request.session_id,
-            "namespace": owner.namespace,
-            "user_id": owner.user,
-            "data": request.data,
-            "merge_data": request.merge,
-        },
-    )
+def _stored(request: DataToSet, view: WorkingMemoryView) -> StoredData:
     changed = {name: value for name, value in (view.data or {}).items() if name in request.data}
     return StoredData(session_id=view.session_id, data=changed, version=view.last_accessed.microsecond)
 
 
-def tools(strategies: Mapping[str, str]) -> tuple[Tool, ...]:
-    """The tools; `strategies` describes the extraction strategies by name."""
-    known = " ".join(f"{name}: {summary}" for name, summary in strategies.items())
-    return (
-        Tool(
-            name="set_working_memory",
-            description=(
-                "Store a session as a whole: what is left out is cleared (mode merge keeps it). if_version refuses "
-                f"to overwrite what others changed. Strategies of extraction: {known}"
-            ),
-            arguments=SetWorkingMemory,
-            result=SessionAnswer,
-            run=_set,
-            access="write",
-            effect="destroys",
-            repeatable=True,
+ROWS = (
+    ToolRow(
+        operation="put_session",
+        name="set_working_memory",
+        description=(
+            "Store a session as a whole: what is left out is cleared (mode merge keeps it). if_version refuses "
+            "to overwrite what others changed. Strategies of extraction: {strategies}"
         ),
-        *TOOLS,
-    )
-
-
-TOOLS = (
-    Tool(
+        arguments=SessionToSet,
+        hidden=("merge_data",),
+        run=_set,
+        result=SessionAnswer,
+    ),
+    ToolRow(
+        operation="get_session",
         name="get_working_memory",
         description="Read a session with all its fields. An unknown one is empty, with found=false.",
-        arguments=GetWorkingMemory,
-        result=SessionAnswer,
+        arguments=SessionToRead,
+        hidden=("most_bytes",),
         run=_get,
-        access="read",
+        result=SessionAnswer,
     ),
-    Tool(
-        name="list_sessions",
+    ToolRow(
+        operation="list_sessions",
         description="List sessions with their times, most recently updated first.",
-        arguments=ListSessions,
+        fixed={"details": True},
+        answer=_listed,
         result=SessionsListed,
-        run=_list,
-        access="read",
     ),
-    Tool(
-        name="delete_session",
-        description="Delete a session; memories made from it stay.",
-        arguments=SessionId,
-        result=SessionDeleted,
-        run=_delete,
-        access="delete",
-        effect="destroys",
-        repeatable=True,
-    ),
-    Tool(
+    ToolRow(operation="delete_session", run=_delete, result=SessionDeleted),
+    ToolRow(
+        operation="change_session",
         name="update_session_data",
         description="Set keys of the data that a session carries.",
-        arguments=UpdateData,
+        arguments=DataToSet,
+        only=("session_id", "data", "merge_data", "user_id", "namespace"),
+        described=("merge",),
+        answer=_stored,
         result=StoredData,
-        run=_update_data,
-        access="write",
-        effect="sets",
+        repeatable=True,
     ),
 )

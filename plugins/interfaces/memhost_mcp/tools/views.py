@@ -8,20 +8,9 @@ import msgspec
 from msgspec import Meta
 
 from memhost.errors import NotFound
-from memhost.operations.responses import SummaryViewPartitionResult, Task
+from memhost.operations.responses import SummaryViewPartitionResult
 from memhost_mcp.tool_context import ToolContext
-from memhost_mcp.tools.base import Tool, fields_of
-
-
-class TaskId(msgspec.Struct, kw_only=True):
-    """Which task."""
-
-    task_id: str
-
-
-async def _task(context: ToolContext, request: TaskId) -> Task:
-    found: Task = await context.ask("get_task", fields_of(request))
-    return found
+from memhost_mcp.tools.tool import ToolRow
 
 
 class GetSummary(msgspec.Struct, kw_only=True):
@@ -52,21 +41,14 @@ async def get_summary(context: ToolContext, request: GetSummary) -> SummaryViewP
     raise NotFound(f"View {request.view} has no summary of that group yet; ask with refresh=true.")
 
 
-TOOLS = (
-    Tool(
+ROWS = (
+    ToolRow(
+        operation="list_summary_view_partitions",
         name="get_summary",
         description="Read the summary of one group of a summary view.",
         arguments=GetSummary,
-        result=SummaryViewPartitionResult,
         run=get_summary,
-        access="read",
+        result=SummaryViewPartitionResult,
     ),
-    Tool(
-        name="get_task",
-        description="Read the state of a background task.",
-        arguments=TaskId,
-        result=Task,
-        run=_task,
-        access="read",
-    ),
+    ToolRow(operation="get_task", description="Read the state of a background task.", scoping="none"),
 )

@@ -1,0 +1,241 @@
+"""A tool is an operation as agents see it: made of the operation's row, and of a `ToolRow` where it differs.
+
+To offer an operation of the core as it is, set `agent_tool` in its row. To give it another name, fewer arguments or
+another answer, add a `ToolRow` to a module of this folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cached_property
+from inspect import get_annotations
+from typing import Any, Literal
+
+import msgspec
+from msgspec import inspect
+
+from memhost.errors import ValidationFailed
+from memhost.operations import Access, Operation
+from memhost.operations.content import Content
+from memhost.operations.requests import TagFilter
+from memhost.operations.schema import Schema, unwrap
+from memhost.reading import Compiler, ReadingError, problems, struct_reader
+from memhost_mcp.schemas import arguments_schema, result_schema
+from memhost_mcp.tool_context import Owner, ToolContext
+
+Scoping = Literal["default", "filters", "id", "none"]
+"""How the namespace and user that a call is for (its owner) reach the operation.
+
+`default`: the operation runs within the owner; fields `namespace` and `user_id` of the request name it, and are filled
+in. `filters`: fields of those names are filters, which take the place of the owner. `id`: as `default`, but a call
+needs no owner even where the operator requires one, as the id says enough. `none`: only the credential bounds it.
+"""
+
+Run = Callable[[ToolContext, Any], Awaitable[Any]]
+
+
+class ToolRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a tool differs from its operation. What is left out is as the operation's row says.
+
+    Attributes:
+        operation: Name of the operation.
+        name: Name of the tool.
+        description: What it is for, when to use it, and two or three rules. `{strategies}` becomes a list of the
+            extraction strategies.
+        arguments: Struct of the arguments; usually a subclass of the operation's request with a field or two changed.
+        only: Fields of it that are arguments; empty means all.
+        hidden: Fields of it that are no arguments.
+        described: Inherited fields that show their descriptions; the others save the bytes.
+        fixed: Fields of the request that are always sent so, and no arguments.
+        scoping: How namespace and user reach the operation.
+        run: Does it, where one call of the operation is not enough.
+        answer: Makes the result of the request and the operation's answer.
+        result: Type of the result.
+        destructive: Whether it may lose what is stored.
+        repeatable: Whether doing it twice leaves what doing it once left.
+        rewrite: Brings shorter spellings of arguments into the form of the struct.
+    """
+
+    operation: str
+    name: str = ""
+    description: str = ""
+    arguments: type[msgspec.Struct] | None = None
+    only: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
+    described: tuple[str, ...] = ()
+    fixed: Mapping[str, Any] = {}
+    scoping: Scoping = "default"
+    run: Run | None = None
+    answer: Callable[[Any, Any], Any] | None = None
+    result: Any = None
+    destructive: bool | None = None
+    repeatable: bool | None = None
+    rewrite: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+
+
+class Tool(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """One tool, ready to be listed and called.
+
+    Attributes:
+        name: Its name.
+        description: What it is for.
+        arguments: Struct of its arguments.
+        hidden: Fields of that struct which are not arguments.
+        described: Fields of that struct which show their descriptions; None means all.
+        result: Type of its structured result; None if it answers with content of its own.
+        run: Does it.
+        access: The right that a caller needs to see it.
+        destructive: Whether it may lose what is stored.
+        repeatable: Whether doing it twice leaves what doing it once left; False for what only reads.
+        rewrite: Brings shorter spellings of arguments into the form of the struct.
+    """
+
+    name: str
+    description: str
+    arguments: type[msgspec.Struct]
+    run: Run
+    access: Access
+    result: Any = None
+    destructive: bool = False
+    repeatable: bool = False
+    hidden: tuple[str, ...] = ()
+    described: tuple[str, ...] | None = None
+    rewrite: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+
+    @property
+    def read_only(self) -> bool:
+        """Whether it changes nothing."""
+        return self.access in ("open", "read")
+
+    @cached_property
+    def input_schema(self) -> Schema:
+        """Schema of the arguments."""
+        return arguments_schema(self.arguments, self.hidden, self.described)
+
+    @cached_property
+    def output_schema(self) -> Schema | None:
+        """Outline of the result."""
+        return result_schema(self.result) if self.result is not None else None
+
+    def read(self, given: Mapping[str, Any], *, lenient: bool) -> Any:
+        """Return the arguments as a struct.
+
+        Raises:
+            ValidationFailed: With all that is wrong; unknown arguments too, unless `lenient`.
+        """
+        arguments = dict(given)
+        if self.rewrite is not None:
+            arguments = self.rewrite(arguments)
+        reader, nullable = self._lenient if lenient else self._closed
+        present = {name: value for name, value in arguments.items() if value is not None or name in nullable}
+        try:
+            return reader(present)
+        except ReadingError as error:
+            raise ValidationFailed(problems(error.faults)) from None
+
+    @cached_property
+    def _closed(self) -> tuple[Any, frozenset[str]]:
+        return self._reader(closed=True)
+
+    @cached_property
+    def _lenient(self) -> tuple[Any, frozenset[str]]:
+        return self._reader(closed=False)
+
+    def _reader(self, *, closed: bool) -> tuple[Any, frozenset[str]]:
+        kind = _struct_type(self.arguments)
+        fields = [field for field in Compiler(closed=closed).fields(kind) if field.name not in self.hidden]
+        nullable = frozenset(field.encode_name for field in kind.fields if _takes(inspect.NoneType, field.type))
+        return struct_reader(self.arguments, tuple(fields), closed=closed), nullable
+
+
+def tool_of(operation: Operation, row: ToolRow | None = None, *, strategies: str = "") -> Tool:
+    """Make the tool of an operation, with what its `ToolRow` says in other words.
+
+    Args:
+        operation: Row of the operation.
+        row: What differs; None offers the operation as it is.
+        strategies: Takes the place of `{strategies}` in a description.
+    """
+    told = " ".join(part for part in (operation.summary, operation.description) if part)
+    made = row or ToolRow(operation=operation.name)
+    arguments = made.arguments or operation.request
+    shown = made.only or arguments.__struct_fields__
+    unseen = {*made.hidden, *made.fixed}
+    destructive = operation.destructive or operation.access in ("delete", "admin")
+    result = None if operation.response is Content else operation.response
+    return Tool(
+        name=made.name or operation.name,
+        description=made.description.replace("{strategies}", strategies) or told,
+        arguments=arguments,
+        hidden=tuple(name for name in arguments.__struct_fields__ if name not in shown or name in unseen),
+        described=None if row is None else (*row.described, *_own_fields(row.arguments)),
+        result=made.result or result,
+        run=made.run or _forward(operation, made),
+        access=operation.access,
+        destructive=destructive if made.destructive is None else made.destructive,
+        repeatable=operation.repeatable if made.repeatable is None else made.repeatable,
+        rewrite=made.rewrite,
+    )
+
+
+def _own_fields(struct: type[msgspec.Struct] | None) -> tuple[str, ...]:
+    """The fields that a struct of this plugin has beside, or in place of, those of the operation's request."""
+    return () if struct is None else tuple(get_annotations(struct))
+
+
+def _forward(operation: Operation, row: ToolRow) -> Run:
+    """Run the operation with the arguments as its request, inside the scope of the call."""
+    fields = {field.name: field.type for field in _struct_type(operation.request).fields}
+    names_owner = row.scoping == "default" and all(
+        name in fields and _takes(inspect.StrType, fields[name]) for name in ("namespace", "user_id")
+    )
+    nullable = frozenset(name for name, kind in fields.items() if _takes(inspect.NoneType, kind))
+
+    async def run(context: ToolContext, arguments: msgspec.Struct) -> Any:
+        within: Owner | None = None
+        filled: dict[str, Any] = {**row.fixed}
+        if row.scoping == "filters":
+            within = owner_beside_filters(context, arguments.user_id, arguments.namespace)  # type: ignore[attr-defined]
+        elif names_owner:
+            within = context.owner(getattr(arguments, "namespace", None), getattr(arguments, "user_id", None))
+            named = {"namespace": within.namespace, "user_id": within.user}
+            filled |= {name: value for name, value in named.items() if value is not None or name in nullable}
+        elif row.scoping != "none":
+            within = context.owner(None, None, required=row.scoping != "id")
+        request = operation.request(**{**_shared(arguments, fields), **filled})
+        answer = await context.execute(operation.name, request, within=within)
+        return row.answer(arguments, answer) if row.answer is not None else answer
+
+    return run
+
+
+def owner_beside_filters(context: ToolContext, user: TagFilter | None, namespace: TagFilter | None) -> Owner:
+    """Return what a search is narrowed to: nothing where the caller filters by other means than equality."""
+    owner = context.owner(
+        namespace.eq if namespace is not None else None,
+        user.eq if user is not None else None,
+        required=user is None and namespace is None,
+    )
+    return Owner(owner.namespace if namespace is None else None, owner.user if user is None else None)
+
+
+def fields_of(request: msgspec.Struct) -> dict[str, Any]:
+    """Return the fields of a struct by name, to make another struct of them."""
+    return {name: getattr(request, name) for name in request.__struct_fields__}
+
+
+def _shared(arguments: msgspec.Struct, fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields_of(arguments).items() if name in fields}
+
+
+def _struct_type(struct: type[msgspec.Struct]) -> inspect.StructType:
+    kind = inspect.type_info(struct)
+    assert isinstance(kind, inspect.StructType)
+    return kind
+
+
+def _takes(kind: type[inspect.Type], field: inspect.Type) -> bool:
+    """Whether a field may hold values of that type, among others."""
+    bare = unwrap(field)
+    variants = bare.types if isinstance(bare, inspect.UnionType) else (bare,)
+    return any(isinstance(unwrap(variant), kind) for variant in variants)
