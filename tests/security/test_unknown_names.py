@@ -11,8 +11,9 @@ import httpx
 import pytest
 
 from memhost.http.app import build_app
+from memhost.operations.ams_compat import IGNORED_PARAMETERS
 from memhost.reading.unknown import meant_by
-from memhost_rest.routes import AMS_EXTRAS, ROWS, Row, is_strict
+from memhost_rest.routes import ROWS, Row, is_strict
 from tests.plugins.interfaces.rest.rest_fakes import FakeHost, client_for
 from tests.support.hosts import running_host
 
@@ -150,7 +151,7 @@ def test_what_official_clients_send_is_never_told(row: Row) -> None:
     host = FakeHost()
     with client_for(host) as client:
         path = row.path.replace("{", "").replace("}", "")
-        extras = dict.fromkeys(AMS_EXTRAS[row.operation], "1")
+        extras = dict.fromkeys(IGNORED_PARAMETERS[row.operation], "1")
         answer = client.request(row.verb, path, params=extras, json={})
         assert "x-memhost-notice" not in answer.headers
         told_of = client.request(row.verb, path, params={"zzz": "1"})

@@ -6,6 +6,7 @@ from msgspec import UNSET
 
 from memhost.consolidation.compaction import CompactionService
 from memhost.consolidation.forgetting import ForgettingService
+from memhost.operations.ams_compat import compacted_status
 from memhost.operations.maintenance import CompactMemories, ForgetMemories
 from memhost.operations.responses import CompactionAck, ForgetResult, Task
 from memhost.operations.table import Call, Operation, forward
@@ -18,7 +19,7 @@ async def _compact(compaction: CompactionService, call: Call, request: CompactMe
     if isinstance(report, Task):
         return CompactionAck(status="running", task_id=report.id)
     return CompactionAck(
-        status=f"ok, {report.remaining} memories remaining after compaction",
+        status=compacted_status(report.remaining),
         report=report if request.report or request.dry_run else UNSET,
     )
 

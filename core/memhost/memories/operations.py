@@ -7,6 +7,7 @@ from msgspec import UNSET
 from memhost.memories.service import MemoryService
 from memhost.memories.trash import TrashService
 from memhost.models import MemoryRecord
+from memhost.operations.ams_compat import deleted_status
 from memhost.operations.long_term import CreateMemories, DeleteMemories, EditMemory, GetMemory, StoreMemories
 from memhost.operations.maintenance import ListTrash, RestoreMemories
 from memhost.operations.responses import Ack, DeletionAck, RestoreResult, StoredRecords, TrashPage
@@ -31,7 +32,7 @@ async def _get(memories: MemoryService, call: Call, request: GetMemory) -> Memor
 async def _delete(memories: MemoryService, call: Call, request: DeleteMemories) -> DeletionAck:
     done = await memories.delete(call, request.memory_ids)
     return DeletionAck(
-        status=f"ok, deleted {done.count} memories",
+        status=deleted_status(done.count),
         deleted_ids=done.ids if request.report else UNSET,
         missing_ids=done.missing if request.report else UNSET,
     )

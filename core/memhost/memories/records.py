@@ -20,6 +20,7 @@ from memhost.extraction.screening.injection import SUSPICIOUS, is_instruction_li
 from memhost.memories.repetition import statement
 from memhost.memories.trust import is_of_others
 from memhost.models import MemoryRecord, MemoryType, SessionKey, StoredMemory, Vector
+from memhost.operations.ams_compat import unreadable_tags, without_commas
 from memhost.operations.requests import RecordFields
 from memhost.ports import Draft, Embedder
 from memhost.ranking import traits_of
@@ -87,8 +88,8 @@ def record_from_draft(draft: Draft, owner: SessionKey, memory_id: str, extractor
         last_accessed=draft.created_at or now,
         created_at=draft.created_at or now,
         updated_at=now,
-        topics=unique([_without_commas(tag) for tag in draft.topics]),
-        entities=unique([_without_commas(tag) for tag in draft.entities]),
+        topics=unique([without_commas(tag) for tag in draft.topics]),
+        entities=unique([without_commas(tag) for tag in draft.entities]),
         extracted_from=[source.replace(",", " ") for source in draft.source_ids],
         memory_type=draft.memory_type,
         persisted_at=now,
@@ -102,11 +103,6 @@ def record_from_draft(draft: Draft, owner: SessionKey, memory_id: str, extractor
         record.extraction_strategy = "message"
     record.memory_hash = content_hash(record)
     return record
-
-
-def _without_commas(tag: str) -> str:
-    """The tag as official clients can read it back."""
-    return " ".join(tag.replace(",", " ").split()) if "," in tag else tag
 
 
 def check_records(records: Sequence[RecordFields], ids: Sequence[str | UnsetType]) -> list[Problem]:
@@ -123,15 +119,14 @@ def check_records(records: Sequence[RecordFields], ids: Sequence[str | UnsetType
 
 
 def tag_problems(tags: Sequence[str] | None, where: tuple[str | int, ...]) -> list[Problem]:
-    """Tags with a comma, which official clients cannot read back."""
+    """What is wrong with tags: official clients cannot read a comma in them."""
     return [
         Problem(
             where=(*where, index),
             message=f"{where[-1]} must not contain commas: {tag!r}",
             value=tag,
         )
-        for index, tag in enumerate(tags or ())
-        if "," in tag
+        for index, tag in unreadable_tags(tags or ())
     ]
 
 

@@ -9,11 +9,9 @@ import msgspec
 from memhost.extraction.prompt_template import BACKGROUND_LETTERS
 from memhost.messages.tokens import token_counter
 from memhost.models import Message
+from memhost.operations.ams_compat import SUMMARISING_WINDOW
 from memhost.text.conversation import readable, together, whole_from
 from memhost.text.speakers import BACKGROUND_ROLES
-
-DEFAULT_WINDOW = 16_000
-"""Tokens assumed for summarising when a request names neither model nor window (Agent Memory Server's default)."""
 
 UNKNOWN_MODEL_WINDOW = 128_000
 """Tokens assumed for a model that is not in the table."""
@@ -48,7 +46,7 @@ def window_of(model_name: str | None, context_window_max: int | None) -> int | N
 def window_to_keep(model_name: str | None, context_window_max: int | None) -> int:
     """The window in tokens that a session must fit, whether a request names one or not."""
     window = window_of(model_name, context_window_max)
-    return window if window is not None and window > 0 else DEFAULT_WINDOW
+    return window if window is not None and window > 0 else SUMMARISING_WINDOW
 
 
 def model_window(model: str, overrides: Mapping[str, int]) -> int:

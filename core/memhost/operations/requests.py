@@ -25,6 +25,7 @@ from memhost.models.limits import (
     Text,
     VisibleText,
 )
+from memhost.operations.ams_compat import FILTER_ECHOES, RECORD_ECHOES
 
 ExtractionFlag = Literal["t", "f"]
 
@@ -95,16 +96,7 @@ class MessageInput(msgspec.Struct, kw_only=True):
 class RecordFields(msgspec.Struct, kw_only=True):
     """What a client may say about a memory that it writes."""
 
-    ECHOES: ClassVar[tuple[str, ...]] = (
-        "source_ids",
-        "extractor",
-        "superseded_by",
-        "dist",
-        "score",
-        "score_type",
-        "explain",
-    )
-    """What a memory has when it is read, and no client can set: clients send back what they read."""
+    ECHOES: ClassVar[tuple[str, ...]] = RECORD_ECHOES
 
     text: Annotated[VisibleText, Meta(description="What the memory says.", examples=["Ana prefers window seats."])]
     session_id: Annotated[
@@ -211,8 +203,7 @@ class Operators(msgspec.Struct, kw_only=True, omit_defaults=True):
     """A filter: an object whose names are operators, of which at least one must be known."""
 
     OPERATORS: ClassVar[bool] = True
-    ECHOES: ClassVar[tuple[str, ...]] = ("field", "enum_class")
-    """Names that the filter classes of official clients add."""
+    ECHOES: ClassVar[tuple[str, ...]] = FILTER_ECHOES
 
 
 class TagFilter(Operators, kw_only=True, omit_defaults=True):

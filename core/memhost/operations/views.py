@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from memhost.models.limits import ERROR_CODE, MAX_PROMPT, MOST_TAGS, Metadata, Name, Text
+from memhost.operations.ams_compat import VIEW_RUN_ECHOES
 
 TAG = "Summary views"
 
@@ -141,8 +142,7 @@ class ListPartitions(msgspec.Struct, kw_only=True):
 class RunSummaryView(msgspec.Struct, kw_only=True):
     """Which view to compute in the background."""
 
-    ECHOES: ClassVar[tuple[str, ...]] = ("force",)
-    """Clients of Agent Memory Server send it; a run always makes everything anew."""
+    ECHOES: ClassVar[tuple[str, ...]] = VIEW_RUN_ECHOES
 
     view_id: Annotated[str, Meta(description="Id of the view.", examples=["01KATV2R8GQ4T1V5S0S1J3X9ZC"])]
     task_id: Annotated[

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from memhost.models.limits import Data, Lifetime, Many, MessageText, Name
+from memhost.operations.ams_compat import SESSION_ECHOES
 from memhost.operations.requests import MessageInput, SessionRecordInput, StrategyInput
 
 TAG = "Working memory"
@@ -68,13 +69,7 @@ class GetSession(msgspec.Struct, kw_only=True):
 class PutSession(msgspec.Struct, kw_only=True):
     """The whole session to store; what is absent takes its default (but for `ttl_seconds` and `created_at`)."""
 
-    ECHOES: ClassVar[tuple[str, ...]] = (
-        "context_percentage_total_used",
-        "context_percentage_until_summarization",
-        "extraction",
-        "summarization",
-    )
-    """What a session has when it is read: clients send back what they read."""
+    ECHOES: ClassVar[tuple[str, ...]] = SESSION_ECHOES
 
     session_id: Annotated[Name, Meta(description="Id of the session.", examples=["trip-42"])]
     model_name: Annotated[

@@ -13,6 +13,7 @@ from msgspec import UnsetType
 from memhost.errors import AmbiguousSession, SessionChanged, SeveralFound
 from memhost.messages.turns import fingerprint_of
 from memhost.models import MemoryRecord, StoredSession
+from memhost.operations.ams_compat import shown_version
 from memhost.operations.requests import MessageInput, SessionRecordInput, StrategyInput
 from memhost.operations.responses import WorkingMemoryView
 from memhost.operations.table import Call
@@ -88,7 +89,6 @@ def _changed(request: ChangeSession, before: StoredSession) -> PutSession:
     lasts = request.ttl_seconds
     if isinstance(lasts, UnsetType) and content.ttl_seconds is not None:
         lasts = content.ttl_seconds  # what is used lives on
-    version = before.version % 1_000_000
     return PutSession(
         **target,
         # Messages that stay are handed on as they are stored: there may be thousands.
@@ -100,7 +100,7 @@ def _changed(request: ChangeSession, before: StoredSession) -> PutSession:
         long_term_memory_strategy=strategy,
         ttl_seconds=lasts,
         updated_at=content.updated_at,
-        if_version=version if request.if_version is None else request.if_version,
+        if_version=shown_version(before) if request.if_version is None else request.if_version,
     )
 
 

@@ -14,6 +14,7 @@ from memhost.extraction.pipeline.extraction_queue import PendingTurns
 from memhost.extraction.pipeline.runs import ExtractionRuns
 from memhost.messages.windows import newest, newest_fitting, percentages, truncate, window_of
 from memhost.models import SENT_FIELDS, Message, Scope, SessionKey, StoredSession
+from memhost.operations.ams_compat import with_version
 from memhost.operations.responses import Ack, MessageView, SessionDetails, SessionList, WorkingMemoryView
 from memhost.operations.table import Call
 from memhost.operations.working_memory import DeleteSession, GetSession, ListSessions, PutSession
@@ -173,7 +174,7 @@ class SessionService:
             namespace=key.namespace or None,
             long_term_memory_strategy=content.long_term_memory_strategy,
             ttl_seconds=content.ttl_seconds,
-            last_accessed=content.last_accessed.replace(microsecond=session.version % 1_000_000),
+            last_accessed=with_version(session),
             created_at=content.created_at,
             updated_at=content.updated_at,
             context_percentage_total_used=used,

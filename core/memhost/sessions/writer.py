@@ -34,7 +34,7 @@ from memhost.memories.records import (
     refuse,
 )
 from memhost.memories.support import withdraw
-from memhost.messages.concurrent_writes import Missed, Reads, changes_of, merged_context, merged_data, read_at
+from memhost.messages.concurrent_writes import Missed, changes_of, merged_context, merged_data
 from memhost.messages.turns import check_messages, merge_turns, turn_name
 from memhost.models import (
     Job,
@@ -51,6 +51,7 @@ from memhost.models import (
     WriteResult,
 )
 from memhost.models.limits import MIN_TTL_S
+from memhost.operations.ams_compat import MISSING_CREATED_AT, Reads, read_at, shown_version
 from memhost.operations.limits import DATA_BYTES, too_big
 from memhost.operations.table import Call
 from memhost.operations.working_memory import PutSession
@@ -171,9 +172,7 @@ class SessionWriter:
             call.notices += [("notice", _no_extraction(problem)) for problem in found if problem not in problems]
         refuse(problems)
         if any(isinstance(message.created_at, UnsetType) for message in request.messages):
-            call.notices.append(
-                ("deprecation", "created_at will be required: messages without it were stamped with the server's time.")
-            )
+            call.notices.append(("deprecation", MISSING_CREATED_AT))
 
     async def delete(self, bounds: Scope, key: SessionKey) -> None:
         """Delete a session, and the waiting jobs that its silence would have started."""
@@ -321,7 +320,7 @@ class SessionWriter:
 
 
 def _check_version(request: PutSession, before: StoredSession | None) -> None:
-    version = before.version % 1_000_000 if before is not None else 0
+    version = shown_version(before)
     if request.if_version is not None and request.if_version != version:
         raise SessionChanged(
             f"Session {request.session_id} is at version {version}, not {request.if_version}: read it and repeat."

@@ -28,13 +28,14 @@ from memhost.errors import (
 from memhost.logs import REQUEST_ID, log
 from memhost.models import Caller
 from memhost.operations import Call, Operation
+from memhost.operations.ams_compat import IGNORED_PARAMETERS, TEXT_CLIENTS
 from memhost_rest import errors
 from memhost_rest.body import not_utf8, parse_body, parse_query
 from memhost_rest.by_name import unknown_operation
 from memhost_rest.decoding import DecodingError, RequestDecoder
 from memhost_rest.documents import Documents
 from memhost_rest.openapi import build_document
-from memhost_rest.routes import AMS_EXTRAS, PREFIX, ROWS, Router, Row, is_strict, named, row_of
+from memhost_rest.routes import PREFIX, ROWS, Router, Row, is_strict, named, row_of
 from memhost_rest.wire import (
     Answer,
     ClientGoneError,
@@ -59,8 +60,6 @@ _access_log = logging.getLogger("memhost_rest.access")
 
 _QUIET = ("health", "ready")
 _ANONYMOUS = Caller(subject="anonymous")
-_TEXT_CLIENTS = b"agent-memory-client"
-"""How the names of the official clients of Agent Memory Server begin, which know messages of text alone."""
 _NOTICE_HEADERS: Mapping[str, bytes] = {"deprecation": b"x-deprecation-warning"}
 
 
@@ -79,7 +78,7 @@ class Endpoint:
             query=row.query,
             body=row.body,
             blank_is_absent=row.blank_is_absent,
-            extras=AMS_EXTRAS.get(operation.name, ()),
+            extras=IGNORED_PARAMETERS.get(operation.name, ()),
         )
 
 
@@ -194,7 +193,7 @@ class Door:
             call.notices.append(("ignored", errors.ignored(ignored)))
         try:
             result = await self._host.execute(operation.name, call, request)
-            if exchange.headers.get(b"user-agent", b"").startswith(_TEXT_CLIENTS):
+            if exchange.headers.get(b"user-agent", b"").startswith(TEXT_CLIENTS):
                 result = with_texts(result)
             status = row.status(result) if row.status is not None else 200
             answer = Answer(status, encode(result))

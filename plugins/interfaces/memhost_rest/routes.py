@@ -12,6 +12,7 @@ from typing import Any, Generic, Literal, TypeVar
 from urllib.parse import unquote
 
 from memhost.operations import Operation
+from memhost.operations.ams_compat import IGNORED_PARAMETERS, wrapped_group
 
 T = TypeVar("T")
 
@@ -58,11 +59,6 @@ class Row:
     def parameters(self) -> tuple[str, ...]:
         """Fields that are parts of the path."""
         return tuple(part[1:-1] for part in self.segments if part.startswith("{"))
-
-
-def _bare_group(body: dict[str, Any]) -> dict[str, Any]:
-    """The Java client sends the group itself, without the wrapper."""
-    return body if "group" in body else {"group": body}
 
 
 PREFIX = "/v1"
@@ -185,7 +181,7 @@ ROWS: tuple[Row, ...] = (
         path="/v1/summary-views/{view_id}/partitions/run",
         operation="run_summary_view_partition",
         body="required",
-        rewrite=_bare_group,
+        rewrite=wrapped_group,
     ),
     Row(
         verb="GET",
@@ -216,39 +212,9 @@ ROWS: tuple[Row, ...] = (
 )
 
 
-AMS_EXTRAS: Mapping[str, tuple[str, ...]] = {
-    "health": (),
-    "list_sessions": (),
-    "get_session": (),
-    "put_session": ("user_id", "namespace", "background"),
-    "delete_session": (),
-    "create_memories": ("namespace",),
-    "search_memories": (),
-    "get_memory": ("namespace",),
-    "edit_memory": (),
-    "delete_memories": ("namespace",),
-    "forget_memories": (),
-    "compact_memories": (),
-    "memory_prompt": (),
-    "create_summary_view": (),
-    "list_summary_views": (),
-    "get_summary_view": (),
-    "delete_summary_view": (),
-    "run_summary_view_partition": (),
-    "list_summary_view_partitions": ("limit", "offset"),
-    "run_summary_view": ("force",),
-    "get_task": (),
-}
-"""The operations of Agent Memory Server, with query parameters that its clients send and that mean nothing.
-
-Its clients send whole objects back, so unknown names are ignored there, with a notice; everywhere else, and wherever
-something is deleted, they are refused.
-"""
-
-
 def is_strict(operation: Operation) -> bool:
     """Whether unknown names in a request are refused whatever the settings say."""
-    return operation.name not in AMS_EXTRAS or operation.access in ("delete", "admin")
+    return operation.name not in IGNORED_PARAMETERS or operation.access in ("delete", "admin")
 
 
 def row_of(operation: Operation) -> Row:

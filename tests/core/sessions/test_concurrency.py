@@ -16,8 +16,8 @@ from agent_memory_client.models import ClientMemoryRecord, MemoryMessage, Workin
 
 from memhost.host import Host
 from memhost.http.app import build_app
-from memhost.messages.concurrent_writes import Reads
 from memhost.models import DEFAULT_TENANT, Scope, SessionKey
+from memhost.operations.ams_compat import Reads
 from memhost.testing.clock import FakeClock
 from memhost_mcp import McpSettings
 from memhost_mcp.catalog import Catalog

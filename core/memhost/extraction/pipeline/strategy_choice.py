@@ -10,18 +10,13 @@ import msgspec
 from memhost.errors import Problem
 from memhost.extraction import PromptPolicy, prompt_hash, prompts_in, validate_config
 from memhost.models import SessionKey, StrategyConfig
+from memhost.operations.ams_compat import KNOWN_STRATEGIES, UNASKED, names_no_strategy
 from memhost.ports import LaterStrategy, Strategy
 from memhost.settings import ExtractionSettings
 from memhost.specs import StrategySpec
 
 VERBATIM = "verbatim"
 """Strategy that keeps each turn as it is: evidence from which everything else can be derived again."""
-
-KNOWN_STRATEGIES = ("discrete", "summary", "preferences", "custom")
-"""Strategies that clients of Agent Memory Server name; accepted also where no plugin offers them."""
-
-UNASKED = "discrete"
-"""The strategy that clients of Agent Memory Server send by default, without options."""
 
 
 class StrategyChoice:
@@ -84,7 +79,7 @@ class StrategyChoice:
             name = local.strategy or default.strategy
             base = default.config if name == default.strategy else {}
             default = StrategyConfig(strategy=name, config={**base, **local.config})
-        if wanted.strategy == UNASKED and not wanted.config:
+        if names_no_strategy(wanted):
             return default
         base = default.config if wanted.strategy == default.strategy else {}
         return StrategyConfig(strategy=wanted.strategy, config={**base, **wanted.config})
