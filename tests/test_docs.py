@@ -31,6 +31,8 @@ PAGES = [ROOT / name for name in ("README.md", "SECURITY.md", "CHANGELOG.md", "t
 DOCUMENTS = sorted([*PAGES, *(ROOT / "docs").rglob("*.md")])
 README = (ROOT / "README.md").read_text()
 COMMAND_LINE = LazyGroup("memhost")
+INVENTED = ("memhost_session_deleted", "memhost_pipeline_idle", "tests/plugins/pipelines/test_idle.py")
+"""What pages of `docs/contributing` add as an example, and memhost does not have."""
 
 
 def test_documented_hooks_exist() -> None:
@@ -40,7 +42,8 @@ def test_documented_hooks_exist() -> None:
         named = set(
             re.findall(r"\bmemhost_(?:before|after|session|memories|view|schedule)_?[a-z_]+\b", path.read_text())
         )
-        assert named <= set(HOOKS), f"{path.name}: {named - set(HOOKS)}"
+        known = {*HOOKS, *(INVENTED if path.parent.name == "contributing" else ())}
+        assert named <= known, f"{path.name}: {named - known}"
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -51,7 +54,8 @@ def test_links_and_named_files_exist(path: Path) -> None:
         assert page.exists(), target
         assert not anchor or anchor in headings(page), f"{target}#{anchor}"
     for target in re.findall(r"`((?:core|plugins|tests|bench|docs|tools)/[\w./-]+\.\w+)`", text):
-        assert (ROOT / target).exists(), target
+        invented = path.parent.name == "contributing" and any(name in target for name in INVENTED)
+        assert (ROOT / target).exists() != invented, target
 
 
 def headings(page: Path) -> set[str]:
