@@ -109,7 +109,7 @@ class SeveralFound(NotFound):
 
 
 class Conflict(MemhostError):
-    """The stored state forbids the change."""
+    """The change conflicts with the stored state."""
 
     code = "conflict"
 
@@ -152,7 +152,7 @@ class IdTaken(Conflict):
 
     def __init__(self, ids: Sequence[str]) -> None:
         super().__init__(
-            "These memory ids are already used by another owner; send other ids or none: " + ", ".join(sorted(ids)[:5])
+            "Another owner already uses these memory ids; send other ids, or none: " + ", ".join(sorted(ids)[:5])
         )
         self.ids = tuple(ids)
 

@@ -183,7 +183,7 @@ def _current() -> Running:
     try:
         return _running.get()
     except LookupError:
-        raise RuntimeError("llm, embed and context are there while the server calls extract") from None
+        raise RuntimeError("llm, embed and context are only available while the server calls extract") from None
 
 
 def _message(turn: Turn) -> dict[str, Any]:

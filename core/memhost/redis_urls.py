@@ -68,7 +68,9 @@ def read_redis_url(url: str, *, setting: str, no_cluster: str) -> RedisUrl:
             forms = ", ".join(f"{each}://" for each in _SCHEMES)
             raise ConfigurationError(f"{setting} must start with one of: {forms}.")
         if fixed := [name for name in query if name.lower() in _FIXED]:
-            raise ConfigurationError(f"{setting} must not set {', '.join(fixed)}: answers are read in one form.")
+            raise ConfigurationError(
+                f"{setting} must not set {', '.join(fixed)}: memhost needs its own values for these options."
+            )
         if sentinel:
             return _with_sentinels(url, parts, query, setting)
     except ValueError as error:

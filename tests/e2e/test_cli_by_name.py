@@ -148,7 +148,7 @@ def test_previews(server: ServerProcess, tmp_path: Path) -> None:
 
 def test_upkeep(server: ServerProcess) -> None:
     assert told(server, "trash", "list", "-u", "nobody", "-l", "7")["memories"] == []
-    assert "nothing of that id" in ask(server, "trash", "restore", "nobody").stderr
+    assert "the trash has no memory with this id" in ask(server, "trash", "restore", "nobody").stderr
     assert told(server, "compact", "--dry-run", "-n", "empty")["scanned"] == 0
     assert told(server, "jobs", "list", "--failed", "-l", "3")["jobs"] == []
     assert told(server, "jobs", "retry", "--all") == {"retried": []}

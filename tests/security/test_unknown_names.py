@@ -121,11 +121,11 @@ async def test_a_filter_without_a_known_operator_is_refused_by_name(name: str, o
         ((where, message),) = refused(answer).items()
         assert where.endswith(f".{operator}")
         assert f"no operator {operator}." in message
-        assert "There are: " in message
+        assert "Known: " in message
         assert " eq" in message
         empty = await http.post(SEARCH, json={"text": "x", name: {"p": {}} if name == "metadata" else {}})
         ((_, message),) = refused(empty).items()
-        assert "there are: " in message
+        assert "known operators: " in message
         assert "leave" not in message
 
 
@@ -185,7 +185,7 @@ async def test_a_token_with_a_bound_that_is_not_understood_is_not_made(
         answer = refused(await http.post("/v1/operations/create_token", json=request_))
         assert answer.keys() == {f"body.{name}" for name in meant}
         for name, wanted in meant.items():
-            assert (f"Did you mean {wanted}?" if wanted else "There are: ") in answer[f"body.{name}"]
+            assert (f"Did you mean {wanted}?" if wanted else "Known: ") in answer[f"body.{name}"]
         made = (await http.post("/v1/operations/list_tokens", json={})).json()
         assert made["tokens"] == []
 

@@ -81,7 +81,10 @@ class Erasure:
         """
         bounds = call.caller.bounds
         if bounds.sessions is not None:
-            raise Forbidden("A user is more than sessions; a credential bound to sessions cannot delete one.")
+            raise Forbidden(
+                "A credential that is bound to sessions cannot delete a user, because a user has more "
+                "data than sessions."
+            )
         scope = bounds.narrow(user=request.user_id, namespace=request.namespace or None)
         counts: Counter[str] = Counter()
         files: FileState = None

@@ -271,7 +271,7 @@ class Importer:
             try:
                 await self._store.commit(self._scope, WriteBatch(put_session=fresh, expect_version=version))
             except VersionMismatch:
-                self._problem(number, "the session was written by someone else meanwhile; import again")
+                self._problem(number, "another writer changed the session during the import; import again")
                 return
             except MemhostError as error:
                 self._refuse(number, error)

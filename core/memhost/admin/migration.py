@@ -98,15 +98,15 @@ class Migration:
             Conflict: The source holds tenants that are not known, or is itself the target of an unfinished migration.
         """
         if await self._mark(self._source):
-            raise Conflict("The source is the target of an unfinished migration; finish that first.")
+            raise Conflict("The source is the target of an unfinished migration; finish that migration first.")
         planned = {(tenant, shelf.name): await shelf.count() for tenant, shelf, _ in self._pairs()}
         counts = (await self._source.info()).counts
         for name, held in (("memories", counts["memories"]), ("jobs", counts["jobs"] + counts["dead_jobs"])):
             reached = sum(number for (_, what), number in planned.items() if what == name)
             if reached < held:
                 raise Conflict(
-                    f"The source holds {held - reached} {name} of tenants that never called its server; "
-                    "name those tenants with --tenant."
+                    f"The source contains {held - reached} {name} of tenants that never called its server; name these "
+                    "tenants with --tenant."
                 )
         return planned
 
@@ -124,7 +124,8 @@ class Migration:
             await self._refuse_what_is_not_empty()
         if mark not in (None, self._origin) and not force:
             raise Conflict(
-                f"The target is half filled from {mark}; continue that migration, empty the target, or use --force."
+                f"The target holds part of an unfinished migration from {mark}; continue that migration, empty the "
+                "target, or use --force."
             )
         await self._give_back()
         document = Document(
@@ -144,8 +145,8 @@ class Migration:
         if held:
             told = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in held.items())
             raise Conflict(
-                f"The target is not empty ({told}); empty it, or merge into it with --force: "
-                "what has the same identity is then replaced."
+                f"The target is not empty ({told}); empty it, or merge into it with --force, which replaces data with "
+                "the same id."
             )
 
     async def _give_back(self) -> None:
@@ -153,8 +154,8 @@ class Migration:
             for job in await Jobs(self._source, tenant, self._now).running():
                 if job.lease_until is not None and job.lease_until > self._now:
                     raise Conflict(
-                        f"A server or worker is at work on the source: it runs the job {job.id} until "
-                        f"{job.lease_until:%H:%M:%S} UTC. Stop it, and repeat this after that time."
+                        f"A server or worker still uses the source: it holds job {job.id} until "
+                        f"{job.lease_until:%H:%M:%S} UTC. Stop it and repeat the command after that time."
                     )
                 reason = job.last_error or "its process died"
                 if isinstance(self._source, PutsOff):

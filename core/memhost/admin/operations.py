@@ -15,12 +15,12 @@ OPERATIONS = (
         access="delete",
         tag="Administration",
         audited="user_id",
-        summary="Remove every trace of a user for good, and give a receipt.",
+        summary="Remove every trace of a user for good, and return a receipt.",
         description=(
-            "Memories, sessions, trash, turns that wait for extraction, kept answers of models, extraction logs, views "
-            "of the user and results of others' views that may tell of the user, documents that plugins keep for the "
-            "user, and waiting jobs. Usage keeps its numbers without the name. It reaches what lies inside the "
-            "caller's bounds, and nothing can be brought back."
+            "Memories, sessions, trash, turns that wait for extraction, kept answers of models, extraction logs, "
+            "views of the user and results of others' views that may tell of the user, documents that plugins keep "
+            "for the user, and waiting jobs. Usage keeps its numbers without the name. The deletion covers "
+            "everything of the user inside the caller's bounds and cannot be undone."
         ),
         errors=("invalid_request", "forbidden"),
         repeatable=True,

@@ -19,8 +19,8 @@ LARGEST = 256 * 1024 * 1024
 """Bytes of such a file; an export of memhost is read line by line and may have any size."""
 
 NO_EXPORT = (
-    "This is not an export of memhost: its first line is no header. A JSON list of memories, or an object with "
-    'a list "memories" as POST /v1/long-term-memory/ takes it, is read as well.'
+    "This file is not a memhost export: its first line is not a header. memhost also reads a JSON list of memories, "
+    'or an object with a list "memories" as in POST /v1/long-term-memory/.'
 )
 
 Given = tuple[int, SessionRecordInput]
@@ -42,7 +42,7 @@ def items_of(raw: bytes) -> list[Any]:
         InvalidRequest: It is none of the two forms, or too large.
     """
     if len(raw) > LARGEST:
-        raise InvalidRequest(f"{NO_EXPORT} But not one of more than {LARGEST // 2**20} MB: split it.")
+        raise InvalidRequest(f"{NO_EXPORT} Such a list may have at most {LARGEST // 2**20} MB; split the file.")
     try:
         value = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

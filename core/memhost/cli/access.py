@@ -237,7 +237,7 @@ async def opened(
             configuration, plugins = load(folder, file, options)
         async with open_host(configuration, plugins, run_jobs=run_jobs, **extra) as host:
             if folder is not None and str((await host.store.info()).details.get("path", "")).startswith(folder):
-                click.echo(f"{asked} holds no data yet.", err=True)
+                click.echo(f"{asked} contains no data yet.", err=True)
             yield host
 
 

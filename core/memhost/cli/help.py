@@ -14,7 +14,7 @@ def help_(ctx: click.Context, names: tuple[str, ...]) -> None:
     command = parent.command
     for name in names:
         if not isinstance(command, click.Group):
-            raise click.UsageError(f"{parent.command_path} has no commands.", parent)
+            raise click.UsageError(f"{parent.command_path} has no subcommands.", parent)
         _, found, _ = command.resolve_command(parent, [name])
         if found is None:
             raise click.UsageError(f"There is no command {parent.command_path} {name}.", parent)

@@ -55,13 +55,13 @@ def more_tenants_option(function: F) -> F:
         "tenants",
         metavar="NAME",
         multiple=True,
-        help="A tenant that never called the server; may be repeated.",
+        help="A tenant that has never called the server; may be repeated.",
     )(function)
 
 
 def force_option(function: F) -> F:
     """Add `--force`."""
-    return click.option("-f", "--force", is_flag=True, help="Do not ask.")(function)
+    return click.option("-f", "--force", is_flag=True, help="Do not ask for confirmation.")(function)
 
 
 def show(value: Any) -> None:
@@ -87,12 +87,12 @@ def confirm(question: str, *, force: bool) -> None:
     if force:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise NeedsForceError("This cannot be undone, and there is no terminal to ask on: add --force.")
+        raise NeedsForceError("This cannot be undone, and there is no terminal to ask for confirmation: add --force.")
     if not click.confirm(question, err=True):
         raise RefusedByUserError("Nothing was done.")
 
 
 def tenant_option(function: F) -> F:
     """Add `--tenant`."""
-    option = click.option("--tenant", default="default", show_default=True, help="Whose memories.")
+    option = click.option("--tenant", default="default", show_default=True, help="Tenant whose memories to use.")
     return option(function)

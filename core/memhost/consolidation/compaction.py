@@ -92,7 +92,7 @@ class CompactionService:
             session=request.session_id or None,
         )
         if scope.users is None and call.caller.roles.isdisjoint(OPERATORS):
-            raise Forbidden("Only an operator or admin may compact the memories of everybody; name a user_id.")
+            raise Forbidden("Only an operator or admin may compact the memories of all users; give a user_id.")
         if request.wait_s is None:
             return await self.apply(scope, dry_run=request.dry_run)
         work = asyncio.create_task(self.apply(scope, dry_run=request.dry_run))

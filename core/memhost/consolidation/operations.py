@@ -32,13 +32,14 @@ OPERATIONS = (
         handler=forward(ForgettingService, ForgettingService.forget),
         access="delete",
         tag=TAG,
-        summary="Delete memories that are too old, too long unused, or over a budget; by default only tell which.",
+        summary="Delete memories that are too old, unused for too long, or over a budget; by default only list them.",
         description=(
-            "Examines the `limit` oldest memories of the scope. Pinned ones and `pinned_ids` stay, and so do types "
-            "outside `memory_type_allowlist`. With both limits a memory goes if it exceeds both, or the age limit "
-            "`hard_age_multiplier` (12) times; with one, if it exceeds that. Of the rest the best `budget` by recency "
-            "stay, counted per namespace and user; those used often count for more. Nothing is deleted unless "
-            "`dry_run` is false, and what is deleted can be brought back for `FORGETTING_TRASH_DAYS`."
+            "Examines the `limit` oldest memories of the scope. Pinned memories, `pinned_ids` and types outside "
+            "`memory_type_allowlist` stay. With both limits, a memory is deleted if it exceeds both, or exceeds the "
+            "age limit `hard_age_multiplier` (12) times; with one limit, if it exceeds that one. Of the remaining "
+            "memories the best `budget` by recency stay, per namespace and user; frequent use improves the rank. "
+            "Nothing is deleted unless `dry_run` is false. Deleted memories can be restored for "
+            "`FORGETTING_TRASH_DAYS`."
         ),
         errors=("invalid_arguments", "long_term_memory_disabled"),
     ),
@@ -51,15 +52,16 @@ OPERATIONS = (
         tag=TAG,
         summary="Merge memories that repeat each other or mean the same.",
         description=(
-            "Memories are merged inside one namespace and user, never turns of a conversation, never pinned "
-            "memories. Of repetitions (one text, but for gaps in prose and one full stop at the end; no field that "
-            "contradicts) the one accessed last stays, of memories that mean the same the oldest, with the tags and "
-            "sources of all. Whether near memories mean the same, or one replaces the other, a language model decides, "
-            "about those that changed since the last pass; without one they all stay. A dry run shows the texts that "
-            "would become one. What goes can be brought back for "
-            "`FORGETTING_TRASH_DAYS`; replaced facts are kept, out of search, for `SUPERSEDED_KEEP_DAYS`. Who is "
-            "neither operator nor admin must name a user or be bound to some. With `wait_s` the answer comes after so "
-            "many seconds at the latest, with `status` `running` and a `task_id` if the work goes on."
+            "memhost merges memories of one namespace and user, and never turns of a conversation or pinned "
+            "memories. Repetitions have the same text, apart from gaps in prose and one full stop at the end, and no "
+            "field that contradicts. Of repetitions the memory that was accessed last stays; of memories with the "
+            "same meaning the oldest stays; both get the tags and sources of all. A language model decides which "
+            "near memories mean the same or replace each other; it judges only memories that changed since the last "
+            "pass. Without a model near memories stay separate. A dry run shows the texts that would be merged. "
+            "Merged memories can be restored for `FORGETTING_TRASH_DAYS`; replaced facts are kept, out of search, "
+            "for `SUPERSEDED_KEEP_DAYS`. Callers who are neither operator nor admin must name a user or be bound to "
+            "users. With `wait_s` the answer comes after at most that many seconds, with `status` `running` and a "
+            "`task_id` if the work continues."
         ),
         errors=("long_term_memory_disabled", "conflict", "forbidden"),
     ),

@@ -28,10 +28,12 @@ class SeveralProviders:
         self._others = [provider for provider in providers if not isinstance(provider, Recognises)]
         self.issuers = tuple(name for provider in providers for name in getattr(provider, "issuers", ()))
         if any(provider.open for provider in providers):
-            raise ConfigurationError("AUTH names none beside other providers, and would let everybody in; drop one.")
+            raise ConfigurationError(
+                'AUTH contains "none" beside other providers, which would admit everyone; remove "none" or the others.'
+            )
         if len(self._others) > 1:
             raise ConfigurationError(
-                "AUTH names several providers that take credentials of any form; at most one of them can be used."
+                "AUTH names several providers that accept credentials of any form; keep at most one of them."
             )
 
     async def authenticate(self, credentials: Credentials) -> Caller:

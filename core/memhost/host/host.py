@@ -167,7 +167,7 @@ class Host:
                 "operation.failed",
                 extra={"fields": {"operation": name, "request_id": call.request_id}},
             )
-            raise MemhostError("The server failed; its log tells why under the request id.") from error
+            raise MemhostError("The server failed. Search its log for the request id to find the cause.") from error
         finally:
             metrics.operation_finished(name, code, perf_counter() - started)
 
@@ -234,8 +234,8 @@ class Host:
 
 def _lacking(caller: Caller, access: Access) -> str:
     if access == "admin" and caller.roles & ROLES[access]:
-        return "Administration concerns the whole tenant; this credential is bound to a part of it."
-    return f"This credential has not the right to {access}."
+        return "Administrative operations concern the whole tenant, but this credential is bound to a part of it."
+    return f"This credential lacks the {access} permission."
 
 
 def _hits_of(result: Any) -> int | None:

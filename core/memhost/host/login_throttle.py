@@ -50,7 +50,7 @@ class FailedAttempts:
         left = WINDOW_S - (self._clock.now() - start).total_seconds()
         if 0 < left <= WINDOW_S:
             raise TooManyRequests(
-                "Too many attempts with wrong credentials from this address; wait before the next one.",
+                "Too many failed logins from this address; wait before the next attempt.",
                 retry_after_s=math.ceil(left),
             )
 

@@ -110,7 +110,7 @@ class Opener:
             self._data_dir.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigurationError(
-                f"The data folder {self._data_dir} cannot be made ({error.strerror}); name another with --data."
+                f"The data folder {self._data_dir} cannot be created ({error.strerror}); choose another with --data."
             ) from error
 
 

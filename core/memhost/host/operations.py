@@ -35,7 +35,9 @@ async def _plugins(host: Host, _call: Call, _request: Nothing) -> PluginList:
 
 async def _plugin(host: Host, call: Call, request: PluginName) -> PluginReport:
     if not call.caller.runs_server:
-        raise Forbidden("Settings of plugins are of the whole server: they need an operator of the default tenant.")
+        raise Forbidden(
+            "Plugin settings concern the whole server: only an operator or admin of the default tenant may read them."
+        )
     return await host.report_plugin(request.name)
 
 
@@ -47,7 +49,7 @@ OPERATIONS = (
         handler=_health,
         access="open",
         tag="Health",
-        summary="Tell that the server is alive, and its time in milliseconds.",
+        summary="Report that the server is alive, with its time in milliseconds.",
     ),
     Operation(
         name="ready",
@@ -56,7 +58,7 @@ OPERATIONS = (
         handler=forward(Host, _ready),
         access="open",
         tag="Health",
-        summary="Tell whether the server can serve, part by part.",
+        summary="Report the readiness of the server, per component.",
     ),
     Operation(
         name="list_plugins",
@@ -74,7 +76,7 @@ OPERATIONS = (
         handler=forward(Host, _plugin),
         access="admin",
         tag=TAG,
-        summary="Tell all about a plugin: hooks, settings with their sources, calls, failures, time spent.",
+        summary="Show a plugin: hooks, settings with their sources, calls, failures, time spent.",
         errors=("not_found", "forbidden"),
     ),
 )

@@ -80,7 +80,7 @@ def model_told(kind: Kind, health: ModelHealth, now: datetime) -> str:
     """
     found = health.worst(kind)
     if found is None:
-        return "not asked yet by this process"
+        return "not called by this process yet"
     model, state = found
     if state.away_since is None:
         return f"{model} answers"

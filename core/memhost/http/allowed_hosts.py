@@ -52,15 +52,18 @@ class Guard:
         host, origin = host.lower(), origin.lower().rstrip("/")
         if self._strict and not self._is_known(host):
             return (
-                f"This server does not answer to the name {host or '(none)'}. If that name is yours, add it to "
-                "ALLOWED_HOSTS."
+                f"This server does not accept requests to the host name {host or '(none)'}. If the name is yours, add "
+                "it to ALLOWED_HOSTS."
             )
         if not origin or any(_fits(pattern, origin) for pattern in self._origins):
             return ""
         place = urlsplit(origin).netloc
         if place and (place == host or _is_local(place)):
             return ""
-        return f"Pages of {origin} may not use this server. To allow them, add that origin to {self._origins_setting}."
+        return (
+            f"Web pages of {origin} may not call this server. To allow them, add that origin to "
+            f"{self._origins_setting}."
+        )
 
     def _is_known(self, host: str) -> bool:
         name = _name(host)

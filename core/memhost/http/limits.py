@@ -24,8 +24,13 @@ ALWAYS_OPEN = ("/v1/health", "/v1/ready")
 _MOST_BUCKETS = 20_000
 _DRAIN_FACTOR = 4
 """A body that is too large is taken in up to so many times the limit, for the interface to answer as it does."""
-_TOO_MANY_BODIES = (503, "overloaded", "The server is busy with as many bodies as it takes at once; try again.", 2)
-_OVERLOADED = (503, "overloaded", "The server is busy with as many requests as it takes at once; try again.", 1)
+_TOO_MANY_BODIES = (
+    503,
+    "overloaded",
+    "The server is receiving as many request bodies as it accepts at once; try again.",
+    2,
+)
+_OVERLOADED = (503, "overloaded", "The server is processing as many requests as it accepts at once; try again.", 1)
 
 App = Callable[[Any, Any, Any], Any]
 
@@ -115,7 +120,7 @@ class _Exchange:
         if not self.body.take(len(message.get("body", b""))):
             return await self._answer(*_TOO_MANY_BODIES)
         if self.body.size > self._most:
-            return await self._answer(413, "too_large", "The request body is far larger than this server takes.")
+            return await self._answer(413, "too_large", "The request body is far larger than this server accepts.")
         if self._whole and 0 < self.places.most < self.places.taken:
             return await self._answer(*_OVERLOADED)
         return message
@@ -216,7 +221,10 @@ class Gate:
             await exchange.refuse(403, "forbidden", refusal)
             return
         if encoding := _encoding(scope):
-            detail = f"Bodies encoded as {encoding} are not read; send it as it is, without Content-Encoding."
+            detail = (
+                f"The server does not accept bodies encoded as {encoding}; send the body unencoded, without "
+                "Content-Encoding."
+            )
             await exchange.refuse(415, "unsupported_encoding", detail)
             return
         if wait_s := self._wait(scope):
@@ -240,7 +248,10 @@ class Gate:
         if here and not is_address(here):
             return ""  # called by a client in this process, which says its own name, or through a Unix socket
         if self._loopback and here and not is_loopback(here):
-            return "This server has no authentication and is for its own machine only; set AUTH=token."
+            return (
+                "This server has no authentication and accepts only requests from its own machine; set AUTH=token "
+                "to open it to others."
+            )
         headers = dict(reversed(scope["headers"]))
         return guard.refuses(*(headers.get(name, b"").decode("latin-1").strip() for name in (b"host", b"origin")))
 
@@ -263,7 +274,10 @@ class Gate:
         except TimeoutError:
             if exchange.started or not deadline.expired():
                 raise
-            detail = f"The request took longer than {limit:g} s; what it had not finished was not done."
+            detail = (
+                f"The request took longer than {limit:g} s and was cancelled; changes that were not complete "
+                "were not made."
+            )
             await exchange.refuse(504, "timeout", detail)
         except Exception:
             if not exchange.answered:  # who reads a body may complain that the client has gone

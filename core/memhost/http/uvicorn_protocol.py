@@ -116,7 +116,7 @@ class Patient(HttpToolsProtocol):
             self._too_large = True
             raise ValueError("the head is too large")
         if len(self.pipeline) >= _MOST_WAITING:
-            raise ValueError("too many requests were sent ahead")
+            raise ValueError("too many pipelined requests")
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:

@@ -117,11 +117,11 @@ class Dispatcher:
             await self._bury(job, f"no installed plugin {job.plugin} implements memhost_{job.event}")
             return
         if (until := self._watch.suspended(hook.plugin)) is not None:
-            await self._put_off(job, hook, until, f"{hook.plugin} keeps failing and is left alone for a while")
+            await self._put_off(job, hook, until, f"plugin {hook.plugin} keeps failing and is suspended for a while")
             return
         tries = hook.options.max_tries or self._settings.job_max_tries
         if job.deaths > _DEATHS_FORGIVEN:
-            await self._bury(job, f"{job.deaths} attempts did not end: the process died each time")
+            await self._bury(job, f"the process died during each of {job.deaths} attempts")
             return
         started, begun = self._clock.now(), perf_counter()
         outcome: JobOutcome = "ok"
@@ -137,7 +137,7 @@ class Dispatcher:
             raise
         except LeaseLost:
             outcome = "lease_lost"
-            self._log(logging.WARNING, "job.lease_lost", job, hook, "another process took it over")
+            self._log(logging.WARNING, "job.lease_lost", job, hook, "another process took the job over")
         except Exception as error:  # noqa: BLE001 - a foreign hook may fail in any way; the job is retried or buried
             if (until := self._later(job, error)) is not None:
                 outcome = "waiting"

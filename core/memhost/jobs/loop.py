@@ -29,7 +29,7 @@ class JobLoop:
 
     Args:
         concurrency: Jobs that run at the same time.
-        poll_s: Longest wait before the outbox is looked at again, seconds.
+        poll_s: Longest time between two checks of the outbox, seconds.
         grace_s: How long running jobs may finish when it is stopped, seconds.
         on_free: Called with the number of further jobs that could run now, whenever it changes.
     """

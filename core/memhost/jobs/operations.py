@@ -42,7 +42,7 @@ OPERATIONS = (
         access="admin",
         audited="job_id",
         tag=TAG,
-        summary="Give a dead job new attempts.",
+        summary="Retry a dead job.",
         errors=("not_found",),
     ),
     Operation(
@@ -53,7 +53,7 @@ OPERATIONS = (
         access="admin",
         audited="job_id",
         tag=TAG,
-        summary="Remove a dead job for good.",
+        summary="Remove a dead job permanently.",
         errors=("not_found",),
     ),
 )

@@ -49,7 +49,7 @@ class JobService:
         return JobList(jobs=rows, total=total, workers=await self._workers.alive() if call.caller.runs_server else [])
 
     async def retry(self, call: Call, job_id: str) -> None:
-        """Give a dead job new attempts.
+        """Retry a dead job.
 
         Raises:
             NotFound: No dead job has this id.
@@ -60,7 +60,7 @@ class JobService:
             self._runner.notify(())
 
     async def discard(self, call: Call, job_id: str) -> None:
-        """Remove a dead job for good.
+        """Remove a dead job permanently.
 
         Raises:
             NotFound: No dead job has this id.

@@ -25,8 +25,8 @@ KIND = "task"
 KEPT = timedelta(days=7)
 """How long a task is kept after its last change."""
 
-_FAILED = "The server failed; its log tells why."
-_STOPPED = "The server was stopped before it was done; ask for it again."
+_FAILED = "The server failed. Its log shows the cause."
+_STOPPED = "The server stopped before the task was done; start the task again."
 _PAGE = 500
 
 
@@ -65,7 +65,7 @@ class LongWork:
         if done:
             return None
         task = Task(id=new_id(), type=kind, status="running", created_at=started, started_at=started)
-        lease = await self._leases.take(bounds.tenant, _lease_of(task), told="A task of that id runs already.")
+        lease = await self._leases.take(bounds.tenant, _lease_of(task), told="A task with this id is already running.")
         await self._put(bounds, task)
         watching = asyncio.create_task(self._watch(bounds, task, work, lease))
         self._running[watching] = work

@@ -143,7 +143,7 @@ class StagedContext:
     def delete_memories(self, ids: Sequence[str]) -> None:
         """Stage deletions."""
         if not all(isinstance(memory_id, str) for memory_id in ids):
-            raise TypeError("ids of memories are texts")
+            raise TypeError("memory ids must be strings")
         self.batch.delete_memories += list(ids)
 
     async def get_document(self, document_id: str) -> Document | None:
@@ -156,7 +156,7 @@ class StagedContext:
         """Stage a document of this plugin; one with an owner goes when that user is deleted."""
         given: tuple[object, object] = (document_id, body)
         if not isinstance(given[0], str) or not isinstance(given[1], bytes):
-            raise TypeError("the id of a document is a text, its body bytes")
+            raise TypeError("a document's id must be a string and its body bytes")
         self.batch.put_documents.append(
             Document(
                 kind=self._kind,

@@ -59,12 +59,12 @@ OPERATIONS = (
         handler=forward(MemoryService, _create),
         access="write",
         tag=TAG,
-        summary="Store memories; they can be read and searched when the answer comes.",
+        summary="Store memories; they are readable and searchable when the answer arrives.",
         description=(
-            "With `deduplicate` a memory that repeats a stored one of the same owner and type goes into that "
-            "one: the same text, but for gaps in prose and one full stop at the end. It adds its tags, metadata, event "
-            "date and pin; both ids lead to the one that stays, which a notice names. Where both say something that "
-            "differs (a date, a value of metadata, letter case, any sign), both stay."
+            "With `deduplicate`, a memory that repeats a stored one of the same owner and type is merged into it. A "
+            "repetition has the same text, apart from gaps in prose and one full stop at the end. It adds its tags, "
+            "metadata, event date and pin; both ids then return the stored memory, and a notice names it. If both "
+            "state different values (a date, metadata, letter case, any character), both stay."
         ),
         errors=("invalid_arguments", "id_taken", "long_term_memory_disabled"),
     ),
@@ -75,8 +75,8 @@ OPERATIONS = (
         handler=forward(MemoryService, _store),
         access="write",
         tag=TAG,
-        summary="Store memories, and tell what became of each.",
-        description="As storing memories otherwise, but ids may be left out, and the answer holds what is stored.",
+        summary="Store memories, and report the result for each.",
+        description="Like `create_memories`, but ids are optional, and the answer contains the stored memories.",
         errors=("invalid_request", "invalid_arguments", "id_taken", "long_term_memory_disabled"),
     ),
     Operation(
@@ -107,9 +107,9 @@ OPERATIONS = (
         handler=forward(MemoryService, _delete),
         access="delete",
         tag=TAG,
-        summary="Delete memories by id; ids that nothing has are named.",
+        summary="Delete memories by id; a notice names unknown ids.",
         description=(
-            "An id whose memory went into one that it repeats deletes that one. A notice names ids that nothing has."
+            "The id of a memory that was merged into another deletes that other memory. A notice names unknown ids."
         ),
         errors=("long_term_memory_disabled",),
         repeatable=True,
@@ -121,12 +121,12 @@ OPERATIONS = (
         handler=forward(TrashService, _list_trash),
         access="read",
         tag=TAG,
-        summary="List memories that the server removed by itself, and that can still be brought back.",
+        summary="List memories that the server removed and that can still be restored.",
         description=(
             "`reason` is `forgotten` (by a policy), `repeated` (word by word another memory), `merged` (into another "
             "one that means the same), `reworded` (the former text of a merged memory, under an id of its own), "
-            "`superseded` (replaced long ago by a newer fact) or `unsupported` (made from a turn alone that was edited "
-            "and says something else). What a client deletes is gone at once, also from here."
+            "`superseded` (replaced long ago by a newer fact) or `unsupported` (made from a turn alone that was "
+            "edited and says something else). Memories that a client deletes do not appear here."
         ),
         errors=("invalid_arguments", "long_term_memory_disabled"),
     ),
@@ -137,10 +137,10 @@ OPERATIONS = (
         handler=forward(TrashService, _restore),
         access="write",
         tag=TAG,
-        summary="Bring memories back from the trash, or make replaced facts valid again.",
+        summary="Restore memories from the trash, or make replaced facts valid again.",
         description=(
-            "A memory whose id has been taken meanwhile stays in the trash. What was brought back is not merged "
-            "again by the server (its metadata says `restored_at`), and ages from now."
+            "A memory stays in the trash if another memory has taken its id. The server does not merge a restored "
+            "memory again (its metadata says `restored_at`); its age counts from now."
         ),
         errors=("invalid_arguments", "long_term_memory_disabled", "model_unavailable"),
     ),

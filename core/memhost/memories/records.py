@@ -216,8 +216,8 @@ def _checked(given: Sequence[float], embedder: Embedder) -> Vector:
     vector = np.asarray(given, dtype=np.float32)
     if vector.shape != (embedder.dimensions,) or not np.isfinite(vector).all():
         raise PluginFailure(
-            f"An extractor gave an embedding that is none of {embedder.name}, which has {embedder.dimensions} finite "
-            "numbers; use what `await self.embed(text)` returns, or leave it out."
+            f"An extractor returned an embedding that is not from {embedder.name} ({embedder.dimensions} finite "
+            "numbers); return the result of `await self.embed(text)`, or no embedding."
         )
     length = float(np.linalg.norm(vector))
     return vector / np.float32(length) if length else vector

@@ -130,7 +130,10 @@ class MemoryService:
         bounds = call.caller.bounds
         for record in records:
             if not bounds.allows(record.namespace, record.user_id, record.session_id):
-                raise Forbidden(f"This credential must not write memory {record.id}: its owner is out of bounds.")
+                raise Forbidden(
+                    f"This credential may not write memory {record.id}: the memory's owner is outside the "
+                    "credential's bounds."
+                )
         records = list({record.id: record for record in records}.values())
         if deduplicate:
             found = await find_repetitions(self._store, bounds, records, now)
@@ -198,7 +201,7 @@ class MemoryService:
         text, now = stored.record.text, self._clock.now()
         record = _changed(stored.record, changes, now)
         if not bounds.allows(record.namespace, record.user_id, record.session_id):
-            raise Forbidden("This credential must not move memories to that owner.")
+            raise Forbidden("This credential may not move memories to that owner.")
         kept = await self._hooks.before_memories_stored([record], self._context(call, now))
         if not kept:
             raise InvalidRequest("A plugin refused the change.")
@@ -266,7 +269,7 @@ class MemoryService:
 
 def _repeated(stays: Mapping[str, str]) -> str:
     """What a caller is told of records that went into stored memories; at most three are named."""
-    named = [f"{gone} repeats {kept}, which stays" for gone, kept in list(stays.items())[:3]]
+    named = [f"{gone} repeats {kept} and was merged into it" for gone, kept in list(stays.items())[:3]]
     more = f"; so do {len(stays) - len(named)} more" if len(stays) > len(named) else ""
     return "; ".join(named) + more + "."
 

@@ -82,7 +82,7 @@ def _content_problems(message: MessageInput, where: tuple[str | int, ...]) -> li
     size = len(msgspec.json.encode([None if content is UNSET else content, sent]))
     if size <= LONGEST_MESSAGE:
         return []
-    sentence = f"{size:,} bytes are too many; parts and calls of a message take at most {LONGEST_MESSAGE:,} as JSON."
+    sentence = f"Too large: {size:,} bytes as JSON; parts and calls of a message may have at most {LONGEST_MESSAGE:,}."
     return [Problem(where=where, kind="too_long", message=sentence)]
 
 

@@ -133,12 +133,15 @@ def _api_problem(item: Found, loaded: Any) -> str | None:
     try:
         item.api = msgspec.convert(declared, tuple[int, int])
     except msgspec.ValidationError:
-        return f"{API_ATTRIBUTE} must be the lowest and the highest version of the plugin API that it knows: (1, 1)"
+        return (
+            f"{API_ATTRIBUTE} must be a pair, the lowest and highest plugin API version that the plugin supports, "
+            "such as (1, 1)"
+        )
     lowest, highest = item.api
     if lowest <= API_VERSION <= highest:
         return None
     what = "update the plugin" if highest < API_VERSION else "update memhost"
-    return f"it is made for plugin API {lowest} to {highest}, and this is {API_VERSION}; {what}"
+    return f"it supports plugin API {lowest} to {highest}, but this memhost has {API_VERSION}; {what}"
 
 
 def register(manager: pluggy.PluginManager, item: Found) -> None:

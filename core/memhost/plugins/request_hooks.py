@@ -84,7 +84,7 @@ class RequestHooks:
         """The hook's answer, or None if it has none or failed and may be skipped."""
         if self._watch.suspended(hook.plugin):
             self._metrics.hook_called(hook.hook, hook.plugin, "suspended", 0.0)
-            self._without(hook, "it is suspended, since it kept failing")
+            self._without(hook, "it is suspended because it kept failing")
             return None
         started = perf_counter()
         outcome: HookOutcome = "failed"
@@ -126,8 +126,8 @@ class RequestHooks:
         """Go on without the hook, if its policy allows that."""
         if hook.options.on_failure == "refuse":
             raise PluginFailure(
-                f"The plugin {hook.origin} failed in {hook.hook} and its policy is to refuse: {reason}. "
-                "Repair, update or disable it."
+                f'The plugin {hook.origin} failed in {hook.hook} and declares on_failure="refuse": {reason}. Fix, '
+                "update or disable the plugin."
             ) from cause
 
 

@@ -226,7 +226,7 @@ class Host(Protocol):
         ...
 
     async def readiness(self) -> Readiness:
-        """Tell whether the server can serve, part by part."""
+        """Report the readiness of the server, per component."""
         ...
 
     def models_away(self) -> Mapping[str, datetime]:

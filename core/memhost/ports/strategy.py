@@ -53,7 +53,7 @@ class ExtractionContext(msgspec.Struct, frozen=True, kw_only=True):
     """What a strategy may know beside the turns.
 
     Attributes:
-        session: Whose conversation it is.
+        session: Key of the session that holds the conversation.
         config: The strategy's options for this session (server's, namespace's and session's, merged).
         summary: The session's running summary, None without one.
         now: The current time.

@@ -24,5 +24,5 @@ def problems(faults: Sequence[Fault]) -> list[Problem]:
         for fault in faults[:MAX_PROBLEMS]
     ]
     if len(faults) > MAX_PROBLEMS:
-        found.append(Problem(where=("body",), message="Value error, and more problems than are listed"))
+        found.append(Problem(where=("body",), message="Value error, there are more problems than listed here"))
     return found

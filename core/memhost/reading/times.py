@@ -101,7 +101,7 @@ def _unix(number: float, value: Any) -> datetime:
             return _EPOCH + timedelta(milliseconds=number)
         return _EPOCH + timedelta(seconds=number)
     except (OverflowError, ValueError):
-        raise _bad_time(value, "the time lies outside the years 1 to 9999") from None
+        raise _bad_time(value, "the time is outside the years 1 to 9999") from None
 
 
 def _bad_time(value: Any, cause: str, advice: str = "") -> ReadingError:

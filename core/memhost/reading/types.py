@@ -159,7 +159,7 @@ def _with_others(
             return read_known(value)
         rest = {key: item for key, item in value.items() if key not in known and key not in passing}
         if len(rest) > MAX_OTHERS:
-            raise invalid("too_long", f"A message takes at most {MAX_OTHERS} fields of its own", len(rest))
+            raise invalid("too_long", f"A message may have at most {MAX_OTHERS} additional fields", len(rest))
         if closed:
             rest = {key: item for key, item in rest.items() if meant_by(key[:64], known) is None}
         plain = {key: item for key, item in value.items() if key not in rest}

@@ -88,7 +88,7 @@ def unknown_name(key: str, known: Collection[str], *, noun: str = "field") -> li
     hint = f" Did you mean {meant}?" if meant else ""
     # Of operators what is meant is a guess: all are named, so that nobody drops the filter for it.
     if (not meant or noun == "operator") and 0 < len(known) <= _MOST_LISTED:
-        hint += f" There are: {', '.join(sorted(known))}."
+        hint += f" Known: {', '.join(sorted(known))}."
     context = {"meant": meant} if meant else {}
     said = f"There is no operator {key[:_LONGEST_NAME]}." if noun == "operator" else f"There is no such {noun}."
     return invalid(KIND, f"{said}{hint}", None, **context).under(key)

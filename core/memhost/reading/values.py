@@ -65,7 +65,7 @@ def read_string(value: Any) -> str:
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise invalid("value_error", "Value error, the string holds a lone surrogate", None) from None
+            raise invalid("value_error", "Value error, the string contains a lone surrogate", None) from None
     return value
 
 

@@ -63,7 +63,7 @@ def _compile(
         found = compiler(name, value)
         if not found:
             operators = ", ".join(sorted(value.__struct_fields__))
-            raise ValueError(f"the filter has no operator that says anything; there are: {operators}")
+            raise ValueError(f"the filter has no effective operator; known operators: {operators}")
         conditions.extend(found)
     except ValueError as error:
         problems.append(Problem(where=where, message=str(error), value=msgspec.to_builtins(value)))
@@ -107,7 +107,7 @@ def date_conditions(name: str, value: DateFilter) -> list[Condition]:
     inclusive = given.pop("inclusive", None)
     if "between" not in given:
         if inclusive is not None:
-            raise ValueError("'inclusive' goes with 'between' only")
+            raise ValueError("'inclusive' can only be used with 'between'")
         return [part for operator, operand in given.items() for part in _date_condition(name, operator, operand)]
     if len(given) > 1:
         raise ValueError("'between' cannot be combined with other operators")

@@ -23,7 +23,7 @@ OPERATIONS = (
         tag="Long-term memory",
         summary="Search memories, or list them by filters.",
         description=(
-            "Filters are applied inside the store's query and never widened. `explain` adds the parts of each score."
+            "The store applies filters inside its query and never relaxes them. `explain` adds the parts of each score."
         ),
         errors=("invalid_arguments", "invalid_request", "long_term_memory_disabled"),
     ),

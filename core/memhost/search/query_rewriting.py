@@ -36,8 +36,8 @@ class QueryOptimizer:
         self._shortest = settings.min_optimized_query_length
         if self._prompt and _PLACEHOLDER not in self._prompt:
             raise ConfigurationError(
-                f"QUERY_OPTIMIZATION_PROMPT_TEMPLATE must hold {_PLACEHOLDER}; add it, or leave the setting out to use "
-                "the server's own prompt."
+                f"QUERY_OPTIMIZATION_PROMPT_TEMPLATE must contain {_PLACEHOLDER}; add it, or unset the setting to use "
+                "the built-in prompt."
             )
 
     async def optimize(self, owner: SessionKey, query: str) -> str:

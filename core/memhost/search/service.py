@@ -32,8 +32,8 @@ NOTHING_FITS = "No memory shares a word or meaning with the query; the hits are 
 _OWNER_FIELDS = {"namespace": "namespaces", "user_id": "users", "session_id": "sessions"}
 
 
-_UNREAD = "The query is long: the {most} rarest of its words were looked up, {unread} others were not."
-_CUT = "The page ends after {count} memories, with {most} bytes; read on from offset {next}."
+_UNREAD = "The query is long: memhost searched for its {most} rarest words and ignored {unread} others."
+_CUT = "The page ends after {count} memories because of the limit of {most} bytes; continue from offset {next}."
 
 
 class SearchService:
@@ -128,8 +128,8 @@ class SearchService:
     ) -> Found:
         if search.text and request.offset > DEEPEST_OFFSET:
             raise InvalidRequest(
-                f"A search with a text skips at most {DEEPEST_OFFSET:,} matches: narrow it by filters, or list by "
-                "filters alone."
+                f"offset may be at most {DEEPEST_OFFSET:,} in a search with a text: narrow the search with filters, "
+                "or list memories by filters without a text."
             )
         if not search.text:
             return await self._list(search.scope, conditions, request, limit, recency)

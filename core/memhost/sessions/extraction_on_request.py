@@ -134,8 +134,8 @@ class ExtractionRequests:
         found = self._choice.with_model(key, wanted)
         if found is None:
             raise InvalidRequest(
-                f"No model extracts with strategy '{self._choice.effective(key, wanted).strategy}': set LLM_MODEL, and "
-                "name a strategy that uses it."
+                f"No language model is configured for strategy '{self._choice.effective(key, wanted).strategy}': set "
+                "LLM_MODEL, and name a strategy that uses it."
             )
         return found
 

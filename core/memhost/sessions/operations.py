@@ -33,8 +33,8 @@ OPERATIONS = (
         tag=TAG,
         summary="Read a session.",
         description=(
-            "The exact identity (namespace, user, session) is looked up first; if nothing is there, the parts "
-            "not given match anything, and exactly one match is returned."
+            "memhost looks for the exact key (namespace, user, session) first. If there is no such session, omitted "
+            "parts match anything; the answer is a session only if exactly one matches."
         ),
         errors=("not_found",),
     ),
@@ -49,12 +49,12 @@ OPERATIONS = (
         description=(
             "Replaces the stored session and answers with it. New and changed turns become searchable before the "
             "answer is sent. Identity comes from the body only. `last_accessed` or `updated_at`, sent back as read, "
-            "tell what the client knew: what others have stored or changed since then is kept, where the client sends "
-            "it as it was. (The fraction of `last_accessed` in answers is the session's version.) A message under an "
-            "unknown id is the stored one at its place if role and content are equal. With a language model, a session "
-            "over `SUMMARIZATION_THRESHOLD` of the window has its older messages folded into `context`. The answer "
-            'waits for that up to `SUMMARIZATION_WAIT_SECONDS`; otherwise it holds `summarization: "pending"`, and the '
-            "messages as they are."
+            "say which state the client knew: changes that others made since then stay, unless the client changed "
+            "the same part. (The fraction of `last_accessed` in answers is the session's version.) A message under "
+            "an unknown id is the stored one at its place if role and content are equal. With a language model, a "
+            "session over `SUMMARIZATION_THRESHOLD` of the window gets its older messages summarised into `context`. "
+            "The answer waits for the summary up to `SUMMARIZATION_WAIT_SECONDS`; otherwise it holds `summarization: "
+            '"pending"`, and the messages as they are.'
         ),
         errors=("invalid_request", "invalid_arguments", "conflict"),
         repeatable=True,
@@ -69,11 +69,11 @@ OPERATIONS = (
         tag=TAG,
         summary="Change parts of a session: append messages or memories, merge data, set the context.",
         description=(
-            "The history need not be sent again. A session that is not there is created. Writes that happen at the "
-            "same time all count. `if_version` refuses a lost update: versions are the fraction of `last_accessed`. "
-            "A message with role, content and `created_at` of a stored one is that message, whatever its id. "
-            "Data are merged key by key, which is not deep: an object takes the place of the one under its key. There "
-            "null is a value; send all data with `merge_data` false to take keys away. A time to live starts anew."
+            "There is no need to send the history again. A missing session is created. Concurrent changes all take "
+            "effect. `if_version` refuses a lost update: versions are the fraction of `last_accessed`. A message "
+            "with role, content and `created_at` of a stored one is that message, whatever its id. `data` is merged "
+            "key by key, not deeply: an object replaces the object under its key. null is a value; to remove keys "
+            "send all data with `merge_data` false. The time to live restarts."
         ),
         errors=("invalid_request", "invalid_arguments", "conflict"),
     ),
@@ -97,8 +97,9 @@ OPERATIONS = (
         tag=_EXTRACTION,
         summary="Extract memories from the waiting messages of a session now.",
         description=(
-            "Messages are extracted by themselves once a session has been quiet for a while; this does not wait for "
-            "that, and tries again what was given up. The answer says what still waits after `wait_s` seconds."
+            "memhost extracts messages by itself once a session has been quiet for a while. This operation starts "
+            "extraction now, and retries messages that it had given up on. The answer says how many messages still "
+            "wait after `wait_s` seconds."
         ),
         errors=("invalid_request", "not_found", "long_term_memory_disabled"),
     ),
@@ -109,7 +110,7 @@ OPERATIONS = (
         handler=forward(ExtractionRequests, ExtractionRequests.preview),
         access="write",
         tag=_EXTRACTION,
-        summary="Show what a strategy would make of a conversation, and what it costs; nothing is stored.",
+        summary="Show the memories that a strategy would extract from a conversation, and the cost; store nothing.",
         description="Calls the language model as a real extraction does, and counts towards the budgets.",
         errors=(
             "invalid_request",

@@ -54,7 +54,7 @@ class SessionChanges:
                 if request.if_version is not None:
                     raise
                 await asyncio.sleep(0.002 * attempt)
-        raise SessionChanged(f"Session {request.session_id} is being written by others all the time; try again.")
+        raise SessionChanged(f"Session {request.session_id} is being changed by other writers too often; try again.")
 
     async def _check_absent(self, call: Call, request: ChangeSession) -> None:
         error = await self._sessions.missing(call.caller.bounds, request.session_id, request.namespace, request.user_id)

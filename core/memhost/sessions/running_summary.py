@@ -87,8 +87,8 @@ class RunningSummary:
         self._prompt = settings.progressive_summarization_prompt
         if self._prompt and not all(name in self._prompt for name in PLACEHOLDERS):
             raise ConfigurationError(
-                f"PROGRESSIVE_SUMMARIZATION_PROMPT must hold {' and '.join(PLACEHOLDERS)}; add them, or leave the "
-                "setting out to use the server's own prompt."
+                f"PROGRESSIVE_SUMMARIZATION_PROMPT must contain {' and '.join(PLACEHOLDERS)}; add them, or unset the "
+                "setting to use the built-in prompt."
             )
         self._window = model_window(calls.model_for("summary"), settings.model_window_overrides)
 
@@ -135,7 +135,7 @@ class RunningSummary:
             tokens += answer.input_tokens + answer.output_tokens
             found = summary_of(answer.text, _RULES, part)
             if found is None or _NOT_LETTERS.sub("", found).casefold() in _NOTHING:
-                raise AnswerUnusable("The language model gave no summary of the session.")
+                raise AnswerUnusable("The language model returned no summary of the session.")
             base = found
         return Made(text=base, messages=len(lines), tokens=tokens)
 

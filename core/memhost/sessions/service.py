@@ -23,7 +23,7 @@ from memhost.sessions.summaries import SessionSummaries
 from memhost.sessions.writer import SessionWriter
 from memhost.settings.schema import MemorySettings
 
-_CUT = "{left} older messages are left out, with which the answer would be too large; read on with before={first}."
+_CUT = "{left} older messages were left out because the answer would be too large; read them with before={first}."
 
 
 class SessionService:
@@ -111,7 +111,7 @@ class SessionService:
         scope = bounds.narrow(namespace=namespace or None, user=user or None)
         keys = await self._store.find_sessions(scope, session_id, self._clock.now())
         if len(keys) > 1:
-            return SeveralFound(f"Several sessions are named {session_id}; name the namespace and the user.")
+            return SeveralFound(f"Several sessions have the id {session_id}; give namespace and user_id.")
         return NotFound(f"Session {session_id} not found.")
 
     async def put(self, call: Call, request: PutSession, read: StoredSession | None = None) -> WorkingMemoryView:
@@ -141,7 +141,7 @@ class SessionService:
             keys = await self._store.find_sessions(scope, request.session_id, now)
             if len(keys) > 1:
                 raise AmbiguousSession(
-                    f"Several sessions are named {request.session_id}; name the namespace and the user."
+                    f"Several sessions have the id {request.session_id}; give namespace and user_id."
                 )
             if not keys:
                 return Ack()
@@ -191,7 +191,7 @@ def _before(session: StoredSession, message_id: str) -> list[Message]:
     for index, message in enumerate(session.content.messages):
         if message.id == message_id:
             return session.content.messages[:index]
-    sentence = "The session has no message with this id; leave it out to read from the newest on."
+    sentence = "The session has no message with this id; omit `before` to start with the newest message."
     raise ValidationFailed([Problem(where=("before",), message=sentence, value=message_id)])
 
 

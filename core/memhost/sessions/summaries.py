@@ -196,7 +196,7 @@ class SessionSummaries:
             fields = {"messages": len(done), "left": len(changed.content.messages), "tokens": tokens}
             logger.info("session.summarized", extra={"fields": fields})
             return changed
-        raise VersionMismatch(f"Session {key.session} is being written by others all the time.")
+        raise VersionMismatch(f"Session {key.session} is being changed by other writers too often.")
 
     async def _session(self, key: SessionKey) -> StoredSession | None:
         return await self._store.get_session(Scope(tenant=key.tenant), key, self._clock.now())

@@ -39,6 +39,6 @@ def check_origin(text: str) -> None:
         good = False
     if not good or text != text.lower():
         raise ValueError(
-            f"{text} in cors_allowed_origins is no origin: write it as browsers send it, in small letters and without "
-            "a path, such as https://app.example.com"
+            f"{text} in cors_allowed_origins is not an origin: write it in lower case and without a path, as browsers "
+            "send it, such as https://app.example.com"
         )

@@ -52,8 +52,8 @@ def _configured(
     issuer, own = _first(_ISSUER, given, sources), _first(_TOKENS, given, sources)
     if issuer is not None and own is not None:
         reading.problems.append(
-            f"{issuer.name} and {own.name} are both set: say with AUTH=jwt or AUTH=token which to use, or use both "
-            "with AUTH=token,jwt."
+            f"{issuer.name} and {own.name} are both set: choose one with AUTH=jwt or AUTH=token, or use both with "
+            "AUTH=token,jwt."
         )
     elif issuer is not None:
         return Given("jwt", issuer.source, issuer.name)
@@ -61,11 +61,12 @@ def _configured(
         return Given("token", own.source, own.name)
     elif disabled is not None:
         reading.problems.append(
-            "DISABLE_AUTH is false, but nothing says how callers are authenticated: set AUTH to token or jwt."
+            "DISABLE_AUTH is false, but no authentication provider is configured: set AUTH to token or jwt."
         )
     elif part := _first(_PARTS, given, sources):
         reading.problems.append(
-            f"{part.name} is set, but nothing says how callers are authenticated: set AUTH to token or jwt, or drop it."
+            f"{part.name} is set, but no authentication provider is configured: set AUTH to token or jwt, or remove "
+            "the setting."
         )
     return None
 
@@ -73,7 +74,7 @@ def _configured(
 def _check_switched_off(mode: Given | None, tokens: Given | None, reading: Reading) -> None:
     rival = mode if mode is not None and not _opens(mode.raw) else tokens
     if rival is not None:
-        reading.problems.append(f"DISABLE_AUTH is true but {rival.name} asks for authentication; drop one of them.")
+        reading.problems.append(f"DISABLE_AUTH is true, but {rival.name} requires authentication; remove one of them.")
 
 
 def _check_open(
@@ -84,7 +85,9 @@ def _check_open(
         return
     rival = switch or _first((*_ISSUER, *_TOKENS), given, sources) or _other_mode(mode, sources)
     if rival is not None:
-        reading.problems.append(f"{mode.name} switches authentication off but {rival.name} asks for it; drop one.")
+        reading.problems.append(
+            f"{mode.name} switches authentication off, but {rival.name} requires it; remove one of them."
+        )
 
 
 def _other_mode(mode: Given, sources: tuple[Variables, ...]) -> Given | None:

@@ -84,7 +84,9 @@ def load_configuration(
     unread = configuration.data_dir / DEFAULT_FILE
     with suppress(OSError):  # a data folder that cannot be read is told of when it is opened
         if unread.is_file() and (path is None or not path.exists() or not path.samefile(unread)):
-            configuration.warnings.append(f"{unread} is not read: name it with --config or CONFIG_FILE.")
+            configuration.warnings.append(
+                f"memhost does not read {unread}; to use it, name it with --config or CONFIG_FILE."
+            )
     return configuration
 
 
@@ -188,7 +190,7 @@ class _Loader:
     def _unknown_table(self, name: str) -> str:
         for section in HOST_SECTIONS:
             if f"{section}.{name}" in self._known:
-                return f"{name} must stand in the table [{section}]."
+                return f"{name} belongs in the table [{section}]."
         return f"[{name}] is not a section.{suggest(name, (*HOST_SECTIONS, *PLUGIN_KINDS))}"
 
     def take_variables(self, variables: Variables) -> None:

@@ -168,10 +168,10 @@ def read_file(path: Path | None, named_by: str, reading: Reading) -> dict[str, A
         reading.problems.extend(error.problems)
         return {}
     except ValueError as error:
-        reading.problems.append(f"The configuration file {path} is not well formed: {error}.")
+        reading.problems.append(f"The configuration file {path} has a syntax error: {error}.")
         return {}
     if not isinstance(loaded, dict):
-        reading.problems.append(f"The configuration file {path} must hold tables such as [server].")
+        reading.problems.append(f"The configuration file {path} must contain tables such as [server].")
         return {}
     return loaded
 

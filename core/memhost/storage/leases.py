@@ -51,7 +51,8 @@ class Lease:
                 await self.show(required=True)
             except DocumentGone as error:
                 raise Busy(
-                    "This took so long that another may have begun the same; the rest is left to it.",
+                    "This run took longer than its lease, so another process may have started the same work; the "
+                    "rest is left to that process.",
                     wait_s=self._length.total_seconds(),
                 ) from error
 

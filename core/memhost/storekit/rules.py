@@ -25,11 +25,11 @@ def check_scope(scope: Scope, batch: WriteBatch) -> None:
     if any(job.tenant != scope.tenant for job in batch.add_jobs):
         raise Forbidden("A job belongs to another tenant than the call.")
     if any(not scope.allows(*owner_of(memory.record)) for memory in batch.put_memories):
-        raise Forbidden("A memory of the batch lies outside the caller's scope.")
+        raise Forbidden("A memory in the batch is outside the caller's scope.")
     if batch.put_session and not scope.covers(batch.put_session.key):
-        raise Forbidden("The session of the batch lies outside the caller's scope.")
+        raise Forbidden("The session in the batch is outside the caller's scope.")
     if any(not holds(scope, document) for document in batch.put_documents):
-        raise Forbidden("A document of the batch lies outside the caller's scope.")
+        raise Forbidden("A document in the batch is outside the caller's scope.")
 
 
 def check_owners(scope: Scope, batch: WriteBatch, stored: Mapping[str, Owner]) -> None:
@@ -70,7 +70,7 @@ def next_version(batch: WriteBatch, current: int) -> int:
     if batch.put_session is None:
         return 0
     if batch.expect_version is not None and batch.expect_version != current:
-        raise VersionMismatch("The session changed meanwhile; read it again and repeat the write.")
+        raise VersionMismatch("The session changed since it was read; read it again and repeat the write.")
     return batch.put_session.version if batch.restored else current + 1
 
 
@@ -89,16 +89,16 @@ def check_documents(scope: Scope, batch: WriteBatch, living: Callable[[str, str]
     for kind, name in batch.require_documents:
         required = living(kind, name)
         if required is None or not holds(scope, required):
-            raise DocumentGone(f"The {kind} {name} that this write builds on is gone; nothing was changed.")
+            raise DocumentGone(f"The {kind} {name} that this write depends on no longer exists; nothing was changed.")
     for document in batch.put_documents:
         existing = living(document.kind, document.id)
         if existing is not None and not holds(scope, existing):
-            raise Forbidden("A document of the batch lies outside the caller's scope.")
+            raise Forbidden("A document in the batch is outside the caller's scope.")
 
 
 def lease_lost() -> LeaseLost:
     """The error for a `complete_job` that does not run under its lease."""
-    return LeaseLost("The job is no longer running under this lease; its effects are not applied.")
+    return LeaseLost("The job's lease has ended; the job's effects were not stored.")
 
 
 def mark_access(record: MemoryRecord, mark: AccessMark) -> None:
@@ -112,7 +112,7 @@ def mark_access(record: MemoryRecord, mark: AccessMark) -> None:
 def other_embedder(where: str, stored: Named, wanted: Named) -> StoreMismatch:
     """The error for a store (`where`: which) that holds vectors of another embedder than the server's."""
     return StoreMismatch(
-        f"{where} holds vectors of the embedder {stored[0]} ({stored[1]} dimensions), but the server uses "
-        f"{wanted[0]} ({wanted[1]}); start it once with --reindex or run `memhost reindex` "
-        "to replace them, or configure the former embedder."
+        f"{where} holds vectors of the embedder {stored[0]} ({stored[1]} dimensions), but the server uses {wanted[0]} "
+        f"({wanted[1]}); start the server once with --reindex, or run `memhost reindex`, to replace the vectors; or "
+        "configure the former embedder again."
     )

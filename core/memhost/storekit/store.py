@@ -204,7 +204,7 @@ class RowStore(ABC):
             return outbox.revive(scope, job_id, due_at)
 
     async def discard_job(self, scope: Scope, job_id: str) -> bool:
-        """Remove a dead job for good."""
+        """Remove a dead job permanently."""
         async with _job(self, job_id) as outbox:
             return outbox.discard(scope, job_id)
 

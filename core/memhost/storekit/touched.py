@@ -138,7 +138,7 @@ class Outbox:
         return job is not None
 
     def discard(self, scope: Scope, job_id: str) -> bool:
-        """Remove a dead job for good."""
+        """Remove a dead job permanently."""
         job = self._dead(scope, job_id)
         if job:
             del self.jobs[job_id]

@@ -137,10 +137,10 @@ class UsageLedger:
         if limit:
             used = (await self.spent_today(owner.tenant)).tokens.get(owner.namespace, 0)
             if used >= limit:
-                whose = f"Namespace {owner.namespace!r}" if owner.namespace else "The namespace without a name"
+                whose = f"Namespace {owner.namespace!r}" if owner.namespace else "The empty namespace"
                 raise self._exceeded(
                     (owner.tenant, owner.namespace),
-                    f"{whose} has used {used:,} of its {limit:,} language model tokens of today "
+                    f"{whose} has used {used:,} of its {limit:,} language model tokens for today "
                     f"({self._token_setting(owner.namespace)})",
                 )
         money = self._settings.llm_daily_cost_limit_usd
@@ -198,7 +198,7 @@ class UsageLedger:
 
     def _exceeded(self, what: object, sentence: str) -> BudgetExceeded:
         resets_at = self.resets_at()
-        message = f"{sentence}; calls go on at {resets_at:%Y-%m-%dT%H:%MZ}, or once that limit is raised."
+        message = f"{sentence}; calls continue at {resets_at:%Y-%m-%dT%H:%MZ}, or when the limit is raised."
         self._tell_once_a_day(what, "usage.budget_exceeded", message)
         return BudgetExceeded(message, resets_at=resets_at)
 
@@ -272,8 +272,8 @@ class UsageLedger:
             self._tell_once_a_day(
                 use.model,
                 "usage.price_unknown",
-                f"The price of {use.model} is not known, so LLM_DAILY_COST_LIMIT_USD does not count its calls; "
-                "set LLM_DAILY_TOKEN_LIMIT as well.",
+                f"The price of {use.model} is unknown, so LLM_DAILY_COST_LIMIT_USD does not cover its calls; also set "
+                "LLM_DAILY_TOKEN_LIMIT.",
             )
 
     async def _write(self, tenant: str, names: list[tuple[date, str, str, str]]) -> None:

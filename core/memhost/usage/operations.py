@@ -14,11 +14,11 @@ OPERATIONS = (
         handler=forward(UsageReports, UsageReports.report),
         access="read",
         tag="Administration",
-        summary="Tell what language models and embedding providers were used for, and what it cost.",
+        summary="Show calls of language models and embedding providers by purpose, and their cost.",
         description=(
-            "Each request to a provider is metered by day (UTC), namespace, user, purpose and model, and kept for 400 "
-            "days. Purposes are `extraction`, `repair`, `summary`, `view`, `dedup`, `enrichment`, `query`, `embedding` "
-            "and what plugins name. Rows are sorted by their group. The answer holds what lies inside the caller's "
+            "Each request to a provider is metered by day (UTC), namespace, user, purpose and model, and kept for "
+            "400 days. Purposes are `extraction`, `repair`, `summary`, `view`, `dedup`, `enrichment`, `query`, "
+            "`embedding` and the purposes of plugins. Rows are sorted by group. The answer covers the caller's "
             "bounds; `budgets` are those of today: of the namespaces in bounds, for callers who are not bound to "
             "users, and the server's own for operators who are bound to nothing."
         ),

@@ -39,7 +39,9 @@ class UsageReports:
         """
         bounds = call.caller.bounds
         if bounds.sessions is not None:
-            raise Forbidden("Usage is kept by namespace and user; a credential bound to sessions cannot read it.")
+            raise Forbidden(
+                "A credential that is bound to sessions cannot read usage, which is recorded per namespace and user."
+            )
         first, last = self._days(request)
         group_by = list(dict.fromkeys(request.group_by))
         await self._ledger.flush()
@@ -65,11 +67,11 @@ class UsageReports:
             last = day_of(request.to or self._clock.now())
             first = day_of(request.from_) if request.from_ is not None else last - timedelta(days=_DAYS - 1)
         except OverflowError as error:
-            raise InvalidRequest("The calendar ends there; name days between the years 2 and 9998.") from error
+            raise InvalidRequest("The day is out of range; give days between the years 2 and 9998.") from error
         if first > last:
-            raise InvalidRequest(f"The days end ({last}) before they begin ({first}); swap from and to.")
+            raise InvalidRequest(f"`to` ({last}) is before `from` ({first}); swap them.")
         if (last - first).days >= KEPT_DAYS:
-            raise InvalidRequest(f"Usage is kept for {KEPT_DAYS} days; ask for no more than that at once.")
+            raise InvalidRequest(f"Usage is kept for {KEPT_DAYS} days; request at most that many days.")
         return first, last
 
     async def _budgets(self, call: Call) -> list[UsageBudget]:

@@ -34,7 +34,7 @@ def check_fields(group_by: list[str], filters: Mapping[str, Any]) -> None:
         raise InvalidRequest(f"Unsupported group_by fields: {', '.join(unknown)}. Known: {', '.join(GROUP_FIELDS)}.")
     twice = sorted({name for name in group_by if group_by.count(name) > 1})
     if twice:
-        raise InvalidRequest(f"Fields stand more than once in group_by: {', '.join(twice)}.")
+        raise InvalidRequest(f"group_by names these fields more than once: {', '.join(twice)}.")
     unknown = sorted(name for name in filters if name not in FILTER_FIELDS)
     if unknown:
         raise InvalidRequest(f"Unsupported filters: {', '.join(unknown)}. Known: {', '.join(FILTER_FIELDS)}.")
@@ -106,5 +106,5 @@ def _operators(name: str, value: Any) -> dict[str, Any]:
 
 def _enumerated(given: dict[str, Any]) -> dict[str, Any]:
     if "startswith" in given:
-        raise ValueError(f"has no prefixes; give one of {', '.join(kind.value for kind in MemoryType)}")
+        raise ValueError(f"does not support prefixes; give one of {', '.join(kind.value for kind in MemoryType)}")
     return given

@@ -124,7 +124,7 @@ class ModelSummaries:
         )
         found = summary_of(answer.text, _RULES)
         if found is None:
-            raise AnswerUnusable("The language model gave no summary.")
+            raise AnswerUnusable("The language model returned no summary.")
         return found
 
     def _question(self, view: SummaryView, group: Mapping[str, str], lines: str, room: int) -> list[dict[str, Any]]:

@@ -50,9 +50,9 @@ OPERATIONS = (
         description=(
             "`group_by` takes `user_id`, `namespace`, `session_id` and `memory_type`; `filters` takes those, "
             "`extraction_strategy`, `topics` and `event_date`. With `time_window_days` only memories created since "
-            "then count. A `continuous` view is computed anew periodically. A language model summarises, "
-            "any number of memories, by `prompt` and with `model_name` where they are given; without one a summary "
-            "joins the newest 50 memories in the order of their time. Prompts are checked (`unsafe_prompt`)."
+            "then count. memhost recomputes a `continuous` view periodically. A language model summarises any number "
+            "of memories, with the view's `prompt` and `model_name` if given; without a model a summary joins the "
+            "newest 50 memories in the order of their time. Prompts are checked (`unsafe_prompt`)."
         ),
         errors=("invalid_arguments", "invalid_request", "unsafe_prompt", "limit_reached", _OFF),
     ),
@@ -111,9 +111,9 @@ OPERATIONS = (
         tag=TAG,
         summary="Summarise one group of a view now, and store the result.",
         description=(
-            "Group and filters must both hold. A group without memories gives, and stores, an empty result. A group "
-            "whose memories have not changed keeps its summary, and costs nothing. If the language model fails an "
-            "earlier summary stays, with `stale` and `last_error`."
+            "Group and filters must both hold. For a group without memories memhost stores and returns an empty "
+            "result. A group whose memories have not changed keeps its summary, and costs nothing. If the language "
+            "model fails an earlier summary stays, with `stale` and `last_error`."
         ),
         errors=("not_found", "invalid_request", "invalid_arguments", "model_unavailable", _OFF),
     ),
@@ -134,8 +134,8 @@ OPERATIONS = (
         handler=forward(ViewRuns, ViewRuns.start),
         access="write",
         tag=TAG,
-        summary="Compute all groups of a view in the background; the task tells how far it is.",
-        description="Results of groups that have no memories any more are removed.",
+        summary="Compute all groups of a view in the background; the task shows the progress.",
+        description="Removes results of groups that no longer have memories.",
         errors=("not_found", "conflict", "invalid_arguments", _OFF),
     ),
     Operation(

@@ -105,7 +105,7 @@ class ViewRuns:
         """A job went to the dead letters: if it was the run of a task, the task has failed."""
         if job.event == "view_due":
             event = msgspec.msgpack.decode(job.payload, type=ViewDue)
-            await self._change(job.tenant, event.task_id, "failed", f"The run was given up: {reason}")
+            await self._change(job.tenant, event.task_id, "failed", f"The run failed: {reason}")
 
     async def _status(self, tenant: str, task_id: str) -> str | None:
         found = await self._tasks.get(Scope(tenant=tenant), task_id, self._clock.now())

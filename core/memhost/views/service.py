@@ -66,7 +66,7 @@ class ViewService:
             raise InvalidRequest("Only source 'long_term' can be summarised.")
         bounds = call.caller.bounds
         if () in (bounds.namespaces, bounds.users, bounds.sessions):
-            raise Forbidden("This credential reaches no memories that a view could summarise.")
+            raise Forbidden("This credential cannot read any memories, so it cannot create a summary view.")
         view = SummaryView(
             id=new_id(),
             name=request.name,
@@ -195,7 +195,7 @@ class ViewService:
         for scope, limit in limits:
             if most > 0 and limit <= len(await self._views.list_all(scope, self._clock.now())):
                 whose = "tenant" if scope == everything else "caller"
-                raise LimitReached(f"This {whose} has {limit} summary views, the most there may be; delete some.")
+                raise LimitReached(f"This {whose} already has the maximum of {limit} summary views; delete some.")
 
     def _check(self, view: SummaryView) -> None:
         check_fields(view.group_by, view.filters)

@@ -80,7 +80,7 @@ def _words(value: Any) -> list[str]:
 def _text(claims: Mapping[str, Any], name: str) -> str:
     value = find(claims, name)
     if not isinstance(value, str) or not value:
-        raise Unauthorized(f"Invalid JWT: its claim {name} must be a text that is not empty.")
+        raise Unauthorized(f"Invalid JWT: its claim {name} must be a non-empty string.")
     return value
 
 
@@ -89,5 +89,5 @@ def _texts(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:
     if isinstance(value, str) and value:
         return (value,)
     if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
-        raise Unauthorized(f"Invalid JWT: its claim {name} must be a text or a list of texts that are not empty.")
+        raise Unauthorized(f"Invalid JWT: its claim {name} must be a non-empty string or a list of non-empty strings.")
     return tuple(value)

@@ -84,7 +84,7 @@ class KeySet:
             raise Unavailable("The issuer's keys cannot be fetched now; try again later.")
         found = self._keys.get(kid)
         if found is None:
-            raise Unauthorized("Invalid JWT: it is signed with a key that its issuer does not publish.")
+            raise Unauthorized("Invalid JWT: the issuer does not publish the key that signed it.")
         return found
 
     def _older_than(self, age: timedelta) -> bool:
@@ -121,7 +121,10 @@ class KeySet:
         if not isinstance(address, str) or not address.startswith(("https://", "http://")):
             raise FetchError("its discovery document has no jwks_uri")
         if self._issuer.startswith("https://") and not address.startswith("https://"):
-            raise FetchError(f"its discovery document names keys at {address}, which anybody on the way could replace")
+            raise FetchError(
+                f"its discovery document names keys at {address}, which is not HTTPS, so anyone on the "
+                "network path could replace them"
+            )
         return address
 
     async def _get(self, address: str, *, missing_ok: bool = False) -> dict[str, Any]:

@@ -54,7 +54,7 @@ class JwtAuthenticator:
         kid, issuer = peek(text)
         key_set = self._key_sets.get(issuer)
         if key_set is None:
-            raise Unauthorized("Invalid JWT: it comes from an issuer that is not trusted here.")
+            raise Unauthorized("Invalid JWT: this server does not trust its issuer.")
         key = await key_set.find(kid)
         return self._claims.caller(self._verify(text, key.key, key.algorithms, issuer))
 
@@ -118,7 +118,7 @@ def _cause(error: Exception) -> str:
         return f"it lacks the claim {error.claim}"
     causes: tuple[tuple[type[Exception], str], ...] = (
         (jwt.ExpiredSignatureError, "it has expired"),
-        (jwt.InvalidAudienceError, "it is meant for another audience"),
+        (jwt.InvalidAudienceError, "its audience is another application"),
         (jwt.InvalidIssuerError, "it comes from another issuer"),
         (jwt.ImmatureSignatureError, "it is not valid yet"),
         (jwt.InvalidAlgorithmError, "it is signed with an algorithm that is not allowed here"),
@@ -174,17 +174,17 @@ def check(settings: JwtSettings) -> None:
         problems.append("OAUTH2_ISSUER_URL names no issuer; set it to the issuer's address.")
     for address in (*settings.issuer, *([settings.jwks_url] if settings.jwks_url else [])):
         if not _is_address(address):
-            problems.append(f"{address} is no address: it must begin with https:// and a name.")
+            problems.append(f"{address} is not a valid address: it must begin with https:// and a host name.")
         elif address.startswith("http://"):
             log(logger, logging.WARNING, "auth.issuer_without_tls", issuer=address)
     if settings.jwks_url and len(settings.issuer) > 1:
         problems.append(
-            "OAUTH2_JWKS_URL fits one issuer only; leave it out, so that each issuer says where its keys are."
+            "OAUTH2_JWKS_URL works with a single issuer only; unset it, so that memhost reads each issuer's "
+            "discovery document."
         )
     safe = [name for family in FAMILIES.values() for name in family]
     problems += [
-        f"OAUTH2_ALGORITHMS allows {name}, which is not safe with public keys or not known; choose from "
-        f"{', '.join(safe)}."
+        f"OAUTH2_ALGORITHMS allows {name}, which is unknown or unsafe with public keys; choose from {', '.join(safe)}."
         for name in settings.algorithms
         if name not in safe
     ]
@@ -192,8 +192,8 @@ def check(settings: JwtSettings) -> None:
         problems.append("OAUTH2_ALGORITHMS is empty; RS256 is usual.")
     if not settings.audience and not settings.any_audience:
         problems.append(
-            "OAUTH2_AUDIENCE is not set, so tokens that the issuer made for other applications would be taken: set it "
-            "to what the issuer calls this server, or JWT_ANY_AUDIENCE=true if that is what you want."
+            "OAUTH2_AUDIENCE is not set, so memhost would accept tokens that the issuer made for other applications: "
+            "set it to the issuer's name for this server, or set JWT_ANY_AUDIENCE=true to accept all tokens."
         )
     if problems:
         raise ConfigurationError(problems)

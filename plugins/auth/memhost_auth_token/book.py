@@ -66,8 +66,8 @@ class TokenBook:
         if known is not None and tokens:
             raise ConfigurationError(
                 f"The {len(tokens)} tokens in the store were made with another key than the one in {hasher.source}: "
-                "set AUTH_TOKEN_KEY to theirs (or bring back token.key), or remove them with: "
-                "memhost token revoke --all"
+                "set AUTH_TOKEN_KEY to the original key (or restore token.key), or remove the tokens with: memhost "
+                "token revoke --all"
             )
         mark = Document(kind=_KEYS, id=_KEY_ID, tenant=DEFAULT_TENANT, body=hasher.fingerprint(), updated_at=now)
         await self._store.commit(_HOME, WriteBatch(put_documents=[mark]))
@@ -96,7 +96,7 @@ class TokenBook:
                 not set.
         """
         if any(bound is not None and not "".join(bound).strip() for bound in ((tenant,), namespaces, users)):
-            raise InvalidRequest("The tenant, namespaces and users of a token need names that are not empty.")
+            raise InvalidRequest("Tenant, namespaces and users of a token must not be empty.")
         text, token_id = new_token()
         token = Token(
             id=token_id,

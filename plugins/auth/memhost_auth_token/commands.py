@@ -65,7 +65,7 @@ def token() -> None:
 
 
 @token.command()
-@click.option("-d", "--description", default="", help="What it is for.")
+@click.option("-d", "--description", default="", help="Purpose of the token.")
 @click.option("--role", type=click.Choice(ROLES), default="writer", show_default=True)
 @click.option("-t", "--tenant", default="default", show_default=True, help="The tenant that it belongs to.")
 @click.option("-n", "--namespace", "namespaces", multiple=True, help="Only this namespace; repeat it for more.")
@@ -135,7 +135,7 @@ def list_(data: str | None, config_file: Path | None, as_json: bool) -> None:
     if as_json:
         show({"tokens": found})
     elif not found:
-        click.echo("No tokens; make one with: memhost token create")
+        click.echo("No tokens; create one with: memhost token create")
     else:
         _print(found)
 
@@ -187,7 +187,8 @@ async def _book(data: str | None, config_file: Path | None) -> AsyncIterator[tup
     async with opened(data, config_file, options={"server.auth": "none"}) as host:
         if not (await host.store.info()).durable:
             raise ConfigurationError(
-                "This store forgets everything with its process, tokens too: set AUTH_TOKENS, or another STORE."
+                "This store loses all data, including tokens, when its process ends: set AUTH_TOKENS, or use another "
+                "STORE."
             )
         settings: Any = host.configuration.section("auth", "token")
 
@@ -220,7 +221,7 @@ def _tell(text: str, token: Token, as_json: bool) -> None:
         return
     click.echo(text)
     until = f"until {token.expires_at:%Y-%m-%d %H:%M} UTC" if token.expires_at else "until it is revoked"
-    click.echo(f"Role {token.role}, {_reach(shown)}, {until}. Keep it now: it is not shown again.", err=True)
+    click.echo(f"Role {token.role}, {_reach(shown)}, {until}. Copy it now: memhost does not show it again.", err=True)
 
 
 def _reach(shown: dict[str, Any]) -> str:

@@ -71,8 +71,8 @@ def load_hasher(key: str | None, folder: Path) -> Hasher:
         content = _read_or_make(path)
     except OSError as error:
         raise ConfigurationError(
-            f"The key of the tokens, {path}, cannot be read or made ({error.strerror}); change its rights, or set "
-            "AUTH_TOKEN_KEY."
+            f"The key of the tokens, {path}, cannot be read or created ({error.strerror}); change the file "
+            "permissions, or set AUTH_TOKEN_KEY."
         ) from error
     if len(content) < SHORTEST:
         raise ConfigurationError(f"The key of the tokens, {path}, is damaged; restore it, or set AUTH_TOKEN_KEY.")

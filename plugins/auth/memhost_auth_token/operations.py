@@ -193,7 +193,8 @@ OPERATIONS = (
         tag=TAG,
         audited="description",
         errors=("invalid_request",),
-        summary="Create an access token of the tenant; its text is shown this once. For the role admin.",
+        summary="Create an access token for the tenant; the answer is the only time that its text is shown. For the "
+        "role admin.",
     ),
     Operation(
         name="rotate_token",

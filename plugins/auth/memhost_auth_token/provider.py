@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_UNKNOWN = "This token is not known here; it may have been revoked or mistyped."
+_UNKNOWN = "Unknown token; it may have been revoked or mistyped."
 _MOST_CACHED = 50_000
 
 
@@ -138,8 +138,8 @@ async def open_provider(settings: TokenSettings, context: OpenContext) -> AsyncI
     if not any_stored and not own_tokens(settings):
         if not (await context.store.info()).durable:
             raise ConfigurationError(
-                "Nobody could get in: this store keeps no tokens beyond its process, so set AUTH_TOKENS, or another "
-                "STORE."
+                "No caller could authenticate: this store loses its tokens when its process ends; set AUTH_TOKENS, "
+                "or use another STORE."
             )
         log(logger, logging.WARNING, "auth.no_tokens", fix="memhost token create")
     try:

@@ -65,7 +65,8 @@ async def _let_in(host: Host, request: Request[Any, Any, Any], *, open_to_all: b
     caller = await host.authenticate(credentials_of(dict(reversed(list(request.scope["headers"]))), peer))
     if not caller.runs_server:
         raise Forbidden(
-            "Metrics are of the whole server: they need an operator of the default tenant who is not bound."
+            "Metrics cover the whole server: only an operator or admin of the default tenant without further bounds "
+            "may read them."
         )
 
 

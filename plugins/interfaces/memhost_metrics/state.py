@@ -77,7 +77,9 @@ class HostState(Collector):
         for name, count in self._counts.items():
             yield GaugeMetricFamily(f"memhost_{name}", f"Number of {name} in the store.", value=count)
         if self._jobs:
-            jobs = GaugeMetricFamily("memhost_jobs", "Background jobs by state; dead ones need you.", labels=("state",))
+            jobs = GaugeMetricFamily(
+                "memhost_jobs", "Background jobs by state; dead jobs need an operator.", labels=("state",)
+            )
             for state, count in self._jobs.items():
                 jobs.add_metric((state,), count)
             yield jobs

@@ -34,7 +34,7 @@ async def open_language_model(settings: LiteLLMSettings, context: OpenContext) -
 
     library.require("The language model plugin litellm")
     if not context.model:
-        raise ConfigurationError("LLM=litellm names no model; set LLM_MODEL to one, for instance openai/gpt-5-mini.")
+        raise ConfigurationError("LLM=litellm needs a model; set LLM_MODEL, for instance to openai/gpt-5-mini.")
     library.enter()
     model = LiteLLMModel(context.model, settings, Calls(settings, context.clock))
     try:

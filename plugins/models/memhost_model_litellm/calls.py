@@ -109,7 +109,7 @@ class Calls:
         status = getattr(error, "status_code", None)
         refusal = refusal_of(error)
         if refusal == "content":
-            return _Failure(ModelRefused(f"The provider of {model} declines this content."), None)
+            return _Failure(ModelRefused(f"The provider of {model} refused this content."), None)
         if refusal == "length":
             return _Failure(ModelRefused(f"The text is too long for {model}."), None)
         detail = _detail(error)
@@ -123,7 +123,7 @@ class Calls:
         if status == 429:
             return self._limited(model, error)
         if status in (400, 422):
-            sentence = f"The provider of {model} does not take the request: {detail}"
+            sentence = f"The provider of {model} rejected the request: {detail}"
             return _Failure(BadRequest(sentence, str(error)), None)
         if status == 408 or "Timeout" in kinds:
             sentence = f"{model} did not answer within {self._timeout_s:g} s (LLM_TIMEOUT_SECONDS)."
@@ -135,7 +135,7 @@ class Calls:
         if "insufficient_quota" in text or "exceeded your current quota" in text:
             return _Failure(ModelUnavailable(f"The quota of the account for {model} is used up."), None)
         wait = self._retry_after(error)
-        when = f"; it asks to wait {wait:g} s" if wait else ""
+        when = f"; it requests a wait of {wait:g} s" if wait else ""
         return _Failure(ModelUnavailable(f"{model} is over the provider's rate limit{when}."), wait)
 
     def _retry_after(self, error: Exception) -> float:
@@ -192,7 +192,7 @@ def provider_of(model: str) -> str:
 def _key_sentence(model: str) -> str:
     provider = provider_of(model)
     if provider in ("bedrock", "sagemaker"):
-        return f"AWS does not let {model} be called with these credentials; check AWS_ACCESS_KEY_ID and the region."
+        return f"AWS does not allow calls to {model} with these credentials; check AWS_ACCESS_KEY_ID and the region."
     return f"The provider of {model} does not accept the key; set {provider.upper()}_API_KEY to a valid one."
 
 

@@ -110,8 +110,8 @@ class LiteLLMEmbedder:
             vectors = await self._request(["probe"])
         except ModelUnavailable as error:
             raise ConfigurationError(
-                f"The length of the vectors of {self._model} is not known and the model cannot be asked: "
-                f"{error.message} Set EMBEDDING_DIMENSIONS to it."
+                f"The length of the vectors of {self._model} is unknown, and asking the model failed: {error.message} "
+                "Set EMBEDDING_DIMENSIONS to the length."
             ) from error
         self.dimensions = vectors.shape[1]
         self.name = f"{self._model}@{self.dimensions}"
@@ -170,7 +170,8 @@ class LiteLLMEmbedder:
             self._most = half
             fields = {"model": self._model, "texts": half, "error": told}
             advice = (
-                f"fewer texts go into a request from now on; set EMBEDDING_BATCH_SIZE={half} or the provider's limit"
+                f"memhost now sends fewer texts per request; set EMBEDDING_BATCH_SIZE={half}, or to the provider's "
+                "limit"
             )
             logger.warning("embedding.batch_too_large", extra={"fields": {**fields, "detail": advice}})
         return np.concatenate(rows)
@@ -207,8 +208,8 @@ class LiteLLMEmbedder:
         self._meter(use)
         if self.dimensions and vectors.shape[1] != self.dimensions:
             raise ModelUnavailable(
-                f"{self._model} gives vectors of length {vectors.shape[1]}, not {self.dimensions}; "
-                "correct EMBEDDING_DIMENSIONS."
+                f"{self._model} returns vectors of length {vectors.shape[1]}, not {self.dimensions}; correct "
+                "EMBEDDING_DIMENSIONS."
             )
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         return np.asarray(vectors / np.maximum(norms, 1e-12), dtype=np.float32)
@@ -275,7 +276,7 @@ def _vectors(answer: Any, count: int) -> Vectors:
     """
     items = answer.data
     if not isinstance(items, list) or len(items) != count:
-        raise ValueError(f"The answer does not hold {count} embeddings.")
+        raise ValueError(f"The answer does not contain {count} embeddings.")
     rows: list[Any] = [None] * count
     for place, item in enumerate(items):
         index = item.get("index")

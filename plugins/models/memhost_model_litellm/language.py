@@ -172,7 +172,7 @@ def _completion(litellm: Any, model: str, answer: Any) -> Completion:
     # The library gives its own word for the provider's, or passes that on as it is.
     native = (getattr(choice, "provider_specific_fields", None) or {}).get("native_finish_reason")
     if refusal or named((choice.finish_reason, native)) == "content":
-        raise ModelRefused(f"{model} declines this content.")
+        raise ModelRefused(f"{model} refused this content.")
     usage = getattr(answer, "usage", None)
     return Completion(
         text=choice.message.content or "",

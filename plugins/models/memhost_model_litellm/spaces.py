@@ -57,7 +57,7 @@ def canonical(model: str) -> str:
     """
     if not model:
         raise ConfigurationError(
-            "EMBEDDER=litellm names no model; set EMBEDDING_MODEL to one, for instance text-embedding-3-small."
+            "EMBEDDER=litellm needs a model; set EMBEDDING_MODEL, for instance to text-embedding-3-small."
         )
     if model.startswith(("anthropic/", "claude")):
         raise ConfigurationError(

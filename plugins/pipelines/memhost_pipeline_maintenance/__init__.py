@@ -57,7 +57,7 @@ class _Mark(msgspec.Struct):
 def memhost_schedules() -> Sequence[ScheduleSpec]:
     """What comes back; `SUMMARY_VIEW_REFRESH_EVERY_MINUTES` and its like change or switch off the periods."""
     return [
-        ScheduleSpec(name=REFRESH, summary="Compute continuous summary views anew.", every_s=3600.0),
+        ScheduleSpec(name=REFRESH, summary="Recompute continuous summary views.", every_s=3600.0),
         ScheduleSpec(name=COMPACT, summary="Merge memories that repeat each other.", every_s=600.0),
         ScheduleSpec(name=EMBED, summary="Find memories without a vector and embed them.", every_s=86_400.0),
         ScheduleSpec(name=FORGET, summary="Forget memories that are too old or unused.", every_s=3600.0),

@@ -152,7 +152,7 @@ class ArqRunner:
         """Say that the queue is out of reach, but not again and again."""
         if monotonic() - self._told_trouble >= _TELL_AGAIN_S:
             self._told_trouble = monotonic()
-            reason = f"{type(error).__name__}: {error}; workers find jobs in the outbox meanwhile"
+            reason = f"{type(error).__name__}: {error}; until then workers find jobs in the outbox"
             logger.warning("queue.unreachable", extra={"fields": {"queue": self._settings.queue, "error": reason}})
 
     # -- working ---------------------------------------------------------------------------------------

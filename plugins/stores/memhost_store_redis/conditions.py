@@ -112,7 +112,7 @@ def _tag(compiled: Filter, name: str, op: Op, values: Sequence[str], starts: Seq
 def _start(text: str) -> str:
     escaped = escape(text)
     if len(escaped) > LONGEST_TAG:
-        raise InvalidRequest("A filter asks for a beginning that is too long; shorten it.")
+        raise InvalidRequest("The prefix of a filter is too long; shorten it.")
     return MARK + escaped
 
 
@@ -227,5 +227,5 @@ def _metadata_value(key: str, value: str | float) -> str:
 def _metadata_start(key: str, value: str) -> str:
     escaped = escape(value)
     if len(escaped) > _LONGEST_VALUE:
-        raise InvalidRequest("A filter asks for a beginning that is too long; shorten it.")
+        raise InvalidRequest("The prefix of a filter is too long; shorten it.")
     return f"{key}~s{escaped}"

@@ -48,13 +48,13 @@ def explain_opening(error: Exception, server: str, names: Sequence[str]) -> Memh
         return ConfigurationError(f"The Redis at {server} refuses the login; check user and password in REDIS_URL.")
     if isinstance(error, exceptions.NoPermissionError):
         return ConfigurationError(
-            f"The Redis user may not do what the store needs ({error}); "
-            f"give it access to {' '.join(f'~{name}*' for name in names)} and the commands of the manual."
+            f"The Redis user lacks permissions that the store needs ({error}); give it access to "
+            f"{' '.join(f'~{name}*' for name in names)} and the commands of the manual."
         )
     if isinstance(error, exceptions.ResponseError) and "unknown command" in text and "ft." not in text:
         return ConfigurationError(
-            f"The Redis at {server} lacks a command that the store needs ({error}); if it was renamed or disabled "
-            "(rename-command), give it its name back."
+            f"The Redis at {server} lacks a command that the store needs ({error}); if the command was renamed or "
+            "disabled (rename-command), restore its name."
         )
     if isinstance(error, exceptions.ResponseError) and any(each in text for each in _NO_ENGINE):
         return ConfigurationError(
@@ -76,13 +76,13 @@ def sentence(error: BaseException) -> str:
         case exceptions.BusyLoadingError():
             return "Redis is loading its data; try again shortly."
         case exceptions.TimeoutError() | TimeoutError():
-            return "Redis did not answer in time; nothing is known to have changed. Try again."
+            return "Redis did not answer in time; the change may or may not have been made. Try again."
         case exceptions.AuthenticationError():
             return "Redis refuses the login."
         case exceptions.ConnectionError() | OSError():
             return "Redis cannot be reached; try again."
         case exceptions.OutOfMemoryError():
-            return "Redis is out of memory; nothing was changed. Raise maxmemory or delete something."
+            return "Redis is out of memory; nothing was changed. Raise maxmemory or delete data."
         case exceptions.ReadOnlyError():
             return "This Redis is a replica and cannot be written; try again when a new master has taken over."
     return f"Redis failed: {error}"

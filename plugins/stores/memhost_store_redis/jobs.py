@@ -66,7 +66,7 @@ class Jobs:
         return bool(await self._run("revive", scope.tenant, job_id, to_micros(due_at)))
 
     async def discard_job(self, scope: Scope, job_id: str) -> bool:
-        """Remove a dead job for good."""
+        """Remove a dead job permanently."""
         return bool(await self._run("discard", scope.tenant, job_id))
 
     async def next_due(self) -> datetime | None:

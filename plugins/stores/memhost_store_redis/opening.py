@@ -138,7 +138,7 @@ class Opener:
         try:
             return msgspec.convert(plain, Layout, strict=False)
         except msgspec.ValidationError as error:
-            raise StoreMismatch(f"The store was written by something else than memhost: {error}.") from error
+            raise StoreMismatch(f"Another program than memhost wrote this store: {error}.") from error
 
     async def _wanted(self, found: Layout) -> Layout:
         embedder, dimensions, generation = found.embedder, found.dimensions, found.generation
@@ -246,7 +246,7 @@ class Opener:
             if attempt % 200 == 100:
                 logger.warning("store.indexing", extra={"fields": {"index": name, "percent": int(share * 100)}})
             await asyncio.sleep(0.05)
-        raise StoreUnavailable(f"The index {name} does not get ready.")
+        raise StoreUnavailable(f"The index {name} did not become ready.")
 
     async def check_indexes(self, layout: Layout) -> None:
         """Refuse to search while the engine still reads its data, as it does after a restart.

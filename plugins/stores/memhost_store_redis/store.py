@@ -221,7 +221,7 @@ class RedisStore(Jobs):
                 continue
             if not connections.fresh:
                 return result
-        raise StoreUnavailable("The connections to Redis are lost again and again; try again.")
+        raise StoreUnavailable("memhost keeps losing its connections to Redis; try again.")
 
     async def _check_indexes(self) -> None:
         self._connections.fresh = False

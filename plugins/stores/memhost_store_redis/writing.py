@@ -183,11 +183,11 @@ def read_answer(answer: Sequence[Any], batch: WriteBatch) -> WriteResult | None:
     if verdict == "lease_lost":
         raise rules.lease_lost()
     if verdict == "version_mismatch":
-        raise VersionMismatch("The session changed meanwhile; read it again and repeat the write.")
+        raise VersionMismatch("The session changed since it was read; read it again and repeat the write.")
     if verdict == "document_gone":
-        raise DocumentGone("A document that this write builds on is gone; nothing was changed.")
+        raise DocumentGone("A document that this write depends on no longer exists; nothing was changed.")
     if verdict == "foreign_document":
-        raise Forbidden("A document of the batch lies outside the caller's scope.")
+        raise Forbidden("A document in the batch is outside the caller's scope.")
     return None
 
 

@@ -234,7 +234,7 @@ def revive(connection: apsw.Connection, scope: Scope, job_id: str, due_at: datet
 
 
 def discard(connection: apsw.Connection, scope: Scope, job_id: str) -> bool:
-    """Remove a dead job for good."""
+    """Remove a dead job permanently."""
     connection.execute("DELETE FROM jobs WHERE id = ? AND tenant = ? AND state = 'dead'", (job_id, scope.tenant))
     return connection.changes() > 0
 

@@ -154,8 +154,8 @@ def _check_shape(connection: apsw.Connection, path: Path) -> None:
     columns = {row[1] for row in connection.execute("PRAGMA table_info(memories)")}
     if "hash" not in columns:
         raise StoreMismatch(
-            f"{path} was written by a memhost from before the first release, whose tables were others: name another "
-            "folder with --data, or move the file away."
+            f"{path} was written by a pre-release version of memhost with other tables: choose another folder with "
+            "--data, or move the file away."
         )
 
 

@@ -308,7 +308,9 @@ class SqliteStore:
             if await self._write(Alone(partial(empty_log, busy_timeout_s=self._settings.busy_timeout_s))):
                 return
             await asyncio.sleep(0.01 * attempt)
-        raise StoreUnavailable("Others keep reading the store's write-ahead log, so that it still holds deleted text.")
+        raise StoreUnavailable(
+            "Other processes keep reading the store's write-ahead log, so it still contains deleted text."
+        )
 
     # -- documents -------------------------------------------------------------------------------------
 

@@ -35,7 +35,7 @@ def memhost_strategies() -> Sequence[StrategySpec]:
     return [
         StrategySpec(
             name="custom",
-            summary="What the session's own prompt asks for.",
+            summary="Memories that the session's own prompt asks for.",
             build=build,
             settings=PromptedSettings,
             config=CustomConfig,

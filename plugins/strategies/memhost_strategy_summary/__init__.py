@@ -16,7 +16,7 @@ class SummaryConfig(PromptedConfig, frozen=True, kw_only=True):
     """Options of a session."""
 
     max_summary_length: Annotated[int, Meta(ge=10, le=2000, description="Most words of the summary.")] = 500
-    summary_version: Annotated[str, Meta(description="Another value makes the summary be written anew.")] = (
+    summary_version: Annotated[str, Meta(description="A changed value makes memhost write the summary again.")] = (
         "thread-summary-v1"
     )
     topics: Annotated[list[str], Meta(description="Topics that every summary gets.")] = []

@@ -146,7 +146,7 @@ async def test_an_interrupted_migration_goes_on_where_it_was(filled: Store) -> N
             rows = await move(filled, target)
         except StoreUnavailable:
             interruptions += 1
-            with pytest.raises(Conflict, match="half filled from memory"):
+            with pytest.raises(Conflict, match="unfinished migration from memory"):
                 await Migration(source=filled, target=target, origin="another", tenants=TENANTS, now=NOW).prepare(
                     force=False
                 )
@@ -196,7 +196,7 @@ async def test_what_is_at_work_or_unknown_is_refused(filled: Store) -> None:
     with pytest.raises(Conflict, match="456 memories of tenants that never called"):
         await move(filled, target, tenants=TENANTS[:2])
     claimed = await filled.claim_jobs(NOW, 3, 60)
-    with pytest.raises(Conflict, match="at work on the source"):
+    with pytest.raises(Conflict, match="still uses the source"):
         await move(filled, target)
     later = make_job(claimed[0].id, tenant=claimed[0].tenant, payload=b"newest", replace=True)
     await filled.commit(Scope(tenant=later.tenant), WriteBatch(add_jobs=[later]))

@@ -82,5 +82,5 @@ async def test_other_files_are_refused_with_what_would_be_read(content: bytes, t
 async def test_a_list_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transfer_lists, "LARGEST", 100)
     async with running_host(tmp_path, store="memory", run_jobs=False) as host:
-        with pytest.raises(InvalidRequest, match="split it"):
+        with pytest.raises(InvalidRequest, match="split the file"):
             await take(host, json.dumps(LIST, indent=1).encode())

@@ -132,10 +132,10 @@ def test_settings_beside_the_data_are_not_read_in_silence(
     file.parent.mkdir()
     file.write_text('[server]\ndata_dir = "."\n')
     told = invoke("config", "check", "--data", "new").output
-    assert f"{file} is not read: name it with --config" in told
-    assert "not read" not in invoke("config", "check", "--data", "new", "--config", str(file)).output
+    assert f"memhost does not read {file}; to use it, name it with --config" in told
+    assert "does not read" not in invoke("config", "check", "--data", "new", "--config", str(file)).output
     monkeypatch.chdir(file.parent)
-    assert "not read" not in invoke("config", "check").output
+    assert "does not read" not in invoke("config", "check").output
 
     def forbidden(path: Path) -> bool:
         if path.is_relative_to("/elsewhere"):
@@ -148,7 +148,7 @@ def test_settings_beside_the_data_are_not_read_in_silence(
 
 def test_a_folder_without_data_is_named(invoke: Invoke, tmp_path: Path) -> None:
     listed = invoke("sessions", "list", "--json", "--data", "typo")
-    assert listed.stderr == f"{tmp_path / 'typo'} holds no data yet.\n"
+    assert listed.stderr == f"{tmp_path / 'typo'} contains no data yet.\n"
     assert json.loads(listed.stdout)["total"] == 0
     elsewhere = {"SQLITE_PATH": str(tmp_path / "own.db")}
     assert invoke("search", "x", "--data", "typo", env=elsewhere).stderr == ""
@@ -270,7 +270,7 @@ def test_trash_of_nothing_fails_and_export_takes_an_option(invoke: Invoke, tmp_p
 
 def test_a_file_that_cannot_be_written_and_a_store_that_is_none_are_named(invoke: Invoke) -> None:
     assert "Error: no/such/file cannot be written:" in invoke("export", "-o", "no/such/file").output
-    assert "Error: mysql names no store;" in invoke("migrate", "--from", "mysql", "--to", "sqlite:x", "--force").output
+    assert "Error: mysql is not a store;" in invoke("migrate", "--from", "mysql", "--to", "sqlite:x", "--force").output
 
 
 def test_a_reader_that_has_enough_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -498,7 +498,7 @@ def test_compacting_shows_the_texts_and_says_what_is_left_alone(invoke: Invoke, 
     assert "stays b: Likes  tea." in told
     assert "goes  a: Likes tea" in told
     assert "2 of them are turns of conversations" in told
-    assert "word for word" in told
+    assert "word-for-word" in told
     done = invoke("compact", *data).stdout
     assert "1 repetitions removed" in done
     assert "4 memories remain" in done

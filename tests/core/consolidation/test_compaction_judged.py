@@ -281,7 +281,7 @@ async def test_one_pass_at_a_time_over_all_processes(tmp_path: Path) -> None:
             await compact(host)
         clock.advance(2)
         await compact(host)
-        with pytest.raises(Busy, match="another may have begun"):
+        with pytest.raises(Busy, match="another process may have started"):
             await late.keep()
 
 

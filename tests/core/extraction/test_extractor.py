@@ -135,8 +135,8 @@ async def test_preview_stores_nothing(tmp_path: Path) -> None:
         (["text"], "Memory objects, not str"),
         ([Memory(content=5)], "content must be a string"),  # type: ignore[arg-type]
         ([Memory(content="x", metadata={"a": {"b": 1}})], r"metadata\['a'\]"),
-        ([Memory(content="x", embedding=[1.0, 2.0])], "embedding that is none of"),
-        ([Memory(content="x", embedding=[float("nan")] * 256)], "embedding that is none of"),
+        ([Memory(content="x", embedding=[1.0, 2.0])], "embedding that is not from"),
+        ([Memory(content="x", embedding=[float("nan")] * 256)], "embedding that is not from"),
         (ValueError("broken"), "nonsense/1 failed: ValueError at extractors.py"),
     ],
     ids=["none", "strings", "content", "metadata", "short-vector", "nan-vector", "raises"],

@@ -145,7 +145,7 @@ async def test_what_waits_goes_on_when_the_model_answers_anything(store: str, tm
 
 
 async def test_what_waits_for_something_else_goes_on_waiting(tmp_path: Path, script: Script) -> None:
-    script.rule = lambda _asked: RequestRejected("It does not take the request.")
+    script.rule = lambda _asked: RequestRejected("The provider rejected the request.")
     async with hosted(tmp_path) as host:
         await say(host, 1)
         await work(host)
@@ -301,7 +301,7 @@ async def test_ready_tells_of_the_model_and_of_what_waits(tmp_path: Path, script
     async with hosted(tmp_path) as host:
         health = await part(host, "language_model")
         assert health is not None
-        assert (health.ok, health.detail) == (True, "not asked yet by this process")
+        assert (health.ok, health.detail) == (True, "not called by this process yet")
         assert await part(host, "waiting_jobs") is None
         script.rule = lambda _asked: DOWN
         await say(host, 0)

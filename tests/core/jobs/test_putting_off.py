@@ -60,10 +60,10 @@ FAILURES: list[Exception] = [
     RuntimeError("another"),
     ConnectionError("not wrapped"),
     TimeoutError(),
-    Conflict("The stored state forbids it."),
+    Conflict("It conflicts with the stored state."),
     AnswerUnusable("Not JSON."),
     ModelRefused("Not this."),
-    RequestRejected("It does not take the request."),
+    RequestRejected("The provider rejected the request."),
     MemhostError("a fault of ours"),
     ConfigurationError("Set it right."),
     KeyError("missing"),
@@ -224,7 +224,7 @@ async def test_what_kills_its_process_each_time_is_given_up(store: str, tmp_path
         assert await work(host) == 1
         job = await job_of(host)
         assert job.state is JobState.DEAD
-        assert "11 attempts did not end" in (job.last_error or "")
+        assert "the process died during each of 11 attempts" in (job.last_error or "")
         assert hook.attempts == []
         await run(host, "retry_job", job_id=job.id)
         await die(host, clock, 10)

@@ -40,7 +40,7 @@ async def test_a_compaction_that_nobody_waits_for_is_a_task(tmp_path: Path) -> N
         await until(ended)
         whole = await run(host, "compact_memories", wait_s=60)
         assert whole.status == "ok, 1 memories remaining after compaction"
-        with pytest.raises(Forbidden, match="name a user_id"):
+        with pytest.raises(Forbidden, match="give a user_id"):
             await run(host, "compact_memories", bound_to())
         await run(host, "compact_memories", bound_to(), user_id="ann")
 
@@ -68,14 +68,14 @@ async def test_how_work_ends(tmp_path: Path) -> None:
 
         ends = [
             (await started(fail(Conflict("Another is at it."))), "Another is at it."),
-            (await started(fail(ValueError("x"))), "The server failed; its log tells why."),
+            (await started(fail(ValueError("x"))), "The server failed. Its log shows the cause."),
         ]
         go_on.set()
         for task_id, text in ends:
             await until(lambda task_id=task_id, text=text: _is(message(task_id), text))  # type: ignore[misc]
         stopped = await started(asyncio.Event().wait())
         await long_work.aclose()
-        assert "was stopped" in (await message(stopped) or "")
+        assert "server stopped" in (await message(stopped) or "")
 
 
 async def _is(found: Any, text: str) -> bool:
@@ -97,7 +97,7 @@ def _unattended(task: Task, host: Host, **holder: object) -> WriteBatch:
     return WriteBatch(put_documents=[documents.make(task.id, Bound(Scope(), task), now), lease])
 
 
-STOPPED = "The server was stopped before it was done; ask for it again."
+STOPPED = "The server stopped before the task was done; start the task again."
 
 
 @pytest.mark.parametrize("looks", ["somebody", "the sweep"])

@@ -120,7 +120,7 @@ async def test_a_part_that_the_provider_declines_does_not_cost_the_others(tmp_pa
         assert [memory.text for memory in found.memories] == ["User is in the garden club."]
         view = await run(host, "get_session", session_id="s")
         assert (view.extraction.state, view.extraction.pending) == ("refused", 0)
-        assert re.fullmatch(r"Part 1 of \d \(long\) was left out: declined", view.extraction.last_error)
+        assert re.fullmatch(r"Skipped part 1 of \d \(long\): declined", view.extraction.last_error)
 
 
 async def test_a_message_of_which_every_part_is_declined_is_refused(tmp_path: Path) -> None:

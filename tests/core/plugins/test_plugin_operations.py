@@ -70,7 +70,7 @@ async def test_settings_are_shown_with_their_sources(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("declared", "told"),
-    [((1, 3), None), ((2, 3), "update memhost"), ((0, 0), "update the plugin"), ("1", "must be the lowest")],
+    [((1, 3), None), ((2, 3), "update memhost"), ((0, 0), "update the plugin"), ("1", "must be a pair, the lowest")],
     ids=["fits", "newer", "older", "nonsense"],
 )
 def test_api_range_is_checked(declared: Any, told: str | None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,8 +75,8 @@ async def test_filters_of_metadata(store: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("test", "message"),
     [
-        ({}, "there are: all, any, between, eq, gt"),
-        ({"eq": None}, "there are: all, any"),
+        ({}, "known operators: all, any, between, eq, gt"),
+        ({"eq": None}, "known operators: all, any"),
         ({"between": [1, 2], "gt": 3}, "'between' cannot be combined"),
         ({"eq": 1, "ne": 2}, "'eq' and 'ne'"),
         ({"any": [1], "all": [1]}, "'any' and 'all'"),

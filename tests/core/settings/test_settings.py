@@ -124,7 +124,7 @@ def test_all_problems_are_told_at_once_with_source_and_remedy(tmp_path: Path) ->
     file.write_text("port = 1\n[server]\nprot = 1\nlog_level = 'loud'\n[stores.fiel]\na = 1\n[srver]\n")
     told = problems({"PORT": "99999", "SUMMARIZE": "perhaps"}, config_file=file, sections=SECTIONS)
     assert told == (
-        f"file {file}: port must stand in the table [server].",
+        f"file {file}: port belongs in the table [server].",
         f"file {file}: server.prot is not a setting. Did you mean port?",
         f"file {file}: no plugin has the settings [stores.fiel]. Did you mean stores.file?",
         f"file {file}: [srver] is not a section. Did you mean server?",

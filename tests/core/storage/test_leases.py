@@ -163,7 +163,7 @@ async def test_who_has_lost_it_finds_out_before_the_next_change(store: Store, cl
     assert await leases.held_until("default", "work") == _after(clock, 15)
     clock.advance(15)
     other = await leases.take("default", "work", told=TOLD, patience_s=0)
-    with pytest.raises(Busy, match="another may have begun") as told:
+    with pytest.raises(Busy, match="another process may have started") as told:
         await lease.keep()
     assert isinstance(told.value.__cause__, DocumentGone)
     await lease.give_back()

@@ -117,7 +117,7 @@ async def test_creation_names_what_is_wrong(tmp_path: Path) -> None:
             await run(host, "create_summary_view", source="working_memory", group_by=["zz"])
         with pytest.raises(InvalidRequest, match="group_by fields: color, zz"):
             await create(host, group_by=["zz", "color", "user_id"], filters={"bad": 1})
-        with pytest.raises(InvalidRequest, match="more than once in group_by: user_id"):
+        with pytest.raises(InvalidRequest, match="more than once: user_id"):
             await create(host, group_by=["user_id", "user_id"])
         with pytest.raises(InvalidRequest, match="filters: entities, text"):
             await create(host, filters={"text": "x", "entities": "y", "user_id": "ann"})

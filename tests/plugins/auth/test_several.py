@@ -30,7 +30,7 @@ async def test_the_form_of_the_credential_decides(mode: str, tmp_path: Path) -> 
             assert await enter(host, issuer.token()) == "ann"
             asked = issuer.asked
             for wrong, sentence in (
-                (OWN + "x", "not known here"),
+                (OWN + "x", "Unknown token"),
                 ("a.b.c", "Invalid JWT"),
                 (issuer.token()[:-4] + "AAAA", "Invalid JWT"),
                 ("", "Send a token"),

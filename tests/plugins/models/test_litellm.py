@@ -173,7 +173,7 @@ async def test_too_long_retry_after_is_an_outage_at_once(opened: Opened, model_s
         (provider.failure(403), "set OPENAI_API_KEY"),
         (provider.failure(404, code="model_not_found"), "OPENAI_API_BASE"),
         (provider.failure(429, code="insufficient_quota", message="You exceeded your current quota"), "quota"),
-        (provider.failure(400, message="bad: sk-openai-secret-0123456789"), "does not take the request"),
+        (provider.failure(400, message="bad: sk-openai-secret-0123456789"), "rejected the request"),
     ],
     ids=["401", "403", "404", "quota", "400"],
 )

@@ -139,7 +139,7 @@ async def test_socket_acl_user_and_sentinel(tmp_path: Path) -> None:
                 async with opened(part) as store:
                     await store.commit(EVERYWHERE, put(make_memory(f"m{number}", "apple")))
                     assert await found(store) == {f"m{number}": (True, False)}
-        for login, reason in (("app:wrong", "refuses the login"), ("reader:r", "may not do")):
+        for login, reason in (("app:wrong", "refuses the login"), ("reader:r", "lacks permissions")):
             with pytest.raises(ConfigurationError, match=reason) as caught:
                 async with opened(RedisSpace(f"redis://{login}@127.0.0.1:{server.port}")):
                     pass

@@ -82,7 +82,7 @@ async def test_a_damaged_file_says_so_and_never_looks_empty(tmp_path: Path) -> N
     ("change", "told"),
     [
         ("PRAGMA user_version = 99", "newer memhost"),
-        ("DROP INDEX memories_by_hash; ALTER TABLE memories DROP COLUMN hash", "before the first release"),
+        ("DROP INDEX memories_by_hash; ALTER TABLE memories DROP COLUMN hash", "pre-release version"),
     ],
 )
 async def test_a_file_with_other_tables_is_refused(change: str, told: str, tmp_path: Path) -> None:

@@ -19,13 +19,13 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 def _owner_options(function: Any) -> Any:
-    function = click.option("-u", "--user-id", help="Whose conversation it is.")(function)
-    return click.option("-n", "--namespace", help="Its namespace.")(function)
+    function = click.option("-u", "--user-id", help="User of the conversation.")(function)
+    return click.option("-n", "--namespace", help="Namespace of the conversation.")(function)
 
 
 @click.command()
 @click.argument("file", type=_FILE, required=False)
-@click.option("--dry-run", is_flag=True, help="Show what FILE would give, and what it costs; store nothing.")
+@click.option("--dry-run", is_flag=True, help="Show the memories that FILE would give, and the cost; store nothing.")
 @click.option("-s", "--session-id", help="Extract from the waiting messages of this session now.")
 @click.option("--strategy", default="discrete", show_default=True, help="Strategy to try on FILE.")
 @click.option("--set", "options", metavar="NAME=VALUE", multiple=True, help="An option of the strategy; repeatable.")
@@ -175,7 +175,7 @@ def _messages(file: Path) -> list[Any]:
     if isinstance(given, dict):
         given = given.get("messages")
     if not isinstance(given, list) or not given:
-        raise CommandError(f"{file} holds no messages: write a list of objects with role and content.")
+        raise CommandError(f"{file} contains no messages: write a list of objects with role and content.")
     return given
 
 

@@ -27,7 +27,7 @@ def jobs() -> None:
 
 
 @jobs.command("list")
-@click.option("--state", type=click.Choice(["pending", "waiting", "running", "dead"]), help="Only these.")
+@click.option("--state", type=click.Choice(["pending", "waiting", "running", "dead"]), help="Only jobs in this state.")
 @click.option("--failed", is_flag=True, help="The same as --state dead.")
 @click.option("-l", "--limit", type=click.IntRange(1, 500), default=100, show_default=True)
 @click.option("-o", "--offset", type=click.IntRange(0), default=0, show_default=True)
@@ -74,7 +74,7 @@ def retry(
     config_file: Path | None,
     as_json: bool,
 ) -> None:
-    """Give dead jobs new attempts."""
+    """Retry dead jobs."""
     target = Target(url, token, data, config_file)
     _tell("retried", _each(target, "retry_job", job_ids, everything), as_json)
 

@@ -37,9 +37,9 @@ def _fields(function: F) -> F:
     """Options for what a memory holds beside its text."""
     for option in reversed(
         (
-            click.option("-n", "--namespace", help="Its namespace."),
-            click.option("-u", "--user-id", help="Whose it is."),
-            click.option("-s", "--session-id", help="Its session."),
+            click.option("-n", "--namespace", help="Namespace of the memory."),
+            click.option("-u", "--user-id", help="Owner of the memory."),
+            click.option("-s", "--session-id", help="Session of the memory."),
             click.option("-t", "--topics", help="Topics, separated by commas."),
             click.option("-e", "--entities", help="Entities, separated by commas."),
             click.option("--type", "memory_type", type=click.Choice(_TYPES), help="Kind of memory."),
@@ -52,9 +52,11 @@ def _fields(function: F) -> F:
                 multiple=True,
                 metavar="KEY=VALUE",
                 callback=_entries,
-                help="Metadata, in place of all that is there; VALUE is JSON or a text. May be repeated.",
+                help="Metadata that replaces all stored metadata; VALUE is JSON or a text. May be repeated.",
             ),
-            click.option("--pin/--unpin", "pinned", default=None, help="Keep it from forgetting, or no more."),
+            click.option(
+                "--pin/--unpin", "pinned", default=None, help="Exempt the memory from forgetting, or no longer."
+            ),
         )
     ):
         function = option(function)
@@ -63,13 +65,13 @@ def _fields(function: F) -> F:
 
 @click.command()
 @click.argument("text")
-@click.option("--id", "memory_id", help="Its id; without one it gets a new one.")
+@click.option("--id", "memory_id", help="Id of the memory; by default a new one.")
 @_fields
 @url_options
 @config_options
 @json_option
 def add(text: str, memory_id: str | None, as_json: bool, **options: Any) -> None:
-    """Store a memory. TEXT is what to remember; - reads it from standard input."""
+    """Store a memory. TEXT is its text; - reads it from standard input."""
     target = _target(options)
     memory = {"text": sys.stdin.read() if text == "-" else text, **_given(options)}
     if memory_id is not None:
@@ -79,7 +81,7 @@ def add(text: str, memory_id: str | None, as_json: bool, **options: Any) -> None
         show(stored)
     else:
         click.echo(stored["id"])
-        click.echo("Stored." if stored["status"] == "created" else "It was there already, with this id.", err=True)
+        click.echo("Stored." if stored["status"] == "created" else "The memory already exists, with this id.", err=True)
 
 
 @click.command("show")
@@ -88,7 +90,7 @@ def add(text: str, memory_id: str | None, as_json: bool, **options: Any) -> None
 @config_options
 @json_option
 def show_(memory_id: str, as_json: bool, **options: Any) -> None:
-    """Show a memory with all it holds."""
+    """Show all fields of a memory."""
     found = _call(_target(options), "get_memory", {"memory_id": memory_id})
     show(found) if as_json else _print(found)
 
@@ -102,7 +104,7 @@ def show_(memory_id: str, as_json: bool, **options: Any) -> None:
 @config_options
 @json_option
 def edit(memory_id: str, text: str | None, clear: tuple[str, ...], as_json: bool, **options: Any) -> None:
-    """Change a memory: what is not given stays as it is."""
+    """Change fields of a memory; all others stay unchanged."""
     target = _target(options)
     changes = _given(options)
     if text is not None:
@@ -110,7 +112,7 @@ def edit(memory_id: str, text: str | None, clear: tuple[str, ...], as_json: bool
     if clear:
         changes["clear"] = list(clear)
     if not changes:
-        raise click.UsageError("Say what to change, for instance with --text.")
+        raise click.UsageError("Give at least one change, for instance with --text.")
     found = _call(target, "edit_memory", {"memory_id": memory_id, **changes})
     show(found) if as_json else _print(found)
 

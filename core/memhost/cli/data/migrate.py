@@ -42,7 +42,7 @@ def migrate(
 ) -> None:
     """Copy everything from one store into another: all tenants, memories, sessions, documents and jobs.
 
-    Stop servers and workers of both first. Vectors are copied, not made anew. Run it again to continue after an
+    Stop servers and workers of both first. Vectors are copied, not recomputed. Run it again to continue after an
     interruption. At the end both stores are read again and compared by counts and checksums.
     """
 
@@ -122,7 +122,7 @@ async def _open(
             opening = entry.spec.open(msgspec.structs.replace(section, **settings), context)
             store: Store = await stack.enter_async_context(opening)
             return store
-    raise ConfigurationError(f"{_origin(address)} names no store; write sqlite:PATH or redis://host:port.")
+    raise ConfigurationError(f"{_origin(address)} is not a store; write sqlite:PATH or redis://host:port.")
 
 
 def _origin(address: str) -> str:
@@ -164,4 +164,6 @@ def _tell(rows: list[Compared], *, as_json: bool) -> None:
         table(("tenant", "what", "source", "target", "checksum", ""), cells)
     if different:
         told = ", ".join(f"{row.what} of {row.tenant}" for row in different)
-        raise CommandError(f"Source and target differ ({told}): something wrote to one of them. Run it again.")
+        raise CommandError(
+            f"Source and target differ ({told}): another process wrote to one of them. Run the command again."
+        )

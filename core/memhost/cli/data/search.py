@@ -24,12 +24,12 @@ _OWNER = (("session_id", "session"), ("user_id", "user"), ("namespace", "namespa
 @click.option(
     "--search-mode",
     type=click.Choice(["semantic", "keyword", "hybrid"]),
-    help="Rank by exactly this; without it the whole pipeline ranks.",
+    help="Rank by this mode only; by default the whole pipeline ranks.",
 )
 @click.option("--hybrid-alpha", type=click.FloatRange(0, 1), help="Weight of vectors in hybrid.")
-@click.option("--text-scorer", help="Scorer of keyword search.")
-@click.option("-d", "--distance-threshold", type=click.FloatRange(0), help="Only for semantic.")
-@click.option("--min-score", type=click.FloatRange(0, 1), help="Leave out hits with less.")
+@click.option("--text-scorer", help="Scorer for search mode keyword.")
+@click.option("-d", "--distance-threshold", type=click.FloatRange(0), help="Only with search mode semantic.")
+@click.option("--min-score", type=click.FloatRange(0, 1), help="Leave out hits with a lower score.")
 @click.option("--explain", is_flag=True, help="Show the parts of each score.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), help="json is the same as --json.")
 @url_options
@@ -95,7 +95,7 @@ def _print_hit(hit: dict[str, Any], *, explain: bool) -> None:
     owner = [f"{title} {hit[name]}" for name, title in _OWNER if hit.get(name)]
     click.echo(printable(f"       id {' · '.join([hit['id'], *owner])}"))
     if repeats := hit.get("repeats"):
-        click.echo(f"       said {len(repeats)} times more, last on {day(repeats[0]['created_at'])}")
+        click.echo(f"       said {len(repeats)} more times, last on {day(repeats[0]['created_at'])}")
     if explain and hit.get("explain"):
         click.echo("       " + ", ".join(f"{name} {value:.3f}" for name, value in hit["explain"].items()))
 

@@ -38,7 +38,7 @@ def export(
 ) -> None:
     """Write all memories and sessions to FILE (standard output without one), as JSON Lines."""
     if file is not None and output is not None:
-        raise click.UsageError("Name one file: FILE or --output.")
+        raise click.UsageError("Give one file: FILE or --output.")
     _export(file or output or Path("-"), tenant, data, config_file, as_json)
 
 
@@ -97,7 +97,7 @@ def _replacing(file: Path) -> Iterator[IO[bytes]]:
 
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, allow_dash=True, dir_okay=False))
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option("--dry-run", is_flag=True, help="Only report what would be done.")
 @tenant_option
 @config_options
 @json_option
@@ -113,7 +113,7 @@ def import_(
 
     A JSON list of memories, or an object with a list "memories", is read as well.
 
-    Importing twice changes nothing. What the store has in a newer form stays as it is.
+    Importing twice changes nothing. Data that is newer in the store stays unchanged.
     """
 
     async def work() -> Tally:

@@ -18,14 +18,14 @@ _user = click.option("-u", "--user-id", help="Only memories of this user.")
 
 @click.group(cls=Nested)
 def trash() -> None:
-    """List what the server removed by itself, and bring it back."""
+    """List and restore memories that the server removed."""
 
 
 @trash.command("list")
 @_namespace
 @_user
 @click.option("-l", "--limit", type=click.IntRange(1, 500), default=100, show_default=True)
-@click.option("--after", default="", help="Where to go on: `next` of the page before.")
+@click.option("--after", default="", help="Start after this: `next` of the previous page.")
 @url_options
 @config_options
 @json_option
@@ -40,7 +40,7 @@ def list_(
     config_file: Path | None,
     as_json: bool,
 ) -> None:
-    """List memories that can be brought back."""
+    """List memories that can be restored."""
     request = {"namespace": namespace, "user_id": user_id, "limit": limit, "after": after}
     found = _call(Target(url, token, data, config_file), "list_trash", request)
     if as_json:
@@ -62,13 +62,13 @@ def restore(
     config_file: Path | None,
     as_json: bool,
 ) -> None:
-    """Bring memories back, or make replaced facts valid again."""
+    """Restore memories, or make replaced facts valid again."""
     found = _call(Target(url, token, data, config_file), "restore_memories", {"ids": list(ids)})
     refused = [
         f"{memory_id}: {why}."
         for name, why in (
-            ("taken", "a living memory has this id"),
-            ("missing", "there is nothing of that id to bring back"),
+            ("taken", "an existing memory has this id"),
+            ("missing", "the trash has no memory with this id"),
         )
         for memory_id in found[name]
     ]
@@ -83,7 +83,7 @@ def restore(
 @click.command()
 @_namespace
 @_user
-@click.option("--dry-run", is_flag=True, help="Only tell what would be done; no language model is asked.")
+@click.option("--dry-run", is_flag=True, help="Only report what would be done, without calling a language model.")
 @url_options
 @config_options
 @json_option
@@ -105,7 +105,7 @@ def compact(
         return
     would = "would be " if dry_run else ""
     click.echo(
-        f"{report['scanned']} memories looked at in {report['duration_s']} s: {report['exact_removed']} repetitions "
+        f"{report['scanned']} memories examined in {report['duration_s']} s: {report['exact_removed']} repetitions "
         f"{would}removed, {report['merged']} {would}merged, {report['superseded']} {would}replaced by newer facts, "
         f"{report['expired']} replaced long ago {would}dropped."
     )
@@ -118,8 +118,8 @@ def compact(
         )
     if report.get("judge") is False:
         click.echo(
-            "Only repetitions, word for word, were looked for: whether other texts mean the same only a language model "
-            "can tell, and none is used (LLM, COMPACT_SEMANTIC_DUPLICATES)."
+            "Only word-for-word repetitions were merged: finding texts with the same meaning needs a language model, "
+            "and none is used (LLM, COMPACT_SEMANTIC_DUPLICATES)."
         )
     if report["undecided"]:
         click.echo(f"{report['undecided']} near pairs wait for a language model to judge them.")

@@ -24,7 +24,7 @@ _MOST_DAYS = 400
     type=click.Choice(["day", "purpose", "model", "namespace", "user"]),
     default="day",
     show_default=True,
-    help="What tells the rows apart.",
+    help="Fields to group by.",
 )
 @url_options
 @config_options
@@ -38,7 +38,7 @@ def usage(
     config_file: Path | None,
     as_json: bool,
 ) -> None:
-    """Show what language models and embedding providers were used for, and what it cost. Days are those of UTC."""
+    """Show the calls of language models and embedding providers by purpose, and their cost. Days are in UTC."""
     field = "user_id" if by == "user" else by
 
     async def work() -> Any:
@@ -72,7 +72,7 @@ def _print(found: dict[str, Any], by: str, field: str) -> None:
             cells.append(("in all", *_sums(totals), ""))
         table((by, "calls", "failed", "tokens in", "tokens out", "US$", measure), cells)
         if totals["unpriced_calls"]:
-            click.echo(f"The price of {totals['unpriced_calls']:,} calls is not known; US$ leaves them out.")
+            click.echo(f"The price of {totals['unpriced_calls']:,} calls is not known; the US$ amounts exclude them.")
     for budget in found["budgets"]:
         click.echo(_budget(budget, minute(budget["resets_at"])))
 
@@ -93,13 +93,11 @@ def _sums(row: dict[str, Any]) -> tuple[str, ...]:
 
 def _budget(budget: dict[str, Any], resets_at: str) -> str:
     if budget["kind"] == "cost_usd":
-        return (
-            f"Budget of today: ${budget['left']:,.4f} left of ${budget['limit']:,.4f}; the next begins {resets_at} UTC."
-        )
+        return f"Budget of today: ${budget['left']:,.4f} left of ${budget['limit']:,.4f}; it resets at {resets_at} UTC."
     whose = f"namespace {budget['namespace']}" if budget["namespace"] else "what has no namespace"
     return (
-        f"Budget of today of {whose}: {budget['left']:,.0f} tokens left of {budget['limit']:,.0f}; "
-        f"the next begins {resets_at} UTC."
+        f"Budget of today of {whose}: {budget['left']:,.0f} tokens left of {budget['limit']:,.0f}; it resets at "
+        f"{resets_at} UTC."
     )
 
 

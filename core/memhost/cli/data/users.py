@@ -44,11 +44,11 @@ def delete(
     config_file: Path | None,
     as_json: bool,
 ) -> None:
-    """Delete all memories, sessions and other traces of a user for good, and print a receipt."""
+    """Permanently delete all memories, sessions and other data of a user, and print a receipt."""
     if url and tenant != "default":
-        raise click.UsageError("With --url the token decides the tenant; leave --tenant out.")
+        raise click.UsageError("With --url the token determines the tenant; omit --tenant.")
     where = f" in namespace {namespace}" if namespace else ""
-    confirm(f"Delete everything of the user {user_id}{where}? It cannot be brought back.", force=force)
+    confirm(f"Delete everything of the user {user_id}{where}? This cannot be undone.", force=force)
     target = Target(url, token, data, config_file, tenant)
 
     async def work() -> Any:
@@ -64,5 +64,5 @@ def delete(
     counts = ", ".join(f"{count} {sort.replace('_', ' ')}" for sort, count in receipt["counts"].items())
     click.echo(printable(f"Deleted {user_id}{where}: {counts or 'there was nothing'}."))
     if receipt.get("files") == "pending":
-        click.echo("What deletions leave in the store's files is still being removed.")
+        click.echo("memhost is still removing remaining bytes of deleted data from the store's files.")
     click.echo(f"Receipt {receipt['id']} of {receipt['erased_at']}, sha256 {receipt['sha256']}")

@@ -87,7 +87,7 @@ def show_(name: str, as_json: bool, **options: Any) -> None:
 @click.argument("name")
 @json_option
 def check(name: str, as_json: bool) -> None:
-    """Load a plugin and say what is wrong with it; fails if anything is."""
+    """Load a plugin and report its errors; fails if there are any."""
     from memhost import logs
     from memhost.host import core_operations, core_tasks
     from memhost.plugins import PluginManager
@@ -114,7 +114,7 @@ def check(name: str, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--config", "config_file", type=_FILE, default=Path("memhost.toml"), show_default=True)
 def disable(name: str, config_file: Path) -> None:
-    """Leave a plugin out from the next start on, by a line in the configuration file."""
+    """Disable a plugin from the next start, in the configuration file."""
     _switch(name, config_file, off=True)
 
 
@@ -122,7 +122,7 @@ def disable(name: str, config_file: Path) -> None:
 @click.argument("name")
 @click.option("--config", "config_file", type=_FILE, default=Path("memhost.toml"), show_default=True)
 def enable(name: str, config_file: Path) -> None:
-    """Load a plugin again from the next start on."""
+    """Enable a plugin again from the next start."""
     _switch(name, config_file, off=False)
 
 

@@ -20,8 +20,8 @@ KINDS = {
     "model": ("An embedder and a language model.", "Choose them with `EMBEDDER=$name` and `LLM=$name`."),
     "auth": ("An authentication provider.", "Choose it with `AUTH=$name`, and give it a key."),
     "runner": ("A job runner.", "Choose it with `BACKEND=$name`."),
-    "interface": ("An interface.", "It is mounted at `/$name` wherever it is installed."),
-    "hook": ("Event hooks.", "They are called wherever it is installed."),
+    "interface": ("An interface.", "Once installed, it is mounted at `/$name`."),
+    "hook": ("Event hooks.", "Once installed, its hooks are called."),
 }
 """For each kind of plugin: what it is, and how it is used."""
 
@@ -36,7 +36,7 @@ _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
     "folder",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path(),
-    help="Where to make the folder NAME; the current folder by default.",
+    help="Parent of the new folder NAME; by default the current folder.",
 )
 @json_option
 def new(kind: str, name: str, folder: Path, as_json: bool) -> None:

@@ -115,7 +115,7 @@ def _plugins(plugins: PluginManager) -> list[Check]:
     failed = [row for row in rows if row.status == "failed"]
     good = sum(row.status == "ok" for row in rows)
     if not rows:
-        return [_fail("plugins", "none are installed", "Install memhost anew, as you installed it first.")]
+        return [_fail("plugins", "none are installed", "Reinstall memhost.")]
     checks = [_ok("plugins", f"{good} of {len(rows)} loaded")]
     for row in failed:
         fix = f"Upgrade or uninstall {row.distribution}, or set PLUGINS_DISABLED={row.name}."
@@ -124,13 +124,13 @@ def _plugins(plugins: PluginManager) -> list[Check]:
 
 
 def _data_folder(folder: Path) -> list[Check]:
-    fix = "Name another folder with --data or DATA_DIR, or change its rights."
+    fix = "Choose another folder with --data or DATA_DIR, or change its permissions."
     try:
         there = next(parent for parent in (folder, *folder.parents) if parent.exists())
         if there != folder:  # it is made when something is stored; a check makes nothing
             if not os.access(there, os.W_OK | os.X_OK) or not there.is_dir():
-                raise OSError(errno.EACCES, f"{there} cannot hold it")
-            return [_ok("data folder", f"{folder} will be made when something is stored")]
+                raise OSError(errno.EACCES, f"{folder} cannot be created in {there}")
+            return [_ok("data folder", f"{folder} will be created with the first write")]
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".doctor-") as probe:
             probe.write(b"x")
             probe.flush()
@@ -154,7 +154,7 @@ def _port(configuration: Configuration) -> Check:
             probe.bind((server.host.strip("[]"), server.port))
         except OSError as error:
             detail = f"{server.host}:{server.port}: {error.strerror or error}"
-            fix = "If that is not memhost itself, choose another with PORT or HOST."
+            fix = "If another program uses it, choose another port or address with PORT or HOST."
             return _warn("port", detail, fix)
     return _ok("port", f"{server.host}:{server.port} is free")
 
@@ -178,7 +178,7 @@ async def _parts(
     except MemhostError as error:
         return [_fail("start", error.message)]
     except Exception as error:  # noqa: BLE001 - a plugin may fail in any way, and that is what to tell
-        return [_fail("start", f"{type(error).__name__}: {error}", "memhost serve --debug says more.")]
+        return [_fail("start", f"{type(error).__name__}: {error}", "Run memhost serve --debug for details.")]
 
 
 @asynccontextmanager
@@ -248,10 +248,13 @@ async def _jobs(host: Host) -> list[Check]:
     found = await waiting_work(host.store)
     checks = []
     if found.jobs:
-        fix = "They go on by themselves when that is mended; memhost doctor --call-model tries the language model."
+        fix = (
+            "They continue by themselves when the problem is fixed; memhost doctor --call-model calls the language "
+            "model."
+        )
         checks.append(_warn("jobs", f"{found.told(host.clock.now())}; {found.reason}", fix))
     if dead:
-        fix = "memhost jobs list --failed tells why; then memhost jobs retry --all."
+        fix = "memhost jobs list --failed shows the reasons; then run memhost jobs retry --all."
         checks.append(_warn("jobs", f"{dead} background jobs gave up", fix))
     return checks or [_ok("jobs", f"{counts.get('jobs', 0)} in the queue, none gave up")]
 
@@ -262,7 +265,7 @@ async def _workers(host: Host) -> list[Check]:
     alive = await host.services.workers.alive()
     if alive:
         return [_ok("workers", f"{len(alive)} at work: {', '.join(row.name for row in alive)}")]
-    return [_warn("workers", "none has reported within 15 s, so jobs wait", "Start one with: memhost worker")]
+    return [_warn("workers", "no worker has reported within 15 s, so jobs wait", "Start one with: memhost worker")]
 
 
 async def _embedder(host: Host) -> Check:
@@ -278,7 +281,7 @@ async def _embedder(host: Host) -> Check:
 async def _model(host: Host, *, call: bool) -> list[Check]:
     name, llm = "language model", host.llm
     if llm is None:
-        return [_ok(name, "none: memories are kept verbatim; LLM_MODEL adds extraction")]
+        return [_ok(name, "none: turns are stored verbatim; LLM_MODEL enables extraction")]
     models = dict.fromkeys([llm.name, *(host.services.model_calls.model_for(purpose) for purpose in PURPOSES)])
     problems = []
     if isinstance(llm, SelfChecking):
@@ -294,7 +297,7 @@ async def _model(host: Host, *, call: bool) -> list[Check]:
 
         return work
 
-    fix = "Mend it, or set another LLM_MODEL. What waits for the model goes on by itself."
+    fix = "Fix the problem, or set another LLM_MODEL. Waiting work continues by itself."
     return [await _timed(name, calling(model), " ".join([*problems, fix])) for model in models]
 
 

@@ -25,7 +25,7 @@ def config() -> None:
 @config_options
 @json_option
 def show_(changed: bool, data: str | None, config_file: Path | None, as_json: bool) -> None:
-    """Show every setting with its value and where that came from; secrets are masked."""
+    """Show every setting with its value and source; secrets are masked."""
     configuration, _ = load(data, config_file)
     rows = [row for row in configuration.describe() if not (changed and row.default)]
     if as_json:
@@ -40,7 +40,7 @@ def show_(changed: bool, data: str | None, config_file: Path | None, as_json: bo
 @config_options
 @json_option
 def check(data: str | None, config_file: Path | None, as_json: bool) -> None:
-    """Read the configuration, and say what is wrong with it."""
+    """Check the configuration and report errors."""
     configuration, _ = load(data, config_file)
     if as_json:
         show({"ok": True, "warnings": configuration.warnings, "file": _name(configuration.file)})

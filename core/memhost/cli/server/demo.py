@@ -33,7 +33,7 @@ _ROLES = ("user", "assistant")
 def demo(keep: Path | None, as_json: bool) -> None:
     """Try it out: start a server in a temporary folder, tell it a conversation, ask questions.
 
-    It needs no configuration, no keys and no network, and leaves nothing behind, unless it is to --keep its folder.
+    It needs no configuration, no keys and no network, and leaves nothing behind, except with --keep.
     """
     conversation = load_conversation()
     with _folder(keep) as folder:
@@ -48,7 +48,7 @@ def demo(keep: Path | None, as_json: bool) -> None:
         return
     for answer in answers:
         _print(answer)
-    click.echo("Every memory was found by its words and its meaning, on this machine alone.\n")
+    click.echo("memhost found every memory by its words and meaning, on this machine alone.\n")
     kept = shlex.quote(str(keep or "demo"))
     first = "" if keep is not None else f"memhost demo --keep {kept} && "
     click.echo(as_run("Next:  memhost serve      keeps memories in ~/.memhost; its first line says where it listens"))
@@ -124,7 +124,7 @@ def running_server(folder: Path) -> Iterator[str]:
                 process.wait(_STOP_LIMIT_S)
                 log.seek(0)
                 told = log.read().decode(errors="replace").strip()
-                raise CommandError(f"The server did not start: {told[-2000:] or 'it says nothing'}")
+                raise CommandError(f"The server did not start: {told[-2000:] or 'it printed nothing'}")
             yield msgspec.json.decode(line)["url"]
         finally:
             _stop(process)

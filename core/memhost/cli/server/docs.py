@@ -19,7 +19,7 @@ _ROOT_PAGES = ("README.md", "CHANGELOG.md", "SECURITY.md")
 @click.argument("name", required=False)
 @json_option
 def docs(name: str | None, as_json: bool) -> None:
-    """Read the documentation here, without a network: NAME is one of the pages that are listed without one."""
+    """Read the documentation offline. NAME is a page; without NAME the command lists the pages."""
     found = pages()
     if name is None:
         titles = {page: title_of(path) for page, path in found.items()}
@@ -50,7 +50,7 @@ def pages() -> dict[str, Path]:
         if (root / folder).is_dir() and (root / "README.md").is_file():
             listed = [root / page for page in _ROOT_PAGES] + sorted((root / folder).rglob("*.md"))
             return {_name(path, root, folder): path for path in listed if path.is_file()}
-    raise NotFound("This installation holds no documentation.")
+    raise NotFound("This installation contains no documentation.")
 
 
 def title_of(path: Path) -> str:

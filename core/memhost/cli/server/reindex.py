@@ -23,15 +23,15 @@ from memhost.cli.options import (
 @config_options
 @json_option
 def reindex(force: bool, tenants: tuple[str, ...], data: str | None, config_file: Path | None, as_json: bool) -> None:
-    """Make words and vectors of all memories of all tenants anew, after a change of embedder or of version.
+    """Recompute the words and vectors of all memories of all tenants, after a change of embedder or version.
 
-    Stop the server first. The former vectors are dropped; memories themselves are not touched.
+    Stop the server first. This replaces the vectors; the memories themselves stay unchanged.
     """
     from memhost.admin import export_import as transfer
     from memhost.cli.printing import progress
     from memhost.models import Scope
 
-    confirm("Replace all vectors? The server must not run meanwhile.", force=force)
+    confirm("Replace all vectors? The server must be stopped.", force=force)
 
     async def work() -> tuple[int, str]:
         async with opened(data, config_file, reindex=True) as host:

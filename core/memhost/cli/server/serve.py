@@ -23,8 +23,8 @@ _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 @click.option("--insecure", is_flag=True, help="Serve other machines without authentication.")
 @click.option("--tls-cert", help="File with the certificate chain (PEM): serve HTTPS.")
 @click.option("--tls-key", help="File with its key (PEM).")
-@click.option("--reindex", is_flag=True, help="Make vectors of another embedder anew while serving.")
-@click.option("--reload", is_flag=True, help="Start anew when the code changes (for development).")
+@click.option("--reindex", is_flag=True, help="Replace the vectors of another embedder while serving.")
+@click.option("--reload", is_flag=True, help="Restart when the code changes (for development).")
 @config_options
 @json_option
 def serve(**options: Any) -> None:
@@ -44,11 +44,11 @@ def serve(**options: Any) -> None:
 @click.option("--insecure", is_flag=True, help="Serve other machines without authentication.")
 @click.option("--tls-cert", help="File with the certificate chain (PEM): serve HTTPS.")
 @click.option("--tls-key", help="File with its key (PEM).")
-@click.option("--reload", is_flag=True, help="Start anew when the code changes.")
+@click.option("--reload", is_flag=True, help="Restart when the code changes.")
 @click.option(
     "--task-backend",
     type=click.Choice(["asyncio", "docket"]),
-    help="Where background jobs run: in this process (BACKEND=inline) or in workers (BACKEND=arq).",
+    help="Run background jobs in this process (BACKEND=inline) or in workers (BACKEND=arq).",
 )
 @click.option("--no-worker", is_flag=True, help="The same as --task-backend asyncio.")
 @config_options

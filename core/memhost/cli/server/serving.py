@@ -169,9 +169,8 @@ def _check_exposure(configuration: Configuration, facts: Facts) -> None:
         return
     if not open_on_purpose(configuration):
         raise ConfigurationError(
-            f"The server would be open to everyone who can reach {host}, because no authentication is "
-            "configured: set AUTH=token (or another provider), listen on 127.0.0.1, or give --insecure to "
-            "have it open on purpose."
+            f"The server would be open to everyone who can reach {host}, because no authentication is configured: set "
+            "AUTH=token (or another provider), listen on 127.0.0.1, or use --insecure to open it on purpose."
         )
     asked = "server.insecure" if configuration.settings.server.insecure else "server.auth"
     logs.log(logger, logging.WARNING, "server.open", host=host, asked_for_by=configuration.sources[asked])
@@ -190,7 +189,7 @@ def check_tls(cert: str, key: str) -> None:
         ConfigurationError: With what is wrong.
     """
     if key and not cert:
-        raise ConfigurationError("tls_key is set without tls_cert; name the certificate with --tls-cert as well.")
+        raise ConfigurationError("tls_key is set without tls_cert; also give the certificate with --tls-cert.")
     if not cert:
         return
     try:
@@ -203,8 +202,8 @@ def check_tls(cert: str, key: str) -> None:
 def _no_password() -> str:
     """In place of the question on the terminal that nobody answers."""
     raise ConfigurationError(
-        "The key for HTTPS is encrypted, and no server asks for passwords: write it without one, as in "
-        "openssl pkey -in key.pem -out plain.pem, readable by the server alone."
+        "The HTTPS key is encrypted, and the server cannot ask for a password: decrypt it with openssl pkey -in "
+        "key.pem -out plain.pem, and make the file readable by the server only."
     )
 
 
@@ -223,12 +222,12 @@ def _bind(host: str, port: int) -> socket.socket:
 
 def _bind_problem(error: OSError, host: str, port: int) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"Port {port} on {host} is in use; stop what uses it, or choose another with --port."
+        return f"Port {port} on {host} is in use; stop the program that uses it, or choose another port with --port."
     if error.errno in (errno.EACCES, errno.EPERM):
-        return f"Port {port} needs more rights than this user has; choose one above 1023 with --port."
+        return f"This user has no permission to listen on port {port}; choose one above 1023 with --port."
     if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
         return f"This machine has no address {host}; choose another with --host."
-    return f"It is not possible to listen on {host}:{port}: {error.strerror or error}."
+    return f"memhost cannot listen on {host}:{port}: {error.strerror or error}."
 
 
 def _uvicorn_config(plan: Plan, app: Application | str) -> uvicorn.Config:
@@ -361,7 +360,7 @@ def banner(plan: Plan, facts: Facts, url: str) -> str:
         ("Strategy", facts.strategy),
         ("Access", access),
         *([("Jobs", f"{facts.queue}: run workers with: memhost worker")] if facts.queue else ()),
-        *([("Check", "memhost doctor: whether the language model can be used")] if facts.llm else ()),
+        *([("Check", "memhost doctor checks the language model")] if facts.llm else ()),
         *(line for line in shown if line[0] == _TRY),
         ("Stop", "Ctrl-C"),
     ]

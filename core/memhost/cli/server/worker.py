@@ -16,10 +16,10 @@ _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 @click.option(
     "--redelivery-timeout",
     type=click.FloatRange(1),
-    help="Seconds after which another worker takes over what a dead one left (JOB_LEASE_S).",
+    help="Seconds after which another worker takes over the jobs of a dead one (JOB_LEASE_S).",
 )
 @click.option("--log-level", type=click.Choice(_LEVELS, case_sensitive=False))
-@click.option("--check", is_flag=True, help="Tell by the exit code whether a worker of this machine is at work.")
+@click.option("--check", is_flag=True, help="Exit with code 0 if a worker is running on this machine, else 1.")
 @config_options
 @json_option
 def worker(
@@ -67,4 +67,4 @@ def _check(data: str | None, config_file: Path | None, as_json: bool) -> None:
     if as_json:
         show([row.name for row in here])
     else:
-        click.echo(f"{len(here)} at work on this machine.")
+        click.echo(f"{len(here)} running on this machine.")

@@ -138,7 +138,7 @@ def read_answer(answer: str, limits: Limits) -> Reading:
     for _group, reading in reversed(readings):
         if reading.items:
             if reading is not last and last_group.named and not last_group.items:
-                return Reading(problem="The answer holds several lists, and the last of them is empty.")
+                return Reading(problem="The answer contains several lists, and the last one is empty.")
             return reading
     return next((reading for _, reading in reversed(readings) if reading.faults), last)
 
@@ -159,12 +159,12 @@ def _read_group(group: Group, limits: Limits) -> Reading:
                 f"Item {number}: its {len(raw['text'])} characters were divided; at most {MAX_PARTS} parts are kept."
             )
         if result[0].draft.event_date is None and _says_something(raw.get("event_date")):
-            dropped.append(f"Item {number}: its event_date is no date that can be kept; kept without it.")
+            dropped.append(f"Item {number}: its event_date is not a valid date; the memory was kept without it.")
     if len(group.items) > MAX_ITEMS:
         dropped.append(f"{len(group.items) - MAX_ITEMS} items beyond the {MAX_ITEMS} that are read.")
     merged = merge_items(items)
     if len(merged) < len(items):
-        dropped.append(f"{len(items) - len(merged)} items that repeat others were merged with them.")
+        dropped.append(f"{len(items) - len(merged)} duplicate items were merged.")
     return Reading(items=merged, dropped=dropped, cut=group.cut, faults=faults)
 
 
@@ -241,7 +241,7 @@ def _read_item(raw: Any, limits: Limits) -> list[Item] | str:
     if apologises(text):
         return "its text is an excuse, not a memory"
     if is_form(raw, text, limits.frame):
-        return "its text is the form that was asked for, not a memory"
+        return "its text is the requested form itself, not a memory"
     kind = raw.get("type", raw.get("memory_type", raw.get("kind")))
     kind = kind.strip().lower() if isinstance(kind, str) else ""
     date = raw.get("event_date", raw.get("date"))

@@ -117,7 +117,7 @@ def find_items(answer: str) -> Found:
     if not text.strip():
         return Found(problem="The answer was empty.")
     if never_ends(text):
-        return Found(problem="The answer ends inside its thoughts.")
+        return Found(problem="The answer ends inside the model's reasoning.")
     groups = list(_groups(text))
     if groups:
         return Found(groups=groups)
@@ -128,7 +128,7 @@ def find_items(answer: str) -> Found:
             return Found(groups=groups)
     if _SHOWN.search(text):
         return Found(problem="The JSON of the answer is not complete or not valid.")
-    return Found(problem="The answer holds no JSON.")
+    return Found(problem="The answer contains no JSON.")
 
 
 class _Piece(msgspec.Struct, frozen=True):

@@ -124,7 +124,7 @@ class Asking:
                 fields = {"tenant": context.session.tenant, "session": context.session.session, "error": error.message}
                 logger.warning("extraction.refused", extra={"fields": {**fields, "part": f"{number + 1}/{len(parts)}"}})
                 names = ", ".join(dict.fromkeys(turn.message.id for turn in turns))
-                left_out.append(f"Part {number + 1} of {len(parts)} ({names}) was left out: {error.message}")
+                left_out.append(f"Skipped part {number + 1} of {len(parts)} ({names}): {error.message}")
                 continue
             answers += asked.answers
             dropped += asked.parsed.dropped
@@ -191,7 +191,7 @@ class Asking:
             session = context.session
             fields = {"tenant": session.tenant, "session": session.session, "strategy": strategy.name}
             logger.warning("extraction.unreadable", extra={"fields": {**fields, "letters": len(answers[-1].text)}})
-            raise AnswerUnusable("The language model's answer is not the JSON that was asked for.")
+            raise AnswerUnusable("The language model's answer is not the requested JSON.")
         return Asked(parsed=parsed, answers=answers)
 
 

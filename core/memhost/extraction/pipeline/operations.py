@@ -25,8 +25,8 @@ OPERATIONS = (
         tag="Extraction",
         summary="Check a custom prompt without storing or running it.",
         description=(
-            "The same check as on write. A finding of level `refuse` has no honest use in a prompt and forbids it; "
-            "`warn` tells of what will have no effect. `position` counts characters from 0."
+            "The same check as on a write. A finding of level `refuse` makes memhost refuse the prompt; `warn` marks "
+            "parts that will have no effect. `position` counts characters from 0."
         ),
         errors=("invalid_arguments",),
     ),

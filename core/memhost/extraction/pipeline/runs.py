@@ -159,8 +159,8 @@ class ExtractionRuns:
         if chosen is None:
             if self._choice.lacks_model(key, wanted):
                 raise ModelUnavailable(
-                    "Turns wait for a language model, and none is set: set LLM_MODEL, or EXTRACTION_ENABLED=false to "
-                    "extract nothing from them."
+                    "Messages wait for a language model, but none is configured: set LLM_MODEL, or set "
+                    "EXTRACTION_ENABLED=false to extract nothing."
                 )
             await self._store.commit(Scope(tenant=key.tenant), _consumed(piece))
             return 0

@@ -56,11 +56,11 @@ class ExtractedMemories:
         policy = self._settings.secret_policy
         for draft in drafts:
             if draft.confidence is not None and draft.confidence < self._settings.extraction_min_confidence:
-                dropped.append(f"not sure enough ({draft.confidence:.2f}): {draft.text}")
+                dropped.append(f"confidence too low ({draft.confidence:.2f}): {draft.text}")
                 continue
             text, secret = mask_secrets(draft.text)
             if secret and policy == "drop":
-                dropped.append(f"holds a secret: {text}")
+                dropped.append(f"contains a secret: {text}")
                 continue
             if secret and policy == "mask":
                 draft = msgspec.structs.replace(draft, text=text, embedding=None)

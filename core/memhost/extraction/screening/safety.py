@@ -116,7 +116,7 @@ def _by_decoding(text: str) -> list[Finding]:
                     level="refuse",
                     position=position,
                     length=length,
-                    message="Encoded text in the prompt would be refused as plain text; leave it out.",
+                    message="The prompt contains encoded text that would be refused as plain text; remove it.",
                 )
             )
     return findings

@@ -47,7 +47,7 @@ def _build(host: Host, settings: ChatProxySettings) -> Mount:
 
 @hookimpl
 def memhost_interfaces() -> Sequence[InterfaceSpec]:
-    """Offer `chat_proxy`, which is mounted wherever it is installed."""
+    """Offer `chat_proxy`; once installed, it is mounted."""
     return [
         InterfaceSpec(
             name="chat_proxy",

@@ -97,7 +97,7 @@ class Door:
             headers.pop(b"authorization", None)
         caller = await self._host.authenticate(credentials_of(headers, request.client.host if request.client else ""))
         if not self._host.allows(caller, "read"):
-            raise Forbidden("This credential has not the right to read.")
+            raise Forbidden("This credential lacks the read permission.")
         return caller
 
     def _user(self, request: AnyRequest, asked: Mapping[str, Any], caller: Caller) -> str:
