@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from importlib.abc import Loader, MetaPathFinder
 
     class _Base(MetaPathFinder, Loader):
-        """What importlib asks of a finder and a loader; at run time only their methods count."""
+        """The methods that importlib asks of a finder and a loader; at run time only the methods count."""
 else:
     _Base = object
 
@@ -185,7 +185,7 @@ _FOLDERS = frozenset({"memhost.services"})
 
 
 class _Finder(_Base):
-    """Finds what no other finder finds: it stands last, so modules that are there cost nothing."""
+    """Finds what no other finder finds: it is the last finder, so existing modules cost nothing."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None

@@ -28,7 +28,7 @@ VISITOR: ContextVar[Visitor | None] = ContextVar("memhost_visitor", default=None
 
 
 def credentials_of(headers: Mapping[bytes, bytes], peer: str) -> Credentials:
-    """What the request carried; a header without a usable token counts as none.
+    """Return the credentials of a request; a header without a usable token counts as none.
 
     A usable `Authorization` wins over `X-API-Key`.
 

@@ -115,7 +115,7 @@ class Conflict(MemhostError):
 
 
 class Busy(Conflict):
-    """Somebody else is at it, and will be for at most `wait_s` seconds (0 to a day) unless that is prolonged.
+    """Another process is doing the work, for at most `wait_s` seconds (0 to a day) unless it prolongs that.
 
     A background hook that raises this, or anything else that passes by itself (`passes`), is put off: its job waits
     without having used a try.
@@ -266,10 +266,10 @@ class AnswerUnusable(Unavailable):
 
 
 def passes(error: BaseException) -> bool:
-    """Whether what went wrong passes without anything being changed, so that work which met it only has to wait.
+    """Tell whether the failure passes by itself, without a change, so that its work only has to wait.
 
-    That is what is `retryable`: somebody else is at it, or something that is needed is away. An answer that cannot be
-    read is an answer; asked for again and again, it counts as a failure.
+    These are the `retryable` errors: another process holds a lock, or a needed part is away. An unreadable answer is an
+    answer, and counts as a failure.
     """
     return isinstance(error, MemhostError) and error.retryable and not isinstance(error, AnswerUnusable)
 

@@ -60,7 +60,7 @@ class Memory(msgspec.Struct, kw_only=True):
 
 
 class Running(msgspec.Struct, frozen=True):
-    """What an extractor is at in the current task."""
+    """The state of an extractor in the current task."""
 
     tools: ExtractionTools
     context: ExtractionContext
@@ -120,7 +120,7 @@ class MemoryExtractor(ABC):
 
     @property
     def context(self) -> ExtractionContext:
-        """What is known beside the messages: options of the session, its summary, the messages before, the time."""
+        """Return the data beside the messages: options of the session, its summary, earlier messages, the time."""
         return _current().context
 
     async def embed(self, text: str) -> list[float]:
@@ -130,7 +130,7 @@ class MemoryExtractor(ABC):
 
     @classmethod
     def spec(cls) -> StrategySpec:
-        """What `memhost_strategies` returns for this class."""
+        """Return the strategy's description for `memhost_strategies`."""
         name, doc = cls.called(), (cls.__doc__ or "").strip()
         return StrategySpec(
             name=name,

@@ -22,11 +22,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class EventOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How the host treats one implementation of an event hook.
+    """The host's treatment of one implementation of an event hook.
 
     Attributes:
         on_failure: For hooks in the request: `refuse` fails the request when the hook raises or is too slow,
-            `skip` goes on without it.
+            `skip` continues without it.
         timeout_s: Time limit of one call in seconds; None uses the host's.
         max_tries: For background hooks: attempts before the job is buried; None uses the host's.
         needs: For background hooks: jobs are made only where one of these is configured; empty: always.
@@ -45,7 +45,7 @@ def event_options(
     max_tries: int | None = None,
     needs: tuple[Need, ...] = (),
 ) -> Callable[[F], F]:
-    """Declare how the host treats this event hook; see `EventOptions`. Stands above or below `@hookimpl`."""
+    """Declare how the host treats this event hook; see `EventOptions`. Write it above or below `@hookimpl`."""
     options = EventOptions(on_failure=on_failure, timeout_s=timeout_s, max_tries=max_tries, needs=needs)
 
     def mark(function: F) -> F:

@@ -3,9 +3,9 @@
 A plugin is a module named by an entry point of the group `memhost`. It implements any of these functions,
 marked with `memhost.hookimpl`. Arguments are passed by name and may be left out.
 
-Registration hooks are synchronous and called once at start, in every process (server, worker, command line).
-They return descriptions (`memhost.specs`) and do no work: import heavy libraries in the spec's `open`. One
-that raises marks its plugin as failed; the host goes on without it.
+Registration hooks are synchronous and called once at start, in every process (server, worker, command line). They
+return descriptions (`memhost.specs`) and do no work: import heavy libraries in the spec's `open`. One that raises marks
+its plugin as failed; the host continues without it.
 
 Event hooks are async and called one implementation at a time, in the order of the plugins' names (first those
 marked `tryfirst`, last those marked `trylast`), each under its own time limit (`memhost.event_options`).
@@ -226,7 +226,7 @@ async def memhost_session_updated(event: SessionUpdated, context: JobContext) ->
 
 @hookspec
 async def memhost_session_idle(event: SessionIdle, context: JobContext) -> None:
-    """A session has been quiet for `SESSION_IDLE_S` seconds; each write starts the time anew. Since 0.1."""
+    """A session has been quiet for `SESSION_IDLE_S` seconds; each write restarts the time. Since 0.1."""
     raise NotImplementedError
 
 

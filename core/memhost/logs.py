@@ -27,7 +27,7 @@ import msgspec
 from memhost.errors import MemhostError
 
 REQUEST_ID: ContextVar[str] = ContextVar("memhost_request_id", default="")
-"""Id of the request or job that is being worked on; stands in each of its log lines."""
+"""Id of the current request or job; each of its log lines contains it."""
 
 MASK = "********"
 

@@ -19,7 +19,7 @@ ModelOutcome = Literal["ok", "failed"]
 
 
 class Observer:
-    """What can be observed. Override what you need; the methods are called often and must not block.
+    """The measurements that can be observed. Override the methods you need; they are called often and must not block.
 
     A method that raises is logged once and called no more.
     """

@@ -20,12 +20,12 @@ _FIXED = ("protocol", "decode_responses", "encoding", "encoding_errors")
 
 
 class RedisUrl(msgspec.Struct, frozen=True, kw_only=True):
-    """What a URL says.
+    """The parts of a URL.
 
     Attributes:
         url: The URL itself without blanks around it, which the client library reads where no Sentinel is involved.
         server: Host and port, or path, for messages: without user and password.
-        database: Number of the database as it stands there, empty if none does.
+        database: Number of the database as written there, empty if there is none.
         is_socket: Whether it is the path of a Unix socket.
         tls: Whether connections are encrypted.
         login: `username` and `password` of the server, as keyword arguments of a client; empty without a login.
@@ -46,7 +46,7 @@ class RedisUrl(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_redis_url(url: str, *, setting: str, no_cluster: str) -> RedisUrl:
-    """What the URL says.
+    """Read the URL.
 
     Args:
         url: Of any form.
@@ -125,6 +125,6 @@ def _login(parts: SplitResult) -> dict[str, str | None]:
 
 
 def _address(text: str) -> tuple[str, int]:
-    """Host and port; an IPv6 address stands in brackets."""
+    """Return host and port; an IPv6 address is in brackets."""
     host, _, port = text.rpartition(":") if ":" in text.rpartition("]")[2] else (text, "", _SENTINEL_PORT)
     return host.strip("[]"), int(port)

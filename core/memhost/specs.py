@@ -1,4 +1,4 @@
-"""What registration hooks return: small frozen descriptions of what a plugin offers.
+"""The return types of registration hooks: small frozen descriptions of what a plugin offers.
 
 A spec is cheap to make and names things; the work starts in its `open` or `build`, which may import heavy
 libraries. Every spec has a `name` that operators type in the configuration (lower case, unique per kind), a
@@ -55,7 +55,7 @@ def _nowhere(_address: str) -> None:
 
 
 class OpenContext(msgspec.Struct, frozen=True, kw_only=True):
-    """What the host tells a plugin that it opens.
+    """The host's information for a plugin that it opens.
 
     Attributes:
         data_dir: Folder for the plugin's files; it exists.
@@ -200,7 +200,7 @@ class RunnerSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Mount(msgspec.Struct, frozen=True, kw_only=True):
-    """What an interface adds to the host's HTTP application.
+    """The additions of an interface to the host's HTTP application.
 
     Attributes:
         handlers: Litestar route handlers, controllers, routers or mounted ASGI applications.
@@ -229,8 +229,8 @@ class InterfaceSpec(msgspec.Struct, frozen=True, kw_only=True):
         summary: One sentence for lists.
         build: Called once per application, with the running host and the settings.
         settings: Struct of its section of the configuration, `[interfaces.<name>]`.
-        shown: Makes lines of the start message of the interface's settings, by their titles; `{url}` stands for the
-            server's address. Lines titled `Try` stand at its end.
+        shown: Makes lines of the start message of the interface's settings, by their titles; `{url}` is replaced by the
+            server's address. Lines titled `Try` come last.
     """
 
     name: str

@@ -23,10 +23,10 @@ class AuditTrail:
         self._clock = clock
 
     async def record(self, call: Call, action: str, target: str) -> None:
-        """Keep that the caller asks for the action on the target.
+        """Record that the caller asks for the action on the target.
 
         Raises:
-            StoreUnavailable: It could not be kept; the action must not go on.
+            StoreUnavailable: The entry could not be stored; the action must not happen.
         """
         now, caller = self._clock.now(), call.caller
         event = Administered(

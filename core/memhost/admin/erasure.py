@@ -34,7 +34,7 @@ _BEGUN = "erasing"
 """Kind of the notes that an erasure has begun."""
 
 _UNDER_WAY = timedelta(minutes=5)
-"""Younger notes are of erasures that go on, and that clean the files themselves."""
+"""Age of notes up to which their erasure is still running; such erasures clean the files themselves."""
 
 FileState = Literal["clean", "pending"] | None
 
@@ -73,11 +73,11 @@ class Erasure:
         await self._scrubbing.aclose()
 
     async def delete_user(self, call: Call, request: DeleteUser) -> ErasureReceipt:
-        """Remove every trace of a user inside the caller's bounds; what is out of bounds counts as not there.
+        """Delete all data of a user inside the caller's bounds; data outside the bounds counts as absent.
 
         Raises:
             Forbidden: The caller is bound to sessions, and cannot reach all of a user.
-            StoreUnavailable: The store does not answer; a repetition goes on where this ended.
+            StoreUnavailable: The store does not answer; a repetition continues where this ended.
         """
         bounds = call.caller.bounds
         if bounds.sessions is not None:
@@ -189,7 +189,7 @@ class Erasure:
             removed.update(ids)
 
     async def _documents(self, scope: Scope) -> Counter[str]:
-        """What is kept under the user's name."""
+        """Remove the documents under the user's name; return their numbers."""
         now, within = self._clock.now(), document_scope(scope)
         counts: Counter[str] = Counter()
         for kind in await self._store.document_kinds(within, now):
@@ -216,7 +216,7 @@ class Erasure:
         return len(nameless)
 
     async def _view_results(self, scope: Scope, user: str) -> Counter[str]:
-        """Results of others' views that may tell of the user; they are made anew when they are asked for."""
+        """Results of others' views that may tell of the user; they are recomputed on the next request."""
         now, removed = self._clock.now(), 0
         for item in await self._views.list_all(Scope(tenant=scope.tenant), now):
             reaches = item.bounds.narrow(user=user)
@@ -238,7 +238,7 @@ class Erasure:
 
 
 def _concerns(job: Job, scope: Scope) -> bool:
-    """Whether the job is about a session of the user."""
+    """Tell whether the job is about a session of the user."""
     if job.event not in EVENTS:
         return False
     try:

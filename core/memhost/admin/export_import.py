@@ -1,4 +1,4 @@
-"""Moving memories and sessions out of a store and into another, and making their indexes anew.
+"""Moving memories and sessions out of a store and into another, and rebuilding their indexes.
 
 The format is JSON Lines: a header, then one line per session and per memory, then a line with the
 counts, by which a truncated file is noticed. Plain lists of memories are read too
@@ -95,7 +95,7 @@ class LineProblem(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """What an import did, or with `dry_run` would do.
+    """Result of an import; with `dry_run` the result that it would have.
 
     Attributes:
         created: Things that were not there.
@@ -247,7 +247,7 @@ class Importer:
             await self._flush()
 
     def _is_too_large(self, number: int, problems: Sequence[Problem]) -> bool:
-        """Whether the line holds more than a request may; if so it is told."""
+        """Tell whether the line exceeds the limits of a request, and note it as a problem if so."""
         if problems:
             self._problem(number, ValidationFailed(problems[:3]).message)
         return bool(problems)
@@ -363,7 +363,7 @@ async def index_lines(lines: Iterable[MemoryLine], embedder: Embedder) -> list[S
 
 
 async def reindex(store: Store, embedder: Embedder, scope: Scope) -> AsyncIterator[int]:
-    """Make words and vectors of all memories anew; yields how many are done after each batch.
+    """Recompute words and vectors of all memories; yield the number of finished ones after each batch.
 
     It can be repeated and interrupted; what was done stays.
     """

@@ -1,8 +1,8 @@
 """Moving everything from one store into another: all tenants, and of each whatever the store keeps.
 
-Nothing is made anew: vectors, versions, times and jobs arrive as they were. An interrupted migration is continued by
-running it again: what stands in the target as it is in the source is passed over. A document in the target tells that
-it is filled by a migration, and from where, until all was compared.
+Nothing is recomputed: vectors, versions, times and jobs arrive as they were. An interrupted migration is continued by
+running it again: data that is equal in the target is skipped. A document in the target tells that it is filled by a
+migration, and from where, until all was compared.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def equal(self) -> bool:
-        """Whether everything arrived as it was."""
+        """Tell whether everything arrived unchanged."""
         return (self.source, self.source_checksum) == (self.target, self.target_checksum)
 
 
@@ -92,7 +92,7 @@ class Migration:
         ]
 
     async def plan(self) -> dict[tuple[str, str], int]:
-        """How many things there are to copy, by tenant and sort.
+        """Return the number of things to copy, by tenant and sort.
 
         Raises:
             Conflict: The source holds tenants that are not known, or is itself the target of an unfinished migration.
@@ -164,7 +164,7 @@ class Migration:
                     await self._source.retry_job(job.id, job.lease, job.due_at, reason)
 
     async def copy(self, step: Step) -> None:
-        """Copy what the target does not have as it is; `step` is told how many things are done."""
+        """Copy everything that differs in the target; `step` receives the number of finished things."""
         for _, ours, theirs in self._pairs():
             async for page in ours.pages():
                 there = {theirs.identity(item): theirs.digest(item) for item in await theirs.like(page)}

@@ -40,7 +40,7 @@ class Shelf(Generic[T]):
         self._now = now
 
     async def count(self) -> int:
-        """How many things there are."""
+        """Return the number of things."""
         raise NotImplementedError
 
     def pages(self) -> AsyncIterator[Sequence[T]]:
@@ -48,15 +48,15 @@ class Shelf(Generic[T]):
         raise NotImplementedError
 
     async def like(self, items: Sequence[T]) -> list[T]:
-        """What stands here under the identities of those items."""
+        """Return the things of this store that have the identities of those items."""
         raise NotImplementedError
 
     async def put(self, items: Sequence[T]) -> None:
-        """Keep the items as they are, in place of what stands here under their identities."""
+        """Store the items unchanged; they replace those with the same identities."""
         raise NotImplementedError
 
     def identity(self, item: T) -> Hashable:
-        """What tells an item from others of its tenant."""
+        """Return what distinguishes an item from others of its tenant."""
         raise NotImplementedError
 
     def essence(self, item: T) -> Any:
@@ -77,7 +77,7 @@ class Memories(Shelf[StoredMemory]):
     name = "memories"
 
     async def count(self) -> int:
-        """How many there are."""
+        """Return the number of memories."""
         return await count(self._store, self._scope)
 
     async def pages(self) -> AsyncIterator[Sequence[StoredMemory]]:
@@ -91,15 +91,15 @@ class Memories(Shelf[StoredMemory]):
         yield page
 
     async def like(self, items: Sequence[StoredMemory]) -> list[StoredMemory]:
-        """What stands here under the identities of those items."""
+        """Return the memories of this store that have the identities of those items."""
         return await self._store.get_memories(self._scope, [item.record.id for item in items])
 
     async def put(self, items: Sequence[StoredMemory]) -> None:
-        """Keep the items in place of what stands here under their identities."""
+        """Store the items; they replace those with the same identities."""
         await self._restore(put_memories=list(items))
 
     def identity(self, item: StoredMemory) -> Hashable:
-        """What tells an item from others of its tenant."""
+        """Return what distinguishes an item from others of its tenant."""
         return item.record.id
 
     def essence(self, item: StoredMemory) -> Any:
@@ -115,7 +115,7 @@ class Sessions(Shelf[StoredSession]):
     name = "sessions"
 
     async def count(self) -> int:
-        """How many there are."""
+        """Return the number of sessions."""
         return (await self._store.list_sessions(self._scope, self._now, limit=1))[1]
 
     async def pages(self) -> AsyncIterator[Sequence[StoredSession]]:
@@ -124,7 +124,7 @@ class Sessions(Shelf[StoredSession]):
             yield await self._read(keys)
 
     async def like(self, items: Sequence[StoredSession]) -> list[StoredSession]:
-        """What stands here under the identities of those items."""
+        """Return the sessions of this store that have the identities of those items."""
         return await self._read([item.key for item in items])
 
     async def _read(self, keys: Sequence[SessionKey]) -> list[StoredSession]:
@@ -132,11 +132,11 @@ class Sessions(Shelf[StoredSession]):
         return [session for session in found if session is not None]
 
     async def put(self, items: Sequence[StoredSession]) -> None:
-        """Keep the items in place of what stands here under their identities."""
+        """Store the items; they replace those with the same identities."""
         await asyncio.gather(*(self._restore(put_session=item) for item in items))
 
     def identity(self, item: StoredSession) -> Hashable:
-        """What tells an item from others of its tenant."""
+        """Return what distinguishes an item from others of its tenant."""
         return item.key
 
 
@@ -146,7 +146,7 @@ class Documents(Shelf[Document]):
     name = "documents"
 
     async def count(self) -> int:
-        """How many there are."""
+        """Return the number of documents."""
         return sum([len(page) async for page in self.pages()])
 
     async def pages(self) -> AsyncIterator[Sequence[Document]]:
@@ -160,7 +160,7 @@ class Documents(Shelf[Document]):
                 after = page[-1].id if page else ""
 
     async def like(self, items: Sequence[Document]) -> list[Document]:
-        """What stands here under the identities of those items."""
+        """Return the documents of this store that have the identities of those items."""
         found: list[Document] = []
         for part in _pieces(items, _AT_ONCE):
             wanted = (self._store.get_document(self._scope, item.kind, item.id, self._now) for item in part)
@@ -168,11 +168,11 @@ class Documents(Shelf[Document]):
         return found
 
     async def put(self, items: Sequence[Document]) -> None:
-        """Keep the items in place of what stands here under their identities."""
+        """Store the items; they replace those with the same identities."""
         await self._restore(put_documents=list(items))
 
     def identity(self, item: Document) -> Hashable:
-        """What tells an item from others of its tenant."""
+        """Return what distinguishes an item from others of its tenant."""
         return item.kind, item.id
 
 
@@ -182,7 +182,7 @@ class Jobs(Shelf[Job]):
     name = "jobs"
 
     async def count(self) -> int:
-        """How many there are."""
+        """Return the number of jobs."""
         return (await self._store.list_jobs(self._scope, limit=1))[1]
 
     async def pages(self) -> AsyncIterator[Sequence[Job]]:
@@ -200,17 +200,17 @@ class Jobs(Shelf[Job]):
         return found
 
     async def like(self, items: Sequence[Job]) -> list[Job]:
-        """What stands here under the identities of those items."""
+        """Return the jobs of this store that have the identities of those items."""
         wanted = {item.id for item in items}
         return [job for job in await self._all() if job.id in wanted]
 
     async def put(self, items: Sequence[Job]) -> None:
-        """Keep the items in place of what stands here under their identities."""
+        """Store the items; they replace those with the same identities."""
         for part in _pieces(items, _PAGE):
             await self._restore(add_jobs=list(part))
 
     def identity(self, item: Job) -> Hashable:
-        """What tells an item from others of its tenant."""
+        """Return what distinguishes an item from others of its tenant."""
         return item.id
 
     async def running(self) -> list[Job]:

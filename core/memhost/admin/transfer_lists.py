@@ -75,7 +75,7 @@ def read_items(items: list[Any]) -> Iterator[Given | Unreadable]:
 
 
 def record_of(given: SessionRecordInput, found: MemoryRecord | None, now: datetime) -> MemoryRecord:
-    """The memory; times that the file does not tell are those of the stored one, so that it is the same again."""
+    """Return the memory; times that the file omits are taken from the stored one, so that an import can be repeated."""
     if found is not None:
         times: Mapping[str, datetime] = {
             name: getattr(found, name)

@@ -1,4 +1,4 @@
-"""How commands reach the memories: through a host in this process, or a running server."""
+"""The ways of commands to the memories: through a host in this process, or a running server."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 REQUEST_ID = "command-line"
 TIMEOUT_S = 60
-"""How long a command waits for a server's answer, seconds."""
+"""Time that a command waits for a server's answer, seconds."""
 
 
 class Access(Protocol):
@@ -115,7 +115,7 @@ class Remote:
 
 
 def _told_by_memhost(answer: httpx.Response) -> bool:
-    """Whether an operation refused: only then does the error have a code."""
+    """Tell whether an operation refused: only then does the error have a code."""
     content = _json(answer)
     return isinstance(content, Mapping) and "code" in content
 
@@ -167,7 +167,7 @@ def _problem(item: Any) -> str:
 
 
 class Target(NamedTuple):
-    """What the shared options say about where the memories are."""
+    """The place of the memories, as the shared options name it."""
 
     url: str | None = None
     token: str | None = None

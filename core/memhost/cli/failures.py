@@ -83,7 +83,7 @@ def report(error: BaseException, args: Sequence[str] = ()) -> int:
 
 
 def _interrupted(error: BaseException) -> bool:
-    """Whether somebody pressed Ctrl-C, also while several tasks ran."""
+    """Tell whether somebody pressed Ctrl-C, also while several tasks ran."""
     if isinstance(error, BaseExceptionGroup):
         return any(map(_interrupted, error.exceptions))
     if isinstance(error, click.Abort):  # as which click passes it on
@@ -121,7 +121,7 @@ def _show(error: BaseException, code: str, sentences: list[str]) -> None:
 
 
 def colors() -> bool | None:
-    """Whether to colour what click writes: False under NO_COLOR, None where it depends on the terminal."""
+    """Tell whether to colour click's output: False under NO_COLOR, None if it depends on the terminal."""
     return False if os.environ.get("NO_COLOR") else None
 
 

@@ -1,4 +1,4 @@
-"""How commands show memories, sessions and tables to people."""
+"""Output of memories, sessions and tables for people."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def console(stream: TextIO | None = None) -> Console:
 
 
 def _columns() -> int:
-    """How wide to print where there is no terminal: as COLUMNS says, else 120."""
+    """Return the width of output that goes to no terminal: COLUMNS if set, else 120."""
     given = os.environ.get("COLUMNS", "")
     return int(given) if given.isdecimal() and 20 <= int(given) <= 1000 else WIDTH_WITHOUT_TERMINAL
 

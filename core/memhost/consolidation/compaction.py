@@ -213,7 +213,7 @@ def _is_replaced(memory: StoredMemory) -> bool:
 
 
 def _key(record: MemoryRecord) -> _Key:
-    """What repetitions have in common: the owner, the hash of the text, and the time in which it held.
+    """Return what repetitions have in common: the owner, the hash of the text, and the time in which it held.
 
     Hashes of release 0.1.0 are of several statements; `clusters` tells these apart.
     """

@@ -30,14 +30,14 @@ _LEG = 5000
 _CHUNK = 200
 _LONGEST_S = 60.0
 _MARGIN = timedelta(minutes=10)
-"""How far back "changed since" looks: clients set `updated_at` by their own clocks."""
+"""Time by which "changed since" looks further back, because clients set `updated_at` by their own clocks."""
 
 _Owner = tuple[str, str]
 
 
 @dataclass(slots=True)
 class _Progress:
-    """What a pass knows of itself."""
+    """State of a pass."""
 
     calls_left: int
     judged: set[bytes]
@@ -68,10 +68,10 @@ class _Progress:
 
 
 class ComparingPass:
-    """Goes through the changed memories of a scope, oldest first, and settles what near memories are to each other.
+    """Compares the changed memories of a scope, oldest first, with near ones, and merges or replaces them.
 
-    How far it came stands in the store. A pass ends early when its calls are used up, the model does not answer, or
-    it takes too long; the next one goes on from there.
+    The store keeps its progress. A pass ends early when its calls are used up, the model does not answer, or
+    it takes too long; the next one continues there.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class ComparingPass:
 
     @property
     def judges(self) -> bool:
-        """Whether a language model judges near memories: there is one, and it is not switched off."""
+        """Tell whether a language model judges near memories: one is configured, and judging is switched on."""
         return self._deduplication.enabled and self._deduplication.can_judge
 
     async def run(self, scope: Scope, turn: Lease | None, gone: Set[str] = frozenset()) -> CompactionReport:
@@ -129,7 +129,7 @@ class ComparingPass:
     # -- parts -----------------------------------------------------------------------------------------
 
     async def _begin(self, scope: Scope, now: datetime, *, judging: bool) -> Cursor:
-        """The cursor of the pass that begins or goes on now."""
+        """Return the cursor of the pass that begins or continues now."""
         cursor = await read_cursor(self._store, scope, now)
         if judging and not cursor.judged:
             return Cursor(begun=now, whole=True)
@@ -245,7 +245,7 @@ def batches(pairs: Sequence[Pair]) -> Iterator[list[Pair]]:
 
 
 def _is_new(pair: Pair, progress: _Progress) -> bool:
-    """Whether the pair has not been looked at in this pass, nor been judged lately."""
+    """Tell whether the pair is new in this pass and has not been judged lately."""
     names = frozenset((pair.older.record.id, pair.newer.record.id))
     if names in progress.seen or not names.isdisjoint(progress.gone):
         return False

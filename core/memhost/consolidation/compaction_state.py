@@ -1,4 +1,4 @@
-"""What compaction keeps in the store: how far the last pass came."""
+"""The state that compaction keeps in the store: the progress of the last pass."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _CURSOR = "compaction-cursor"
 
 
 class Cursor(msgspec.Struct, kw_only=True):
-    """How far the comparison of memories came in one scope.
+    """Progress of the comparison of memories in one scope.
 
     Attributes:
         since: Start of the last complete pass: what was changed later is to be looked at.
         memories: Memories in the scope after it.
         judged: Whether there was a language model to ask.
         begun: Start of the pass that is not complete, None if there is none.
-        resume: Creation time of the memory where that pass goes on.
+        resume: Creation time of the memory where that pass continues.
         whole: Whether that pass looks at all memories.
         waits: When the earliest memory was changed that it met without a vector; the next pass starts there.
     """

@@ -38,14 +38,14 @@ _HALF_USES = 10.0
 
 
 class ForgetPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """What to give up.
+    """The limits by which memories are forgotten.
 
     Attributes:
-        max_age_days: Memories created longer ago go.
-        max_inactive_days: Memories not accessed for longer go. With both limits a memory must exceed both, or
+        max_age_days: Memories created longer ago are deleted.
+        max_inactive_days: Memories not accessed for longer are deleted. With both limits a memory must exceed both, or
             the age limit `hard_age_multiplier` times.
-        budget: Of what is left the best by recency and use stay, so many per namespace and user.
-        types: Memory types that may go; None means all.
+        budget: Number of remaining memories to keep per namespace and user, the best by recency and use.
+        types: Memory types that may be deleted; None means all.
         hard_age_multiplier: See `max_inactive_days`.
     """
 
@@ -71,7 +71,10 @@ def policy_of(given: Mapping[str, Any]) -> ForgetPolicy:
 
 
 def policy_problems(given: Mapping[str, Any]) -> list[Problem]:
-    """What of a client's policy is not understood: what narrows it would be missing, so nothing is to be deleted."""
+    """Return the problems of a client's policy; a policy with a problem deletes nothing.
+
+    A key that is not understood may be one that was meant to keep memories.
+    """
     found = []
     for name, value in given.items():
         if name not in _KEYS:
@@ -127,7 +130,7 @@ class ForgettingService:
         self._clock = clock
 
     async def forget(self, call: Call, request: ForgetMemories) -> ForgetResult:
-        """Forget what the policy gives up among the `limit` oldest memories of the scope; or only tell it.
+        """Apply the policy to the `limit` oldest memories of the scope; with `dry_run` only list those to delete.
 
         Raises:
             LongTermMemoryDisabled: Long-term memory is off.
@@ -203,7 +206,10 @@ class ForgettingService:
 
 
 def _bare(record: MemoryRecord) -> MemoryRecord:
-    """What choosing needs of a record: many are held at a time. One that was brought back is as old as that."""
+    """Return the fields of a record that choosing needs, because many are held at a time.
+
+    A restored memory counts as old as its restoration.
+    """
     born = max(record.created_at, restored_at(record) or record.created_at)
     return MemoryRecord(
         id=record.id,

@@ -70,7 +70,7 @@ class Pair:
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What a pair is; `text` belongs to `merge`."""
+    """The relation of a pair; `text` belongs to `merge`."""
 
     kind: Kind
     text: str = ""
@@ -78,12 +78,12 @@ class Verdict(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True, kw_only=True)
 class Judgement:
-    """What came of asking.
+    """The answer of the language model about pairs of memories.
 
     Attributes:
         verdicts: By index of the pair; pairs without a usable one are left out.
         calls: Calls that were made.
-        answered: False if the model could not be asked: another time it may say something.
+        answered: False if the model could not be asked: a later call may succeed.
     """
 
     verdicts: dict[int, Verdict] = field(default_factory=dict)
@@ -99,11 +99,11 @@ class Judge:
 
     @property
     def available(self) -> bool:
-        """Whether there is a model to ask."""
+        """Tell whether a language model is configured."""
         return self._calls.available
 
     async def ask(self, owner: SessionKey, pairs: Sequence[Pair]) -> Judgement:
-        """What the pairs are, in one call. At most `MOST_PAIRS` are given. Raises nothing for a model that fails."""
+        """Return the relations of at most `MOST_PAIRS` pairs, by one call. A model that fails raises nothing."""
         messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": question(pairs)}]
         letters = sum(len(pair.older.record.text) + len(pair.newer.record.text) for pair in pairs)
         try:
@@ -151,14 +151,14 @@ def read(answer: str, pairs: Sequence[Pair]) -> dict[int, Verdict]:
 
 
 def _keeps_all(text: str, pair: Pair) -> bool:
-    """Whether a merged text can stand for both: neither blank nor much longer, and with the numbers of both."""
+    """Tell whether a merged text can replace both: neither blank nor much longer, and with the numbers of both."""
     inputs = (pair.older.record.text, pair.newer.record.text)
     longest = 2 * sum(len(each) for each in inputs)
     return 0 < len(text) <= longest and numbers(text) == numbers(inputs[0]) | numbers(inputs[1])
 
 
 def _items(answer: str) -> list[Any]:
-    """The list of verdicts in an answer, also where prose or a code fence stands around it."""
+    """Return the list of verdicts in an answer, even if prose or a code fence surrounds it."""
     decoder = json.JSONDecoder()
     start = answer.find("{")
     while start >= 0:

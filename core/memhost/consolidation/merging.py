@@ -29,7 +29,7 @@ class Wording:
 
 @dataclass(slots=True)
 class Joined:
-    """What becomes of a group of memories: who stays, as it is then, and who goes."""
+    """The result for a group of memories: the one that stays, with its additions, and those that are removed."""
 
     kept: StoredMemory
     gone: list[StoredMemory]
@@ -38,7 +38,7 @@ class Joined:
 
 @dataclass(slots=True)
 class Outcome:
-    """What verdicts come to: groups that become one, and (old, new) pairs of ids where the new one takes over."""
+    """The result of verdicts: groups to merge, and (old, new) pairs of ids in which the new one replaces the old."""
 
     joined: list[Joined] = field(default_factory=list)
     replaced: list[tuple[str, str]] = field(default_factory=list)
@@ -82,7 +82,7 @@ def apply(
     furthest: float,
     now: datetime,
 ) -> Outcome:
-    """What the verdicts come to.
+    """Turn verdicts about pairs into groups to merge and facts to replace.
 
     Args:
         decided: Pairs with their verdicts; the nearest count first.
@@ -135,7 +135,7 @@ def _joined(ranked: Sequence[StoredMemory], wording: Wording | None, now: dateti
 
 
 def shown(stays: StoredMemory, goes: Sequence[StoredMemory]) -> Join:
-    """What a report tells of memories that become one; of long texts the beginning."""
+    """Return the report of memories that are merged; long texts are cut."""
     texts = [stays.record.text, *(memory.record.text for memory in goes)]
     return Join(
         stays=stays.record.id,

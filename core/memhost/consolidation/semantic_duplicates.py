@@ -44,16 +44,16 @@ _JUDGED_FOR = timedelta(days=7)
 
 @dataclass(slots=True, kw_only=True)
 class Resolution:
-    """What a commit has to hold; nothing of it is committed yet.
+    """The changes that a commit has to contain; none of them is committed yet.
 
     Attributes:
         put: New memories that stay, and stored ones that changed or were replaced.
-        delete: Ids of stored memories that went into others.
-        documents: What the trash keeps of them, and which pairs need not be judged again.
+        delete: Ids of stored memories that were merged into others.
+        documents: Their entries in the trash, and marks of pairs that need no further judgement.
         superseded: Ids of memories that a newer fact replaced.
-        updated: Ids of stored memories that took others in.
-        joins: What each of the memories that stay takes in.
-        merged: How many memories, new or stored, went into others.
+        updated: Ids of stored memories that others were merged into.
+        joins: For each memory that stays, the memories merged into it.
+        merged: Number of memories, new or stored, that were merged into others.
         judged: Pairs found distinct, as `pair_mark` names them.
         undecided: Pairs that nobody has judged.
         reached: False if the model could not be asked.
@@ -90,16 +90,16 @@ class SemanticDeduplication:
 
     @property
     def enabled(self) -> bool:
-        """Whether memories are merged for what they mean."""
+        """Tell whether memories with the same meaning are merged."""
         return self._settings.compact_semantic_duplicates
 
     @property
     def can_judge(self) -> bool:
-        """Whether there is a language model to ask."""
+        """Tell whether a language model is configured."""
         return self._judge.available
 
     async def resolve(self, owner: SessionKey, fresh: Sequence[StoredMemory], now: datetime) -> Resolution:
-        """What becomes of new memories of one owner, which have vectors: at most one call to the language model.
+        """Decide about new memories of one owner, which have vectors, with at most one call to the language model.
 
         Without a language model all of them stay: no rule can tell whether two texts mean the same.
 
@@ -125,8 +125,7 @@ class SemanticDeduplication:
         """Pairs of the memories with near ones inside the scope, which is one owner's; nearest first, each once.
 
         `fresh` are ids of those that are new: they are compared with each other, and with what is stored under other
-        ids. One statement that stands there twice is no pair: about that `repetition.repeats` decides.
-        No model is called.
+        ids. One statement that is stored twice is no pair: `repetition.repeats` decides about that. No model is called.
         """
         furthest = self._settings.deduplication_distance_threshold
         able = [memory for memory in memories if can_merge(memory)]
@@ -281,7 +280,7 @@ def _about(when: datetime) -> list[Condition]:
 
 
 def pair_mark(pair: Pair) -> bytes:
-    """What names a pair of statements of one owner, whatever the ids: changed texts are another pair."""
+    """Return the name of a pair of statements of one owner, whatever their ids; a changed text makes another pair."""
     hashes = sorted(content_hash(each.record) for each in (pair.older, pair.newer))
     return hashlib.sha256("".join(hashes).encode()).digest()[:16]
 

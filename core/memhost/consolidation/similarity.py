@@ -20,13 +20,13 @@ LONGEST_TEXT = 2000
 """Characters of the longest text that is compared."""
 
 SAME_EVENT = timedelta(days=1)
-"""How far apart the dates of one event may lie."""
+"""Greatest distance between two dates of one event."""
 
 _NUMBER = re.compile(r"\d+(?:[.,:/-]\d+)*")
 
 
 def can_merge(memory: StoredMemory) -> bool:
-    """Whether the memory may be joined with another, or be replaced by a newer fact, without its owner's word."""
+    """Tell whether memhost may merge the memory with another, or replace it by a newer fact, unasked."""
     record = memory.record
     return (
         not record.pinned
@@ -52,7 +52,7 @@ def restored_at(record: MemoryRecord) -> datetime | None:
 
 
 def comparable(first: StoredMemory, second: StoredMemory) -> bool:
-    """Whether two memories that can be merged are of one owner, one kind and one time."""
+    """Tell whether two memories that can be merged have the same owner, kind and time."""
     one, other = first.record, second.record
     return (
         one.id != other.id

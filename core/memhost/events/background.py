@@ -1,4 +1,4 @@
-"""What happened, as background hooks are told.
+"""Events for background hooks.
 
 Each event becomes one job per plugin that implements the hook, committed together with the write that caused it,
 delivered at least once. Events carry ids, not contents.

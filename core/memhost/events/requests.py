@@ -1,4 +1,4 @@
-"""What passes in a request, as hooks in the request see and change it."""
+"""Requests in progress, as hooks in the request see and change them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from memhost.models import Scope, SessionKey, WorkingMemory
 
 
 class SessionWrite(msgspec.Struct, kw_only=True):
-    """What is about to be written to a session.
+    """The content that is about to be written to a session.
 
     Attributes:
         session: Which session; cannot be changed.
@@ -23,7 +23,7 @@ class SessionWrite(msgspec.Struct, kw_only=True):
 
 
 class SearchRequest(msgspec.Struct, kw_only=True):
-    """What is about to be searched.
+    """The search that is about to run.
 
     Attributes:
         scope: What the search reaches; cannot be changed.
@@ -39,7 +39,7 @@ class SearchRequest(msgspec.Struct, kw_only=True):
 
 
 class RequestContext(msgspec.Struct, frozen=True, kw_only=True):
-    """What hooks in the request know about the call.
+    """The facts about a call that hooks in the request receive.
 
     Attributes:
         scope: What the caller reaches.

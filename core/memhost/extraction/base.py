@@ -52,14 +52,14 @@ class PromptedStrategy(ABC):
 
     @abstractmethod
     def instructions(self, context: ExtractionContext) -> str:
-        """What to look for, in the strategy's own words; part of the system message, so never text of a session."""
+        """Return what to look for, as a part of the system message; so it never contains text of a session."""
 
     def guidance(self, context: ExtractionContext) -> str:
-        """What the session itself wants noted; the model gets it as advice inside the frame."""
+        """Return what the session itself wants noted; the model gets it as advice inside the frame."""
         return checked_prompt(context.config, "instructions")
 
     def question(self, turns: Sequence[Turn], context: ExtractionContext) -> Question:
-        """What to ask about the turns."""
+        """Return the question to ask about the turns."""
         own = self.settings.instructions.strip()
         instructions = self.instructions(context).strip()
         return Question(

@@ -110,14 +110,14 @@ def answer_schema(keys: Sequence[Key]) -> dict[str, Any]:
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """What a strategy asks.
+    """The question of a strategy.
 
     Attributes:
         instructions: What to look for, by the strategy and the operator; never text of a session.
         keys: Keys of each item.
         messages: The lines to read.
         guidance: What the session wants noted.
-        known: Further reference, name to text: it is data, like messages.
+        known: Further reference, name to text; like messages it is data, not instructions.
         scope: What the memories are taken from.
     """
 
@@ -141,7 +141,7 @@ def build_request(question: Question, context: ExtractionContext) -> ModelReques
 
 
 def system_text(question: Question) -> str:
-    """What the prompt says beside the conversation: the rules, what to look for, and the form of the answer."""
+    """Return the prompt except for the conversation: the rules, what to look for, and the form of the answer."""
     rules = RULES % {"scope": question.scope} + (GUIDED if question.guidance.strip() else "")
     form = "\n".join(f'- "{key.name}": {key.says}' for key in question.keys)
     return (
@@ -190,7 +190,7 @@ def block(name: str, inner: str) -> str:
 
 
 def _escape_breaks(text: str) -> str:
-    """What some readers take for a line's end is written as an escape; letters that nobody can see are left out."""
+    """Return the text with other line ends written as escapes, and without invisible letters."""
     return _BREAKS.sub(lambda found: f"\\u{ord(found.group()):04x}", _HIDDEN.sub("", text))
 
 

@@ -32,7 +32,7 @@ class PromptPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def prompt_field(description: str) -> Meta:
-    """Stands beside the type of a `StrategySpec.config` field that holds a prompt, which is checked on write."""
+    """Return the metadata of a `StrategySpec.config` field that holds a prompt, which is checked on write."""
     return Meta(description=description, extra={"prompt": True})
 
 
@@ -48,7 +48,7 @@ def prompts_in(spec: StrategySpec, config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def validate_config(spec: StrategySpec, config: Mapping[str, Any], policy: PromptPolicy | None = None) -> list[Problem]:
-    """What is wrong with the options that a session gives to a strategy; unknown ones are ignored.
+    """Return the problems of the options that a session gives to a strategy; unknown options are ignored.
 
     Args:
         spec: The strategy.
@@ -104,7 +104,7 @@ def checked_prompt(config: Mapping[str, Any], name: str, *, required: bool = Fal
 
 
 def _typed(struct: type[msgspec.Struct], name: str, config: Mapping[str, Any]) -> Problem | None:
-    """What is wrong with the presence or the type of one option."""
+    """Return the problem with the presence or the type of one option, None if there is none."""
     field = next(field for field in msgspec.structs.fields(struct) if field.name == name)
     if name not in config:
         return Problem(where=(name,), kind="missing", message="Field required") if field.required else None

@@ -14,12 +14,12 @@ PromptKind = Literal["custom", "instructions", "view"]
 
 
 class PromptReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What the check says of a prompt."""
+    """Result of the check of a prompt."""
 
     ok: Annotated[bool, Meta(description="Whether the prompt may be used.")]
     findings: Annotated[
         list[Finding],
-        Meta(description="What rules found, in order of position; level `refuse` forbids it, `warn` does not."),
+        Meta(description="Findings of the rules, in order of position; level `refuse` forbids it, `warn` does not."),
     ]
     placeholders: Annotated[
         list[str], Meta(description="Placeholders that will be filled in; only custom prompts have some.")

@@ -1,4 +1,4 @@
-"""What is asked of a model whose answer is not good enough, and what its second answer changes."""
+"""The second question to a model whose answer is not good enough, and the changes by its second answer."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _sorted_out(
 
 
 def _replaced(unclear: Sequence[Draft], drafts: Sequence[Draft]) -> set[int]:
-    """Identities of the unclear drafts that the new ones stand for."""
+    """Return the identities of the unclear drafts that the new ones replace."""
     if len(unclear) == len(drafts):
         return {id(draft) for draft in unclear}
     return {id(old) for old in unclear if any(_same(old, new) for new in drafts)}

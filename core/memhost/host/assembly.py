@@ -75,7 +75,7 @@ from memhost.views.summarizer import JoinedTexts
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """What was opened, and closes with the stack."""
+    """The opened parts, which close with the stack."""
 
     stack: AsyncExitStack
     settings: Settings
@@ -95,7 +95,7 @@ class Parts:
 
 @dataclass(kw_only=True)
 class Services:
-    """What operations, interfaces and commands call."""
+    """The services that operations, interfaces and commands call."""
 
     sessions: SessionService
     session_changes: SessionChanges
@@ -253,7 +253,7 @@ def _search(parts: Parts, calls: ModelCalls, hooks: RequestHooks) -> SearchServi
 
 @dataclass(frozen=True, kw_only=True)
 class _Extraction:
-    """What makes memories of turns in the background."""
+    """The parts that extract memories from turns in the background."""
 
     choice: StrategyChoice
     pending: PendingTurns

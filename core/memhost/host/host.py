@@ -71,7 +71,7 @@ class Host:
 
     @property
     def metrics(self) -> Metrics:
-        """What the host tells observers; add one to measure what it does."""
+        """Return the measurements that the host passes to observers; add an observer to receive them."""
         return self.services.metrics
 
     @property
@@ -86,7 +86,7 @@ class Host:
 
     @property
     def has_workers(self) -> bool:
-        """Whether jobs run in processes of their own."""
+        """Tell whether jobs run in separate processes."""
         entry = self.plugins.runners.get(self.runner)
         return entry is not None and entry.spec.separate
 
@@ -121,7 +121,7 @@ class Host:
         return caller
 
     def allows(self, caller: Caller, access: Access) -> bool:
-        """Whether the caller has the right that an operation needs."""
+        """Tell whether the caller has the permission that an operation needs."""
         if access == "admin":
             return caller.runs_tenant
         return access == "open" or bool(caller.roles & ROLES[access])
@@ -139,7 +139,7 @@ class Host:
         """Run an operation for a caller.
 
         Raises:
-            Forbidden: The caller has not the right that the operation needs.
+            Forbidden: The caller lacks the permission that the operation needs.
             MemhostError: What the operation raises; anything unexpected is logged and becomes code `internal`.
         """
         operation = self.operations[name]
@@ -194,9 +194,9 @@ class Host:
         return await report_plugin(name, self.plugins, self.configuration, self.services.watch, self.store)
 
     async def readiness(self) -> Readiness:
-        """Whether the store answers within a second, and how fast; how models and workers are, and what waits for them.
+        """Report whether the store answers within a second, the state of models and workers, and the waiting work.
 
-        Without a worker or a model the server is ready all the same: writes and searches go on, jobs wait.
+        Without a worker or a model the server is ready all the same: writes and searches work, and jobs wait.
         """
         now = self.clock.now()
 
@@ -239,7 +239,7 @@ def _lacking(caller: Caller, access: Access) -> str:
 
 
 def _hits_of(result: Any) -> int | None:
-    """How many hits an answer holds, None if it is not the answer to a search."""
+    """Return the number of hits in an answer, None if it is not the answer to a search."""
     if isinstance(result, MemoryHits):
         return len(result.memories)
     return len(result.long_term_memories or ()) if isinstance(result, MemoryPrompt) else None

@@ -82,7 +82,7 @@ class FailedAttempts:
 
 
 def network(peer: str) -> str:
-    """What of an address counts as one client: all of IPv4, the /64 network of IPv6."""
+    """Return the part of an address that counts as one client: all of IPv4, the /64 network of IPv6."""
     if ":" not in peer:
         return peer
     try:

@@ -132,7 +132,7 @@ def model_entry(registry: Registry[Any], name: str) -> tuple[Any, str]:
 
 
 def in_use(configuration: Configuration, plugins: PluginManager) -> dict[str, list[str]]:
-    """What each plugin is used for with this configuration, by the plugin's name."""
+    """Return the uses of each plugin with this configuration, by the plugin's name."""
     server = configuration.settings.server
     chosen = [
         ("store", plugins.stores.get(store_name(configuration, plugins))),
@@ -154,5 +154,5 @@ def in_use(configuration: Configuration, plugins: PluginManager) -> dict[str, li
 
 
 def automatic(name: str, default: str) -> str:
-    """The plugin that `auto` stands for."""
+    """Return the plugin that `auto` selects."""
     return default if name == "auto" else name

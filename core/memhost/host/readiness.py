@@ -1,4 +1,4 @@
-"""How the parts of the server are, in a sentence each: what `ready`, `doctor` and the metrics tell."""
+"""State of the server's parts, in a sentence each, for `ready`, `doctor` and the metrics."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class WaitingWork(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
     def told(self, now: datetime) -> str:
-        """How many jobs have waited for how long, and for what."""
+        """Return a sentence about the waiting jobs: their number, how long they have waited, and for what."""
         if self.since is None:
             return f"{self.jobs} jobs wait" if self.jobs else "nothing waits"
         jobs = "1 job waits" if self.jobs == 1 else f"{self.jobs} jobs wait"
@@ -42,7 +42,7 @@ class WaitingWork(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def waiting_work(store: Store) -> WaitingWork:
-    """What waits now.
+    """Return the work that waits now.
 
     Raises:
         StoreUnavailable: The store does not answer.
@@ -88,7 +88,7 @@ def model_told(kind: Kind, health: ModelHealth, now: datetime) -> str:
 
 
 async def component(name: str, check: Callable[[], Awaitable[str]]) -> ComponentHealth:
-    """How a part of the server is, by a check that raises a `MemhostError` if it is not well."""
+    """Return the state of a part of the server, by a check that raises a `MemhostError` if there is a problem."""
     started = perf_counter()
     try:
         async with asyncio.timeout(_LIMIT_S):

@@ -1,4 +1,4 @@
-"""What every process does first: read the configuration, load the plugins, read their settings."""
+"""The first steps of every process: read the configuration, load the plugins, read their settings."""
 
 from __future__ import annotations
 

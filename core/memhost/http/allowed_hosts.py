@@ -85,7 +85,7 @@ def open_server_guard(server: ServerSettings) -> Guard:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach that address."""
+    """Tell whether only this machine can reach that address."""
     if host.lower() == "localhost":
         return True
     try:
@@ -95,7 +95,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _fits(pattern: str, origin: str) -> bool:
-    """Whether it is that origin; one `*` stands for anything, as in `https://*.example.com`."""
+    """Tell whether the pattern matches the origin; one `*` matches anything, as in `https://*.example.com`."""
     start, star, end = pattern.partition("*")
     if not star:
         return origin == pattern
@@ -103,7 +103,7 @@ def _fits(pattern: str, origin: str) -> bool:
 
 
 def _name(host: str) -> str:
-    """The name or address in a `Host` header; empty if something else than a port stands behind it."""
+    """Return the name or address in a `Host` header; empty if anything but a port follows it."""
     found = _HOST.fullmatch(host)
     return found[1] if found else ""
 
@@ -113,7 +113,7 @@ def _is_local(host: str) -> bool:
 
 
 def is_address(name: str) -> bool:
-    """Whether it is an IP address, not a name."""
+    """Tell whether it is an IP address, not a name."""
     try:
         ipaddress.ip_address(name.strip("[]"))
     except ValueError:

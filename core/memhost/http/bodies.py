@@ -1,4 +1,4 @@
-"""What a process holds of the bodies that clients are sending it, and for how many it waits."""
+"""Counts the memory that a process uses for bodies which clients are sending, and the bodies that it waits for."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Bodies:
         return Body(self, network(peer))
 
     def take(self, address: str, size: int, *, stranger: bool) -> bool:
-        """Whether so many more bytes may be held; if so they count."""
+        """Count this many more bytes if the limits allow it; tell whether they do."""
         most = self._most_bytes
         if most and (
             self._bytes + size > most
@@ -65,7 +65,7 @@ class Bodies:
         _less(self._bytes_of, address, size)
 
     def wait(self, address: str) -> bool:
-        """Whether one more body may be waited for; if so it counts."""
+        """Count one more body to wait for if the limits allow it; tell whether they do."""
         most = self._most_waiting
         if most and (self._waiting >= most or self._waiting_of[address] >= max(1, most // SHARE)):
             return False
@@ -97,7 +97,7 @@ class Body:
         return self._size
 
     def take(self, size: int) -> bool:
-        """Whether so many more bytes may be held."""
+        """Count this many more bytes if the limits allow it; tell whether they do."""
         if self.visitor.known and self._strange:
             self._bodies.give(self._address, 0, self._strange)
             self._strange = 0
@@ -108,7 +108,7 @@ class Body:
         return True
 
     def wait(self) -> bool:
-        """Whether the rest may be waited for."""
+        """Tell whether the server may wait for the rest."""
         return self._bodies.wait(self._address)
 
     def waited(self) -> None:

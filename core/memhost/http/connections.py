@@ -1,4 +1,4 @@
-"""How many connections a server process keeps, and which of them go first when they run short."""
+"""Limits the connections of a server process, and chooses which to close when they run short."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _UNLIMITED = 100_000
 
 
 class Connection(Protocol):
-    """What is known of a connection."""
+    """The facts about a connection."""
 
     @property
     def idleness(self) -> int:
@@ -53,7 +53,7 @@ def raise_descriptor_limit() -> int:
 
 
 def connection_limit(wanted: int, descriptors: int) -> int:
-    """How many connections to keep.
+    """Return the number of connections to keep.
 
     Args:
         wanted: The setting; 0 for as many as the descriptors allow.

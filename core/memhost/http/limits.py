@@ -1,4 +1,4 @@
-"""What holds for every interface over HTTP: limits of rate, number and time, and headers of answers."""
+"""Limits of every interface over HTTP: rate, number and time of requests; and headers of answers."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Buckets:
 
 
 class _Places:
-    """How many requests are worked on; one that waits for its client to send or to read takes no place."""
+    """Counts the requests in progress; a request that waits for its client to send or to read takes no place."""
 
     __slots__ = ("most", "taken")
 
@@ -126,7 +126,7 @@ class _Exchange:
         return message
 
     async def _answer(self, status: int, code: str, detail: str, retry_after_s: int = 0) -> Any:
-        """Answer instead of the application, which is told that the client has gone."""
+        """Answer in place of the application, for which the client then counts as disconnected."""
         if not self.started:
             await self.refuse(status, code, detail, retry_after_s)
             self.answered = True
@@ -173,7 +173,7 @@ class Gate:
     """ASGI middleware around all interfaces of a server process. Each process counts for itself."""
 
     def __init__(self, app: App, settings: ServerSettings, guard: Guard | None = None) -> None:
-        """Stand before an application.
+        """Wrap an application.
 
         Args:
             app: The application.

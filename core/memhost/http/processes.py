@@ -18,7 +18,7 @@ class Processes(Multiprocess):
     """
 
     asked_to_stop = False
-    """Whether a signal ended it, not a failure."""
+    """True if a signal ended the process, not a failure."""
 
     def init_processes(self) -> None:
         """Start the processes; a Ctrl-C meanwhile has its effect afterwards."""

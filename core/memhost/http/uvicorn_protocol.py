@@ -87,7 +87,7 @@ class Patient(HttpToolsProtocol):
     # -- what the client sends -------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        """Take it in; a head must not grow without end, nor what stands between two requests."""
+        """Process received bytes; limit the length of a head, and of bytes between two requests."""
         self.config.connections.heard(self)
         super().data_received(data)
         if self.transport.is_closing():

@@ -24,7 +24,7 @@ def _ignore(_free: int) -> None:
 class JobLoop:
     """Runs the outbox's jobs on the event loop; a `memhost.ports.JobRunner` by itself, and the core of others.
 
-    It wakes when it is told of jobs, when one has ended, when the next one is due, and otherwise every `poll_s`
+    It wakes when new jobs are announced, when a job has ended, when the next job is due, and otherwise every `poll_s`
     seconds, since another process may have left or added jobs.
 
     Args:

@@ -33,16 +33,16 @@ class Outbox:
 
     @property
     def attended(self) -> bool:
-        """Whether jobs are run, here or by other processes that were told."""
+        """Tell whether jobs run, in this process or in other processes that are notified of them."""
         return self._runner is not None
 
     def committed(self, jobs: Sequence[Job]) -> None:
-        """Tell the runner that these jobs stand in the store now."""
+        """Notify the runner that the store now contains these jobs."""
         if jobs and self._runner is not None:
             self._runner.notify(jobs)
 
     def wants(self, event: str) -> bool:
-        """Whether some plugin listens to the event."""
+        """Tell whether some plugin listens to the event."""
         return bool(self._hooks(event))
 
     def _hooks(self, event: str) -> list[EventHook]:

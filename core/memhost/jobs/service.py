@@ -26,7 +26,7 @@ class JobService:
         self._runner = runner
 
     async def list_page(self, call: Call, state: str | None, limit: int, offset: int) -> JobList:
-        """A page of the tenant's jobs; the workers are told to who may see the whole server."""
+        """Return a page of the tenant's jobs; only callers who may see the whole server also get the workers."""
         wanted = JobState(state) if state is not None else None
         jobs, total = await self._store.list_jobs(call.caller.bounds, wanted, limit=limit, offset=offset)
         rows = [

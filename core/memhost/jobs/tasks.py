@@ -1,4 +1,4 @@
-"""Work that outlasts the call that began it: it goes on in this process, and a task tells how it ends."""
+"""Work that outlasts the call that started it: it continues in this process, and a task records its result."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 KIND = "task"
 """Kind of the documents of all tasks."""
 KEPT = timedelta(days=7)
-"""How long a task is kept after its last change."""
+"""Time for which a task is kept after its last change."""
 
 _FAILED = "The server failed. Its log shows the cause."
 _STOPPED = "The server stopped before the task was done; start the task again."
@@ -99,7 +99,7 @@ class LongWork:
                 await self.settled(found)
 
     async def _goes_on(self, found: Bound[Task]) -> bool:
-        """Whether somebody is at a task, or will be."""
+        """Tell whether some process works on the task, or will do so."""
         tenant, task = found.bounds.tenant, found.content
         if task.type != "summary_view_full_run":
             return await self._leases.held_until(tenant, _lease_of(task)) is not None

@@ -1,4 +1,4 @@
-"""Jobs that wait for a model go on as soon as the model answers again."""
+"""Resume jobs that wait for a model as soon as the model answers again."""
 
 from __future__ import annotations
 
@@ -69,7 +69,10 @@ class WaitingForModels:
             await cancel(self._task)
 
     async def _pages(self, scope: Scope) -> list[list[Job]]:
-        """What waits for a model and is not due soon, with its new time; read whole before anything is changed."""
+        """Return the jobs that wait for a model and are not due soon, with their new time, in pages.
+
+        All are read before the first is changed.
+        """
         pages: list[list[Job]] = []
         now, total, offset = self._clock.now(), 1, 0
         while offset < total:

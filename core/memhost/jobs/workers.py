@@ -40,7 +40,7 @@ class Workers:
 
     @asynccontextmanager
     async def reporting(self, runner: str) -> AsyncIterator[None]:
-        """Report every few seconds while the block runs; a store that does not answer is told next time."""
+        """Report every few seconds while the block runs; a report that fails is not repeated before the next."""
         name, started = f"{socket.gethostname()}:{os.getpid()}", self._clock.now()
 
         async def report() -> None:

@@ -16,7 +16,7 @@ KIND = "alias"
 
 _OWNERS = 20
 _MOST_STEPS = 8
-"""How many memories that went one into the other are followed."""
+"""Number of merged memories that are followed, each merged into the next."""
 
 
 class _Alias(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""What must be switched on before a service does anything."""
+"""Checks that a feature is switched on before a service uses it."""
 
 from __future__ import annotations
 

@@ -22,13 +22,13 @@ _FIRST = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(slots=True, kw_only=True)
 class Repetitions:
-    """What is new in a request, and what becomes of the rest.
+    """The new records of a request, and the result for those that repeat others.
 
     Attributes:
         fresh: The records that repeat nothing stored and none before them, with what later ones add to them.
         stays: Id of each record that is a repetition, and of the memory that it repeats.
-        confirmed: Stored memories that are repeated, as they are.
-        completed: Records of those that take something in, as they are then, by id.
+        confirmed: Stored memories that are repeated, unchanged.
+        completed: Records of those that the repetition adds something to, with the addition, by id.
     """
 
     fresh: list[MemoryRecord] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What a background hook works with: reads at once, writes staged until the job completes."""
+"""The context of a background hook: reads happen at once, writes are staged until the job completes."""
 
 from __future__ import annotations
 

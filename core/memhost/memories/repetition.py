@@ -3,8 +3,8 @@
 Two memories are one only if nothing that carries meaning differs. Of their texts only what no reader sees or hears is
 set aside: how Unicode spells a letter (NFC), how wide a gap is, and one full stop at the end of a sentence. Letter
 case, signs, digits, units, superscripts, accents and every word count, and so does the layout of lines, columns and
-what stands in quotes: gaps are set aside in a line of prose alone. Of their other fields one may only add to the
-other; where both say something and it is not the same, both stay.
+text in quotes: gaps are set aside in a line of prose alone. Of their other fields one may only add to the other; where
+both say something and it is not the same, both stay.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def statement(text: str) -> str:
 
 
 def repeats(stored: MemoryRecord, record: MemoryRecord) -> bool:
-    """Whether `record` can go into `stored` and nothing that it says is lost.
+    """Tell whether `record` can be merged into `stored` without losing anything that it says.
 
     Both must be of one owner, make one statement, and hold for the same time; dates of events and metadata must not
     contradict each other. One statement made in two sessions is one memory. What a strategy extracted may be called
@@ -182,13 +182,13 @@ def _without_gaps(text: str) -> str:
 
 
 def _ends_a_sentence(text: str) -> bool:
-    """Whether the last word is of letters, so that a full stop behind it can only end a sentence."""
+    """Tell whether the last word consists of letters, so that a full stop after it can only end a sentence."""
     word = text.rpartition(" ")[2].strip(_QUOTES)
     return bool(word) and all(sign in "-'’" or category(sign)[0] in "LM" for sign in word)
 
 
 def _agree(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether no key of metadata has two values. 1 and true are two values, 1 and 1.0 are one."""
+    """Tell whether each key of metadata has the same value in both. 1 and true are two values, 1 and 1.0 are one."""
     shared = (one.keys() & other.keys()) - NOTES
     return all(_told(one[key]) == _told(other[key]) for key in shared)
 

@@ -47,12 +47,12 @@ EDITABLE = tuple(name for name in EditMemory.__struct_fields__ if name not in ("
 """Fields that an edit can set."""
 
 _EMPTY: dict[str, Any] = {"topics": [], "entities": [], "metadata": {}}
-"""What clearing a field leaves, where that is not null."""
+"""Value of a cleared field, if it is not null."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deletion:
-    """How many memories are gone, by which of the ids given, and ids of which nothing is left."""
+    """Number of deleted memories, the given ids that named them, and the given ids without a memory."""
 
     count: int = 0
     ids: list[str] = field(default_factory=list)
@@ -268,14 +268,14 @@ class MemoryService:
 
 
 def _repeated(stays: Mapping[str, str]) -> str:
-    """What a caller is told of records that went into stored memories; at most three are named."""
+    """Return the notice about records that were merged into stored memories; it names at most three."""
     named = [f"{gone} repeats {kept} and was merged into it" for gone, kept in list(stays.items())[:3]]
     more = f"; so do {len(stays) - len(named)} more" if len(stays) > len(named) else ""
     return "; ".join(named) + more + "."
 
 
 def _not_found(missing: Sequence[str]) -> str:
-    """What a caller is told of ids that nothing has; at most ten are named."""
+    """Return the notice about unknown ids; it names at most ten."""
     named = ", ".join(json.dumps(name) for name in missing[:10])
     more = f" and {len(missing) - 10} more" if len(missing) > 10 else ""
     hint = "; each id is a value of its own" if any("," in name for name in missing) else ""
@@ -307,7 +307,7 @@ def _changed(record: MemoryRecord, changes: dict[str, Any], now: datetime) -> Me
 
 
 def _draft_of(stored: StoredMemory) -> Draft | None:
-    """What the indexes know of a turn beside its record."""
+    """Return the data of a turn that the indexes hold beside its record."""
     if stored.position is None:
         return None
     return Draft(text=stored.record.text, speaker=stored.speaker, role=stored.role, position=stored.position)

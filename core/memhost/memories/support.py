@@ -32,8 +32,8 @@ async def withdraw(
         store: Where they are.
         batch: What is committed with it; it gets the removals.
         key: The session.
-        edited: Ids of turns whose content has changed, and which have been read anew.
-        made: Whether the strategy of a name is one of those that have read them anew; memories of others stay.
+        edited: Ids of turns whose content has changed and that have been read again.
+        made: Whether the strategy of a name is one of those that have read them again; memories of others stay.
         now: The current time.
         settings: How long the trash keeps them.
     """

@@ -131,7 +131,7 @@ class TrashService:
         )
 
     async def restore(self, call: Call, ids: Sequence[str]) -> RestoreResult:
-        """Bring memories back, indexed anew; also facts that a newer one replaced become valid again.
+        """Restore memories and index them again; facts that a newer one replaced become valid again.
 
         What is brought back is not merged again by itself, and ages from now.
 
@@ -205,7 +205,7 @@ class TrashService:
 
 
 async def _find(store: Store, bounds: Scope, ids: Sequence[str], now: datetime) -> dict[str, list[_Found]]:
-    """What the trash holds of each id; owners that one after another used one id have each their own."""
+    """Return the trash entries of each id; one id may have several, from owners that used it one after another."""
     documents = await by_prefix(store, bounds, KIND, map(_prefix, ids), now, _OWNERS)
     return {
         name: [item for item in _inside(bounds, documents[_prefix(name)]) if item.entry.memory.id == name]
@@ -236,7 +236,7 @@ def _brought_back(record: MemoryRecord, now: datetime) -> MemoryRecord:
 
 
 def _draft(entry: _Entry) -> Draft | None:
-    """What the indexes know of a turn beside its record."""
+    """Return the data of a turn that the indexes hold beside its record."""
     if entry.position is None:
         return None
     return Draft(text=entry.memory.text, speaker=entry.speaker, role=entry.role, position=entry.position)

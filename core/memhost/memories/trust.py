@@ -36,7 +36,7 @@ def label(record: MemoryRecord, source_ids: Sequence[str], roles: Mapping[str, s
 
 
 def is_of_others(record: MemoryRecord) -> bool:
-    """Whether the memory comes from the assistant, a tool or somebody else, and not from what the user said or stored.
+    """Tell whether the memory comes from the assistant, a tool or a third person, not from the user.
 
     A memory that a client stored has no label: it is its owner's.
     """
@@ -44,7 +44,7 @@ def is_of_others(record: MemoryRecord) -> bool:
 
 
 def is_held_back(record: MemoryRecord) -> bool:
-    """Whether the memory stays out of memory prompts: it reads like an order, and the user is not who gives it."""
+    """Tell whether the memory stays out of memory prompts: it looks like an order, and the user did not give it."""
     return record.metadata.get(SUSPICIOUS) is True and is_of_others(record)
 
 

@@ -51,7 +51,7 @@ def cached_file(environ: Mapping[str, str] = os.environ) -> Path | None:
 
 
 def can_load_offline(file: Path | None, sha256: str = _SHA256) -> bool:
-    """Whether tiktoken would take the file as it is: anything else makes it try the network."""
+    """Tell whether tiktoken would accept the file as it is; with any other file it tries the network."""
     try:
         return file is not None and hashlib.sha256(file.read_bytes()).hexdigest() == sha256
     except OSError:

@@ -20,14 +20,14 @@ from memhost.storekit import from_micros, to_micros
 from memhost.text.conversation import is_text, says_something, spoken
 
 _SHORTEST_WINDOW = 3
-"""Messages in a row by which a window over the history is recognised; fewer are soon said anew."""
+"""Messages in a row by which a window over the history is recognised; shorter runs are easily repeated by chance."""
 
 _REPEAT = "\x1f"
 """Separates an id from its number where one session holds the same message id several times."""
 
 
 class Merged(msgspec.Struct, frozen=True, kw_only=True):
-    """What a write makes of a session's messages.
+    """The messages of a session after a write, and what is new among them.
 
     Attributes:
         messages: All messages to store.
@@ -162,9 +162,9 @@ class Recognition:
     """Finds the stored messages that a write repeats, under their ids, new ids, or none.
 
     A message under an id that the session knows is that turn. One under another id is the stored message at the same
-    place of the history, if role and content are equal, whatever its time: clients that build their history anew for
-    each request give it new ids and times. Where such a client sends a window that has moved on, three or more messages
-    in a row at the end of what is stored are those at the beginning of the window. Elsewhere it is one with equal role,
+    place of the history, if role and content are equal, whatever its time: clients that rebuild their history for each
+    request give it new ids and times. Where such a client sends a window that has moved on, three or more messages in a
+    row at the end of what is stored are those at the beginning of the window. Elsewhere it is one with equal role,
     content and time. One without id is the first with equal role and content. No stored message is found twice, so that
     what was said twice stays twice.
     """
@@ -248,7 +248,10 @@ class Recognition:
 
 
 def _overlap(text: Sequence[bytes], start: Sequence[bytes]) -> int:
-    """How many items at the end of `text` are those at the beginning of `start` (Knuth, Morris and Pratt: linear)."""
+    """Return the number of items at the end of `text` that are also the beginning of `start`.
+
+    The algorithm is the linear one of Knuth, Morris and Pratt.
+    """
     borders = [0] * len(start)
     length = 0
     for index in range(1, len(start)):
@@ -312,7 +315,7 @@ def _message(
 
 
 def _is_repeated(item: MessageInput, before: Message) -> bool:
-    """Whether this is plainly the stored message: its text, and no other time. Long histories hold little else."""
+    """Tell whether this is plainly the stored message (same text, no other time), as most of a history is."""
     return (
         item.content == before.content
         and item.role == before.role
@@ -322,10 +325,10 @@ def _is_repeated(item: MessageInput, before: Message) -> bool:
 
 
 def _is_correction(item: MessageInput, before: Message, mark: TurnMark | None) -> bool:
-    """Whether the time that a client sends is a better one than that which is stored.
+    """Tell whether the time that a client sends is better than the stored one.
 
     A message found by its content has the time of the request. Nor was one said after it was stored: such a time is
-    that of a client which stamps its whole history anew.
+    that of a client which stamps its whole history with new times.
     """
     if item.id != before.id or not isinstance(item.created_at, datetime):
         return False
@@ -333,7 +336,7 @@ def _is_correction(item: MessageInput, before: Message, mark: TurnMark | None) -
 
 
 def _is_plain_copy(message: Message, before: Message) -> bool:
-    """Whether this is the text of a structured message, as clients send it back that know texts alone."""
+    """Tell whether this is the text of a structured message, as clients return it that know plain text only."""
     plain = message.parts is UNSET and is_text(message)
     return plain and (message.role, message.content) == (before.role, before.content)
 
@@ -345,7 +348,7 @@ def _restore(message: Message, before: Message | None) -> None:
 
 
 def fingerprint_of(message: Message | MessageInput) -> bytes:
-    """What tells whether a message has changed: a digest of role and content, 8 bytes."""
+    """Return the digest of role and content, 8 bytes, by which a changed message is recognised."""
     if isinstance(message, MessageInput):
         message = received(message, "", from_micros(0))
     text = f"{message.role}\x00{message.content}".encode("utf-8", "surrogatepass")

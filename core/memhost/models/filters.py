@@ -77,7 +77,7 @@ class Condition(msgspec.Struct, frozen=True):
 
 
 def matches(record: MemoryRecord, conditions: Iterable[Condition]) -> bool:
-    """Whether the record satisfies all conditions."""
+    """Tell whether the record satisfies all conditions."""
     return all(_holds(record, condition) for condition in conditions)
 
 

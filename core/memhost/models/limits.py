@@ -64,17 +64,17 @@ Sources = Annotated[list[Annotated[str, _limit(maxLength=LONGEST_NAME, pattern=_
 Tags = Annotated[list[Annotated[str, _limit(maxLength=LONGEST_TAG, pattern=_NO_COMMA)]], _limit(maxItems=MOST_TAGS)]
 """Topics or entities; without commas, which official clients cannot read back."""
 Text = Annotated[str, _limit(maxLength=LONGEST_TEXT)]
-"""What a memory says, or a query."""
+"""Text of a memory, or a query."""
 VisibleText = Annotated[str, _limit(minLength=1, maxLength=LONGEST_TEXT, pattern=r"\S")]
 """A text in which there is something to see."""
 MessageText = Annotated[str, _limit(maxLength=LONGEST_MESSAGE)]
-"""What was said, or a summary of it."""
+"""Text of a message, or a summary of messages."""
 Metadata = Annotated[dict[str, Any], _limit(**{"x-max-bytes": METADATA_BYTES})]
 """A small JSON object."""
 Config = Annotated[dict[str, Any], _limit(**{"x-max-bytes": CONFIG_BYTES})]
 """Options of a strategy."""
 Data = Annotated[dict[str, Any], _limit(**{"x-max-bytes": DATA_BYTES})]
-"""What a session keeps for its client."""
+"""Data that a session keeps for its client."""
 Many = Annotated[list[T], _limit(maxItems=MOST_ITEMS)]
 """A list in a request."""
 Some = Annotated[list[T], _limit(minItems=1, maxItems=MOST_ITEMS)]

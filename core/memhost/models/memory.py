@@ -17,7 +17,7 @@ MOST_ACCESSES = 2**53
 
 
 class MemoryType(StrEnum):
-    """What kind of memory a record is."""
+    """Kind of a memory."""
 
     SEMANTIC = "semantic"
     EPISODIC = "episodic"

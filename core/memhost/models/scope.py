@@ -33,7 +33,7 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def whole(self) -> bool:
-        """Whether it holds everything of its tenant."""
+        """Tell whether the scope contains everything of its tenant."""
         return self.namespaces is None and self.users is None and self.sessions is None
 
     def narrow(self, *, namespace: str | None = None, user: str | None = None, session: str | None = None) -> Scope:
@@ -46,7 +46,7 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def allows(self, namespace: str | None, user: str | None, session: str | None) -> bool:
-        """Whether a record of this tenant with that owner lies inside the scope."""
+        """Tell whether a record of this tenant with that owner is inside the scope."""
         return (
             (self.namespaces is None or (namespace or "") in self.namespaces)
             and (self.users is None or (user or "") in self.users)
@@ -54,7 +54,7 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def covers(self, key: SessionKey) -> bool:
-        """Whether the session of that identity lies inside the scope."""
+        """Tell whether the session with that key is inside the scope."""
         return key.tenant == self.tenant and self.allows(key.namespace, key.user, key.session)
 
 
@@ -76,10 +76,10 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def runs_tenant(self) -> bool:
-        """Whether the caller may administer the tenant: an operator or admin who is not bound inside it."""
+        """Tell whether the caller may administer the tenant: an operator or admin who is not bound inside it."""
         return self.bounds.whole and not self.roles.isdisjoint(OPERATORS)
 
     @property
     def runs_server(self) -> bool:
-        """Whether the caller may see what belongs to no tenant: who administers the tenant `default`."""
+        """Tell whether the caller may see server-wide data: callers who administer the tenant `default` may."""
         return self.runs_tenant and self.bounds.tenant == DEFAULT_TENANT

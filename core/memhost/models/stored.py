@@ -1,4 +1,4 @@
-"""What stores keep and return: indexed memories, sessions, jobs, documents, and the batch that writes them."""
+"""The data that stores keep and return: indexed memories, sessions, jobs, documents, and the batch that writes them."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ class StoredMemory:
 
 
 class TurnMark(msgspec.Struct, array_like=True, frozen=True):
-    """What the server remembers of a turn it has seen.
+    """The server's record of a turn that it has seen.
 
     Its position, a fingerprint of its content, when it was stored first (microseconds since 1970, UTC), and whether
-    it left the session because the session's summary tells of it.
+    it left the session because the session's summary covers it.
     """
 
     position: int
@@ -92,7 +92,7 @@ _NO_FAILURES = (
     "interrupted by shutdown",
     "Conflict: Memories are being compacted already; try again when that is done.",
 )
-"""What earlier versions wrote into `last_error` of jobs that had not failed."""
+"""Values of `last_error` that earlier versions wrote for jobs that had not failed."""
 
 
 class JobState(StrEnum):
@@ -119,15 +119,15 @@ class Job(msgspec.Struct, kw_only=True):
         payload: The event struct in msgpack.
         tenant: Tenant whose data the job works on.
         due_at: Not before this time.
-        attempts: How often it has been started, without the times after which it waits (`waiting_since`).
-        failures: How many attempts failed.
-        deaths: During how many attempts the process died. Where the store does not tell these two (a job of an
+        attempts: Number of starts, without those after which it waits (`waiting_since`).
+        failures: Number of failed attempts.
+        deaths: Number of attempts during which the process died. Where the store does not tell these two (a job of an
             earlier version, or a store that does not count them), they follow from `attempts` and `last_error`.
         lease: Token of the current run; empty when it is not running.
         last_error: Why the last attempt failed, or why the job waits.
         waiting_since: Since when it is being put off, None if it is not.
         replace: A pending or waiting job of that id gets this payload and due time (debounce), and is pending. A dead
-            one becomes pending again with them. If it is running, the run goes on undisturbed, and when it ends
+            one becomes pending again with them. If it is running, the run continues undisturbed, and when it ends
             (completed, retried, put off or buried) the job becomes pending with the newest such payload and due time
             and `attempts` 0. `created_at` stays; the job is stored with `replace` false.
     """
@@ -233,7 +233,7 @@ class WriteBatch:
 
 @dataclass(slots=True, kw_only=True)
 class WriteResult:
-    """What a batch did: ids that were new, replaced and really deleted; the session's new version."""
+    """The effect of a batch: ids that were new, replaced and really deleted; the session's new version."""
 
     created: list[str] = field(default_factory=list)
     replaced: list[str] = field(default_factory=list)
@@ -248,7 +248,7 @@ class TextMatch:
 
     Attributes:
         any_of: Analysed terms; a memory matches if it holds at least one of them or of the phrases.
-        phrases: Sequences of analysed terms that match when they stand next to each other in that order.
+        phrases: Sequences of analysed terms that match when they follow each other in that order.
         required: Phrases that each hit must hold.
     """
 
@@ -259,7 +259,7 @@ class TextMatch:
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class CandidateQuery:
-    """What the search service asks a store for, in one call.
+    """The search service's query to a store, in one call.
 
     Attributes:
         conditions: All must hold for a match.
@@ -321,9 +321,9 @@ class Candidates:
 
 @dataclass(slots=True, kw_only=True)
 class StoreInfo:
-    """What `doctor` and readiness show: engine, schema version, embedder of the vectors, counts by name.
+    """The facts about a store for `doctor` and readiness: engine, schema version, embedder, counts by name.
 
-    `durable` is False for a store that forgets everything with its process.
+    `durable` is False for a store that loses all data when its process ends.
     """
 
     engine: str

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _GRACE_S = 1.0
-"""How long a hook that is cut off may take to end; then it is left behind."""
+"""Time that a cancelled hook may take to end, seconds; after that it is abandoned."""
 
 
 class EventHook(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,13 +94,13 @@ RUNNING: ContextVar[EventHook | None] = ContextVar("memhost_running_hook", defau
 
 
 def _take(task: asyncio.Task[Any]) -> None:
-    """What a task raises that nobody waits for any more."""
+    """Retrieve the exception of a task that nobody awaits any more."""
     if not task.cancelled():
         task.exception()
 
 
 def in_time(limit_s: float, function: Callable[[], T]) -> T:
-    """What the function returns, which is called in a thread of its own and left behind if it takes longer.
+    """Call the function in a separate thread, which is abandoned if it takes longer; return its result.
 
     Raises:
         TimeoutError: It took longer.

@@ -54,9 +54,9 @@ def discover(
 ) -> list[Found]:
     """Import all plugins of the entry-point group, sorted by name, so that the order is the same everywhere.
 
-    An import that raises anything (also `SystemExit`) becomes an `error`. Two distributions with one
-    entry-point name: memhost's own plugin keeps the name; among others none gets it. An import cannot be cut off: one
-    that takes longer than `slow_s` seconds is told in the log while it goes on.
+    An import that raises anything (also `SystemExit`) becomes an `error`. Two distributions with one entry-point name:
+    memhost's own plugin keeps the name; among others none gets it. An import cannot be cut off: one that takes longer
+    than `slow_s` seconds is logged while it runs.
     """
     names = _Names()
     found = [_describe(point, names) for point in (entry_points(group=PROJECT) if points is None else points)]

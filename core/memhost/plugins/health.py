@@ -1,4 +1,4 @@
-"""How plugins' event hooks are doing in this process, and which of them are left alone for a while."""
+"""Health of plugins' event hooks in this process, and which plugins are suspended."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class PluginWatch(Observer):
         self._of(plugin).blocked = True
 
     def has_blocked(self, plugin: str) -> bool:
-        """Whether the plugin blocked the event loop since this was last asked."""
+        """Tell whether the plugin blocked the event loop since the last call of this method."""
         state = self._of(plugin)
         blocked, state.blocked = state.blocked, False
         return blocked
@@ -108,7 +108,7 @@ class PluginWatch(Observer):
         return None
 
     def report(self, plugin: str) -> PluginHealth:
-        """What a plugin did so far."""
+        """Return the counts of a plugin so far."""
         state = self._states.get(plugin, _State())
         return PluginHealth(
             calls=state.calls,

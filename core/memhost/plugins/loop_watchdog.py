@@ -22,7 +22,7 @@ from memhost.plugins.health import PluginWatch
 logger = logging.getLogger(__name__)
 
 MANY = 100
-"""So many tasks that a plugin's event hooks started, or threads in its code, are told of; then twice as many."""
+"""Number of a plugin's running tasks or threads that is logged; the next is twice that number."""
 
 _CALL = EventHook.__call__.__code__
 _Factory = Callable[..., Any]
@@ -32,7 +32,7 @@ class LoopWatch:
     """A thread that looks after the event loop of a host.
 
     A plugin that blocks the loop cannot be interrupted: while it does, the log says which one it is and where; once the
-    call is over, it counts as a failure. A plugin that leaves tasks or threads behind is told of, and left alone.
+    call is over, it counts as a failure. A plugin that leaves tasks or threads behind is logged, and not stopped.
 
     Args:
         plugins: Whose code it may be.
@@ -165,7 +165,7 @@ class LoopWatch:
 
 
 def _is_own(frame: FrameType) -> bool:
-    """Whether it is code of the server itself."""
+    """Tell whether it is code of the server itself."""
     name: str = frame.f_globals.get("__name__", "")
     return name.split(".", 1)[0] == "memhost"
 

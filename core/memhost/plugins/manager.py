@@ -64,7 +64,7 @@ SECTIONS = {
 
 
 START_S = 10.0
-"""How long the registration hooks of a plugin may take together, seconds, where nothing else is said."""
+"""Time that the registration hooks of a plugin may take together by default, seconds."""
 
 _MOST_SPECS = 1000
 
@@ -78,7 +78,7 @@ _PARTS: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(("settings", "config", "request", "arguments"), (_is_struct, "a msgspec.Struct class")),
     "every_s": (lambda value: isinstance(value, (int, float)), "a number"),
 }
-"""What parts of specs must be, of those that would only be missed later."""
+"""Types of those parts of specs in which an error would only show later."""
 
 
 class PluginManager:
@@ -121,8 +121,8 @@ class PluginManager:
         Args:
             disabled: Entry-point names to leave out.
             entry_points: The entry points to load instead of the installed ones.
-            start_s: How long the registration hooks of a plugin may take together, seconds; an import that takes
-                longer is told in the log.
+            start_s: How long the registration hooks of a plugin may take together, seconds; an import that takes longer
+                is logged.
             taken: Names of the host's own operations; a plugin that offers one of them fails.
             taken_tasks: Names of the host's own maintenance tasks, likewise.
         """
@@ -251,7 +251,7 @@ class PluginManager:
                 _check_spec(hook, spec)
                 if (name := getattr(spec, "name", "")) in self._taken.get(attribute, ()):
                     noun = getattr(self, attribute).kind
-                    raise ValueError(f"{hook} returned the {noun} {name!r}, which the host itself has")
+                    raise ValueError(f"{hook} returned the {noun} {name!r}, but the host has one of that name")
                 return attribute
         wanted = " or ".join(kind.__name__ for kind in kinds)
         raise TypeError(f"{hook} must return {wanted} objects, not {type(spec).__name__}")

@@ -45,7 +45,7 @@ class RequestHooks:
         self._timeout_s = timeout_s
 
     async def before_session_write(self, write: SessionWrite, context: RequestContext) -> SessionWrite:
-        """What to write to the session, after all plugins saw it; its identity stays."""
+        """Return the data to write to the session after all plugins have seen it; its key stays."""
         for hook in self._plugins.event_hooks("memhost_before_session_write"):
             changed = await self._call(hook, SessionWrite, write=write, context=context)
             if changed is not None:
@@ -123,7 +123,7 @@ class RequestHooks:
         )
 
     def _without(self, hook: EventHook, reason: str, cause: Exception | None = None) -> None:
-        """Go on without the hook, if its policy allows that."""
+        """Continue without the hook, if its policy allows that."""
         if hook.options.on_failure == "refuse":
             raise PluginFailure(
                 f'The plugin {hook.origin} failed in {hook.hook} and declares on_failure="refuse": {reason}. Fix, '

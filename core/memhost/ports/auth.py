@@ -10,7 +10,7 @@ from memhost.models import Caller
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):
-    """What a request carried. `scheme` is lower case (`bearer`, `basic`, `api-key`) or empty for none.
+    """The credentials of a request. `scheme` is lower case (`bearer`, `basic`, `api-key`) or empty for none.
 
     `token` is the secret: the bearer token, the API key, or the password of Basic. `peer` is the client's
     address, or empty if it is not known.
@@ -50,5 +50,5 @@ class Recognises(Authenticator, Protocol):
     """A provider whose credentials have a form of their own; beside others it is asked about those alone."""
 
     def recognises(self, credentials: Credentials) -> bool:
-        """Whether the credentials have that form, valid or not."""
+        """Tell whether the credentials have the provider's form, valid or not."""
         ...

@@ -68,14 +68,14 @@ class Embedder(Protocol):
 
 @runtime_checkable
 class Vocabulary(Protocol):
-    """What an embedder may offer beside the rest: to say whether it knows words at all.
+    """An optional ability of an embedder: to tell whether it knows words at all.
 
     An embedder of whole sentences need not; one that adds up the vectors of words gives noise for words that it
     spells out of fragments, and a search that nothing else supports then says that nothing fits.
     """
 
     def knows_any(self, words: Sequence[str]) -> bool:
-        """Whether at least one of the words has a meaning of its own to the embedder."""
+        """Tell whether at least one of the words has a meaning of its own to the embedder."""
         ...
 
 
@@ -94,7 +94,7 @@ class SelfChecking(Protocol):
     """A language model that can tell, without asking its provider, why it could not work."""
 
     async def problems(self, model: str) -> list[str]:
-        """What is wrong with the configuration for that model, a sentence each that says what to do."""
+        """Return the problems of the configuration for that model, a sentence each that says what to do."""
         ...
 
 

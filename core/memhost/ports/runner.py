@@ -29,11 +29,11 @@ class JobDispatcher(Protocol):
 
 
 class JobRunner(Protocol):
-    """Runs jobs that stand in the store's outbox.
+    """Runs jobs from the store's outbox.
 
-    The outbox is the truth: a runner only decides where and when `JobDispatcher.run` is called. It looks at the outbox
-    by itself now and then, since whoever was to tell it of a job may have died. One that was not started only passes
-    on what it is told, to the processes where it was. The conformance suite `memhost.testing.runner` is the
+    The outbox is the truth: a runner only decides where and when `JobDispatcher.run` is called. It checks the outbox by
+    itself now and then, since the process that was to announce a job may have died. A runner that was not started only
+    passes announcements on to the processes where it was. The conformance suite `memhost.testing.runner` is the
     definition of this port.
     """
 
@@ -44,7 +44,7 @@ class JobRunner(Protocol):
     def notify(self, jobs: Sequence[Job]) -> None:
         """These jobs have just been committed; empty where a job became due and it is not known which.
 
-        Called on the event loop. It neither blocks nor fails: a job that nobody could be told of waits in the outbox.
+        Called on the event loop. It neither blocks nor fails: a job that could not be announced waits in the outbox.
         """
         ...
 

@@ -92,7 +92,7 @@ class Store(Protocol):
     async def candidates(self, scope: Scope, query: CandidateQuery) -> Candidates:
         """Candidates for a search, found in one consistent view of the store.
 
-        What is told of them besides (times of access, turns around them) may be of a moment later.
+        Their other data (times of access, turns around them) may be of a moment later.
 
         Ties of a leg are broken by id, ascending, so that repeating a query gives the same candidates.
         Distances are exact to three digits. Statistics count the memories of the scope alone, nothing that others
@@ -191,11 +191,11 @@ class Store(Protocol):
 
 @runtime_checkable
 class PutsOff(Protocol):
-    """A store that tells failures of jobs from deaths of their processes, and in which jobs wait without failing.
+    """A store that counts failed jobs apart from deaths of their processes, and in which jobs wait without failing.
 
     `retry_job` and `bury_job` raise `Job.failures` by one, `claim_jobs` raises `Job.deaths` of what it takes over;
     `revive_job` makes both 0, and so does a replacement that starts the job afresh. All bundled stores do. With one
-    that does not, each attempt counts as a failure, and a job that is put off begins anew with all its attempts.
+    that does not, each attempt counts as a failure, and a job that is put off starts again with all its attempts.
     """
 
     async def put_off_job(
@@ -210,7 +210,7 @@ class PutsOff(Protocol):
         ...
 
     async def waiting_jobs(self) -> tuple[int, Job | None]:
-        """How many jobs of all tenants wait, and the one of them that was created first, None if none waits."""
+        """Return the number of waiting jobs of all tenants, and the one that was created first, None if none waits."""
         ...
 
 

@@ -50,7 +50,7 @@ class Draft(msgspec.Struct, kw_only=True):
 
 
 class ExtractionContext(msgspec.Struct, frozen=True, kw_only=True):
-    """What a strategy may know beside the turns.
+    """The data beside the turns that a strategy receives.
 
     Attributes:
         session: Key of the session that holds the conversation.
@@ -104,7 +104,7 @@ class Strategy(Protocol):
 
 
 class ModelRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What to ask the language model.
+    """A request to the language model.
 
     `messages` have `role` and `content`; `schema` is the JSON schema of the answer, enforced where the provider can.
     """
@@ -115,7 +115,7 @@ class ModelRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Parsed(msgspec.Struct, frozen=True, kw_only=True):
-    """What an answer says.
+    """The content of an answer.
 
     Attributes:
         drafts: The memories.
@@ -160,7 +160,7 @@ class ModelStrategy(Protocol):
     def parse(
         self, answer: str, turns: Sequence[Turn], context: ExtractionContext, before: Parsed | None = None
     ) -> Parsed:
-        """What the answer says. Never raises for what a model may write.
+        """Read the answer. Never raises for what a model may write.
 
         Args:
             answer: The model's text.
@@ -172,7 +172,7 @@ class ModelStrategy(Protocol):
 
 
 class ExtractionTools(msgspec.Struct, frozen=True, kw_only=True):
-    """What a background strategy works with, for one run.
+    """The tools of a background strategy, for one run.
 
     Attributes:
         embedder: The server's embedder.

@@ -1,8 +1,8 @@
 """Ranking of candidate memories for a query: pure functions over plain values, the same for every store.
 
 A store finds candidates within the caller's scope: the best K by its own BM25 over ``analysis.index_terms``, the best K
-by cosine, and the turns at most two places away from those in their sessions. :func:`rank` then computes every feature
-anew from the candidates' terms and vectors, so that all stores rank alike, and adds them up::
+by cosine, and the turns at most two places away from those in their sessions. :func:`rank` then recomputes every
+feature from the candidates' terms and vectors, so that all stores rank alike, and adds them up::
 
     query = analyse_query("When did Ana go to the museum?")
     hits = rank(query, vector, candidates, CorpusStats(documents=900, document_frequency={"museum": 3}))

@@ -68,7 +68,7 @@ _EXPECTED = {"time": t.TIME, "number": t.NUMBER, "person": t.NAME, "place": t.NA
 
 
 class _Layout:
-    """Where each candidate stands: its session, and which candidates are its neighbours."""
+    """Position of each candidate: its session, and which candidates are its neighbours."""
 
     def __init__(self, candidates: Sequence[Candidate]) -> None:
         sessions: dict[str | int, int] = {}
@@ -237,7 +237,7 @@ def _bm25(counts: Floats, idf: Floats, lengths: Floats, average: float, k1: floa
 def _row_sums(rows: npt.NDArray[np.floating[Any]], factors: npt.NDArray[np.floating[Any]]) -> Floats:
     """Return ``rows @ factors``, each row added up in double precision by itself.
 
-    A product by BLAS may give equal rows sums that differ in the last bit, by where in the matrix they stand.
+    A product by BLAS may give equal rows sums that differ in the last bit, by their position in the matrix.
     """
     sums: Floats = np.multiply(rows, factors, dtype=np.float64, order="C").sum(axis=1)
     return sums

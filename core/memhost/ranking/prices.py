@@ -23,5 +23,5 @@ _PRICE = re.compile(
 
 
 def names_price(text: str) -> bool:
-    """Whether a text names an amount of money in figures."""
+    """Tell whether a text names an amount of money in figures."""
     return _PRICE.search(text) is not None

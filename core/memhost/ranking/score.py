@@ -83,7 +83,7 @@ def rank(
 
 
 def _place(candidate: Candidate) -> tuple[bool, int | str]:
-    """Where a candidate stands among equals: numbers first, then texts."""
+    """Return the sort key of a candidate among equals: numbers first, then texts."""
     return isinstance(candidate.key, str), candidate.key
 
 

@@ -1,4 +1,4 @@
-"""What the form of a memory's text tells, whatever the query; a store may compute it once, when it writes."""
+"""Traits of the form of a memory's text, whatever the query; a store may compute them once, when it writes."""
 
 from __future__ import annotations
 

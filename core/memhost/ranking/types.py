@@ -1,4 +1,4 @@
-"""What goes into the ranking and what comes out of it."""
+"""Input and output of the ranking."""
 
 from __future__ import annotations
 

@@ -47,8 +47,8 @@ class RankingWeights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Share of the quoted phrases of the query that occur verbatim."""
 
     vector_floor: float = 0.0
-    """Cosine of unrelated texts with the embedder in use, in [0, 1): cosines are counted from there. 0 for the static
-    model; some hosted models stand at 0.7."""
+    """Cosine of unrelated texts with the embedder in use, in [0, 1): cosines are counted from there. 0 for the
+    static model; some hosted models have 0.7."""
     vector: float = 3.41
     """Cosine of the memory and the query, from -1 to 1, and of its neighbours below."""
     vector_before: float = 1.07
@@ -66,7 +66,7 @@ class RankingWeights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     date: float = 3.23
     """Nearness of the memory's date to one that the query names: 1 same day, 0.6 same month."""
     date_after: float = 1.28
-    """How soon after a named day it was said: 1 on the day, 0 from 15 days on."""
+    """Weight of how soon after a named day it was said: 1 on the day, 0 from 15 days on."""
 
     question: float = -0.37
     """The turn ends in a question."""

@@ -1,4 +1,4 @@
-"""How deeply values are nested."""
+"""Nesting depth of values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ MAX_DEPTH = 128
 
 
 def depth_exceeds(value: Any, limit: int = MAX_DEPTH) -> bool:
-    """Whether objects and lists lie inside each other more than `limit` levels deep."""
+    """Tell whether objects and lists are nested more than `limit` levels deep."""
     level = [value]
     for _ in range(limit + 1):
         following: list[Any] = []

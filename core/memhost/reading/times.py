@@ -30,7 +30,7 @@ FORMS = (
     Form("Unix seconds", 1772357400, "2026-03-01T09:30:00Z", "number or text of digits, fractions allowed"),
     Form("Unix milliseconds", 1772357400000, "2026-03-01T09:30:00Z", "what lies beyond 20000000000 either way"),
 )
-"""What a time may look like.
+"""Accepted forms of a time.
 
 A text of 4, 6, 8, 12 or 14 digits that is a year, month, day, minute or second of the years 1900 to 2199 without
 separators (`20260301`) is refused: as a Unix time it would be one of 1970 or of another century. As a JSON number it

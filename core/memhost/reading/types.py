@@ -88,7 +88,7 @@ class Compiler:
 
     @staticmethod
     def echoes_of(cls: type[Any]) -> frozenset[str]:
-        """Names that may stand in a struct and mean nothing."""
+        """Return the names that may occur in a struct without a meaning."""
         return frozenset(getattr(cls, "ECHOES", ()))
 
     def fields(self, kind: inspect.StructType) -> tuple[Field, ...]:

@@ -73,7 +73,7 @@ _SYNONYMS = {
     "min": ("gte",),
     "max": ("lte",),
 }
-"""What other memory servers and query languages call a name, in the order of what is meant first."""
+"""Names that other memory servers and query languages use, with the likeliest meaning first."""
 
 
 def unknown_name(key: str, known: Collection[str], *, noun: str = "field") -> list[Fault]:

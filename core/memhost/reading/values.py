@@ -26,7 +26,7 @@ _FALSE = frozenset(("false", "f", "no", "n", "off", "0"))
 
 
 class Fault:
-    """One thing wrong with a value. `path` grows outwards: the innermost key stands first."""
+    """One thing wrong with a value. `path` grows outwards: the innermost key is first."""
 
     __slots__ = ("context", "kind", "message", "path", "value")
 

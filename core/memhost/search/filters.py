@@ -98,10 +98,10 @@ def tag_conditions(
 
 
 def date_conditions(name: str, value: DateFilter) -> list[Condition]:
-    """Conditions of a filter on a time. An `eq` or `ne` with whole seconds stands for that full second.
+    """Conditions of a filter on a time. An `eq` or `ne` with whole seconds matches that full second.
 
     Raises:
-        ValueError: `between` has not two values or does not stand alone.
+        ValueError: `between` has not two values or is combined with other operators.
     """
     given = _given(value)
     inclusive = given.pop("inclusive", None)

@@ -132,7 +132,7 @@ def _message(role: Role, text: str) -> PromptMessage:
 def _memories_text(hits: Sequence[MemoryHit], held: Sequence[HeldBack]) -> str:
     """The memories, each on lines of its own, between marks that no memory can contain.
 
-    The mark is a digest of what stands between the marks: a text cannot hold the digest of a whole that holds it.
+    The mark is a digest of the text between the marks: a text cannot hold the digest of a whole that holds it.
     """
     none = [] if hits else ["No relevant long-term memories were found."]
     if not hits and not held:

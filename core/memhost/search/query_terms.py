@@ -23,8 +23,8 @@ _MOST_DATES = 16
 async def read_query(store: Store, scope: Scope, text: str) -> tuple[AnalysedQuery, int]:
     """The query, taken apart, with at most `MOST_QUERY_TERMS` words, and how many words were left out.
 
-    Those that stay are the rarest in the scope. Of more words than the store can be asked about at once the longest
-    stand for all: longer words are rarer (G. K. Zipf, The Psychobiology of Language, 1935).
+    Those that stay are the rarest in the scope. Of more words than the store can be asked about at once the longest are
+    used instead: longer words are rarer (G. K. Zipf, The Psychobiology of Language, 1935).
     """
     query = analyse_query(text) if len(text) <= LONG_TEXT else await asyncio.to_thread(analyse_query, text)
     if len(query.terms) <= MOST_QUERY_TERMS:
@@ -50,7 +50,7 @@ async def read_query(store: Store, scope: Scope, text: str) -> tuple[AnalysedQue
 
 
 def _longest(terms: Sequence[str], most: int) -> tuple[str, ...]:
-    """The longest terms; of those of one length such as stand far apart in the query."""
+    """Return the longest terms; among terms of one length prefer those far apart in the query."""
     if len(terms) <= most:
         return tuple(terms)
     stride = max(1, len(terms) // most)

@@ -163,7 +163,7 @@ class Retriever:
         )
 
     def _reachable(self, found: Candidates, scored: Sequence[Scored], total: int) -> int:
-        """How many matches pages can give: those that are scored, if the vector leg holds all there are."""
+        """Return how many matches pages can show: the scored ones, or all if the vector leg has them all."""
         near = sum(hit.distance is not None for hit in found.hits)
         return total if near >= self._settings.candidates else len(scored)
 

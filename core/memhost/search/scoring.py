@@ -64,7 +64,7 @@ class Ranking(msgspec.Struct, frozen=True):
 
     Attributes:
         matches: Best first.
-        left_out: Ids of matches that another one stands for.
+        left_out: Ids of matches that another match represents.
         fits: Whether anything has words, a date or meaning in common with the query.
     """
 
@@ -234,7 +234,7 @@ def _once(
 
 
 def _labels(record: MemoryRecord) -> bytes:
-    """What was added to a turn, in one form; nothing for most."""
+    """Return what was added to a turn, in one form; for most turns nothing."""
     if not (record.topics or record.entities or record.metadata):
         return b""
     return msgspec.json.encode((record.topics, record.entities, record.metadata), order="deterministic")

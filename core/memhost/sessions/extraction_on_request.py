@@ -91,7 +91,7 @@ class ExtractionRequests:
             await asyncio.sleep(_POLL_S)
 
     async def preview(self, call: Call, request: PreviewExtraction) -> ExtractionPreview:
-        """What the strategy would store of the conversation.
+        """Return the memories that the strategy would store from the conversation.
 
         Raises:
             InvalidRequest: The strategy needs no model or is not there; a message is blank.

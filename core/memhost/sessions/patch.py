@@ -131,7 +131,7 @@ def _recognised(before: StoredSession, given: list[MessageInput]) -> list[Messag
 
 
 def _joined(stored: list[Any], given: list[T], back: Callable[[Any], T]) -> list[T]:
-    """What is stored, as a client would send it back, with what is given: in place where the id is known."""
+    """Return the stored items as a client would send them, with the given ones in place of those with the same id."""
     new: dict[Any, T] = {item.id: item for item in given if isinstance(item.id, str)}
     kept: list[T] = [new.pop(item.id) if item.id in new else back(item) for item in stored]
     kept.extend(item for item in given if not isinstance(item.id, str) or item.id in new)

@@ -94,7 +94,7 @@ class RunningSummary:
 
     @property
     def available(self) -> bool:
-        """Whether a language model is configured."""
+        """Tell whether a language model is configured."""
         return self._calls.available
 
     async def extend(self, key: SessionKey, base: str, messages: Sequence[Message], window: int) -> Made:

@@ -214,7 +214,7 @@ def _shown(message: Message) -> MessageView:
 
 @lru_cache(maxsize=256)
 def _view_with(names: tuple[str, ...]) -> type[MessageView]:
-    """The view of a message that also has these fields: on the wire they stand among the others, as they were sent."""
+    """Return the view of a message that also has these fields, which appear on the wire as they were sent."""
     if not names:
         return MessageView
     renamed = {f"other_{number}": name for number, name in enumerate(names)}

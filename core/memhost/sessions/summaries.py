@@ -115,7 +115,7 @@ class SessionSummaries:
             return None
 
     def _due(self, content: WorkingMemory, window: int) -> bool:
-        """Whether messages and context are over the threshold, and there are messages to take away."""
+        """Tell whether messages and context exceed the threshold, and there are messages to summarise."""
         if not (self._summary.available and self._settings.summarize and self._outbox.wants(EVENT)):
             return False
         return self._overfull(content, window) and bool(_older(content.messages, window))
@@ -208,7 +208,7 @@ class SessionSummaries:
 def stand_in(
     request: PutSession, before: StoredSession | None
 ) -> tuple[Sequence[MessageInput], str | None, StoredSession | None]:
-    """What a write holds beside the messages that the session's summary tells of.
+    """Separate a write's own messages from those that the session's summary already covers.
 
     A client that sends its whole history again does not bring these back: they are left out, and the summary stays
     also if the client does not send it. A client that sends a context of its own, or neither a context nor any
@@ -233,7 +233,7 @@ def stand_in(
 
 
 def _beginning(given: Sequence[MessageInput], marks: dict[str, TurnMark], before: StoredSession) -> int:
-    """How many messages in front are the summarised ones, where the whole history comes without the ids known; else 0.
+    """Return how many messages at the beginning are the summarised ones under new ids; else 0.
 
     Only all of them, in order, followed by all that the session holds, are taken for it: single messages may well
     repeat what was said before.

@@ -64,7 +64,7 @@ from memhost.storekit import to_micros
 from memhost.text.conversation import spoken
 
 _WRITE_TRIES = 20
-"""How often a write is repeated when another process wrote the same session (each repeat waits longer).
+"""Number of attempts at a write while other processes write the same session; each waits longer than the one before.
 
 Writes of one process take turns."""
 
@@ -311,7 +311,10 @@ class SessionWriter:
         return jobs + self._outbox.memory_jobs("memories_stored", MemoriesStored, stored, tenant=key.tenant, now=now)
 
     def _made(self, strategy: str) -> bool:
-        """Whether memories of a strategy are made in the write; those of others go when the turn has been read anew."""
+        """Tell whether the write itself makes the memories of a strategy.
+
+        Memories of other strategies are removed once the turn has been read again.
+        """
         return self._choice.immediate(strategy) is not None
 
     def _deleted(self, session: StoredSession, ids: list[str], now: datetime) -> list[Job]:
@@ -333,7 +336,7 @@ def _no_extraction(problem: Problem) -> str:
 
 
 def _content(request: PutSession, before: StoredSession | None, now: datetime) -> WorkingMemory:
-    """What a write says of a session beside its messages, memories, data and context."""
+    """Return the fields of a session other than messages, memories, data and context."""
     strategy = request.long_term_memory_strategy
     return WorkingMemory(
         tokens=request.tokens,

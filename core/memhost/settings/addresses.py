@@ -24,7 +24,7 @@ def check_network(text: str) -> None:
 
 
 def check_origin(text: str) -> None:
-    """Return if it is the origin of web pages, or `*` for all; `*` may also stand for a part of the name.
+    """Return if it is the origin of web pages, or `*` for all; `*` may also replace a part of the name.
 
     Raises:
         ValueError: It is not.

@@ -82,7 +82,7 @@ class Configuration:
         return found
 
     def is_set(self, path: str) -> bool:
-        """Whether the operator gave this setting a value, by whatever means."""
+        """Tell whether the operator gave this setting a value, by whatever means."""
         return self.sources.get(path, "default") != "default"
 
     def value(self, path: str) -> Any:

@@ -13,7 +13,7 @@ from memhost.settings.fields import setting
 
 
 class NamespaceExtraction(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How conversations of one namespace are extracted, where that differs from the server's way."""
+    """Extraction options of one namespace, where they differ from the server's."""
 
     strategy: str | None = None
     config: dict[str, Any] = {}

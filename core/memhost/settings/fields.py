@@ -51,7 +51,7 @@ def setting(
     min_length: int | None = None,
     max_length: int | None = None,
 ) -> Meta:
-    """What stands beside a field's type in the `Annotated` of a settings struct.
+    """Return the metadata of a settings struct's field, for use in `Annotated`.
 
     Args:
         description: What the setting does, in one sentence, for the reference table.

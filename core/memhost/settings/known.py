@@ -39,7 +39,7 @@ PROVIDER_VARIABLES = frozenset(
         "JINA_AI_API_KEY",
     }
 )
-"""What model libraries read from the process environment by themselves."""
+"""Environment variables that model libraries read from the process environment by themselves."""
 
 CONFIG_FILE_VARIABLES = (
     "MEMHOST_CONFIG",

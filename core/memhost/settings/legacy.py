@@ -16,11 +16,11 @@ _PARTS = ("OAUTH2_AUDIENCE", "OAUTH2_JWKS_URL", "auth.jwt.audience", "auth.jwt.j
 
 
 def legacy_auth(given: Mapping[str, Given], sources: tuple[Variables, ...], reading: Reading) -> Given | None:
-    """What `DISABLE_AUTH`, `TOKEN_AUTH_ENABLED` and credentials that are set make of the mode; None leaves it as it is.
+    """Derive the mode from `DISABLE_AUTH`, `TOKEN_AUTH_ENABLED` and credentials; None changes nothing.
 
     Who sets an issuer or tokens and names no mode gets the one that uses them. A contradiction is a problem, and
     `DISABLE_AUTH=false` without anything that says how to authenticate too. `DISABLE_AUTH=true` counts as nothing
-    said: it stands in many files that were copied (it is Agent Memory Server's default), so it opens loopback
+    said: many copied files contain it (it is Agent Memory Server's default), so it opens loopback
     addresses and no others.
 
     Args:
@@ -80,7 +80,7 @@ def _check_switched_off(mode: Given | None, tokens: Given | None, reading: Readi
 def _check_open(
     mode: Given, switch: Given | None, given: Mapping[str, Given], sources: tuple[Variables, ...], reading: Reading
 ) -> None:
-    """A mode that lets everybody in must stand alone."""
+    """Refuse a mode that admits everyone beside other modes."""
     if not _opens(mode.raw):
         return
     rival = switch or _first((*_ISSUER, *_TOKENS), given, sources) or _other_mode(mode, sources)

@@ -229,7 +229,7 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
 
 class MemorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How memory behaves."""
+    """Behaviour of memory."""
 
     long_term_memory: Annotated[
         bool, setting("Enable long-term memory. If false, long-term operations answer 400 and nothing is extracted.")
@@ -359,7 +359,7 @@ class MemorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
 
 class SearchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How search finds and ranks. Weights of the stages stand in `weights`."""
+    """Finding and ranking of memories. The weights of the stages are in `weights`."""
 
     candidates: Annotated[int, setting("Candidates taken from each leg.", ge=10, le=5000)] = 100
     neighbours: Annotated[

@@ -52,12 +52,12 @@ class Variables:
         return self._by_name.get(name)
 
     def source(self, name: str) -> str:
-        """How a value of that name is described."""
+        """Return the description of the source of a value with that name."""
         return self.label if self.label == ".env" else f"{self.label} {name}"
 
 
 class Reading:
-    """What goes wrong while reading, collected."""
+    """Collects problems and warnings while settings are read."""
 
     def __init__(self) -> None:
         self.problems: list[str] = []
@@ -149,7 +149,7 @@ def find_file(named: Path | None, sources: Iterable[Variables]) -> tuple[Path | 
 
 
 def is_configuration(path: Path) -> bool:
-    """Whether a file may hold settings, by its name; no plugin keeps data under such names."""
+    """Tell whether a file may hold settings, by its name; no plugin keeps data under such names."""
     return path.name == ".env" or path.suffix.lower() in ENDINGS
 
 

@@ -48,7 +48,7 @@ def decode_custom(kind: type, value: Any) -> Any:
 
 
 def explain(setting: Setting, raw: Any, error: str) -> str:
-    """What is wrong with a value; continues a sentence that begins with its source's name."""
+    """Return the problem of a value; the text continues a sentence that begins with its source's name."""
     shown = REDACTED if setting.secret else _shorten(raw)
     wanted = expectation(setting.shape)
     return f"is {shown}, but must be {wanted}" if wanted else f"is {shown}: {error}"
@@ -119,7 +119,7 @@ def _split(text: str) -> list[str]:
 
 
 def expectation(shape: Any) -> str:
-    """What a setting of that shape accepts, in words; empty where there is nothing short to say."""
+    """Return the accepted values of a setting of that shape, in words; empty if there is nothing short to say."""
     if isinstance(shape, shapes.Metadata):
         return expectation(shape.type)
     if isinstance(shape, shapes.UnionType):

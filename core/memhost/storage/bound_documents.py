@@ -96,7 +96,7 @@ async def by_prefix(
 
 
 def covers(outer: Scope, inner: Scope) -> bool:
-    """Whether everything inside `inner` lies inside `outer` as well."""
+    """Tell whether everything inside `inner` is also inside `outer`."""
     return outer.tenant == inner.tenant and all(
         allowed is None or (wanted is not None and set(wanted) <= set(allowed))
         for allowed, wanted in (

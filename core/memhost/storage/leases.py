@@ -23,7 +23,7 @@ from memhost.ports import Clock, Store
 from memhost.storage.processes import Process, is_gone, this_process
 
 PATIENCE_S = 1.0
-"""How long somebody waits for a lease that another holds, seconds: enough for what is just ending."""
+"""Time to wait for a lease that another process holds, seconds: enough for work that is about to end."""
 
 _PAUSE_S = 0.25
 
@@ -92,7 +92,7 @@ class Lease:
             await cancel(self._renewing)
 
     async def give_back(self) -> None:
-        """Let others go on at once; where the store does not answer they do when the lease ends."""
+        """Release the lease at once; if the store does not answer, others can take it when it expires."""
         await self.stop()
         with contextlib.suppress(MemhostError):
             await self._store.commit(self._scope, WriteBatch(delete_documents=[self.document]))
@@ -113,14 +113,15 @@ class Leases:
         self._length_s = length_s
 
     async def take(self, tenant: str, name: str, *, told: str, patience_s: float = PATIENCE_S) -> Lease:
-        """The lease of that name, renewed until it is given back.
+        """Take the lease of that name; it is renewed until it is given back.
 
-        Each shows itself first and looks around then, so of two at a time at most one goes on.
+        Each process writes its own claim first and reads the others' claims then, so of two that start together at most
+        one continues.
 
         Args:
-            tenant: Whose.
-            name: What it is for.
-            told: The sentence for those who cannot have it.
+            tenant: Tenant of the lease.
+            name: Name of the lease, which says what work it protects.
+            told: Error message for callers that cannot take the lease.
             patience_s: How long to wait for another who holds it, seconds.
 
         Raises:

@@ -71,6 +71,6 @@ async def session_keys(store: Store, scope: Scope, now: datetime) -> list[Sessio
 
 
 async def count(store: Store, scope: Scope, conditions: Sequence[Condition] = ()) -> int:
-    """How many memories inside the scope satisfy all conditions."""
+    """Return the number of memories inside the scope that satisfy all conditions."""
     _, total = await store.list_memories(scope, conditions, limit=1)
     return total

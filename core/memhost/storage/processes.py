@@ -46,7 +46,7 @@ def this_process() -> Process:
 
 
 def is_gone(process: Process) -> bool:
-    """Whether it is certain that a process does not run any more; of other machines nothing is certain."""
+    """Tell whether a process has certainly ended; of processes on other machines that is never certain."""
     if os.name != "posix" or process.machine != _machine():
         return False
     try:

@@ -12,7 +12,7 @@ from memhost.ports import Scrubs, Store
 logger = logging.getLogger(__name__)
 
 WAIT_S = 20.0
-"""How long who asks for it is kept waiting; it goes on behind that."""
+"""Longest time that the caller waits; the removal continues in the background after that."""
 
 
 class Scrubbing:
@@ -27,11 +27,11 @@ class Scrubbing:
 
     @property
     def needed(self) -> bool:
-        """Whether the store keeps files in which something may be left."""
+        """Tell whether the store keeps files that may contain remains of deleted data."""
         return isinstance(self._store, Scrubs)
 
     async def run(self) -> bool:
-        """Remove what was deleted until now from the files. True when that is done, False if it still goes on.
+        """Remove data deleted until now from the files; return False if that continues in the background.
 
         Raises:
             StoreUnavailable: It could not be done.

@@ -81,7 +81,7 @@ def values_of(record: MemoryRecord) -> list[tuple[str, str | float]]:
 
 
 def ranges_of(record: MemoryRecord) -> dict[str, tuple[float, float]]:
-    """What comparisons look at, by field: the least and the greatest number, of times in microseconds.
+    """Return the numbers that comparisons look at, by field: the least and the greatest, of times in microseconds.
 
     Of several numbers one that passes is enough: `Op.GT` and `GTE` ask the greatest, `LT` and `LTE` the least. Whether
     one is equal `values_of` tells.
@@ -107,7 +107,7 @@ def required_phrases(match: TextMatch) -> list[Phrase]:
 
 
 def scored_phrases(match: TextMatch) -> list[Phrase]:
-    """What BM25 adds up, each once: terms and phrases of which a hit holds at least one.
+    """Return the terms and phrases that BM25 adds up, each once; a hit holds at least one of them.
 
     Without any it is the required phrases; nothing at all matches nothing.
     """
@@ -116,7 +116,7 @@ def scored_phrases(match: TextMatch) -> list[Phrase]:
 
 
 def occurrences(terms: Phrase, phrase: Phrase) -> int:
-    """How often a phrase stands in the terms."""
+    """Return the number of times that a phrase occurs in the terms."""
     if len(phrase) == 1:
         return terms.count(phrase[0])
     size = len(phrase)

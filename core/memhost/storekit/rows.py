@@ -88,7 +88,7 @@ class RowQuery:
     offset: int = 0
 
     def bounds(self) -> dict[str, list[bytes]]:
-        """What the columns `namespace`, `user_id` and `session_id` may be, where the scope restricts them."""
+        """Return the values of `namespace`, `user_id` and `session_id` that the scope allows, where it restricts."""
         bound = [] if self.scope is None else clauses(self.scope)
         return {field: [digest(value) for value in values] for field, _, values in bound}
 
@@ -115,7 +115,7 @@ class Rows(Protocol):
         ...
 
     async def count(self, query: RowQuery) -> int:
-        """How many rows fit, whatever its page."""
+        """Return the number of rows that match, regardless of the query's page."""
         ...
 
     async def delete(self, query: RowQuery) -> int:

@@ -1,4 +1,4 @@
-"""What a batch may do: the checks of `Store.commit`, given what the store holds.
+"""The rules of a batch: the checks of `Store.commit`, given what the store holds.
 
 Each of them changes nothing. A store that applies batches with `RowStore` or `Touched` calls none of them itself.
 """

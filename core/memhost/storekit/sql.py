@@ -28,8 +28,8 @@ class SqlRows(ABC):
 
     Attributes:
         table: The table's name.
-        mark: Stands for a value in a statement.
-        locks: Whether the database has `FOR UPDATE`.
+        mark: Placeholder of a value in a statement.
+        locks: True if the database has `FOR UPDATE`.
     """
 
     table: ClassVar[str] = "states"
@@ -49,7 +49,7 @@ class SqlRows(ABC):
         return [Row(*row) for row in await _page(self, _COLUMNS, query, lock=lock)]
 
     async def count(self, query: RowQuery) -> int:
-        """How many rows fit, whatever its page."""
+        """Return the number of rows that match, regardless of the query's page."""
         where, values = _where(self, query)
         ((total,),) = await self.run(f"SELECT count(*) FROM {self.table} WHERE {where}", values)  # noqa: S608
         return int(total)

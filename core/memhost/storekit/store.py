@@ -191,7 +191,7 @@ class RowStore(ABC):
             return outbox.put_off(job_id, lease, due_at, reason, since)
 
     async def waiting_jobs(self) -> tuple[int, Job | None]:
-        """How many jobs of all tenants wait, and the oldest of them."""
+        """Return the number of waiting jobs of all tenants, and the oldest of them."""
         waiting = RowQuery(kinds=[JobState.WAITING.value], order="oldest")
         with keepable():
             async with self.rows() as rows:

@@ -156,10 +156,10 @@ def _start_afresh(job: Job) -> None:
 
 @dataclass(slots=True)
 class Touched:
-    """What the store holds, before a batch, of all that the batch names; and afterwards, what it is to hold.
+    """The stored data that a batch names, before the batch; and afterwards, the data to store.
 
     Attributes:
-        memories: By id; the tenant's, wherever in the tenant they lie.
+        memories: By id; the tenant's, anywhere in the tenant.
         sessions: By key.
         documents: By kind and id; the tenant's.
         outbox: Jobs and successors.

@@ -59,7 +59,7 @@ def from_micros(value: int | bytes) -> datetime:
 
 
 def digest(*parts: str | float) -> bytes:
-    """16 bytes that stand for these parts, for keys and tags; equal numbers count as the same.
+    """Return 16 bytes that identify these parts, for keys and tags; equal numbers count as the same.
 
     With digests, values of any length and with any character are compared exactly, whatever the engine's rules.
 
@@ -79,12 +79,12 @@ def owner_of(record: MemoryRecord) -> Owner:
 
 
 def holds(scope: Scope, document: Document) -> bool:
-    """Whether the document lies inside the scope."""
+    """Tell whether the document is inside the scope."""
     return document.tenant == scope.tenant and scope.allows(document.namespace, document.user, None)
 
 
 def is_alive(expires_at: datetime | None, now: datetime) -> bool:
-    """Whether something with that end still exists."""
+    """Tell whether something with that end still exists."""
     return expires_at is None or expires_at > now
 
 

@@ -1,1 +1,1 @@
-"""What plugin authors test with: conformance suites that define the ports, and factories of records."""
+"""The test tools of plugin authors: conformance suites that define the ports, and factories of records."""

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 class Outcome(NamedTuple):
-    """What came of a call: `ok` and the answer as JSON value, or the code of the error and its sentence."""
+    """The result of a call: `ok` and the answer as JSON value, or the code of the error and its sentence."""
 
     code: str
     answer: Any
@@ -50,7 +50,7 @@ class Door(Protocol):
     """A client of an interface, as a test uses it."""
 
     def offers(self, operation: str) -> bool:
-        """Whether the interface has this operation."""
+        """Tell whether the interface has this operation."""
         ...
 
     async def call(self, operation: str, arguments: Mapping[str, Any], token: str | None) -> Outcome:
@@ -279,7 +279,7 @@ class InterfaceConformance:
 
 
 async def ask(door: Door, operation: str, token: str | None, /, **changed: Any) -> Outcome:
-    """What comes of an operation with its usual arguments, some of them changed."""
+    """Return the result of an operation with its usual arguments, some of them changed."""
     if not door.offers(operation):
         pytest.skip(f"the interface does not offer {operation}")
     return await door.call(operation, {**ARGUMENTS.get(operation, {}), **changed}, token)

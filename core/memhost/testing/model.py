@@ -1,4 +1,4 @@
-"""`EmbedderConformance` and `LanguageModelConformance`: what models must do, as tests.
+"""`EmbedderConformance` and `LanguageModelConformance`: the requirements on models, as tests.
 
     class TestMyEmbedder(EmbedderConformance):
         @pytest.fixture
@@ -10,7 +10,7 @@
         @pytest.fixture
         async def model(self, tmp_path): ...
 
-`open_context` stands in `memhost.testing.opening`. A model whose provider can be taken away in a test gives a second
+`open_context` is in `memhost.testing.opening`. A model whose provider can be taken away in a test gives a second
 fixture, `unreachable`: the same model with nobody behind it; without it those tests are skipped.
 """
 

@@ -73,7 +73,7 @@ class ScriptedModel:
         return Completion(text=given, model=model or self.name, input_tokens=10, output_tokens=2)
 
     async def answer(self, asked: Asked) -> Given:
-        """What is given for a call."""
+        """Return the scripted answer to a call."""
         return self.answers.popleft() if self.answers else self.rule(asked)
 
     async def aclose(self) -> None:

@@ -1,4 +1,4 @@
-"""What a plugin is told when a test opens it."""
+"""The context that a plugin receives when a test opens it."""
 
 from __future__ import annotations
 

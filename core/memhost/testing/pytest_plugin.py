@@ -1,8 +1,8 @@
 """Fixtures for tests of plugins. pytest loads this module wherever memhost is installed; it imports nothing heavy.
 
 `memhost_host`: starts hosts in a temporary folder: `async with memhost_host(plugins={"acme": "acme_notes"}) as host`
-(see `memhost.testing.hosts.running_host`). `memhost_clock`: a clock that stands still until it is moved.
-`memhost_model`: a language model that answers as the test says. `memhost_embedder`: an embedder without weights.
+(see `memhost.testing.hosts.running_host`). `memhost_clock`: a clock that moves only when told to. `memhost_model`: a
+language model that answers as the test says. `memhost_embedder`: an embedder without weights.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def memhost_host(tmp_path: Path) -> Callable[..., AbstractAsyncContextManager[Ho
 
 @pytest.fixture
 def memhost_clock() -> FakeClock:
-    """Stands still until `memhost_clock.advance(seconds)`."""
+    """Return a clock that moves only by `memhost_clock.advance(seconds)`."""
     from memhost.testing.clock import FakeClock
 
     return FakeClock()

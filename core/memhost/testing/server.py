@@ -19,7 +19,7 @@ _STOP_LIMIT_S = 20.0
 
 
 class Process(Protocol):
-    """What is needed of a process; `subprocess.Popen` has it."""
+    """The required part of a process; `subprocess.Popen` has it."""
 
     pid: int
     returncode: int | Any
@@ -33,7 +33,7 @@ class Process(Protocol):
 
 
 class HostProcess:
-    """A `memhost` command that goes on until it is stopped; stopped when the context ends.
+    """A `memhost` command that runs until it is stopped; stopped when the context ends.
 
     Attributes:
         data_dir: Its data folder; a second process on the same folder continues where the first ended.
@@ -78,7 +78,7 @@ class HostProcess:
 
     @property
     def log(self) -> str:
-        """What it has written to stderr so far."""
+        """Return what it has written to stderr so far."""
         return "".join(self._errors)
 
     def start(self) -> Self:

@@ -73,16 +73,16 @@ class StrategyConformance:
 
     @pytest.fixture
     def spec(self) -> StrategySpec:
-        """What `memhost_strategies` returns; override it."""
+        """Return what `memhost_strategies` returns; override it."""
         raise NotImplementedError("give a fixture `spec` that returns your StrategySpec")
 
     def context(self, **given: Any) -> ExtractionContext:
-        """What the strategy may know beside the turns."""
+        """Return the data beside the turns that the strategy receives."""
         fields = {"session": OWNER, "config": dict(self.config), "summary": None, "now": START + timedelta(days=1)}
         return ExtractionContext(**{**fields, **given})
 
     async def drafts(self, spec: StrategySpec, turns: Sequence[Turn], answer: str | None = None) -> list[Draft]:
-        """What the strategy makes of turns, by itself."""
+        """Return the drafts that the strategy makes of turns, by itself."""
         strategy: Any = spec.build(spec.settings())
         context = self.context()
         if strategy.immediate:

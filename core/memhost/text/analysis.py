@@ -4,8 +4,8 @@ One place decides what a term is, so that an index written by one store and a qu
 Everything here is pure: no input, no output, no clock.
 
 The index keeps every token, stop words included, so that phrases can match; stop words are dropped from queries only.
-Two kinds of marked terms stand beside the stems. They are letters and digits only, so that any full-text engine keeps
-them whole, and no text of a user yields them by accident:
+Two kinds of marked terms accompany the stems. They are letters and digits only, so that any full-text engine keeps them
+whole, and no text of a user yields them by accident:
 
 * date terms, ``zdt2023``, ``zdt202305``, ``zdt20230508``: year, month and day of the turn, or asked for by a query;
 * speaker terms, ``zspada``: each word of the speaker's name.
@@ -115,9 +115,9 @@ def fold(text: str) -> str:
 def pieces(text: str, size: int = _PIECE) -> Iterator[str]:
     """Cut a long text so that its tokens are those of its pieces, in order: no step of the analysis takes long.
 
-    It is cut in front of white space. Where there is none, as in Chinese, it is cut inside of a run of characters
-    that stand for themselves, one of which then belongs to both pieces, as it does to two bigrams. Where there is
-    neither, a piece is longer.
+    It is cut in front of white space. Where there is none, as in Chinese, it is cut inside of a run of characters that
+    are tokens themselves, one of which then belongs to both pieces, as it does to two bigrams. Where there is neither,
+    a piece is longer.
 
     Args:
         text: any text.

@@ -1,8 +1,8 @@
-"""What messages hold beside plain text, and which of them belong together.
+"""Content of messages beside plain text, and which messages belong together.
 
 Messages of chat interfaces come as text, as a list of parts (text, pictures, calls of tools and their results), or with
-no content at all beside `tool_calls`. Here is read what of them is text, and which messages must not be separated:
-providers refuse a conversation in which a tool's result stands without the call that it answers.
+no content at all beside `tool_calls`. This module finds their text, and the messages that must not be separated:
+providers refuse a conversation with a tool's result but without the call that it answers.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Sent(Protocol):
 
 
 def is_text(message: Sent) -> bool:
-    """Whether a message has nothing beside its content."""
+    """Tell whether a message has nothing beside its content."""
     return (
         message.tool_calls is UNSET
         and message.tool_call_id is UNSET
@@ -77,7 +77,7 @@ def is_text(message: Sent) -> bool:
 
 
 def is_blank(text: str) -> bool:
-    """Whether there is nothing in a text that anybody could see."""
+    """Tell whether a text has nothing visible."""
     return _INVISIBLE.fullmatch(text) is not None
 
 
@@ -117,7 +117,7 @@ def spoken(message: Sent, content: Any) -> str:
 
 
 def says_something(message: Sent, content: Any) -> bool:
-    """Whether there is anything in a message: a text, a part, a call, the result of one."""
+    """Tell whether a message has any content: a text, a part, a call, the result of one."""
     if isinstance(content, (list, dict)) and content:
         return True
     if any(getattr(message, name) not in (UNSET, None, [], {}, "") for name in _CARRYING):
@@ -162,9 +162,9 @@ def _call_text(call: Mapping[str, Any]) -> str:
 
 
 def together(messages: Sequence[Message]) -> list[int]:
-    """For each message the index of the first one that it must not be separated from; its own where it stands alone.
+    """For each message return the index of the first one that it must not be separated from; its own if there is none.
 
-    A result belongs to the call that it names, with all that stands between; one that names none, or an unknown one, to
+    A result belongs to the call that it names, with everything between them; one that names none, or an unknown one, to
     the message in front of it and of other results, unless that is a user's or the system's.
     """
     links = _links(messages)
@@ -215,12 +215,12 @@ def whole_from(messages: Sequence[Message], first: int) -> int:
 
 
 def is_result(message: Message) -> bool:
-    """Whether a message is what a tool gave back."""
+    """Tell whether a message is the result of a tool."""
     return _answers(message) is not None
 
 
 def _is_plain(message: Message) -> bool:
-    """Whether a message is text alone, as most are."""
+    """Tell whether a message is only text, as most are."""
     fields = (message.parts, message.tool_calls, message.tool_call_id, message.function_call, message.others)
     return all(value is UNSET for value in fields) and message.role.lower() not in RESULT_ROLES
 
@@ -246,7 +246,7 @@ def _dicts(value: Any) -> list[dict[str, Any]]:
 
 
 def _parts(message: Message) -> list[dict[str, Any]]:
-    """The parts of a message, also those that stand beside its content."""
+    """Return the parts of a message, also those outside its content."""
     beside = message.others.get("parts") if isinstance(message.others, dict) else None
     return [_opened(part) for part in [*_dicts(message.parts), *_dicts(beside)]]
 

@@ -20,7 +20,7 @@ def as_run(text: str) -> str:
 
 
 def program() -> str:
-    """How to start memhost once more: by its name if that finds this program, else by its path, or with python."""
+    """Return the command that starts memhost again: its name if that finds it, else its path or python."""
     started = Path(sys.argv[0] if sys.argv else "")
     if started.stem == "memhost" and started.is_file():
         found = shutil.which("memhost")

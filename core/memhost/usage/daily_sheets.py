@@ -1,4 +1,4 @@
-"""What was used of models, as it lies in the store: a sheet per day, namespace, user and process.
+"""Usage of models as the store keeps it: a sheet per day, namespace, user and process.
 
 Processes never write each other's sheets; what was used in all is the sum of them.
 """
@@ -57,7 +57,7 @@ def tally_of(use: ModelUse) -> Tally:
 
 
 class Line(msgspec.Struct, frozen=True, array_like=True):
-    """What one model was used for one purpose."""
+    """Usage of one model for one purpose."""
 
     purpose: str
     model: str
@@ -69,7 +69,7 @@ _DECODER = msgspec.msgpack.Decoder(list[Line])
 
 @dataclass(slots=True, kw_only=True)
 class Sheet:
-    """What one process used on one day (UTC) for one owner."""
+    """Usage by one process on one day (UTC) for one owner."""
 
     id: str
     day: date
@@ -95,7 +95,7 @@ class Sheet:
 
 @dataclass(slots=True)
 class Spent:
-    """What counts for budgets: tokens of language models by namespace, and US dollars of everything."""
+    """Usage that counts for budgets: tokens of language models by namespace, and US dollars of everything."""
 
     tokens: dict[str, int] = field(default_factory=dict)
     cost_usd: float = 0.0
@@ -108,7 +108,7 @@ class Spent:
 
 
 def spent_on(sheets: Iterable[Sheet]) -> Spent:
-    """What the sheets hold, as it counts for budgets."""
+    """Return the usage of the sheets as it counts for budgets."""
     spent = Spent()
     for sheet in sheets:
         for (purpose, _), tally in sheet.lines.items():

@@ -93,16 +93,16 @@ class UsageLedger:
     """Books each call by day (UTC), tenant, namespace, user, purpose and model; enforces the budgets of a day.
 
     Calls to language models are in the store when `record` returns, requests to embedders half a second later; while
-    the store does not answer they wait in memory. Several processes on one store share the budgets: each knows what
-    the others have booked two seconds ago. A budget is checked before a call, so that the calls which are under way
-    when it is used up are the most that go beyond it.
+    the store does not answer they wait in memory. Several processes on one store share the budgets: each knows what the
+    others have booked two seconds ago. A budget is checked before a call, so only calls that are already under way when
+    it is used up can exceed it.
 
     Args:
-        store: Where it is booked.
+        store: Store that keeps the usage.
         tenants: All tenants, since the budget of money is one for everything.
         settings: The budgets.
         clock: Time; days end at midnight UTC.
-        metrics: Told of each call.
+        metrics: Receive each call.
     """
 
     def __init__(
@@ -157,7 +157,7 @@ class UsageLedger:
         return self._settings.llm_namespace_token_limits.get(namespace, self._settings.llm_daily_token_limit)
 
     async def spent_today(self, tenant: str) -> Spent:
-        """What all processes have used today for a tenant.
+        """Return the usage of all processes today for a tenant.
 
         Raises:
             StoreUnavailable: The store does not answer.

@@ -13,7 +13,7 @@ from memhost.settings.extraction import LlmSettings
 from memhost.usage.model_health import ModelHealth
 
 Purpose = Literal["extraction", "repair", "summary", "view", "dedup", "enrichment", "query", "plugin"]
-"""What a call is for, as usage is told apart."""
+"""Purposes of calls, by which usage is counted separately."""
 
 PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 
@@ -54,7 +54,7 @@ class ModelCalls:
 
     @property
     def available(self) -> bool:
-        """Whether a language model is configured."""
+        """Tell whether a language model is configured."""
         return self._llm is not None
 
     def model_for(self, purpose: Purpose) -> str:

@@ -1,4 +1,4 @@
-"""Whether the models answer, as far as this process has asked them."""
+"""The health of the models, as far as this process has called them."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ Kind = Literal["language_model", "embedder"]
 
 
 class ModelState(msgspec.Struct, kw_only=True):
-    """How a model was when it was last asked.
+    """State of a model at the last call.
 
     Attributes:
-        asked_at: When it last answered, or failed to.
-        away_since: Since when it has not answered, None if it has.
-        reason: Why not.
+        asked_at: Time of its last answer or failure.
+        away_since: Time since which it has not answered, None if it has.
+        reason: Reason of the failure.
     """
 
     asked_at: datetime

@@ -29,8 +29,8 @@ class PassageEmbedder(WrappedEmbedder):
     """An embedder that divides what is too long for it, and keeps one text from costing the others their vectors.
 
     A text that it declines is embedded in passages; its vector is their mean, weighed by length and brought to unit
-    length. A text that it declines even in short passages gets zeros, which are near to nothing, if others stand
-    beside it: it is found by its words.
+    length. A text that it declines even in short passages gets zeros, which are near to nothing, if the request has
+    other texts: it is found by its words.
     """
 
     def __init__(self, embedder: Embedder) -> None:

@@ -30,11 +30,11 @@ class UsageReports:
         self._clock = clock
 
     async def report(self, call: Call, request: GetUsage) -> UsageReport:
-        """What was used inside the caller's bounds, in groups, and what is left of the budgets of today.
+        """Return the usage inside the caller's bounds, in groups, and what is left of today's budgets.
 
         Raises:
             InvalidRequest: The days end before they begin, or are more than are kept.
-            Forbidden: The caller is bound to sessions, by which usage is not told apart.
+            Forbidden: The caller is bound to sessions, for which usage is not recorded separately.
             StoreUnavailable: The store does not answer.
         """
         bounds = call.caller.bounds

@@ -1,4 +1,4 @@
-"""The filters of summary views: what may stand in them, and the conditions they compile to."""
+"""The filters of summary views: the allowed fields, and the conditions that filters compile to."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DATES = ("event_date",)
 
 
 def check_fields(group_by: list[str], filters: Mapping[str, Any]) -> None:
-    """Refuse names that views do not know, and fields that stand twice in `group_by`.
+    """Refuse names that views do not know, and fields that occur twice in `group_by`.
 
     Raises:
         InvalidRequest: With the offending names in order.

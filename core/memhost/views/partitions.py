@@ -1,4 +1,4 @@
-"""Results of summary views: one stored summary per group, made anew where its memories have changed."""
+"""Results of summary views: one stored summary per group, recomputed if its memories have changed."""
 
 from __future__ import annotations
 
@@ -76,9 +76,9 @@ class ViewPartitions:
         return msgspec.convert(result, SummaryViewPartitionResult, from_attributes=True)
 
     async def compute(self, found: BoundView) -> int:
-        """Summarise all groups that have changed and remove results of groups that are gone; how many groups there are.
+        """Summarise all changed groups, remove results of groups that are gone; return the number of groups.
 
-        What was summarised is stored as it comes, so that a repetition goes on where this run ended.
+        Each summary is stored at once, so that a repetition continues where this run ended.
 
         Raises:
             ModelUnavailable: The model is away for some groups, which are marked; a repetition tries only these again.
@@ -127,7 +127,7 @@ class ViewPartitions:
         groups: Mapping[Group, GroupState],
         now: datetime,
     ) -> list[MemhostError]:
-        """Summarise these groups anew and store the results; what failed and may succeed when it is repeated."""
+        """Recompute the summaries of these groups; return the failures that may succeed when repeated."""
         errors: list[MemhostError] = []
         away: MemhostError | None = None
         for start in range(0, len(changed), _AT_ONCE):
@@ -259,7 +259,7 @@ def _payer(found: BoundView, group: dict[str, str]) -> SessionKey:
 
 
 def _conditions(view: SummaryView, now: datetime) -> Sequence[Condition]:
-    """What makes a memory part of the view: its filters, its window, and that it holds now."""
+    """Return the conditions of the view: its filters, its window, and that the memory is valid now."""
     conditions = [
         *compile_view_filters(view.filters),
         Condition("valid_to", Op.NOT_LTE, (now,)),

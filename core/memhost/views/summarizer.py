@@ -31,7 +31,7 @@ class Summarizer(Protocol):
     limit: int | None
 
     def identity(self, view: SummaryView) -> str:
-        """What the text depends on beside the memories: as long as both stay, so does the summary."""
+        """Return what the text depends on beside the memories: as long as both stay, so does the summary."""
         ...
 
     def line(self, view: SummaryView, record: MemoryRecord) -> str:

@@ -101,7 +101,7 @@ def _print_hit(hit: dict[str, Any], *, explain: bool) -> None:
 
 
 def spoken(text: str) -> str:
-    """What was said, without the role in front of a speaker's own name."""
+    """Return the text without the role in front of a speaker's own name."""
     from memhost.text.analysis import split_speaker
 
     role, colon, said = text.partition(": ")

@@ -78,7 +78,7 @@ def _print(found: dict[str, Any], by: str, field: str) -> None:
 
 
 def _measure(totals: dict[str, Any]) -> str:
-    """What the bars show: money if all prices are known, else tokens."""
+    """Return what the bars show: money if all prices are known, else tokens."""
     return "cost" if totals["cost_usd"] and not totals["unpriced_calls"] else "tokens"
 
 

@@ -1,4 +1,4 @@
-"""What `memhost doctor` checks."""
+"""The checks of `memhost doctor`."""
 
 from __future__ import annotations
 

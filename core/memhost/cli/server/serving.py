@@ -45,7 +45,7 @@ _M_ARENA_MAX = -8  # from malloc.h
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run, and how to tell about it."""
+    """The server to run, and how to announce it."""
 
     configuration: Configuration
     plugins: PluginManager
@@ -97,7 +97,7 @@ def relax_collection() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the opened host tells about the server to be."""
+    """The facts about the server that the opened host provides."""
 
     store: str
     memories: int
@@ -133,7 +133,7 @@ def run_server(plan: Plan) -> None:
 
 
 async def _preflight(plan: Plan) -> Facts:
-    """Open everything once before the processes that serve do, so that what is wrong is told once and in time."""
+    """Open everything once before the serving processes do, so that errors are reported once and early."""
     async with open_host(plan.configuration, plan.plugins, run_jobs=False) as host:
         return await _examine(host)
 
@@ -177,7 +177,7 @@ def _check_exposure(configuration: Configuration, facts: Facts) -> None:
 
 
 def open_on_purpose(configuration: Configuration) -> bool:
-    """Whether the operator insists on a server without authentication: `--insecure`, or `AUTH=none` by name."""
+    """Tell whether the operator insists on a server without authentication: `--insecure`, or `AUTH=none` by name."""
     server = configuration.settings.server
     return server.insecure or (server.auth == "none" and configuration.is_set("server.auth"))
 
@@ -348,7 +348,7 @@ def announce(plan: Plan, facts: Facts, port: int) -> None:
 
 
 def banner(plan: Plan, facts: Facts, url: str) -> str:
-    """What people see when the server runs."""
+    """Return the lines that people see when the server runs."""
     access = "open, this machine only" if facts.open else plan.configuration.settings.server.auth
     if facts.open and not is_loopback(plan.configuration.settings.server.host):
         access = "OPEN TO EVERYONE who can reach this machine"

@@ -27,7 +27,7 @@ MAX_PARTS = 20
 
 PRECISION = "event_date_precision"
 """Metadata key that says how exact an `event_date` is: `day`, `weekend`, `week`, `around`, `month` or `year`.
-Without it the date is as exact as it stands."""
+Without it the date is as exact as written."""
 
 MAX_TAG, MAX_ENTITIES = 100, 20
 """Characters of a topic or entity; entities of an item."""
@@ -83,7 +83,7 @@ _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])|\n+")
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What an answer may hold.
+    """Limits of an answer.
 
     Attributes:
         sent: Ids of the messages that were sent.

@@ -24,7 +24,7 @@ class PointingWords(msgspec.Struct, frozen=True, kw_only=True):
         possessives: Need a name, a person or the user in front of them.
         places: Need a name in front of them.
         phrases: Regular expressions of words that nothing in the text can resolve.
-        people: Nouns for persons that a pronoun can stand for.
+        people: Nouns for persons that a pronoun can refer to.
         capitals: Whether only names have capitals inside a sentence.
         opening: Common words that begin sentences, and so have a capital without being names.
     """
@@ -110,11 +110,11 @@ _EXISTS = re.compile(
 
 
 def unresolved(text: str, *, dated: bool = False) -> list[str]:
-    """Words of the text that point to something outside of it, as they stand there, each once, in order.
+    """Return the words of the text that point to something outside of it, as written, each once, in order.
 
     Checks English, German, French and Spanish; quoted parts are left alone.
-    A pronoun counts as resolved if a name or a person that it can stand for comes before it; who exactly, rules cannot
-    tell.
+    A pronoun counts as resolved if a name or a person that it can refer to comes before it; rules cannot tell which
+    person it is.
 
     Args:
         text: The text of a memory.
@@ -162,7 +162,7 @@ def _pointing(text: str, words: PointingWords) -> list[tuple[int, str]]:
 
 
 def _is_object(text: str, end: int) -> bool:
-    """Whether `her` stands alone (met her at noon) and not before what is hers (her car)."""
+    """Tell whether `her` is an object (met her at noon) and not a possessive (her car)."""
     return (
         re.match(r"\s*(?:$|[.,;:!?)]|(?:at|in|on|to|for|with|and|about|from|every|when|because)\b)", text[end:])
         is not None

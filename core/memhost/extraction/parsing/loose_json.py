@@ -58,12 +58,12 @@ def decode_at(text: str, start: int) -> tuple[Any, int] | None:
 
 
 def looks_like_json(text: str) -> bool:
-    """Whether the text begins as an object or a list does, not as words in brackets do."""
+    """Tell whether the text begins as an object or a list does, not as words in brackets do."""
     return _STRUCTURE.match(text) is not None
 
 
 def mend(text: str) -> Any:
-    """What an object or a list that is not valid JSON holds; None if nobody can tell, or it would take too long."""
+    """Return the value of invalid JSON, an object or a list; None if it is ambiguous or takes too long."""
     if len(text) > MOST_LETTERS or not looks_like_json(text) or not _is_shallow(text):
         return None
     quoted = _quoted_well(
@@ -126,15 +126,15 @@ def _is_shallow(text: str) -> bool:
 
 
 def _with_backslashes(match: re.Match[str]) -> str:
-    r"""A string in which one backslash escapes nothing (`C:\Users\new`), with all of them meant as they stand."""
+    r"""A string in which one backslash escapes nothing (`C:\\Users\\new`), with all of them taken literally."""
     return _SINGLE_BACKSLASH.sub(r"\\\\", match[0]) if _NO_ESCAPE.search(match[0]) else match[0]
 
 
 def _quoted_well(text: str) -> str:
     """The text with its strings in double quotes, and the quotes inside of them escaped.
 
-    A quote begins a string behind `[`, `{`, `,` or `:`, and ends it in front of `:`, `]`, `}` or a comma behind which
-    the JSON goes on; others, and apostrophes, belong to the text.
+    A quote begins a string behind `[`, `{`, `,` or `:`, and ends it in front of `:`, `]`, `}` or a comma after which
+    the JSON continues; others, and apostrophes, belong to the text.
     """
     mark = "'" if _SINGLE.match(text) else '"'
     parts = text.split(mark)
@@ -156,7 +156,7 @@ def _quoted_well(text: str) -> str:
 
 
 def _closes(after: str, behind: list[str], *, value: bool) -> bool:
-    """Whether a quote ends a string: what stands between it and the next quote, and what is behind that one."""
+    """Tell whether a quote ends a string, by the text between it and the next quote, and the text after that one."""
     rest = after.lstrip()
     if not rest:  # another quote stands right behind it: that one ends the string, unless a key begins with it
         return not behind or (after != "" and len(behind) > 1 and behind[1].lstrip().startswith(":"))
@@ -169,7 +169,7 @@ def _closes(after: str, behind: list[str], *, value: bool) -> bool:
 
 
 def _is_clean(value: Any) -> bool:
-    """Whether no string has swallowed keys behind it, as happens where its end is missing."""
+    """Tell whether no string contains keys that follow it, as happens if its end is missing."""
     if isinstance(value, str):
         return _SWALLOWED.search(value) is None
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Tells texts that stand where a memory should: words for nothing, and the form that the prompt describes."""
+"""Recognises texts that are no memories: words for nothing, and the form that the prompt describes."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _FORM_LIGHT = _set(
     o aquí ici qui aqui tu su votre
     """
 )
-"""Words that stand around those of the form: `the text of the memory`, `string, under 300 characters`."""
+"""Words that surround those of the form: `the text of the memory`, `string, under 300 characters`."""
 _EMPTY_SENTENCE = re.compile(
     r"not (?:applicable|specified|mentioned|available|provided|given|known|stated)|nicht (?:angegeben"
     r"|verfügbar|bekannt)"
@@ -101,13 +101,13 @@ _WORDS = re.compile(r"\w+")
 
 
 def says_nothing(text: str) -> bool:
-    """Whether a text only says that there is no memory: blank, dots, a word such as `N/A`."""
+    """Tell whether a text only says that there is no memory: blank, dots, a word such as `N/A`."""
     bare = " ".join(text.split()).strip(_EDGES).lower()
     return not _WORDS.search(bare) or bare in _NOTHING or _EMPTY_SENTENCE.fullmatch(bare) is not None
 
 
 def is_form(item: Mapping[str, Any], text: str, frame: str) -> bool:
-    """Whether an item repeats the form of the answer in the place of a memory.
+    """Tell whether an item repeats the form of the answer in the place of a memory.
 
     Args:
         item: The item: a type or a date that describes what belongs there gives it away.
@@ -127,7 +127,7 @@ def is_form(item: Mapping[str, Any], text: str, frame: str) -> bool:
 
 
 def _only_names_the_form(text: str) -> bool:
-    """Whether each word belongs to a description of the form, as in `Example memory 1`."""
+    """Tell whether each word belongs to a description of the form, as in `Example memory 1`."""
     words = _WORDS.findall(text.lower().replace("_", " "))
     if not any(word in _FORM_WORDS or word == "sentence" for word in words):
         return False

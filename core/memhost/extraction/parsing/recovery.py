@@ -34,7 +34,7 @@ _FRAME = r"(?:(?:[`~]{3,}+\w{0,10}+|</?[\w|:]{1,20}+>)\s*+)*+"
 _APART = re.compile(
     rf"[\s,;]*+{_FRAME}(?:(?:[-*•]|(?:#{{1,6}}\s?|\*\*)?\w{{0,20}}\s?\#?\d{{1,3}}\s?[.):]?(?:\*\*)?:?)\s*+)?{_FRAME}"
 )
-"""What may stand between pieces of one answer: nothing, a comma, the bullet or number of a list, fences and tags."""
+"""Separators between pieces of one answer: nothing, a comma, the bullet or number of a list, fences and tags."""
 
 _LABEL = re.compile(r"\w[^\n{}\[\]:*_]{0,40}")
 """A short line in front of a piece, such as `First memory:`."""
@@ -42,7 +42,7 @@ _LABEL = re.compile(r"\w[^\n{}\[\]:*_]{0,40}")
 _ATTEMPT = re.compile(
     r"\b(?:drafts?|attempt|version|try|format|example|final|correct(?:ed|ion)?|wait|entwurf|beispiel)\b", re.IGNORECASE
 )
-"""Words of labels that stand in front of drafts and examples: such pieces are no parts of one list."""
+"""Words in labels of drafts and examples: pieces with such a label are no parts of one list."""
 
 _LISTS = frozenset(
     ("memories", "memory", "items", "facts", "results", "statements", "notes", "events", "preferences", "entries")
@@ -76,7 +76,7 @@ _PARTS = frozenset(("text", "output_text", "thinking", "reasoning", "tool_use", 
 """Types of the parts of a provider's message: their text is an answer, and no memory."""
 
 _FIELDS = frozenset(("topics", "entities", "source_message_ids", "event_date", "confidence"))
-"""Names that a memory has, and what stands around memories has not."""
+"""Names of fields that a memory has, and that objects around memories do not have."""
 
 _FIRST_WORD = re.compile(r"\w+")
 
@@ -100,7 +100,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """What an answer holds.
+    """The content of an answer.
 
     Attributes:
         groups: Lists of items in order, if the answer holds drafts or examples before its last word.
@@ -142,7 +142,7 @@ class _Piece(msgspec.Struct, frozen=True):
 
 
 def _groups(text: str) -> Iterator[Group]:
-    """The pieces of the answer, those that stand in a row together."""
+    """Yield the pieces of the answer; pieces in a row together."""
     pieces = list(_pieces(text))
     first_bracket = _OPENING.search(text)
     for number, piece in enumerate(pieces):
@@ -178,7 +178,7 @@ def _label(text: str, start: int) -> list[str]:
 
 
 def _are_alike(one: list[str], other: list[str]) -> bool:
-    """Whether two labels are those of one list (`First memory`, `Second memory`): they differ in one word alone."""
+    """Tell whether two labels belong to one list (`First memory`, `Second memory`): they differ in one word only."""
     if len(one) != len(other) or len(one) < 2 or _ATTEMPT.search(" ".join([*one, *other])):
         return False
     return sum(a != b for a, b in zip(one, other, strict=True)) == 1
@@ -321,7 +321,7 @@ def _items_in_list(values: list[Any], depth: int, *, sure: bool) -> list[Any] | 
 
 
 def _items_in_text(text: str, depth: int) -> list[Any] | None:
-    """The items of JSON that stands inside a string."""
+    """Return the items of JSON inside a string."""
     inner = text.strip()
     if inner[:1] not in ("{", "[") or (not loose_json.looks_like_json(inner) and inner not in ("{}", "[]")):
         return None
@@ -354,7 +354,7 @@ def _as_item(value: dict[Any, Any], *, sure: bool = False) -> dict[str, Any] | N
 
 
 def _is_wrapper(value: dict[Any, Any]) -> bool:
-    """Whether the object is around items, whatever it says beside them, or a part of a provider's message."""
+    """Tell whether the object only wraps items, whatever else it contains, or is a part of a provider's message."""
     if _is_part(value):
         return True
     return any(
@@ -365,7 +365,7 @@ def _is_wrapper(value: dict[Any, Any]) -> bool:
 
 
 def _is_part(value: dict[Any, Any]) -> bool:
-    """Whether the object is a part of a provider's message, or a line of the conversation, and no item."""
+    """Tell whether the object is a part of a provider's message, or a line of the conversation, and no item."""
     if value.keys() & _FIELDS:
         return False
     kind, role = value.get("type"), value.get("role")
@@ -390,5 +390,5 @@ def _plain_name(key: Any) -> str:
 
 
 def _is_sentence(text: str) -> bool:
-    """Whether a text may be a statement: several words, or letters of a script that writes without blanks."""
+    """Tell whether a text may be a statement: several words, or letters of a script that writes without blanks."""
     return len(text.split()) > 1 or any(letter.isalpha() and letter >= "\u0e00" for letter in text)

@@ -28,7 +28,7 @@ _MARK = r"(?:<[|｜][a-z][a-z_▁ ]{1,30}[|｜]>|</?s>|<(?:start|end)_of_turn>)"
 _CONTROL = re.compile(
     rf"\A(?:\s*{_MARK}(?:(?:assistant|model)\b)?)+|(?<![\w`'\"][ \t])(?:{_MARK}\s*)+\Z", re.IGNORECASE
 )
-"""Marks of chat templates around a reply; at its end only where they do not go on with a sentence."""
+"""Marks of chat templates around a reply; at its end only if no sentence continues after them."""
 
 _FENCE = re.compile(r"`{3,}|~{3,}")
 _TASK_WORDS = _set(
@@ -185,7 +185,7 @@ _FAILED = frozenset(("error", "errors", "refusal", "exception"))
 
 
 def final_part(text: str) -> str:
-    """What the model says after its thoughts: without blocks of reasoning, channels of its own, and control marks.
+    """Return the model's reply without blocks of reasoning, other channels and control marks.
 
     Marks count where a model puts them: at the beginning, on a line of their own, or right before the reply. In the
     middle of a sentence they are what is being talked about, and stay.
@@ -207,12 +207,12 @@ def final_part(text: str) -> str:
 
 
 def apologises(text: str) -> bool:
-    """Whether a text is nothing but the model's own excuse, as some put in the place of a memory."""
+    """Tell whether a text is only an excuse of the model, as some models write in the place of a memory."""
     return _APOLOGY.fullmatch(text) is not None
 
 
 def never_ends(text: str) -> bool:
-    """Whether a final part is thoughts that were cut off: what looks like an answer in them is a draft."""
+    """Tell whether a final part is reasoning that was cut off: an apparent answer inside it is a draft."""
     match = _OPEN.match(text)
     return match is not None and text[match.end() :].lstrip()[:1] not in ("{", "[", "`")
 
@@ -241,7 +241,7 @@ def summary_of(answer: str, *asked: str) -> str | None:
 
 
 def _repeats(text: str, asked: tuple[str, ...]) -> bool:
-    """Whether the text is copied, as it stands, from what was asked; a short one may agree by chance."""
+    """Tell whether the text is copied literally from the question; a short text may agree by chance."""
     words = plain_words(text)
     return words.count(" ") > _FEWEST_COPIED and any(words in plain_words(each) for each in asked)
 
@@ -257,14 +257,17 @@ def _is_refusal(text: str) -> bool:
 
 
 def _only_speaks_of_it(text: str) -> bool:
-    """Whether a reply is only words about the task, as are `Sure!`, `Here is the summary` and `No summary`."""
+    """Tell whether a reply only speaks about the task, such as `Sure!`, `Here is the summary` and `No summary`."""
     if not _announces(text):
         return False
     return _SUMMARY_WORDS.search(text) is None or bool(_NONE_HERE & set(_WORD.findall(text.lower())))
 
 
 def _stands_alone(text: str, close: re.Match[str]) -> bool:
-    """Whether a mark that nothing opened ends thoughts: on its own line, behind a sentence, or at a line's end."""
+    """Tell whether a closing mark without an opening one ends reasoning.
+
+    It does on its own line, after a sentence, or at a line's end.
+    """
     before = text[: close.start()]
     ended = not before.strip() or before.rstrip(" \t")[-1:] in "\n.!?。！？:…"
     return ended and (close["line"] is not None or before[-1:] not in "`'\"")
@@ -293,7 +296,7 @@ def _is_rule(line: str) -> bool:
 
 
 def _unfenced(text: str) -> str:
-    """What a fence around the whole of the text holds."""
+    """Return the content of a fence around the whole text."""
     match = _FENCE.match(text)
     first, _, rest = text.partition("\n")
     if text.count("```") == 1 and (match is not None or text.endswith("\n```")):  # half of a fence

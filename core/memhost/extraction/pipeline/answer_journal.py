@@ -50,7 +50,7 @@ class AnswerJournal:
         return _KIND, self._id
 
     async def read(self) -> KeptAnswers:
-        """What an earlier attempt has left; empty if nothing."""
+        """Return the answers that an earlier attempt has left; empty if there are none."""
         scope = Scope(tenant=self._owner.tenant)
         found = await self._store.get_document(scope, _KIND, self._id, self._clock.now())
         self.kept = msgspec.msgpack.decode(found.body, type=KeptAnswers) if found is not None else KeptAnswers()
@@ -103,7 +103,7 @@ class PartJournal:
 
     @property
     def kept(self) -> KeptAnswers:
-        """What an earlier attempt has left of this part."""
+        """Return the answers that an earlier attempt has left for this part."""
         found = [(mark, answer) for mark, answer in self._pairs() if mark.startswith(self._mark)]
         return KeptAnswers(
             answers=[answer for _, answer in found], questions=[mark.removeprefix(self._mark) for mark, _ in found]

@@ -85,7 +85,7 @@ class ExtractionContexts:
 
 
 def known_zone(name: str) -> bool:
-    """Whether this machine knows the zone of that name."""
+    """Tell whether this machine knows the time zone of that name."""
     return find_zone(name) is not None
 
 

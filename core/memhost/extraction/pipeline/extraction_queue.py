@@ -60,7 +60,7 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Staged(msgspec.Struct, frozen=True, kw_only=True):
-    """What a write of a session adds to its batch for the extraction."""
+    """Additions that extraction makes to the batch of a session's write."""
 
     put_documents: list[Document] = []
     delete_documents: list[tuple[str, str]] = []
@@ -86,7 +86,7 @@ class PendingTurns:
         self._settings = settings
 
     def used_by(self, session: StoredSession) -> bool:
-        """Whether turns of this session wait for a model."""
+        """Tell whether turns of this session wait for a model."""
         wanted = session.content.long_term_memory_strategy
         return self._choice.with_model(session.key, wanted) is not None and self._outbox.wants("extraction_due")
 
@@ -107,7 +107,7 @@ class PendingTurns:
         *,
         at_once: bool = False,
     ) -> Staged:
-        """What to commit with a write of the session that brought these turns.
+        """Return what extraction commits with a write of the session that brought these turns.
 
         Args:
             before: The session as it was.

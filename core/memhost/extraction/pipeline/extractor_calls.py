@@ -47,7 +47,7 @@ NOT_CONVERSATION = frozenset({"system", "tool"})
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What a strategy makes of the turns, and the answers of the model that it used.
+    """The result of a strategy for the turns, and the answers of the model that it used.
 
     `declined` says which parts of long messages the provider declined, and why; empty if none.
     """
@@ -78,7 +78,7 @@ class Asking:
         context: ExtractionContext,
         journal: AnswerJournal | None = None,
     ) -> Asked:
-        """What the strategy makes of these turns.
+        """Have the strategy extract from these turns.
 
         A message that is longer than one question may be is read in parts, cut between sentences, in several calls.
 
@@ -109,7 +109,7 @@ class Asking:
         context: ExtractionContext,
         journal: AnswerJournal | None,
     ) -> Asked:
-        """What the strategy makes of the parts together. Each part is asked about with the end of the one before."""
+        """Have the strategy extract from the parts in order; each is asked about with the end of the one before."""
         drafts: list[Draft] = []
         dropped: list[str] = []
         answers: list[Completion] = []
@@ -228,7 +228,7 @@ def _pieces_of(turn: Turn, max_tokens: int) -> list[Turn]:
 
 
 def _context_of_part(context: ExtractionContext, turns: Sequence[Turn], before: Sequence[Turn]) -> ExtractionContext:
-    """The context of a question about a part: long messages stand in it as the part that is asked about."""
+    """Return the context of a question about a part, in which long messages appear as the part that is asked about."""
     known = {turn.message.id: turn.message for turn in (*before, *turns)}
     earlier = [*context.earlier]
     if before:

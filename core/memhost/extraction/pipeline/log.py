@@ -1,4 +1,4 @@
-"""What became of a session's extraction: its state, what the provider declined, and which turns are done."""
+"""The result of a session's extraction: its state, what the provider declined, and which turns are done."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ExtractionLog(msgspec.Struct, kw_only=True):
     done: bytes = b""
 
     def knows(self, message: Message) -> bool:
-        """Whether the message, as it is, was dealt with."""
+        """Tell whether the message, in its present form, was processed."""
         mark = mark_of(message)
         return any(self.done[at : at + _MARK_BYTES] == mark for at in range(0, len(self.done), _MARK_BYTES))
 
@@ -57,7 +57,7 @@ class ExtractionLog(msgspec.Struct, kw_only=True):
         self.state, self.last_error, self.tried_at = "refused", reason, now
 
     def failed(self, state: str, reason: str, now: datetime) -> None:
-        """An attempt failed; what waits goes on waiting."""
+        """Note that an attempt failed; waiting messages continue to wait."""
         self.waiting_since = (self.waiting_since or now) if state == "waiting" else None
         self.state, self.last_error, self.tried_at = state, reason, now
 
@@ -88,6 +88,6 @@ class ExtractionLogs:
 
 
 def mark_of(message: Message) -> bytes:
-    """Eight bytes that stand for a message's id and content."""
+    """Return eight bytes that identify a message's id and content."""
     text = f"{message.id}\x00{message.role}\x00{message.content}".encode("utf-8", "surrogatepass")
     return hashlib.blake2b(text, digest_size=_MARK_BYTES).digest()

@@ -1,7 +1,7 @@
 """Extraction with a language model: waiting turns of a session become long-term memories.
 
-A run works through the waiting turns in pieces. What a piece gives is committed in one step with the removal of its
-turns from those that wait, and only if all of them still wait; until then they go on waiting. So each turn is
+A run works through the waiting turns in pieces. The memories of a piece are committed in one step with the removal of
+its turns from those that wait, and only if all of them still wait; until then they continue to wait. So each turn is
 extracted, or declined by the provider with a reason, or waiting, whatever fails.
 """
 
@@ -72,12 +72,12 @@ class ExtractionRuns:
         self._clock = clock
 
     async def run(self, key: SessionKey) -> int:
-        """Extract from all waiting turns of a session; how many memories were stored.
+        """Extract from all waiting turns of a session; return the number of memories that were stored.
 
         Raises:
-            ModelUnavailable: The model does not answer; what waits goes on waiting.
-            RequestRejected: The provider does not take some messages, whatever goes with them; these go on waiting.
-            AnswerUnusable: Its answers cannot be read; what waits goes on waiting.
+            ModelUnavailable: The model does not answer; waiting turns continue to wait.
+            RequestRejected: The provider rejects some messages, whatever is sent with them; these continue to wait.
+            AnswerUnusable: Its answers cannot be read; waiting turns continue to wait.
         """
         stored = 0
         rejected: dict[str, str] = {}
@@ -107,7 +107,7 @@ class ExtractionRuns:
         return await self._pending.list_all(key, self._clock.now())
 
     async def state(self, key: SessionKey) -> tuple[ExtractionState, frozenset[str]]:
-        """What a session's extraction stands at, and the ids of the messages that wait."""
+        """Return the state of a session's extraction, and the ids of the messages that wait."""
         now = self._clock.now()
         waiting = await self._pending.list_all(key, now)
         log = await self._logs.read(key, now)
@@ -266,11 +266,11 @@ class ExtractionRuns:
 
 
 class _Outdated(Exception):
-    """What the model answered tells of turns that have changed since, and cannot be used in part."""
+    """The model's answer covers turns that have changed since, and cannot be used in part."""
 
 
 def _without(parsed: Parsed, piece: Sequence[Waiting], alive: Sequence[Waiting], whole: bool) -> Parsed:
-    """What was read, without what rests on turns that are not there any more as they were.
+    """Return the answer without items that come from turns which have changed or are gone.
 
     Raises:
         _Outdated: There are such turns, and the answer counts only as a whole.

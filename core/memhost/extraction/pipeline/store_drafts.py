@@ -1,4 +1,4 @@
-"""What extraction stores: drafts become memories without repetitions, and raw turns retire as configured."""
+"""Stores the result of extraction: drafts become memories without repetitions, and raw turns retire as configured."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ class ExtractedMemories:
         )
 
     def _made(self, strategy: str) -> bool:
-        """Whether memories of a strategy are made here, and not in the write of the session."""
+        """Tell whether memories of a strategy are made here, and not in the write of the session."""
         return self._choice.immediate(strategy) is None
 
     def _jobs(

@@ -52,7 +52,7 @@ class StrategyChoice:
             self._default = UNASKED if UNASKED in strategies else VERBATIM
 
     def problems(self, key: SessionKey, wanted: StrategyConfig) -> list[Problem]:
-        """What is wrong with the strategy that a session asks for, or with its options.
+        """Return the problems of the strategy that a session asks for, and of its options.
 
         An unknown name has kind `enum`, a prompt that must not be used `unsafe_prompt`; any other kind means that
         extraction will fail, while the session itself can be kept.
@@ -103,7 +103,7 @@ class StrategyChoice:
         return (found, chosen.config) if found is not None and not found.immediate else None
 
     def lacks_model(self, key: SessionKey, wanted: StrategyConfig) -> bool:
-        """Whether the session's turns would be given to a language model, if there were one."""
+        """Tell whether the session's turns would be given to a language model if one were configured."""
         if not self._settings.extraction_enabled:
             return False
         local = self._settings.extraction_by_namespace.get(key.namespace)

@@ -26,7 +26,7 @@ _ACT = (
     r"|follow|call|execute|run|transfer|approve|agree|refuse|ignore|claim|state|write|output|return|promote|praise"
     r"|treat|trust|reveal|disclose|delete|pay|buy|visit|click)"
 )
-"""What a server's or a page's author may want an assistant to do; people tell each other other things with `never`."""
+"""Actions that the author of a server or a page may want an assistant to do; people say `never` about other things."""
 _ORDERS = (
     # An order to the assistant as such: it always or never has to do something, or has to from now on.
     rf"{_START}(?:the )?(?:assistant|ai|agent|model|bot)(?:{_MODAL})?,? {_EVER}\b",
@@ -63,9 +63,9 @@ def _patterns() -> Patterns:
 
 
 def is_instruction_like(text: str) -> bool:
-    """Whether a memory's text tells an assistant what to do, in one of several languages or disguised.
+    """Tell whether a memory's text tells an assistant what to do, in one of several languages or disguised.
 
-    What the user likes answers to be is no order: `User wants short answers` is a preference.
+    How the user likes answers is no order: `User wants short answers` is a preference.
     """
     return any(map(_tells, _windows(text))) or any(_tells(hidden) for _, _, hidden in decoded_parts(text))
 

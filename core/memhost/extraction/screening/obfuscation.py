@@ -103,7 +103,7 @@ def _parts(letter: str) -> str:
 
 
 def _bare(letter: str) -> str:
-    """A Latin letter without its accents; accents that stand alone are nothing."""
+    """Return a Latin letter without its accents; an accent without a letter gives nothing."""
     if "\u0300" <= letter <= "\u036f":
         return ""
     base = unicodedata.normalize("NFD", letter)[0]
@@ -111,7 +111,7 @@ def _bare(letter: str) -> str:
 
 
 def _joined(letters: list[str], positions: list[int]) -> tuple[list[str], list[int]]:
-    """Words whose letters stand apart, put together: `i g n o r e` becomes `ignore`."""
+    """Join words with gaps between their letters: `i g n o r e` becomes `ignore`."""
     text = "".join(letters)
     drop: set[int] = set()
     for match in _SPACED.finditer(text):

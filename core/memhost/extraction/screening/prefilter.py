@@ -21,7 +21,7 @@ class Patterns:
     """Patterns over plain text (`disguises.plain_text`), tried only where the literals that they need occur.
 
     Args:
-        patterns: Regular expressions in which a blank stands for any white space.
+        patterns: Regular expressions in which a blank matches any white space.
 
     Raises:
         ValueError: A pattern has no literal that all of its matches contain.
@@ -36,7 +36,7 @@ class Patterns:
                 self._by_literal[literal].append(number)
 
     def occur_in(self, text: str) -> bool:
-        """Whether any of them matches somewhere."""
+        """Tell whether any of the patterns matches somewhere."""
         numbers = {number for literal, those in self._by_literal.items() if literal in text for number in those}
         return any(self._may_match(number, text) and self._compiled[number].search(text) for number in numbers)
 
@@ -49,10 +49,10 @@ Needs = tuple[frozenset[str], ...]
 
 
 def required(pattern: str) -> Needs:
-    """What every match of the pattern contains, by literals of two letters or more.
+    """Return the literals of two letters or more that every match of the pattern contains.
 
     Raises:
-        ValueError: Nothing.
+        ValueError: There is no such literal.
     """
     found = _of_sequence(parser.parse(pattern))
     if not found:

@@ -10,7 +10,7 @@ from typing import Literal
 class Rule:
     """A rule: id, level, a sentence for the author of the prompt, and patterns of which one must occur.
 
-    A blank in a pattern stands for any white space.
+    A blank in a pattern matches any white space.
     """
 
     def __init__(self, rule_id: str, level: Literal["refuse", "warn"], message: str, *patterns: str) -> None:

@@ -29,7 +29,7 @@ PLACEHOLDERS = (
     "topics",
     "entities",
 )
-"""Names that stand for something where a custom prompt has them in braces."""
+"""Names that are placeholders if a custom prompt has them in braces."""
 
 Level = Literal["refuse", "warn"]
 
@@ -53,7 +53,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_prompt(text: str) -> list[Finding]:
-    """What is wrong with a prompt, in order of position; it may be used unless a finding has level `refuse`.
+    """Return the problems of a prompt, in order of position; it may be used unless a finding has level `refuse`.
 
     Compatibility forms, accents, invisible characters, look-alike letters and spaced words are seen through; text in
     base64 or hex is read as well.
@@ -75,7 +75,7 @@ def check_prompt(text: str) -> list[Finding]:
 
 
 def is_refused(findings: list[Finding]) -> bool:
-    """Whether a prompt with these findings may not be used."""
+    """Tell whether a prompt with these findings must not be used."""
     return any(finding.level == "refuse" for finding in findings)
 
 

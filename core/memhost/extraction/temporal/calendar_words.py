@@ -1,4 +1,4 @@
-"""How languages say when, relative to the day of speaking."""
+"""Words and patterns of languages for times relative to the day of speaking."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Unit = Literal["day", "week", "weekend", "month", "year"]
 class CalendarWords(msgspec.Struct, frozen=True, kw_only=True):
     """The words of one language.
 
-    Patterns are regular expressions in which `{n}`, `{unit}` and `{weekday}` stand for those words.
+    Patterns are regular expressions in which `{n}`, `{unit}` and `{weekday}` are replaced by those words.
 
     Attributes:
         days: Words for days, with how many days they lie ahead.
@@ -33,7 +33,7 @@ class CalendarWords(msgspec.Struct, frozen=True, kw_only=True):
         to_the_day: So many units before today, to the day.
         habits: Words in the same clause that tell of what recurs.
         behind: Words right behind a date that bound or compare it, in languages that put them there.
-        spaced: Whether blanks stand between words.
+        spaced: Whether blanks separate words.
     """
 
     days: dict[str, int]

@@ -18,7 +18,7 @@ Precision = Literal["day", "week", "weekend", "month", "year", "around"]
 
 
 class Period(msgspec.Struct, frozen=True):
-    """A date as exact as it was said: `value` stands for the days from `first` to `last`."""
+    """A date as exact as it was said: `value` covers the days from `first` to `last`."""
 
     value: date
     first: date
@@ -27,7 +27,7 @@ class Period(msgspec.Struct, frozen=True):
 
 
 class Relative(msgspec.Struct, frozen=True, kw_only=True):
-    """A relative expression of a text: where it stands, and what it means (None where nobody can tell)."""
+    """A relative expression of a text: its position and its meaning (None if it is ambiguous)."""
 
     start: int
     end: int
@@ -41,7 +41,8 @@ _BEFORE = re.compile(
     r"|кажд(?:ый|ую|ое|ые))\s+(?:the\s)?|[每毎]|\b(?:or|oder|ou|или)\s)$",
     re.IGNORECASE,
 )
-"""What makes a recurring date, or a part of something, out of a relative one: `every last Friday of the month`."""
+"""Words that turn a relative date into a recurring one, or into a part of something: `every last Friday of the
+month`."""
 
 QUOTED = re.compile(
     r"\"[^\"]*\"|“[^”]*”|«[^»]*»|„[^“”]*[“”]|‘[^’\n]*’(?!\w)|(?<!\w)'[^']*'(?!\w)|`[^`]*`"
@@ -118,7 +119,7 @@ def said_date(text: str, today: date) -> Period | None:
 
 
 def _is_habit(text: str, only: Relative, words: CalendarWords) -> bool:
-    """Whether the clause around the expression tells of what recurs: then it dates no single event."""
+    """Tell whether the clause around the expression speaks of something recurring: then it dates no single event."""
     before = _CLAUSE_END.split(_in_front(text, only.start))[-1]
     behind = _CLAUSE_END.split(text[only.end : only.end + 80])[0]
     edge = r"\b" if words.spaced else ""
@@ -162,7 +163,7 @@ def _in_language(text: str, today: date, language: Language) -> list[Relative]:
 
 
 def _begins_sentence(before: str) -> bool:
-    """Whether a sentence begins behind this text."""
+    """Tell whether a sentence begins after this text."""
     bare = before.rstrip()
     if not bare or "\n" in before[len(bare) :] or bare[-1] in ".!?…:;([–—-":
         return True
@@ -170,7 +171,7 @@ def _begins_sentence(before: str) -> bool:
 
 
 def _is_name(text: str, match: re.Match[str], language: Language) -> bool:
-    """Whether capitals show that the words are a part of a name or a title.
+    """Tell whether capitals show that the words are a part of a name or a title.
 
     Inside a sentence relative words have none but weekdays (and nouns in German); where a sentence begins, a lone word
     before another with a capital may be either, and then nothing is done.
@@ -288,7 +289,7 @@ def _to_the_day(match: re.Match[str], today: date, words: CalendarWords) -> Peri
 
 
 def _is_lasting(match: re.Match[str], words: CalendarWords) -> bool:
-    """Whether `in two weeks` says how long something takes or how often: the clause around it tells."""
+    """Tell whether `in two weeks` is a duration or a rate, by the clause around it."""
     before = _CLAUSE_END.split(_in_front(match.string, match.start()))[-1]
     behind = _CLAUSE_END.split(match.string[match.end() : match.end() + 80])[0]
     pattern = rf"\b(?:{words.lasting})\b"

@@ -70,7 +70,7 @@ def date_draft(draft: Draft, turns: Sequence[Turn], context: ExtractionContext) 
 
 
 def is_dated(draft: Draft) -> bool:
-    """Whether a reader can tell when: by the date of the event, or by one in the text."""
+    """Tell whether the draft has a date: that of the event, or one in the text."""
     return draft.event_date is not None or ABSOLUTE.search(draft.text) is not None
 
 
@@ -97,7 +97,7 @@ def _of_source(draft: Draft, sources: Sequence[Message], today: date) -> Period 
 
 
 def _covers(text: str, said: str) -> bool:
-    """Whether the text has all words of what was said that mean something, in whatever form of them.
+    """Tell whether the text has all meaningful words of what was said, in whatever form.
 
     So a date is not taken from a sentence that tells of something else as well: "Yesterday I booked the hall for the
     party" dates the booking and not the party.
@@ -114,7 +114,7 @@ def _covers(text: str, said: str) -> bool:
 
 
 def _is_form_of(word: str, other: str) -> bool:
-    """Whether two words begin alike: all of a short one but its last letter, two thirds of a long one."""
+    """Tell whether two words begin alike: all of a short one but its last letter, two thirds of a long one."""
     shared = next((index for index, pair in enumerate(zip(word, other, strict=False)) if pair[0] != pair[1]), None)
     shared = min(len(word), len(other)) if shared is None else shared
     shorter = min(len(word), len(other))

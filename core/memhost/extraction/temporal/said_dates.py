@@ -13,7 +13,7 @@ _DAY_FIRST = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})")
 _CJK = re.compile(r"(\d{4})[年년]\s?(?:(\d{1,2})[月월]\s?(?:(\d{1,2})[日号號일])?)?")
 _WEEK = re.compile(r"\d{4}-?W\d{1,2}")
 _NO_DATE = datetime(1, 1, 1, tzinfo=UTC)
-"""What some libraries write where there is no date."""
+"""Value that some libraries write in place of a missing date."""
 _NAMED = re.compile(
     r"(?:(?P<day>\d{1,2})(?:st|nd|rd|th|er|\.|º|°)?\s+(?:of\s+|de\s+)?)?(?P<month>[^\W\d_]{3,12})\.?"
     r"(?:\s+(?P<day2>\d{1,2})(?:st|nd|rd|th)?)?,?\s+(?:de\s+)?(?P<year>\d{4})(?:\s?г(?:ода|\.)?)?"

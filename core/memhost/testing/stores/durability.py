@@ -32,7 +32,7 @@ class DurabilityTests:
     """For stores that survive their process."""
 
     durable = False
-    """Whether data outlives the store object; if so, the subclass gives the fixture `reopen`."""
+    """True if data outlives the store object; then the subclass gives the fixture `reopen`."""
 
     @pytest.fixture
     def reopen(self) -> Callable[[], Awaitable[Store]]:

@@ -1,4 +1,4 @@
-"""Conformance: the scope of a search, and what is told of it besides the hits."""
+"""Conformance: the scope of a search, and of the facts that come with its hits."""
 
 from __future__ import annotations
 
