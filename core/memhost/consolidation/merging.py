@@ -45,7 +45,12 @@ class Outcome:
 
 
 class _Groups:
-    """Who belongs together. A group is cohesive: each two of its members are comparable and near."""
+    """The groups of memories to merge. A group is cohesive: each two of its members are comparable and near.
+
+    Sameness that is judged in pairs is not transitive. "Ana moved to Rome" is near "Ana lives in Rome", and that is
+    near "Ana loves Rome"; with the two pairs judged `same` and no further rule, the three would become one memory, and
+    the move or the love would be lost.
+    """
 
     def __init__(self, memories: Iterable[StoredMemory], furthest: float) -> None:
         self._furthest = furthest
@@ -61,6 +66,8 @@ class _Groups:
         older, newer = self._of[pair.older.record.id], self._of[pair.newer.record.id]
         names = {memory.record.id for memory in (*older, *newer)}
         worded = [name for name in names if name in self.wordings]
+        # A wording covers the two memories of its own pair only. With "Ana and Ben live in Rome" for one pair and "Ana
+        # lives in Rome since 2020" for another, either text would lose what the other pair says.
         if older is newer or len(worded) + (wording is not None) > 1:
             return
         if not all(self._near(one, other) for one in older for other in newer):
@@ -102,6 +109,7 @@ def apply(
     outcome = Outcome()
     kept: dict[int, str] = {}
     for group in {id(group): group for group in map(groups.of, memories)}.values():
+        # A stored memory stays rather than a new one: clients may already know its id.
         ranked = sorted(group, key=lambda each: (each.record.id not in stored, each.record.created_at, each.record.id))
         kept[id(group)] = ranked[0].record.id
         if len(group) > 1:
@@ -112,7 +120,8 @@ def apply(
     gone: set[str] = set()
     for pair, verdict in ordered:
         old, new = (kept[id(groups.of(each.record.id))] for each in (pair.older, pair.newer))
-        # What was replaced itself replaces nothing: so there are no circles.
+        # A replaced memory replaces nothing. A model may contradict itself: "Rome" updates "Oslo", and "Oslo" updates
+        # "Rome". If both counted, both would leave the search, and no city would be left.
         if verdict.kind == "update" and old != new and not {old, new} & gone:
             gone.add(old)
             outcome.replaced.append((old, new))

@@ -74,6 +74,8 @@ def repeats(stored: MemoryRecord, record: MemoryRecord) -> bool:
 
 def compatible(stored: MemoryRecord, record: MemoryRecord) -> bool:
     """`repeats` for records whose texts are known to make one statement."""
+    # One of the two may lack a field, but both must not differ in it: "Ana saw the dentist" of 3 May and of 9 June are
+    # two visits; with a date in one only, the merged memory has that date, and nothing is lost.
     return (
         (stored.namespace or "", stored.user_id or "") == (record.namespace or "", record.user_id or "")
         and (stored.valid_from, stored.valid_to) == (record.valid_from, record.valid_to)
@@ -99,6 +101,8 @@ def clusters(memories: Sequence[StoredMemory]) -> list[list[StoredMemory]]:
     for (text, *_), group in alike.items():
         record = united(group[0].record, [memory.record for memory in group], group[0].record.updated_at)
         rivals = known.setdefault(text, [])
+        # Compared with all that the cluster knows, not with its first member. "Ana saw the dentist" without a date
+        # repeats the one of 3 May, and also the one of 9 June; one by one the three would be merged, and a visit lost.
         for index, (whole, members) in enumerate(rivals[:MOST_COMPARED]):
             if compatible(whole, record) and (whole.extractor is not None or whole.memory_type is record.memory_type):
                 members += group

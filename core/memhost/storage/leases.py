@@ -68,6 +68,8 @@ class Lease:
             updated_at=now,
             expires_at=now + self._length,
         )
+        # A renewal never brings back a lease that has ended. Process A stands still for longer than its lease (a paused
+        # container), B takes the lease and starts; if A's renewal wrote its document again, both would do the work.
         names = [self.document] if required else []
         await self._store.commit(self._scope, WriteBatch(put_documents=[document], require_documents=names))
         self._until = now + self._length
@@ -132,6 +134,9 @@ class Leases:
         while True:
             until = await self.held_until(tenant, name)
             if until is None:
+                # Write first, then look: two processes A and B that only looked would both find nothing, and both would
+                # start. With its document written before the second look, at least one sees the other; if both do, both
+                # give back, and try again after pauses of random length.
                 try:
                     await lease.show()
                     until = await self.held_until(tenant, name, but=lease)
