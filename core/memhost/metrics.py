@@ -114,6 +114,6 @@ class Metrics(Observer):
         for observer in self._observers:
             try:
                 tell(observer)
-            except Exception:  # a foreign observer may fail in any way; the host goes on without it
+            except Exception:  # a foreign observer may fail in any way; the host continues without it
                 self.remove(observer)
                 logger.exception("metrics.observer_failed", extra={"fields": {"observer": type(observer).__name__}})

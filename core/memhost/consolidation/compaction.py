@@ -149,7 +149,7 @@ class CompactionService:
         """Merge each group as it is now, in one commit, and note what became one; how many memories went."""
         now = self._clock.now()
         ids = [memory_id for group in groups for memory_id in group]
-        # Read anew, directly before the commit: a memory may have been edited, pinned or deleted since the scan.
+        # Read again, directly before the commit: a memory may have been edited, pinned or deleted since the scan.
         current: dict[_Key, list[StoredMemory]] = {}
         for memory in await self._store.get_memories(scope, ids):
             if _can_repeat(memory):

@@ -18,7 +18,7 @@ from memhost.specs import MaintenanceTask, NoArguments
 
 
 class Forget(msgspec.Struct, frozen=True, kw_only=True):
-    """What to give up.
+    """The limits by which memories are forgotten.
 
     Attributes:
         policy: Keys as in the operation `forget_memories`: `max_age_days`, `max_inactive_days`, `budget`,

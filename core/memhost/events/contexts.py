@@ -1,4 +1,4 @@
-"""What background hooks work with."""
+"""The contexts that background hooks work with."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class JobContext(Protocol):
-    """What a background hook works with. Reads are bound to the job's tenant.
+    """The context of a background hook. Reads are bound to the job's tenant.
 
     Writes are staged and committed together with the job's completion, in one transaction: if the process
     dies before, none of them happened and the job runs again; so an effect made through the context never

@@ -198,7 +198,7 @@ def _analysed(records: Sequence[MemoryRecord], drafts: Sequence[Draft | None]) -
             memory.speaker, memory.role, memory.position = draft.speaker, draft.role, draft.position
             memory.lead = _lead(record.text, draft)
         body = record.text[memory.lead :]
-        # What stands in front of a colon is read as well, whether it is a name or not.
+        # The text before a colon is read as well, whether it is a name or not.
         told = is_of_others(record) and is_instruction_like(record.text[_role_lead(record.text, draft) :])
         when = (record.event_date or record.created_at).timestamp()
         memory.terms = tuple(index_terms(body, memory.speaker, when))

@@ -1,4 +1,4 @@
-"""How much clients may send, in one table, which schemas show and `memhost.operations.limits` enforces for every door.
+"""Limits of what clients may send, in one table, which schemas show and `memhost.operations.limits` enforces.
 
 Annotate the field of a request with one of the types here, and its limit holds: the types carry it in their JSON
 schema, as `maxLength` (characters), `maxItems`, `maxProperties` or `x-max-bytes` (of the value as JSON). Least lengths

@@ -20,7 +20,7 @@ RIGHTS: Mapping[Role, frozenset[Right]] = {
     "operator": frozenset({"read", "write", "delete", "admin"}),
     "admin": frozenset({"read", "write", "delete", "admin"}),
 }
-"""What each role may. `admin` rights are only for callers who are bound to nothing inside their tenant.
+"""Permissions of each role. `admin` ones are only for callers who are bound to nothing inside their tenant.
 
 The role `admin` differs from `operator` where providers of authentication say so: it alone hands out credentials, and
 no claim binds it to a user.

@@ -202,7 +202,7 @@ class SessionSummaries:
         return await self._store.get_session(Scope(tenant=key.tenant), key, self._clock.now())
 
 
-# -- what the summary stands for -------------------------------------------------------------------------------
+# -- what the summary replaces ----------------------------------------------------------------------------------
 
 
 def stand_in(

@@ -82,7 +82,7 @@ def load_configuration(
             check_variables(source, known, reading)
     configuration = loader.finish(sections or {}, path)
     unread = configuration.data_dir / DEFAULT_FILE
-    with suppress(OSError):  # a data folder that cannot be read is told of when it is opened
+    with suppress(OSError):  # a data folder that cannot be read is reported when it is opened
         if unread.is_file() and (path is None or not path.exists() or not path.samefile(unread)):
             configuration.warnings.append(
                 f"memhost does not read {unread}; to use it, name it with --config or CONFIG_FILE."

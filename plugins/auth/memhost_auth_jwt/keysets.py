@@ -52,7 +52,7 @@ class VerifyingKey(msgspec.Struct, frozen=True):
 class KeySet:
     """Keys of one issuer by `kid`.
 
-    They are fetched anew after an hour, and for an unknown `kid` at most once a minute. While that fails, known ones
+    They are fetched again after an hour, and for an unknown `kid` at most once a minute. While that fails, known ones
     are used for a day.
     """
 

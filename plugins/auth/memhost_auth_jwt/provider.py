@@ -38,7 +38,7 @@ class JwtAuthenticator:
         self._claims = ClaimReader(settings)
 
     def recognises(self, credentials: Credentials) -> bool:
-        """Whether it looks like a JSON Web Token: three parts between dots."""
+        """Tell whether it looks like a JSON Web Token: three parts between dots."""
         return credentials.token.count(".") == 2
 
     async def authenticate(self, credentials: Credentials) -> Caller:

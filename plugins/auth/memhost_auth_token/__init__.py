@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class TokenSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How tokens are checked."""
+    """Checking of tokens."""
 
     key: Annotated[
         str | None,

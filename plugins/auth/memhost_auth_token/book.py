@@ -38,7 +38,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     rotated_at: datetime | None = None
 
     def expired(self, now: datetime) -> bool:
-        """Whether it is valid no longer."""
+        """Tell whether the token has expired."""
         return self.expires_at is not None and self.expires_at <= now
 
 

@@ -32,7 +32,7 @@ class Hasher:
         return hmac.digest(self._key, token.encode(), "sha256")
 
     def fingerprint(self) -> bytes:
-        """What tells two keys apart and reveals neither, 16 bytes."""
+        """Return 16 bytes that distinguish two keys and reveal neither."""
         return hmac.digest(self._key, b"memhost token key", "sha256")[:16]
 
 

@@ -32,7 +32,7 @@ class ListTokens(msgspec.Struct, kw_only=True):
 
 
 class CreateToken(msgspec.Struct, kw_only=True):
-    """What the token may do, and where."""
+    """Permissions and bounds of the new token."""
 
     description: Annotated[
         str, Meta(max_length=500, description="What the token is for.", examples=["Nightly import"])
@@ -99,7 +99,7 @@ class Revoked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def describe(token: Token, now: datetime, last_used_at: datetime | None = None) -> dict[str, Any]:
-    """What may be shown of a token, as fields of `TokenView`."""
+    """Return the public fields of a token, as those of `TokenView`."""
     return {
         "id": token.id,
         "description": token.description,

@@ -54,7 +54,7 @@ class TokenAuthenticator:
         self._own = {hasher.digest(token): _own_caller(number) for number, token in enumerate(own_tokens(settings), 1)}
 
     async def authenticate(self, credentials: Credentials) -> Caller:
-        """The caller that the token stands for.
+        """Return the caller that the token identifies.
 
         Raises:
             Unauthorized: There is no token, or it is unknown or expired.

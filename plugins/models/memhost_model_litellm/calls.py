@@ -61,20 +61,20 @@ class Calls:
 
     @property
     def options(self) -> dict[str, Any]:
-        """What every request to the library says: the limits are kept here, not there."""
+        """Return the options of every request to the library: limits are enforced here, not there."""
         return {"timeout": self._timeout_s, "num_retries": 0, "max_retries": 0, "drop_params": True}
 
     async def run(self, model: str, request: Request, failed: Callable[[], None] = lambda: None) -> Any:
-        """What the request gives, after up to three tries.
+        """Return the result of the request, after up to three attempts.
 
         Args:
             model: Its name, for messages.
-            request: Makes one request; called once for each try.
-            failed: Told of each try that failed.
+            request: Makes one request; called once for each attempt.
+            failed: Called for each failed attempt.
 
         Raises:
-            BadRequest: The provider does not take the request as it is.
-            ModelUnavailable: No try succeeded, or trying again is of no use.
+            BadRequest: The provider rejects the request as it is.
+            ModelUnavailable: No attempt succeeded, or further ones are useless.
             ModelRefused: The provider declines the content.
         """
         for number in range(1, TRIES + 1):
@@ -104,7 +104,7 @@ class Calls:
             raise self._failure(model, error) from error
 
     def _failure(self, model: str, error: Exception) -> _Failure:
-        """What a failure means. The status decides: the library's classes follow the wording of the provider."""
+        """Classify a failure. The status decides: the library's classes follow the wording of the provider."""
         kinds = {kind.__name__ for kind in type(error).__mro__}
         status = getattr(error, "status_code", None)
         refusal = refusal_of(error)

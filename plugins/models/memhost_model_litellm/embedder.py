@@ -42,7 +42,7 @@ class LiteLLMEmbedder:
         dimensions: Length that its vectors must have; 0 while it is not known.
         settings: Batches, cache, key and address.
         calls: Limits and tries.
-        meter: Told of each request.
+        meter: Receives each request.
         shorten: Ask the model for vectors of `dimensions`, which are not its own.
     """
 
@@ -215,7 +215,7 @@ class LiteLLMEmbedder:
         return np.asarray(vectors / np.maximum(norms, 1e-12), dtype=np.float32)
 
     def request_options(self) -> dict[str, Any]:
-        """What each request says besides model and texts."""
+        """Return the options of each request besides model and texts."""
         options = self._calls.options
         if self._shorten:
             options["dimensions"] = self.dimensions

@@ -152,7 +152,7 @@ def _response_format(form: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _can_be_strict(schema: Any) -> bool:
-    """Whether every object in the schema is closed and has only required fields, as strict mode demands."""
+    """Tell whether every object in the schema is closed and has only required fields, as strict mode demands."""
     if isinstance(schema, list):
         return all(_can_be_strict(item) for item in schema)
     if not isinstance(schema, dict):

@@ -56,7 +56,7 @@ def _load() -> Any:
 
 
 def facts(litellm: Any, model: str) -> dict[str, Any] | None:
-    """What LiteLLM's list says of a model, None if it is not there; unlike its own look-up it asks no server."""
+    """Return LiteLLM's facts about a model, None if it lists none; unlike its own look-up this asks no server."""
     for name in (model, model.partition("/")[2]):
         if name in litellm.model_cost:
             found: dict[str, Any] = litellm.model_cost[name]

@@ -1,4 +1,4 @@
-"""Whether a provider declines a request for good: what it says of the content, or that the text is too long.
+"""Recognises requests that a provider refuses for good: for their content, or because the text is too long.
 
 No single sign is trusted, since each has been lost before when the library changed: its own classes follow the wording
 of messages, codes stand in the body, in the response or in nothing but the text, and some providers give only a
@@ -92,7 +92,7 @@ _TOO_LONG_AS_A_FAULT = re.compile(
     r"input (?:\(\d+ tokens\) )?is too large to process|input length exceeds the (?:maximum )?context length",
     re.IGNORECASE,
 )
-"""How llama.cpp and Ollama say it, as a fault of their own (500). Nothing looser: other faults of servers pass."""
+"""The sentences of llama.cpp and Ollama, sent as a server error (500). Nothing looser: other server errors pass."""
 
 _KEYS = ("code", "type", "reason", "status", "finish_reason", "blockReason", "block_reason")
 _OF_THE_TEXT = ("", "messages", "message", "prompt", "input", "inputs", "contents", "content", "text", "texts")
@@ -128,7 +128,7 @@ def refusal_of(error: BaseException) -> Refusal | None:
 
 
 def named(names: Iterable[object]) -> Refusal | None:
-    """What the first name tells that is known (`content_filter`, `SAFETY`, `context_length_exceeded`)."""
+    """Return the meaning of the first known name (`content_filter`, `SAFETY`, `context_length_exceeded`)."""
     for name in names:
         plain = re.sub(r"[^a-z0-9]", "", str(name)[:_LONGEST_SENTENCE].lower())
         if plain in _NAMES:
@@ -147,7 +147,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _bodies(error: BaseException) -> Iterator[Any]:
-    """What the provider sent, as far as the error keeps it."""
+    """Yield what the provider sent, as far as the error keeps it."""
     yield getattr(error, "body", None)
     try:
         content = getattr(getattr(error, "response", None), "content", None)
@@ -188,7 +188,7 @@ def _names(value: Any, depth: int = 0) -> Iterator[object]:
 
 
 def _said(bodies: Iterable[Any], texts: Iterable[str]) -> Refusal | None:
-    """What the provider's sentence tells: that of the body if there is one, else the error's own text."""
+    """Return the meaning of the provider's sentence: that of the body if there is one, else the error's own text."""
     sentences = []
     for body in bodies:
         inner = body.get("error", body) if isinstance(body, dict) else body

@@ -10,7 +10,7 @@ from memhost.settings import Secret, setting
 
 
 class LiteLLMSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How models are called; keys and addresses of providers stand in the environment, under the providers' names."""
+    """Calls of models; keys and addresses of providers are in the environment, under the providers' names."""
 
     timeout_seconds: Annotated[
         float, setting("Time limit of one try of a model call, seconds.", env=("LLM_TIMEOUT_SECONDS",), gt=0)

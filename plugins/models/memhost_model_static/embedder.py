@@ -85,16 +85,17 @@ class StaticEmbedder:
 
         Returns:
             float32, shape ``(len(texts), dimensions)``, each row of length one; a text without a known token (an empty
-            one, for instance) gives a row of zeros. The same text always gives the same row, whatever stands beside it.
+            one, for instance) gives a row of zeros. The same text always gives the same row, whatever texts are beside
+            it.
         """
         if len(texts) == 1 and len(texts[0]) <= _INLINE_CHARACTERS:
             return self.embed_now(texts)
         return await asyncio.to_thread(self.embed_now, texts)
 
     def knows_any(self, words: Sequence[str]) -> bool:
-        """Whether a word is in the vocabulary, or at least half of its letters are in parts of four letters and more.
+        """Tell whether a word is in the vocabulary, or mostly made of parts of four or more letters.
 
-        The vectors of shorter parts are those of any word that holds them: what they add up to means nothing.
+        The vectors of shorter parts are those of any word that holds them: their sum means nothing.
         """
         return any(self._knows(word) for word in words)
 

@@ -1,8 +1,8 @@
 """WordPiece tokens of a text, equal to those of the BERT tokenizer that the static model was distilled with.
 
 The steps are those of Devlin et al., BERT (2019), uncased: characters are cleaned, brought to lower case, stripped of
-accents; words end at spaces, and punctuation and Chinese characters stand alone; a word is cut into the longest pieces
-of the vocabulary from its start on. What becomes of each character stands in the model's ``characters.json``, written
+accents; words end at spaces, and each punctuation mark and Chinese character is a word; a word is cut into the longest
+pieces of the vocabulary from its start on. The model's ``characters.json`` says how each character is treated, written
 by ``tools/distill_static.py`` from the ``tokenizers`` library, so it does not move with the Unicode version of Python.
 """
 
@@ -37,7 +37,7 @@ class _Tokenizer(msgspec.Struct):
 
 
 class _Table(msgspec.Struct, forbid_unknown_fields=True):
-    """What becomes of characters; ranges are code points, first and last. Others stay as they are.
+    """Treatment of characters; ranges are code points, first and last. Others stay unchanged.
 
     Attributes:
         dropped: they vanish.
@@ -89,7 +89,7 @@ class Tokens:
         return found
 
     def letters(self, token: int) -> int:
-        """How many characters the token stands for; a Korean syllable is one, though its letters are apart in it."""
+        """Return the number of characters of a token; a Korean syllable counts as one."""
         return len(unicodedata.normalize("NFC", self._pieces[token].removeprefix(_INNER)))
 
     def _split(self, text: str) -> Iterator[str]:
@@ -112,7 +112,7 @@ class Tokens:
 
 
 class _Characters(dict[int, str]):
-    """What takes the place of each character, looked up when it is first met."""
+    """Replacements of characters, looked up at the first use."""
 
     def __init__(self, table: _Table) -> None:
         super().__init__({ord(character): form for character, form in table.forms.items()})

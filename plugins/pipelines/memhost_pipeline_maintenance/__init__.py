@@ -35,7 +35,7 @@ DUE = {
 """Schedules, and the maintenance task that each runs."""
 
 _LONG_S = 1800.0
-"""Work that may take many calls to a model; what is done is stored as it comes, so that a repetition goes on."""
+"""Limit for work with many calls to a model; finished parts are stored at once, so that a repetition continues."""
 
 _PATIENT = 50
 """Attempts at what no later write would start again; with the usual waits they outlast an outage of eight hours."""
@@ -46,7 +46,7 @@ _NOT_TURNS = Condition("memory_type", Op.NONE, (MemoryType.MESSAGE.value,))
 
 
 class _Mark(msgspec.Struct):
-    """What the store held after the last pass: enough to tell that nothing has changed since."""
+    """State of the store after the last pass: enough to see that nothing has changed since."""
 
     at: datetime
     memories: int
@@ -55,7 +55,7 @@ class _Mark(msgspec.Struct):
 
 @hookimpl
 def memhost_schedules() -> Sequence[ScheduleSpec]:
-    """What comes back; `SUMMARY_VIEW_REFRESH_EVERY_MINUTES` and its like change or switch off the periods."""
+    """Return the periodic tasks; `SUMMARY_VIEW_REFRESH_EVERY_MINUTES` and its like change or switch off the periods."""
     return [
         ScheduleSpec(name=REFRESH, summary="Recompute continuous summary views.", every_s=3600.0),
         ScheduleSpec(name=COMPACT, summary="Merge memories that repeat each other.", every_s=600.0),
@@ -66,7 +66,7 @@ def memhost_schedules() -> Sequence[ScheduleSpec]:
 
 @hookimpl
 def memhost_maintenance_tasks() -> Sequence[MaintenanceTask]:
-    """What the schedules do beside the tasks of core."""
+    """Return the tasks of the schedules beside those of core."""
     return [
         MaintenanceTask(
             name=DUE[COMPACT],

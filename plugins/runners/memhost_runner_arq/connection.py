@@ -15,7 +15,7 @@ from memhost.redis_urls import RedisUrl, read_redis_url
 from memhost_runner_arq.settings import ArqSettings
 
 TROUBLE = (RedisError, OSError, TimeoutError)
-"""What a Redis that cannot be reached raises."""
+"""Exceptions of a Redis that cannot be reached."""
 
 _TOKEN_KEPT_MS = 30 * 86_400_000
 _CLUSTER = (

@@ -1,7 +1,7 @@
 """The runner: arq wakes workers and spreads the work over them, the outbox says what there is to do.
 
 A commit puts one wake-up into arq's queue for each job that is due. Any worker with room takes it and claims the job
-that has been due for longest, under a lease of the outbox; when it ends, the worker goes on as long as something is
+that has been due for longest, under a lease of the outbox; when it ends, the worker continues as long as something is
 due. So a wake-up that is lost, late or given twice changes nothing but the time: workers look at the outbox by
 themselves as well (`JobLoop`). Tries, time limits, leases and dead letters are the dispatcher's; arq's are not used.
 """
@@ -33,8 +33,8 @@ WAKE = "run_next_job"
 """Name of arq's function; its arguments tell which job was committed: id, event, plugin."""
 
 MOST_WAITING = 100
-"""Wake-ups in the queue beyond which no more are added: the workers are busy then, and whoever is goes on until nothing
-is due. So few are left over after a rush, and a queue that nobody empties does not grow."""
+"""Wake-ups in the queue beyond which no more are added: the workers are busy then, and a busy worker continues until
+nothing is due. So few are left over after a rush, and a queue that nobody empties does not grow."""
 
 _MOST_AT_ONCE = 100
 _TAKE_LIMIT_S = 20
@@ -55,7 +55,7 @@ class _Worker(Worker):
     stopping = False
 
     async def heart_beat(self) -> None:
-        """What arq does after each look."""
+        """Stop when asked to; arq calls this after each look at the queue."""
         await super().heart_beat()
         if self.stopping:
             raise _Stopped
@@ -195,7 +195,7 @@ class ArqRunner:
             self._worker.max_jobs = free
 
     async def _take(self, ctx: dict[Any, Any], *_identity: Any, **_rest: Any) -> bool:
-        """What a wake-up does: start one job, whichever has been due for longest. Whether there was one."""
+        """Start the job that has been due for longest, on a wake-up; return whether there was one."""
         try:
             started = await self._loop.claim_one()
         except MemhostError as error:

@@ -15,7 +15,7 @@ from memhost.specs import OpenContext, RunnerSpec
 
 
 class InlineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How much runs beside the requests."""
+    """Number of jobs that run beside the requests."""
 
     concurrency: Annotated[int, Meta(ge=1, le=64, description="Jobs that run at the same time.")] = 4
     poll_s: Annotated[

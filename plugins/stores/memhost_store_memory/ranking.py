@@ -1,4 +1,4 @@
-"""How the memory store ranks: BM25, cosines and neighbours, by going through everything."""
+"""Ranking of the memory store: BM25, cosines and neighbours, by a full scan."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class MemoryRows:
         return self._page(query)
 
     async def count(self, query: RowQuery) -> int:
-        """How many rows fit, whatever its page."""
+        """Return the number of rows that match, regardless of the query's page."""
         return sum(1 for _ in self._fitting(query))
 
     async def delete(self, query: RowQuery) -> int:
@@ -111,7 +111,7 @@ class MemoryRows:
 
 
 def _tests(query: RowQuery) -> Iterator[Callable[[Row], bool]]:
-    """What must hold of a row beside its id; only tests that restrict, for each row goes through all of them."""
+    """Yield the tests that a row must pass beside its id; only those that restrict, as each row runs all."""
     kinds, living_at, ended_by, late = query.kinds, query.living_at, query.ended_by, query.updated_after
     above, below, scope = query.above, query.below, query.scope
     if kinds is not None:

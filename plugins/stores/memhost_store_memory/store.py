@@ -42,7 +42,7 @@ class MemoryStore(RowStore):
 
     @asynccontextmanager
     async def rows(self) -> AsyncIterator[MemoryRows]:
-        """What is held."""
+        """Return the stored rows."""
         yield self._rows
 
     async def info(self) -> StoreInfo:

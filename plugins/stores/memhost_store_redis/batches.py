@@ -19,8 +19,8 @@ class Batch:
 
     Attributes:
         rows: What the queries found. Contents come from the engine itself, row by row: a script that read them would
-            make each value anew twice.
-        matched: How many satisfied the query added by `scored`, beyond its limit too.
+            build each value twice more.
+        matched: Number that satisfied the query added by `scored`, also beyond its limit.
     """
 
     def __init__(self, connections: Connections, base: str, fields: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""How values look inside Redis: times, tags, full-text tokens, records, vectors."""
+"""Forms of values inside Redis: times, tags, full-text tokens, records, vectors."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def sortable_hex(number: float) -> str:
 
 
 class Body(msgspec.Struct, array_like=True):
-    """What is kept of a memory in one piece. `terms` is None where the indexed text tells them."""
+    """The part of a memory that is stored in one piece. `terms` is None if the indexed text contains them."""
 
     record: MemoryRecord
     speaker: str | None

@@ -61,7 +61,7 @@ class Filter:
 
 
 def compile_conditions(conditions: Sequence[Condition]) -> Filter:
-    """What the conditions ask for.
+    """Compile conditions into a filter.
 
     Raises:
         InvalidRequest: A condition names a field that memories do not have, or compares unlike things.
@@ -163,7 +163,7 @@ def _compare_number(compiled: Filter, key: str, condition: Condition) -> None:
 
 
 def _beside(digits: str, *, above: bool) -> list[str]:
-    """Beginnings of hex digits that together stand for all numbers above (or below) the given one."""
+    """Return the beginnings of hex digits that together cover all numbers above (or below) the given one."""
     found = []
     for place, digit in enumerate(digits):
         at = _HEX.index(digit)

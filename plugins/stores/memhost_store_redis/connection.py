@@ -42,7 +42,7 @@ def refuse_cluster() -> ConfigurationError:
 
 
 def read_url(url: str) -> RedisUrl:
-    """What the URL of the store says.
+    """Read the URL of the store.
 
     Raises:
         ConfigurationError: An unknown form, a cluster, or another database than 0.
@@ -135,7 +135,7 @@ class Connections:
         Raises:
             StoreUnavailable: It failed, or took too long.
         """
-        # Shielded: what a caller gives up goes on to its end, so that its connection stays usable.
+        # Shielded: a command that its caller gives up still runs to its end, so that its connection stays usable.
         task = asyncio.ensure_future(self._limited(work, patience))
         self._running.add(task)
         task.add_done_callback(self._running.discard)

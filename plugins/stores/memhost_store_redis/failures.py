@@ -1,4 +1,4 @@
-"""What the engine's errors mean, in one sentence each."""
+"""Meanings of the engine's errors, in one sentence each."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _wait_s(error: BaseException) -> int:
 
 
 def sentence(error: BaseException) -> str:
-    """What happened and what to do."""
+    """Return a sentence about what happened and what to do."""
     match error:
         case exceptions.BusyLoadingError():
             return "Redis is loading its data; try again shortly."

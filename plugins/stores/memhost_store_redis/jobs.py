@@ -45,7 +45,7 @@ class Jobs:
         return bool(await self._run("put_off", job_id, lease, reason, to_micros(due_at), waits))
 
     async def waiting_jobs(self) -> tuple[int, Job | None]:
-        """How many jobs of all tenants wait, and the oldest of them."""
+        """Return the number of waiting jobs of all tenants, and the oldest of them."""
         count, rows = await self._run("waiting")
         return int(count), _decode(rows[0]) if rows else None
 

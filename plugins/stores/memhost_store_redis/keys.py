@@ -11,7 +11,7 @@ SEPARATOR = "!"
 
 
 def memory_base(prefix: str, tenant: str) -> str:
-    """What the keys of a tenant's memories start with; the encoded id follows."""
+    """Return the beginning of the keys of a tenant's memories; the encoded id follows."""
     return f"{prefix}:m:{token('T', tenant)}:"
 
 
@@ -21,7 +21,7 @@ def access_key(prefix: str, tenant: str) -> str:
 
 
 def state_base(prefix: str, tenant: str) -> str:
-    """What the keys of a tenant's sessions and documents start with; `session_id` or `document_id` follows."""
+    """Return the beginning of the keys of a tenant's sessions and documents; `session_id` or `document_id` follows."""
     return f"{prefix}:s:{token('T', tenant)}:"
 
 

@@ -34,11 +34,11 @@ logger = logging.getLogger(__name__)
 
 Migration = Callable[[Client, str], Awaitable[None]]
 MIGRATIONS: dict[int, Migration] = {}
-"""How to bring the hashes under a prefix from the version before to this one. They may run again after a crash."""
+"""Migrations of the hashes under a prefix from the version before to this one. They may run again after a crash."""
 
 
 class Layout(msgspec.Struct, frozen=True, kw_only=True):
-    """What the store holds. Names of the indexes follow from it."""
+    """The layout of the store, from which the names of the indexes follow."""
 
     revision: int = 0
     schema: int = 0
@@ -76,7 +76,7 @@ class Opener:
 
     @property
     def graph(self) -> bool:
-        """Whether vectors are indexed by a graph (HNSW)."""
+        """Tell whether vectors are indexed by a graph (HNSW)."""
         return self._settings.algorithm == "hnsw"
 
     async def open(self) -> Layout:
@@ -132,7 +132,7 @@ class Opener:
             ) from error
 
     async def read(self) -> Layout:
-        """What the store says of itself."""
+        """Return the layout that the store records."""
         raw = await self._client.hgetall(f"{self._settings.index_prefix}:meta")
         plain = {name.decode(): value.decode() for name, value in raw.items() if value}
         try:
@@ -185,7 +185,7 @@ class Opener:
         return hashlib.sha256(json.dumps(schemas, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
     async def _has_vectors(self, found: Layout) -> bool:
-        """Whether any memory has a vector; a store without its index counts as having some."""
+        """Tell whether any memory has a vector; a store without its index counts as having some."""
         if found.dimensions is None:
             return False
         anything = encode_vector(np.ones(found.dimensions, dtype=np.float32))
@@ -280,7 +280,7 @@ def mismatch(found: Layout, embedder: str | None, dimensions: int | None) -> Sto
 
 
 def indexed_share(information: dict[bytes, Any]) -> float:
-    """How much of the data an index holds, 0 to 1."""
+    """Return the share of the data that an index contains, 0 to 1."""
     if not information or int(information.get(b"indexing", 0)) == 0:
         return 1.0 if information else 0.0
     return min(float(information.get(b"percent_indexed", 0)), 0.999)

@@ -63,7 +63,7 @@ class Reach:
 
 
 def resolve(scope: Scope) -> Reach | None:
-    """How to query a scope; None if it allows nothing."""
+    """Return the query of a scope; None if it allows nothing."""
     allowed = (scope.namespaces, scope.users, scope.sessions)
     if any(values is not None and not values for values in allowed):
         return None

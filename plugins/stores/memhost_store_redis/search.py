@@ -154,7 +154,7 @@ class Searcher:
         return await asked.answer()
 
     async def _is_broad(self, whole: Reach, query: CandidateQuery) -> bool:
-        """Whether a search by vector is of most of the index, less only what is not valid at the time."""
+        """Tell whether a search by vector covers most of the index, except memories that are not valid at the time."""
         usual = all(condition.field in ("valid_from", "valid_to") for condition in query.conditions)
         wide = whole.counters is not None and any(each[0] in "TN" for each in whole.counters)
         if not (self._graph and usual and wide and query.vector is not None):
@@ -280,29 +280,29 @@ class _Question:
         return batch.count(self._index, str(self._where))
 
     def _all_within(self, found: Hits) -> bool:
-        """Whether more memories than were asked for are near enough, so that the nearest do not tell how many."""
+        """Tell whether more memories than requested are near enough, so that their number is not known."""
         return len(self._within_bound(found)) > self._query.vector_limit
 
     def _by_exclusion(self) -> bool:
-        """Whether the total is that of the scope without the few that the conditions exclude."""
+        """Tell whether the total is that of the scope without the few that the conditions exclude."""
         query = self._query
         return self._excluded is not None and (
             query.max_distance is None if query.vector is not None else query.text is None
         )
 
     def _may_tell(self, measured: Sequence[Phrase]) -> bool:
-        """Whether the hits of the text leg tell the frequencies if they are all that the scope holds."""
+        """Tell whether the hits of the text leg give the frequencies if they are all that the scope contains."""
         same = not self._query.conditions or self._excluded is not None
         return bool(measured) and same and not self._required and set(measured) <= set(self._units)
 
     def _add_left_out(self) -> int | None:
-        """How many memories the conditions keep from the text leg."""
+        """Add a count of the memories that the conditions exclude from the text leg."""
         if self._excluded is None:
             return None
         return self._batch.count(self._index, f"{self._whole.query} {_clause(self._units)} {self._excluded}")
 
     def _add_frequencies(self, batch: Batch, measured: Sequence[Phrase]) -> dict[Phrase, int]:
-        """How many memories of the scope hold each of these."""
+        """Add counts of the memories of the scope that contain each of these."""
         return {
             unit: batch.count(self._index, f"{self._whole.query} {_clause([unit])}") for unit in dict.fromkeys(measured)
         }
@@ -372,7 +372,7 @@ class _Question:
         return found + list(tied)
 
     def _may_lack(self, found: Hits, number: int | None) -> bool:
-        """Whether the engine may have left out vectors that belong to the vector leg."""
+        """Tell whether the engine may have omitted vectors that belong to the vector leg."""
         query = self._query
         assert query.vector is not None
         reachable = query.vector_limit if number is None else min(query.vector_limit, number)

@@ -99,7 +99,7 @@ class States:
         return found
 
     def _query(self, scope: Scope, kind: str, now: datetime, more: str = "", *, but: bool = False) -> str | None:
-        """What lives inside the scope and is of that kind, or of all kinds but that."""
+        """Return the query for live rows inside the scope of that kind, or of all other kinds."""
         reach = resolve(scope)
         if reach is None:
             return None
@@ -109,7 +109,7 @@ class States:
     async def _page(
         self, scope: Scope, query: str | None, order: Sequence[str], limit: int, offset: int, test: str = ""
     ) -> tuple[int, list[bytes]]:
-        """How many there are, and the bodies of a page of those that pass the test."""
+        """Return the total, and the bodies of a page of those that pass the test."""
         if query is None:
             return 0, []
 

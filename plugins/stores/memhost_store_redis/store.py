@@ -45,7 +45,7 @@ T = TypeVar("T")
 
 MOST_REPEATS = 5
 SETTLED_AT_ONCE = 50
-"""Hashes that are indexed anew in one script, which holds up others for a millisecond each."""
+"""Number of hashes that one script indexes again; the script holds up others for a millisecond each."""
 SECONDS_A_MEMORY = 0.004
 """So much longer than `timeout_seconds` a commit may take for each memory that it puts."""
 
@@ -132,7 +132,7 @@ class RedisStore(Jobs):
             self._check_length(length)
         layout = self._layout
         writer = Writer(self._connections.prefix, scope, to_micros(self._clock.now()))
-        # a large batch is made in a thread, so that other requests go on
+        # a large batch is made in a thread, so that other requests are not held up
         if len(batch.put_memories) > 200:
             arguments = await asyncio.to_thread(_build, writer, batch, layout)
         else:
@@ -161,7 +161,7 @@ class RedisStore(Jobs):
 
         async def read(client: Any) -> Any:
             pipeline = client.pipeline(transaction=False)
-            pipeline.hmget(accesses, wanted)  # first: what is settled meanwhile then stands in the hash
+            pipeline.hmget(accesses, wanted)  # first: whatever is settled in the meantime is then in the hash
             for each in wanted:
                 pipeline.hmget(base + each, fields)
             return await pipeline.execute()

@@ -24,7 +24,7 @@ from memhost_store_redis.keys import document_id, session_id, state_base
 from memhost_store_redis.scopes import token, tokens_of
 
 GRACE_MS = 24 * 3600 * 1000
-"""How long after its end Redis removes what `purge_expired` has not; memhost's clock decides what is expired."""
+"""Time after its end at which Redis removes what `purge_expired` has not; memhost's clock decides what is expired."""
 
 Argument = str | bytes | int | float
 
@@ -162,10 +162,10 @@ class Writer:
 
 
 def read_answer(answer: Sequence[Any], batch: WriteBatch) -> WriteResult | None:
-    """What the script did; None if the vectors in the store are another embedder's by now.
+    """Return the result of the script; None if the vectors in the store are now another embedder's.
 
     Raises:
-        Conflict: What forbade the batch.
+        Conflict: The reason why the batch was refused.
         Forbidden: A document of the batch would replace one outside the scope.
     """
     verdict = answer[0].decode()

@@ -1,4 +1,4 @@
-"""How values look inside the file: times, records, vectors, full-text tokens, lists of numbers."""
+"""Forms of values inside the file: times, records, vectors, full-text tokens, lists of numbers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Ids = npt.NDArray[np.int64]
 
 
 class Body(msgspec.Struct, array_like=True):
-    """What is kept of a memory beside the columns."""
+    """The data of a memory beside the columns."""
 
     record: MemoryRecord
     speaker: str | None
@@ -32,7 +32,7 @@ class Body(msgspec.Struct, array_like=True):
 
 
 class Words(msgspec.Struct, array_like=True, gc=False):
-    """What scoring a memory by its text needs."""
+    """The data for scoring a memory by its text."""
 
     id: str
     terms: tuple[str, ...]
@@ -106,7 +106,7 @@ def pack_ids(ids: Iterable[int]) -> Ids:
 
 
 def among(ids: Ids, ascending: Ids) -> npt.NDArray[np.bool_]:
-    """For each of `ids` whether it stands in the ascending array; far cheaper than `np.isin` for short arrays."""
+    """For each of `ids` tell whether it is in the ascending array; far cheaper than `np.isin` for short arrays."""
     if not len(ascending):
         return np.zeros(len(ids), dtype=bool)
     places = np.searchsorted(ascending, ids)

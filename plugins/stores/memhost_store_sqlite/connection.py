@@ -79,7 +79,7 @@ def connect(path: Path, settings: SqliteSettings, *, reading: bool) -> apsw.Conn
 
 
 def _has_pointer_pages(path: Path) -> bool:
-    """Whether somebody switched on `auto_vacuum`: bytes 52 to 55 of the file (https://sqlite.org/fileformat2.html)."""
+    """Tell whether `auto_vacuum` is on: bytes 52 to 55 (https://sqlite.org/fileformat2.html)."""
     with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
         return any(file.read(56)[52:])
     return False
@@ -114,7 +114,7 @@ def _enter_wal(connection: apsw.Connection, timeout_s: float) -> None:
 class FileGuard:
     """Notices when the file was removed or replaced under the running server.
 
-    SQLite would go on with the file it has open, which nobody can find any more: what is written then would be
+    SQLite would continue with the file it has open, which nobody can find any more: what is written then would be
     acknowledged and lost.
     """
 
@@ -317,7 +317,7 @@ class Writer(Threads):
 
 
 def _run_all(connection: apsw.Connection, tasks: Sequence[Task]) -> list[Outcome]:
-    """What can share a transaction in one, then the rest."""
+    """Run the tasks that can share a transaction in one, then the rest."""
     together = [task for task in tasks if not isinstance(task[1], Alone)]
     shared = iter(_run(connection, together) if together else ())
     return [_outside(connection, work) if isinstance(work, Alone) else next(shared) for _, work in tasks]

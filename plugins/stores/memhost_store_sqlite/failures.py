@@ -1,4 +1,4 @@
-"""What the engine's errors mean, in one sentence each."""
+"""Meanings of the engine's errors, in one sentence each."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def explain_opening(error: BaseException, path: Path) -> BaseException:
 
 
 def _is_full(folder: Path) -> bool:
-    """Whether the disk has no room for what SQLite needs beside a database (32 KiB of shared memory)."""
+    """Tell whether the disk has no room for the files that SQLite needs beside a database (32 KiB of shared memory)."""
     try:
         return shutil.disk_usage(folder).free < _LEAST_FREE
     except OSError:

@@ -89,13 +89,13 @@ def scope_queries(reach: Reach) -> Iterator[str]:
 
 
 def frequencies(postings: Postings, terms: Sequence[str]) -> dict[str, int]:
-    """How many memories in reach hold each term."""
+    """Return the number of memories in reach that contain each term."""
     return {term: postings.of((term,)).frequency for term in terms}
 
 
 @dataclass(slots=True)
 class TextLeg:
-    """What the full-text leg found: scores by row number, and the number of matches."""
+    """The result of the full-text leg: scores by row number, and the number of matches."""
 
     scores: dict[int, float]
     total: int

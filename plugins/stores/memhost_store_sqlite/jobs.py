@@ -23,7 +23,7 @@ _RUNNING = "id = ? AND state = 'running' AND lease = ?"
 
 
 class Successor(msgspec.Struct, array_like=True):
-    """What a running job becomes when its run ends."""
+    """The job that replaces a running job when its run ends."""
 
     event: str
     plugin: str
@@ -200,7 +200,7 @@ def put_off(
 
 
 def waiting(connection: apsw.Connection) -> tuple[int, Job | None]:
-    """How many jobs wait, and the oldest of them."""
+    """Return the number of waiting jobs, and the oldest of them."""
     count = connection.execute("SELECT count(*) FROM jobs WHERE state = 'waiting'").get
     row = connection.execute(
         f"SELECT {_COLUMNS} FROM jobs WHERE state = 'waiting' ORDER BY created_at, id LIMIT 1"  # noqa: S608

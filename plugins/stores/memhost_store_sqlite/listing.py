@@ -50,7 +50,7 @@ def list_page(
 
 
 def count(connection: apsw.Connection, reach: Reach, compiled: Sql) -> int:
-    """How many memories in reach satisfy the compiled conditions."""
+    """Return the number of memories in reach that satisfy the compiled conditions."""
     if not compiled[0]:
         return reach.documents
     where, bindings = _both(reach, compiled)

@@ -56,7 +56,7 @@ class Existing:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a checked batch will do to the memories."""
+    """The changes that a checked batch will make to the memories."""
 
     put: list[StoredMemory]
     replaced: list[Existing]

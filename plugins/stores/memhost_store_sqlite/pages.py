@@ -24,7 +24,7 @@ the number of a page, which is below 2**25 there. Pages of pointers, which begin
 
 
 def without_rests(page: bytes, offset: int) -> bytes:
-    """What to write at that offset of the file, with zeros where nothing stands.
+    """Return the page to write at that offset of the file, with zeros in its unused parts.
 
     Args:
         page: A page; anything else comes back as it is.

@@ -37,7 +37,7 @@ class Admission:
 
     @property
     def open(self) -> bool:
-        """Whether there are no conditions at all."""
+        """Tell whether there are no conditions at all."""
         return not self._conditions[0]
 
     def existing(self) -> Admission:
@@ -51,7 +51,7 @@ class Admission:
         return among(rids, self._known if self._known is not None else self._ask(rids))
 
     def count(self, rids: Ids) -> int:
-        """How many of the rows satisfy the conditions."""
+        """Return the number of rows that satisfy the conditions."""
         return int(self.of(rids).sum())
 
     def _ask(self, rids: Ids) -> Ids:

@@ -64,7 +64,7 @@ def is_text_among(column: str, values: Sequence[str]) -> Sql:
 
 
 def resolve(connection: apsw.Connection, scope: Scope) -> Reach | None:
-    """What a scope reaches in this view of the store; None if it holds no memory at all."""
+    """Return the memories that a scope reaches in this view of the store; None if it contains no memory at all."""
     if scope.sessions is not None:
         kind, column = Kind.SESSION, "session"
     elif scope.users is not None:

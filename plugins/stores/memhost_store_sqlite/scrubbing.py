@@ -3,7 +3,7 @@
 The writer's connection overwrites with zeros whatever it deletes (`PRAGMA secure_delete`, and see `pages`). What is
 left then are words in the full-text index, which forgets them when its segments are merged, and copies in the
 write-ahead log. Both go in steps of some milliseconds, between which others write. Only a file that was made before
-that, whose free pages hold whatever was deleted earlier, is written anew as a whole, once.
+that, whose free pages hold whatever was deleted earlier, is rewritten as a whole, once.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ _KEPT_CLEAN = "kept_clean"
 _PAGES = 64
 """Pages of the full-text index that one step writes: some milliseconds."""
 _BUSY_MS = 20
-"""How long the writer waits for readers that still need the write-ahead log, before it lets others write."""
+"""Time that the writer waits for readers that still need the write-ahead log, before it lets others write."""
 
 
 def is_kept_clean(connection: apsw.Connection) -> bool:
-    """Whether whatever was deleted in that file was overwritten."""
+    """Tell whether all data deleted in that file was overwritten."""
     return connection.execute("SELECT 1 FROM settings WHERE key = ?", (_KEPT_CLEAN,)).fetchone() is not None
 
 
 def keep_clean(connection: apsw.Connection) -> None:
-    """Say so of a new file, or of one that was just written anew."""
+    """Mark a new file, or one that was just rewritten, as kept clean."""
     connection.execute("INSERT OR REPLACE INTO settings(key, value) VALUES(?, '1')", (_KEPT_CLEAN,))
 
 
@@ -51,7 +51,7 @@ def empty_log(connection: apsw.Connection, busy_timeout_s: float) -> bool:
 
 
 def rewrite(connection: apsw.Connection) -> None:
-    """Write the file anew, with nothing in it but what is stored. Takes about as long as copying the file.
+    """Rewrite the file with the stored data only. Takes about as long as copying the file.
 
     Raises:
         apsw.Error: There is no room for the copy, or another process does not let go of the file.

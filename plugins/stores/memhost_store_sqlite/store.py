@@ -132,7 +132,7 @@ def _create(path: Path) -> None:
 
 
 _LOG_TRIES = 100
-"""How often it is tried to empty the write-ahead log, for half a minute in all."""
+"""Number of attempts to empty the write-ahead log, for half a minute in all."""
 
 
 class SqliteStore:
@@ -375,5 +375,5 @@ class SqliteStore:
         return await self._read(jobs.next_due)
 
     async def waiting_jobs(self) -> tuple[int, Job | None]:
-        """How many jobs of all tenants wait, and the oldest of them."""
+        """Return the number of waiting jobs of all tenants, and the oldest of them."""
         return await self._read(jobs.waiting)

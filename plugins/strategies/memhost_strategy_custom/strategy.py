@@ -16,7 +16,7 @@ CONVERSATION = "(the lines of the messages block below)"
 
 
 class Custom(PromptedStrategy):
-    """What the session's `custom_prompt` asks for, inside the server's frame."""
+    """Extracts what the session's `custom_prompt` asks for, inside the server's frame."""
 
     name = "custom"
     version = "1"
@@ -32,7 +32,7 @@ class Custom(PromptedStrategy):
 
 
 def _values(context: ExtractionContext) -> dict[str, str]:
-    """Placeholders and what they stand for. Data stays in its own block; the prompt gets a pointer to it."""
+    """Return placeholders and their values. Data stays in its own block; the prompt gets a pointer to it."""
     return {
         "message": CONVERSATION,
         "context": "(the summary in the reference block below)" if context.summary else "none",

@@ -22,7 +22,7 @@ class Discrete(PromptedStrategy):
     version = "1"
 
     def instructions(self, context: ExtractionContext) -> str:
-        """What to look for."""
+        """Return what the model looks for."""
         return INSTRUCTIONS
 
     def adjust(self, item: Item, context: ExtractionContext) -> Draft | str:

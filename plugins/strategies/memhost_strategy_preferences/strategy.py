@@ -36,7 +36,7 @@ class Preferences(PromptedStrategy):
     version = "1"
 
     def instructions(self, context: ExtractionContext) -> str:
-        """What to look for."""
+        """Return what the model looks for."""
         return INSTRUCTIONS
 
     def keys(self, context: ExtractionContext) -> list[Key]:

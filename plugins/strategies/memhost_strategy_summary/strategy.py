@@ -29,7 +29,7 @@ TOPIC = "thread-summary"
 VERSION = "thread-summary-v1"
 WORDS = 500
 REBUILD_LETTERS = 100_000
-"""Characters of messages that a summary is written anew from; older ones are left to the running summary."""
+"""Characters of messages from which a summary is rewritten; the running summary covers older ones."""
 
 
 class Summary(PromptedStrategy):
@@ -40,7 +40,7 @@ class Summary(PromptedStrategy):
     max_text = 20_000
 
     def instructions(self, context: ExtractionContext) -> str:
-        """What to sum up, and how long."""
+        """Return what the model sums up, and at what length."""
         return INSTRUCTIONS.format(words=_words(context))
 
     def keys(self, context: ExtractionContext) -> list[Key]:
@@ -115,7 +115,7 @@ def _stored(context: ExtractionContext) -> dict[str, Any]:
 
 
 def _is_current(context: ExtractionContext) -> bool:
-    """Whether there is a summary of the version that is wanted."""
+    """Tell whether there is a summary of the wanted version."""
     return context.previous is not None and _stored(context).get("summary_version") == _version(context)
 
 

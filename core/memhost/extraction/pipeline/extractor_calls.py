@@ -252,7 +252,7 @@ async def _extracted(
         drafts: object = await strategy.extract(turns, context, tools)
     except MemhostError:
         raise
-    except Exception as error:  # a foreign extractor may fail in any way; the turns go on waiting
+    except Exception as error:  # a foreign extractor may fail in any way; the turns continue to wait
         raise PluginFailure(f"{origin} failed: {describe(error)}") from error
     if not isinstance(drafts, list) or not all(isinstance(draft, Draft) for draft in drafts):
         raise PluginFailure(f"{origin} must return a list of memories.")
