@@ -9,7 +9,7 @@ _AGAIN_S = 0.2
 
 
 async def cancel(*tasks: asyncio.Task[Any]) -> None:
-    """Cancel tasks, and return when they have ended; what they raise is left for whoever asks for it.
+    """Cancel tasks, and return when they have ended; their exceptions stay with the tasks.
 
     Once is not always enough: redis-py, for one, loses a cancellation that comes while it looks whether a connection
     is still alive.

@@ -166,7 +166,7 @@ class VersionMismatch(Conflict):
 
 
 class DocumentGone(Conflict):
-    """A document that a batch requires is not there any more; nothing was applied."""
+    """A document that a batch requires no longer exists; nothing was applied."""
 
     code = "document_gone"
 
@@ -219,7 +219,7 @@ class Unavailable(MemhostError):
 
 
 class StoreUnavailable(Unavailable):
-    """The store does not answer. Somebody must do something first where `retry_after_s` is more than seconds."""
+    """The store does not answer. With a `retry_after_s` of more than seconds an operator has to act first."""
 
     code = "store_unavailable"
 

@@ -99,7 +99,7 @@ class MemoryExtractor(ABC):
         """Memories of the messages.
 
         It runs in the background and may run again for the same messages, if the server stops or something fails; the
-        answers of the model are kept meanwhile. An exception makes the messages wait and the run be repeated.
+        answers of the model are kept until then. An exception makes the messages wait and the run be repeated.
 
         Args:
             messages: `id`, `role`, `content`, `created_at` (a datetime in UTC) and `position` in the session each,

@@ -206,8 +206,8 @@ async def memhost_after_search(
 ) -> list[MemoryHit] | None:
     """A search has ranked its hits: return them redacted, reordered or fewer, or None. Since 0.1.
 
-    Hits cannot be added, nor records of other owners be brought in: what was not in the list is dropped.
-    Called for each page; what is left out is not made up for. Nothing that is stored changes.
+    Hits cannot be added, nor records of other owners be brought in: what was not in the list is dropped. Called for
+    each page; hits that are left out are not replaced. Nothing that is stored changes.
     """
     raise NotImplementedError
 
@@ -219,7 +219,7 @@ async def memhost_after_search(
 async def memhost_session_updated(event: SessionUpdated, context: JobContext) -> None:
     """A session was written. Delivered at least once, after the write. Since 0.1.
 
-    Later writes may have come meanwhile: `context.get_session` gives what is there now, None if it is gone.
+    Later writes may have happened since: `context.get_session` returns the present session, None if it is gone.
     """
     raise NotImplementedError
 
@@ -277,8 +277,8 @@ async def memhost_memories_superseded(event: MemoriesSuperseded, context: JobCon
 async def memhost_memories_deleted(event: MemoriesDeleted, context: JobContext) -> None:
     """Memories were deleted. Since 0.1.
 
-    By clients, by forgetting, by merging, or with a user or session. They cannot be read any more: a plugin that keeps
-    something about memories keeps it by their ids.
+    By clients, by forgetting, by merging, or with a user or session. Their contents are gone: a plugin that keeps data
+    about memories should keep it by their ids.
     """
     raise NotImplementedError
 
@@ -313,5 +313,5 @@ async def memhost_schedule_due(event: ScheduleDue, context: JobContext) -> None:
 
 @hookspec
 async def memhost_administered(event: Administered, context: JobContext) -> None:
-    """Somebody administers: write it to an audit log, remove what the plugin keeps of a deleted user. Since 0.1."""
+    """An administrative operation is about to run: write an audit log, remove data of a deleted user. Since 0.1."""
     raise NotImplementedError

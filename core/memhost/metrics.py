@@ -39,8 +39,8 @@ class Observer:
     def job_ran(self, event: str, plugin: str, outcome: JobOutcome, seconds: float) -> None:
         """An attempt at a background job of that event ended; `buried` means that it was the last.
 
-        `blocked`: it is done, but nothing else could run meanwhile. `waiting`: it could not be done now, and was put
-        off without having failed.
+        `blocked`: it is done, but nothing else could run during that time. `waiting`: it could not be done now, and was
+        put off without having failed.
         """
 
     def model_called(

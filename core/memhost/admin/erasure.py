@@ -28,7 +28,7 @@ from memhost.usage.ledger import UsageLedger
 
 _PAGE = 200
 _ROUNDS = 10
-"""Most times that everything is looked through; what a request under way writes is found in the next one."""
+"""Largest number of passes over all data; a pass finds what requests wrote during the one before."""
 
 _BEGUN = "erasing"
 """Kind of the notes that an erasure has begun."""
@@ -57,7 +57,7 @@ _OF_MEMORIES = ("memories_stored", "memories_updated", "memories_superseded")
 
 
 class Erasure:
-    """Removes what is kept of a user, wherever it is kept."""
+    """Removes all stored data of a user."""
 
     def __init__(self, *, store: Store, outbox: Outbox, ledger: UsageLedger, clock: Clock) -> None:
         self._store = store
@@ -114,7 +114,7 @@ class Erasure:
         return [(_BEGUN, document.id) for document in (*earlier, note)]
 
     async def _clean_files(self, tenant: str, begun: list[tuple[str, str]], *, removed: bool) -> FileState:
-        """Clean the files if something was removed, now or by somebody who did not come to clean them."""
+        """Clean the files if something was removed, now or by a run that ended before it cleaned them."""
         if not begun:
             return None
         needed = removed or len(begun) > 1

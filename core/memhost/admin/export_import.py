@@ -215,7 +215,7 @@ class Importer:
         self._started = True
 
     async def finish(self) -> Tally:
-        """Store what is left, and say what was done.
+        """Store the rest, and report the result.
 
         Raises:
             InvalidRequest: The file is empty, or neither an export nor a list of memories.
@@ -365,7 +365,7 @@ async def index_lines(lines: Iterable[MemoryLine], embedder: Embedder) -> list[S
 async def reindex(store: Store, embedder: Embedder, scope: Scope) -> AsyncIterator[int]:
     """Recompute words and vectors of all memories; yield the number of finished ones after each batch.
 
-    It can be repeated and interrupted; what was done stays.
+    It can be repeated and interrupted; finished batches stay.
     """
     batch: list[StoredMemory] = []
     done = 0

@@ -114,7 +114,7 @@ class Migration:
         """Enter into the target that it is being filled, and give back the jobs of dead processes.
 
         Args:
-            force: Take a target that holds something; what has the same identity is replaced.
+            force: Accept a target that is not empty; data with the same identity is replaced.
 
         Raises:
             Conflict: The target holds something and is no continuation, or the source is still at work.

@@ -30,7 +30,7 @@ def _pieces(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
 
 
 class Shelf(Generic[T]):
-    """One sort of things of one tenant; what has expired at `now` is not there."""
+    """One sort of things of one tenant; things that have expired at `now` count as absent."""
 
     name = ""
 

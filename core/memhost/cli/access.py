@@ -66,7 +66,7 @@ class Direct:
 
 
 def administrator(tenant: str = "default") -> Call:
-    """A call by whoever may run commands on this machine: everything in the tenant is allowed."""
+    """A call by a user of this machine who may run commands: everything in the tenant is allowed."""
     from memhost.models import EVERY_ROLE, Caller, Scope
     from memhost.operations import Call
 
@@ -178,7 +178,7 @@ class Target(NamedTuple):
 
 @asynccontextmanager
 async def reach(target: Target, *, creates: bool = False) -> AsyncIterator[Access]:
-    """Access to the memories that the options name; a data folder that is not there is made only if `creates`."""
+    """Access to the memories that the options name; a missing data folder is created only if `creates`."""
     if target.url:
         if not target.url.startswith(("http://", "https://")):
             raise click.BadParameter(f"{target.url} must begin with http:// or https://.", param_hint="--url")
@@ -224,8 +224,8 @@ async def opened(
 ) -> AsyncIterator[Host]:
     """The host in this process; `options` are settings by path that go before all others.
 
-    It runs background jobs only on request: commands that are over soon leave them to the server. Without `creates`
-    a data folder that is not there, or holds no data yet, stays so.
+    It runs background jobs only on request: commands that are over soon leave them to the server. Without `creates` a
+    data folder that is missing or empty stays so.
     """
     from memhost.host import open_host
 

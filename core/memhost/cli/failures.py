@@ -33,7 +33,7 @@ class RefusedByUserError(MemhostError):
 
 
 class NeedsForceError(ConfigurationError):
-    """Something that cannot be undone was asked for where nobody can be asked back."""
+    """A command that cannot be undone needs a confirmation, and there is no terminal to ask on."""
 
     code = "needs_force"
 

@@ -78,7 +78,7 @@ class CompactionService:
         self._turn = asyncio.Lock()
 
     async def compact(self, call: Call, request: CompactMemories) -> CompactionReport | Task:
-        """Compact the scope of a request; what was done, or the task if the caller does not wait that long.
+        """Compact the scope of a request; return the report, or the task if the caller does not wait that long.
 
         Raises:
             LongTermMemoryDisabled: Long-term memory is off.
@@ -100,7 +100,7 @@ class CompactionService:
         return work.result() if task is None else task
 
     async def apply(self, scope: Scope, *, dry_run: bool = False) -> CompactionReport:
-        """Compact a scope; what was done. Can be repeated at any point.
+        """Compact a scope; return the report. Can be repeated at any point.
 
         A dry run changes nothing and asks no language model.
 
@@ -146,7 +146,7 @@ class CompactionService:
         return msgspec.structs.replace(compared, scanned=scanned, exact_removed=removed, expired=expired, joins=told)
 
     async def _merge(self, scope: Scope, groups: Sequence[Sequence[str]], turn: Lease | None, joins: list[Join]) -> int:
-        """Merge each group as it is now, in one commit, and note what became one; how many memories went."""
+        """Merge each group in its present form, in one commit, and note it; return the number of deletions."""
         now = self._clock.now()
         ids = [memory_id for group in groups for memory_id in group]
         # Read again, directly before the commit: a memory may have been edited, pinned or deleted since the scan.
@@ -177,7 +177,7 @@ class CompactionService:
         return await self._delete(scope, batch, turn, now)
 
     async def _drop_replaced(self, scope: Scope, turn: Lease | None) -> int:
-        """Delete facts that were replaced long enough ago; how many went."""
+        """Delete facts that were replaced long enough ago; return their number."""
         now = self._clock.now()
         ended = Condition("valid_to", Op.LTE, (now - timedelta(days=self._settings.superseded_keep_days),))
         old = [memory.record.id async for memory in walk(self._store, scope, [ended]) if _is_replaced(memory)]
@@ -193,7 +193,7 @@ class CompactionService:
         return dropped
 
     async def _delete(self, scope: Scope, batch: WriteBatch, turn: Lease, now: datetime) -> int:
-        """Commit a batch with deletions while it is our turn; how many memories went."""
+        """Commit a batch with deletions while the lease is held; return the number of deleted memories."""
         await turn.keep()
         batch.add_jobs += self._outbox.memory_jobs(
             "memories_deleted", MemoriesDeleted, batch.delete_memories, tenant=scope.tenant, now=now

@@ -172,7 +172,7 @@ class ComparingPass:
     ) -> tuple[list[str], datetime | None]:
         """Ids of the next memories, and where the leg after them starts (None: there are no more).
 
-        Ids first, since what is merged meanwhile would shift the pages. A leg ends between two moments.
+        Ids first, because merges in the meantime would shift the pages. A leg ends between two moments.
         """
         ids: list[str] = []
         last: datetime | None = None

@@ -187,7 +187,7 @@ class ForgettingService:
         return ForgetResult(scanned=scanned, deleted=len(chosen), deleted_ids=chosen, dry_run=dry_run)
 
     async def _delete(self, scope: Scope, ids: Sequence[str]) -> list[str]:
-        """Move memories to the trash, except those pinned or deleted meanwhile; which ones went."""
+        """Move memories to the trash, except those pinned or deleted in the meantime; return the moved ones."""
         deleted: list[str] = []
         for start in range(0, len(ids), _CHUNK):
             now = self._clock.now()

@@ -111,7 +111,7 @@ class MemoriesSuperseded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MemoriesDeleted(msgspec.Struct, frozen=True, kw_only=True):
-    """Memories were deleted; what the server removed by itself can be brought back for a while.
+    """Memories were deleted; memories that the server removed can be restored for a while.
 
     Attributes:
         tenant: Tenant that the memories belong to.
@@ -128,7 +128,7 @@ class ViewDue(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         tenant: Tenant that the view belongs to.
         view_id: The view.
-        task_id: The task that a caller watches, None if nobody does.
+        task_id: The task that a caller watches, None if there is none.
     """
 
     tenant: str
@@ -151,7 +151,7 @@ class ScheduleDue(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Administered(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody administers. It is kept before the action is done, which may still be refused or fail.
+    """An administrative operation is about to run; it may still be refused or fail.
 
     Attributes:
         tenant: Tenant that is administered.

@@ -72,7 +72,7 @@ class JobContext(Protocol):
         ...
 
     async def get_memories(self, ids: Sequence[str]) -> list[MemoryRecord]:
-        """Memories by id; those deleted meanwhile are left out."""
+        """Return memories by id; those deleted in the meantime are left out."""
         ...
 
     async def get_session(self, key: SessionKey) -> WorkingMemory | None:

@@ -91,7 +91,7 @@ def checked_prompt(config: Mapping[str, Any], name: str, *, required: bool = Fal
 
     Raises:
         UnsafePrompt: It does not pass the check.
-        InvalidRequest: It is required and not there.
+        InvalidRequest: It is required and missing.
     """
     prompt = config.get(name)
     if not isinstance(prompt, str) or not prompt.strip():

@@ -28,7 +28,7 @@ class PromptReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def report_on(prompt: str, kind: PromptKind = "custom", policy: PromptPolicy | None = None) -> PromptReport:
-    """The report; what the policy forbids comes first.
+    """Return the report, with the findings that the policy forbids first.
 
     Args:
         prompt: The prompt.

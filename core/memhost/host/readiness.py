@@ -19,7 +19,7 @@ _LIMIT_S = 1.0
 
 
 class WaitingWork(msgspec.Struct, frozen=True, kw_only=True):
-    """Background jobs of all tenants that wait, since what they need is away or somebody else is at it.
+    """Background jobs of all tenants that wait, because a needed part is away or another process holds a lease.
 
     Attributes:
         jobs: How many; 0 also where the store does not tell.

@@ -39,7 +39,7 @@ async def open_host(
         reindex: Open the store although its vectors are another embedder's, to replace them.
 
     Raises:
-        ConfigurationError: Something selected is not there or cannot be opened.
+        ConfigurationError: A selected plugin is missing or cannot be opened.
         Unavailable: The store does not answer.
     """
     anew = configuration.settings.server.reindex

@@ -22,7 +22,7 @@ def load(
 ) -> tuple[Configuration, PluginManager]:
     """The whole configuration, and the plugins that it names.
 
-    If a plugin is disabled or failed, sections of the file that nobody declares are warnings.
+    If a plugin is disabled or failed, sections of the file that no plugin declares are warnings.
 
     Raises:
         ConfigurationError: With every problem found.

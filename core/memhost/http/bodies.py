@@ -59,7 +59,7 @@ class Bodies:
         return True
 
     def give(self, address: str, size: int, strange: int) -> None:
-        """Bytes are held no more; `strange` of them counted as a stranger's."""
+        """Release bytes; `strange` of them counted as a stranger's."""
         self._bytes -= size
         self._strangers -= strange
         _less(self._bytes_of, address, size)
@@ -74,7 +74,7 @@ class Bodies:
         return True
 
     def waited(self, address: str) -> None:
-        """A body is waited for no more."""
+        """Stop waiting for a body."""
         self._waiting -= 1
         _less(self._waiting_of, address, 1)
 

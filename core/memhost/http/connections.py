@@ -39,7 +39,7 @@ class Connection(Protocol):
 
 
 def raise_descriptor_limit() -> int:
-    """Let the process have as many descriptors as the system allows; how many that are, 0 where it does not count."""
+    """Raise the process's limit of descriptors as far as the system allows; return it, 0 if the system counts none."""
     if sys.platform == "win32":
         return 0
     import resource

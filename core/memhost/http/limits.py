@@ -100,8 +100,8 @@ class _Exchange:
     async def receive(self) -> Any:
         """The next part of the body. When it does not come in time, that is answered, and the client counts as gone.
 
-        So it is when others' bodies leave no room for it, or when it is there, and meanwhile others have taken all
-        places.
+        The same happens if other bodies leave no room for it, or if every request slot was taken while the body was
+        arriving.
         """
         if self._whole:
             return await self._receive()
@@ -285,13 +285,13 @@ class Gate:
 
 
 def _encoding(scope: Any) -> str:
-    """In which form the body comes that nobody here reads, empty if it comes as it is."""
+    """Return the encoding of the body, which the server does not decode; empty if there is none."""
     given = dict(scope["headers"]).get(b"content-encoding", b"").decode("latin-1").strip().lower()
     return "" if given == "identity" else "".join(sign for sign in given if sign.isalnum() or sign in "-, ")[:40]
 
 
 def _path(scope: Any) -> str:
-    """The path as it was asked for, wherever the application below is mounted."""
+    """Return the requested path, regardless of where the application is mounted."""
     raw = scope.get("raw_path") or scope["path"].encode()
     path = raw.partition(b"?")[0].decode("latin-1").rstrip("/")
     return str(path.removeprefix((scope.get("root_path") or "").rstrip("/")))

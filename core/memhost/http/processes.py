@@ -21,7 +21,7 @@ class Processes(Multiprocess):
     """True if a signal ended the process, not a failure."""
 
     def init_processes(self) -> None:
-        """Start the processes; a Ctrl-C meanwhile has its effect afterwards."""
+        """Start the processes; a Ctrl-C during the start takes effect afterwards."""
         if not _CAN_BLOCK:
             super().init_processes()
             return
@@ -33,7 +33,7 @@ class Processes(Multiprocess):
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def handle_int(self) -> None:
-        """End, since somebody pressed Ctrl-C."""
+        """End after a Ctrl-C."""
         self.asked_to_stop = True
         super().handle_int()
 

@@ -150,7 +150,7 @@ class Patient(HttpToolsProtocol):
     # -- what the client reads -------------------------------------------------------------------------
 
     def on_response_complete(self) -> None:
-        """The rest of a body that nobody needed must come in time, and the answer must be read in time."""
+        """The unneeded rest of a body must arrive in time, and the client must read the answer in time."""
         super().on_response_complete()
         if self.pipeline:
             self.flow.pause_reading()  # until those that wait are answered

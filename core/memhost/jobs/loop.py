@@ -70,7 +70,7 @@ class JobLoop:
         return await self._claim(self._dispatcher, 1) > 0
 
     async def stop(self) -> None:
-        """Let running jobs finish for the grace time; what is cut off goes back to the outbox."""
+        """Let running jobs finish for the grace time; jobs that are cut off go back to the outbox."""
         self._stopping = True
         self._wake.set()
         if self._looking is not None:

@@ -33,8 +33,8 @@ _PAGE = 500
 class LongWork:
     """Waits for work as long as its caller does, and then keeps a task of it: running, then success or failed.
 
-    While it runs here a lease says so: a task without one is of a process that is gone, and ends as failed when
-    somebody looks at it, or at the next sweep.
+    While it runs here a lease says so: a task without one belongs to a process that has ended, and fails when it is
+    read, or at the next sweep.
     """
 
     def __init__(self, *, store: Store, leases: Leases, tenants: Tenants, clock: Clock) -> None:

@@ -40,7 +40,7 @@ class WaitingForModels:
         self._again = False
 
     def answered(self) -> None:
-        """A model answers that did not, or that nobody had asked since the start: wake what waits, in the background.
+        """Wake waiting jobs in the background, because a model answers again, or for the first time since the start.
 
         Where that was done a moment ago it is done again a little later, once.
         """
@@ -51,7 +51,7 @@ class WaitingForModels:
             self._again = True
 
     async def wake(self) -> int:
-        """Make all jobs due that wait for a model, within a few seconds; how many."""
+        """Make all jobs that wait for a model due within a few seconds; return their number."""
         woken = 0
         for tenant in await self._tenants.known(self._clock.now()):
             scope = Scope(tenant=tenant)

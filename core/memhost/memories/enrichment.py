@@ -66,7 +66,7 @@ class Enrichment:
         self._entities = settings.enable_ner and settings.ner_model_source != "off"
 
     async def enrich(self, tenant: str, ids: Sequence[str]) -> int:
-        """Tag those of the memories that lack tags and are not turns or extracted; how many were asked about.
+        """Tag memories without tags that are neither turns nor extracted; return how many the model was asked about.
 
         Raises:
             ModelUnavailable: The model does not answer.

@@ -77,7 +77,7 @@ class StagedContext:
         return self._tasks.service(kind)
 
     def _of(self, offered: OfferedTask) -> StagedContext:
-        """The context as the plugin that offers a task sees it; what it stages is part of the same batch."""
+        """The context as the plugin that offers a task sees it; its staged writes are part of the same batch."""
         if not offered.plugin:
             return self
         context = copy.copy(self)
@@ -105,7 +105,7 @@ class StagedContext:
         return [memory.record for memory in found], total
 
     async def get_memories(self, ids: Sequence[str]) -> list[MemoryRecord]:
-        """Memories by id; those deleted meanwhile are left out."""
+        """Return memories by id; those deleted in the meantime are left out."""
         return [memory.record for memory in await self._store.get_memories(self.scope, ids)]
 
     async def get_session(self, key: SessionKey) -> WorkingMemory | None:

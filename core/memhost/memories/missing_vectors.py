@@ -30,7 +30,7 @@ class MissingVectors:
         self._clock = clock
 
     async def request(self, tenant: str) -> int:
-        """Make a job for every few of the tenant's memories that have no vector; how many memories there are.
+        """Make a job for every few of the tenant's memories without a vector; return the number of memories.
 
         Asked again while jobs wait, it adds none for the same memories.
         """
@@ -53,7 +53,7 @@ class MissingVectors:
         return len(ids)
 
     async def embed(self, tenant: str, ids: Sequence[str]) -> int:
-        """Embed those of the memories that have no vector, in one request; how many there were.
+        """Embed the memories without a vector, in one request; return their number.
 
         Raises:
             ModelUnavailable: The embedder does not answer.

@@ -51,7 +51,7 @@ def hashes_of(record: MemoryRecord) -> tuple[str, ...]:
     """Hashes under which repetitions of the record may be stored: its own, and that of release 0.1.0.
 
     That release set aside letter case, compatibility forms and all final punctuation. Its hashes are still in stores;
-    what is found under them is to be compared by `repetition.repeats`.
+    memories found by them have to be compared with `repetition.repeats`.
     """
     text = normal_form("NFKC", record.text).casefold()
     return record.memory_hash or content_hash(record), _hash_of(
@@ -65,7 +65,7 @@ def _hash_of(record: MemoryRecord, text: str) -> str:
 
 
 def record_from_input(given: RecordFields, memory_id: str, now: datetime, *, default_type: MemoryType) -> MemoryRecord:
-    """A memory from a client's fields. What the server owns (hash, `persisted_at`) is set anew."""
+    """Return a memory made of a client's fields; fields that the server owns (hash, `persisted_at`) are set again."""
     fields: dict[str, Any] = {"last_accessed": now, "created_at": now, "updated_at": now, "memory_type": default_type}
     fields |= {name: value for name, value in zip(_GIVEN, _of(given), strict=True) if value is not UNSET}
     for name in ("session_id", "user_id", "namespace"):
@@ -106,7 +106,7 @@ def record_from_draft(draft: Draft, owner: SessionKey, memory_id: str, extractor
 
 
 def check_records(records: Sequence[RecordFields], ids: Sequence[str | UnsetType]) -> list[Problem]:
-    """What is wrong with the records of a request beyond their types."""
+    """Return the problems of a request's records beyond their types."""
     problems: list[Problem] = []
     for index, (record, memory_id) in enumerate(zip(records, ids, strict=True)):
         if isinstance(memory_id, str) and not memory_id:
@@ -224,7 +224,7 @@ def _checked(given: Sequence[float], embedder: Embedder) -> Vector:
 
 
 def _lead(text: str, draft: Draft) -> int:
-    """How many characters stand in front of what was said: the role and the speaker's name with their colons."""
+    """Return the number of characters before the message itself: role and speaker's name with their colons."""
     lead = _role_lead(text, draft)
     if draft.speaker is not None:
         speaker, body = split_speaker(text[lead:])
@@ -234,7 +234,7 @@ def _lead(text: str, draft: Draft) -> int:
 
 
 def _role_lead(text: str, draft: Draft | None) -> int:
-    """How many characters the role in front takes, with its colon."""
+    """Return the number of characters that the role at the beginning takes, with its colon."""
     named = draft is not None and draft.role is not None and text.startswith(f"{draft.role}: ")
     return len(draft.role) + 2 if named and draft is not None and draft.role is not None else 0
 

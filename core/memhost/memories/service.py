@@ -97,7 +97,7 @@ class MemoryService:
         return [record.id for record in records]
 
     async def store(self, call: Call, given: Sequence[SessionRecordInput]) -> list[StoredRecord]:
-        """Store memories as `create` does, with new ids where none are given; what became of each, in order.
+        """Store memories as `create` does, with new ids where none are given; return the result of each, in order.
 
         Raises:
             As `create`.
@@ -163,7 +163,7 @@ class MemoryService:
         return [*fresh, *more_fresh], {name: found.stays[name] for name in found.stays if name not in lost} | stays
 
     async def _lost(self, bounds: Scope, found: Repetitions) -> set[str]:
-        """Ids of records whose text is nowhere: what they repeat was deleted meanwhile."""
+        """Return the ids of records whose text is lost: the memory that they repeat was deleted since."""
         if not found.confirmed:
             return set()
         there = {memory.record.id for memory in await self._store.get_memories(bounds, list(found.confirmed))}

@@ -23,7 +23,7 @@ async def withdraw(
     now: datetime,
     settings: MemorySettings,
 ) -> list[str]:
-    """Move memories into the trash that nothing supports any more; their ids.
+    """Move memories without any support left into the trash; return their ids.
 
     These are the memories of the session that were made of edited turns alone, and that the batch, which holds what the
     turns say now, does not store again. What is pinned, or was edited or joined with others since, stays.

@@ -175,7 +175,7 @@ class TrashService:
         return set(ids)
 
     async def _put_back(self, bounds: Scope, trashed: dict[str, _Found], now: datetime) -> tuple[set[str], set[str]]:
-        """Store what the trash holds; ids that are back, and ids that somebody else has taken."""
+        """Store entries of the trash; return the restored ids, and the ids that another owner has taken."""
         found = list(trashed.values())
         records = [_brought_back(item.entry.memory, now) for item in found]
         drafts = [_draft(item.entry) for item in found]

@@ -11,7 +11,7 @@ TRUST = "trust"
 """Metadata key: `user`, `assistant`, `tool` or `external`, the least trusted source of the memory."""
 
 LEVELS = ("user", "assistant", "tool", "external")
-"""From what the user said to what nobody here did."""
+"""Levels of trust, from statements of the user to texts by nobody in the conversation."""
 
 _BY_ROLE = {
     "user": "user",

@@ -100,7 +100,7 @@ def merge_turns(
     read the session (`missed`) stay so, the added ones in front of those that this write adds.
 
     Raises:
-        InvalidRequest: A message has no content but what nobody can see.
+        InvalidRequest: A message has no visible content.
     """
     known = _by_name(stored.content.messages) if stored else {}
     marks = stored.turns if stored else {}

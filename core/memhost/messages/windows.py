@@ -84,7 +84,7 @@ def prompt_tokens(text: str) -> int:
 
 
 def sent_tokens(message: Message) -> int:
-    """Tokens of a message in a question about it; of what tools say no more is sent than `BACKGROUND_LETTERS`."""
+    """Tokens of a message in a question about it; at most `BACKGROUND_LETTERS` of a tool's result are sent."""
     text = readable(message)
     background = message.role.lower() in BACKGROUND_ROLES
     return prompt_tokens(f"{message.role}: {text[:BACKGROUND_LETTERS] if background else text}")

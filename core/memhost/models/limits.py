@@ -34,7 +34,7 @@ CONFIG_BYTES = 64 * 1024
 DATA_BYTES = 1024 * 1024
 """A session's `data`, as JSON."""
 DEEPEST_OFFSET = 10_000
-"""Matches that a search with a text may skip; behind them order means nothing any more."""
+"""Matches that a search with a text may skip; beyond them the order has no meaning."""
 MOST_QUERY_TERMS = 64
 """Words of a query that are looked up; of longer ones those that say most."""
 

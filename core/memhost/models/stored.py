@@ -98,8 +98,8 @@ _NO_FAILURES = (
 class JobState(StrEnum):
     """Life of a job.
 
-    Pending; running under a lease; waiting (put off without a failure: what it needs is away, or somebody else is at
-    it); or dead (given up, waiting for an operator).
+    Pending; running under a lease; waiting (put off without a failure: a needed part is away, or another process holds
+    a lease); or dead (given up, waiting for an operator).
     """
 
     PENDING = "pending"

@@ -1,4 +1,4 @@
-"""Calling foreign hooks, so that one that raises anything, hangs or blocks harms nobody but its plugin."""
+"""Calling foreign hooks, so that one that raises anything, hangs or blocks harms only its own plugin."""
 
 from __future__ import annotations
 

@@ -35,8 +35,8 @@ class LoopWatch:
     call is over, it counts as a failure. A plugin that leaves tasks or threads behind is logged, and not stopped.
 
     Args:
-        plugins: Whose code it may be.
-        watch: What is known of the plugins.
+        plugins: Plugins whose code may block the loop.
+        watch: Health of the plugins.
         limit_s: The loop counts as blocked after so many seconds; it is looked at as often.
     """
 
@@ -117,7 +117,7 @@ class LoopWatch:
     def _culprit(self, frame: FrameType | None) -> tuple[EventHook | None, PluginRow | None, FrameType | None]:
         """Whose code runs: the event hook and the plugin, if it is a plugin's, and the frame of that code.
 
-        The innermost frame that is the server's own or a plugin's decides; libraries work for whoever called them.
+        The innermost frame that is the server's own or a plugin's decides; libraries work for their caller.
         """
         place = frame
         while place is not None and not _is_own(place) and self._owner(place) is None:

@@ -63,8 +63,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
         handler: Does it: `await handler(host, call, request)`. Raises `memhost.errors` only.
         summary: One sentence.
         description: More, in Markdown.
-        access: The right that the caller needs. `open` operations need no credential; `admin` ones concern the whole
-            tenant, and are closed to callers who are bound to a part of it.
+        access: The permission that the caller needs. `open` operations need no credential; `admin` ones concern the
+            whole tenant, and are closed to callers who are bound to a part of it.
         errors: Codes of errors that callers should expect, for documentation.
         tag: Heading that documentation groups it under.
         kind: What interfaces that tell them apart offer it as: a `call`; a `document`, read by its `address`, whose
@@ -72,7 +72,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
         address: URI of a document, with fields of the request in braces: `acme://notes/{note_id}`.
         audited: Field of the request that names what is administered; plugins are told before it is done
             (`memhost_administered`). Empty for what is no administration.
-        repeatable: Doing it twice leaves what doing it once left (for operations that write).
+        repeatable: Doing it twice has the same result as doing it once (for operations that write).
         destructive: Whether it may lose what is stored. Operations that need the right `delete` or `admin` always may.
         agent_tool: Whether interfaces for AI agents offer it as a tool, under its name and with all its fields. None:
             they do if a plugin added it and it is no administration. (MCP offers some operations of the core in
@@ -130,7 +130,7 @@ class ComponentHealth(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Readiness(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether the server can serve, and the state of its parts."""
+    """The server's readiness, and the state of its parts."""
 
     ready: Annotated[bool, Meta(description="Whether the server can serve.")]
     components: Annotated[list[ComponentHealth], Meta(description="Its parts.")]
@@ -151,7 +151,7 @@ class Offered(Protocol):
 
 
 class InstalledPlugins(Protocol):
-    """What plugins add to the host, for interfaces that show it."""
+    """The additions of plugins to the host, for interfaces that show them."""
 
     @property
     def operations(self) -> Iterable[Offered]:
@@ -187,7 +187,7 @@ class Host(Protocol):
 
     @property
     def plugins(self) -> InstalledPlugins:
-        """What plugins add."""
+        """The additions of plugins."""
         ...
 
     @property
@@ -217,7 +217,7 @@ class Host(Protocol):
 
     @property
     def authenticator(self) -> Authenticator:
-        """What tells who callers are; `authenticate` is the way to ask it."""
+        """The authenticator of callers; call `authenticate` to use it."""
         ...
 
     @property

@@ -62,7 +62,7 @@ class Store(Protocol):
                 `guarded_ids`, to another session); `ids` names all such ids.
             VersionMismatch: The session's version is not `expect_version`.
             InvalidRequest: A value cannot be kept (lone surrogates, integers beyond 64 bits).
-            DocumentGone: One of `require_documents` is not there.
+            DocumentGone: One of `require_documents` is missing.
             LeaseLost: `complete_job` is not running under that lease.
         """
         ...
@@ -120,7 +120,7 @@ class Store(Protocol):
         ...
 
     async def purge_expired(self, now: datetime, limit: int = 500) -> int:
-        """Remove sessions and documents that expired before `now`, at most `limit`; how many were removed."""
+        """Remove at most `limit` sessions and documents that expired before `now`; return the number."""
         ...
 
     # -- documents -------------------------------------------------------------------------------------
@@ -147,8 +147,8 @@ class Store(Protocol):
     async def claim_jobs(self, now: datetime, limit: int, lease_s: float) -> list[Job]:
         """Take over due jobs: pending and waiting ones with `due_at` <= now, and running ones whose lease ran out.
 
-        Each returned job is RUNNING under a fresh `lease` until `now + lease_s`, with `attempts` raised by one;
-        no other claim returns it meanwhile. Oldest due first.
+        Each returned job is RUNNING under a fresh `lease` until `now + lease_s`, with `attempts` raised by one; no
+        other claim returns it until then. Oldest due first.
         """
         ...
 
@@ -159,14 +159,14 @@ class Store(Protocol):
     async def retry_job(self, job_id: str, lease: str, due_at: datetime, error: str) -> bool:
         """Give a running job that failed back as pending, due at `due_at`; False if the lease was lost.
 
-        A replacement added meanwhile (see `Job.replace`) takes its place.
+        A replacement added in the meantime (see `Job.replace`) takes its place.
         """
         ...
 
     async def bury_job(self, job_id: str, lease: str, error: str) -> bool:
         """Move a running job to the dead-letter list; False if the lease was lost.
 
-        A replacement added meanwhile (see `Job.replace`) becomes pending instead.
+        A replacement added in the meantime (see `Job.replace`) becomes pending instead.
         """
         ...
 
@@ -177,11 +177,11 @@ class Store(Protocol):
         ...
 
     async def revive_job(self, scope: Scope, job_id: str, due_at: datetime) -> bool:
-        """Make a dead job pending again with `attempts` 0; False if it is not dead or not there."""
+        """Make a dead job pending again with `attempts` 0; False if it is not dead or does not exist."""
         ...
 
     async def discard_job(self, scope: Scope, job_id: str) -> bool:
-        """Remove a dead job for good; False if it is not dead or not there."""
+        """Remove a dead job permanently; False if it is not dead or does not exist."""
         ...
 
     async def next_due(self) -> datetime | None:
@@ -204,8 +204,8 @@ class PutsOff(Protocol):
         """Give a running job back without a failure; False if the lease was lost.
 
         It is due at `due_at`, and `last_error` is the reason. With `since` it is WAITING, `waiting_since` is that, and
-        `attempts` are what they were before it was claimed; else it is PENDING. A replacement added meanwhile (see
-        `Job.replace`) takes its place, and keeps `since`.
+        `attempts` are what they were before it was claimed; else it is PENDING. A replacement added in the meantime
+        (see `Job.replace`) takes its place, and keeps `since`.
         """
         ...
 

@@ -174,8 +174,8 @@ def _named_role(
 ) -> tuple[Floats, set[str]]:
     """Tell from greetings which role a name in the query belongs to, where turns carry no speaker's name.
 
-    Whoever is greeted ("Hey Ana!") is the one who is not speaking: a name greeted at least twice, and only by turns of
-    one of two roles, is the other role's.
+    A person who is greeted ("Hey Ana!") is not the speaker: a name greeted at least twice, and only by turns of one of
+    two roles, is the other role's.
     """
     roles = sorted({c.role for c in candidates if c.role and c.position is not None})
     found: dict[str, str] = {}

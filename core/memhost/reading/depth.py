@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 MAX_DEPTH = 128
-"""Levels of nesting in what clients send; whoever writes a deeper value out again would exhaust the stack."""
+"""Levels of nesting in what clients send; writing a deeper value out again would exhaust the stack."""
 
 
 def depth_exceeds(value: Any, limit: int = MAX_DEPTH) -> bool:

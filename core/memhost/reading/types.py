@@ -106,9 +106,9 @@ def struct_reader(
 ) -> Reader:
     """The reader of a JSON object with these fields; others but `echoes` are refused if `closed`, else ignored.
 
-    An object of operators (class variable `OPERATORS`) in which no name is one is refused in any case: whoever sends
-    it wants to narrow something down. `required_unless` names fields that may be left out only where one of others is
-    there, as the class attribute `REQUIRED_UNLESS` of a struct does.
+    An object of operators (class variable `OPERATORS`) in which no name is one is always refused: its sender wants to
+    narrow something down. `required_unless` names fields that may be left out only where one of others is there, as the
+    class attribute `REQUIRED_UNLESS` of a struct does.
     """
     unless = required_unless or {}
     plan = tuple((field.key, field.name, field.read, field.required) for field in fields)
@@ -173,7 +173,7 @@ def _with_others(
 
 
 def construct(cls: type[Any], values: dict[str, Any]) -> Any:
-    """The struct of these values; what its `__post_init__` refuses is a fault of the whole."""
+    """The struct of these values; a refusal of its `__post_init__` is a fault of the whole."""
     try:
         return cls(**values)
     except ValueError as error:

@@ -44,7 +44,7 @@ class AccessTracker:
                 await self._store.commit(Scope(tenant=tenant), WriteBatch(access=mark))
 
     async def aclose(self) -> None:
-        """Write what is left and stop."""
+        """Write the rest and stop."""
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

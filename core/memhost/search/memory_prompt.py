@@ -144,7 +144,7 @@ def _memories_text(hits: Sequence[MemoryHit], held: Sequence[HeldBack]) -> str:
 
 
 def _left_out(held: Sequence[HeldBack]) -> str:
-    """A line that counts and names what is left out."""
+    """Return a line that counts and names the omitted memories."""
     names = ", ".join(f"{_one_line(item.id)} ({item.trust})" for item in held)
     return f"Left out because they look like instructions that the user did not give: {len(held)} ({names})."
 

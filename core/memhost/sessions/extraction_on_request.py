@@ -94,7 +94,7 @@ class ExtractionRequests:
         """Return the memories that the strategy would store from the conversation.
 
         Raises:
-            InvalidRequest: The strategy needs no model or is not there; a message is blank.
+            InvalidRequest: The strategy needs no model or does not exist; a message is blank.
             ModelUnavailable: The model does not answer.
             ModelRefused: The provider declines the content.
             AnswerUnusable: The answer cannot be read.

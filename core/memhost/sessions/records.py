@@ -38,7 +38,7 @@ _NOT_SAID = (
     "extraction_strategy_config",
 )
 _SAID = tuple(name for name in RecordFields.__struct_fields__ if name not in _NOT_SAID)
-"""What clients say of a memory: a change of it in the session reaches long-term memory."""
+"""Fields of a memory that clients set: a change of one in the session reaches long-term memory."""
 
 _KEPT_UNSAID = (*_SAID, "last_accessed", "access_count")
 
@@ -61,7 +61,7 @@ def merge_records(
     *,
     promote: bool,
 ) -> SessionRecords:
-    """What a write makes of a session's memories.
+    """Return the memories of a session after a write.
 
     Of a memory that the session holds a client may leave out what it does not know: that stays. Memories that others
     have added or changed since the client read the session (`missed`) stay so.

@@ -1,8 +1,8 @@
 """Summaries of long sessions: what left a session because its context tells of it, and the runs that make it so.
 
-A write that leaves a session longer than its share of the window commits a job together with the messages. The same
-run is tried at once while the request waits, so that the answer holds the summary where the model is quick enough.
-Whoever comes first does it, the other finds nothing to do.
+A write that leaves a session longer than its share of the window commits a job together with the messages. The same run
+is tried at once while the request waits, so that the answer holds the summary where the model is quick enough. The
+first to come does it; the other finds nothing to do.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class SessionSummaries:
         return (session, True) if found is None else (found, False)
 
     async def aclose(self) -> None:
-        """End the runs that nobody waits for any more; their jobs are in the store."""
+        """End the runs without a waiting caller; their jobs are in the store."""
         for run in self._runs:
             run.cancel()
         await asyncio.gather(*self._runs, return_exceptions=True)
@@ -134,7 +134,7 @@ class SessionSummaries:
     # -- in the background -----------------------------------------------------------------------------
 
     async def summarize(self, key: SessionKey, window: int) -> bool:
-        """Bring a session below its threshold; whether anything was done.
+        """Bring a session below its threshold; return whether anything was done.
 
         Where a budget is used up, a job for its renewal is left. Whatever fails, no message leaves the session without
         a summary that tells of it.
@@ -175,9 +175,9 @@ class SessionSummaries:
     async def _swap(
         self, key: SessionKey, base: str, done: Sequence[Message], summary: str, tokens: int, window: int
     ) -> StoredSession | None:
-        """Put the summary in the place of the messages it was made of, whatever was written meanwhile.
+        """Replace the summarised messages by the summary, in the session's present form.
 
-        If the context was replaced meanwhile nothing is stored.
+        If the context was replaced in the meantime nothing is stored.
         """
         for attempt in range(_WRITE_TRIES):
             session = await self._session(key)

@@ -67,7 +67,7 @@ SILENT = frozenset(
         "LLM_TASK_TIMEOUT_MINUTES",
     }
 )
-"""Names of Agent Memory Server that have no counterpart and whose absence nobody can notice."""
+"""Names of Agent Memory Server that have no counterpart here and need none."""
 
 NOT_USED = frozenset(
     {

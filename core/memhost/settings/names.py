@@ -1,4 +1,4 @@
-"""Warnings about environment variables that nobody reads."""
+"""Warnings about environment variables that nothing reads."""
 
 from __future__ import annotations
 

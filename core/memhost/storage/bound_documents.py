@@ -1,4 +1,4 @@
-"""Documents that belong to whoever made them: others see them only if they can see all that they are made of."""
+"""Documents that belong to their creator: others see them only if they can see all of their sources."""
 
 from __future__ import annotations
 

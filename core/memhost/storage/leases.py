@@ -1,8 +1,8 @@
 """Leases: the right to do something alone, over all processes of a store, for as long as its holder lives.
 
 A lease is a document that names its process and ends some seconds later. Its holder renews it in the background, so its
-length is how long the work of a process that died is left alone, whatever the work takes. Whoever meets the lease of a
-process of the same machine that is not there any more drops it at once.
+length is how long the work of a process that died is left alone, whatever the work takes. A process that meets the
+lease of a process of the same machine that has ended drops it at once.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _PAUSE_S = 0.25
 
 
 class Lease:
-    """A lease that is held. Made by `Leases.take`, which whoever takes it ends with `give_back`."""
+    """A lease that is held. Made by `Leases.take`; its holder ends it with `give_back`."""
 
     def __init__(self, *, store: Store, clock: Clock, tenant: str, name: str, length_s: float) -> None:
         self.document = (kind_of(name), new_id())
@@ -44,7 +44,7 @@ class Lease:
         """Make sure that the lease is still held; called before each change that it is for.
 
         Raises:
-            Busy: It ended before it was renewed, and may be somebody else's now.
+            Busy: It ended before it was renewed, and another process may hold it now.
         """
         if self._until - self._clock.now() < self._length / 2:
             try:
@@ -89,7 +89,7 @@ class Lease:
                 continue  # the store does not answer; until the lease ends there is time to try again
 
     async def stop(self) -> None:
-        """Renew it no more."""
+        """Stop renewing it."""
         if self._renewing is not None:
             await cancel(self._renewing)
 
@@ -161,9 +161,9 @@ class Leases:
             await lease.give_back()
 
     async def held_until(self, tenant: str, name: str, *, but: Lease | None = None) -> datetime | None:
-        """Until when somebody (else) holds it at least, None if nobody does.
+        """Return the time until which another holder has it at least, None if there is none.
 
-        Leases of processes of this machine that are not there any more are dropped on the way.
+        Leases of ended processes of this machine are dropped on the way.
         """
         scope, now = Scope(tenant=tenant), self._clock.now()
         dead, ends = [], []

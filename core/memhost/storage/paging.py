@@ -17,7 +17,7 @@ async def scan(
 ) -> AsyncIterator[StoredMemory]:
     """The memories inside the scope that satisfy all conditions, oldest first, each once; at most `limit`.
 
-    A memory written meanwhile may be missed; none is given twice.
+    A memory written in the meantime may be missed; none is returned twice.
     """
     seen: set[str] = set()
     offset = 0
@@ -59,7 +59,7 @@ async def walk(
 
 
 async def session_keys(store: Store, scope: Scope, now: datetime) -> list[SessionKey]:
-    """Keys of all living sessions inside the scope; those that move to the front meanwhile count once."""
+    """Keys of all living sessions inside the scope; those that move to the front in the meantime count once."""
     keys: dict[SessionKey, None] = {}
     offset = 0
     while True:

@@ -1,4 +1,4 @@
-"""Processes by name, so that others can tell that one of the same machine is not there any more."""
+"""Names of processes, by which others on the same machine can tell that one has ended."""
 
 from __future__ import annotations
 

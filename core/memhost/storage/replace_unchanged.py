@@ -1,4 +1,4 @@
-"""Adding to memories that were read a while ago, without bringing back what was deleted or edited meanwhile."""
+"""Adding to memories that were read a while ago, without undoing deletions and edits since."""
 
 from __future__ import annotations
 

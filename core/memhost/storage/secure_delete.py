@@ -16,7 +16,7 @@ WAIT_S = 20.0
 
 
 class Scrubbing:
-    """One at a time. Whoever asks while one is under way shares the next one."""
+    """One at a time. Callers that ask during a run share the next one."""
 
     def __init__(self, store: Store, wait_s: float = WAIT_S) -> None:
         self._store = store
@@ -58,7 +58,7 @@ class Scrubbing:
             log(logger, logging.ERROR, "store.not_scrubbed", error=str(error))
 
     async def aclose(self) -> None:
-        """Stop; what is left is done with the next deletion."""
+        """Stop; the next deletion does the rest."""
         for task in (tasks := list(self._tasks)):
             task.cancel()
         for task in tasks:

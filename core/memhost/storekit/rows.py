@@ -59,7 +59,7 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowQuery:
-    """Which rows, and which page of them; what is None does not restrict.
+    """Which rows, and which page of them; None does not restrict.
 
     Attributes:
         kinds: Of one of these kinds.
@@ -109,7 +109,7 @@ class Rows(Protocol):
     async def select(self, query: RowQuery, *, lock: bool = False) -> Sequence[Row]:
         """The rows in the order of the query.
 
-        With `lock` nobody else changes them until the transaction ends; a query with `ended_by` then leaves out what
+        With `lock` no other transaction changes them until this one ends; a query with `ended_by` then leaves out what
         another transaction has locked, any other one waits for it.
         """
         ...
@@ -119,7 +119,7 @@ class Rows(Protocol):
         ...
 
     async def delete(self, query: RowQuery) -> int:
-        """Remove the rows of the page; how many there were."""
+        """Remove the rows of the page; return their number."""
         ...
 
     async def put(self, rows: Sequence[Row]) -> None:
@@ -131,7 +131,7 @@ class Rows(Protocol):
         ...
 
     async def memories(self, scope: Scope, ids: Sequence[str]) -> Sequence[StoredMemory]:
-        """The memories of those ids inside the scope, in any order; what is done to them changes nothing stored."""
+        """The memories of those ids inside the scope, in any order; changes to them change nothing stored."""
         ...
 
     async def change_memories(self, tenant: str, gone: Sequence[str], new: Sequence[StoredMemory]) -> None:

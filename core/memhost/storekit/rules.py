@@ -80,10 +80,10 @@ def check_documents(scope: Scope, batch: WriteBatch, living: Callable[[str, str]
     Args:
         scope: The caller's.
         batch: What is to be written.
-        living: Gives the living document of the tenant with a kind and id, wherever in the tenant it lies.
+        living: Gives the living document of the tenant with a kind and id, anywhere in the tenant.
 
     Raises:
-        DocumentGone: A required one is not there.
+        DocumentGone: A required one is missing.
         Forbidden: One would replace one that lies outside the scope.
     """
     for kind, name in batch.require_documents:

@@ -55,7 +55,7 @@ class SqlRows(ABC):
         return int(total)
 
     async def delete(self, query: RowQuery) -> int:
-        """Remove the rows of the page; how many there were."""
+        """Remove the rows of the page; return their number."""
         found = await _page(self, "row_id", query, lock=True)
         await self.run_many(f"DELETE FROM {self.table} WHERE row_id = {self.mark}", found)  # noqa: S608
         return len(found)

@@ -174,19 +174,19 @@ class RowStore(ABC):
             return outbox.extend(job_id, lease, until)
 
     async def retry_job(self, job_id: str, lease: str, due_at: datetime, error: str) -> bool:
-        """Give a running job back as pending; a successor added meanwhile takes its place."""
+        """Give a running job back as pending; a successor added in the meantime takes its place."""
         async with _job(self, job_id) as outbox:
             return outbox.release(job_id, lease, error, due_at)
 
     async def bury_job(self, job_id: str, lease: str, error: str) -> bool:
-        """Move a running job to the dead-letter list; a successor added meanwhile takes its place."""
+        """Move a running job to the dead-letter list; a successor added in the meantime takes its place."""
         async with _job(self, job_id) as outbox:
             return outbox.release(job_id, lease, error, None)
 
     async def put_off_job(
         self, job_id: str, lease: str, due_at: datetime, reason: str, since: datetime | None = None
     ) -> bool:
-        """Give a running job back without a failure; a successor added meanwhile takes its place."""
+        """Give a running job back without a failure; a successor added in the meantime takes its place."""
         async with _job(self, job_id) as outbox:
             return outbox.put_off(job_id, lease, due_at, reason, since)
 
@@ -243,7 +243,7 @@ def _job(store: RowStore, job_id: str) -> AbstractAsyncContextManager[Outbox]:
 
 @asynccontextmanager
 async def _outbox(store: RowStore, query: RowQuery) -> AsyncIterator[Outbox]:
-    """The jobs of these rows; what is done with them is written back."""
+    """The jobs of these rows; changes to them are written back."""
     touched = Touched()
     with keepable():
         async with store.rows() as rows:

@@ -47,7 +47,7 @@ class Outbox:
                 self._restart(existing, new)
 
     def restore(self, copied: Job) -> None:
-        """Keep a job as it stood in another store; whoever ran it there does not run it here."""
+        """Keep a job as it was in another store; a process that ran it there does not run it here."""
         existing = self.jobs.get(copied.id)
         if existing is None or existing.tenant == copied.tenant:
             self.successors.pop(copied.id, None)

@@ -29,7 +29,7 @@ def token_of(caller: Caller) -> str:
 
 
 class NamedCallers:
-    """The `memhost.ports.Authenticator` of `CALLERS`, and of whoever `token_of` makes a token for."""
+    """The `memhost.ports.Authenticator` of `CALLERS`, and of the callers for which `token_of` makes a token."""
 
     open = False
 

@@ -1,6 +1,6 @@
 """Usage of models as the store keeps it: a sheet per day, namespace, user and process.
 
-Processes never write each other's sheets; what was used in all is the sum of them.
+Processes never write each other's sheets; the total is the sum of them.
 """
 
 from __future__ import annotations

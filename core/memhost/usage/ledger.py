@@ -235,7 +235,7 @@ class UsageLedger:
             self._drop_old()
 
     async def aclose(self) -> None:
-        """Write what is left and stop."""
+        """Write the rest and stop."""
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -284,7 +284,7 @@ class UsageLedger:
             await self._store.commit(Scope(tenant=tenant), WriteBatch(put_documents=documents))
 
     def _drop_old(self) -> None:
-        """Forget what is written and counts for no budget any more; a day more, for clocks that are set back."""
+        """Forget written usage that no budget counts any more; kept a day longer, for clocks that are set back."""
         oldest = day_of(self._clock.now()) - timedelta(days=1)
         for name in [name for name in self._sheets if name[0] < oldest and name not in self._dirty]:
             del self._sheets[name]

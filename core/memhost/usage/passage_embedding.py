@@ -22,7 +22,7 @@ SHORTEST = 200
 """Letters of a passage that no embedder is asked to take in parts: if it declines so few, it is for what they say."""
 
 MOST_PASSAGES = 256
-"""Passages of one text that are embedded; what comes behind them counts for nothing in its vector."""
+"""Passages of one text that are embedded; later ones do not count in its vector."""
 
 
 class PassageEmbedder(WrappedEmbedder):

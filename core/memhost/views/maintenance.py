@@ -15,7 +15,7 @@ class RefreshView(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         view_id: The view.
-        task_id: The task that shows callers how far it is; None if nobody watches.
+        task_id: The task that shows callers the progress; None if no caller watches.
     """
 
     view_id: str

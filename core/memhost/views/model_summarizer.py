@@ -70,7 +70,7 @@ class ModelSummaries:
         return msgspec.json.encode(["model", self._model(view), view.prompt]).decode()
 
     def line(self, view: SummaryView, record: MemoryRecord) -> str:
-        """The memory as JSON; what is longer than a twentieth of the window loses metadata first, then text."""
+        """The memory as JSON; one that is longer than a twentieth of the window loses metadata first, then text."""
         most = min(_LINE_TOKENS, self._window(view) // 20)
         count = token_counter()
         fields = {name: value for name in _FIELDS if (value := getattr(record, name)) not in (None, [], {})}

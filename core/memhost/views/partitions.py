@@ -24,7 +24,7 @@ EMPTY = "no_matching_memories"
 _LONGEST_WINDOW_DAYS = 365_000
 _PUTS_A_COMMIT = 200
 _AT_ONCE = 4
-"""Groups that are summarised at the same time; what they cost is committed together."""
+"""Groups that are summarised at the same time; their cost is committed together."""
 
 BoundView = Bound[SummaryView]
 Group = tuple[str, ...]
@@ -184,7 +184,7 @@ class ViewPartitions:
         return state.fingerprint(self._summarizer.identity(view))
 
     async def _remove_others(self, found: BoundView, kept: set[str], now: datetime) -> None:
-        """Remove results of groups that are gone, and all of them if the view was deleted meanwhile."""
+        """Remove results of groups that are gone, and all if the view was deleted in the meantime."""
         scope = document_scope(found.bounds)
         view_there = await self._store.get_document(Scope(tenant=scope.tenant), "view", found.content.id, now)
         gone = [
@@ -201,7 +201,7 @@ class ViewPartitions:
 
 
 def _unsaid(found: BoundView, group: Group, total: int, now: datetime) -> StoredPartition:
-    """The result for a group whose memories nobody has summarised."""
+    """Return the result of a group without a summary."""
     return StoredPartition(
         view_id=found.content.id,
         group=dict(zip(found.content.group_by, group, strict=True)),

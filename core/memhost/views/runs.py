@@ -86,7 +86,7 @@ class ViewRuns:
         await self._change(tenant, task_id, "success")
 
     async def request_refreshes(self, tenant: str) -> int:
-        """Make the tenant's continuous views due, each once however often it is asked; how many there are."""
+        """Make the tenant's continuous views due, each once however often it is called; return their number."""
         view_ids = await self._views.continuous(tenant)
         now = self._clock.now()
         jobs = [

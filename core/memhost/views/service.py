@@ -25,7 +25,7 @@ EDITABLE = ("name", "group_by", "filters", "time_window_days", "continuous", "pr
 """Fields that an edit can set."""
 
 _CHOOSING = ("group_by", "filters", "time_window_days")
-"""Fields that choose memories: results made with others say what the view does not mean any more."""
+"""Fields that choose memories: results made with others no longer fit the view."""
 
 
 class ViewService:
@@ -56,7 +56,7 @@ class ViewService:
         """Store a view.
 
         Raises:
-            InvalidRequest: The source is not there yet, or fields or filters are wrong.
+            InvalidRequest: The source does not exist yet, or fields or filters are wrong.
             UnsafePrompt: The prompt may not be used.
             Forbidden: The caller's bounds hold nothing.
             LimitReached: The tenant, or the caller, has as many views as may be.

@@ -27,7 +27,7 @@ ASK_EVERY = timedelta(minutes=1)
 ASK_EVERY_WITHOUT_KEYS = timedelta(seconds=5)
 _LARGEST = 1024 * 1024
 _FETCH_ALL_S = 10.0
-"""So long an issuer may take for all that it is asked at once; meanwhile others wait for its keys."""
+"""Time that an issuer may take for all requests at once; other callers wait for its keys until then."""
 _PLAIN = {"accept-encoding": "identity"}
 
 FAMILIES: Mapping[str, tuple[str, ...]] = {
@@ -74,7 +74,7 @@ class KeySet:
 
         Raises:
             Unauthorized: The issuer has no such key.
-            Unavailable: It cannot be asked, and what is known is too old or nothing.
+            Unavailable: The issuer cannot be reached, and its known keys are missing or too old.
         """
         if kid not in self._keys or self._older_than(FRESH_FOR):
             async with self._lock:

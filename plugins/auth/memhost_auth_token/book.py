@@ -53,7 +53,7 @@ class TokenBook:
         self._clock = clock
 
     async def check_key(self, hasher: Hasher) -> bool:
-        """Make sure that the tokens in the store were hashed with this key; whether there are any.
+        """Make sure that the tokens in the store were hashed with this key; return whether there are any.
 
         Raises:
             ConfigurationError: They were hashed with another one.
@@ -141,7 +141,7 @@ class TokenBook:
         """Remove tokens at once, all or none.
 
         Raises:
-            NotFound: One of them is not there.
+            NotFound: One of them does not exist.
         """
         for token_id in token_ids:
             if await self.find(token_id) is None:
@@ -158,7 +158,7 @@ class TokenBook:
         return [(token, uses.get(token.id)) for token in sorted(tokens, key=lambda token: token.created_at)]
 
     async def note_use(self, token: Token, at: datetime) -> None:
-        """Record when a token was used, unless it was revoked meanwhile."""
+        """Record when a token was used, unless it was revoked in the meantime."""
         use = Document(
             kind=_USES, id=token.id, tenant=DEFAULT_TENANT, body=b"", updated_at=at, expires_at=_kept_until(token)
         )

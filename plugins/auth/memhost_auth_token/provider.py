@@ -127,7 +127,7 @@ async def open_provider(settings: TokenSettings, context: OpenContext) -> AsyncI
     """Check key and tokens, and open the provider.
 
     Raises:
-        ConfigurationError: Something about them is wrong, or nobody could ever get in.
+        ConfigurationError: Their configuration is wrong, or no caller could authenticate.
     """
     if context.store is None:
         raise ConfigurationError("The auth provider token needs a store to be opened with.")

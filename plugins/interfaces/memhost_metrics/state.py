@@ -23,7 +23,7 @@ _KEPT_S = 2.0
 
 
 class HostState(Collector):
-    """Gauges read from the host; what cannot be read is left out, never reported as zero.
+    """Gauges read from the host; gauges that cannot be read are left out, never reported as zero.
 
     Several scrapes within two seconds read the store once.
     """

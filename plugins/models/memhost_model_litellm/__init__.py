@@ -45,7 +45,7 @@ async def open_language_model(settings: LiteLLMSettings, context: OpenContext) -
 
 @asynccontextmanager
 async def open_embedder(settings: LiteLLMSettings, context: OpenContext) -> AsyncIterator[LiteLLMEmbedder]:
-    """Make the client; a model whose vector length nobody knows is asked for it.
+    """Make the client; a model whose vector length is unknown is asked for it.
 
     Raises:
         ConfigurationError: No model is named, it gives no embeddings, or its vector length cannot be learnt.

@@ -233,7 +233,7 @@ def _key(text: str) -> bytes:
 
 
 def _retrieve(task: asyncio.Task[Any]) -> None:
-    """Look at the result, so that a failure that nobody waits for any more is not reported as forgotten."""
+    """Retrieve the result, so that a failure without a waiting caller is not reported as forgotten."""
     if not task.cancelled():
         task.exception()
 

@@ -34,7 +34,7 @@ WAKE = "run_next_job"
 
 MOST_WAITING = 100
 """Wake-ups in the queue beyond which no more are added: the workers are busy then, and a busy worker continues until
-nothing is due. So few are left over after a rush, and a queue that nobody empties does not grow."""
+nothing is due. So few are left over after a rush, and a queue that no worker empties does not grow."""
 
 _MOST_AT_ONCE = 100
 _TAKE_LIMIT_S = 20

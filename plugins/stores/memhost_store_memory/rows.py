@@ -22,12 +22,12 @@ _ORDERS: dict[str, Callable[[Row], Any]] = {
 class MemoryRows:
     """The one transaction of the memory store, which is always open.
 
-    No method waits for anything, so that nobody comes between those that a call makes; and what could fail comes before
-    the first change.
+    No method waits for anything, so that no other task runs between those of a call; and everything that could fail
+    comes before the first change.
 
     Attributes:
         states: Rows by `row_id`; also by kind and tenant, so that a query goes only through those it may find.
-        memories_by_id: Memories by tenant and id; nobody else has them.
+        memories_by_id: Memories by tenant and id; no other object holds them.
     """
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class MemoryRows:
         return sum(1 for _ in self._fitting(query))
 
     async def delete(self, query: RowQuery) -> int:
-        """Remove the rows of the page; how many there were."""
+        """Remove the rows of the page; return their number."""
         found = self._page(query)
         for row in found:
             self._take_away(row.row_id)
@@ -57,7 +57,7 @@ class MemoryRows:
             self.states[row.row_id] = self._shelves[row.kind, row.tenant][row.row_id] = row
 
     async def lock_tenant(self, tenant: str) -> None:
-        """There is nobody to wait for."""
+        """There is nothing to wait for."""
 
     async def memories(self, scope: Scope, ids: Sequence[str]) -> list[StoredMemory]:
         """Copies of the memories inside the scope."""

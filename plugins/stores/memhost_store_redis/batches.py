@@ -77,7 +77,7 @@ class Batch:
         return self._base + identity
 
     async def run(self) -> list[Any]:
-        """Send all commands; what their readers make of the replies, in order."""
+        """Send all commands; return their replies as read, in order."""
         if not self._commands:
             return []
         replies = await self._connections.together(self._commands)

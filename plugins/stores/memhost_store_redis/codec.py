@@ -118,7 +118,7 @@ def encode_body(memory: StoredMemory) -> tuple[bytes, str]:
 
 
 def decode_memories(rows: Sequence[Sequence[bytes | None]], dimensions: int | None) -> list[StoredMemory | None]:
-    """Memories from rows of `MEMORY_FIELDS` and vector; None where there is no such memory (any more)."""
+    """Memories from rows of `MEMORY_FIELDS` and vector; None where there is no such memory."""
     bodies = [row[0] for row in rows if row[0] is not None]
     decoded = iter(_decode_bodies(b"\xdd" + len(bodies).to_bytes(4, "big") + b"".join(bodies)))
     return [None if row[0] is None else _assemble(next(decoded), row, dimensions) for row in rows]

@@ -65,7 +65,7 @@ def explain_opening(error: Exception, server: str, names: Sequence[str]) -> Memh
 
 
 def _wait_s(error: BaseException) -> int:
-    """When to try again: at once what passes by itself, later what somebody must mend."""
+    """Time to the next attempt: short for passing failures, longer for those that an operator must fix."""
     lasting = exceptions.AuthenticationError | exceptions.OutOfMemoryError | exceptions.ReadOnlyError
     return 60 if isinstance(error, lasting) else 2
 

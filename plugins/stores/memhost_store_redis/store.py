@@ -204,7 +204,7 @@ class RedisStore(Jobs):
         return Searcher(self._connections, self._layout, scope.tenant, graph=self._opener.graph)
 
     async def _searching(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Do something with the indexes; its result counts only if they were complete meanwhile.
+        """Do something with the indexes; its result counts only if they were complete during that time.
 
         A server that has just started may still fill them in the background, or may have lost them. So whenever a
         connection to another server or run of it was made, they are looked at before a result is believed.

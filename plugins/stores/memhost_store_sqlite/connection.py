@@ -114,8 +114,8 @@ def _enter_wal(connection: apsw.Connection, timeout_s: float) -> None:
 class FileGuard:
     """Notices when the file was removed or replaced under the running server.
 
-    SQLite would continue with the file it has open, which nobody can find any more: what is written then would be
-    acknowledged and lost.
+    SQLite would continue with the file it has open, which no other process can find: later writes would be acknowledged
+    and lost.
     """
 
     def __init__(self, path: Path) -> None:
@@ -353,7 +353,7 @@ def _step(connection: apsw.Connection, work: Work[Any]) -> Outcome:
 
 
 def _checkpoint(connection: apsw.Connection, mode: int) -> None:
-    """Copy the write-ahead log into the file, as far as nobody else is using it."""
+    """Copy the write-ahead log into the file, as far as no other connection uses it."""
     with contextlib.suppress(apsw.Error):  # the log stays beside the file, and is copied the next time
         connection.wal_checkpoint(mode=mode)
 

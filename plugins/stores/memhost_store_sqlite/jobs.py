@@ -78,7 +78,7 @@ def apply(connection: apsw.Connection, scope: Scope, batch: WriteBatch) -> None:
 
 
 def _restore(connection: apsw.Connection, job: Job) -> None:
-    """Keep a job as it stood in another store; whoever ran it there does not run it here."""
+    """Keep a job as it was in another store; a process that ran it there does not run it here."""
     connection.execute("DELETE FROM jobs WHERE id = ? AND tenant = ?", (job.id, job.tenant))
     _add(connection, msgspec.structs.replace(job, replace=False))
     state = JobState.PENDING if job.state is JobState.RUNNING else job.state

@@ -1,7 +1,7 @@
 """Pages without the rests of what once stood in them.
 
 `PRAGMA secure_delete` overwrites a cell that is deleted, but when SQLite moves cells to another page of a tree, copies
-may stay behind in the space between the pointers of a page and its cells. Nobody reads them, and nothing removes them.
+may stay behind in the space between the pointers of a page and its cells. Nothing reads them, and nothing removes them.
 So whatever the writer's connection writes into the file goes through a file system of SQLite's own kind (VFS) that
 fills that space with zeros. The format is documented: "B-tree Pages", https://sqlite.org/fileformat2.html#b_tree_pages.
 """

@@ -96,10 +96,10 @@ INSERT INTO sqlite_stat1(tbl, idx, stat) VALUES
   ('memories', 'memories_by_session', '1000000 20 1');
 ANALYZE sqlite_schema;
 """
-"""The statistics are set, not measured: what is selective follows from the tables' meaning, and a plan that
-depends on when ANALYZE last ran would change under the feet of whoever measures it. Only the empty table `memories` is
-analysed: what ANALYZE finds in the tables of a new full-text index, "two rows", would have FTS5 scan its whole index
-for every segment that it drops. The last line has the connection that made the tables read the statistics."""
+"""The statistics are set, not measured: what is selective follows from the tables' meaning, and a plan that depends
+on when ANALYZE last ran would change during a measurement. Only the empty table `memories` is analysed: what ANALYZE
+finds in the tables of a new full-text index, "two rows", would have FTS5 scan its whole index for every segment that
+it drops. The last line has the connection that made the tables read the statistics."""
 
 FAILURES = """
 ALTER TABLE jobs ADD COLUMN failures INTEGER NOT NULL DEFAULT 0;

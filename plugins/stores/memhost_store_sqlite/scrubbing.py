@@ -1,9 +1,9 @@
 """Removing the rests that deletions leave: words of deleted memories, the write-ahead log, free pages.
 
-The writer's connection overwrites with zeros whatever it deletes (`PRAGMA secure_delete`, and see `pages`). What is
-left then are words in the full-text index, which forgets them when its segments are merged, and copies in the
-write-ahead log. Both go in steps of some milliseconds, between which others write. Only a file that was made before
-that, whose free pages hold whatever was deleted earlier, is rewritten as a whole, once.
+The writer's connection overwrites with zeros whatever it deletes (`PRAGMA secure_delete`, and see `pages`). The remains
+are words in the full-text index, which forgets them when its segments are merged, and copies in the write-ahead log.
+Both go in steps of some milliseconds, between which others write. Only a file that was made before that, whose free
+pages hold whatever was deleted earlier, is rewritten as a whole, once.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def keep_clean(connection: apsw.Connection) -> None:
 
 
 def merge_step(connection: apsw.Connection, *, first: bool) -> bool:
-    """Merge a little of the full-text index; whether there may be more to do.
+    """Merge a little of the full-text index; return whether there may be more to do.
 
     Source: "The 'merge' command", https://sqlite.org/fts5.html: a negative number begins to merge all segments.
     """

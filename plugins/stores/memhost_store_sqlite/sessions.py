@@ -48,7 +48,7 @@ def put(connection: apsw.Connection, session: StoredSession, version: int) -> No
 
 
 def delete(connection: apsw.Connection, scope: Scope, key: SessionKey, now: int) -> bool:
-    """Remove a session inside the scope; whether there was a living one."""
+    """Remove a session inside the scope; return whether there was a living one."""
     if not scope.covers(key):
         return False
     found = connection.execute(

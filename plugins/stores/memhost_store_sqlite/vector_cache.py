@@ -1,8 +1,8 @@
 """Vectors of the whole file as int8 in the process, for searches over many memories.
 
-Row numbers rise with every commit and are never reused, so the cache is brought up to date by reading the rows
-above the last one seen; rows that were deleted or replaced since stay in it until it is rebuilt, and whoever
-uses it drops them when looking the rows up. A rounded vector only decides which rows are read exactly.
+Row numbers rise with every commit and are never reused, so the cache is brought up to date by reading the rows above
+the last one seen; rows that were deleted or replaced since stay in it until it is rebuilt, and its users drop them when
+looking the rows up. A rounded vector only decides which rows are read exactly.
 """
 
 from __future__ import annotations

@@ -200,7 +200,7 @@ def check_tls(cert: str, key: str) -> None:
 
 
 def _no_password() -> str:
-    """In place of the question on the terminal that nobody answers."""
+    """Replaces the question on the terminal, which a server cannot answer."""
     raise ConfigurationError(
         "The HTTPS key is encrypted, and the server cannot ask for a password: decrypt it with openssl pkey -in "
         "key.pem -out plain.pem, and make the file readable by the server only."

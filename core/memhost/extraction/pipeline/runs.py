@@ -40,7 +40,7 @@ from memhost.settings import ExtractionSettings
 logger = logging.getLogger(__name__)
 
 _REJECTED_AT_ONCE = 4
-"""Messages of a run that the provider does not take, at which the others are not tried any more."""
+"""Number of rejected messages of a run after which the others are not tried."""
 
 
 class ExtractionRuns:
@@ -134,7 +134,7 @@ class ExtractionRuns:
         await self._note(key, "failed", reason)
 
     async def request(self, key: SessionKey) -> int:
-        """Have the waiting turns of a session extracted: by a job, or here where nobody runs jobs; how many wait."""
+        """Have the waiting turns of a session extracted, by a job or, without a runner, here; return their number."""
         now = self._clock.now()
         waiting = await self._pending.list_all(key, now)
         if waiting and not self._outbox.attended:

@@ -98,7 +98,7 @@ class ExtractedMemories:
         drafts: Sequence[Draft],
         now: datetime,
     ) -> int:
-        """Add the memories of the drafts to the batch; how many there are.
+        """Add the memories of the drafts to the batch; return their number.
 
         Raises:
             ModelUnavailable: The embedder does not answer.
@@ -175,7 +175,7 @@ class ExtractedMemories:
 
 
 def _complete(found: Resolution, repeated: Repetitions, now: datetime) -> None:
-    """Add what repetitions bring to the memories that they repeat, wherever these went."""
+    """Add the data of repetitions to the memories that they repeat, also if these were merged since."""
     for name, record in repeated.completed.items():
         home = next((join.stays for join in found.joins if name in join.goes), name)
         index = next((index for index, memory in enumerate(found.put) if memory.record.id == home), None)

@@ -62,7 +62,7 @@ def plain_text(text: str) -> str:
 
 
 def hidden_letters(text: str) -> list[int]:
-    """Positions of characters that nobody can see and no script needs."""
+    """Return the positions of characters that are invisible and that no script needs."""
     if text.isascii():
         return []
     return [

@@ -84,7 +84,7 @@ OVERRIDE = (
     r"(?:تجاهل|انس|أهمل)[^.\n]{0,20}(?:التعليمات|القواعد|الأوامر|تعليمات)",
     r"(?:निर्देश|नियम)\S{0,20}[^।\n]{0,20}(?:अनदेखा|नज़रअंदाज़|नजरअंदाज|भूल)",
 )
-"""Words that take the instructions of somebody else away, in several languages."""
+"""Words that cancel somebody else's instructions, in several languages."""
 
 RULES: tuple[Rule, ...] = (
     Rule(

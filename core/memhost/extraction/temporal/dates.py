@@ -73,7 +73,7 @@ _CLAUSE_END = re.compile(r"[,.;:!?](?:\s|$)")
 _MOST_UNITS = 200
 
 _Solve = Callable[[re.Match[str], date], "Period | Literal['none'] | None"]
-"""The period of a match; None where nobody can tell, `none` where it is no date at all."""
+"""The period of a match; None if it is ambiguous, `none` if it is no date at all."""
 
 
 def find_relative(text: str, today: date) -> list[Relative]:
