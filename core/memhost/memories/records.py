@@ -119,7 +119,7 @@ def check_records(records: Sequence[RecordFields], ids: Sequence[str | UnsetType
 
 
 def tag_problems(tags: Sequence[str] | None, where: tuple[str | int, ...]) -> list[Problem]:
-    """What is wrong with tags: official clients cannot read a comma in them."""
+    """Return the problems of tags: official clients cannot read a comma in them."""
     return [
         Problem(
             where=(*where, index),

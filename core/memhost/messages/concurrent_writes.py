@@ -1,9 +1,16 @@
-"""What a client that sends a whole session back cannot know, because others have written since it read it.
+"""Merge a client's write of a whole session with the changes that others made since the client read it.
 
-Two clients read the same session, each changes its part, and both send all of it. A session remembers what its latest
-writes changed, and what was there before; a write tells when its client read. What the client sends just as it was then
-has been left alone by it, and what others made of it since stays. How official clients tell when they read is in
-`memhost.operations.ams_compat`.
+Official clients of Agent Memory Server read a session, change a part of it, and send all of it back. Two of them at the
+same time would undo each other's changes without meaning to:
+
+- Clients A and B both read the data ``{"city": "Oslo", "diet": "none"}``.
+- A sends ``{"city": "Rome", "diet": "none"}``.
+- B sends ``{"city": "Oslo", "diet": "vegan"}``. B has never seen "Rome", and did not mean to remove it.
+
+So a session remembers which fields its latest writes changed, with a digest of the value before (`FieldChange`), and a
+write shows when its client read (`memhost.operations.ams_compat.read_at`). B sends the city as it was when B read, so B
+left the city alone, and A's "Rome" stays; the diet is B's: ``{"city": "Rome", "diet": "vegan"}``. If B sends "Bern",
+both have changed the city, and the last writer wins.
 """
 
 from __future__ import annotations
@@ -22,15 +29,15 @@ from memhost.operations.ams_compat import NEVER_READ
 from memhost.storekit import to_micros
 
 CLIENT_CLOCK_TRUST_US = 10_000_000
-"""How far back a time by a client's own clock is believed, microseconds: a slow clock must not bring back what a client
-replaced on purpose."""
+"""Age up to which a time from a client's own clock is trusted, microseconds: a slow clock must not bring back data
+that the client replaced on purpose."""
 
 _MOST_CHANGES = 1_000
 """Changes that a session remembers; of more the oldest are forgotten, and the last writer wins there."""
 
 
 class Missed:
-    """What others changed in a session after a client read it.
+    """Changes that others made to a session after a client read it.
 
     Args:
         before: The session as it is.
@@ -45,15 +52,20 @@ class Missed:
         if before is None or read is None:
             return
         since = to_micros(read)
+        # A read by the client's own clock is not believed for long. A user sets the city from Rome back to Oslo, by a
+        # client whose clock is an hour slow: taken at its word it has not seen "Rome" yet, "Oslo" would look like a
+        # field left alone, and the change would be undone without an error.
         if read != NEVER_READ and since not in before.writes:
             since = max(since, to_micros(now) - CLIENT_CLOCK_TRUST_US)
         self.since = since
+        # The first change after the read counts, because its `before` is what the client saw: Oslo, and not Rome, if
+        # the city went from Oslo to Rome to Bern since.
         for change in before.changes:
             if change.at > since:
                 self._before.setdefault(change.field, change.before)
 
     def kept(self, kind: str, name: str, given: bytes) -> bool:
-        """Whether what is stored under this name stays, since the client sends it as it was before others wrote."""
+        """Tell whether the stored value of this name stays, because the client sends the former one."""
         return self._before.get(f"{kind}:{name}") == given
 
     def names(self, kind: str) -> list[str]:
@@ -84,7 +96,7 @@ def merged_context(given: str | None, before: StoredSession | None, missed: Miss
 def changes_of(
     before: StoredSession | None, content: WorkingMemory, edited: Mapping[str, bytes], now: int
 ) -> list[FieldChange]:
-    """What a session remembers of its latest writes after one more.
+    """Return the record of the session's latest changes after one more write.
 
     Args:
         before: The session as it was.
