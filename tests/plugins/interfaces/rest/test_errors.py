@@ -35,6 +35,7 @@ CASES: list[tuple[MemhostError, int]] = [
     (errors.AnswerUnusable("x"), 503),
     (errors.SessionChanged("x"), 409),
     (errors.SeveralFound("x"), 404),
+    (errors.UnknownTask("x"), 404),
     (errors.ScopeRequired("x"), 400),
     (errors.Unauthorized("x"), 401),
     (errors.Forbidden("x"), 403),

@@ -21,7 +21,7 @@ from memhost_auth_none import LOCAL
 from memhost_auth_token.commands import token
 from memhost_auth_token.operations import CreateToken
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 
 
 def test_each_role_may_what_the_one_before_it_may() -> None:

@@ -28,7 +28,7 @@ from tests.plugins.interfaces.rest.rest_fakes import FakeHost, client_for
 from tests.support.hosts import run, running_host
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-PAGE = Path(__file__).parents[2] / "docs" / "memory_forms.md"
+PAGE = Path(__file__).parents[3] / "docs" / "memory_forms.md"
 
 
 class Refused(Exception):
