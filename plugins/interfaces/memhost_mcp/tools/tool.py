@@ -7,9 +7,9 @@ another answer, add a `ToolRow` to a module of this folder.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from inspect import get_annotations
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import inspect
@@ -185,28 +185,40 @@ def _own_fields(struct: type[msgspec.Struct] | None) -> tuple[str, ...]:
 
 def _forward(operation: Operation, row: ToolRow) -> Run:
     """Run the operation with the arguments as its request, inside the scope of the call."""
-    fields = {field.name: field.type for field in _struct_type(operation.request).fields}
-    names_owner = row.scoping == "default" and all(
-        name in fields and _takes(inspect.StrType, fields[name]) for name in ("namespace", "user_id")
-    )
-    nullable = frozenset(name for name, kind in fields.items() if _takes(inspect.NoneType, kind))
 
     async def run(context: ToolContext, arguments: msgspec.Struct) -> Any:
+        form = _form(operation.request)
         within: Owner | None = None
         filled: dict[str, Any] = {**row.fixed}
         if row.scoping == "filters":
             within = owner_beside_filters(context, arguments.user_id, arguments.namespace)  # type: ignore[attr-defined]
-        elif names_owner:
+        elif row.scoping == "default" and form.names_owner:
             within = context.owner(getattr(arguments, "namespace", None), getattr(arguments, "user_id", None))
             named = {"namespace": within.namespace, "user_id": within.user}
-            filled |= {name: value for name, value in named.items() if value is not None or name in nullable}
+            filled |= {name: value for name, value in named.items() if value is not None or name in form.nullable}
         elif row.scoping != "none":
             within = context.owner(None, None, required=row.scoping != "id")
-        request = operation.request(**{**_shared(arguments, fields), **filled})
-        answer = await context.execute(operation.name, request, within=within)
+        given = {name: value for name, value in fields_of(arguments).items() if name in form.fields}
+        answer = await context.execute(operation.name, operation.request(**{**given, **filled}), within=within)
         return row.answer(arguments, answer) if row.answer is not None else answer
 
     return run
+
+
+class _Form(NamedTuple):
+    """What a request is made of: its fields, those that may be null, and whether two of them name an owner."""
+
+    fields: frozenset[str]
+    nullable: frozenset[str]
+    names_owner: bool
+
+
+@cache  # at the first call, not at the start: walking through the types of all requests takes tens of milliseconds
+def _form(request: type[msgspec.Struct]) -> _Form:
+    fields = {field.name: field.type for field in _struct_type(request).fields}
+    texts = {name for name, kind in fields.items() if _takes(inspect.StrType, kind)}
+    nullable = frozenset(name for name, kind in fields.items() if _takes(inspect.NoneType, kind))
+    return _Form(frozenset(fields), nullable, {"namespace", "user_id"} <= texts)
 
 
 def owner_beside_filters(context: ToolContext, user: TagFilter | None, namespace: TagFilter | None) -> Owner:
@@ -222,10 +234,6 @@ def owner_beside_filters(context: ToolContext, user: TagFilter | None, namespace
 def fields_of(request: msgspec.Struct) -> dict[str, Any]:
     """Return the fields of a struct by name, to make another struct of them."""
     return {name: getattr(request, name) for name in request.__struct_fields__}
-
-
-def _shared(arguments: msgspec.Struct, fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields_of(arguments).items() if name in fields}
 
 
 def _struct_type(struct: type[msgspec.Struct]) -> inspect.StructType:
