@@ -1,7 +1,5 @@
 """Messages, memories and working memory, as they are stored and as they travel."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal

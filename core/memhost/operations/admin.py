@@ -1,7 +1,5 @@
 """Operations for monitors and operators: health, readiness, plugins, background jobs."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 import msgspec

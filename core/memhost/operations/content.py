@@ -3,8 +3,6 @@
 An operation whose response is `Content` or `Prompt` gives interfaces parts to show instead of fields to read.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 import msgspec

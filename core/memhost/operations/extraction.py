@@ -1,7 +1,5 @@
 """Operations on extraction: start it, and see what it would give."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 import msgspec

@@ -1,7 +1,5 @@
 """Operations on long-term memory, and the memory prompt."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Annotated, ClassVar, Literal
 

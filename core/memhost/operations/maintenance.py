@@ -1,7 +1,5 @@
 """Operations that keep long-term memory small: forgetting and compaction."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 import msgspec

@@ -1,7 +1,5 @@
 """Operations for people who write custom prompts."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import msgspec

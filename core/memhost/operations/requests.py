@@ -1,7 +1,5 @@
 """Parts that requests are made of: messages, memories and filters as clients send them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal

@@ -1,7 +1,5 @@
 """What operations answer with, beside the domain structs."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Annotated, Any, Literal
 

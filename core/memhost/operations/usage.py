@@ -1,7 +1,5 @@
 """The operation that tells what models were used for, and what it cost."""
 
-from __future__ import annotations
-
 from datetime import date, datetime
 from typing import Annotated, Literal
 

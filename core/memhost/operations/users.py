@@ -1,7 +1,5 @@
 """Operations on users as a whole: removing every trace of one."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Annotated, Literal
 

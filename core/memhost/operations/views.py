@@ -1,7 +1,5 @@
 """Operations on summary views, and the tasks that compute them."""
 
-from __future__ import annotations
-
 from typing import Annotated, ClassVar, Literal
 
 import msgspec

@@ -1,7 +1,5 @@
 """Operations on working memory: sessions of messages."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Annotated, ClassVar
 

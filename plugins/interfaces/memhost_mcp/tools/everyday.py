@@ -1,7 +1,5 @@
 """The tools that agents use most, with flat arguments and small results."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 

@@ -1,7 +1,5 @@
 """The tools of Agent Memory Server for long-term memory."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 import msgspec

@@ -1,7 +1,5 @@
 """The tools for working memory beside the everyday ones."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal
 
 import msgspec

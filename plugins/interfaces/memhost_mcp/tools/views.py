@@ -1,7 +1,5 @@
 """The tools for summary views and background tasks."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import msgspec
