@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 FINISHED = (
     "core/memhost",
     "plugins/auth",
-    "plugins/interfaces/memhost_metrics",
+    "plugins/interfaces",
     "plugins/models",
     "plugins/pipelines",
     "plugins/runners",
@@ -30,8 +30,8 @@ FINISHED = (
 )
 """Folders in which all docstrings and comments follow the rule. Add a folder once it does; none leaves the list."""
 
-UNFINISHED = ("core/memhost/operations",)
-"""Folders inside those that have not been gone through yet."""
+UNFINISHED = ("plugins/interfaces/memhost_rest/wording.py",)
+"""Folders and files inside those that have not been gone through yet."""
 
 NOUN_PHRASE = re.compile(r"(What|Whether|How)\b")
 

@@ -219,7 +219,7 @@ async def test_a_delete_with_a_bound_that_is_not_understood_deletes_nothing(tmp_
         named = await http.delete(MEMORY, params=[("memory_ids", "x,y"), ("memory_ids", "b"), ("memory_ids", "zz")])
         assert named.json() == {"status": "ok, deleted 1 memories"}
         notice = named.headers["x-memhost-notice"]
-        assert notice == 'not_found: no memory has the id "x,y", "zz"; each id is a value of its own.'
+        assert notice == 'not_found: no memory has the id "x,y", "zz"; repeat the parameter for each id.'
 
 
 @pytest.mark.parametrize(

@@ -142,4 +142,4 @@ def check_tenant(context: JobContext, session: SessionKey) -> None:
         Forbidden: It belongs to another.
     """
     if session.tenant != context.scope.tenant:
-        raise Forbidden("A job reaches the sessions of its own tenant only.")
+        raise Forbidden("A job can only reach sessions of its own tenant.")

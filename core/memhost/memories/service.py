@@ -278,7 +278,7 @@ def _not_found(missing: Sequence[str]) -> str:
     """Return the notice about unknown ids; it names at most ten."""
     named = ", ".join(json.dumps(name) for name in missing[:10])
     more = f" and {len(missing) - 10} more" if len(missing) > 10 else ""
-    hint = "; each id is a value of its own" if any("," in name for name in missing) else ""
+    hint = "; repeat the parameter for each id" if any("," in name for name in missing) else ""
     return f"no memory has the id {named}{more}{hint}."
 
 

@@ -1,4 +1,4 @@
-"""What memhost does only because clients of Agent Memory Server need it, each with its reason.
+"""The rules that memhost follows only for clients of Agent Memory Server, each with its reason.
 
 Its official clients (Python, JavaScript, Java) are published and do not change with memhost. Everything here is a rule
 of the wire that a new interface would do without. Interfaces apply the rules about requests, services the others:
@@ -30,7 +30,7 @@ from memhost.storekit.values import from_micros, to_micros
 # -- what clients send back -------------------------------------------------------------------------------------------
 
 RECORD_ECHOES = ("source_ids", "extractor", "superseded_by", "dist", "score", "score_type", "explain")
-"""What a memory has when it is read, and no client can set."""
+"""Fields that a memory has when it is read, and that no client can set."""
 
 SESSION_ECHOES = (
     "context_percentage_total_used",
@@ -38,13 +38,13 @@ SESSION_ECHOES = (
     "extraction",
     "summarization",
 )
-"""What a session has when it is read, and no client can set."""
+"""Fields that a session has when it is read, and that no client can set."""
 
 FILTER_ECHOES = ("field", "enum_class")
 """Names that the filter classes of the clients put beside the operators."""
 
 VIEW_RUN_ECHOES = ("force",)
-"""Clients offer it for a run of a view; a run always makes everything anew."""
+"""Clients offer it for a run of a view; a run always recomputes everything."""
 
 IGNORED_PARAMETERS: Mapping[str, tuple[str, ...]] = {
     "health": (),
@@ -77,7 +77,7 @@ deleted, they are refused.
 """
 
 TEXT_CLIENTS = b"agent-memory-client"
-"""How the clients name themselves (`User-Agent`): they fail on a message whose content is not text."""
+"""Beginning of the clients' `User-Agent`: they fail on a message whose content is not text."""
 
 
 def wrapped_group(body: dict[str, Any]) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def wrapped_group(body: dict[str, Any]) -> dict[str, Any]:
 _VERSIONS = 1_000_000
 
 NEVER_READ = from_micros(0)
-"""What `read_at` gives for a client that found no session, so that everything in it is new to the client."""
+"""Answer of `read_at` for a client that found no session, so that everything in it is new to the client."""
 
 _CREATION_RACE = timedelta(seconds=10)
 """Time within which an empty write by a client's own clock means "create", and not "clear"."""
@@ -103,7 +103,7 @@ _SESSIONS_KEPT = 1_000
 
 
 class SentSession(Protocol):
-    """What a whole session that a client sends tells of when it was read."""
+    """The fields of a sent session that show when it was read."""
 
     @property
     def messages(self) -> Sized:
@@ -165,7 +165,7 @@ def read_at(request: SentSession, before: StoredSession | None, shown: datetime 
         if read is not None:
             return read
     if last == before.content.last_accessed:
-        return before.content.updated_at  # the client's own copy, which it has not read anew since it wrote it
+        return before.content.updated_at  # the client's own copy, which it has not read again since it wrote it
     if _is_late_creation(request, before, last):
         return NEVER_READ
     return shown or last
@@ -178,10 +178,13 @@ def _write_of(version: int, before: StoredSession) -> datetime | None:
 
 
 def _is_late_creation(request: SentSession, before: StoredSession, last: datetime) -> bool:
-    """Whether a client creates, empty, a session that it did not find but that others have begun meanwhile.
+    """Tell whether a client creates, empty, a session that it did not find but that others have just begun.
 
     Its "get or create" is a read, and on 404 a write of an empty session.
     """
+    # Clients A and B call "get or create" for a new session, and neither finds it. A creates it and stores a message;
+    # the empty session that B sends a moment later would delete that message. So B counts as one that has read nothing,
+    # and everything that A wrote stays. Later than `_CREATION_RACE` an empty write means "clear".
     empty = not request.messages and not request.memories and not request.data
     return empty and abs(last - before.content.created_at) < _CREATION_RACE
 
@@ -218,7 +221,7 @@ class Reads:
         return found[-1][1]
 
 
-MISSING_CREATED_AT = "created_at will be required: messages without it were stamped with the server's time."
+MISSING_CREATED_AT = "created_at will become required; messages without it received the server's time."
 """The notice `deprecation`, which is the header `X-Deprecation-Warning` of Agent Memory Server."""
 
 SUMMARISING_WINDOW = 16_000
@@ -235,7 +238,7 @@ UNASKED = "discrete"
 
 
 def names_no_strategy(wanted: StrategyConfig) -> bool:
-    """Whether a session leaves the choice to the server: clients name `discrete` for users who never chose it."""
+    """Tell whether a session leaves the choice to the server: clients name `discrete` for users who never chose it."""
     return wanted.strategy == UNASKED and not wanted.config
 
 

@@ -58,7 +58,7 @@ class PreviewExtraction(msgspec.Struct, kw_only=True):
 
 
 class ExtractionPreview(msgspec.Struct, frozen=True, kw_only=True):
-    """What would be stored, what was left out and why, and what finding it out cost."""
+    """The memories that would be stored, the items left out with the reasons, and the cost of finding out."""
 
     strategy: Annotated[str, Meta(description="The strategy that was tried.")]
     memories: Annotated[list[MemoryRecord], Meta(description="Memories that would be stored.")]

@@ -1,7 +1,7 @@
 """Checks that nothing a client chooses is larger than the table in `memhost.models.limits` allows, at every door.
 
-The limits stand in the types of requests, so that schemas show them. `Host.execute` checks each request, whatever door
-it came through; imports and plugins' answers are checked as the requests would be that say the same.
+The limits are part of the types of requests, so that schemas show them. `Host.execute` checks each request, whatever
+door it came through; imports and plugins' answers are checked as the requests would be that say the same.
 """
 
 from __future__ import annotations
@@ -68,14 +68,20 @@ def too_many(items: Collection[Any] | None, most: int, where: _Where) -> list[Pr
     """The problem of a list with more than `most` items."""
     if items is None or len(items) <= most:
         return []
-    return [Problem(where=where, kind="too_long", message=f"{len(items):,} are too many; at most {most:,} at once.")]
+    return [
+        Problem(
+            where=where,
+            kind="too_long",
+            message=f"Too many: {len(items):,}; at most {most:,} are allowed in one request.",
+        )
+    ]
 
 
 def too_long(text: str | None, most: int, where: _Where) -> list[Problem]:
     """The problem of a text with more than `most` characters."""
     if text is None or len(text) <= most:
         return []
-    sentence = f"{len(text):,} characters are too many; at most {most:,}."
+    sentence = f"Too long: {len(text):,} characters; at most {most:,} are allowed."
     return [Problem(where=where, kind="string_too_long", message=sentence)]
 
 
@@ -93,7 +99,7 @@ def too_big(value: Mapping[str, Any] | None, most: int, where: _Where) -> list[P
     size = len(msgspec.json.encode(value))
     if size <= most:
         return []
-    sentence = f"{size:,} bytes are too many; it may take at most {most:,} as JSON."
+    sentence = f"Too large: {size:,} bytes as JSON; at most {most:,} are allowed."
     return [Problem(where=where, kind="too_long", message=sentence)]
 
 
@@ -123,7 +129,7 @@ def check_request(request: msgspec.Struct) -> None:
 
 
 def record_problems(record: MemoryRecord, where: _Where = ()) -> list[Problem]:
-    """What of a record is larger than a request could have made it. The text of a turn is as long as a message."""
+    """Return the parts of a record over the limits of a request. A turn's text may be as long as a message."""
     found: list[Problem] = []
     check = _checker(RecordInput)
     assert check is not None
@@ -133,7 +139,7 @@ def record_problems(record: MemoryRecord, where: _Where = ()) -> list[Problem]:
 
 
 def session_problems(content: WorkingMemory) -> list[Problem]:
-    """What of a session's content is larger than a request could have made it."""
+    """Return the parts of a session's content that exceed the limits of a request."""
     found: list[Problem] = []
     check = _checker(PutSession)
     assert check is not None

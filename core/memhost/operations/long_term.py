@@ -48,7 +48,7 @@ class SearchMemories(SearchFields, kw_only=True):
     optimize_query: Annotated[
         bool,
         Meta(
-            description="Let a language model rewrite the text for retrieval first, where one is configured.",
+            description="Let the configured language model rewrite the text for retrieval first.",
             examples=[False],
         ),
     ] = False

@@ -86,7 +86,7 @@ class CompactMemories(msgspec.Struct, kw_only=True):
         bool,
         Meta(description="Change nothing and ask no language model; report what would be done.", examples=[True]),
     ] = False
-    report: Annotated[bool, Meta(description="Add to the answer what was done.", examples=[True])] = False
+    report: Annotated[bool, Meta(description="Add a report to the answer.", examples=[True])] = False
     wait_s: Annotated[
         Annotated[float, Meta(ge=0, le=300)] | None,
         Meta(
@@ -110,10 +110,12 @@ class ListTrash(msgspec.Struct, kw_only=True):
         str | None, Meta(description="Only memories of this session; absent or empty: of all.", examples=["trip-42"])
     ] = None
     limit: Annotated[int, Meta(ge=1, le=500, description="Most memories to return.", examples=[100])] = 100
-    after: Annotated[str, Meta(description="`next` of the page before; empty for the first page.", examples=[""])] = ""
+    after: Annotated[str, Meta(description="`next` of the previous page; empty for the first page.", examples=[""])] = (
+        ""
+    )
 
 
 class RestoreMemories(msgspec.Struct, kw_only=True):
-    """Which memories to bring back."""
+    """The memories to restore."""
 
     ids: Annotated[Many[str], Meta(description="Ids of the memories.", examples=[["pref-window-seat"]])]

@@ -48,7 +48,7 @@ MessageContent = Annotated[
         examples=["I always book window seats."],
     ),
 ]
-"""What chat interfaces take for content."""
+"""Forms of content that chat interfaces use."""
 
 Sent = Annotated[Any, Meta(description="Kept, and returned as it was sent.")]
 """A field of a message that the server does not read into."""
@@ -92,7 +92,7 @@ class MessageInput(msgspec.Struct, kw_only=True):
 
 
 class RecordFields(msgspec.Struct, kw_only=True):
-    """What a client may say about a memory that it writes."""
+    """The fields of a memory that a client may write."""
 
     ECHOES: ClassVar[tuple[str, ...]] = RECORD_ECHOES
 

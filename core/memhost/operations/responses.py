@@ -1,4 +1,4 @@
-"""What operations answer with, beside the domain structs."""
+"""Answers of operations, beside the domain structs."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -94,7 +94,7 @@ class MessageView(msgspec.Struct, kw_only=True):
 
     @property
     def others(self) -> Any:
-        """What was sent under other names, which the wire shows among these; UNSET if there is none."""
+        """Return what was sent under other names, which the wire shows among these; UNSET if there is none."""
         names = zip(self.__struct_fields__, self.__struct_encode_fields__, strict=True)
         return {key: getattr(self, name) for name, key in names if name.startswith("other_")} or UNSET
 
@@ -148,7 +148,7 @@ class WorkingMemoryView(msgspec.Struct, kw_only=True):
 
 
 class StoredRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a memory to store."""
+    """The result for a memory to store."""
 
     id: Annotated[str, Meta(description="Id of the memory that is there now.")]
     status: Annotated[
@@ -159,7 +159,7 @@ class StoredRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoredRecords(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of memories to store."""
+    """The results for memories to store."""
 
     status: Annotated[Literal["ok"], Meta(description="`ok`.")] = "ok"
     results: Annotated[list[StoredRecord], Meta(description="What became of each memory, in their order.")]
@@ -200,7 +200,7 @@ class Join(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CompactionReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What a compaction did, or in a dry run would do without asking a language model."""
+    """The result of a compaction, or of a dry run, which asks no language model."""
 
     scanned: Annotated[int, Meta(description="Memories examined.")] = 0
     exact_removed: Annotated[int, Meta(description="Exact repetitions that were removed.")] = 0
@@ -229,7 +229,7 @@ class CompactionReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CompactionAck(msgspec.Struct, frozen=True, kw_only=True):
-    """The end of a compaction, or the task that goes on with it."""
+    """The end of a compaction, or the task that continues it."""
 
     status: Annotated[str, Meta(description="`ok`, with the number of memories left; or `running`.")]
     task_id: Annotated[str | UnsetType, Meta(description="The task, if the work goes on after the answer.")] = UNSET
@@ -261,15 +261,15 @@ class TrashPage(msgspec.Struct, frozen=True, kw_only=True):
     """A page of the trash."""
 
     memories: Annotated[list[TrashedMemory], Meta(description="The removed memories, by id.")]
-    next: Annotated[str | None, Meta(description="What to send as `after` for the next page; null on the last.")]
+    next: Annotated[str | None, Meta(description="Value of `after` for the next page; null on the last page.")]
 
 
 class RestoreResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of the ids to restore."""
+    """The result for the ids to restore."""
 
     restored: Annotated[list[str], Meta(description="Ids of memories that are back.")]
     taken: Annotated[list[str], Meta(description="Ids that a living memory has.")]
-    missing: Annotated[list[str], Meta(description="Ids of which nothing is left.")]
+    missing: Annotated[list[str], Meta(description="Ids without a memory.")]
 
 
 class SummaryView(msgspec.Struct, frozen=True, kw_only=True):
@@ -394,7 +394,7 @@ class PluginSetting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PluginHealth(msgspec.Struct, frozen=True, kw_only=True):
-    """What a plugin's event hooks did in this process since it started.
+    """Calls and failures of a plugin's event hooks in this process since it started.
 
     After too many failures in a row (`PLUGIN_SUSPEND_AFTER`) its hooks are left out and its jobs wait, until
     `suspended_until`.

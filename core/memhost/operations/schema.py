@@ -57,7 +57,7 @@ _LIMITS = frozenset((*_VALIDATED, "maxLength", "minItems", "maxItems", "minimum"
 
 
 class FieldFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What there is to say of a field.
+    """The facts about a field.
 
     Attributes:
         name: Name of the attribute.
@@ -271,7 +271,7 @@ def without_null(schema: Schema) -> Schema:
 
 
 class Reduction(msgspec.Struct, frozen=True, kw_only=True):
-    """What a compact schema leaves out.
+    """The parts that a compact schema omits.
 
     Attributes:
         replaced: Schemas to put in the place of those of structs.
@@ -415,7 +415,7 @@ def unwrap(kind: inspect.Type) -> inspect.Type:
 
 
 def parts(kind: inspect.Type) -> Sequence[inspect.Type]:
-    """Return the types that a type is made of: variants, items, values, or what stands under a description."""
+    """Return the types that a type is made of: variants, items, values, or the described type."""
     if isinstance(kind, inspect.UnionType):
         return kind.types
     if isinstance(kind, (inspect.ListType, inspect.VarTupleType)):
@@ -433,7 +433,7 @@ def _struct_type(struct: type[Any]) -> inspect.StructType:
 
 
 def _is_filled(field: inspect.Field) -> bool:
-    """Whether an answer always has the field: one that is left out (`UNSET`) has no default."""
+    """Tell whether an answer always has the field: one that is left out (`UNSET`) has no default."""
     return field.required or not (field.default is field.default_factory is msgspec.NODEFAULT)
 
 

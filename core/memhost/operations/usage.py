@@ -70,7 +70,7 @@ class UsageBudget(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UsageReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What models were used for."""
+    """Usage of models."""
 
     from_: Annotated[date, Meta(description="The first day (UTC).")] = msgspec.field(name="from")
     to: Annotated[date, Meta(description="The last day (UTC).")]

@@ -19,7 +19,7 @@ class DeleteUser(msgspec.Struct, kw_only=True):
 
 
 class ErasureReceipt(msgspec.Struct, frozen=True, kw_only=True):
-    """What was removed of a user."""
+    """The data of a user that was removed."""
 
     id: Annotated[str, Meta(description="Id of this receipt.")]
     user_id: Annotated[str, Meta(description="The user.")]

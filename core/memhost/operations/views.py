@@ -65,7 +65,7 @@ class CreateSummaryView(msgspec.Struct, kw_only=True):
 
 
 class UpdateSummaryView(msgspec.Struct, kw_only=True):
-    """What to change of a view; what is absent stays, and a null clears what may be empty."""
+    """The changes to a view; absent fields stay, and a null clears fields that may be empty."""
 
     MIN_FIELDS: ClassVar[int] = 1
 

@@ -52,7 +52,7 @@ class GetSession(msgspec.Struct, kw_only=True):
         Meta(description="Return only so many of the newest messages; 0 or less: all.", examples=[20]),
     ] = None
     before: Annotated[
-        str | None, Meta(description="Return only messages in front of the one of this id.", examples=["m1"])
+        str | None, Meta(description="Return only messages before the one with this id.", examples=["m1"])
     ] = None
     most_bytes: Annotated[
         Annotated[int, Meta(ge=0)] | None,
@@ -150,7 +150,7 @@ class PutSession(msgspec.Struct, kw_only=True):
 
 
 class ChangeSession(msgspec.Struct, kw_only=True):
-    """What to change of a session; everything else stays. A time to live starts anew."""
+    """The changes to a session; everything else stays. A time to live restarts."""
 
     session_id: Annotated[Name, Meta(description="Id of the session.", examples=["trip-42"])]
     user_id: Annotated[Name | None, Meta(description="User of the session, if any.", examples=["ana"])] = None

@@ -230,7 +230,10 @@ class PluginManager:
         try:
             return in_time(self._start_s, lambda: self._call_registration(item))
         except TimeoutError:
-            self._fail(item, f"its registration hooks took longer than {self._start_s:g} s; they must do no work")
+            self._fail(
+                item,
+                f"its registration hooks took longer than {self._start_s:g} s; registration hooks must not do any work",
+            )
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a foreign hook may fail in any way; the host continues
             self._fail(item, f"{type(error).__name__}: {error}")
         return []

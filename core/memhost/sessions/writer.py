@@ -135,7 +135,7 @@ class SessionWriter:
             request.session_id,
         )
         if not call.caller.bounds.covers(key):
-            raise Forbidden("This credential must not write sessions of that namespace or user.")
+            raise Forbidden("This credential may not write sessions of that namespace or user.")
         self._check(call, key, request, self._clock.now())
         shown = self.reads.take(key, request.last_accessed)
         lock = self._locks.setdefault(key, asyncio.Lock())
@@ -148,7 +148,7 @@ class SessionWriter:
                 except VersionMismatch:
                     read = None
                     await asyncio.sleep(0.002 * attempt)
-        raise VersionMismatch(f"Session {key.session} is being written by others all the time; try again.")
+        raise VersionMismatch(f"Session {key.session} is being changed by other writers too often; try again.")
 
     def _check(self, call: Call, key: SessionKey, request: PutSession, now: datetime) -> None:
         problems = check_messages(
@@ -161,7 +161,8 @@ class SessionWriter:
         problems += too_big(request.data, DATA_BYTES, ("data",))  # which a change may have added to
         if isinstance(request.ttl_seconds, int) and request.ttl_seconds < MIN_TTL_S:
             sentence = (
-                "A session lives at least 1 second; send null for one that does not expire, or delete it to end it now."
+                "ttl_seconds must be at least 1; send null for a session that does not expire, or delete the session "
+                "to end it now."
             )
             problems.append(Problem(where=("ttl_seconds",), kind="greater_than", message=sentence))
         strategy = request.long_term_memory_strategy
@@ -326,13 +327,14 @@ def _check_version(request: PutSession, before: StoredSession | None) -> None:
     version = shown_version(before)
     if request.if_version is not None and request.if_version != version:
         raise SessionChanged(
-            f"Session {request.session_id} is at version {version}, not {request.if_version}: read it and repeat."
+            f"Session {request.session_id} is at version {version}, not {request.if_version}: read the session again "
+            "and repeat the change."
         )
 
 
 def _no_extraction(problem: Problem) -> str:
     where = ".".join(str(part) for part in problem.where)
-    return f"Nothing will be extracted from this session: {where}: {problem.message}."
+    return f"memhost cannot extract memories from this session: {where}: {problem.message}."
 
 
 def _content(request: PutSession, before: StoredSession | None, now: datetime) -> WorkingMemory:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class McpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What MCP hosts are offered, and who may connect."""
+    """The offer for MCP hosts, and who may connect."""
 
     mount: Annotated[bool, setting("Serve MCP at /mcp and /sse of the server.")] = True
     tools: Annotated[

@@ -29,7 +29,7 @@ def endpoint(url: str) -> str:
     """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise InvalidRequest(f"{url} is not an address: it must begin with http:// or https://.")
+        raise InvalidRequest(f"{url} is not a valid URL: it must begin with http:// or https://.")
     path = parts.path.rstrip("/")
     return urlunsplit(parts._replace(path=path if path.endswith("/mcp") else f"{path}/mcp"))
 

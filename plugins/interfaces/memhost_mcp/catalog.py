@@ -1,4 +1,4 @@
-"""What the server offers: tools, resources and prompts, by name, without a word of the protocol."""
+"""The server's offer: tools, resources and prompts, by name, independent of the protocol."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Catalog:
         """
         offer = self.prompts.get(name)
         if offer is None:
-            raise NotFound(f"There is no prompt {name}; there are: {', '.join(self.prompts)}.")
+            raise NotFound(f"There is no prompt {name}; known: {', '.join(self.prompts)}.")
         prompt: Prompt = await offer.run(self._context(request), _arguments(offer, arguments))
         return prompt
 

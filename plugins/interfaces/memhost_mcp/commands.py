@@ -32,7 +32,7 @@ _BACKENDS = {"auto": None, "inline": "inline", "asyncio": "inline", "queue": "ar
 @click.option("--host", help="Address to listen on, with the HTTP transports.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port, with the HTTP transports; 0 picks a free one.")
 @click.option("--insecure", is_flag=True, help="Serve other machines without authentication.")
-@click.option("--task-backend", type=click.Choice(sorted(_BACKENDS)), default="auto", help="Where jobs run.")
+@click.option("--task-backend", type=click.Choice(sorted(_BACKENDS)), default="auto", help="Where background jobs run.")
 @config_options
 @json_option
 @click.pass_context
@@ -89,7 +89,7 @@ def _default_host(auth: str) -> str:
 
 
 def _in_container() -> bool:
-    """Whether this process runs in a container of Docker, Podman or Kubernetes, whose loopback nobody can reach."""
+    """Tell whether this process runs in a container of Docker, Podman or Kubernetes: its loopback is private."""
     marks = (Path("/.dockerenv"), Path("/run/.containerenv"))
     return any(mark.exists() for mark in marks) or "KUBERNETES_SERVICE_HOST" in os.environ
 
@@ -101,8 +101,10 @@ def _in_container() -> bool:
 @click.option("--token", help="Token for that server.")
 @click.option("--data", metavar="DIR", type=click.Path(file_okay=False), help="Folder of the memories.")
 @click.option("--name", "entry_name", default=hosts.NAME, show_default=True, help="Name of the entry.")
-@click.option("--write", is_flag=True, help="Merge it into the host's file.")
-@click.option("--file", "path", type=click.Path(dir_okay=False, path_type=Path), help="Another file than the usual.")
+@click.option("--write", is_flag=True, help="Merge the entry into the host's file.")
+@click.option(
+    "--file", "path", type=click.Path(dir_okay=False, path_type=Path), help="File to use instead of the host's default."
+)
 @click.pass_context
 def config(
     ctx: click.Context,
@@ -122,7 +124,7 @@ def config(
         return
     host = hosts.HOSTS.get(hosts.ALIASES.get(wanted, wanted))
     if host is None:
-        raise click.BadParameter(f"{wanted or 'nothing'} is not a host; there are: {', '.join(hosts.HOSTS)}.")
+        raise click.BadParameter(f"{wanted or 'nothing'} is not a known host; known hosts: {', '.join(hosts.HOSTS)}.")
     if url:
         from memhost_mcp.bridge import endpoint
 

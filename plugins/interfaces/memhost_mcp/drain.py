@@ -9,11 +9,11 @@ import anyio
 from mcp.types.jsonrpc import JSONRPCError, JSONRPCRequest, JSONRPCResponse  # noqa: TID253
 
 GRACE_S = 10.0
-"""How long running calls may finish after the client has gone."""
+"""Time in which running calls may finish after the client has gone, seconds."""
 
 
 class Drain:
-    """Stands between a client and a server: when the client goes, or `stop` is called, calls finish first.
+    """Sits between a client and a server: when the client goes, or `stop` is called, calls finish first.
 
     Args:
         incoming: Messages of the client.
@@ -35,7 +35,7 @@ class Drain:
 
     @property
     def stopped(self) -> bool:
-        """Whether it ended because of `stop`, not because the client went."""
+        """Tell whether it ended because of `stop`, not because the client went."""
         return self._stopping.is_set()
 
     async def run(self, serve: Any) -> None:

@@ -12,7 +12,7 @@ from memhost.errors import (
     ValidationFailed,
 )
 
-_FAILED = "The server failed; its log tells why under the request id."
+_FAILED = "The server failed. Search its log for the request id to find the cause."
 
 
 def describe(error: MemhostError, request_id: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How MCP hosts are told about this server: where their files are, and what goes into them."""
+"""Configuration of MCP hosts for this server: where their files are, and what to write into them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class HostFile(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         title: The host's name.
         path: Its file; `~` is the home folder, a relative path lies in the project.
-        key: Where servers stand in it.
+        key: Key of the servers in it.
         typed: Whether entries name their transport.
         remote: Whether it connects to addresses; otherwise a bridge does.
     """
@@ -52,7 +52,7 @@ ALIASES = {"claude-desktop": "claude", "vs-code": "vscode"}
 
 
 def entry(host: HostFile, *, url: str | None, token: str | None, options: list[str]) -> dict[str, Any]:
-    """What the host is to be told: a command to start, or an address to connect to."""
+    """Return the host's entry: a command to start, or an address to connect to."""
     if url and host.remote:
         found: dict[str, Any] = {"type": "http"} if host.typed else {}
         found["url"] = url
@@ -94,7 +94,7 @@ def merge(path: Path, part: dict[str, Any]) -> bool:
             f"{path} is not plain JSON ({error}); nothing was changed. Add the printed part yourself."
         ) from error
     if not isinstance(content, dict):
-        raise ConfigurationError(f"{path} does not hold an object; nothing was changed.")
+        raise ConfigurationError(f"{path} does not contain a JSON object; nothing was changed.")
     key, servers = next(iter(part.items()))
     merged = {**content, key: {**content.get(key, {}), **servers}}
     if merged == content:

@@ -1,4 +1,4 @@
-"""What a resource or a prompt is."""
+"""Descriptions of resources and prompts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_template(self) -> bool:
-        """Whether the address has places to fill."""
+        """Tell whether the address has places to fill."""
         return "{" in self.address
 
     def schema(self) -> Schema:

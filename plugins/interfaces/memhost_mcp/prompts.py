@@ -19,15 +19,15 @@ _NEWEST = 12
 
 
 class Recall(msgspec.Struct, kw_only=True):
-    """What to recall."""
+    """Arguments of the prompt `recall`."""
 
-    topic: Annotated[str, Meta(description="What to look up.")]
+    topic: Annotated[str, Meta(description="Topic to look up.")]
 
 
 class Remember(msgspec.Struct, kw_only=True):
-    """What to remember."""
+    """Arguments of the prompt `remember`."""
 
-    fact: Annotated[str, Meta(description="What to keep, in any words.")]
+    fact: Annotated[str, Meta(description="The fact to remember, in any words.")]
 
 
 class Handover(msgspec.Struct, kw_only=True):

@@ -1,4 +1,4 @@
-"""Resources: sessions, memories and summaries by address. `_` stands for an empty part."""
+"""Resources: sessions, memories and summaries by address. `_` means an empty part."""
 
 from __future__ import annotations
 

@@ -55,10 +55,10 @@ class ToolContext:
         self._require_scope = require_scope
 
     def owner(self, namespace: str | None, user: str | None, *, required: bool = True) -> Owner:
-        """Whose memories the call is about, from what it says itself and what stands in for that.
+        """Return the owner of the memories that the call is about, from its arguments and the defaults for them.
 
         Raises:
-            Forbidden: What the caller asks for lies outside the credential's bounds.
+            Forbidden: The requested owner is outside the credential's bounds.
             ScopeRequired: There is neither user nor namespace, and the operator requires one.
         """
         bounds, request = self._request.caller.bounds, self._request
@@ -67,7 +67,9 @@ class ToolContext:
             _resolve("user_id", user, request.asked.user, request.fallback.user, bounds.users),
         )
         if required and self._require_scope and found.namespace is None and found.user is None:
-            raise ScopeRequired("Name a user_id or a namespace: this server takes no calls without one.")
+            raise ScopeRequired(
+                "Give a user_id or a namespace: this server refuses calls without either (MCP_REQUIRE_SCOPE)."
+            )
         return found
 
     async def execute(self, operation: str, request: msgspec.Struct, *, within: Owner | None = None) -> Any:

@@ -47,7 +47,7 @@ def statuses(operations: Sequence[Operation]) -> set[int]:
 
 
 def described(operations: Sequence[Operation], responses: Any) -> dict[str, Any]:
-    """What the OpenAPI document says of this route: once for all operations that have another route too.
+    """Return the OpenAPI description of this route, once for all operations that have another route too.
 
     Args:
         operations: Those operations.

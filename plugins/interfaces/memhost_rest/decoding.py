@@ -51,7 +51,7 @@ class NotJson:
 
 @cache
 def _compiled(struct: type[msgspec.Struct], *, closed: bool) -> tuple[Field, ...]:
-    """How to read the fields of a struct."""
+    """Return the readers of a struct's fields."""
     kind = inspect.type_info(struct)
     assert isinstance(kind, inspect.StructType)
     return Compiler(WIRE_NAMES, closed=closed, echoes=True).fields(kind)
@@ -185,13 +185,13 @@ class RequestDecoder(Generic[S]):
             strange = [key for key in body if key not in self._open.body and key not in self._echoes]
             faults += [fault for key in strange[:MAX_PROBLEMS] for fault in self._stranger(key, "body")]
         elif self._body == "none" and body is not None and not isinstance(body, dict):
-            faults += invalid("value_error", "Value error, this operation takes no body", None).under("body")
+            faults += invalid("value_error", "Value error, this operation accepts no body", None).under("body")
         return faults
 
     def _repeated(self, query: Mapping[str, list[str]]) -> list[Fault]:
         """Faults of parameters that are given several values and take one: which of them bounds is anybody's guess."""
         found = [key for key in query if key in self._parameters - self._lists and len(set(query[key])) > 1]
-        sentence = "Value error, given several times, with different values; give it once"
+        sentence = "Value error, given several times with different values; give it once"
         return [fault for key in found for fault in _under(invalid("value_error", sentence, query[key]), "query", key)]
 
     def _stranger(self, key: str, source: Source) -> list[Fault]:

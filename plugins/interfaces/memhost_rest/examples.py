@@ -117,7 +117,7 @@ EXAMPLES: Mapping[str, Mapping[str, Example]] = {
     },
     "update_summary_view": {"name": {"summary": "Another name", "value": {"name": "people"}}},
     "run_summary_view_partition": {"one": {"summary": "One user", "value": {"group": {"user_id": "ana"}}}},
-    "run_summary_view": {"task": {"summary": "With a task id of one's own", "value": {"task_id": "nightly-1"}}},
+    "run_summary_view": {"task": {"summary": "With a chosen task id", "value": {"task_id": "nightly-1"}}},
     "memory_prompt": {
         "both": {
             "summary": "A session and a search",

@@ -83,7 +83,7 @@ class Endpoint:
 
 
 class Exchange:
-    """What is known of a request while it is answered, for the access log."""
+    """The facts about a request while it is answered, for the access log."""
 
     __slots__ = ("code", "endpoint", "headers", "id", "started", "subject")
 

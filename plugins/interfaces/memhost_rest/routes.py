@@ -213,12 +213,12 @@ ROWS: tuple[Row, ...] = (
 
 
 def is_strict(operation: Operation) -> bool:
-    """Whether unknown names in a request are refused whatever the settings say."""
+    """Tell whether unknown names in a request are refused whatever the settings say."""
     return operation.name not in IGNORED_PARAMETERS or operation.access in ("delete", "admin")
 
 
 def row_of(operation: Operation) -> Row:
-    """The route of an operation by its name: all its fields stand in the body."""
+    """Return the route of an operation by its name: all its fields are in the body."""
     return Row(verb="POST", path=f"{BY_NAME}/{operation.name}", operation=operation.name, body="optional", strict=True)
 
 
@@ -231,13 +231,13 @@ class _Node(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Match(Generic[T]):
-    """What a path leads to.
+    """The result of matching a path.
 
     Attributes:
         target: The answer for the verb, or None if no route of that path has it.
-        values: Raw segments that stand for parameters, in order.
-        allow: Verbs of the path; empty if there is no such path. Beside a target, those of a fixed word that stands
-            where the target takes a parameter: `POST` for `GET /v1/long-term-memory/search`.
+        values: Raw segments of the parameters, in order.
+        allow: Verbs of the path; empty if there is no such path. Beside a target, those of a fixed word in the place of
+            a parameter of the target: `POST` for `GET /v1/long-term-memory/search`.
     """
 
     target: T | None
@@ -248,9 +248,8 @@ class Match(Generic[T]):
 class Router(Generic[T]):
     """Finds routes by raw path.
 
-    Fixed words win over parameters, verb by verb: `GET /v1/long-term-memory/search` is the by-id
-    route, since the word itself has only POST. Segments are taken as they stand on the wire, so
-    that an encoded slash stays inside its segment.
+    Fixed words win over parameters, verb by verb: `GET /v1/long-term-memory/search` is the by-id route, since the word
+    itself has only POST. Segments are taken as they are on the wire, so that an encoded slash stays inside its segment.
     """
 
     def __init__(self, targets: Iterable[tuple[Row, T]]) -> None:

@@ -123,11 +123,11 @@ async def read_body(receive: Receive, declared: bytes | None, limit: int) -> byt
 
 
 def _too_large(limit: int) -> TooLarge:
-    return TooLarge(f"The request body is larger than the {limit} bytes that this server takes.")
+    return TooLarge(f"The request body is larger than the {limit} bytes that this server accepts.")
 
 
 def raw_path(scope: HTTPScope, mount: str) -> str:
-    """The path as it stands on the wire, still percent-encoded, without the prefix of a proxy.
+    """Return the path as it is on the wire, still percent-encoded, without the prefix of a proxy.
 
     Args:
         scope: The request.

@@ -367,7 +367,7 @@ class SqliteStore:
         return await self._write(lambda connection: jobs.revive(connection, scope, job_id, due_at))
 
     async def discard_job(self, scope: Scope, job_id: str) -> bool:
-        """Remove a dead job for good."""
+        """Remove a dead job permanently."""
         return await self._write(lambda connection: jobs.discard(connection, scope, job_id))
 
     async def next_due(self) -> datetime | None:

@@ -48,7 +48,7 @@ def all_tools(operations: OperationTable, strategies: Mapping[str, str], plugins
 
 
 def _is_offered(operation: Operation, plugins: tuple[str, ...]) -> bool:
-    """Whether an operation is a tool as it is; administration is for people, unless its row says otherwise."""
+    """Tell whether an operation is a tool as it is; administration is for people, unless its row says otherwise."""
     if operation.kind != "call":
         return False
     if operation.agent_tool is None:
@@ -67,7 +67,8 @@ def choose(tools: list[Tool], wanted: tuple[str, ...]) -> list[Tool]:
     for name in wanted or ("full",):
         if name not in {"full", "core", *names}:
             raise ConfigurationError(
-                f"MCP_TOOLS names {name}, which is no tool; use full, core, or some of: {', '.join(sorted(names))}."
+                f"MCP_TOOLS contains {name}, which is not a tool; use full, core, or names of these tools: "
+                f"{', '.join(sorted(names))}."
             )
         chosen.update(names if name == "full" else CORE if name == "core" else (name,))
     return [tool for tool in tools if tool.name in chosen]

@@ -40,7 +40,7 @@ async def _now(context: ToolContext, request: Now) -> Moment:
     if request.timezone:
         zone = find_zone(request.timezone)
         if zone is None:
-            raise InvalidRequest(f"timezone: {request.timezone[:64]} is no IANA time zone, as Europe/Paris is.")
+            raise InvalidRequest(f"timezone: {request.timezone[:64]} is not an IANA time zone such as Europe/Paris.")
         moment.iso_local, moment.timezone = now.astimezone(zone).isoformat(), request.timezone
     return moment
 
@@ -68,7 +68,7 @@ async def _store_memory(context: ToolContext, request: StoreMemory) -> StoredRec
 class SearchMemory(msgspec.Struct, kw_only=True):
     """A search with flat arguments."""
 
-    query: Annotated[str, Meta(description="What to look for, in plain words; empty lists the newest.")]
+    query: Annotated[str, Meta(description="Search text in plain words; if empty, the newest memories are listed.")]
     search_mode: Literal["semantic", "keyword", "hybrid"] | UnsetType = UNSET
     topics: list[str] | None = None
     entities: list[str] | None = None
@@ -97,7 +97,7 @@ class FoundMemory(msgspec.Struct, kw_only=True, omit_defaults=True):
     created_at: datetime | None = None
     event_date: datetime | None = None
     relevance_score: float | None = None
-    repeats: Annotated[list[Repeat], Meta(description="When the same was said again, newest first.")] = []
+    repeats: Annotated[list[Repeat], Meta(description="Times at which the same was said again, newest first.")] = []
 
 
 class MemoriesFound(msgspec.Struct, kw_only=True):
@@ -184,7 +184,7 @@ class SessionToRead(GetSession, kw_only=True):
 class SessionParts(SessionToRead, kw_only=True):
     """Which session to read, and how much of it."""
 
-    before: Annotated[str, Meta(description="Id of a message: those in front of it.")] | None = None
+    before: Annotated[str, Meta(description="Return only messages before the one with this id.")] | None = None
     include_memories: bool = True
     include_data: bool = True
 
@@ -269,7 +269,7 @@ class MessagesToAppend(ChangeSession, kw_only=True):
 
 
 class Appended(msgspec.Struct, kw_only=True):
-    """How many messages the session has."""
+    """Number of messages of the session."""
 
     session_id: str
     appended: int

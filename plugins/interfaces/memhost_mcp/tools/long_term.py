@@ -41,11 +41,11 @@ def short_filters(arguments: dict[str, Any]) -> dict[str, Any]:
 class MemoriesToCreate(StoreMemories, kw_only=True):
     """Memories to store."""
 
-    wait: Annotated[bool, Meta(description="Tell what became of each.")] = False
+    wait: Annotated[bool, Meta(description="Report the result for each memory.")] = False
 
 
 class MemoriesCreated(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What became of memories; in order."""
+    """The results for memories, in order."""
 
     status: str
     ids: list[str]
@@ -83,7 +83,7 @@ async def _prompt(context: ToolContext, request: PromptToBuild) -> MemoryPrompt:
     owner = owner_beside_filters(context, request.user_id, request.namespace)
     if request.session_id is not None:
         if set(msgspec.to_builtins(request.session_id)) != {"eq"}:
-            raise InvalidRequest("session_id: name the session by eq; other operators choose no single one.")
+            raise InvalidRequest("session_id: use the operator eq; other operators do not select a single session.")
         session = PromptSession(
             session_id=request.session_id.eq or "",
             namespace=owner.namespace or (request.namespace.eq if request.namespace else None),
@@ -126,7 +126,7 @@ class MemoriesToDelete(DeleteMemories, kw_only=True):
 
 
 class MemoriesDeleted(msgspec.Struct, kw_only=True):
-    """How many memories went, and which were not there."""
+    """Number of deleted memories, and the ids without a memory."""
 
     status: str
     deleted: int
@@ -186,7 +186,7 @@ ROWS = (
     ToolRow(
         operation="delete_memories",
         name="delete_long_term_memories",
-        description="Delete memories by id. Ids that are not there are listed as missing.",
+        description="Delete memories by id. The answer lists unknown ids as missing.",
         arguments=MemoriesToDelete,
         fixed={"report": True},
         scoping="id",
@@ -196,7 +196,7 @@ ROWS = (
     ToolRow(
         operation="compact_memories",
         name="compact_long_term_memories",
-        description="Merge memories that repeat each other, within the scope given. Long work goes on as a task.",
+        description="Merge memories that repeat each other, within the scope given. Long work continues as a task.",
         described=("dry_run",),
         fixed={"report": True, "wait_s": _COMPACTION_WAIT_S},
     ),

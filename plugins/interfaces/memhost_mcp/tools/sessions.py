@@ -82,7 +82,7 @@ def _listed(_request: ListSessions, found: SessionList) -> SessionsListed:
 
 
 class SessionDeleted(msgspec.Struct):
-    """Whether there was such a session."""
+    """True if there was such a session."""
 
     deleted: bool
 
@@ -106,7 +106,7 @@ class DataToSet(ChangeSession, kw_only=True):
 
 
 class StoredData(msgspec.Struct, kw_only=True):
-    """What was changed of a session's data, as it is now, not all of it."""
+    """The changed part of a session's data, in its new form."""
 
     session_id: str
     data: dict[str, Any]

@@ -24,7 +24,7 @@ from memhost_mcp.schemas import arguments_schema, result_schema
 from memhost_mcp.tool_context import Owner, ToolContext
 
 Scoping = Literal["default", "filters", "id", "none"]
-"""How the namespace and user that a call is for (its owner) reach the operation.
+"""Ways in which the namespace and user that a call is for (its owner) reach the operation.
 
 `default`: the operation runs within the owner; fields `namespace` and `user_id` of the request name it, and are filled
 in. `filters`: fields of those names are filters, which take the place of the owner. `id`: as `default`, but a call
@@ -35,7 +35,7 @@ Run = Callable[[ToolContext, Any], Awaitable[Any]]
 
 
 class ToolRow(msgspec.Struct, frozen=True, kw_only=True):
-    """What of a tool differs from its operation. What is left out is as the operation's row says.
+    """The differences of a tool from its operation. Omitted fields are as in the operation's row.
 
     Attributes:
         operation: Name of the operation.
@@ -104,7 +104,7 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @property
     def read_only(self) -> bool:
-        """Whether it changes nothing."""
+        """Tell whether it changes nothing."""
         return self.access in ("open", "read")
 
     @cached_property
@@ -243,7 +243,7 @@ def _struct_type(struct: type[msgspec.Struct]) -> inspect.StructType:
 
 
 def _takes(kind: type[inspect.Type], field: inspect.Type) -> bool:
-    """Whether a field may hold values of that type, among others."""
+    """Tell whether a field may hold values of that type, among others."""
     bare = unwrap(field)
     variants = bare.types if isinstance(bare, inspect.UnionType) else (bare,)
     return any(isinstance(unwrap(variant), kind) for variant in variants)

@@ -16,7 +16,7 @@ class GetSummary(msgspec.Struct, kw_only=True):
 
     view: Annotated[str, Meta(description="Id of the summary view.")]
     group: Annotated[dict[str, str], Meta(description="A value for each field that the view groups by.")] = {}
-    refresh: Annotated[bool, Meta(description="Compute it now.")] = False
+    refresh: Annotated[bool, Meta(description="Compute the summary now.")] = False
 
 
 async def get_summary(context: ToolContext, request: GetSummary) -> SummaryViewPartitionResult:
