@@ -164,6 +164,8 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
         said = ""
         try:
             for line in process.stderr:
+                if re.match(r"\d\d:\d\d:\d\d ", line):  # a line of the log: a busy machine may hold the start up
+                    continue
                 said += line
                 if line.strip().startswith("Stop"):
                     break

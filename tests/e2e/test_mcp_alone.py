@@ -17,9 +17,8 @@ def test_served_alone_it_tells_what_is_there(tmp_path: Path) -> None:
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as running:
         assert running.stderr is not None
         try:
-            lines = [next(running.stderr) for _ in range(3)]
-            shown = lines[2].split()
-            assert shown[0] == "MCP"
+            lines = (line.split() for line in running.stderr)
+            shown = next(words for words in lines if words[:1] == ["MCP"])
             assert [word.rpartition("/")[2] for word in shown if word.startswith("http")] == ["mcp", "sse"]
             ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
             accept = {"accept": "application/json, text/event-stream"}
