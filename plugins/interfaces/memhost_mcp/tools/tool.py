@@ -206,7 +206,7 @@ def _forward(operation: Operation, row: ToolRow) -> Run:
 
 
 class _Form(NamedTuple):
-    """What a request is made of: its fields, those that may be null, and whether two of them name an owner."""
+    """The form of a request: its fields, those that may be null, and whether two of them name an owner."""
 
     fields: frozenset[str]
     nullable: frozenset[str]
