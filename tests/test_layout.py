@@ -139,6 +139,12 @@ def test_the_page_of_the_architecture_shows_the_rooms_as_they_are() -> None:
     assert architecture.PAGE.read_text() == architecture.page(), "run: python tools/architecture.py"
 
 
+def test_the_drawing_of_the_architecture_has_the_subjects_in_their_order() -> None:
+    drawing = architecture.PAGE.read_text().partition("```\n")[2].partition("```")[0]
+    drawn = drawing.partition("subjects")[2].partition("vocabulary")[0].replace("|", "").replace(">", "").split()
+    assert drawn == [name for line in reversed(architecture.GROUPS["Subjects"]) for name in line]
+
+
 @pytest.mark.parametrize("title", [architecture.WRITE, architecture.SEARCH])
 def test_functions_named_on_the_page_of_the_architecture_exist(title: str) -> None:
     """Run `tests/test_architecture.py` after a change of the page: it compares with the functions that run."""
