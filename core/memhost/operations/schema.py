@@ -247,6 +247,8 @@ def walk(schema: Any) -> Iterator[Schema]:
             inner = schema.get(key)
             for part in inner if isinstance(inner, list) else [inner]:
                 yield from walk(part)
+        for part in schema.get("properties", {}).values():
+            yield from walk(part)
 
 
 def sharpen(schema: Schema) -> None:

@@ -18,8 +18,9 @@ GROUP_FIELDS = ("user_id", "namespace", "session_id", "memory_type")
 
 _GroupBy = Annotated[
     list[Annotated[Name, Meta(extra_json_schema={"enum": list(GROUP_FIELDS)})]],
-    Meta(extra_json_schema={"maxItems": MOST_TAGS, "uniqueItems": True}),
+    Meta(extra_json_schema={"maxItems": MOST_TAGS}),
 ]
+_UNIQUE = {"maxItems": len(GROUP_FIELDS), "uniqueItems": True, ERROR_CODE: "invalid_request"}
 _PROMPT = {"maxLength": MAX_PROMPT, ERROR_CODE: "unsafe_prompt"}
 _Days = Annotated[int, Meta(ge=1)]
 
@@ -37,6 +38,7 @@ class CreateSummaryView(msgspec.Struct, kw_only=True):
         Meta(
             description="Fields of memories: each group of equal values gets a summary of its own.",
             examples=[["user_id"]],
+            extra_json_schema=_UNIQUE,
         ),
     ] = None
     filters: Annotated[
@@ -78,6 +80,7 @@ class UpdateSummaryView(msgspec.Struct, kw_only=True):
         Meta(
             description="Fields of memories: each group of equal values gets a summary of its own.",
             examples=[["user_id"]],
+            extra_json_schema=_UNIQUE,
         ),
     ] = UNSET
     filters: Annotated[
