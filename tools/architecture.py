@@ -140,7 +140,7 @@ def walk(title: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
 
 
 def _named(text: str) -> list[tuple[str, str]]:
-    lines = re.findall(r"(?m)^ +`([\w/]+\.py)`: (`.*`)$", text)
+    lines = re.findall(r"(?m)^ +- `([\w/]+\.py)`: (`.*`)$", text)
     return [(path, name) for path, names in lines for name in re.findall(r"`([\w.]+)`", names)]
 
 
