@@ -188,12 +188,12 @@ async def test_views_of_a_tenant_and_of_a_caller_are_limited(tmp_path: Path) -> 
         ann = bound_to(users=("ann",))
         for _ in range(2):
             await run(host, "create_summary_view", ann, source="long_term")
-        with pytest.raises(LimitReached, match="caller has 2"):
+        with pytest.raises(LimitReached, match="caller already has the maximum of 2 "):
             await run(host, "create_summary_view", ann, source="long_term")
         for _ in range(18):
             await run(host, "create_summary_view", source="long_term")
         for caller in (bound_to(users=("bob",)), ADMIN):
-            with pytest.raises(LimitReached, match="tenant has 20"):
+            with pytest.raises(LimitReached, match="tenant already has the maximum of 20 "):
                 await run(host, "create_summary_view", caller, source="long_term")
         stranger = Caller(subject="x", bounds=Scope(tenant="other"), roles=frozenset({"writer"}))
         await run(host, "create_summary_view", stranger, source="long_term")
