@@ -176,7 +176,7 @@ async def test_the_second_adds_its_fields_and_both_ids_answer(store: str, tmp_pa
         assert await add(host, {"id": "one", "text": TEA, "metadata": {"a": 1}}) == []
         extra = {"topics": ["drinks"], "pinned": True, "metadata": {"src": "crm"}, "event_date": "2025-05-04T00:00:00Z"}
         told = await add(host, {"id": "two", "text": TEA + ".", **extra})
-        assert told == [("repeated", "two repeats one, which stays.")]
+        assert told == [("repeated", "two repeats one and was merged into it.")]
         assert set(await everything(host)) == {"one"}
         for name in ("one", "two"):
             record = await run(host, "get_memory", memory_id=name)

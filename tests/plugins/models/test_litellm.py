@@ -158,7 +158,7 @@ async def test_retry_after_is_honoured(opened: Opened, model_server: ModelServer
 
 async def test_too_long_retry_after_is_an_outage_at_once(opened: Opened, model_server: ModelServer) -> None:
     model_server.script(provider.failure(429, retry_after="3600"))
-    with pytest.raises(ModelUnavailable, match="asks to wait 3600 s"):
+    with pytest.raises(ModelUnavailable, match="requests a wait of 3600 s"):
         await opened().complete(MESSAGES)
     assert (opened.waits, len(model_server.chat_requests)) == ([], 1)
 
