@@ -32,7 +32,7 @@ def test_commands_from_creation_to_removal(invoke: Invoke) -> None:
     assert (made["role"], made["users"], made["namespaces"], made["status"]) == ("reader", ["ann"], None, "active")
     second = invoke("add", "-n", "work", "-n", "home", "-t", "acme")
     assert second.stdout.count("\n") == 1
-    assert "not shown again" in second.stderr
+    assert "does not show it again" in second.stderr
     listed = invoke("list")
     assert "team a" in listed.stdout
     assert second.stdout.strip().split("_", 2)[2] not in listed.stdout
