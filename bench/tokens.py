@@ -14,8 +14,8 @@ from pathlib import Path
 
 from memhost.host import open_host, startup
 from memhost.ports import Credentials
-from memhost_auth_token.book import TokenBook
 from memhost_auth_token.keys import load_hasher
+from memhost_auth_token.token_store import TokenStore
 
 TOKENS = 10_000
 CHECKS = 5_000
@@ -26,7 +26,7 @@ async def fill(folder: Path) -> list[str]:
     """Make the tokens; some of them."""
     configuration, plugins = startup.load(environ={"DATA_DIR": str(folder)}, env_file=None)
     async with open_host(configuration, plugins, run_jobs=False) as host:
-        book, hasher = TokenBook(host.store, host.clock), load_hasher(None, folder)
+        book, hasher = TokenStore(host.store, host.clock), load_hasher(None, folder)
         await book.check_key(hasher)
         made = []
         for _ in range(TOKENS // 100):

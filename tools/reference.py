@@ -48,7 +48,7 @@ RETURNED: dict[str, tuple[type, ...]] = {
 }
 PORTS: dict[str, tuple[str, str]] = {
     "Store": ("memhost_stores", "store.StoreConformance"),
-    "Scrubs": ("memhost_stores", "store.StoreConformance"),
+    "SecureDelete": ("memhost_stores", "store.StoreConformance"),
     "PutsOff": ("memhost_stores", "store.StoreConformance"),
     "Strategy": ("memhost_strategies", "strategy.StrategyConformance"),
     "ModelStrategy": ("memhost_strategies", "strategy.StrategyConformance"),

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from importlib.abc import Loader, MetaPathFinder
@@ -205,6 +205,24 @@ class _Finder(_Base):
             f"{old} has moved to {new}; the old path works until memhost 0.3.", DeprecationWarning, stacklevel=2
         )
         sys.modules[old] = import_module(new)
+
+
+def renamed(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
+    """Return a module's `__getattr__` for public names that have new ones: old name to new name.
+
+    Args:
+        module: `__name__` of the module.
+        names: Old name to new name.
+    """
+
+    def find(name: str) -> Any:
+        if (new := names.get(name)) is None:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        message = f"{module}.{name} is now {new}; the old name works until memhost 0.3."
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
+        return getattr(sys.modules[module], new)
+
+    return find
 
 
 def install() -> None:

@@ -18,7 +18,7 @@ from tests.support.hosts import running_host
 from tests.support.proxy import Proxy
 from tests.support.redis_server import RedisSpace
 
-_LONGEST_ANSWER_S = 20.0
+_MAX_ANSWER_S = 20.0
 """More than the store's own limit: an answer that takes longer is a request that hangs."""
 
 
@@ -29,7 +29,7 @@ async def test_a_slow_link_is_slow_and_a_cut_one_is_told(redis_part: RedisSpace,
         server = ServerProcess(tmp_path, environment=environment)
         await asyncio.to_thread(server.start)
         try:
-            async with httpx.AsyncClient(base_url=server.url, timeout=_LONGEST_ANSWER_S) as client:
+            async with httpx.AsyncClient(base_url=server.url, timeout=_MAX_ANSWER_S) as client:
                 assert await _store(client, 0, 20) == set(range(20)), "a slow link loses nothing"
                 proxy.refuse = True
                 proxy.cut()

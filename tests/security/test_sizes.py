@@ -53,31 +53,31 @@ def record(**fields: Any) -> dict[str, Any]:
     return {"memories": [{"id": "a", "text": "tea", **fields}]}
 
 
-LONG_NAME = "я" * (limits.LONGEST_NAME + 1)
-LONG_TAG = "旅" * (limits.LONGEST_TAG + 1)
+LONG_NAME = "я" * (limits.MAX_NAME_LENGTH + 1)
+LONG_TAG = "旅" * (limits.MAX_TAG_LENGTH + 1)
 BIG_CONFIG = {"a": "x" * limits.CONFIG_BYTES}
 
 
 @pytest.mark.parametrize(
     ("operation", "fields", "where"),
     [
-        ("create_memories", record(text="x" * (limits.LONGEST_TEXT + 1)), "text"),
-        ("store_memories", record(text="x" * (limits.LONGEST_TEXT + 1)), "text"),
+        ("create_memories", record(text="x" * (limits.MAX_TEXT_LENGTH + 1)), "text"),
+        ("store_memories", record(text="x" * (limits.MAX_TEXT_LENGTH + 1)), "text"),
         ("create_memories", record(metadata={"a": "x" * limits.METADATA_BYTES}), "metadata"),
         ("create_memories", record(metadata={"a": DEEP}), "metadata"),
-        ("create_memories", record(topics=["t"] * (limits.MOST_TAGS + 1)), "topics"),
-        ("create_memories", {"memories": record()["memories"] * (limits.MOST_ITEMS + 1)}, "memories"),
-        ("put_session", {"session_id": "s", "messages": messages("x" * (limits.LONGEST_MESSAGE + 1))}, "content"),
-        ("put_session", {"session_id": "s", "messages": messages("hi", limits.MOST_ITEMS + 1)}, "messages"),
+        ("create_memories", record(topics=["t"] * (limits.MAX_TAGS + 1)), "topics"),
+        ("create_memories", {"memories": record()["memories"] * (limits.MAX_ITEMS + 1)}, "memories"),
+        ("put_session", {"session_id": "s", "messages": messages("x" * (limits.MAX_MESSAGE_LENGTH + 1))}, "content"),
+        ("put_session", {"session_id": "s", "messages": messages("hi", limits.MAX_ITEMS + 1)}, "messages"),
         ("put_session", {"session_id": "s", "data": {"a": DEEP}}, "data"),
         ("change_session", {"session_id": "s", "data": {"a": DEEP}}, "data"),
         ("put_session", {"session_id": "s", **record(metadata={"a": DEEP})}, "metadata"),
-        ("edit_memory", {"memory_id": "a", "text": "x" * (limits.LONGEST_TEXT + 1)}, "text"),
-        ("delete_memories", {"memory_ids": ["a"] * (limits.MOST_ITEMS + 1)}, "memory_ids"),
-        ("search_memories", {"text": "x" * (limits.LONGEST_TEXT + 1)}, "text"),
-        ("search_memories", {"topics": {"any": ["t"] * (limits.MOST_ITEMS + 1)}}, "any"),
-        ("search_memories", {"metadata": {str(n): {"eq": n} for n in range(limits.MOST_KEYS + 1)}}, "metadata"),
-        ("memory_prompt", {"query": "x" * (limits.LONGEST_TEXT + 1), "long_term_search": True}, "query"),
+        ("edit_memory", {"memory_id": "a", "text": "x" * (limits.MAX_TEXT_LENGTH + 1)}, "text"),
+        ("delete_memories", {"memory_ids": ["a"] * (limits.MAX_ITEMS + 1)}, "memory_ids"),
+        ("search_memories", {"text": "x" * (limits.MAX_TEXT_LENGTH + 1)}, "text"),
+        ("search_memories", {"topics": {"any": ["t"] * (limits.MAX_ITEMS + 1)}}, "any"),
+        ("search_memories", {"metadata": {str(n): {"eq": n} for n in range(limits.MAX_KEYS + 1)}}, "metadata"),
+        ("memory_prompt", {"query": "x" * (limits.MAX_TEXT_LENGTH + 1), "long_term_search": True}, "query"),
         *(
             ("create_memories", record(**{name: LONG_NAME}), name)
             for name in ("id", "user_id", "namespace", "session_id", "extraction_strategy")
@@ -101,16 +101,16 @@ BIG_CONFIG = {"a": "x" * limits.CONFIG_BYTES}
         ("put_session", {"session_id": "s", "long_term_memory_strategy": {"strategy": LONG_NAME}}, "strategy"),
         ("put_session", {"session_id": "s", "data": {"a": "x" * limits.DATA_BYTES}}, "data"),
         ("change_session", {"session_id": "s", "data": {"a": "x" * limits.DATA_BYTES}}, "data"),
-        ("put_session", {"session_id": "s", "context": "x" * (limits.LONGEST_MESSAGE + 1)}, "context"),
+        ("put_session", {"session_id": "s", "context": "x" * (limits.MAX_MESSAGE_LENGTH + 1)}, "context"),
         ("create_summary_view", {"source": "long_term", "name": LONG_NAME}, "name"),
         ("create_summary_view", {"source": "long_term", "filters": {"topics": BIG_CONFIG}}, "filters"),
         ("update_summary_view", {"view_id": "v", "name": LONG_NAME}, "name"),
         ("run_summary_view", {"view_id": "v", "task_id": LONG_NAME}, "task_id"),
         ("create_token", {"description": "x", "users": [LONG_NAME]}, 0),
         ("create_token", {"description": "x", "namespaces": ["ok", LONG_NAME]}, 1),
-        ("restore_memories", {"ids": ["a"] * (limits.MOST_ITEMS + 1)}, "ids"),
-        ("forget_memories", {"policy": {}, "pinned_ids": ["a"] * (limits.MOST_ITEMS + 1)}, "pinned_ids"),
-        ("validate_prompt", {"prompt": "x" * (limits.LONGEST_TEXT + 1)}, "prompt"),
+        ("restore_memories", {"ids": ["a"] * (limits.MAX_ITEMS + 1)}, "ids"),
+        ("forget_memories", {"policy": {}, "pinned_ids": ["a"] * (limits.MAX_ITEMS + 1)}, "pinned_ids"),
+        ("validate_prompt", {"prompt": "x" * (limits.MAX_TEXT_LENGTH + 1)}, "prompt"),
     ],
 )
 async def test_too_much_is_refused(host: Host, operation: str, fields: dict[str, Any], where: str) -> None:
@@ -122,7 +122,7 @@ async def test_too_much_is_refused(host: Host, operation: str, fields: dict[str,
 
 
 async def test_what_just_fits_is_taken(host: Host) -> None:
-    fitting = record(text="tea " * (limits.LONGEST_TEXT // 4), metadata={"a": "x" * (limits.METADATA_BYTES - 8)})
+    fitting = record(text="tea " * (limits.MAX_TEXT_LENGTH // 4), metadata={"a": "x" * (limits.METADATA_BYTES - 8)})
     await run(host, "create_memories", **fitting)
 
 
@@ -201,15 +201,15 @@ async def test_views_of_a_tenant_and_of_a_caller_are_limited(tmp_path: Path) -> 
 
 def test_schemas_of_both_interfaces_show_the_limits() -> None:
     schema = arguments_schema(SessionRecordInput)["properties"]
-    assert schema["user_id"]["maxLength"] == limits.LONGEST_NAME
-    assert (schema["topics"]["maxItems"], schema["topics"]["items"]["maxLength"]) == (1000, limits.LONGEST_TAG)
+    assert schema["user_id"]["maxLength"] == limits.MAX_NAME_LENGTH
+    assert (schema["topics"]["maxItems"], schema["topics"]["items"]["maxLength"]) == (1000, limits.MAX_TAG_LENGTH)
     assert schema["metadata"]["x-max-bytes"] == limits.METADATA_BYTES
     rows = (*ROWS, *(row_of(operation) for operation in core_operations() if operation.name not in _routed()))
     document = build_document(rows, core_operations())
     shown = document["components"]["schemas"]["RecordInput"]["properties"]
-    assert shown["id"]["maxLength"] == limits.LONGEST_NAME
+    assert shown["id"]["maxLength"] == limits.MAX_NAME_LENGTH
     tags = next(part for part in shown["topics"]["anyOf"] if part.get("type") == "array")
-    assert (tags["maxItems"], tags["items"]["maxLength"]) == (limits.MOST_TAGS, limits.LONGEST_TAG)
+    assert (tags["maxItems"], tags["items"]["maxLength"]) == (limits.MAX_TAGS, limits.MAX_TAG_LENGTH)
     assert tags["items"]["pattern"]
 
 

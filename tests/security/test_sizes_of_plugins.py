@@ -23,16 +23,16 @@ from tests.support.hosts import running_host
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 RECORD = MemoryRecord(id="a", text="tea", created_at=NOW, updated_at=NOW, last_accessed=NOW)
 CONTENT = WorkingMemory(created_at=NOW, updated_at=NOW, last_accessed=NOW)
-LONG = "x" * (limits.LONGEST_NAME + 1)
+LONG = "x" * (limits.MAX_NAME_LENGTH + 1)
 
 
 @pytest.mark.parametrize(
     ("fields", "where"),
     [
         ({"topics": [LONG]}, "at most 256"),
-        ({"entities": ["e"] * (limits.MOST_TAGS + 1)}, "entities"),
+        ({"entities": ["e"] * (limits.MAX_TAGS + 1)}, "entities"),
         ({"metadata": {"a": "x" * limits.METADATA_BYTES}}, "metadata"),
-        ({"text": "x" * (limits.LONGEST_MESSAGE + 2 * limits.LONGEST_NAME + 1)}, "text"),
+        ({"text": "x" * (limits.MAX_MESSAGE_LENGTH + 2 * limits.MAX_NAME_LENGTH + 1)}, "text"),
     ],
 )
 def test_a_hook_makes_no_memory_larger_than_a_client_may(fields: dict[str, Any], where: str) -> None:
@@ -42,7 +42,9 @@ def test_a_hook_makes_no_memory_larger_than_a_client_may(fields: dict[str, Any],
 
 
 def test_a_hook_may_give_back_a_long_turn() -> None:
-    turn = msgspec.structs.replace(RECORD, text="user: " + "x" * limits.LONGEST_MESSAGE, memory_type=MemoryType.MESSAGE)
+    turn = msgspec.structs.replace(
+        RECORD, text="user: " + "x" * limits.MAX_MESSAGE_LENGTH, memory_type=MemoryType.MESSAGE
+    )
     assert _checked([turn], list[MemoryRecord]) == [turn]
     hit = MemoryHit(**{name: getattr(RECORD, name) for name in RECORD.__struct_fields__}, dist=0.1)
     old = msgspec.structs.replace(hit, topics=[LONG])  # stored before there were limits
@@ -53,7 +55,7 @@ def test_a_hook_may_give_back_a_long_turn() -> None:
     ("fields", "where"),
     [
         ({"data": {"a": "x" * limits.DATA_BYTES}}, "data"),
-        ({"context": "x" * (limits.LONGEST_MESSAGE + 1)}, "context"),
+        ({"context": "x" * (limits.MAX_MESSAGE_LENGTH + 1)}, "context"),
         ({"messages": [Message(role=LONG, content="hi", id="m", created_at=NOW)]}, "role"),
         ({"memories": [msgspec.structs.replace(RECORD, user_id=LONG)]}, "user_id"),
     ],

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from memhost.admin.migration_tables import MARK_KIND, SHELVES, Jobs, Shelf
+from memhost.admin.migration_tables import MARK_KIND, SHELVES, Jobs, MigrationTable
 from memhost.errors import Conflict
 from memhost.models import DEFAULT_TENANT, Document, Scope, WriteBatch
 from memhost.ports import PutsOff, Store
@@ -58,7 +58,7 @@ class _Sum:
         self.count = 0
         self._total = 0
 
-    def add(self, shelf: Shelf[Any], items: Sequence[Any]) -> None:
+    def add(self, shelf: MigrationTable[Any], items: Sequence[Any]) -> None:
         self.count += len(items)
         self._total = (self._total + sum(shelf.digest(item) for item in items)) % (1 << 128)
 
@@ -84,7 +84,7 @@ class Migration:
         self._tenants = tenants
         self._now = now
 
-    def _pairs(self) -> list[tuple[str, Shelf[Any], Shelf[Any]]]:
+    def _pairs(self) -> list[tuple[str, MigrationTable[Any], MigrationTable[Any]]]:
         return [
             (tenant, shelf(self._source, tenant, self._now), shelf(self._target, tenant, self._now))
             for tenant in self._tenants

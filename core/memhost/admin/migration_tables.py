@@ -29,7 +29,7 @@ def _pieces(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
-class Shelf(Generic[T]):
+class MigrationTable(Generic[T]):
     """One sort of things of one tenant; things that have expired at `now` count as absent."""
 
     name = ""
@@ -71,7 +71,7 @@ class Shelf(Generic[T]):
         await self._store.commit(self._scope, WriteBatch(**batch, restored=True))
 
 
-class Memories(Shelf[StoredMemory]):
+class Memories(MigrationTable[StoredMemory]):
     """Long-term memories with their words and vectors."""
 
     name = "memories"
@@ -109,7 +109,7 @@ class Memories(Shelf[StoredMemory]):
         return item.record, item.terms, vector, item.speaker, item.role, item.position, item.lead, item.traits
 
 
-class Sessions(Shelf[StoredSession]):
+class Sessions(MigrationTable[StoredSession]):
     """Working memory, with versions and times of expiry."""
 
     name = "sessions"
@@ -140,7 +140,7 @@ class Sessions(Shelf[StoredSession]):
         return item.key
 
 
-class Documents(Shelf[Document]):
+class Documents(MigrationTable[Document]):
     """Views, tasks, tokens, trash, turns waiting for extraction, usage, and what plugins keep."""
 
     name = "documents"
@@ -176,7 +176,7 @@ class Documents(Shelf[Document]):
         return item.kind, item.id
 
 
-class Jobs(Shelf[Job]):
+class Jobs(MigrationTable[Job]):
     """The outbox: jobs that wait and dead ones. They are few enough to be looked at all together."""
 
     name = "jobs"
@@ -218,4 +218,4 @@ class Jobs(Shelf[Job]):
         return [job for job in await self._all() if job.state is JobState.RUNNING]
 
 
-SHELVES: tuple[type[Shelf[Any]], ...] = (Memories, Sessions, Documents, Jobs)
+SHELVES: tuple[type[MigrationTable[Any]], ...] = (Memories, Sessions, Documents, Jobs)

@@ -42,7 +42,7 @@ LEASE = "compaction"
 _BUSY = "Memories are being compacted already; try again when that is done."
 _GROUPS_A_COMMIT = 50
 _CHUNK = 500
-_MOST_JOINS = 1000
+_MAX_JOINS = 1000
 
 NOT_TURNS = Condition("extraction_strategy", Op.NONE, (TURN_STRATEGY,))
 """Turns of conversations are evidence, and never merged."""
@@ -142,7 +142,7 @@ class CompactionService:
         gone = frozenset(name for join in joins for name in join.goes)  # in a dry run they are still there
         compared = await self._comparing.run(scope, turn, gone)
         expired = await self._drop_replaced(scope, turn)
-        told = [*joins, *compared.joins][:_MOST_JOINS] if turn is None else []
+        told = [*joins, *compared.joins][:_MAX_JOINS] if turn is None else []
         return msgspec.structs.replace(compared, scanned=scanned, exact_removed=removed, expired=expired, joins=told)
 
     async def _merge(self, scope: Scope, groups: Sequence[Sequence[str]], turn: Lease | None, joins: list[Join]) -> int:

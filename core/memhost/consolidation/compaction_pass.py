@@ -10,7 +10,7 @@ from time import perf_counter
 import msgspec
 
 from memhost.consolidation.compaction_state import Cursor, read_cursor, write_cursor
-from memhost.consolidation.judge import MOST_PAIRS, Pair
+from memhost.consolidation.judge import MAX_PAIRS, Pair
 from memhost.consolidation.semantic_duplicates import Resolution, SemanticDeduplication, judged_pairs, pair_mark
 from memhost.consolidation.similarity import MERGEABLE, can_merge
 from memhost.events import MemoriesDeleted, MemoriesSuperseded, MemoriesUpdated
@@ -28,7 +28,7 @@ GROUPS_A_CALL = 10
 
 _LEG = 5000
 _CHUNK = 200
-_LONGEST_S = 60.0
+_MAX_S = 60.0
 _MARGIN = timedelta(minutes=10)
 """Time by which "changed since" looks further back, because clients set `updated_at` by their own clocks."""
 
@@ -111,7 +111,7 @@ class ComparingPass:
         async for chunk in self._chunks(scope, changed, cursor.resume):
             progress.meet(chunk)
             await self._compare(scope, chunk, turn, progress, now)
-            if progress.stopped or perf_counter() - started > _LONGEST_S:
+            if progress.stopped or perf_counter() - started > _MAX_S:
                 resume = chunk[0].record.created_at if progress.stopped else chunk[-1].record.created_at
                 break
         if turn is not None:
@@ -234,9 +234,9 @@ def batches(pairs: Sequence[Pair]) -> Iterator[list[Pair]]:
     part: list[Pair] = []
     held = 0
     for group in groups.values():
-        for start in range(0, len(group), MOST_PAIRS):
-            piece = group[start : start + MOST_PAIRS]
-            if part and (held >= GROUPS_A_CALL or len(part) + len(piece) > MOST_PAIRS):
+        for start in range(0, len(group), MAX_PAIRS):
+            piece = group[start : start + MAX_PAIRS]
+            if part and (held >= GROUPS_A_CALL or len(part) + len(piece) > MAX_PAIRS):
                 yield part
                 part, held = [], 0
             part, held = part + piece, held + 1

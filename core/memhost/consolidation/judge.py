@@ -17,7 +17,7 @@ from memhost.usage.model_calls import ModelCalls
 
 logger = logging.getLogger(__name__)
 
-MOST_PAIRS = 50
+MAX_PAIRS = 50
 """Pairs in one call."""
 
 Kind = Literal["same", "update", "merge", "distinct"]
@@ -103,7 +103,7 @@ class Judge:
         return self._calls.available
 
     async def ask(self, owner: SessionKey, pairs: Sequence[Pair]) -> Judgement:
-        """Return the relations of at most `MOST_PAIRS` pairs, by one call. A model that fails raises nothing."""
+        """Return the relations of at most `MAX_PAIRS` pairs, by one call. A model that fails raises nothing."""
         messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": question(pairs)}]
         letters = sum(len(pair.older.record.text) + len(pair.newer.record.text) for pair in pairs)
         try:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from memhost.consolidation.judge import MOST_PAIRS, Judge, Judgement, Pair, Verdict
+from memhost.consolidation.judge import MAX_PAIRS, Judge, Judgement, Pair, Verdict
 from memhost.consolidation.merging import Outcome, Wording, apply, shown, superseded
 from memhost.consolidation.similarity import MERGEABLE, SAME_EVENT, can_merge, comparable, distance
 from memhost.errors import ModelUnavailable
@@ -170,7 +170,7 @@ class SemanticDeduplication:
         """
         fresh = fresh or {}
         open_ = list(pairs)
-        asked = open_[:MOST_PAIRS] if ask and self._judge.available else []
+        asked = open_[:MAX_PAIRS] if ask and self._judge.available else []
         judgement = await self._judge.ask(owner, asked) if asked else Judgement()
         decided = [(asked[index], verdict) for index, verdict in judgement.verdicts.items()]
         wordings = await self._worded(decided)

@@ -16,7 +16,7 @@ from memhost.text.words import STOP_WORDS
 MERGEABLE = Condition("extraction_strategy", Op.NONE, (TURN_STRATEGY, "summary"))
 """Turns are evidence, and a thread's summary is one of its kind: neither is merged for what it means."""
 
-LONGEST_TEXT = 2000
+MAX_TEXT_LENGTH = 2000
 """Characters of the longest text that is compared."""
 
 SAME_EVENT = timedelta(days=1)
@@ -35,7 +35,7 @@ def can_merge(memory: StoredMemory) -> bool:
         and record.valid_to is None
         and record.superseded_by is None
         and RESTORED not in record.metadata
-        and len(record.text) <= LONGEST_TEXT
+        and len(record.text) <= MAX_TEXT_LENGTH
         and memory.vector is not None
         and bool(np.any(memory.vector))
     )

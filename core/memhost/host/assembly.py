@@ -16,8 +16,8 @@ from memhost.consolidation.semantic_duplicates import SemanticDeduplication
 from memhost.events import ExtractionDue
 from memhost.extraction import PromptPolicy
 from memhost.extraction.pipeline.contexts import ExtractionContexts
-from memhost.extraction.pipeline.extraction_queue import PendingTurns
-from memhost.extraction.pipeline.extractor_calls import Asking
+from memhost.extraction.pipeline.extraction_queue import ExtractionQueue
+from memhost.extraction.pipeline.extractor_calls import ExtractorCalls
 from memhost.extraction.pipeline.immediate import ImmediateExtraction
 from memhost.extraction.pipeline.log import ExtractionLogs
 from memhost.extraction.pipeline.runs import ExtractionRuns
@@ -74,8 +74,8 @@ from memhost.views.summarizer import JoinedTexts
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parts:
-    """The opened parts, which close with the stack."""
+class Resources:
+    """The opened resources, which close with the stack."""
 
     stack: AsyncExitStack
     settings: Settings
@@ -123,164 +123,171 @@ class Services:
     watch: PluginWatch
 
 
-def assemble(parts: Parts) -> Services:
+def assemble(resources: Resources) -> Services:
     """All services of a host."""
-    store, embedder, outbox, clock = parts.store, parts.embedder, parts.outbox, parts.clock
-    settings, memory = parts.settings, parts.settings.memory
+    store, embedder, outbox, clock = resources.store, resources.embedder, resources.outbox, resources.clock
+    settings, memory = resources.settings, resources.settings.memory
     metrics, tenants, workers = Metrics(), Tenants(store), Workers(store, clock)
-    ledger = _ledger(parts, tenants, metrics)
-    calls = _calls(parts, ledger, tenants)
-    outbox.use(_needs_met(parts))
+    ledger = _ledger(resources, tenants, metrics)
+    calls = _calls(resources, ledger, tenants)
+    outbox.use(_needs_met(resources))
     watch = PluginWatch(clock, settings.server.plugin_suspend_after, settings.server.plugin_suspend_s)
     metrics.add(watch)
-    hooks = _hooks(parts, watch, metrics)
-    search = _search(parts, calls, hooks)
+    hooks = _hooks(resources, watch, metrics)
+    search = _search(resources, calls, hooks)
     prompts = PromptPolicy(mode=settings.extraction.custom_prompts, approved=settings.extraction.approved_prompts)
     deduplication = SemanticDeduplication(store=store, embedder=embedder, calls=calls, settings=memory)
-    extraction = _extraction(parts, calls, hooks, prompts, deduplication)
-    summaries = _summaries(parts, calls)
-    sessions = _sessions(parts, hooks, extraction, summaries)
+    extraction = _extraction(resources, calls, hooks, prompts, deduplication)
+    summaries = _summaries(resources, calls)
+    sessions = _sessions(resources, hooks, extraction, summaries)
     forgetting = ForgettingService(store=store, outbox=outbox, settings=memory, clock=clock)
     leases = Leases(store, clock, settings.server.job_lease_s)
     long_work = LongWork(store=store, leases=leases, tenants=tenants, clock=clock)
-    parts.stack.push_async_callback(long_work.aclose)
-    compaction = _compaction(parts, deduplication, long_work, leases)
-    views = _views(parts, calls, prompts)
+    resources.stack.push_async_callback(long_work.aclose)
+    compaction = _compaction(resources, deduplication, long_work, leases)
+    views = _views(resources, calls, prompts)
     view_runs = ViewRuns(store=store, views=views, outbox=outbox, long_work=long_work, clock=clock)
-    maintenance = _maintenance(parts, calls, forgetting, compaction, view_runs, extraction.runs, summaries)
-    schedules = Schedules(plugins=parts.plugins, store=store, tenants=tenants, every_s=intervals(settings))
+    maintenance = _maintenance(resources, calls, forgetting, compaction, view_runs, extraction.runs, summaries)
+    schedules = Schedules(plugins=resources.plugins, store=store, tenants=tenants, every_s=intervals(settings))
     return Services(
         sessions=sessions,
         session_changes=SessionChanges(sessions, clock),
-        memories=_memories(parts, hooks),
+        memories=_memories(resources, hooks),
         search=search,
         prompts=PromptService(sessions, search, clock),
-        extraction=_requests(parts, sessions, extraction),
+        extraction=_requests(resources, sessions, extraction),
         forgetting=forgetting,
         compaction=compaction,
         trash=TrashService(store=store, embedder=embedder, outbox=outbox, settings=memory, clock=clock),
         views=views,
         view_runs=view_runs,
-        erasure=_erasure(parts, ledger),
+        erasure=_erasure(resources, ledger),
         audit=AuditTrail(store, outbox, clock),
         model_calls=calls,
-        model_health=parts.health,
+        model_health=resources.health,
         usage=ledger,
         usage_reports=UsageReports(store=store, ledger=ledger, settings=settings.llm, clock=clock),
-        jobs=JobService(store=store, workers=workers, clock=clock, plugins=parts.plugins),
+        jobs=JobService(store=store, workers=workers, clock=clock, plugins=resources.plugins),
         workers=workers,
         tenants=tenants,
         schedules=schedules,
-        dispatcher=_dispatcher(parts, calls, hooks, maintenance, schedules, metrics, watch, long_work),
+        dispatcher=_dispatcher(resources, calls, hooks, maintenance, schedules, metrics, watch, long_work),
         metrics=metrics,
         watch=watch,
     )
 
 
-def _hooks(parts: Parts, watch: PluginWatch, metrics: Metrics) -> RequestHooks:
+def _hooks(resources: Resources, watch: PluginWatch, metrics: Metrics) -> RequestHooks:
     return RequestHooks(
-        plugins=parts.plugins,
-        timeout_s=parts.settings.server.hook_timeout_s,
+        plugins=resources.plugins,
+        timeout_s=resources.settings.server.hook_timeout_s,
         watch=watch,
-        settings=parts.sections,
+        settings=resources.sections,
         metrics=metrics,
     )
 
 
-def _memories(parts: Parts, hooks: RequestHooks) -> MemoryService:
+def _memories(resources: Resources, hooks: RequestHooks) -> MemoryService:
     return MemoryService(
-        store=parts.store,
-        embedder=parts.embedder,
+        store=resources.store,
+        embedder=resources.embedder,
         hooks=hooks,
-        outbox=parts.outbox,
-        settings=parts.settings.memory,
-        clock=parts.clock,
+        outbox=resources.outbox,
+        settings=resources.settings.memory,
+        clock=resources.clock,
     )
 
 
 def _compaction(
-    parts: Parts, deduplication: SemanticDeduplication, long_work: LongWork, leases: Leases
+    resources: Resources, deduplication: SemanticDeduplication, long_work: LongWork, leases: Leases
 ) -> CompactionService:
     return CompactionService(
-        store=parts.store,
-        outbox=parts.outbox,
+        store=resources.store,
+        outbox=resources.outbox,
         deduplication=deduplication,
         long_work=long_work,
         leases=leases,
-        settings=parts.settings.memory,
-        clock=parts.clock,
+        settings=resources.settings.memory,
+        clock=resources.clock,
     )
 
 
-def _erasure(parts: Parts, ledger: UsageLedger) -> Erasure:
-    erasure = Erasure(store=parts.store, outbox=parts.outbox, ledger=ledger, clock=parts.clock)
-    parts.stack.push_async_callback(erasure.aclose)
+def _erasure(resources: Resources, ledger: UsageLedger) -> Erasure:
+    erasure = Erasure(store=resources.store, outbox=resources.outbox, ledger=ledger, clock=resources.clock)
+    resources.stack.push_async_callback(erasure.aclose)
     return erasure
 
 
-def _ledger(parts: Parts, tenants: Tenants, metrics: Metrics) -> UsageLedger:
+def _ledger(resources: Resources, tenants: Tenants, metrics: Metrics) -> UsageLedger:
     ledger = UsageLedger(
-        store=parts.store, tenants=tenants, settings=parts.settings.llm, clock=parts.clock, metrics=metrics
+        store=resources.store, tenants=tenants, settings=resources.settings.llm, clock=resources.clock, metrics=metrics
     )
-    parts.stack.push_async_callback(ledger.aclose)
-    parts.meter.bind(ledger.meter)
+    resources.stack.push_async_callback(ledger.aclose)
+    resources.meter.bind(ledger.meter)
     return ledger
 
 
-def _calls(parts: Parts, ledger: UsageLedger, tenants: Tenants) -> ModelCalls:
-    waiting = WaitingForModels(store=parts.store, tenants=tenants, outbox=parts.outbox, clock=parts.clock)
-    parts.health.on_answer = waiting.answered
-    parts.stack.push_async_callback(waiting.aclose)
-    return ModelCalls(llm=parts.llm, settings=parts.settings.llm, ledger=ledger, health=parts.health)
+def _calls(resources: Resources, ledger: UsageLedger, tenants: Tenants) -> ModelCalls:
+    waiting = WaitingForModels(store=resources.store, tenants=tenants, outbox=resources.outbox, clock=resources.clock)
+    resources.health.on_answer = waiting.answered
+    resources.stack.push_async_callback(waiting.aclose)
+    return ModelCalls(llm=resources.llm, settings=resources.settings.llm, ledger=ledger, health=resources.health)
 
 
-def _search(parts: Parts, calls: ModelCalls, hooks: RequestHooks) -> SearchService:
-    settings, memory = parts.settings, parts.settings.memory
-    access = AccessTracker(parts.store, parts.clock, memory.access_interval_s)
-    parts.stack.push_async_callback(access.aclose)
-    retriever = Retriever(store=parts.store, embedder=parts.embedder, settings=settings.search, weights=parts.weights)
+def _search(resources: Resources, calls: ModelCalls, hooks: RequestHooks) -> SearchService:
+    settings, memory = resources.settings, resources.settings.memory
+    access = AccessTracker(resources.store, resources.clock, memory.access_interval_s)
+    resources.stack.push_async_callback(access.aclose)
+    retriever = Retriever(
+        store=resources.store, embedder=resources.embedder, settings=settings.search, weights=resources.weights
+    )
     optimizer = QueryOptimizer(calls, settings.llm)
     return SearchService(
-        store=parts.store,
+        store=resources.store,
         retriever=retriever,
         optimizer=optimizer,
         hooks=hooks,
         access=access,
         settings=memory,
-        clock=parts.clock,
+        clock=resources.clock,
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Extraction:
-    """The parts that extract memories from turns in the background."""
+    """The resources that extract memories from turns in the background."""
 
     choice: StrategyChoice
-    pending: PendingTurns
+    pending: ExtractionQueue
     contexts: ExtractionContexts
     extracted: ExtractedMemories
-    asking: Asking
+    asking: ExtractorCalls
     runs: ExtractionRuns
 
 
 def _extraction(
-    parts: Parts,
+    resources: Resources,
     calls: ModelCalls,
     hooks: RequestHooks,
     prompts: PromptPolicy,
     deduplication: SemanticDeduplication,
 ) -> _Extraction:
-    store, embedder, outbox, settings = parts.store, parts.embedder, parts.outbox, parts.settings.extraction
-    specs = {entry.spec.name: entry.spec for entry in parts.plugins.strategies}
+    store, embedder, outbox, settings = (
+        resources.store,
+        resources.embedder,
+        resources.outbox,
+        resources.settings.extraction,
+    )
+    specs = {entry.spec.name: entry.spec for entry in resources.plugins.strategies}
     choice = StrategyChoice(
-        strategies=parts.strategies,
-        default=parts.settings.memory.default_strategy,
+        strategies=resources.strategies,
+        default=resources.settings.memory.default_strategy,
         settings=settings,
         specs=specs,
         prompts=prompts,
     )
     logs = ExtractionLogs(store)
-    pending = PendingTurns(store=store, logs=logs, choice=choice, outbox=outbox, settings=settings)
+    pending = ExtractionQueue(store=store, logs=logs, choice=choice, outbox=outbox, settings=settings)
     contexts = ExtractionContexts(store, settings)
     extracted = ExtractedMemories(
         store=store,
@@ -290,9 +297,9 @@ def _extraction(
         hooks=hooks,
         outbox=outbox,
         settings=settings,
-        kept=parts.settings.memory,
+        kept=resources.settings.memory,
     )
-    asking = Asking(calls, embedder, settings.extraction_max_tokens)
+    asking = ExtractorCalls(calls, embedder, settings.extraction_max_tokens)
     runs = ExtractionRuns(
         store=store,
         choice=choice,
@@ -303,29 +310,37 @@ def _extraction(
         memories=extracted,
         outbox=outbox,
         settings=settings,
-        clock=parts.clock,
+        clock=resources.clock,
     )
     return _Extraction(choice=choice, pending=pending, contexts=contexts, extracted=extracted, asking=asking, runs=runs)
 
 
-def _summaries(parts: Parts, calls: ModelCalls) -> SessionSummaries:
-    running = RunningSummary(calls, parts.settings.llm)
+def _summaries(resources: Resources, calls: ModelCalls) -> SessionSummaries:
+    running = RunningSummary(calls, resources.settings.llm)
     summaries = SessionSummaries(
-        store=parts.store, summary=running, outbox=parts.outbox, settings=parts.settings.memory, clock=parts.clock
+        store=resources.store,
+        summary=running,
+        outbox=resources.outbox,
+        settings=resources.settings.memory,
+        clock=resources.clock,
     )
-    parts.stack.push_async_callback(summaries.aclose)
+    resources.stack.push_async_callback(summaries.aclose)
     return summaries
 
 
-def _views(parts: Parts, calls: ModelCalls, prompts: PromptPolicy) -> ViewService:
-    summarizer = ModelSummaries(calls, parts.settings.llm) if calls.available else JoinedTexts()
-    partitions = ViewPartitions(parts.store, summarizer, parts.clock)
+def _views(resources: Resources, calls: ModelCalls, prompts: PromptPolicy) -> ViewService:
+    summarizer = ModelSummaries(calls, resources.settings.llm) if calls.available else JoinedTexts()
+    partitions = ViewPartitions(resources.store, summarizer, resources.clock)
     return ViewService(
-        store=parts.store, partitions=partitions, prompts=prompts, settings=parts.settings.memory, clock=parts.clock
+        store=resources.store,
+        partitions=partitions,
+        prompts=prompts,
+        settings=resources.settings.memory,
+        clock=resources.clock,
     )
 
 
-def _requests(parts: Parts, sessions: SessionService, extraction: _Extraction) -> ExtractionRequests:
+def _requests(resources: Resources, sessions: SessionService, extraction: _Extraction) -> ExtractionRequests:
     return ExtractionRequests(
         sessions=sessions,
         choice=extraction.choice,
@@ -333,26 +348,26 @@ def _requests(parts: Parts, sessions: SessionService, extraction: _Extraction) -
         contexts=extraction.contexts,
         memories=extraction.extracted,
         asking=extraction.asking,
-        settings=parts.settings,
-        clock=parts.clock,
+        settings=resources.settings,
+        clock=resources.clock,
     )
 
 
 def _sessions(
-    parts: Parts, hooks: RequestHooks, extraction: _Extraction, summaries: SessionSummaries
+    resources: Resources, hooks: RequestHooks, extraction: _Extraction, summaries: SessionSummaries
 ) -> SessionService:
-    store, memory, clock = parts.store, parts.settings.memory, parts.clock
+    store, memory, clock = resources.store, resources.settings.memory, resources.clock
     choice, pending = extraction.choice, extraction.pending
     immediate = ImmediateExtraction(choice, index_messages=memory.index_all_messages)
     writer = SessionWriter(
         store=store,
-        embedder=parts.embedder,
+        embedder=resources.embedder,
         extraction=immediate,
         choice=choice,
         pending=pending,
         summaries=summaries,
         hooks=hooks,
-        outbox=parts.outbox,
+        outbox=resources.outbox,
         settings=memory,
         clock=clock,
     )
@@ -367,27 +382,29 @@ def _sessions(
     )
 
 
-def _maintenance(parts: Parts, calls: ModelCalls, *services: object) -> MaintenanceTasks:
+def _maintenance(resources: Resources, calls: ModelCalls, *services: object) -> MaintenanceTasks:
     """The tasks of core and plugins, with these services and those that nothing but tasks uses."""
-    store, embedder, outbox, clock = parts.store, parts.embedder, parts.outbox, parts.clock
+    store, embedder, outbox, clock = resources.store, resources.embedder, resources.outbox, resources.clock
     vectors = MissingVectors(store=store, embedder=embedder, outbox=outbox, clock=clock)
-    enrichment = Enrichment(store=store, calls=calls, outbox=outbox, settings=parts.settings.extraction, clock=clock)
+    enrichment = Enrichment(
+        store=store, calls=calls, outbox=outbox, settings=resources.settings.extraction, clock=clock
+    )
     return MaintenanceTasks(
         core_tasks(),
-        parts.plugins.maintenance_tasks,
+        resources.plugins.maintenance_tasks,
         services=(*services, vectors, enrichment),
-        sections=parts.sections,
+        sections=resources.sections,
     )
 
 
-def _needs_met(parts: Parts) -> list[Need]:
+def _needs_met(resources: Resources) -> list[Need]:
     """Which of the models that hooks may need are configured."""
-    found: list[Need] = [] if parts.llm is None else ["language_model"]
-    return found if parts.embedder.local else [*found, "remote_embedder"]
+    found: list[Need] = [] if resources.llm is None else ["language_model"]
+    return found if resources.embedder.local else [*found, "remote_embedder"]
 
 
 def _dispatcher(
-    parts: Parts,
+    resources: Resources,
     calls: ModelCalls,
     hooks: RequestHooks,
     maintenance: MaintenanceTasks,
@@ -399,17 +416,17 @@ def _dispatcher(
     def make_context(job: Job, hook: EventHook) -> StagedContext:
         context = StagedContext(
             job=job,
-            store=parts.store,
-            embedder=parts.embedder,
+            store=resources.store,
+            embedder=resources.embedder,
             llm=ChargedModel(calls, SessionKey(job.tenant, "", "", "")) if calls.available else None,
             hooks=hooks,
-            outbox=parts.outbox,
+            outbox=resources.outbox,
             extractor=f"{hook.plugin}/{hook.version}",
-            now=parts.clock.now(),
-            settings=parts.settings,
+            now=resources.clock.now(),
+            settings=resources.settings,
             tasks=maintenance,
         )
-        context.plugin_settings = parts.sections.get(hook.plugin)
+        context.plugin_settings = resources.sections.get(hook.plugin)
         return context
 
     async def given_up(job: Job, reason: str) -> None:
@@ -419,13 +436,13 @@ def _dispatcher(
             await maintenance.service(ExtractionRuns).given_up(event.session, reason)
 
     return Dispatcher(
-        store=parts.store,
-        plugins=parts.plugins,
-        settings=parts.settings.server,
-        clock=parts.clock,
+        store=resources.store,
+        plugins=resources.plugins,
+        settings=resources.settings.server,
+        clock=resources.clock,
         make_context=make_context,
         schedules=schedules,
-        outbox=parts.outbox,
+        outbox=resources.outbox,
         watch=watch,
         metrics=metrics,
         given_up=given_up,

@@ -9,7 +9,7 @@ from memhost.models import Caller
 from memhost.ports import Authenticator, Credentials, Recognises
 
 
-class SeveralProviders:
+class AuthChain:
     """Asks the one provider that a credential is for, so that no other sees it or answers in its place.
 
     That is the first that recognises its form, else the first that recognises none and so takes any. A provider that

@@ -14,7 +14,7 @@ import msgspec
 from memhost.credentials import VISITOR
 from memhost.errors import Forbidden, MemhostError, TooManyRequests, Unauthorized, Unavailable
 from memhost.host.assembly import Services
-from memhost.host.login_throttle import FailedAttempts
+from memhost.host.login_throttle import LoginThrottle
 from memhost.host.open_resources import automatic
 from memhost.host.readiness import component, model_told, waiting_work
 from memhost.metrics import Metrics
@@ -61,7 +61,7 @@ class Host:
     embedder: Embedder
     llm: LanguageModel | None
     authenticator: Authenticator
-    attempts: FailedAttempts
+    attempts: LoginThrottle
     strategies: Mapping[str, Strategy | LaterStrategy]
     clock: Clock
     services: Services

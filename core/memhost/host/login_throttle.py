@@ -12,11 +12,11 @@ from memhost.errors import TooManyRequests
 from memhost.ports import Clock, Credentials
 
 WINDOW_S = 60.0
-_MOST_ADDRESSES = 10_000
-_MOST_CREDENTIALS = 10_000
+_MAX_ADDRESSES = 10_000
+_MAX_CREDENTIALS = 10_000
 
 
-class FailedAttempts:
+class LoginThrottle:
     """Counts failed attempts of each address in this process, and turns an address away that has made too many.
 
     Credentials that were valid before are still checked for such an address, so that one bad client does not lock
@@ -63,7 +63,7 @@ class FailedAttempts:
         start, count = self._failures.pop(address, (now, 0))
         if not timedelta() <= now - start < timedelta(seconds=WINDOW_S):
             start, count = now, 0
-        if len(self._failures) >= _MOST_ADDRESSES:
+        if len(self._failures) >= _MAX_ADDRESSES:
             del self._failures[next(iter(self._failures))]
         self._failures[address] = (start, count + 1)
 
@@ -73,7 +73,7 @@ class FailedAttempts:
             return
         digest = self._digest(credentials)
         if digest not in self._valid:
-            if len(self._valid) >= _MOST_CREDENTIALS:
+            if len(self._valid) >= _MAX_CREDENTIALS:
                 del self._valid[next(iter(self._valid))]
             self._valid[digest] = None
 

@@ -10,8 +10,8 @@ import msgspec
 
 from memhost import hookspecs
 from memhost.errors import ConfigurationError
-from memhost.host.assembly import Parts
-from memhost.host.auth_chain import SeveralProviders
+from memhost.host.assembly import Resources
+from memhost.host.auth_chain import AuthChain
 from memhost.jobs.outbox import Outbox
 from memhost.plugins import PluginManager, Registry
 from memhost.ports import Authenticator, Clock, Embedder, LanguageModel, Store
@@ -23,7 +23,7 @@ from memhost.usage.model_health import ModelHealth, WatchedEmbedder
 from memhost.usage.passage_embedding import PassageEmbedder
 
 
-class Opener:
+class ResourceOpener:
     """Opens what the configuration selects."""
 
     def __init__(self, configuration: Configuration, plugins: PluginManager, clock: Clock, *, reindex: bool) -> None:
@@ -36,7 +36,7 @@ class Opener:
             data_dir=self._data_dir, clock=clock, reindex=reindex, meter=self._meter, setting=configuration.value
         )
 
-    async def open(self, stack: AsyncExitStack) -> Parts:
+    async def open(self, stack: AsyncExitStack) -> Resources:
         """Open models, store and authentication, in this order: each may use those before it."""
         settings, plugins = self._configuration.settings, self._plugins
         self._make_data_dir()
@@ -54,7 +54,7 @@ class Opener:
             if llm is not None or not entry.spec.needs_model
         }
         health = ModelHealth(self._clock)
-        return Parts(
+        return Resources(
             stack=stack,
             settings=settings,
             weights=self._weights(),
@@ -79,7 +79,7 @@ class Opener:
         providers: list[Authenticator] = [
             await self.enter(stack, self._plugins.auth_providers, "auth", name) for name in names.split(",")
         ]
-        return providers[0] if len(providers) == 1 else SeveralProviders(providers)
+        return providers[0] if len(providers) == 1 else AuthChain(providers)
 
     async def enter(self, stack: AsyncExitStack, registry: Registry[Any], section: str, name: str) -> Any:
         """Open the selected spec of a kind for the life of the stack."""

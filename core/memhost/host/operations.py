@@ -84,5 +84,5 @@ OPERATIONS = (
 
 def core_operations() -> OperationTable:
     """Return the operations of the host itself."""
-    parts = (jobs, sessions, extraction, memories, search, consolidation, views, usage, admin)
-    return OperationTable((*OPERATIONS, *(operation for part in parts for operation in part.OPERATIONS)))
+    resources = (jobs, sessions, extraction, memories, search, consolidation, views, usage, admin)
+    return OperationTable((*OPERATIONS, *(operation for part in resources for operation in part.OPERATIONS)))

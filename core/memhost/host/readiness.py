@@ -1,4 +1,4 @@
-"""State of the server's parts, in a sentence each, for `ready`, `doctor` and the metrics."""
+"""State of the server's resources, in a sentence each, for `ready`, `doctor` and the metrics."""
 
 from __future__ import annotations
 

@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from memhost.host.assembly import assemble
 from memhost.host.host import Host
-from memhost.host.login_throttle import FailedAttempts
-from memhost.host.open_resources import Opener
+from memhost.host.login_throttle import LoginThrottle
+from memhost.host.open_resources import ResourceOpener
 from memhost.host.operations import core_operations
 from memhost.jobs import EMBED_MEMORIES
 from memhost.operations import OperationTable
@@ -43,21 +43,21 @@ async def open_host(
         Unavailable: The store does not answer.
     """
     anew = configuration.settings.server.reindex
-    opener = Opener(configuration, plugins, clock or SystemClock(), reindex=reindex or anew)
+    opener = ResourceOpener(configuration, plugins, clock or SystemClock(), reindex=reindex or anew)
     async with AsyncExitStack() as stack:
-        parts = await opener.open(stack)
+        resources = await opener.open(stack)
         host = Host(
             configuration=configuration,
             plugins=plugins,
             operations=OperationTable((*core_operations(), *(entry.spec for entry in plugins.operations))),
-            store=parts.store,
-            embedder=parts.embedder,
-            llm=parts.llm,
-            authenticator=parts.authenticator,
-            attempts=FailedAttempts(configuration.settings.server.auth_failures_per_minute, parts.clock),
-            strategies=parts.strategies,
-            clock=parts.clock,
-            services=assemble(parts),
+            store=resources.store,
+            embedder=resources.embedder,
+            llm=resources.llm,
+            authenticator=resources.authenticator,
+            attempts=LoginThrottle(configuration.settings.server.auth_failures_per_minute, resources.clock),
+            strategies=resources.strategies,
+            clock=resources.clock,
+            services=assemble(resources),
         )
         loop_watch = LoopWatch(plugins, host.services.watch, configuration.settings.server.plugin_blocked_s)
         await stack.enter_async_context(loop_watch.watching())
@@ -65,7 +65,7 @@ async def open_host(
             if anew and not worker:
                 await host.services.schedules.start(EMBED_MEMORIES, host.clock.now())
             runner: JobRunner = await opener.enter(stack, plugins.runners, "runners", host.runner)
-            parts.outbox.attach(runner)
+            resources.outbox.attach(runner)
             host.services.jobs.attach(runner)
             if worker or not host.has_workers:
                 await host.services.schedules.start_due(host.clock.now())

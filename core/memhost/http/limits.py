@@ -21,7 +21,7 @@ from memhost.settings.schema import ServerSettings
 ALWAYS_OPEN = ("/v1/health", "/v1/ready")
 """Paths that no limit concerns: monitors must get an answer from a busy server."""
 
-_MOST_BUCKETS = 20_000
+_MAX_BUCKETS = 20_000
 _DRAIN_FACTOR = 4
 """A body that is too large is taken in up to so many times the limit, for the interface to answer as it does."""
 _TOO_MANY_BODIES = (
@@ -56,7 +56,7 @@ class Buckets:
         now, rate = self._time(), self._capacity / 60
         left, at = self._left.pop(key, (self._capacity, now))
         left = min(self._capacity, left + (now - at) * rate)
-        if len(self._left) >= _MOST_BUCKETS:
+        if len(self._left) >= _MAX_BUCKETS:
             del self._left[next(iter(self._left))]  # the one not used for longest
         self._left[key] = (max(left - 1, 0.0) if left >= 1 else left, now)
         return 0 if left >= 1 else math.ceil((1 - left) / rate)
@@ -72,7 +72,7 @@ class _Places:
         self.taken = 0
 
 
-class _Exchange:
+class _RequestLog:
     """One request on its way through the gate."""
 
     def __init__(
@@ -203,7 +203,7 @@ class Gate:
             await self._app(scope, receive, send)
             return
         peer = scope["client"][0] if scope.get("client") else ""
-        exchange = _Exchange(
+        exchange = _RequestLog(
             receive=receive, send=send, headers=self._headers, settings=self._settings, body=self._bodies.of(peer)
         )
         visitor = VISITOR.set(exchange.body.visitor)
@@ -213,7 +213,7 @@ class Gate:
             VISITOR.reset(visitor)
             exchange.body.release()
 
-    async def _admit(self, exchange: _Exchange, scope: Any) -> None:
+    async def _admit(self, exchange: _RequestLog, scope: Any) -> None:
         if _path(scope) in ALWAYS_OPEN:
             await self._app(scope, exchange.receive, exchange.send)
             return
@@ -265,7 +265,7 @@ class Gate:
         key = hashlib.blake2b(credentials.token.encode(), digest_size=16).digest() if credentials.token else b""
         return max(self._by_address.take(network(peer).encode()), self._by_credential.take(key))
 
-    async def _timed(self, exchange: _Exchange, scope: Any) -> None:
+    async def _timed(self, exchange: _RequestLog, scope: Any) -> None:
         limit = self._settings.request_timeout_s
         deadline = exchange.deadline = asyncio.timeout(limit or None)
         try:

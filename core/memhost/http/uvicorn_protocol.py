@@ -12,7 +12,7 @@ from memhost.http.connections import Connections, connection_limit, raise_descri
 
 HEAD_LIMIT = 128 * 1024
 """Largest head of a request: the address and all headers, in bytes."""
-_MOST_WAITING = 128
+_MAX_WAITING = 128
 """Requests that a client may send ahead on a connection, beside the one that is being answered."""
 _LEAST_READ = 32 * 1024
 """So many bytes of a long answer must be read within the limit of time, or the connection is closed."""
@@ -115,7 +115,7 @@ class Patient(HttpToolsProtocol):
         if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > HEAD_LIMIT:
             self._too_large = True
             raise ValueError("the head is too large")
-        if len(self.pipeline) >= _MOST_WAITING:
+        if len(self.pipeline) >= _MAX_WAITING:
             raise ValueError("too many pipelined requests")
         super().on_headers_complete()
 

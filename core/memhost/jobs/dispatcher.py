@@ -34,7 +34,7 @@ _DEATHS_FORGIVEN = 10
 """Attempts that did not end (the process died), before a job is held to kill its process."""
 
 _JITTER = 0.2
-_LONGEST_S = 86_400
+_MAX_S = 86_400
 
 
 class StagedJob(JobContext, Protocol):
@@ -210,7 +210,7 @@ class Dispatcher:
             case Busy():
                 return now + timedelta(seconds=error.wait_s)
             case TooManyRequests():
-                return now + timedelta(seconds=min(error.retry_after_s, _LONGEST_S))
+                return now + timedelta(seconds=min(error.retry_after_s, _MAX_S))
         # It pauses for as long as it has waited so far: the pauses double, from the shortest to the longest wait.
         waits = self._settings.job_backoff_s or (1.0,)
         waited = (now - (job.waiting_since or now)).total_seconds()

@@ -15,7 +15,7 @@ from memhost.storage.bound_documents import by_prefix
 KIND = "alias"
 
 _OWNERS = 20
-_MOST_STEPS = 8
+_MAX_STEPS = 8
 """Number of merged memories that are followed, each merged into the next."""
 
 
@@ -54,7 +54,7 @@ async def find(store: Store, bounds: Scope, memory_id: str, now: datetime) -> St
     """The memory inside the bounds that has this id, or into which the one that had it went; None if there is none."""
     met: set[str] = set()
     wanted = [memory_id]
-    while wanted and len(met) < _MOST_STEPS:
+    while wanted and len(met) < _MAX_STEPS:
         name = wanted.pop(0)
         if name in met:
             continue

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from memhost.memories.records import content_hash, hashes_of
-from memhost.memories.repetition import MOST_COMPARED, compatible, completed, indexed_anew
+from memhost.memories.repetition import MAX_COMPARED, compatible, completed, indexed_anew
 from memhost.models import AccessMark, Condition, MemoryRecord, Op, Scope, StoredMemory
 from memhost.ports import Store
 
@@ -72,7 +72,7 @@ async def find_repetitions(store: Store, bounds: Scope, records: Sequence[Memory
                 if (after := completed(before, record, now)) is not None:
                     found.completed[memory.record.id] = after
                 continue
-            rivals = fresh.get(key, [])[:MOST_COMPARED]
+            rivals = fresh.get(key, [])[:MAX_COMPARED]
             index = next((index for index in rivals if compatible(found.fresh[index], record)), None)
             if index is not None:
                 found.stays[record.id] = found.fresh[index].id
@@ -120,7 +120,7 @@ def _repeated(
     record: MemoryRecord, stored: Sequence[StoredMemory], changed: Mapping[str, MemoryRecord]
 ) -> StoredMemory | None:
     """The stored memory that the record repeats: of several the one of the same date, then the oldest."""
-    near = sorted(stored, key=lambda memory: memory.record.event_date != record.event_date)[:MOST_COMPARED]
+    near = sorted(stored, key=lambda memory: memory.record.event_date != record.event_date)[:MAX_COMPARED]
     return next((memory for memory in near if compatible(changed.get(memory.record.id, memory.record), record)), None)
 
 

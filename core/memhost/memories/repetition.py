@@ -21,7 +21,7 @@ import msgspec
 from memhost.extraction.retry_prompt import UNGROUNDED
 from memhost.extraction.screening.injection import SUSPICIOUS
 from memhost.memories.trust import TRUST
-from memhost.models import MOST_ACCESSES, MemoryRecord, StoredMemory
+from memhost.models import MAX_ACCESSES, MemoryRecord, StoredMemory
 from memhost.ranking import traits_of
 from memhost.text.analysis import index_terms
 from memhost.text.unicode_forms import normal_form
@@ -46,7 +46,7 @@ NOTES = frozenset({SUSPICIOUS, RESTORED, SUPERSEDED_BY, TRUST, PROMPT_KEY, UNGRO
 """Metadata keys under which the server notes how a memory came about; they say nothing of what it tells."""
 
 
-MOST_COMPARED = 100
+MAX_COMPARED = 100
 """Memories of one statement that a repetition is compared with: what differs so often is not one thing said twice."""
 
 
@@ -91,7 +91,7 @@ def clusters(memories: Sequence[StoredMemory]) -> list[list[StoredMemory]]:
 
     What a client wrote and what a strategy extracted are put together only if they are of one type: whichever stays,
     the client finds the type that it gave. Memories that are alike in all that could keep them apart are put together
-    first; then each such group is compared with at most `MOST_COMPARED` clusters of its statement.
+    first; then each such group is compared with at most `MAX_COMPARED` clusters of its statement.
     """
     alike: dict[tuple[object, ...], list[StoredMemory]] = {}
     for memory in sorted(memories, key=lambda each: (each.record.created_at, each.record.id)):
@@ -103,7 +103,7 @@ def clusters(memories: Sequence[StoredMemory]) -> list[list[StoredMemory]]:
         rivals = known.setdefault(text, [])
         # Compared with all that the cluster knows, not with its first member. "Ana saw the dentist" without a date
         # repeats the one of 3 May, and also the one of 9 June; one by one the three would be merged, and a visit lost.
-        for index, (whole, members) in enumerate(rivals[:MOST_COMPARED]):
+        for index, (whole, members) in enumerate(rivals[:MAX_COMPARED]):
             if compatible(whole, record) and (whole.extractor is not None or whole.memory_type is record.memory_type):
                 members += group
                 rivals[index] = united(whole, [whole, record], record.updated_at), members
@@ -141,7 +141,7 @@ def united(kept: MemoryRecord, records: Sequence[MemoryRecord], now: datetime) -
         source_ids=_union(record.source_ids for record in records),
         extracted_from=_union(record.extracted_from for record in records),
         pinned=any(record.pinned for record in records),
-        access_count=min(MOST_ACCESSES, sum(record.access_count for record in records)),
+        access_count=min(MAX_ACCESSES, sum(record.access_count for record in records)),
         created_at=min(record.created_at for record in records),
         last_accessed=max(record.last_accessed for record in records),
         event_date=min(dates, default=None),

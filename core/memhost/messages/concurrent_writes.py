@@ -24,7 +24,7 @@ import msgspec
 from msgspec import UNSET
 
 from memhost.models import FieldChange, MemoryRecord, StoredSession, WorkingMemory
-from memhost.models.limits import LONGEST_NAME
+from memhost.models.limits import MAX_NAME_LENGTH
 from memhost.operations.ams_compat import NEVER_READ
 from memhost.storekit import to_micros
 
@@ -32,7 +32,7 @@ CLIENT_CLOCK_TRUST_US = 10_000_000
 """Age up to which a time from a client's own clock is trusted, microseconds: a slow clock must not bring back data
 that the client replaced on purpose."""
 
-_MOST_CHANGES = 1_000
+_MAX_CHANGES = 1_000
 """Changes that a session remembers; of more the oldest are forgotten, and the last writer wins there."""
 
 
@@ -114,15 +114,15 @@ def changes_of(
     if ((old.context if old else None) or None) != (content.context or None):
         found.append(FieldChange("context:", now, digest((old.context if old else None) or UNSET)))
     if before is None:
-        return found[-_MOST_CHANGES:]
+        return found[-_MAX_CHANGES:]
     first = before.writes[0] if before.writes else 0
-    return [*(change for change in before.changes if change.at > first), *found][-_MOST_CHANGES:]
+    return [*(change for change in before.changes if change.at > first), *found][-_MAX_CHANGES:]
 
 
 def _differences(kind: str, old: Mapping[str, Any], new: Mapping[str, Any], of: Any, now: int) -> Iterable[FieldChange]:
     """The changes from the old values to the new ones. Names that are longer than any id are not worth their room."""
     for name in {**old, **new}:
-        if len(name) > LONGEST_NAME:
+        if len(name) > MAX_NAME_LENGTH:
             continue
         if name not in old:
             yield FieldChange(f"{kind}:{name}", now)

@@ -28,7 +28,7 @@ TokenCounter = Callable[[str], int]
 ENCODING = "cl100k_base"
 _ADDRESS = "https://openaipublic.blob.core.windows.net/encodings/cl100k_base.tiktoken"
 _SHA256 = "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7"
-_LONGEST_EXACT = 200_000
+_MAX_EXACT_LENGTH = 200_000
 """Characters up to which a text is counted exactly; the encoder's time grows faster than long texts do."""
 
 
@@ -81,7 +81,7 @@ def make_counter(
     except Exception as error:  # noqa: BLE001 - a foreign library; counting by estimate is always possible
         logger.warning("tokens.estimated", extra={"fields": {"error": f"{type(error).__name__}: {error}"}})
         return estimate
-    return lambda text: max(1, exact(text)) if len(text) <= _LONGEST_EXACT else estimate(text)
+    return lambda text: max(1, exact(text)) if len(text) <= _MAX_EXACT_LENGTH else estimate(text)
 
 
 @cache

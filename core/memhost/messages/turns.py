@@ -13,7 +13,7 @@ from msgspec import UNSET, UnsetType
 from memhost.errors import InvalidRequest, Problem
 from memhost.messages.concurrent_writes import Missed
 from memhost.models import SENT_FIELDS, Message, StoredSession, TurnMark, new_id
-from memhost.operations.limits import LONGEST_MESSAGE, MOST_ITEMS, too_deep, too_many
+from memhost.operations.limits import MAX_ITEMS, MAX_MESSAGE_LENGTH, too_deep, too_many
 from memhost.operations.requests import MessageInput
 from memhost.ports import Turn
 from memhost.storekit import from_micros, to_micros
@@ -46,7 +46,7 @@ def check_messages(
     messages: Sequence[MessageInput | Message], now: datetime, *, max_future_s: float, require_times: bool
 ) -> list[Problem]:
     """Messages whose content or times are refused."""
-    problems = too_many(messages, MOST_ITEMS, ("messages",))  # which a change may have added to
+    problems = too_many(messages, MAX_ITEMS, ("messages",))  # which a change may have added to
     for index, message in enumerate(messages):
         if isinstance(message, Message):
             continue
@@ -80,9 +80,11 @@ def _content_problems(message: MessageInput, where: tuple[str | int, ...]) -> li
     if deep := too_deep([content, sent], where):
         return deep
     size = len(msgspec.json.encode([None if content is UNSET else content, sent]))
-    if size <= LONGEST_MESSAGE:
+    if size <= MAX_MESSAGE_LENGTH:
         return []
-    sentence = f"Too large: {size:,} bytes as JSON; parts and calls of a message may have at most {LONGEST_MESSAGE:,}."
+    sentence = (
+        f"Too large: {size:,} bytes as JSON; parts and calls of a message may have at most {MAX_MESSAGE_LENGTH:,}."
+    )
     return [Problem(where=where, kind="too_long", message=sentence)]
 
 

@@ -1,8 +1,9 @@
 """Domain structs: scopes, messages, memories, sessions, queries, jobs."""
 
+from memhost._moved import renamed
 from memhost.models.filters import Condition, Op, matches
 from memhost.models.memory import (
-    MOST_ACCESSES,
+    MAX_ACCESSES,
     SENT_FIELDS,
     MemoryHit,
     MemoryRecord,
@@ -37,7 +38,7 @@ from memhost.models.stored import (
 __all__ = [
     "DEFAULT_TENANT",
     "EVERY_ROLE",
-    "MOST_ACCESSES",
+    "MAX_ACCESSES",
     "RIGHTS",
     "ROLES",
     "SENT_FIELDS",
@@ -74,3 +75,5 @@ __all__ = [
     "matches",
     "new_id",
 ]
+
+__getattr__ = renamed(__name__, {"MOST_ACCESSES": "MAX_ACCESSES"})

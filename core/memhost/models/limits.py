@@ -11,21 +11,23 @@ from typing import Annotated, Any, TypeVar
 
 from msgspec import Meta
 
+from memhost._moved import renamed
+
 T = TypeVar("T")
 
-MOST_ITEMS = 10_000
+MAX_ITEMS = 10_000
 """Messages, memories, ids or values of a filter in one request."""
-MOST_TAGS = 1_000
+MAX_TAGS = 1_000
 """Topics, entities or sources of one memory."""
-MOST_KEYS = 100
+MAX_KEYS = 100
 """Keys of metadata that one search filters by."""
-LONGEST_NAME = 512
+MAX_NAME_LENGTH = 512
 """Characters of an id, the name of a user, namespace, session, strategy, model or view, or of a role."""
-LONGEST_TAG = 256
+MAX_TAG_LENGTH = 256
 """Characters of a topic or an entity."""
-LONGEST_TEXT = 100_000
+MAX_TEXT_LENGTH = 100_000
 """Characters of a memory or a query."""
-LONGEST_MESSAGE = 1_000_000
+MAX_MESSAGE_LENGTH = 1_000_000
 """Characters of a message, or of a session's summary (`context`)."""
 METADATA_BYTES = 16 * 1024
 """Metadata of a memory, or filters of a view, as JSON."""
@@ -35,7 +37,7 @@ DATA_BYTES = 1024 * 1024
 """A session's `data`, as JSON."""
 DEEPEST_OFFSET = 10_000
 """Matches that a search with a text may skip; beyond them the order has no meaning."""
-MOST_QUERY_TERMS = 64
+MAX_QUERY_TERMS = 64
 """Words of a query that are looked up; of longer ones those that say most."""
 
 
@@ -53,21 +55,23 @@ def _limit(**limits: Any) -> Meta:
 
 _NO_COMMA = "^[^,]*$"
 
-Name = Annotated[str, _limit(maxLength=LONGEST_NAME)]
+Name = Annotated[str, _limit(maxLength=MAX_NAME_LENGTH)]
 """An id or a name."""
-Id = Annotated[str, _limit(minLength=1, maxLength=LONGEST_NAME)]
+Id = Annotated[str, _limit(minLength=1, maxLength=MAX_NAME_LENGTH)]
 """An id that is not empty."""
-Names = Annotated[list[Name], _limit(maxItems=MOST_TAGS)]
+Names = Annotated[list[Name], _limit(maxItems=MAX_TAGS)]
 """Ids that a record refers to."""
-Sources = Annotated[list[Annotated[str, _limit(maxLength=LONGEST_NAME, pattern=_NO_COMMA)]], _limit(maxItems=MOST_TAGS)]
+Sources = Annotated[
+    list[Annotated[str, _limit(maxLength=MAX_NAME_LENGTH, pattern=_NO_COMMA)]], _limit(maxItems=MAX_TAGS)
+]
 """Ids of messages; without commas, which official clients cannot read back."""
-Tags = Annotated[list[Annotated[str, _limit(maxLength=LONGEST_TAG, pattern=_NO_COMMA)]], _limit(maxItems=MOST_TAGS)]
+Tags = Annotated[list[Annotated[str, _limit(maxLength=MAX_TAG_LENGTH, pattern=_NO_COMMA)]], _limit(maxItems=MAX_TAGS)]
 """Topics or entities; without commas, which official clients cannot read back."""
-Text = Annotated[str, _limit(maxLength=LONGEST_TEXT)]
+Text = Annotated[str, _limit(maxLength=MAX_TEXT_LENGTH)]
 """Text of a memory, or a query."""
-VisibleText = Annotated[str, _limit(minLength=1, maxLength=LONGEST_TEXT, pattern=r"\S")]
+VisibleText = Annotated[str, _limit(minLength=1, maxLength=MAX_TEXT_LENGTH, pattern=r"\S")]
 """A text in which there is something to see."""
-MessageText = Annotated[str, _limit(maxLength=LONGEST_MESSAGE)]
+MessageText = Annotated[str, _limit(maxLength=MAX_MESSAGE_LENGTH)]
 """Text of a message, or a summary of messages."""
 Metadata = Annotated[dict[str, Any], _limit(**{"x-max-bytes": METADATA_BYTES})]
 """A small JSON object."""
@@ -75,13 +79,27 @@ Config = Annotated[dict[str, Any], _limit(**{"x-max-bytes": CONFIG_BYTES})]
 """Options of a strategy."""
 Data = Annotated[dict[str, Any], _limit(**{"x-max-bytes": DATA_BYTES})]
 """Data that a session keeps for its client."""
-Many = Annotated[list[T], _limit(maxItems=MOST_ITEMS)]
+Many = Annotated[list[T], _limit(maxItems=MAX_ITEMS)]
 """A list in a request."""
-Some = Annotated[list[T], _limit(minItems=1, maxItems=MOST_ITEMS)]
+Some = Annotated[list[T], _limit(minItems=1, maxItems=MAX_ITEMS)]
 """A list in a request that is not empty."""
-FilterKeys = Annotated[dict[str, T], _limit(maxProperties=MOST_KEYS)]
+FilterKeys = Annotated[dict[str, T], _limit(maxProperties=MAX_KEYS)]
 """Filters by keys of metadata."""
 Prefix = Annotated[str, _limit(minLength=1)]
 """The beginning of a value."""
 Lifetime = Annotated[int, _limit(minimum=MIN_TTL_S)]
 """Seconds that a session lives."""
+
+__getattr__ = renamed(
+    __name__,
+    {
+        "MOST_ITEMS": "MAX_ITEMS",
+        "MOST_TAGS": "MAX_TAGS",
+        "MOST_KEYS": "MAX_KEYS",
+        "MOST_QUERY_TERMS": "MAX_QUERY_TERMS",
+        "LONGEST_NAME": "MAX_NAME_LENGTH",
+        "LONGEST_TAG": "MAX_TAG_LENGTH",
+        "LONGEST_TEXT": "MAX_TEXT_LENGTH",
+        "LONGEST_MESSAGE": "MAX_MESSAGE_LENGTH",
+    },
+)

@@ -10,7 +10,7 @@ from ulid import ULID
 
 ExtractionFlag = Literal["t", "f"]
 
-MOST_ACCESSES = 2**53
+MAX_ACCESSES = 2**53
 """Where access counts stop: the largest integer that every JSON client reads exactly."""
 
 

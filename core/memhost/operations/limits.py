@@ -20,15 +20,15 @@ from memhost.models.limits import (
     DATA_BYTES,
     DEEPEST_OFFSET,
     ERROR_CODE,
-    LONGEST_MESSAGE,
-    LONGEST_NAME,
-    LONGEST_TAG,
-    LONGEST_TEXT,
+    MAX_ITEMS,
+    MAX_KEYS,
+    MAX_MESSAGE_LENGTH,
+    MAX_NAME_LENGTH,
+    MAX_QUERY_TERMS,
+    MAX_TAG_LENGTH,
+    MAX_TAGS,
+    MAX_TEXT_LENGTH,
     METADATA_BYTES,
-    MOST_ITEMS,
-    MOST_KEYS,
-    MOST_QUERY_TERMS,
-    MOST_TAGS,
 )
 from memhost.operations.requests import RecordInput
 from memhost.operations.working_memory import PutSession
@@ -38,15 +38,15 @@ __all__ = [
     "CONFIG_BYTES",
     "DATA_BYTES",
     "DEEPEST_OFFSET",
-    "LONGEST_MESSAGE",
-    "LONGEST_NAME",
-    "LONGEST_TAG",
-    "LONGEST_TEXT",
+    "MAX_ITEMS",
+    "MAX_KEYS",
+    "MAX_MESSAGE_LENGTH",
+    "MAX_NAME_LENGTH",
+    "MAX_QUERY_TERMS",
+    "MAX_TAGS",
+    "MAX_TAG_LENGTH",
+    "MAX_TEXT_LENGTH",
     "METADATA_BYTES",
-    "MOST_ITEMS",
-    "MOST_KEYS",
-    "MOST_QUERY_TERMS",
-    "MOST_TAGS",
     "check_request",
     "fitting",
     "record_problems",
@@ -59,7 +59,7 @@ __all__ = [
 
 T = TypeVar("T")
 
-_MOST_PROBLEMS = 100
+_MAX_PROBLEMS = 100
 _Where = tuple[str | int, ...]
 _Check = Callable[[Any, _Where, list[Problem]], None]
 
@@ -125,7 +125,7 @@ def check_request(request: msgspec.Struct) -> None:
     if (check := _checker(type(request))) is not None:
         check(request, (), found)
     if found:
-        raise ValidationFailed(found[:_MOST_PROBLEMS])
+        raise ValidationFailed(found[:_MAX_PROBLEMS])
 
 
 def record_problems(record: MemoryRecord, where: _Where = ()) -> list[Problem]:
@@ -134,7 +134,7 @@ def record_problems(record: MemoryRecord, where: _Where = ()) -> list[Problem]:
     check = _checker(RecordInput)
     assert check is not None
     check(record, where, found)
-    turn = len(record.text) <= LONGEST_MESSAGE + 2 * LONGEST_NAME  # a message behind its role and its speaker
+    turn = len(record.text) <= MAX_MESSAGE_LENGTH + 2 * MAX_NAME_LENGTH  # a message behind its role and its speaker
     return [problem for problem in found if not (turn and problem.where == (*where, "text"))]
 
 
@@ -203,7 +203,7 @@ def _of_items(check: _Check | None) -> _Check | None:
         if isinstance(value, (list, tuple)):
             for index, item in enumerate(value):
                 check(item, (*where, index), found)
-                if len(found) >= _MOST_PROBLEMS:
+                if len(found) >= _MAX_PROBLEMS:
                     return
 
     return check_items
@@ -217,7 +217,7 @@ def _of_values(check: _Check | None) -> _Check | None:
         if isinstance(value, dict):
             for key, item in value.items():
                 check(item, (*where, key), found)
-                if len(found) >= _MOST_PROBLEMS:
+                if len(found) >= _MAX_PROBLEMS:
                     return
 
     return check_values

@@ -7,10 +7,10 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from memhost.models import MOST_ACCESSES, MemoryType
+from memhost.models import MAX_ACCESSES, MemoryType
 from memhost.models.limits import (
     DEEPEST_OFFSET,
-    LONGEST_MESSAGE,
+    MAX_MESSAGE_LENGTH,
     Config,
     FilterKeys,
     Id,
@@ -37,7 +37,7 @@ _CONTENT: dict[str, Any] = {
         {"type": "object"},
         {"type": "null", "description": "Only beside `tool_calls`."},
     ],
-    "maxLength": LONGEST_MESSAGE,
+    "maxLength": MAX_MESSAGE_LENGTH,
 }
 
 MessageContent = Annotated[
@@ -120,7 +120,7 @@ class RecordFields(msgspec.Struct, kw_only=True):
         bool | UnsetType, Meta(description="Whether forgetting and merging leave it alone.", examples=[False])
     ] = UNSET
     access_count: Annotated[
-        Annotated[int, Meta(ge=0, le=MOST_ACCESSES)] | UnsetType,
+        Annotated[int, Meta(ge=0, le=MAX_ACCESSES)] | UnsetType,
         Meta(description="How often it was found.", examples=[3]),
     ] = UNSET
     topics: Annotated[Tags | None, Meta(description="What it is about.", examples=[["travel"]])] = None

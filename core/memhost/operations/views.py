@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from memhost.models.limits import ERROR_CODE, MAX_PROMPT, MOST_TAGS, Metadata, Name, Text
+from memhost.models.limits import ERROR_CODE, MAX_PROMPT, MAX_TAGS, Metadata, Name, Text
 from memhost.operations.ams_compat import VIEW_RUN_ECHOES
 
 TAG = "Summary views"
@@ -18,7 +18,7 @@ GROUP_FIELDS = ("user_id", "namespace", "session_id", "memory_type")
 
 _GroupBy = Annotated[
     list[Annotated[Name, Meta(extra_json_schema={"enum": list(GROUP_FIELDS)})]],
-    Meta(extra_json_schema={"maxItems": MOST_TAGS}),
+    Meta(extra_json_schema={"maxItems": MAX_TAGS}),
 ]
 _UNIQUE = {"maxItems": len(GROUP_FIELDS), "uniqueItems": True, ERROR_CODE: "invalid_request"}
 _PROMPT = {"maxLength": MAX_PROMPT, ERROR_CODE: "unsafe_prompt"}

@@ -66,7 +66,7 @@ SECTIONS = {
 START_S = 10.0
 """Time that the registration hooks of a plugin may take together by default, seconds."""
 
-_MOST_SPECS = 1000
+_MAX_SPECS = 1000
 
 
 def _is_struct(value: Any) -> bool:
@@ -242,9 +242,9 @@ class PluginManager:
         specs: list[tuple[str, Any]] = []
         for hook, kinds in _KINDS.items():
             for implementation in self._implementations(hook, item.plugin):
-                found = list(islice(implementation.function() or (), _MOST_SPECS + 1))
-                if len(found) > _MOST_SPECS:
-                    raise ValueError(f"{hook} returned more than {_MOST_SPECS} specs")
+                found = list(islice(implementation.function() or (), _MAX_SPECS + 1))
+                if len(found) > _MAX_SPECS:
+                    raise ValueError(f"{hook} returned more than {_MAX_SPECS} specs")
                 specs += [(self._kind_of(hook, kinds, spec), spec) for spec in found]
         return specs
 

@@ -1,5 +1,6 @@
 """Interfaces between the host and its plugins."""
 
+from memhost._moved import renamed
 from memhost.ports.auth import Authenticator, Credentials, Recognises
 from memhost.ports.clock import Clock, SystemClock
 from memhost.ports.host import Access, Call, Host, InstalledPlugins, Nothing, Offered, Operation, OperationTable
@@ -13,7 +14,7 @@ from memhost.ports.models import (
     Vocabulary,
 )
 from memhost.ports.runner import JobDispatcher, JobRunner
-from memhost.ports.store import Order, PutsOff, Scrubs, Store
+from memhost.ports.store import Order, PutsOff, SecureDelete, Store
 from memhost.ports.strategy import (
     BackgroundStrategy,
     Draft,
@@ -57,7 +58,7 @@ __all__ = [
     "Parsed",
     "PutsOff",
     "Recognises",
-    "Scrubs",
+    "SecureDelete",
     "SelfChecking",
     "Store",
     "Strategy",
@@ -65,3 +66,5 @@ __all__ = [
     "Turn",
     "Vocabulary",
 ]
+
+__getattr__ = renamed(__name__, {"Scrubs": "SecureDelete"})

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal, Protocol, runtime_checkable
 
+from memhost._moved import renamed
 from memhost.models import (
     CandidateQuery,
     Candidates,
@@ -215,7 +216,7 @@ class PutsOff(Protocol):
 
 
 @runtime_checkable
-class Scrubs(Protocol):
+class SecureDelete(Protocol):
     """A store whose files keep deleted bytes for a while, and that can remove them at once."""
 
     async def scrub(self) -> None:
@@ -225,3 +226,6 @@ class Scrubs(Protocol):
             StoreUnavailable: It could not be done now; nothing that is stored was harmed.
         """
         ...
+
+
+__getattr__ = renamed(__name__, {"Scrubs": "SecureDelete"})

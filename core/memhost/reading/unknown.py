@@ -12,8 +12,8 @@ from memhost.reading.values import Fault, invalid
 KIND = "extra_forbidden"
 """Kind of the faults about unknown names."""
 
-_LONGEST_NAME = 64
-_MOST_LISTED = 20
+_MAX_NAME_LENGTH = 64
+_MAX_LISTED = 20
 _CUTOFF = 0.7
 _JOINTS = re.compile(r"[^0-9a-z]+")
 
@@ -84,13 +84,13 @@ def unknown_name(key: str, known: Collection[str], *, noun: str = "field") -> li
         known: Names that there are.
         noun: What the names are.
     """
-    meant = meant_by(key[:_LONGEST_NAME], frozenset(known))
+    meant = meant_by(key[:_MAX_NAME_LENGTH], frozenset(known))
     hint = f" Did you mean {meant}?" if meant else ""
     # Of operators what is meant is a guess: all are named, so that nobody drops the filter for it.
-    if (not meant or noun == "operator") and 0 < len(known) <= _MOST_LISTED:
+    if (not meant or noun == "operator") and 0 < len(known) <= _MAX_LISTED:
         hint += f" Known: {', '.join(sorted(known))}."
     context = {"meant": meant} if meant else {}
-    said = f"There is no operator {key[:_LONGEST_NAME]}." if noun == "operator" else f"There is no such {noun}."
+    said = f"There is no operator {key[:_MAX_NAME_LENGTH]}." if noun == "operator" else f"There is no such {noun}."
     return invalid(KIND, f"{said}{hint}", None, **context).under(key)
 
 

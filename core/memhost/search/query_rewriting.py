@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 _PLACEHOLDER = "{query}"
 _TIMEOUT_S = 5.0
-_MOST_LETTERS = 1_000
+_MAX_LETTERS = 1_000
 _ANSWER_TOKENS = 1_000
 
 _RULES = """\
@@ -56,4 +56,4 @@ class QueryOptimizer:
             logger.warning("query.not_optimized", extra={"fields": fields})
             return query
         found = " ".join(answer.text.split()).strip("\"'` ")
-        return found if self._shortest <= len(found) <= max(_MOST_LETTERS, 2 * len(query)) else query
+        return found if self._shortest <= len(found) <= max(_MAX_LETTERS, 2 * len(query)) else query

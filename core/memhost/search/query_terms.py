@@ -8,32 +8,32 @@ from collections.abc import Sequence
 import msgspec
 
 from memhost.models import CandidateQuery, Scope
-from memhost.operations.limits import MOST_QUERY_TERMS
+from memhost.operations.limits import MAX_QUERY_TERMS
 from memhost.ports import Store
 from memhost.text.analysis import AnalysedQuery, analyse_query
 
 LONG_TEXT = 10_000
 """Texts with more characters are analysed in a thread; up to here that takes a few milliseconds."""
-_MEASURED = 16 * MOST_QUERY_TERMS
+_MEASURED = 16 * MAX_QUERY_TERMS
 """Words of which the store is asked how many memories hold them."""
-_MOST_PHRASES = 8
-_MOST_DATES = 16
+_MAX_PHRASES = 8
+_MAX_DATES = 16
 
 
 async def read_query(store: Store, scope: Scope, text: str) -> tuple[AnalysedQuery, int]:
-    """The query, taken apart, with at most `MOST_QUERY_TERMS` words, and how many words were left out.
+    """The query, taken apart, with at most `MAX_QUERY_TERMS` words, and how many words were left out.
 
     Those that stay are the rarest in the scope. Of more words than the store can be asked about at once the longest are
     used instead: longer words are rarer (G. K. Zipf, The Psychobiology of Language, 1935).
     """
     query = analyse_query(text) if len(text) <= LONG_TEXT else await asyncio.to_thread(analyse_query, text)
-    if len(query.terms) <= MOST_QUERY_TERMS:
+    if len(query.terms) <= MAX_QUERY_TERMS:
         return query, 0
     measured = _longest(query.terms, _MEASURED)
-    if len(measured) > MOST_QUERY_TERMS:
+    if len(measured) > MAX_QUERY_TERMS:
         found = await store.candidates(scope, CandidateQuery(statistics_for=measured))
         there = [term for term in measured if found.frequencies.get(term)] or list(measured)
-        measured = tuple(sorted(there, key=lambda term: (found.frequencies.get(term, 0), term))[:MOST_QUERY_TERMS])
+        measured = tuple(sorted(there, key=lambda term: (found.frequencies.get(term, 0), term))[:MAX_QUERY_TERMS])
     kept = frozenset(measured)
     pairs = [(term, word) for term, word in zip(query.terms, query.words, strict=True) if term in kept]
     narrowed = msgspec.structs.replace(
@@ -41,10 +41,10 @@ async def read_query(store: Store, scope: Scope, text: str) -> tuple[AnalysedQue
         terms=tuple(term for term, _ in pairs),
         words=tuple(word for _, word in pairs),
         all_terms=tuple(term for term in query.all_terms if term in kept),
-        phrases=query.phrases[:_MOST_PHRASES],
+        phrases=query.phrases[:_MAX_PHRASES],
         names=frozenset(name for name in query.names if name in {word for _, word in pairs}),
-        dates=query.dates[:_MOST_DATES],
-        date_terms=query.date_terms[:_MOST_DATES],
+        dates=query.dates[:_MAX_DATES],
+        date_terms=query.date_terms[:_MAX_DATES],
     )
     return narrowed, len(query.terms) - len(kept)
 

@@ -13,7 +13,7 @@ from memhost.events import RequestContext, SearchRequest
 from memhost.memories.enabled import require_long_term_memory
 from memhost.memories.recency import Recency
 from memhost.models import Condition, Op, Scope
-from memhost.operations.limits import DEEPEST_OFFSET, MOST_QUERY_TERMS, fitting
+from memhost.operations.limits import DEEPEST_OFFSET, MAX_QUERY_TERMS, fitting
 from memhost.operations.requests import TEXT_SCORERS, SearchFields
 from memhost.operations.responses import MemoryHits
 from memhost.operations.table import Call
@@ -104,7 +104,7 @@ class SearchService:
         if request.recency_boost is not False and hits:
             self._access.found(scope.tenant, [hit.id for hit in hits])
         if found.unread:
-            call.notices.append(("notice", _UNREAD.format(most=MOST_QUERY_TERMS, unread=found.unread)))
+            call.notices.append(("notice", _UNREAD.format(most=MAX_QUERY_TERMS, unread=found.unread)))
         if not found.fits:
             call.notices.append(("relevance", NOTHING_FITS))
         end = request.offset + (limit if len(page) == len(found.hits) else len(page))

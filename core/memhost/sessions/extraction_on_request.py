@@ -10,7 +10,7 @@ from msgspec import UnsetType
 
 from memhost.errors import Forbidden, InvalidRequest, NotFound
 from memhost.extraction.pipeline.contexts import ExtractionContexts
-from memhost.extraction.pipeline.extractor_calls import Asking
+from memhost.extraction.pipeline.extractor_calls import ExtractorCalls
 from memhost.extraction.pipeline.runs import ExtractionRuns
 from memhost.extraction.pipeline.store_drafts import ExtractedMemories
 from memhost.extraction.pipeline.strategy_choice import StrategyChoice
@@ -50,7 +50,7 @@ class ExtractionRequests:
         runs: ExtractionRuns,
         contexts: ExtractionContexts,
         memories: ExtractedMemories,
-        asking: Asking,
+        asking: ExtractorCalls,
         settings: Settings,
         clock: Clock,
     ) -> None:

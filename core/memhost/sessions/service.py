@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET, defstruct
 
 from memhost.errors import AmbiguousSession, NotFound, Problem, SeveralFound, ValidationFailed
-from memhost.extraction.pipeline.extraction_queue import PendingTurns
+from memhost.extraction.pipeline.extraction_queue import ExtractionQueue
 from memhost.extraction.pipeline.runs import ExtractionRuns
 from memhost.messages.windows import newest, newest_fitting, percentages, truncate, window_of
 from memhost.models import SENT_FIELDS, Message, Scope, SessionKey, StoredSession
@@ -35,7 +35,7 @@ class SessionService:
         store: Store,
         writer: SessionWriter,
         summaries: SessionSummaries,
-        pending: PendingTurns,
+        pending: ExtractionQueue,
         extraction: ExtractionRuns,
         settings: MemorySettings,
         clock: Clock,

@@ -20,7 +20,7 @@ from memhost.events import (
     SessionUpdated,
     SessionWrite,
 )
-from memhost.extraction.pipeline.extraction_queue import PendingTurns, Staged, edited_turns
+from memhost.extraction.pipeline.extraction_queue import ExtractionQueue, Staged, edited_turns
 from memhost.extraction.pipeline.immediate import ImmediateExtraction
 from memhost.extraction.pipeline.strategy_choice import StrategyChoice
 from memhost.extraction.prompts import UNSAFE
@@ -71,7 +71,7 @@ Writes of one process take turns."""
 _WRITES_KEPT = 64
 """Times of the latest writes that a session keeps, to recognise which of them a client has read."""
 
-_LONGEST_TTL_S = 100 * 365 * 86_400
+_MAX_TTL_S = 100 * 365 * 86_400
 """A hundred years: the furthest deadline kept, in seconds."""
 
 
@@ -93,7 +93,7 @@ class SessionWriter:
         embedder: Embedder,
         extraction: ImmediateExtraction,
         choice: StrategyChoice,
-        pending: PendingTurns,
+        pending: ExtractionQueue,
         summaries: SessionSummaries,
         hooks: RequestHooks,
         outbox: Outbox,
@@ -394,7 +394,7 @@ def _set_expiry(
         session.expires_at = before.expires_at if before else None
         return
     session.content.ttl_seconds = ttl
-    session.expires_at = None if ttl is None else now + timedelta(seconds=min(ttl, _LONGEST_TTL_S))
+    session.expires_at = None if ttl is None else now + timedelta(seconds=min(ttl, _MAX_TTL_S))
 
 
 def _turns_of(session: StoredSession, turns: Sequence[Turn]) -> list[Turn]:

@@ -7,7 +7,7 @@ import logging
 from contextlib import suppress
 
 from memhost.logs import log
-from memhost.ports import Scrubs, Store
+from memhost.ports import SecureDelete, Store
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ class Scrubbing:
     @property
     def needed(self) -> bool:
         """Tell whether the store keeps files that may contain remains of deleted data."""
-        return isinstance(self._store, Scrubs)
+        return isinstance(self._store, SecureDelete)
 
     async def run(self) -> bool:
         """Remove data deleted until now from the files; return False if that continues in the background.
@@ -49,7 +49,7 @@ class Scrubbing:
     async def _scrub(self) -> None:
         async with self._one_at_a_time:
             self._next = None
-            assert isinstance(self._store, Scrubs)
+            assert isinstance(self._store, SecureDelete)
             await self._store.scrub()
 
     def _ended(self, task: asyncio.Task[None]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from memhost.errors import DocumentGone, Forbidden, IdTaken, LeaseLost, StoreMismatch, VersionMismatch
-from memhost.models import MOST_ACCESSES, AccessMark, Document, MemoryRecord, Scope, WriteBatch
+from memhost.models import MAX_ACCESSES, AccessMark, Document, MemoryRecord, Scope, WriteBatch
 from memhost.storekit.values import Owner, holds, owner_of
 
 Named = tuple[str | None, int | None]
@@ -105,7 +105,7 @@ def mark_access(record: MemoryRecord, mark: AccessMark) -> None:
     """Count that the memory was found, at most once an interval."""
     lately = record.last_accessed > mark.at - timedelta(seconds=mark.interval_s)
     if mark.interval_s <= 0 or record.access_count == 0 or not lately:
-        record.access_count = min(record.access_count + 1, MOST_ACCESSES)
+        record.access_count = min(record.access_count + 1, MAX_ACCESSES)
         record.last_accessed = max(record.last_accessed, mark.at)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from typing import Literal
 
-_LONGEST_RUN = 30
+_MAX_RUN_LENGTH = 30
 """Combining marks in a row that stay together (UAX #15, section 13: Stream-Safe Text Format)."""
 
 _JOINER = "\u034f"  # COMBINING GRAPHEME JOINER: invisible, and no mark is ordered across it
@@ -26,14 +26,14 @@ def normal_form(form: Form, text: str) -> str:
 
 
 def _with_short_runs(text: str) -> str:
-    if len(text) <= _LONGEST_RUN:
+    if len(text) <= _MAX_RUN_LENGTH:
         return text
     parts: list[str] = []
     start = run = 0
     for index, sign in enumerate(text):
         if sign < "\u0300" or not (unicodedata.combining(sign) or sign in _HIDDEN_MARKS):
             run = 0
-        elif run == _LONGEST_RUN:
+        elif run == _MAX_RUN_LENGTH:
             parts.append(text[start:index])
             start, run = index, 1
         else:

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 SHORTEST = 200
 """Letters of a passage that no embedder is asked to take in parts: if it declines so few, it is for what they say."""
 
-MOST_PASSAGES = 256
+MAX_PASSAGES = 256
 """Passages of one text that are embedded; later ones do not count in its vector."""
 
 
@@ -77,7 +77,7 @@ class PassageEmbedder(WrappedEmbedder):
         """
         letters = self._taken if 0 < self._taken < len(text) else -(-len(text) // 2)
         while True:
-            parts = passages(text, max(letters, SHORTEST))[:MOST_PASSAGES]
+            parts = passages(text, max(letters, SHORTEST))[:MAX_PASSAGES]
             try:
                 rows = await self._embedder.embed(parts)
             except ModelRefused:

@@ -21,7 +21,7 @@ from memhost.views.summarizer import Gathered, GroupState, Summarizer
 
 EMPTY = "no_matching_memories"
 
-_LONGEST_WINDOW_DAYS = 365_000
+_MAX_WINDOW_DAYS = 365_000
 _PUTS_A_COMMIT = 200
 _AT_ONCE = 4
 """Groups that are summarised at the same time; their cost is committed together."""
@@ -266,7 +266,7 @@ def _conditions(view: SummaryView, now: datetime) -> Sequence[Condition]:
         Condition("valid_from", Op.NOT_GT, (now,)),
     ]
     if view.time_window_days is not None:
-        window = timedelta(days=min(view.time_window_days, _LONGEST_WINDOW_DAYS))
+        window = timedelta(days=min(view.time_window_days, _MAX_WINDOW_DAYS))
         conditions.append(Condition("created_at", Op.GTE, (now - window,)))
     return conditions
 

@@ -28,8 +28,8 @@ from memhost.errors import ConfigurationError
 from memhost.models import ROLES
 
 if TYPE_CHECKING:
-    from memhost_auth_token.book import Token, TokenBook
     from memhost_auth_token.keys import Hasher
+    from memhost_auth_token.token_store import Token, TokenStore
 
 
 def _number(_context: click.Context, _option: click.Parameter, value: float | None) -> float | None:
@@ -176,13 +176,13 @@ def revoke(
 
 
 @asynccontextmanager
-async def _book(data: str | None, config_file: Path | None) -> AsyncIterator[tuple[TokenBook, Any, datetime, Any]]:
+async def _book(data: str | None, config_file: Path | None) -> AsyncIterator[tuple[TokenStore, Any, datetime, Any]]:
     """The tokens of the store, what makes the hasher, the time, and what tells plugins of administration.
 
     The host is opened without authentication, so that it can be set up and mended with these commands.
     """
-    from memhost_auth_token.book import TokenBook
     from memhost_auth_token.keys import load_hasher
+    from memhost_auth_token.token_store import TokenStore
 
     async with opened(data, config_file, options={"server.auth": "none"}) as host:
         if not (await host.store.info()).durable:
@@ -198,10 +198,10 @@ async def _book(data: str | None, config_file: Path | None) -> AsyncIterator[tup
         async def audit(action: str, target: str, tenant: str = "default") -> None:
             await host.services.audit.record(administrator(tenant), action, target)
 
-        yield TokenBook(host.store, host.clock), hasher, host.clock.now(), audit
+        yield TokenStore(host.store, host.clock), hasher, host.clock.now(), audit
 
 
-async def _checked(book: TokenBook, hasher: Any) -> Hasher:
+async def _checked(book: TokenStore, hasher: Any) -> Hasher:
     made: Hasher = hasher()
     await book.check_key(made)
     return made

@@ -12,8 +12,8 @@ from memhost.errors import Forbidden, NotFound
 from memhost.models import Role
 from memhost.models.limits import Name
 from memhost.operations import Call, Operation
-from memhost_auth_token.book import Token, TokenBook
 from memhost_auth_token.keys import load_hasher
+from memhost_auth_token.token_store import Token, TokenStore
 
 if TYPE_CHECKING:
     from memhost.ports import Host
@@ -114,24 +114,24 @@ def describe(token: Token, now: datetime, last_used_at: datetime | None = None) 
     }
 
 
-def _book(host: Host, call: Call) -> TokenBook:
+def _book(host: Host, call: Call) -> TokenStore:
     if "admin" not in call.caller.roles:
         raise Forbidden("Tokens are managed by the role admin.")
-    return TokenBook(host.store, host.clock)
+    return TokenStore(host.store, host.clock)
 
 
 def _expiry(host: Host, days: float | None) -> datetime | None:
     return None if days is None else host.clock.now() + timedelta(days=days)
 
 
-async def _hasher(host: Host, book: TokenBook) -> Any:
+async def _hasher(host: Host, book: TokenStore) -> Any:
     settings: Any = host.configuration.section("auth", "token")
     hasher = load_hasher(settings.key, host.configuration.data_dir)
     await book.check_key(hasher)
     return hasher
 
 
-async def _own(book: TokenBook, call: Call, token_id: str) -> Token:
+async def _own(book: TokenStore, call: Call, token_id: str) -> Token:
     """The token of that id, if it is one of the caller's tenant."""
     found = await book.find(token_id)
     if found is None or found.tenant != call.caller.bounds.tenant:

@@ -17,8 +17,8 @@ from memhost.logs import log
 from memhost.models import Caller, Scope
 from memhost.ports import Clock, Credentials
 from memhost.specs import OpenContext
-from memhost_auth_token.book import Token, TokenBook
 from memhost_auth_token.keys import SHORTEST, Hasher, id_of, load_hasher
+from memhost_auth_token.token_store import Token, TokenStore
 
 if TYPE_CHECKING:
     from memhost_auth_token import TokenSettings
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _UNKNOWN = "Unknown token; it may have been revoked or mistyped."
-_MOST_CACHED = 50_000
+_MAX_CACHED = 50_000
 
 
 class _Known(msgspec.Struct):
@@ -42,7 +42,7 @@ class TokenAuthenticator:
 
     open = False
 
-    def __init__(self, *, book: TokenBook, hasher: Hasher, settings: TokenSettings, clock: Clock) -> None:
+    def __init__(self, *, book: TokenStore, hasher: Hasher, settings: TokenSettings, clock: Clock) -> None:
         self._book = book
         self._hasher = hasher
         self._clock = clock
@@ -99,7 +99,7 @@ class TokenAuthenticator:
         if token is None:
             self._known.pop(token_id, None)
             return None
-        if len(self._known) >= _MOST_CACHED:
+        if len(self._known) >= _MAX_CACHED:
             self._known.clear()
         known = self._known[token_id] = _Known(token, caller_of(token), now)
         return known
@@ -108,7 +108,7 @@ class TokenAuthenticator:
         last = self._noted.get(token.id)
         if last is not None and timedelta() <= now - last < self._note_after:
             return
-        if len(self._noted) >= _MOST_CACHED:
+        if len(self._noted) >= _MAX_CACHED:
             self._noted.clear()
         self._noted[token.id] = now
         task = asyncio.create_task(self._record(token, now))
@@ -131,7 +131,7 @@ async def open_provider(settings: TokenSettings, context: OpenContext) -> AsyncI
     """
     if context.store is None:
         raise ConfigurationError("The auth provider token needs a store to be opened with.")
-    book = TokenBook(context.store, context.clock)
+    book = TokenStore(context.store, context.clock)
     hasher = load_hasher(settings.key, context.data_dir)
     any_stored = await book.check_key(hasher)
     provider = TokenAuthenticator(book=book, hasher=hasher, settings=settings, clock=context.clock)

@@ -18,8 +18,8 @@ from memhost_rest.routes import BY_NAME
 
 PATH = f"{BY_NAME}/{{name}}"
 
-_LONGEST_NAME = 64
-_MOST_NAMED = 3
+_MAX_NAME_LENGTH = 64
+_MAX_NAMED = 3
 _EXAMPLE = {"text": "Which seat does Ana like?", "user_id": {"eq": "ana"}, "limit": 5}
 _DESCRIPTION = """\
 The body is one JSON object with all fields of the operation, those included that its own route takes from the path or \
@@ -34,8 +34,8 @@ def unknown_operation(path: str, names: Iterable[str]) -> NotFound | None:
     head, _, name = path.rstrip("/").rpartition("/")
     if head != BY_NAME or not name:
         return None
-    name = unquote(name)[:_LONGEST_NAME]
-    near = difflib.get_close_matches(name.lower(), sorted(names), n=_MOST_NAMED)
+    name = unquote(name)[:_MAX_NAME_LENGTH]
+    near = difflib.get_close_matches(name.lower(), sorted(names), n=_MAX_NAMED)
     named = " or ".join(filter(None, (", ".join(near[:-1]), *near[-1:])))
     hint = f"Did you mean {named}?" if near else "GET /openapi.json lists them."
     return NotFound(f"There is no operation {name!r}. {hint}")

@@ -36,8 +36,8 @@ STATUS: Mapping[str, int] = {
 SERVER_ERROR = "Internal Server Error"
 
 _MAX_TEXT = 500
-_MOST_NAMED = 8
-_LONGEST_NAME = 60
+_MAX_NAMED = 8
+_MAX_NAME_LENGTH = 60
 _MAX_NODES = 100
 _VALUE_ERROR = "Value error, "
 
@@ -71,11 +71,11 @@ def items(problems: Iterable[Problem], locate: Locate | None = None) -> list[dic
 def ignored(problems: Sequence[Problem]) -> str:
     """The sentence about unknown names of a request that was answered; at most eight are named."""
     named = []
-    for problem in problems[:_MOST_NAMED]:
+    for problem in problems[:_MAX_NAMED]:
         meant = (problem.context or {}).get("meant")
-        name = ".".join(str(part) for part in problem.where[1:])[:_LONGEST_NAME]
+        name = ".".join(str(part) for part in problem.where[1:])[:_MAX_NAME_LENGTH]
         named.append(f"{name} (did you mean {meant}?)" if meant else name)
-    more = f" and {len(problems) - _MOST_NAMED} more" if len(problems) > _MOST_NAMED else ""
+    more = f" and {len(problems) - _MAX_NAMED} more" if len(problems) > _MAX_NAMED else ""
     return f"no such field or parameter: {', '.join(named)}{more}."
 
 

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says beyond operations and fields: introduction, links, headers, statuses, errors."""
+"""Texts of the OpenAPI document beside operations and fields: introduction, links, headers, statuses, errors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ INTRODUCTION = """\
 A memory server for AI agents, wire-compatible with Agent Memory Server.
 
 - Every success is 200 with a JSON body.
-- Unknown fields and query parameters are ignored, at every depth.
+- Operations of Agent Memory Server take unknown fields and query parameters, and name them in the header \
+`X-Memhost-Notice`; all others, and whatever deletes, refuse them.
 - Input is read leniently: integers also as `"5"` or `5.0`, numbers also as strings, booleans also as `1`, `"yes"`, \
 `"on"` and their like, times as ISO 8601 (without an offset: UTC), as a date, or as Unix seconds or milliseconds \
 (text like `20260301`, which may be a date or a Unix time, is refused). \
@@ -49,7 +50,7 @@ LINKS: Mapping[str, Mapping[str, tuple[str, Mapping[str, str]]]] = {
     "list_jobs": {"retry": ("retry_job", {"job_id": "$response.body#/jobs/0/id"})},
     "list_trash": {"read": ("get_memory", {"memory_id": "$response.body#/memories/0/id"})},
 }
-"""What a successful answer leads to: operation and where its parameters come from."""
+"""Operations that a successful answer leads to, and the sources of their parameters."""
 
 HEADERS: Mapping[str, Mapping[str, Any]] = {
     "RequestId": {
@@ -59,22 +60,22 @@ HEADERS: Mapping[str, Mapping[str, Any]] = {
     "Notice": {"description": "Something worth knowing about a successful call.", "schema": {"type": "string"}},
     "Deprecation": {"description": "Set when a message lacked `created_at`.", "schema": {"type": "string"}},
     "Challenge": {
-        "description": "`Bearer`, where no usable credential came.",
+        "description": "`Bearer`; set if the request has no usable credential.",
         "schema": {"type": "string"},
     },
 }
 
 STATUSES: Mapping[int, str] = {
-    400: "The request cannot be served as it is.",
+    400: "The request is not valid as a whole.",
     401: "No valid credential.",
-    403: "The credential lacks the right.",
+    403: "The credential lacks the permission.",
     404: "Nothing of that name in the caller's scope.",
-    409: "The stored state forbids the change.",
+    409: "The change conflicts with the stored state.",
     413: "The body is too large.",
     422: "Fields are missing or wrong; all of them are listed.",
     429: "Too many requests.",
-    431: "The address, or the head as a whole, is too large.",
-    500: "The server failed; its log tells why under the request id.",
+    431: "The address or the request head is too large.",
+    500: "The server failed. Search its log for the request id to find the cause.",
     503: "Something the server needs is down; nothing was changed.",
 }
 

@@ -20,7 +20,7 @@ TRIES = 3
 """Times that a call is tried before the model counts as unavailable."""
 
 _BACKOFF_S = 1.0
-_LONGEST_DETAIL = 200
+_MAX_DETAIL_LENGTH = 200
 
 Request = Callable[[], Awaitable[Any]]
 Sleep = Callable[[float], Awaitable[None]]
@@ -165,7 +165,7 @@ def _detail(error: Exception) -> str:
     line = next(iter(str(error).splitlines()), "") or type(error).__name__
     for prefix in ("litellm.", f"{type(error).__name__}: "):
         line = line.replace(prefix, "")
-    return mask(line)[:_LONGEST_DETAIL]
+    return mask(line)[:_MAX_DETAIL_LENGTH]
 
 
 def no_provider(model: str) -> str:

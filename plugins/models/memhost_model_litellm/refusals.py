@@ -101,8 +101,8 @@ _OF_THE_TEXT = ("", "messages", "message", "prompt", "input", "inputs", "content
 _OTHER_STATUS = (401, 404, 408, 429)
 _FAULT_OF_THE_REQUEST = (400, 403, 413, 422)
 _DEEPEST = 5
-_LONGEST_TEXT = 20_000  # characters of an error's text in which a body is looked for
-_LONGEST_SENTENCE = 500  # characters of the provider's sentence; what comes later is often an echo of the request
+_MAX_TEXT_LENGTH = 20_000  # characters of an error's text in which a body is looked for
+_MAX_SENTENCE_LENGTH = 500  # characters of the provider's sentence; what comes later is often an echo of the request
 
 
 def refusal_of(error: BaseException) -> Refusal | None:
@@ -116,13 +116,15 @@ def refusal_of(error: BaseException) -> Refusal | None:
     if status in _OTHER_STATUS:
         return None
     bodies = [body for each in chain for body in _bodies(each)]
-    texts = [str(each)[:_LONGEST_TEXT] for each in chain]
+    texts = [str(each)[:_MAX_TEXT_LENGTH] for each in chain]
     bodies += [body for text in texts if (body := _body_in(text)) is not None]
     if found := named(name for body in bodies for name in _names(body)):
         return found
     if status == 413:
         return "length"
-    if status == 500 and any(_TOO_LONG_AS_A_FAULT.search(str(each)[:_LONGEST_SENTENCE]) for each in (*bodies, *texts)):
+    if status == 500 and any(
+        _TOO_LONG_AS_A_FAULT.search(str(each)[:_MAX_SENTENCE_LENGTH]) for each in (*bodies, *texts)
+    ):
         return "length"
     return _said(bodies, texts) if status in _FAULT_OF_THE_REQUEST else None
 
@@ -130,7 +132,7 @@ def refusal_of(error: BaseException) -> Refusal | None:
 def named(names: Iterable[object]) -> Refusal | None:
     """Return the meaning of the first known name (`content_filter`, `SAFETY`, `context_length_exceeded`)."""
     for name in names:
-        plain = re.sub(r"[^a-z0-9]", "", str(name)[:_LONGEST_SENTENCE].lower())
+        plain = re.sub(r"[^a-z0-9]", "", str(name)[:_MAX_SENTENCE_LENGTH].lower())
         if plain in _NAMES:
             return _NAMES[plain]
     return None
@@ -200,6 +202,6 @@ def _said(bodies: Iterable[Any], texts: Iterable[str]) -> Refusal | None:
             sentences.append(inner)
     for sentence in [each for each in sentences if each] or texts:
         for pattern, kind in _SENTENCES:
-            if pattern.search(sentence[:_LONGEST_SENTENCE]):
+            if pattern.search(sentence[:_MAX_SENTENCE_LENGTH]):
                 return kind
     return None

@@ -20,7 +20,7 @@ import msgspec
 UNKNOWN = "[UNK]"
 _SPECIAL = re.compile(r"(\[PAD\]|\[UNK\])")
 """Tokens that are taken as such where a text holds their names."""
-_LONGEST_WORD = 100  # characters, by the tokenizer's definition; a longer word is unknown
+_MAX_WORD_LENGTH = 100  # characters, by the tokenizer's definition; a longer word is unknown
 _INNER = "##"
 _STRETCH = 8192  # characters
 _KEPT_WORDS = 20_000  # about 5 MB
@@ -105,7 +105,7 @@ class Tokens:
         rest = ""
         for start in range(0, len(text), _STRETCH):
             words = (rest + text[start : start + _STRETCH].translate(self._characters)).split(" ")
-            rest = words.pop()[: _LONGEST_WORD + 1]  # may go on in the next stretch; too long, it is unknown anyway
+            rest = words.pop()[: _MAX_WORD_LENGTH + 1]  # may go on in the next stretch; too long, it is unknown anyway
             yield from filter(None, words)
         if rest:
             yield rest
@@ -155,7 +155,7 @@ class _Words(dict[str, tuple[int, ...]]):
     def _cut(self, word: str) -> tuple[int, ...]:
         """The longest pieces from the start on; the unknown token if any rest has none."""
         length = len(word)
-        if length > _LONGEST_WORD:
+        if length > _MAX_WORD_LENGTH:
             return self._unknown
         found, start, pieces = [], 0, self._first
         while start < length:

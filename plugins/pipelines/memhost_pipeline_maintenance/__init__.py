@@ -41,7 +41,7 @@ _PATIENT = 50
 """Attempts at what no later write would start again; with the usual waits they outlast an outage of eight hours."""
 
 _MARK = "compacted"
-_LONGEST_REST = timedelta(days=1)
+_MAX_REST_LENGTH = timedelta(days=1)
 _NOT_TURNS = Condition("memory_type", Op.NONE, (MemoryType.MESSAGE.value,))
 
 
@@ -130,7 +130,7 @@ async def _compact(context: JobContext, _given: NoArguments) -> None:
     known = await context.get_document(_MARK)
     if known is not None:
         mark = msgspec.msgpack.decode(known.body, type=_Mark)
-        if context.now - mark.at < _LONGEST_REST and not await _changed(context, mark):
+        if context.now - mark.at < _MAX_REST_LENGTH and not await _changed(context, mark):
             return
     report = await context.run("compact")
     if report.unfinished:

@@ -32,11 +32,11 @@ logger = logging.getLogger(__name__)
 WAKE = "run_next_job"
 """Name of arq's function; its arguments tell which job was committed: id, event, plugin."""
 
-MOST_WAITING = 100
+MAX_WAITING = 100
 """Wake-ups in the queue beyond which no more are added: the workers are busy then, and a busy worker continues until
 nothing is due. So few are left over after a rush, and a queue that no worker empties does not grow."""
 
-_MOST_AT_ONCE = 100
+_MAX_AT_ONCE = 100
 _TAKE_LIMIT_S = 20
 _END_LIMIT_S = 1.0
 _NEVER = 1_000_000
@@ -107,7 +107,7 @@ class ArqRunner:
         """Put a wake-up into the queue for each of these jobs that is due; later ones are found when they are."""
         now = self._clock.now()
         for job in jobs:
-            if job.due_at <= now and len(self._wake_ups) < _MOST_AT_ONCE:
+            if job.due_at <= now and len(self._wake_ups) < _MAX_AT_ONCE:
                 # The time makes it another wake-up when a job of that id comes again; arq runs an id only once.
                 wake_up = f"{self._settings.queue}:{job.id}@{round(job.due_at.timestamp() * 1000)}"
                 self._wake_ups[wake_up] = (job.id, job.event, job.plugin)
@@ -138,7 +138,7 @@ class ArqRunner:
             while self._wake_ups:
                 wake_ups, self._wake_ups = self._wake_ups, {}
                 async with asyncio.timeout(self._settings.timeout_seconds):
-                    if await self._redis.zcard(self._settings.queue) < MOST_WAITING:
+                    if await self._redis.zcard(self._settings.queue) < MAX_WAITING:
                         for wake_up, identity in wake_ups.items():
                             await self._redis.enqueue_job(WAKE, *identity, _job_id=wake_up)
         except TROUBLE as error:

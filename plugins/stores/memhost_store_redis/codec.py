@@ -15,9 +15,9 @@ import numpy as np
 from memhost.models import MemoryRecord, StoredMemory, Vector
 from memhost.storekit import from_micros
 
-LONGEST_TAG = 3000
+MAX_TAG_LENGTH = 3000
 """Characters of an encoded value that are indexed as they are; RediSearch cuts tags at 4096."""
-LONGEST_TERM = 200
+MAX_TERM_LENGTH = 200
 MARK = "x"
 """Starts every encoded value, so that the empty string has a tag as well."""
 
@@ -42,7 +42,7 @@ def encode_tag(value: str) -> str:
 
     Of strings that would be too long the end is replaced by a digest.
     """
-    return MARK + bounded(escape(value), LONGEST_TAG)
+    return MARK + bounded(escape(value), MAX_TAG_LENGTH)
 
 
 def escape(value: str) -> str:
@@ -72,13 +72,13 @@ def tags(values: Sequence[str]) -> str:
 @lru_cache(maxsize=8192)
 def encode_term(term: str) -> str:
     """A term as a token that RediSearch keeps as it is."""
-    if _PLAIN_TERM.fullmatch(term) and len(term) <= LONGEST_TERM:
+    if _PLAIN_TERM.fullmatch(term) and len(term) <= MAX_TERM_LENGTH:
         return term
     escaped = "_" + "".join(
         char if char in "abcdefghijklmnopqrstuvwxyz0123456789" else "".join(f"_{byte:02x}" for byte in char.encode())
         for char in term
     )
-    if len(escaped) <= LONGEST_TERM:
+    if len(escaped) <= MAX_TERM_LENGTH:
         return escaped
     return "_z" + digest(term.encode()).lower()
 

@@ -22,11 +22,11 @@ from memhost.models.filters import (
     tag_values,
 )
 from memhost.storekit import to_micros
-from memhost_store_redis.codec import LONGEST_TAG, MARK, bounded, encode_tag, escape, sortable_hex, tags
+from memhost_store_redis.codec import MARK, MAX_TAG_LENGTH, bounded, encode_tag, escape, sortable_hex, tags
 
 _HEX = "0123456789ABCDEF"
-_LONGEST_KEY = 1000
-_LONGEST_VALUE = 1900
+_MAX_KEY_LENGTH = 1000
+_MAX_VALUE_LENGTH = 1900
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def _tag(compiled: Filter, name: str, op: Op, values: Sequence[str], starts: Seq
 
 def _start(text: str) -> str:
     escaped = escape(text)
-    if len(escaped) > LONGEST_TAG:
+    if len(escaped) > MAX_TAG_LENGTH:
         raise InvalidRequest("The prefix of a filter is too long; shorten it.")
     return MARK + escaped
 
@@ -215,17 +215,17 @@ def _metadata_tags(key: str, value: object) -> list[str]:
 
 
 def _metadata_key(key: str) -> str:
-    return MARK + bounded(escape(key), _LONGEST_KEY)
+    return MARK + bounded(escape(key), _MAX_KEY_LENGTH)
 
 
 def _metadata_value(key: str, value: str | float) -> str:
     if isinstance(value, str):
-        return f"{key}~s{bounded(escape(value), _LONGEST_VALUE)}"
+        return f"{key}~s{bounded(escape(value), _MAX_VALUE_LENGTH)}"
     return f"{key}~n{sortable_hex(float(value))}"
 
 
 def _metadata_start(key: str, value: str) -> str:
     escaped = escape(value)
-    if len(escaped) > _LONGEST_VALUE:
+    if len(escaped) > _MAX_VALUE_LENGTH:
         raise InvalidRequest("The prefix of a filter is too long; shorten it.")
     return f"{key}~s{escaped}"

@@ -17,7 +17,7 @@ from memhost.models import Condition, Op, Scope
 from memhost.storekit import Owner
 from memhost_store_redis.codec import digest, encode_tag, tags
 
-MOST_TOKENS = 200
+MAX_TOKENS = 200
 """Scopes of more owners than this are queried by the fields of the owners, and counted by going through them."""
 
 
@@ -69,14 +69,14 @@ def resolve(scope: Scope) -> Reach | None:
         return None
     namespaces, users, sessions = (None if values is None else tuple(dict.fromkeys(values)) for values in allowed)
     size = len(namespaces or "1") * len(users or "1")
-    if size > MOST_TOKENS:
+    if size > MAX_TOKENS:
         parts = [f"@scope:{tags([token('T', scope.tenant)])}"]
         parts += [_field("namespace", namespaces), _field("user_id", users), _field("session_id", sessions)]
         return Reach(" ".join(part for part in parts if part), None)
     if sessions is None:
         found = tuple(token(*each) for each in _owners(scope.tenant, namespaces, users))
         return Reach(f"@scope:{tags(found)}", found)
-    if namespaces is not None and users is not None and size * len(sessions) <= MOST_TOKENS:
+    if namespaces is not None and users is not None and size * len(sessions) <= MAX_TOKENS:
         each_session = product(namespaces, users, sessions)
         return Reach(f"@scope:{tags([token('S', scope.tenant, *each) for each in each_session])}", None)
     found = tuple(token(*each) for each in _owners(scope.tenant, namespaces, users))

@@ -28,7 +28,7 @@ from memhost_store_redis.scopes import Reach, narrowed, resolve, token
 
 RESCORED = 256
 """At least so many of the engine's ranking are scored exactly."""
-MOST_ROWS = 1_000_000
+MAX_ROWS = 1_000_000
 BROAD = 20_000
 """From so many memories on, if they are most of the index, the nearest are taken from its graph.
 
@@ -108,7 +108,7 @@ class Searcher:
         """The values of a field, among what satisfies the query, that pass the test."""
         split = ["LOAD", 1, f"@{test.field}", "FILTER", f"exists(@{test.field})"]
         split += ["APPLY", f'split(@{test.field}, ",")', "AS", "value"]
-        group = ["GROUPBY", 1, "@value", "FILTER", test.expression(), "LIMIT", 0, MOST_ROWS]
+        group = ["GROUPBY", 1, "@value", "FILTER", test.expression(), "LIMIT", 0, MAX_ROWS]
         batch = self.batch()
         batch.query("FT.AGGREGATE", self._layout.memories, query, *split, *group)
         (reply,) = await batch.run()

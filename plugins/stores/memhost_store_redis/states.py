@@ -16,7 +16,7 @@ from memhost_store_redis.connection import Connections
 from memhost_store_redis.keys import document_id, session_id, state_base
 from memhost_store_redis.opening import Layout
 from memhost_store_redis.scopes import resolve
-from memhost_store_redis.search import MOST_ROWS
+from memhost_store_redis.search import MAX_ROWS
 
 Searching = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
 
@@ -76,7 +76,7 @@ class States:
         """Living documents of that kind inside the scope whose id comes after `after`, by id."""
         query = self._query(scope, encode_tag("d" + kind), now)
         test = f'@id > "{document_id(kind, after)}"' if after else ""
-        _, bodies = await self._page(scope, query, ["@id", "ASC"], MOST_ROWS if limit is None else limit, 0, test)
+        _, bodies = await self._page(scope, query, ["@id", "ASC"], MAX_ROWS if limit is None else limit, 0, test)
         return [_decode_document(body) for body in bodies]
 
     async def document_kinds(self, scope: Scope, now: datetime) -> list[str]:
@@ -87,7 +87,7 @@ class States:
 
         async def ask() -> list[str]:
             batch = self._batch(scope)
-            one_each = ["GROUPBY", 1, "@kind", "REDUCE", "FIRST_VALUE", 1, "@id", "AS", "id", "LIMIT", 0, MOST_ROWS]
+            one_each = ["GROUPBY", 1, "@kind", "REDUCE", "FIRST_VALUE", 1, "@id", "AS", "id", "LIMIT", 0, MAX_ROWS]
             batch.query("FT.AGGREGATE", self._layout().states, query, "LOAD", 2, "@kind", "@id", *one_each)
             (reply,) = await batch.run()
             bodies = self._batch(scope)

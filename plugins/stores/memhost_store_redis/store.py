@@ -43,7 +43,7 @@ from memhost_store_redis.writing import Writer, read_answer
 
 T = TypeVar("T")
 
-MOST_REPEATS = 5
+MAX_REPEATS = 5
 SETTLED_AT_ONCE = 50
 """Number of hashes that one script indexes again; the script holds up others for a millisecond each."""
 SECONDS_A_MEMORY = 0.004
@@ -210,7 +210,7 @@ class RedisStore(Jobs):
         connection to another server or run of it was made, they are looked at before a result is believed.
         """
         connections = self._connections
-        for _ in range(MOST_REPEATS):
+        for _ in range(MAX_REPEATS):
             try:
                 if connections.fresh:
                     await self._check_indexes()

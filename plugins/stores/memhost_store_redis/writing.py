@@ -7,7 +7,7 @@ from typing import Any
 
 from memhost.errors import DocumentGone, Forbidden, IdTaken, VersionMismatch
 from memhost.models import (
-    MOST_ACCESSES,
+    MAX_ACCESSES,
     AccessMark,
     Document,
     JobState,
@@ -103,7 +103,7 @@ class Writer:
     def _access(self, mark: AccessMark | None) -> None:
         ids = [] if mark is None else list(dict.fromkeys(mark.ids))
         at, interval = (0, 0) if mark is None else (to_micros(mark.at), int(mark.interval_s * 1_000_000))
-        self.arguments += [at, interval, MOST_ACCESSES]
+        self.arguments += [at, interval, MAX_ACCESSES]
         self._list(ids)
 
     def _session(self, batch: WriteBatch) -> None:

@@ -17,10 +17,10 @@ import numpy.typing as npt
 
 from memhost.models import TextMatch
 from memhost.storekit import K1, B, Phrase, occurrences, rarity, required_phrases, scored_phrases
+from memhost_store_sqlite.batch_read import load_words
 from memhost_store_sqlite.codec import Ids, Words, among, pack_ids, parse_ids, phrase_query
-from memhost_store_sqlite.loading import load_words
-from memhost_store_sqlite.picking import Admission, best
 from memhost_store_sqlite.scopes import Reach
+from memhost_store_sqlite.top_k import Admission, best
 
 POSTING_LIMIT = 20_000
 """A term in more memories of the scope than this is `frequent`: its list is cut here and its frequency estimated

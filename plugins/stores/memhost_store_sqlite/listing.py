@@ -8,9 +8,9 @@ import apsw
 
 from memhost.models import Condition, Scope, StoredMemory
 from memhost.ports import Order
+from memhost_store_sqlite.batch_read import load
 from memhost_store_sqlite.codec import Ids, parse_ids
 from memhost_store_sqlite.conditions import compile_conditions, narrowed
-from memhost_store_sqlite.loading import load
 from memhost_store_sqlite.memories import existing_rows
 from memhost_store_sqlite.scopes import Reach, Sql, resolve
 

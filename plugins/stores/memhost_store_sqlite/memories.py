@@ -10,7 +10,7 @@ import apsw
 import msgspec
 
 from memhost.models import (
-    MOST_ACCESSES,
+    MAX_ACCESSES,
     AccessMark,
     MemoryRecord,
     Scope,
@@ -214,5 +214,5 @@ def mark_access(connection: apsw.Connection, scope: Scope, mark: AccessMark) -> 
     connection.executemany(
         "UPDATE memories SET access_count = min(access_count + 1, ?4), last_accessed = max(last_accessed, ?1) "
         "WHERE rid = ?2 AND (access_count = 0 OR ?3 <= 0 OR last_accessed <= ?1 - ?3)",
-        [(at, rid, interval, MOST_ACCESSES) for rid in rids],
+        [(at, rid, interval, MAX_ACCESSES) for rid in rids],
     )

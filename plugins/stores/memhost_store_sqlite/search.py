@@ -7,13 +7,13 @@ import numpy as np
 
 from memhost.models import CandidateHit, CandidateQuery, Candidates, Scope
 from memhost_store_sqlite import fulltext, vectors
+from memhost_store_sqlite.batch_read import load
 from memhost_store_sqlite.codec import Ids, pack_ids, parse_ids
 from memhost_store_sqlite.conditions import compile_conditions, narrowed
 from memhost_store_sqlite.fulltext import Postings, TextLeg
 from memhost_store_sqlite.listing import admitted, count
-from memhost_store_sqlite.loading import load
-from memhost_store_sqlite.picking import Admission
 from memhost_store_sqlite.scopes import Reach, Sql, resolve
+from memhost_store_sqlite.top_k import Admission
 from memhost_store_sqlite.vector_cache import VectorCache
 
 KNOWN_LIMIT = 20_000

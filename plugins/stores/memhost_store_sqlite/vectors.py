@@ -17,8 +17,8 @@ import numpy.typing as npt
 from memhost.models import CandidateQuery, Scope, Vector
 from memhost_store_sqlite.codec import Ids, pack_ids, parse_ids
 from memhost_store_sqlite.memories import RID_BITS, RID_MASK, VID
-from memhost_store_sqlite.picking import Admission, best
 from memhost_store_sqlite.scopes import Reach, owners_of
+from memhost_store_sqlite.top_k import Admission, best
 from memhost_store_sqlite.vector_cache import Rows, Snapshot, VectorCache, read_vectors
 
 _BLOCK = 8192

@@ -12,7 +12,7 @@ import pytest
 from memhost.consolidation import compaction_pass
 from memhost.consolidation.compaction import LEASE
 from memhost.consolidation.compaction_pass import batches
-from memhost.consolidation.judge import MOST_PAIRS, Pair
+from memhost.consolidation.judge import MAX_PAIRS, Pair
 from memhost.errors import Busy, ModelUnavailable, StoreUnavailable
 from memhost.host import Host
 from memhost.models import WriteBatch
@@ -146,7 +146,7 @@ def test_large_groups_are_cut() -> None:
 
     parts = list(batches([*chain("a", 120), *chain("b", 3)]))
     assert sum(len(part) for part in parts) == 123
-    assert max(len(part) for part in parts) <= MOST_PAIRS
+    assert max(len(part) for part in parts) <= MAX_PAIRS
     assert [len(part) for part in batches([pair for number in range(12) for pair in chain(f"{number}-", 1)])] == [10, 2]
 
 

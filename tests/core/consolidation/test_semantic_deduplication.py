@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memhost.consolidation.judge import MOST_PAIRS, Pair, question, read
+from memhost.consolidation.judge import MAX_PAIRS, Pair, question, read
 from memhost.errors import BudgetExceeded, ModelRefused, ModelUnavailable, StoreUnavailable
 from memhost.host import Host
 from memhost.models import WriteBatch
@@ -88,7 +88,7 @@ async def test_more_pairs_than_fit_are_left_to_compaction(tmp_path: Path) -> Non
             await memory(host, f"m{number:02}", f"User has seen the film number {number}.") for number in range(40)
         ]
         found = await write(host, *fresh)
-        assert judged() == [MOST_PAIRS]
+        assert judged() == [MAX_PAIRS]
         assert (found.undecided > 0, len(await stored(host))) == (True, 40)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from memhost.errors import TooManyRequests
-from memhost.host.login_throttle import FailedAttempts
+from memhost.host.login_throttle import LoginThrottle
 from memhost.ports import Credentials
 from memhost.testing.clock import FakeClock
 
@@ -14,7 +14,7 @@ def sent(token: str, peer: str = "10.0.0.1") -> Credentials:
     return Credentials(scheme="bearer", token=token, peer=peer)
 
 
-def refused(attempts: FailedAttempts, credentials: Credentials) -> int:
+def refused(attempts: LoginThrottle, credentials: Credentials) -> int:
     """Seconds to wait, 0 if the credentials may be tried."""
     try:
         attempts.check(credentials)
@@ -23,9 +23,9 @@ def refused(attempts: FailedAttempts, credentials: Credentials) -> int:
     return 0
 
 
-def failing(times: int, *, peer: str = "10.0.0.1", limit: int = 3) -> tuple[FailedAttempts, FakeClock]:
+def failing(times: int, *, peer: str = "10.0.0.1", limit: int = 3) -> tuple[LoginThrottle, FakeClock]:
     clock = FakeClock()
-    attempts = FailedAttempts(limit, clock)
+    attempts = LoginThrottle(limit, clock)
     attempts.passed(sent("good", peer))
     for number in range(times):
         attempts.check(sent(f"bad {number}", peer))

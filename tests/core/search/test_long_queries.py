@@ -13,7 +13,7 @@ from memhost.errors import InvalidRequest
 from memhost.host import Host
 from memhost.models import CandidateQuery, Candidates, Scope
 from memhost.operations import Call
-from memhost.operations.limits import DEEPEST_OFFSET, MOST_QUERY_TERMS, fitting
+from memhost.operations.limits import DEEPEST_OFFSET, MAX_QUERY_TERMS, fitting
 from memhost.search.query_terms import read_query
 from memhost.text.analysis import stem
 from tests.support.hosts import ADMIN, run, running_host
@@ -46,7 +46,7 @@ async def test_the_rarest_words_of_a_long_query_count(host: Host, mode: str | No
     answer, notices = await search(host, text=" ".join([*absent, *COMMON, RARE]), **fields)
     assert "rare" in [hit.id for hit in answer.memories]
     assert any("rarest" in notice for notice in notices)
-    _, notices = await search(host, text=" ".join(COMMON[:MOST_QUERY_TERMS]), **fields)
+    _, notices = await search(host, text=" ".join(COMMON[:MAX_QUERY_TERMS]), **fields)
     assert not notices
 
 
@@ -76,12 +76,12 @@ class Asked:
 async def test_a_store_is_asked_for_few_words(text: str) -> None:
     store: Any = Asked({})
     query, unread = await read_query(store, Scope(), text)
-    assert len(query.terms) == len(query.words) == len(set(query.all_terms)) == MOST_QUERY_TERMS
+    assert len(query.terms) == len(query.words) == len(set(query.all_terms)) == MAX_QUERY_TERMS
     assert [stem(word) for word in query.words] == list(query.terms)
     assert len(query.phrases) <= 8
     assert len(query.date_terms) <= 16
     assert unread > 0
-    assert [len(asked.statistics_for) for asked in store.queries] == [min(1024, unread + MOST_QUERY_TERMS)]
+    assert [len(asked.statistics_for) for asked in store.queries] == [min(1024, unread + MAX_QUERY_TERMS)]
 
 
 async def test_short_queries_stay_as_they_are() -> None:

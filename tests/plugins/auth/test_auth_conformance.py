@@ -16,8 +16,8 @@ from memhost.testing.opening import open_context
 from memhost_auth_jwt import JwtSettings, open_jwt
 from memhost_auth_none import open_none
 from memhost_auth_token import TokenSettings, open_token
-from memhost_auth_token.book import TokenBook
 from memhost_auth_token.keys import load_hasher
+from memhost_auth_token.token_store import TokenStore
 from memhost_store_memory.store import MemoryStore
 
 OWN = "an-own-token-of-more-than-32-characters"
@@ -48,7 +48,7 @@ class TestToken(AuthConformance):
 
     @pytest.fixture
     async def valid(self, tmp_path: Path, store: MemoryStore, authenticator: Authenticator) -> Credentials:
-        token, _ = await TokenBook(store, SystemClock()).create(load_hasher(None, tmp_path), role="writer")
+        token, _ = await TokenStore(store, SystemClock()).create(load_hasher(None, tmp_path), role="writer")
         return Credentials(scheme="bearer", token=token)
 
 

@@ -18,9 +18,9 @@ from memhost.ports import Credentials
 from memhost.specs import OpenContext
 from memhost.testing.clock import FakeClock
 from memhost_auth_token import TokenSettings, open_token
-from memhost_auth_token.book import KIND, TokenBook
 from memhost_auth_token.keys import load_hasher
 from memhost_auth_token.provider import TokenAuthenticator
+from memhost_auth_token.token_store import KIND, TokenStore
 
 OWN = "an-own-token-of-more-than-32-characters"
 
@@ -34,7 +34,7 @@ async def token_host(folder: Path, clock: FakeClock | None = None, /, **settings
 
 async def create(host: Host, **more: Any) -> str:
     hasher = load_hasher(None, host.configuration.data_dir)
-    return (await TokenBook(host.store, host.clock).create(hasher, **{"role": "writer", **more}))[0]
+    return (await TokenStore(host.store, host.clock).create(hasher, **{"role": "writer", **more}))[0]
 
 
 async def enter(host: Host, token: str) -> Caller:
@@ -70,7 +70,7 @@ async def test_what_is_no_token_is_refused(tmp_path: Path) -> None:
         other = await create(host)
         swapped = "_".join([*text.split("_")[:2], other.split("_", 2)[2]])
         for wrong in (text[:-1], text + "A", text.upper(), swapped, f"mh_{'0' * 16}_{'A' * 43}", "mh__", "x", "ß" * 60):
-            assert "not known" in await why_not(host, wrong)
+            assert "Unknown token" in await why_not(host, wrong)
         await enter(host, text)
         with pytest.raises(Unauthorized) as caught:
             await host.authenticate(Credentials())
@@ -86,13 +86,13 @@ async def test_an_expired_token_is_told_so(tmp_path: Path) -> None:
         clock.advance(1)
         assert "expired" in await why_not(host, text)
         clock.advance(31 * 86400)
-        assert "not known" in await why_not(host, text)
+        assert "Unknown token" in await why_not(host, text)
 
 
 async def test_processes_share_tokens_and_see_changes_in_time(tmp_path: Path) -> None:
     clock = FakeClock()
     async with token_host(tmp_path, clock) as one, token_host(tmp_path, clock) as other:
-        book = TokenBook(other.store, clock)
+        book = TokenStore(other.store, clock)
         kept, revoked = await create(other), await create(other)
         for text in (kept, revoked):
             await enter(one, text)
@@ -100,8 +100,8 @@ async def test_processes_share_tokens_and_see_changes_in_time(tmp_path: Path) ->
         await book.revoke([revoked.split("_")[1]])
         clock.advance(2)
         assert token.rotated_at is not None
-        assert "not known" in await why_not(one, revoked)
-        assert "not known" in await why_not(one, kept)
+        assert "Unknown token" in await why_not(one, revoked)
+        assert "Unknown token" in await why_not(one, kept)
         await enter(one, rotated)
         with pytest.raises(NotFound):
             await book.revoke([revoked.split("_")[1]])
@@ -124,7 +124,7 @@ async def test_last_use_is_recorded_once_an_hour(tmp_path: Path) -> None:
     async with token_host(tmp_path, clock) as host:
         text = await create(host)
         context = OpenContext(data_dir=tmp_path, clock=clock, store=host.store)
-        book = TokenBook(host.store, clock)
+        book = TokenStore(host.store, clock)
         assert [used for _, used in await book.list_all()] == [None]
         for waits, last in (((0, 1800, 1799), 0), ((0, 3600), 7199)):
             async with open_token(TokenSettings(), context) as provider:
@@ -136,13 +136,13 @@ async def test_last_use_is_recorded_once_an_hour(tmp_path: Path) -> None:
 
 async def test_recording_the_use_of_a_revoked_token_does_not_revive_it(tmp_path: Path) -> None:
     async with token_host(tmp_path) as host:
-        book = TokenBook(host.store, host.clock)
+        book = TokenStore(host.store, host.clock)
         text, token = await book.create(load_hasher(None, tmp_path), role="writer")
         await book.note_use(token, host.clock.now())
         await book.revoke([token.id])
         await book.note_use(token, host.clock.now())
         assert await book.list_all() == []
-        assert "not known" in await why_not(host, text)
+        assert "Unknown token" in await why_not(host, text)
 
 
 class CountingStore:
@@ -187,7 +187,7 @@ async def test_a_check_is_one_look_up_whatever_the_number_of_tokens(tmp_path: Pa
     clock = FakeClock()
     async with provider_on(counting, tmp_path, clock) as provider:
         store: Any = counting
-        book = TokenBook(store, clock)
+        book = TokenStore(store, clock)
         texts = [(await book.create(load_hasher(None, tmp_path), role="reader"))[0] for _ in range(200)]
         assert len([kind for kind, _ in counting.documents if kind == KIND]) == 200
         counting.calls.clear()
@@ -206,7 +206,7 @@ async def test_a_store_that_fails_is_an_outage_and_not_a_wrong_token(tmp_path: P
     clock = FakeClock()
     async with provider_on(counting, tmp_path, clock) as provider:
         store: Any = counting
-        text, _ = await TokenBook(store, clock).create(load_hasher(None, tmp_path), role="reader")
+        text, _ = await TokenStore(store, clock).create(load_hasher(None, tmp_path), role="reader")
         counting.failing = True
         with pytest.raises(StoreUnavailable):
             await provider.authenticate(Credentials(token=text))
@@ -233,7 +233,7 @@ async def test_tokens_of_another_key_stop_the_start(tmp_path: Path) -> None:
     key.replace(tmp_path / "token.key")
     async with token_host(tmp_path) as host:
         await enter(host, text)
-        await TokenBook(host.store, host.clock).revoke([text.split("_")[1]])
+        await TokenStore(host.store, host.clock).revoke([text.split("_")[1]])
     async with token_host(tmp_path, AUTH_TOKEN_KEY="k" * 32):
         pass
 
@@ -242,7 +242,7 @@ async def test_machines_with_folders_of_their_own_share_a_key_by_the_setting(tmp
     settings = {"AUTH_TOKEN_KEY": "k" * 32, "SQLITE_PATH": str(tmp_path / "shared.db")}
     async with token_host(tmp_path / "a", **settings) as one, token_host(tmp_path / "b", **settings) as other:
         hasher = load_hasher("k" * 32, tmp_path)
-        text, _ = await TokenBook(one.store, one.clock).create(hasher, role="writer")
+        text, _ = await TokenStore(one.store, one.clock).create(hasher, role="writer")
         await enter(other, text)
     assert holding(tmp_path / "a", b"") == holding(tmp_path / "b", b"") == []
 
@@ -265,7 +265,7 @@ async def test_own_tokens_are_administrators(tmp_path: Path) -> None:
             for token in (OWN, OWN[::-1]):
                 caller = await enter(host, token)
                 assert (set(caller.roles), caller.bounds) == ({"admin"}, Scope())
-            assert "not known" in await why_not(host, OWN[:-1])
+            assert "Unknown token" in await why_not(host, OWN[:-1])
             assert OWN not in repr(host.configuration.describe())
             assert OWN not in repr(host.configuration.section("auth", "token"))
 
@@ -297,7 +297,7 @@ async def test_admins_manage_the_tokens_of_their_tenant_in_a_running_server(tmp_
         with pytest.raises(NotFound):
             await run(host, "revoke_token", token_id=made.id)
         for bounds in ({"users": [""]}, {"namespaces": [" ", ""]}):
-            with pytest.raises(InvalidRequest, match="not empty"):
+            with pytest.raises(InvalidRequest, match="must not be empty"):
                 await run(host, "create_token", admin, **bounds)
         operator = Caller(subject="o", roles=frozenset({"operator"}), bounds=Scope(tenant="acme"))
         with pytest.raises(Forbidden, match="role admin"):

@@ -101,7 +101,7 @@ def test_a_variable_that_was_not_set_bounds_nothing_by_accident(invoke: Invoke, 
     """As in `memhost token create --user "$USER_ID"`."""
     refused = invoke("create", *bounds)
     assert refused.exit_code == 1
-    assert "not empty" in refused.stderr
+    assert "must not be empty" in refused.stderr
     assert invoke("list", "--json").stdout.count('"id"') == 0
 
 

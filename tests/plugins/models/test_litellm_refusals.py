@@ -258,7 +258,7 @@ async def _no_wait(_seconds: float) -> None:
 async def test_refusal_by_the_installed_library(model: LiteLLMModel, model_server: ModelServer, case: str) -> None:
     status, body, kind = REFUSED[case]
     model_server.answer(Answer(status=status, body=body))
-    with pytest.raises(ModelRefused, match="declines" if kind == "content" else "too long"):
+    with pytest.raises(ModelRefused, match="refused this content" if kind == "content" else "too long"):
         await model.complete([{"role": "user", "content": "Say hello."}])
     assert len(model_server.chat_requests) == 1
 

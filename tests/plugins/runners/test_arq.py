@@ -69,7 +69,7 @@ async def test_the_queue_holds_identifiers_in_msgpack_and_only_of_what_is_due(
 async def test_a_queue_that_nobody_empties_stops_growing(
     store: Store, queue: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MOST_WAITING", 3)
+    monkeypatch.setattr(module, "MAX_WAITING", 3)
     dispatching = Dispatching(store)
     ids = [f"j{number}" for number in range(6)]
     for name in ids:

@@ -13,11 +13,11 @@ from memhost.cli.options import config_options, json_option, show, url_options
 
 _BAR = 24
 _EIGHTHS = " ▏▎▍▌▋▊▉"
-_MOST_DAYS = 400
+_MAX_DAYS = 400
 
 
 @click.command()
-@click.option("--days", type=click.IntRange(1, _MOST_DAYS), default=30, show_default=True, help="Days up to today.")
+@click.option("--days", type=click.IntRange(1, _MAX_DAYS), default=30, show_default=True, help="Days up to today.")
 @click.option(
     "--by",
     "by",

@@ -6,10 +6,10 @@ import json
 import re
 from typing import Any
 
-MOST_LETTERS = 60_000
+MAX_LETTERS = 60_000
 """Characters of a value that is mended; the mender may take tens of milliseconds for so many."""
 
-MOST_DEPTH, MOST_BRACKETS = 12, 1_000
+MAX_DEPTH, MAX_BRACKETS = 12, 1_000
 """Brackets inside each other, and brackets in all, of a value that is mended: more of them is no list of memories, and
 the mender's time grows with their square."""
 
@@ -64,7 +64,7 @@ def looks_like_json(text: str) -> bool:
 
 def mend(text: str) -> Any:
     """Return the value of invalid JSON, an object or a list; None if it is ambiguous or takes too long."""
-    if len(text) > MOST_LETTERS or not looks_like_json(text) or not _is_shallow(text):
+    if len(text) > MAX_LETTERS or not looks_like_json(text) or not _is_shallow(text):
         return None
     quoted = _quoted_well(
         _STRING.sub(_with_backslashes, _FULL_COMMA.sub(",", _FULL_COLON.sub(":", text.replace('"""', '"'))))
@@ -118,7 +118,7 @@ def _is_shallow(text: str) -> bool:
         if sign in "{[":
             depth += 1
             brackets += 1
-            if depth > MOST_DEPTH or brackets > MOST_BRACKETS:
+            if depth > MAX_DEPTH or brackets > MAX_BRACKETS:
                 return False
         elif sign in "}]":
             depth -= 1

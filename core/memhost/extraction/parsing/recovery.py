@@ -23,8 +23,8 @@ MAX_ITEMS = 50
 MAX_LETTERS = 400_000
 """Characters of an answer that are read."""
 
-_MOST_STARTS = 300
-_MOST_MENDED = 200_000
+_MAX_STARTS = 300
+_MAX_MENDED = 200_000
 _DEEPEST = 6
 
 _OPENING = re.compile(r"[{\[]")
@@ -188,7 +188,7 @@ def _pieces(text: str) -> Iterator[_Piece]:
     """Objects and lists that can be read as answers, from the outside in, in order."""
     closings: loose_json.Closings | None = None
     position, mended, broken_to = 0, 0, 0
-    for _ in range(_MOST_STARTS):
+    for _ in range(_MAX_STARTS):
         opening = _OPENING.search(text, position)
         if opening is None:
             return
@@ -201,7 +201,7 @@ def _pieces(text: str) -> Iterator[_Piece]:
             value = None
             if end is not None:
                 mended += end - start
-                value = loose_json.mend(text[start:end]) if mended <= _MOST_MENDED else None
+                value = loose_json.mend(text[start:end]) if mended <= _MAX_MENDED else None
             if end is None or not isinstance(value, (dict, list)):
                 if loose_json.looks_like_json(text[start : start + 200]):
                     broken_to = max(broken_to, end or len(text))

@@ -165,14 +165,14 @@ _ASKS_BACK = re.compile(
     re.IGNORECASE,
 )
 """A question for what is to be summarised, and the sentences of a service that fails: the whole of a reply."""
-_LONGEST_DECLINE = 250
+_MAX_DECLINE_LENGTH = 250
 _OBJECT = re.compile(r"""\[?\s*\{\s*["']\w+["']\s*:""")
 _NONE_HERE = _set(
     "no not keine kein pas sin nessun sem нет geen brak yok 无摘要 无总结"
     " here here's hier voici aquí ecco aqui вот oto işte"
 )
 _ROLE = re.compile(r"\W*(?:user|assistant|model|ai|system)\W*", re.IGNORECASE)
-_LONGEST_REFUSAL = 600
+_MAX_REFUSAL_LENGTH = 600
 _FEWEST_COPIED = 10
 _SAYS_SUMMARY = ("summary", "text", "content", "answer", "result", "output", "response", "final", "message")
 _ABOUT = _set(
@@ -249,11 +249,11 @@ def _repeats(text: str, asked: tuple[str, ...]) -> bool:
 def _is_refusal(text: str) -> bool:
     if _ROLE.fullmatch(text) or is_form({}, text, "") or _only_speaks_of_it(text):
         return True
-    if len(text) <= _LONGEST_REFUSAL and _REFUSAL.match(text):
+    if len(text) <= _MAX_REFUSAL_LENGTH and _REFUSAL.match(text):
         return True
-    if len(text) <= _LONGEST_DECLINE and _ASKS_BACK.fullmatch(text):
+    if len(text) <= _MAX_DECLINE_LENGTH and _ASKS_BACK.fullmatch(text):
         return True
-    return len(text) <= _LONGEST_DECLINE and '"' not in text and _DECLINES.search(text) is not None
+    return len(text) <= _MAX_DECLINE_LENGTH and '"' not in text and _DECLINES.search(text) is not None
 
 
 def _only_speaks_of_it(text: str) -> bool:

@@ -67,7 +67,7 @@ class Staged(msgspec.Struct, frozen=True, kw_only=True):
     jobs: list[Job] = []
 
 
-class PendingTurns:
+class ExtractionQueue:
     """Keeps turns that wait for extraction, and decides when they are due."""
 
     def __init__(

@@ -57,7 +57,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     declined: str = ""
 
 
-class Asking:
+class ExtractorCalls:
     """Asks strategies.
 
     Args:

@@ -25,8 +25,8 @@ from memhost.errors import (
 )
 from memhost.extraction.pipeline.answer_journal import AnswerJournal
 from memhost.extraction.pipeline.contexts import ExtractionContexts
-from memhost.extraction.pipeline.extraction_queue import PendingTurns, Waiting
-from memhost.extraction.pipeline.extractor_calls import Asking
+from memhost.extraction.pipeline.extraction_queue import ExtractionQueue, Waiting
+from memhost.extraction.pipeline.extractor_calls import ExtractorCalls
 from memhost.extraction.pipeline.log import ExtractionLogs
 from memhost.extraction.pipeline.store_drafts import ExtractedMemories
 from memhost.extraction.pipeline.strategy_choice import StrategyChoice
@@ -51,10 +51,10 @@ class ExtractionRuns:
         *,
         store: Store,
         choice: StrategyChoice,
-        pending: PendingTurns,
+        pending: ExtractionQueue,
         logs: ExtractionLogs,
         contexts: ExtractionContexts,
-        asking: Asking,
+        asking: ExtractorCalls,
         memories: ExtractedMemories,
         outbox: Outbox,
         settings: ExtractionSettings,

@@ -70,7 +70,7 @@ _OWN_NAMES = frozenset(("I", "I'm", "I’m", "I've", "I’ve", "I'd", "I’d", "
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _NEXT_WORD = re.compile(r"[,\s]*([^\W\d_]+(?:['’][^\W\d_]+)*)")
 _CLAUSE_END = re.compile(r"[,.;:!?](?:\s|$)")
-_MOST_UNITS = 200
+_MAX_UNITS = 200
 
 _Solve = Callable[[re.Match[str], date], "Period | Literal['none'] | None"]
 """The period of a match; None if it is ambiguous, `none` if it is no date at all."""
@@ -265,7 +265,7 @@ def _number(match: re.Match[str], words: CalendarWords) -> int:
 
 def _shifted(match: re.Match[str], today: date, words: CalendarWords, sign: int) -> Period | Literal["none"] | None:
     number = _number(match, words)
-    if number > _MOST_UNITS or (sign > 0 and _is_lasting(match, words)):
+    if number > _MAX_UNITS or (sign > 0 and _is_lasting(match, words)):
         return "none"
     unit = _unit(match, words)
     if unit == "day":

@@ -11,7 +11,7 @@ from msgspec import json
 from pgvector import HalfVector
 
 from memhost import storekit as kit
-from memhost.models import MOST_ACCESSES, AccessMark, Condition, Op, Scope, StoredMemory
+from memhost.models import MAX_ACCESSES, AccessMark, Condition, Op, Scope, StoredMemory
 
 TAGS = {Op.ANY: "tags && %s::bytea[]", Op.ALL: "tags @> %s::bytea[]", Op.NONE: "NOT tags && %s::bytea[]"}
 PREFIX = "EXISTS (SELECT FROM unnest(texts) t, unnest(%s::bytea[]) p WHERE substring(t FOR length(p)) = p)"
@@ -120,4 +120,4 @@ class Tables(kit.SqlRows):
     async def mark_memories(self, scope: Scope, mark: AccessMark) -> None:
         where, values = inside(scope)
         keys, at, pause = memory_keys(scope.tenant, mark.ids), kit.to_micros(mark.at), int(mark.interval_s * 1e6)
-        await self.run(MARK.format(where), [MOST_ACCESSES, at, keys, pause, at - pause, *values])
+        await self.run(MARK.format(where), [MAX_ACCESSES, at, keys, pause, at - pause, *values])

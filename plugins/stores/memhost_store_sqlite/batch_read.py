@@ -13,7 +13,7 @@ from typing import Any
 import apsw
 import msgspec
 
-from memhost.models import MOST_ACCESSES, StoredMemory
+from memhost.models import MAX_ACCESSES, StoredMemory
 from memhost.storekit import from_micros
 from memhost_store_sqlite.codec import Body, Ids, Words, decode_vectors, pack_ids, parse_ids
 from memhost_store_sqlite.memories import VID
@@ -69,7 +69,7 @@ def load(connection: apsw.Connection, wanted: Iterable[int]) -> dict[int, Stored
         flags.tolist(),
         strict=True,
     ):
-        if body.record.access_count != count or count == MOST_ACCESSES:  # marked since it was written
+        if body.record.access_count != count or count == MAX_ACCESSES:  # marked since it was written
             body.record.last_accessed = from_micros(accessed)
             body.record.access_count = count
         memories[rid] = StoredMemory(

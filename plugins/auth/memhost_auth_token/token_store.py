@@ -45,7 +45,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
 _decoder = msgspec.msgpack.Decoder(Token)
 
 
-class TokenBook:
+class TokenStore:
     """Creates, finds and removes tokens."""
 
     def __init__(self, store: Store, clock: Clock) -> None:

@@ -1,0 +1,47 @@
+"""Old paths of modules and old public names work, with a warning that names the new one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+
+from memhost._moved import MOVED
+
+RENAMED = {
+    "memhost.models.MOST_ACCESSES": "MAX_ACCESSES",
+    "memhost.models.limits.LONGEST_TEXT": "MAX_TEXT_LENGTH",
+    "memhost.models.limits.MOST_ITEMS": "MAX_ITEMS",
+    "memhost.ports.Scrubs": "SecureDelete",
+}
+
+
+def test_every_old_path_gives_the_module_at_its_new_place() -> None:
+    code = (
+        "import warnings; from importlib import import_module; from memhost._moved import MOVED\n"
+        "for old, new in MOVED.items():\n"
+        "    with warnings.catch_warnings(record=True) as told:\n"
+        "        warnings.simplefilter('always')\n"
+        "        assert import_module(old) is import_module(new), old\n"
+        "    assert any(new in str(each.message) and each.category is DeprecationWarning for each in told), old\n"
+        "print(len(MOVED))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, str(len(MOVED))), done.stderr
+
+
+@pytest.mark.parametrize("old", RENAMED)
+def test_an_old_public_name_gives_the_new_one(old: str) -> None:
+    module, _, name = old.rpartition(".")
+    with pytest.warns(DeprecationWarning, match=RENAMED[old]):
+        found = getattr(import_module(module), name)
+    assert found is getattr(import_module(module), RENAMED[old])
+
+
+def test_a_module_that_never_was_is_not_found() -> None:
+    with pytest.raises(ModuleNotFoundError):
+        import_module("memhost.services.nothing")
+    with pytest.raises(AttributeError, match="has no attribute 'NOTHING'"):
+        getattr(import_module("memhost.models.limits"), "NOTHING")  # noqa: B009 - mypy knows that it is not there
