@@ -35,7 +35,7 @@ from memhost.memories.records import (
 )
 from memhost.memories.support import withdraw
 from memhost.messages.concurrent_writes import Missed, changes_of, merged_context, merged_data
-from memhost.messages.turns import check_messages, merge_turns, turn_name
+from memhost.messages.turns import Merged, check_messages, merge_turns, turn_name
 from memhost.models import (
     Job,
     MemoryRecord,
@@ -48,7 +48,6 @@ from memhost.models import (
     TurnMark,
     WorkingMemory,
     WriteBatch,
-    WriteResult,
 )
 from memhost.models.limits import MIN_TTL_S
 from memhost.operations.ams_compat import MISSING_CREATED_AT, Reads, read_at, shown_version
@@ -76,11 +75,21 @@ _MAX_TTL_S = 100 * 365 * 86_400
 
 
 class Changed(msgspec.Struct, frozen=True, kw_only=True):
-    """New and changed turns of a write, ids of the changed ones, and memories of turns with another time alone."""
+    """Everything that a write changes beside the session.
+
+    Attributes:
+        turns: New and changed turns.
+        edited: Ids of messages whose stored turn changed.
+        stored: Memories to store.
+        made: Ids of the memories that the write makes of turns.
+        gone: Memories of the session that repeat a stored one, whose ids will lead to that one.
+    """
 
     turns: list[Turn]
     edited: set[str]
-    retimed: list[StoredMemory]
+    stored: list[StoredMemory]
+    made: set[str]
+    gone: list[MemoryRecord]
 
 
 class SessionWriter:
@@ -189,17 +198,59 @@ class SessionWriter:
         shown: datetime | None,
         now: datetime,
     ) -> StoredSession:
+        # 1. Check: the version that the request expects, and a time of this write after that of the one before.
         _check_version(request, before)
-        if before is not None and before.content.updated_at >= now:
-            # Times of writes rise strictly, so that one of them tells what had been stored before it.
-            now = before.content.updated_at + timedelta(microseconds=1)
+        now = _later(now, before)
         missed = Missed(before, read_at(request, before, shown), now)
+        # 2. Stand in: messages that a summary has folded away are put back in the place of that summary.
         given, summary, before = stand_in(request, before)
+        # 3. Merge: what the client sends with what others have written since it read.
         merged = merge_turns(given, before, now, missed)
         content = _content(request, before, now)
         content.messages = merged.messages
         content.data = merged_data(request.data, before, missed)
         content.context = merged_context(summary, before, missed)
+        # 4. Memories: those of the session, and which of them go to long-term memory.
+        promoted, repeated = await self._memories(call, request, content, before, missed, key, now)
+        # 5. Hook: plugins may change the content, or refuse it.
+        context = _context(call, now)
+        write = await self._hooks.before_session_write(SessionWrite(session=key, content=content), context)
+        session, edited = _session(request, before, key, write.content, merged, now)
+        turns = _turns_of(session, merged.turns)
+        # 6. Stage: documents and jobs of turns that wait for a language model.
+        waiting = await self._stage(request, before, session, turns, now)
+        # 7. Extract: memories that need no model.
+        drafts = await self._extract(session, turns, now)
+        # 8. Hook: plugins may change or drop memories.
+        offered = [*repeated.fresh, *repeated.completed.values(), *(record for record, _ in drafts)]
+        records = await self._hooks.before_memories_stored(offered, context) if offered else []
+        # 9. Index: terms and vectors.
+        records, more = repeated.parted(records)
+        told = {record.id: draft for record, draft in drafts}
+        indexed = await index_records(records, self._embedder, [told.get(each.id) for each in records], in_request=True)
+        retimed = await retimed_memories(self._store, key, merged.retimed, now)
+        # 10. Commit: everything at once, or nothing.
+        changed = Changed(
+            turns=turns,
+            edited={turn.message.id for turn in turns if _name(turn) in edited},
+            stored=[*indexed, *more, *retimed],
+            made=set(told),
+            gone=[record for record in promoted if record.id in repeated.stays],
+        )
+        await self._commit(call, session, changed, repeated, waiting, now)
+        return session
+
+    async def _memories(
+        self,
+        call: Call,
+        request: PutSession,
+        content: WorkingMemory,
+        before: StoredSession | None,
+        missed: Missed,
+        key: SessionKey,
+        now: datetime,
+    ) -> tuple[list[MemoryRecord], Repetitions]:
+        """Put the session's memories into the content; return those for long-term memory, and what they repeat."""
         records = merge_records(
             request.memories,
             before,
@@ -211,65 +262,54 @@ class SessionWriter:
         )
         content.memories = records.kept
         promoted = await corrections(self._store, call.caller.bounds, records)
-        repeated = await find_repetitions(self._store, call.caller.bounds, promoted, now)
-        context = RequestContext(
-            scope=call.caller.bounds,
-            subject=call.caller.subject,
-            request_id=call.request_id,
-            now=now,
-        )
-        write = await self._hooks.before_session_write(SessionWrite(session=key, content=content), context)
-        drop_outdated_parts(write.content.messages)
-        session = _following(before, key, write.content, merged.marks, now)
-        _set_expiry(session, request.ttl_seconds, before, now)
-        edited = edited_turns(before, session, merged.turns)
-        session.changes = changes_of(before, session.content, edited, to_micros(now))
-        turns = _turns_of(session, merged.turns)
+        return promoted, await find_repetitions(self._store, call.caller.bounds, promoted, now)
+
+    async def _stage(
+        self,
+        request: PutSession,
+        before: StoredSession | None,
+        session: StoredSession,
+        turns: list[Turn],
+        now: datetime,
+    ) -> Staged:
+        """Return what the commit must hold so that a language model reads the turns, and folds a long session."""
         waiting = Staged()
         if self._settings.long_term_memory:
             waiting = await self._pending.stage(before, session, turns, now, at_once=request.flush)
-        waiting = msgspec.structs.replace(waiting, jobs=[*waiting.jobs, *self._summaries.jobs(session, request, now)])
-        retimed = await retimed_memories(self._store, key, merged.retimed, now)
-        changed = Changed(
-            turns=turns, edited={turn.message.id for turn in turns if _name(turn) in edited}, retimed=retimed
-        )
-        await self._commit(call, session, changed, (promoted, repeated), waiting, context, now)
-        return session
+        return msgspec.structs.replace(waiting, jobs=[*waiting.jobs, *self._summaries.jobs(session, request, now)])
+
+    async def _extract(
+        self, session: StoredSession, turns: list[Turn], now: datetime
+    ) -> list[tuple[MemoryRecord, Draft]]:
+        """Return the memories of strategies that need no model, each with its draft."""
+        if not self._settings.long_term_memory:
+            return []
+        return [*await self._extraction.extract(session, turns, now)]
 
     async def _commit(
         self,
         call: Call,
         session: StoredSession,
         changed: Changed,
-        memories: tuple[list[MemoryRecord], Repetitions],
+        repeated: Repetitions,
         waiting: Staged,
-        context: RequestContext,
         now: datetime,
-    ) -> WriteResult:
-        drafts: dict[str, Draft] = {}
-        promoted, repeated = memories
-        records, turns = [*repeated.fresh, *repeated.completed.values()], changed.turns
-        if self._settings.long_term_memory:
-            for record, draft in await self._extraction.extract(session, turns, now):
-                drafts[record.id] = draft
-                records.append(record)
-        if records:
-            records = await self._hooks.before_memories_stored(records, context)
-        records, more = repeated.parted(records)
-        told = [drafts.get(record.id) for record in records]
-        stored = [*await index_records(records, self._embedder, told, in_request=True), *more, *changed.retimed]
-        gone = [record for record in promoted if record.id in repeated.stays]
-        guarded = set(drafts)
+    ) -> None:
+        """Commit the session with its memories, documents and jobs, and tell the job runner.
+
+        A turn whose message id is the id of another session's memory gets an id of its own, and the commit is repeated.
+        """
+        guarded = set(changed.made)
         while True:
             batch = WriteBatch(
-                put_memories=stored,
+                put_memories=changed.stored,
                 guarded_ids=frozenset(guarded),
                 put_session=session,
                 expect_version=session.version,
                 access=repeated.access(now),
                 put_documents=[
                     *waiting.put_documents,
-                    *aliases.documents(session.key.tenant, gone, repeated.stays, now),
+                    *aliases.documents(session.key.tenant, changed.gone, repeated.stays, now),
                 ],
                 delete_documents=waiting.delete_documents,
             )
@@ -277,18 +317,18 @@ class SessionWriter:
                 self._store, batch, session.key, changed.edited, self._made, now, self._settings
             )
             batch.add_jobs = [
-                *self._jobs(session, turns, batch, now),
+                *self._jobs(session, changed.turns, batch, now),
                 *self._deleted(session, unsupported, now),
                 *waiting.jobs,
             ]
             try:
                 result = await self._store.commit(call.caller.bounds, batch)
             except IdTaken as taken:
-                _rename(taken, stored, guarded, session.key)
+                _rename(taken, changed.stored, guarded, session.key)
                 continue
             self._outbox.committed(batch.add_jobs)
             session.version = result.session_version
-            return result
+            return
 
     def _jobs(self, session: StoredSession, turns: list[Turn], batch: WriteBatch, now: datetime) -> list[Job]:
         key = session.key
@@ -330,6 +370,34 @@ def _check_version(request: PutSession, before: StoredSession | None) -> None:
             f"Session {request.session_id} is at version {version}, not {request.if_version}: read the session again "
             "and repeat the change."
         )
+
+
+def _later(now: datetime, before: StoredSession | None) -> datetime:
+    """Return the time of a write. Times of writes rise strictly, so that one tells what was stored before it."""
+    if before is not None and before.content.updated_at >= now:
+        return before.content.updated_at + timedelta(microseconds=1)
+    return now
+
+
+def _context(call: Call, now: datetime) -> RequestContext:
+    return RequestContext(scope=call.caller.bounds, subject=call.caller.subject, request_id=call.request_id, now=now)
+
+
+def _session(
+    request: PutSession,
+    before: StoredSession | None,
+    key: SessionKey,
+    content: WorkingMemory,
+    merged: Merged,
+    now: datetime,
+) -> tuple[StoredSession, dict[str, bytes]]:
+    """Return the session to store with its deadline and changes, and the former fingerprints of edited turns."""
+    drop_outdated_parts(content.messages)
+    session = _following(before, key, content, merged.marks, now)
+    _set_expiry(session, request.ttl_seconds, before, now)
+    edited = edited_turns(before, session, merged.turns)
+    session.changes = changes_of(before, session.content, edited, to_micros(now))
+    return session, edited
 
 
 def _no_extraction(problem: Problem) -> str:
