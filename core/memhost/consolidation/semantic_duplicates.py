@@ -125,7 +125,7 @@ class SemanticDeduplication:
         """Pairs of the memories with near ones inside the scope, which is one owner's; nearest first, each once.
 
         `fresh` are ids of those that are new: they are compared with each other, and with what is stored under other
-        ids. One statement that is stored twice is no pair: `repetition.repeats` decides about that. No model is called.
+        ids. One statement that is stored twice is no pair (see `repetition.compatible`). No model is called.
         """
         furthest = self._settings.deduplication_distance_threshold
         able = [memory for memory in memories if can_merge(memory)]

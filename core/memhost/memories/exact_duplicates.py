@@ -51,10 +51,10 @@ class Repetitions:
 
 
 async def find_repetitions(store: Store, bounds: Scope, records: Sequence[MemoryRecord], now: datetime) -> Repetitions:
-    """Tell what is new from what repeats a stored memory or a record before it (`repetition.repeats`).
+    """Tell what is new from what repeats a stored memory or a record before it (`repetition.compatible`).
 
     A record whose id is stored already replaces that memory and is no repetition; nor is a turn of a conversation.
-    Facts that newer ones replaced are not repeated (`repeats` tells them apart): they may become true again.
+    Facts that newer ones replaced are not repeated (`compatible` tells them apart): they may become true again.
     """
     found = Repetitions()
     stored = await _stored_alike(store, bounds, [record for record in records if not _is_turn(record)])

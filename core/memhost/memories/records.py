@@ -42,7 +42,7 @@ _of = attrgetter(*_GIVEN)
 def content_hash(record: MemoryRecord) -> str:
     """Hex SHA-256 over the owner and the statement, equal for exact repetitions (`repetition.statement`).
 
-    Session, type and dates are left out: whether they keep two memories apart, `repetition.repeats` says.
+    Session, type and dates are left out: whether they keep two memories apart, `repetition.compatible` says.
     """
     return _hash_of(record, statement(record.text))
 
@@ -51,7 +51,7 @@ def hashes_of(record: MemoryRecord) -> tuple[str, ...]:
     """Hashes under which repetitions of the record may be stored: its own, and that of release 0.1.0.
 
     That release set aside letter case, compatibility forms and all final punctuation. Its hashes are still in stores;
-    memories found by them have to be compared with `repetition.repeats`.
+    memories found by them have to be compared with `repetition.compatible`.
     """
     text = normal_form("NFKC", record.text).casefold()
     return record.memory_hash or content_hash(record), _hash_of(

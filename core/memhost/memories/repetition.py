@@ -62,18 +62,13 @@ def statement(text: str) -> str:
     return plain
 
 
-def repeats(stored: MemoryRecord, record: MemoryRecord) -> bool:
-    """Tell whether `record` can be merged into `stored` without losing anything that it says.
-
-    Both must be of one owner, make one statement, and hold for the same time; dates of events and metadata must not
-    contradict each other. One statement made in two sessions is one memory. What a strategy extracted may be called
-    another type; what a client wrote stays of the type that the client gave.
-    """
-    return statement(stored.text) == statement(record.text) and compatible(stored, record)
-
-
 def compatible(stored: MemoryRecord, record: MemoryRecord) -> bool:
-    """`repeats` for records whose texts are known to make one statement."""
+    """Tell whether `record` can be merged into `stored` without losing anything, if their texts make one `statement`.
+
+    Both must be of one owner and hold for the same time; dates of events and metadata must not contradict each other.
+    One statement made in two sessions is one memory. What a strategy extracted may be called another type; what a
+    client wrote stays of the type that the client gave.
+    """
     # One of the two may lack a field, but both must not differ in it: "Ana saw the dentist" of 3 May and of 9 June are
     # two visits; with a date in one only, the merged memory has that date, and nothing is lost.
     return (

@@ -83,8 +83,8 @@ class MemoryService:
         """Store memories durably; they can be read and searched when this returns. The ids stored.
 
         A record with the id of a stored one of the same owner replaces it. With `deduplicate`, a record that
-        repeats a stored memory of the same owner word by word (`repetition.repeats`) goes into that one, which takes
-        over what the record adds and counts as accessed; both ids lead to it, and the call's notices name it.
+        repeats a stored memory of the same owner word by word (`repetition.compatible`) goes into that one,
+        which takes over what the record adds and counts as accessed; both ids lead to it, and a notice names it.
 
         Raises:
             ValidationFailed: Fields are wrong.

@@ -9,7 +9,11 @@ Role = Literal["reader", "writer", "operator", "admin"]
 Right = Literal["read", "write", "delete", "admin"]
 
 ROLES: tuple[Role, ...] = get_args(Role)
-"""All roles, each of which may at least what the one before it may."""
+"""All roles; each has at least the rights of the one before it.
+
+A new role takes a place in this order (the provider `jwt` narrows a caller by it), a row in `RIGHTS`, and a row in the
+table of docs/auth.md. Roles of messages (`user`, `assistant`) have nothing to do with these.
+"""
 
 EVERY_ROLE: frozenset[str] = frozenset(ROLES)
 """The roles of a caller who may do everything inside its bounds."""

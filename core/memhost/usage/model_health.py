@@ -1,4 +1,7 @@
-"""The health of the models, as far as this process has called them."""
+"""The health of the models, as far as this process has called them.
+
+It decides nothing: `memhost.errors.passes` says which failures pass by themselves, and `Dispatcher` puts such jobs off.
+"""
 
 from __future__ import annotations
 

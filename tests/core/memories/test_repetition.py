@@ -16,8 +16,8 @@ from memhost.host import Host
 from memhost.memories import exact_duplicates as deduplication
 from memhost.memories.exact_duplicates import find_repetitions
 from memhost.memories.records import content_hash, hashes_of
-from memhost.memories.repetition import clusters, completed, repeats, statement
-from memhost.models import MemoryType, Scope, WriteBatch
+from memhost.memories.repetition import clusters, compatible, completed, statement
+from memhost.models import MemoryRecord, MemoryType, Scope, WriteBatch
 from memhost.operations import Call
 from memhost.testing.clock import FakeClock
 from memhost.testing.factories import START, after, make_memory, make_record
@@ -30,6 +30,10 @@ TEA = "Likes tea"
 
 def test_the_pairs_that_stay_apart_are_at_least_twice_as_many() -> None:
     assert len(TWO_STATEMENTS) >= 2 * len(ONE_STATEMENT)
+
+
+def repeats(one: MemoryRecord, other: MemoryRecord) -> bool:
+    return statement(one.text) == statement(other.text) and compatible(one, other)
 
 
 @pytest.mark.parametrize(("first", "second"), ONE_STATEMENT)

@@ -42,7 +42,7 @@ def all_tools(operations: OperationTable, strategies: Mapping[str, str], plugins
     taken: set[str] = set()
     for tool in tools:
         if tool.name in taken:
-            raise ConfigurationError(f"A plugin's operation is named {tool.name}, as a tool of the MCP interface is.")
+            raise ConfigurationError(f"Two MCP tools are named {tool.name}; rename the operation of the plugin.")
         taken.add(tool.name)
     return tools
 
