@@ -5,10 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
 from memhost._moved import MOVED
+from tests.support.hosts import running_host
 
 RENAMED = {
     "memhost.models.MOST_ACCESSES": "MAX_ACCESSES",
@@ -45,3 +47,18 @@ def test_a_module_that_never_was_is_not_found() -> None:
         import_module("memhost.services.nothing")
     with pytest.raises(AttributeError, match="has no attribute 'NOTHING'"):
         getattr(import_module("memhost.models.limits"), "NOTHING")  # noqa: B009 - mypy knows that it is not there
+
+
+def test_operations_of_core_are_found_at_their_old_name() -> None:
+    operations = import_module("memhost.operations")
+    with pytest.warns(DeprecationWarning, match=r"memhost\.host\.core_operations"):
+        found = operations.core_operations
+    assert found is import_module("memhost.host").core_operations
+
+
+async def test_a_host_has_its_services_under_their_old_names(tmp_path: Path) -> None:
+    async with running_host(tmp_path, store="memory") as host:
+        with pytest.warns(DeprecationWarning, match=r"Host\.services\.memories"):
+            assert host.memories is host.services.memories
+        with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+            _ = host.nothing

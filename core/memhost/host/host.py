@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -68,6 +69,14 @@ class Host:
 
     def __post_init__(self) -> None:
         self._by_class: dict[type, Any] = {type(each): each for each in vars(self.services).values()}
+
+    def __getattr__(self, name: str) -> Any:
+        """Services under the names that they had on the host before version 0.2; they are in `services` now."""
+        if name != "services" and name in Services.__dataclass_fields__:
+            message = f"Host.{name} is now Host.services.{name}; the old name works until memhost 0.3."
+            warnings.warn(message, DeprecationWarning, stacklevel=2)
+            return getattr(self.services, name)
+        raise AttributeError(f"'Host' object has no attribute {name!r}")
 
     @property
     def metrics(self) -> Metrics:
@@ -235,6 +244,8 @@ class Host:
 def _lacking(caller: Caller, access: Access) -> str:
     if access == "admin" and caller.roles & ROLES[access]:
         return "Administrative operations concern the whole tenant, but this credential is bound to a part of it."
+    if access == "admin":
+        return "This credential lacks the permission to administer; it needs the role operator or admin."
     return f"This credential lacks the {access} permission."
 
 

@@ -194,7 +194,10 @@ class ChangeSession(msgspec.Struct, kw_only=True):
     ] = UNSET
     ttl_seconds: Annotated[
         Lifetime | UnsetType | None,
-        Meta(description="Seconds until the session expires; null: never; absent: as before.", examples=[86400]),
+        Meta(
+            description="Seconds until the session expires; null: never; absent: the stored number, counted from now.",
+            examples=[86400],
+        ),
     ] = UNSET
     if_version: Annotated[
         Version | None,

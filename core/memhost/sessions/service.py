@@ -1,4 +1,4 @@
-"""Working memory: reading, listing and deleting sessions; `session_writes` writes them."""
+"""Working memory: reading, listing and deleting sessions; `writer` writes them."""
 
 from __future__ import annotations
 

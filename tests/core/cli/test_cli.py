@@ -319,3 +319,14 @@ def test_truncated_import_says_so(invoke: Invoke, tmp_path: Path) -> None:
     result = invoke("import", str(file))
     assert result.exit_code == 1
     assert "truncated" in result.stderr
+
+
+@pytest.mark.parametrize("value", ["1e999", "-1e999", "NaN", "[1, Infinity]"])
+def test_metadata_takes_no_number_that_is_not_finite(invoke: Invoke, value: str) -> None:
+    refused = invoke("add", "a text", "-m", f"x={value}")
+    assert (refused.exit_code, "no finite number" in refused.output) == (2, True)
+
+
+def test_a_field_gets_a_value_or_is_cleared(invoke: Invoke) -> None:
+    refused = invoke("edit", "m1", "--topics", "new", "--clear", "topics")
+    assert (refused.exit_code, "not both" in refused.output) == (2, True)

@@ -30,6 +30,11 @@ def _entries(_context: click.Context, _option: click.Parameter, given: tuple[str
             found[key] = json.loads(value)
         except ValueError:
             found[key] = value
+            continue
+        try:
+            json.dumps(found[key], allow_nan=False)
+        except ValueError:
+            raise click.BadParameter(f"{entry!r} holds no finite number; quote a text: {key}='\"...\"'.") from None
     return found or None
 
 
@@ -109,6 +114,8 @@ def edit(memory_id: str, text: str | None, clear: tuple[str, ...], as_json: bool
     changes = _given(options)
     if text is not None:
         changes["text"] = text
+    if both := [name for name in clear if name in changes]:
+        raise click.UsageError(f"Give {both[0]} a new value or clear it, not both.")
     if clear:
         changes["clear"] = list(clear)
     if not changes:
