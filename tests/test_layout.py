@@ -241,3 +241,9 @@ def test_structs_of_operations_have_evaluated_annotations() -> None:
         if "(msgspec.Struct" in path.read_text() and "from __future__ import annotations" in path.read_text()
     }
     assert late == {"schema.py"}  # it makes schemas of structs, and its own are not sent
+
+
+def test_folders_of_core_stay_small() -> None:
+    folders = {path.parent for path in CORE_FILES}
+    counts = {str(folder.relative_to(ROOT)): len(list(folder.glob("*.py"))) for folder in folders}
+    assert {folder: count for folder, count in counts.items() if count > 16} == {}

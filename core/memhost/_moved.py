@@ -79,6 +79,7 @@ MOVED = {
     "memhost.jobs.context": "memhost.memories.job_context",
     "memhost.jobs.tenants": "memhost.usage.tenants",
     "memhost.opening": "memhost.host.open_resources",
+    "memhost.operations.prompts": "memhost.operations.extraction",
     "memhost.passages": "memhost.text.passages",
     "memhost.services.access": "memhost.search.access_tracking",
     "memhost.services.aliases": "memhost.memories.aliases",

@@ -1,11 +1,13 @@
-"""Operations on extraction: start it, and see what it would give."""
+"""Operations on extraction: start it, see what it would give, and check custom prompts."""
 
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
+from memhost.extraction.reports import PromptKind
 from memhost.models import MemoryRecord
+from memhost.models.limits import Text
 from memhost.operations.requests import MessageInput, StrategyInput
 
 TAG = "Extraction"
@@ -67,3 +69,23 @@ class ExtractionPreview(msgspec.Struct, frozen=True, kw_only=True):
     input_tokens: Annotated[int, Meta(description="Tokens sent to it.")]
     output_tokens: Annotated[int, Meta(description="Tokens that it answered.")]
     cost_usd: Annotated[float | None, Meta(description="Price in US dollars; null if it is not known.")]
+
+
+class ValidatePrompt(msgspec.Struct, kw_only=True):
+    """A prompt to check, and what it is to be used for."""
+
+    prompt: Annotated[
+        Text,
+        Meta(
+            description="The prompt; one of more than 10,000 characters is checked and found too long.",
+            examples=["Note decisions on our software and who made them: {message}"],
+        ),
+    ]
+    kind: Annotated[
+        PromptKind,
+        Meta(
+            description="`custom`: of the strategy of that name; `instructions`: beside a strategy's own prompt; "
+            "`view`: of a summary view.",
+            examples=["custom"],
+        ),
+    ] = "custom"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from memhost.extraction.prompts import PromptPolicy
 from memhost.extraction.reports import PromptReport, report_on
-from memhost.operations.prompts import ValidatePrompt
+from memhost.operations.extraction import ValidatePrompt
 from memhost.operations.table import Call, Operation
 from memhost.ports import Host
 
