@@ -8,7 +8,7 @@ from msgspec import Meta
 from memhost.extraction.reports import PromptKind
 from memhost.models import MemoryRecord
 from memhost.models.limits import Text
-from memhost.operations.requests import MessageInput, StrategyInput
+from memhost.operations.requests import MessageInput, NamespaceToFind, SessionToFind, StrategyInput, UserToFind
 
 TAG = "Extraction"
 
@@ -16,9 +16,9 @@ TAG = "Extraction"
 class ExtractSession(msgspec.Struct, kw_only=True):
     """Which session to extract from."""
 
-    session_id: Annotated[str, Meta(description="Id of the session.", examples=["trip-42"])]
-    user_id: Annotated[str | None, Meta(description="User of the session, if any.", examples=["ana"])] = None
-    namespace: Annotated[str | None, Meta(description="Namespace of the session, if any.", examples=["travel"])] = None
+    session_id: SessionToFind
+    user_id: UserToFind = None
+    namespace: NamespaceToFind = None
     wait_s: Annotated[
         float,
         Meta(

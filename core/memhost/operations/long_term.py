@@ -1,6 +1,5 @@
 """Operations on long-term memory, and the memory prompt."""
 
-from datetime import datetime
 from typing import Annotated, ClassVar, Literal
 
 import msgspec
@@ -8,9 +7,19 @@ from msgspec import Meta
 
 from memhost.models import MemoryType
 from memhost.models.limits import Many, Metadata, Name, Tags, Text, VisibleText
-from memhost.operations.requests import PromptSession, RecordInput, SearchFields, SessionRecordInput
+from memhost.operations.requests import (
+    Entities,
+    EventDate,
+    PromptSession,
+    RecordInput,
+    SearchFields,
+    SessionRecordInput,
+)
 
 TAG = "Long-term memory"
+
+
+IdOfMemory = Annotated[str, Meta(description="Id of the memory.", examples=["pref-window-seat"])]
 
 
 class CreateMemories(msgspec.Struct, kw_only=True):
@@ -57,7 +66,7 @@ class SearchMemories(SearchFields, kw_only=True):
 class GetMemory(msgspec.Struct, kw_only=True):
     """Which memory to read."""
 
-    memory_id: Annotated[str, Meta(description="Id of the memory.", examples=["pref-window-seat"])]
+    memory_id: IdOfMemory
 
 
 _Clearable = Literal["topics", "entities", "namespace", "user_id", "session_id", "event_date", "metadata"]
@@ -68,14 +77,12 @@ class EditMemory(msgspec.Struct, kw_only=True):
 
     MIN_FIELDS: ClassVar[int] = 1
 
-    memory_id: Annotated[str, Meta(description="Id of the memory.", examples=["pref-window-seat"])]
+    memory_id: IdOfMemory
     text: Annotated[
         VisibleText | None, Meta(description="What the memory says.", examples=["Ana prefers aisle seats."])
     ] = None
     topics: Annotated[Tags | None, Meta(description="What it is about.", examples=[["travel", "seats"]])] = None
-    entities: Annotated[
-        Tags | None, Meta(description="People, places and things that it names.", examples=[["Ana"]])
-    ] = None
+    entities: Entities = None
     memory_type: Annotated[
         MemoryType | None,
         Meta(
@@ -90,10 +97,7 @@ class EditMemory(msgspec.Struct, kw_only=True):
     session_id: Annotated[
         Name | None, Meta(description="Session that the memory belongs to.", examples=["trip-42"])
     ] = None
-    event_date: Annotated[
-        datetime | None,
-        Meta(description="When the event happened that it tells of.", examples=["2026-02-14T00:00:00Z"]),
-    ] = None
+    event_date: EventDate = None
     pinned: Annotated[
         bool | None, Meta(description="Whether forgetting and merging leave it alone.", examples=[True])
     ] = None

@@ -40,6 +40,17 @@ _POLICY: dict[str, Any] = {
 }
 
 
+OnlyNamespace = Annotated[
+    str | None, Meta(description="Only memories of this namespace; absent or empty: of all.", examples=["travel"])
+]
+OnlyUser = Annotated[
+    str | None, Meta(description="Only memories that this user owns; absent or empty: all.", examples=["ana"])
+]
+OnlySession = Annotated[
+    str | None, Meta(description="Only memories of this session; absent or empty: of all.", examples=["trip-42"])
+]
+
+
 class ForgetMemories(msgspec.Struct, kw_only=True):
     """Which memories to examine, and by which policy to forget them."""
 
@@ -51,15 +62,9 @@ class ForgetMemories(msgspec.Struct, kw_only=True):
             extra_json_schema=_POLICY,
         ),
     ]
-    namespace: Annotated[
-        str | None, Meta(description="Only memories of this namespace; absent or empty: of all.", examples=["travel"])
-    ] = None
-    user_id: Annotated[
-        str | None, Meta(description="Only memories that this user owns; absent or empty: all.", examples=["ana"])
-    ] = None
-    session_id: Annotated[
-        str | None, Meta(description="Only memories of this session; absent or empty: of all.", examples=["trip-42"])
-    ] = None
+    namespace: OnlyNamespace = None
+    user_id: OnlyUser = None
+    session_id: OnlySession = None
     limit: Annotated[int, Meta(ge=0, description="Most memories to examine, the oldest first.", examples=[1000])] = 1000
     dry_run: Annotated[bool, Meta(description="Delete nothing; only say what would be deleted.", examples=[True])] = (
         True
@@ -73,15 +78,9 @@ class ForgetMemories(msgspec.Struct, kw_only=True):
 class CompactMemories(msgspec.Struct, kw_only=True):
     """Which memories to compact."""
 
-    namespace: Annotated[
-        str | None, Meta(description="Only memories of this namespace; absent or empty: of all.", examples=["travel"])
-    ] = None
-    user_id: Annotated[
-        str | None, Meta(description="Only memories that this user owns; absent or empty: all.", examples=["ana"])
-    ] = None
-    session_id: Annotated[
-        str | None, Meta(description="Only memories of this session; absent or empty: of all.", examples=["trip-42"])
-    ] = None
+    namespace: OnlyNamespace = None
+    user_id: OnlyUser = None
+    session_id: OnlySession = None
     dry_run: Annotated[
         bool,
         Meta(description="Change nothing and ask no language model; report what would be done.", examples=[True]),
@@ -100,15 +99,11 @@ class CompactMemories(msgspec.Struct, kw_only=True):
 class ListTrash(msgspec.Struct, kw_only=True):
     """Which part of the trash to list."""
 
-    namespace: Annotated[
-        str | None, Meta(description="Only memories of this namespace; absent or empty: of all.", examples=["travel"])
-    ] = None
+    namespace: OnlyNamespace = None
     user_id: Annotated[
         str | None, Meta(description="Only memories that this user owned; absent or empty: all.", examples=["ana"])
     ] = None
-    session_id: Annotated[
-        str | None, Meta(description="Only memories of this session; absent or empty: of all.", examples=["trip-42"])
-    ] = None
+    session_id: OnlySession = None
     limit: Annotated[int, Meta(ge=1, le=500, description="Most memories to return.", examples=[100])] = 100
     after: Annotated[str, Meta(description="`next` of the previous page; empty for the first page.", examples=[""])] = (
         ""

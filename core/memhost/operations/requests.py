@@ -54,6 +54,23 @@ Sent = Annotated[Any, Meta(description="Kept, and returned as it was sent.")]
 """A field of a message that the server does not read into."""
 
 
+SessionId = Annotated[Name, Meta(description="Id of the session.", examples=["trip-42"])]
+SessionUser = Annotated[Name | None, Meta(description="User of the session, if any.", examples=["ana"])]
+SessionNamespace = Annotated[Name | None, Meta(description="Namespace of the session, if any.", examples=["travel"])]
+ContextWindow = Annotated[
+    int | None,
+    Meta(description="Context window in tokens; it counts more than `model_name`.", examples=[8000]),
+]
+SessionToFind = Annotated[str, Meta(description="Id of the session.", examples=["trip-42"])]
+UserToFind = Annotated[str | None, Meta(description="User of the session, if any.", examples=["ana"])]
+NamespaceToFind = Annotated[str | None, Meta(description="Namespace of the session, if any.", examples=["travel"])]
+EventDate = Annotated[
+    datetime | None,
+    Meta(description="When the event happened that it tells of.", examples=["2026-02-14T00:00:00Z"]),
+]
+Entities = Annotated[Tags | None, Meta(description="People, places and things that it names.", examples=[["Ana"]])]
+
+
 class MessageInput(msgspec.Struct, kw_only=True):
     """A message to write. An absent `id` gets a ULID, an absent `created_at` the time of the write."""
 
@@ -124,9 +141,7 @@ class RecordFields(msgspec.Struct, kw_only=True):
         Meta(description="How often it was found.", examples=[3]),
     ] = UNSET
     topics: Annotated[Tags | None, Meta(description="What it is about.", examples=[["travel"]])] = None
-    entities: Annotated[
-        Tags | None, Meta(description="People, places and things that it names.", examples=[["Ana"]])
-    ] = None
+    entities: Entities = None
     extracted_from: Annotated[
         Sources | None, Meta(description="Ids of the messages that it was made from.", examples=[["m1"]])
     ] = None
@@ -152,10 +167,7 @@ class RecordFields(msgspec.Struct, kw_only=True):
             examples=[None],
         ),
     ] = None
-    event_date: Annotated[
-        datetime | None,
-        Meta(description="When the event happened that it tells of.", examples=["2026-02-14T00:00:00Z"]),
-    ] = None
+    event_date: EventDate = None
     extraction_strategy: Annotated[
         Name, Meta(description="Strategy that made the memory; `message` for turns.", examples=["discrete"])
     ] = "discrete"
@@ -440,9 +452,9 @@ class SearchFields(msgspec.Struct, kw_only=True):
 class PromptSession(msgspec.Struct, kw_only=True):
     """The session whose messages go into a prompt, and the window they must fit."""
 
-    session_id: Annotated[Name, Meta(description="Id of the session.", examples=["trip-42"])]
-    namespace: Annotated[Name | None, Meta(description="Namespace of the session, if any.", examples=["travel"])] = None
-    user_id: Annotated[Name | None, Meta(description="User of the session, if any.", examples=["ana"])] = None
+    session_id: SessionId
+    namespace: SessionNamespace = None
+    user_id: SessionUser = None
     model_name: Annotated[
         Name | None,
         Meta(
@@ -450,10 +462,7 @@ class PromptSession(msgspec.Struct, kw_only=True):
             examples=["gpt-4o"],
         ),
     ] = None
-    context_window_max: Annotated[
-        int | None,
-        Meta(description="Context window in tokens; it counts more than `model_name`.", examples=[8000]),
-    ] = None
+    context_window_max: ContextWindow = None
     long_term_memory_strategy: Annotated[
         StrategyInput | None,
         Meta(description="Accepted for compatibility; a prompt extracts nothing.", examples=[None]),

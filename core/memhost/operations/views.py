@@ -25,6 +25,9 @@ _PROMPT = {"maxLength": MAX_PROMPT, ERROR_CODE: "unsafe_prompt"}
 _Days = Annotated[int, Meta(ge=1)]
 
 
+IdOfView = Annotated[str, Meta(description="Id of the view.", examples=["01KATV2R8GQ4T1V5S0S1J3X9ZC"])]
+
+
 class CreateSummaryView(msgspec.Struct, kw_only=True):
     """A view to create."""
 
@@ -71,7 +74,7 @@ class UpdateSummaryView(msgspec.Struct, kw_only=True):
 
     MIN_FIELDS: ClassVar[int] = 1
 
-    view_id: Annotated[str, Meta(description="Id of the view.", examples=["01KATV2R8GQ4T1V5S0S1J3X9ZC"])]
+    view_id: IdOfView
     name: Annotated[Name | UnsetType | None, Meta(description="Name of the view, for people.", examples=["people"])] = (
         UNSET
     )
@@ -115,13 +118,13 @@ class UpdateSummaryView(msgspec.Struct, kw_only=True):
 class ViewId(msgspec.Struct, kw_only=True):
     """Which view."""
 
-    view_id: Annotated[str, Meta(description="Id of the view.", examples=["01KATV2R8GQ4T1V5S0S1J3X9ZC"])]
+    view_id: IdOfView
 
 
 class RunPartition(msgspec.Struct, kw_only=True):
     """Which group of a view to summarise now."""
 
-    view_id: Annotated[str, Meta(description="Id of the view.", examples=["01KATV2R8GQ4T1V5S0S1J3X9ZC"])]
+    view_id: IdOfView
     group: Annotated[
         dict[str, Name],
         Meta(description="One value for each field of the view's `group_by`.", examples=[{"user_id": "ana"}]),
@@ -131,7 +134,7 @@ class RunPartition(msgspec.Struct, kw_only=True):
 class ListPartitions(msgspec.Struct, kw_only=True):
     """Which stored results of a view to list: those whose group has these values."""
 
-    view_id: Annotated[str, Meta(description="Id of the view.", examples=["01KATV2R8GQ4T1V5S0S1J3X9ZC"])]
+    view_id: IdOfView
     user_id: Annotated[str | None, Meta(description="Only groups of this user.", examples=["ana"])] = None
     namespace: Annotated[str | None, Meta(description="Only groups of this namespace.", examples=["travel"])] = None
     session_id: Annotated[str | None, Meta(description="Only groups of this session.", examples=["trip-42"])] = None
@@ -145,7 +148,7 @@ class RunSummaryView(msgspec.Struct, kw_only=True):
 
     ECHOES: ClassVar[tuple[str, ...]] = VIEW_RUN_ECHOES
 
-    view_id: Annotated[str, Meta(description="Id of the view.", examples=["01KATV2R8GQ4T1V5S0S1J3X9ZC"])]
+    view_id: IdOfView
     task_id: Annotated[
         Annotated[Name, Meta(min_length=1)] | None,
         Meta(description="Id of the task; absent: a new ULID.", examples=["nightly-1"]),

@@ -8,12 +8,48 @@ from msgspec import UNSET, Meta, UnsetType
 
 from memhost.models.limits import Data, Lifetime, Many, MessageText, Name
 from memhost.operations.ams_compat import SESSION_ECHOES
-from memhost.operations.requests import MessageInput, SessionRecordInput, StrategyInput
+from memhost.operations.requests import (
+    ContextWindow,
+    MessageInput,
+    NamespaceToFind,
+    SessionId,
+    SessionNamespace,
+    SessionRecordInput,
+    SessionToFind,
+    SessionUser,
+    StrategyInput,
+    UserToFind,
+)
 
 TAG = "Working memory"
 
 Version = Annotated[int, Meta(ge=0)]
 """Version of a session."""
+
+
+ContextModel = Annotated[
+    Name | None,
+    Meta(description="Model whose context window counts; unknown names have 128,000 tokens.", examples=["gpt-4o"]),
+]
+SessionStrategy = Annotated[
+    StrategyInput | UnsetType,
+    Meta(description="How to extract memories from the messages.", examples=[{"strategy": "discrete"}]),
+]
+AsRead = Annotated[
+    datetime | UnsetType,
+    Meta(
+        description="As it was read: it says what the client knew of the session.",
+        examples=["2026-03-01T09:00:00Z"],
+    ),
+]
+IfVersion = Annotated[
+    Version | None,
+    Meta(
+        description="Refuse the write unless the session is at this version (the fraction of `last_accessed`); "
+        "0: there is none yet.",
+        examples=[None],
+    ),
+]
 
 
 class ListSessions(msgspec.Struct, kw_only=True):
@@ -36,17 +72,14 @@ class ListSessions(msgspec.Struct, kw_only=True):
 class GetSession(msgspec.Struct, kw_only=True):
     """Which session to read, and the window to cut it to."""
 
-    session_id: Annotated[str, Meta(description="Id of the session.", examples=["trip-42"])]
-    user_id: Annotated[str | None, Meta(description="User of the session, if any.", examples=["ana"])] = None
-    namespace: Annotated[str | None, Meta(description="Namespace of the session, if any.", examples=["travel"])] = None
+    session_id: SessionToFind
+    user_id: UserToFind = None
+    namespace: NamespaceToFind = None
     model_name: Annotated[
         str | None,
         Meta(description="Model whose context window counts; unknown names have 128,000 tokens.", examples=["gpt-4o"]),
     ] = None
-    context_window_max: Annotated[
-        int | None,
-        Meta(description="Context window in tokens; it counts more than `model_name`.", examples=[8000]),
-    ] = None
+    context_window_max: ContextWindow = None
     recent_messages_limit: Annotated[
         int | None,
         Meta(description="Return only so many of the newest messages; 0 or less: all.", examples=[20]),
@@ -69,15 +102,9 @@ class PutSession(msgspec.Struct, kw_only=True):
 
     ECHOES: ClassVar[tuple[str, ...]] = SESSION_ECHOES
 
-    session_id: Annotated[Name, Meta(description="Id of the session.", examples=["trip-42"])]
-    model_name: Annotated[
-        Name | None,
-        Meta(description="Model whose context window counts; unknown names have 128,000 tokens.", examples=["gpt-4o"]),
-    ] = None
-    context_window_max: Annotated[
-        int | None,
-        Meta(description="Context window in tokens; it counts more than `model_name`.", examples=[8000]),
-    ] = None
+    session_id: SessionId
+    model_name: ContextModel = None
+    context_window_max: ContextWindow = None
     messages: Annotated[
         Many[MessageInput],
         Meta(
@@ -99,37 +126,22 @@ class PutSession(msgspec.Struct, kw_only=True):
         MessageText | None,
         Meta(description="Summary of messages that are not sent any more.", examples=["Ana plans a trip."]),
     ] = None
-    user_id: Annotated[Name | None, Meta(description="User of the session, if any.", examples=["ana"])] = None
-    namespace: Annotated[Name | None, Meta(description="Namespace of the session, if any.", examples=["travel"])] = None
+    user_id: SessionUser = None
+    namespace: SessionNamespace = None
     tokens: Annotated[
         int, Meta(description="Counter kept for the client; the server does not read it.", examples=[0])
     ] = 0
-    long_term_memory_strategy: Annotated[
-        StrategyInput | UnsetType,
-        Meta(description="How to extract memories from the messages.", examples=[{"strategy": "discrete"}]),
-    ] = UNSET
+    long_term_memory_strategy: SessionStrategy = UNSET
     ttl_seconds: Annotated[
         Lifetime | UnsetType | None,
         Meta(description="Seconds until the session expires; null: never; absent: as before.", examples=[86400]),
     ] = UNSET
-    last_accessed: Annotated[
-        datetime | UnsetType,
-        Meta(
-            description="As it was read: it says what the client knew of the session.",
-            examples=["2026-03-01T09:00:00Z"],
-        ),
-    ] = UNSET
+    last_accessed: AsRead = UNSET
     created_at: Annotated[
         datetime | UnsetType,
         Meta(description="When the session was made; absent: as before, or now.", examples=["2026-03-01T09:00:00Z"]),
     ] = UNSET
-    updated_at: Annotated[
-        datetime | UnsetType,
-        Meta(
-            description="As it was read: it says what the client knew of the session.",
-            examples=["2026-03-01T09:00:00Z"],
-        ),
-    ] = UNSET
+    updated_at: AsRead = UNSET
     flush: Annotated[
         bool,
         Meta(
@@ -139,30 +151,17 @@ class PutSession(msgspec.Struct, kw_only=True):
     wait_summary: Annotated[
         bool, Meta(description="Wait for the summary of a session that got too long.", examples=[True])
     ] = True
-    if_version: Annotated[
-        Version | None,
-        Meta(
-            description="Refuse the write unless the session is at this version (the fraction of `last_accessed`); "
-            "0: there is none yet.",
-            examples=[None],
-        ),
-    ] = None
+    if_version: IfVersion = None
 
 
 class ChangeSession(msgspec.Struct, kw_only=True):
     """The changes to a session; everything else stays. A time to live restarts."""
 
-    session_id: Annotated[Name, Meta(description="Id of the session.", examples=["trip-42"])]
-    user_id: Annotated[Name | None, Meta(description="User of the session, if any.", examples=["ana"])] = None
-    namespace: Annotated[Name | None, Meta(description="Namespace of the session, if any.", examples=["travel"])] = None
-    model_name: Annotated[
-        Name | None,
-        Meta(description="Model whose context window counts; unknown names have 128,000 tokens.", examples=["gpt-4o"]),
-    ] = None
-    context_window_max: Annotated[
-        int | None,
-        Meta(description="Context window in tokens; it counts more than `model_name`.", examples=[8000]),
-    ] = None
+    session_id: SessionId
+    user_id: SessionUser = None
+    namespace: SessionNamespace = None
+    model_name: ContextModel = None
+    context_window_max: ContextWindow = None
     messages: Annotated[
         Many[MessageInput],
         Meta(
@@ -188,10 +187,7 @@ class ChangeSession(msgspec.Struct, kw_only=True):
         MessageText | UnsetType | None,
         Meta(description="Summary of messages that are not sent any more; null removes it.", examples=["Ana plans."]),
     ] = UNSET
-    long_term_memory_strategy: Annotated[
-        StrategyInput | UnsetType,
-        Meta(description="How to extract memories from the messages.", examples=[{"strategy": "discrete"}]),
-    ] = UNSET
+    long_term_memory_strategy: SessionStrategy = UNSET
     ttl_seconds: Annotated[
         Lifetime | UnsetType | None,
         Meta(
@@ -199,19 +195,12 @@ class ChangeSession(msgspec.Struct, kw_only=True):
             examples=[86400],
         ),
     ] = UNSET
-    if_version: Annotated[
-        Version | None,
-        Meta(
-            description="Refuse the write unless the session is at this version (the fraction of `last_accessed`); "
-            "0: there is none yet.",
-            examples=[None],
-        ),
-    ] = None
+    if_version: IfVersion = None
 
 
 class DeleteSession(msgspec.Struct, kw_only=True):
     """Which session to delete."""
 
-    session_id: Annotated[str, Meta(description="Id of the session.", examples=["trip-42"])]
-    user_id: Annotated[str | None, Meta(description="User of the session, if any.", examples=["ana"])] = None
-    namespace: Annotated[str | None, Meta(description="Namespace of the session, if any.", examples=["travel"])] = None
+    session_id: SessionToFind
+    user_id: UserToFind = None
+    namespace: NamespaceToFind = None
