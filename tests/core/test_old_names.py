@@ -6,6 +6,7 @@ import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,7 +58,8 @@ def test_operations_of_core_are_found_at_their_old_name() -> None:
 
 
 async def test_a_host_has_its_services_under_their_old_names(tmp_path: Path) -> None:
-    async with running_host(tmp_path, store="memory") as host:
+    async with running_host(tmp_path, store="memory") as opened:
+        host: Any = opened
         with pytest.warns(DeprecationWarning, match=r"Host\.services\.memories"):
             assert host.memories is host.services.memories
         with pytest.raises(AttributeError, match="has no attribute 'nothing'"):

@@ -255,7 +255,7 @@ def _search(resources: Resources, calls: ModelCalls, hooks: RequestHooks) -> Sea
 
 @dataclass(frozen=True, kw_only=True)
 class _Extraction:
-    """The resources that extract memories from turns in the background."""
+    """The parts that extract memories from turns in the background."""
 
     choice: StrategyChoice
     pending: ExtractionQueue

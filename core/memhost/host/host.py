@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from time import perf_counter
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 
@@ -70,13 +70,15 @@ class Host:
     def __post_init__(self) -> None:
         self._by_class: dict[type, Any] = {type(each): each for each in vars(self.services).values()}
 
-    def __getattr__(self, name: str) -> Any:
-        """Services under the names that they had on the host before version 0.2; they are in `services` now."""
-        if name != "services" and name in Services.__dataclass_fields__:
-            message = f"Host.{name} is now Host.services.{name}; the old name works until memhost 0.3."
-            warnings.warn(message, DeprecationWarning, stacklevel=2)
-            return getattr(self.services, name)
-        raise AttributeError(f"'Host' object has no attribute {name!r}")
+    if not TYPE_CHECKING:  # for a type checker there are the new names alone
+
+        def __getattr__(self, name: str) -> Any:
+            """Services under the names that they had on the host before version 0.2; they are in `services` now."""
+            if name != "services" and name in Services.__dataclass_fields__:
+                message = f"Host.{name} is now Host.services.{name}; the old name works until memhost 0.3."
+                warnings.warn(message, DeprecationWarning, stacklevel=2)
+                return getattr(self.services, name)
+            raise AttributeError(f"'Host' object has no attribute {name!r}")
 
     @property
     def metrics(self) -> Metrics:

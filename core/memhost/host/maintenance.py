@@ -12,5 +12,5 @@ from memhost.views import maintenance as views
 
 def core_tasks() -> tuple[MaintenanceTask, ...]:
     """Return the maintenance tasks of core, which each subject lists in its `maintenance.py`."""
-    resources = (memories, extraction, consolidation, sessions, views)
-    return tuple(task for part in resources for task in part.TASKS)
+    rooms = (memories, extraction, consolidation, sessions, views)
+    return tuple(task for room in rooms for task in room.TASKS)

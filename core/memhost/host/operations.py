@@ -84,5 +84,5 @@ OPERATIONS = (
 
 def core_operations() -> OperationTable:
     """Return the operations of the host itself."""
-    resources = (jobs, sessions, extraction, memories, search, consolidation, views, usage, admin)
-    return OperationTable((*OPERATIONS, *(operation for part in resources for operation in part.OPERATIONS)))
+    rooms = (jobs, sessions, extraction, memories, search, consolidation, views, usage, admin)
+    return OperationTable((*OPERATIONS, *(operation for room in rooms for operation in room.OPERATIONS)))

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import msgspec
 
 from memhost.errors import ConfigurationError, Forbidden, Problem, UnknownTask, ValidationFailed
 from memhost.events import JobContext
 from memhost.models import SessionKey
+from memhost.operations.table import Services
 from memhost.plugins.registry import Registered
 from memhost.reading import problems, unknown_name
 from memhost.specs import MaintenanceTask
@@ -27,10 +28,6 @@ _CUTOFF = 0.5
 """Ratio of `difflib`: `request` is near both `request_vectors` and `request_refreshes`."""
 
 _LISTED = 30
-
-
-class _Services(Protocol):
-    def service(self, kind: type[S]) -> S: ...
 
 
 class OfferedTask(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,7 +127,7 @@ def done_by(
     """
 
     async def run(context: JobContext, arguments: A) -> Any:
-        return await method(cast("_Services", context).service(service), context, arguments)
+        return await method(cast("Services", context).service(service), context, arguments)
 
     return run
 

@@ -1,5 +1,7 @@
 """Domain structs: scopes, messages, memories, sessions, queries, jobs."""
 
+from typing import TYPE_CHECKING
+
 from memhost._moved import renamed
 from memhost.models.filters import Condition, Op, matches
 from memhost.models.memory import (
@@ -76,4 +78,5 @@ __all__ = [
     "new_id",
 ]
 
-__getattr__ = renamed(__name__, {"MOST_ACCESSES": "MAX_ACCESSES"})
+if not TYPE_CHECKING:  # for a type checker there are the new names alone
+    __getattr__ = renamed(__name__, {"MOST_ACCESSES": "MAX_ACCESSES"})

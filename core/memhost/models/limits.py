@@ -7,7 +7,7 @@ and patterns are shown the same way; the services check them. A limit beside `x-
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from msgspec import Meta
 
@@ -90,16 +90,17 @@ Prefix = Annotated[str, _limit(minLength=1)]
 Lifetime = Annotated[int, _limit(minimum=MIN_TTL_S)]
 """Seconds that a session lives."""
 
-__getattr__ = renamed(
-    __name__,
-    {
-        "MOST_ITEMS": "MAX_ITEMS",
-        "MOST_TAGS": "MAX_TAGS",
-        "MOST_KEYS": "MAX_KEYS",
-        "MOST_QUERY_TERMS": "MAX_QUERY_TERMS",
-        "LONGEST_NAME": "MAX_NAME_LENGTH",
-        "LONGEST_TAG": "MAX_TAG_LENGTH",
-        "LONGEST_TEXT": "MAX_TEXT_LENGTH",
-        "LONGEST_MESSAGE": "MAX_MESSAGE_LENGTH",
-    },
-)
+if not TYPE_CHECKING:  # for a type checker there are the new names alone
+    __getattr__ = renamed(
+        __name__,
+        {
+            "MOST_ITEMS": "MAX_ITEMS",
+            "MOST_TAGS": "MAX_TAGS",
+            "MOST_KEYS": "MAX_KEYS",
+            "MOST_QUERY_TERMS": "MAX_QUERY_TERMS",
+            "LONGEST_NAME": "MAX_NAME_LENGTH",
+            "LONGEST_TAG": "MAX_TAG_LENGTH",
+            "LONGEST_TEXT": "MAX_TEXT_LENGTH",
+            "LONGEST_MESSAGE": "MAX_MESSAGE_LENGTH",
+        },
+    )

@@ -13,8 +13,12 @@ S = TypeVar("S")
 R = TypeVar("R")
 
 
-class _Services(Protocol):
-    def service(self, kind: type[S]) -> S: ...
+class Services(Protocol):
+    """Whoever holds the services of a host, one of a class: the host, and the context of a task of core."""
+
+    def service(self, kind: type[S]) -> S:
+        """Return the service of that class."""
+        ...
 
 
 def forward(
@@ -28,6 +32,6 @@ def forward(
     """
 
     async def handler(host: Host, call: Call, request: R) -> Any:
-        return await method(cast("_Services", host).service(service), call, request)
+        return await method(cast("Services", host).service(service), call, request)
 
     return handler

@@ -1,5 +1,7 @@
 """Interfaces between the host and its plugins."""
 
+from typing import TYPE_CHECKING
+
 from memhost._moved import renamed
 from memhost.ports.auth import Authenticator, Credentials, Recognises
 from memhost.ports.clock import Clock, SystemClock
@@ -67,4 +69,5 @@ __all__ = [
     "Vocabulary",
 ]
 
-__getattr__ = renamed(__name__, {"Scrubs": "SecureDelete"})
+if not TYPE_CHECKING:  # for a type checker there are the new names alone
+    __getattr__ = renamed(__name__, {"Scrubs": "SecureDelete"})

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from memhost._moved import renamed
 from memhost.models import (
@@ -228,4 +228,5 @@ class SecureDelete(Protocol):
         ...
 
 
-__getattr__ = renamed(__name__, {"Scrubs": "SecureDelete"})
+if not TYPE_CHECKING:  # for a type checker there are the new names alone
+    __getattr__ = renamed(__name__, {"Scrubs": "SecureDelete"})
