@@ -13,6 +13,23 @@ import pytest
 from memhost._moved import MOVED
 from tests.support.hosts import running_host
 
+USED_BEFORE = (
+    "memhost.analysis",
+    "memhost.app",
+    "memhost.conversation",
+    "memhost.guard",
+    "memhost.speakers",
+    "memhost.startup",
+    "memhost.services.compaction",
+    "memhost.services.memories",
+    "memhost.services.readiness",
+    "memhost.services.records",
+    "memhost.services.sessions",
+    "memhost.services.turns",
+    "memhost.testing.store_jobs",
+)
+"""Old paths that bundled plugins, examples and tests of version 0.1 imported."""
+
 RENAMED = {
     "memhost.models.MOST_ACCESSES": "MAX_ACCESSES",
     "memhost.models.limits.LONGEST_TEXT": "MAX_TEXT_LENGTH",
@@ -33,6 +50,10 @@ def test_every_old_path_gives_the_module_at_its_new_place() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.strip()) == (0, str(len(MOVED))), done.stderr
+
+
+def test_the_paths_that_plugins_used_are_in_the_table() -> None:
+    assert set(USED_BEFORE) <= set(MOVED)
 
 
 @pytest.mark.parametrize("old", RENAMED)

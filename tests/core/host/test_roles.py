@@ -31,6 +31,16 @@ def test_each_role_may_what_the_one_before_it_may() -> None:
     assert {right for each in rights for right in each} == set(get_args(Right))
 
 
+def test_the_rights_are_those_that_operators_rely_on() -> None:
+    changing = {"read", "write", "delete"}
+    assert {role: set(rights) for role, rights in RIGHTS.items()} == {
+        "reader": {"read"},
+        "writer": changing,
+        "operator": {*changing, "admin"},
+        "admin": {*changing, "admin"},
+    }
+
+
 def test_rights_are_those_that_operations_need() -> None:
     assert set(get_args(Access)) == {"open", *get_args(Right)}
     assert {operation.access for operation in core_operations()} == set(get_args(Access))

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import logging
 import random
+from typing import Any
 
 import pytest
 
-from memhost.operations.responses import PluginRow
+from memhost.host import core_operations
+from memhost.operations import Nothing, Operation
+from memhost.operations.responses import Ack, PluginRow
 from memhost.plugins import PluginManager
+from tests.support import plugin_factory
 from tests.support.fakes import FOLDER, with_bundled
 
 
@@ -112,3 +116,23 @@ def test_settings_of_a_plugin_become_a_section() -> None:
     manager = PluginManager.load(entry_points=with_bundled("fake-good"))
     assert ("plugins", "good") in manager.sections()
     assert ("stores", "sqlite") in manager.sections()
+
+
+def test_the_name_of_an_operation_of_core_makes_the_plugin_fail() -> None:
+    async def nothing(host: Any, call: Any, request: Nothing) -> Ack:
+        return Ack()
+
+    def offering(name: str) -> list[Operation]:
+        row = Operation(
+            name=name, request=Nothing, response=Ack, handler=nothing, summary="x", access="admin", tag="Acme"
+        )
+        return [row]
+
+    points = [
+        plugin_factory.make_plugin("takes", {"memhost_operations": lambda: offering("put_session")}),
+        plugin_factory.make_plugin("adds", {"memhost_operations": lambda: offering("acme_put")}),
+    ]
+    manager = PluginManager.load(entry_points=points, taken=core_operations().names())
+    assert row(manager, "adds").error is None
+    assert "the operation 'put_session', but the host has one of that name" in (row(manager, "takes").error or "")
+    assert manager.operations.names() == ["acme_put"]

@@ -118,6 +118,7 @@ def test_fields_of_query_and_path_stand_in_the_body(host: FakeHost, client: Test
     ("name", "hint"),
     [
         ("serch_memories", "Did you mean search_memories"),
+        ("store_memory", "Did you mean store_memories, restore_memories or get_memory?"),
         ("get_sessions", "Did you mean get_session"),
         ("acme_cal", "Did you mean acme_call"),
         ("Delete_User", "Did you mean delete_user"),
