@@ -13,6 +13,16 @@ from memhost.plugins import PluginManager
 from memhost.settings import Configuration, load_configuration, peek
 
 
+def load_plugins(**options: Any) -> PluginManager:
+    """Load plugins beside the host's own operations and maintenance tasks, whose names are taken.
+
+    Args:
+        options: Arguments of `PluginManager.load`.
+    """
+    tasks = [task.name for task in core_tasks()]
+    return PluginManager.load(taken=core_operations().names(), taken_tasks=tasks, **options)
+
+
 def load(
     *,
     options: Mapping[str, Any] | None = None,
@@ -34,11 +44,8 @@ def load(
         "env_file": env_file,
         "config_file": config_file,
     }
-    plugins = PluginManager.load(
-        disabled=peek("server.plugins_disabled", **sources),
-        start_s=peek("server.plugin_start_s", **sources),
-        taken=core_operations().names(),
-        taken_tasks=[task.name for task in core_tasks()],
+    plugins = load_plugins(
+        disabled=peek("server.plugins_disabled", **sources), start_s=peek("server.plugin_start_s", **sources)
     )
     configuration = load_configuration(
         **sources,

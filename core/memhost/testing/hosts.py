@@ -19,7 +19,7 @@ import msgspec
 
 from memhost.errors import InvalidRequest
 from memhost.hooks import PROJECT
-from memhost.host import Host, core_operations, core_tasks, open_host
+from memhost.host import Host, open_host, startup
 from memhost.models import Caller
 from memhost.operations import Call
 from memhost.plugins import PluginManager
@@ -51,11 +51,7 @@ def load_plugins(plugins: Mapping[str, str] | None = None) -> PluginManager:
     named = {**OWN, **(plugins or {})}
     points = [point for point in entry_points(group=PROJECT) if point.name not in named]
     points += [EntryPoint(name=name, value=value, group=PROJECT) for name, value in named.items()]
-    manager = PluginManager.load(
-        entry_points=points,
-        taken=core_operations().names(),
-        taken_tasks=[task.name for task in core_tasks()],
-    )
+    manager = startup.load_plugins(entry_points=points)
     broken = [f"{row.name}: {row.error}" for row in manager.rows if row.name in named and row.error]
     assert not broken, f"the plugin does not load; {'; '.join(broken)}"
     return manager

@@ -89,13 +89,10 @@ def show_(name: str, as_json: bool, **options: Any) -> None:
 def check(name: str, as_json: bool) -> None:
     """Load a plugin and report its errors; fails if there are any."""
     from memhost import logs
-    from memhost.host import core_operations, core_tasks
-    from memhost.plugins import PluginManager
+    from memhost.host import startup
 
     logs.configure("CRITICAL")
-    tasks = [task.name for task in core_tasks()]
-    found = PluginManager.load(taken=core_operations().names(), taken_tasks=tasks).rows
-    row = next((row for row in found if row.name == name), None)
+    row = next((row for row in startup.load_plugins().rows if row.name == name), None)
     if row is None:
         raise NotFound(f"There is no plugin {name}; see: memhost plugins list")
     if as_json:
