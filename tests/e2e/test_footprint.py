@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("executed_processes")
 
 PROBE = """
 import asyncio, sys
-from memhost import startup
+from memhost.host import startup
 from memhost.http.app import build_app
 from memhost.host import open_host
 async def main():

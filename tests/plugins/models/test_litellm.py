@@ -368,7 +368,7 @@ def test_settings_by_their_names() -> None:
 
 OPENING = """
 import asyncio, os, sys
-from memhost import startup
+from memhost.host import startup
 from memhost.http.app import build_app
 from memhost.host import open_host
 async def main():
