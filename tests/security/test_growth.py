@@ -100,7 +100,7 @@ def test_patterns_are_found_wherever_they_are(all_patterns: dict[str, re.Pattern
         "memhost.text.analysis._DATE_PATTERNS",
         "memhost.logs._SECRET_TEXT",
     } <= names
-    assert {"memhost_rest.wire._UNPRINTABLE", "memhost_store_sqlite.codec._PLAIN"} <= names
+    assert {"memhost_rest.asgi_io._UNPRINTABLE", "memhost_store_sqlite.codec._PLAIN"} <= names
 
 
 @pytest.mark.parametrize("family", FAMILIES)

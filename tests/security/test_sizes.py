@@ -19,7 +19,7 @@ from memhost.operations.requests import SessionRecordInput
 from memhost.operations.working_memory import GetSession
 from memhost_mcp.schemas import arguments_schema
 from memhost_rest.openapi import build_document
-from memhost_rest.routes import ROWS, row_of
+from memhost_rest.routes import ROUTES, route_of
 from tests.support.hosts import ADMIN, bound_to, run, running_host
 
 WRITES: dict[str, set[str]] = {
@@ -204,7 +204,7 @@ def test_schemas_of_both_interfaces_show_the_limits() -> None:
     assert schema["user_id"]["maxLength"] == limits.MAX_NAME_LENGTH
     assert (schema["topics"]["maxItems"], schema["topics"]["items"]["maxLength"]) == (1000, limits.MAX_TAG_LENGTH)
     assert schema["metadata"]["x-max-bytes"] == limits.METADATA_BYTES
-    rows = (*ROWS, *(row_of(operation) for operation in core_operations() if operation.name not in _routed()))
+    rows = (*ROUTES, *(route_of(operation) for operation in core_operations() if operation.name not in _routed()))
     document = build_document(rows, core_operations())
     shown = document["components"]["schemas"]["RecordInput"]["properties"]
     assert shown["id"]["maxLength"] == limits.MAX_NAME_LENGTH
@@ -214,7 +214,7 @@ def test_schemas_of_both_interfaces_show_the_limits() -> None:
 
 
 def _routed() -> set[str]:
-    return {row.operation for row in ROWS}
+    return {row.operation for row in ROUTES}
 
 
 async def test_a_large_session_is_read_in_parts(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from memhost.http.app import build_app
 from memhost.operations.ams_compat import IGNORED_PARAMETERS
 from memhost.reading.unknown import meant_by
-from memhost_rest.routes import ROWS, Row, is_strict
+from memhost_rest.routes import ROUTES, Route, is_strict
 from tests.plugins.interfaces.rest.rest_fakes import FakeHost, client_for
 from tests.support.hosts import running_host
 
@@ -129,14 +129,14 @@ async def test_a_filter_without_a_known_operator_is_refused_by_name(name: str, o
         assert "leave" not in message
 
 
-def _routes(*, strict: bool) -> list[Row]:
+def _routes(*, strict: bool) -> list[Route]:
     operations = {operation.name: operation for operation in FakeHost().operations}
-    return [row for row in ROWS if is_strict(operations[row.operation]) is strict]
+    return [row for row in ROUTES if is_strict(operations[row.operation]) is strict]
 
 
 @pytest.mark.parametrize("row", _routes(strict=True), ids=lambda row: f"{row.verb} {row.path}")
 @pytest.mark.parametrize("place", ["query", "body"])
-def test_what_deletes_or_is_no_call_of_agent_memory_server_refuses(row: Row, place: str) -> None:
+def test_what_deletes_or_is_no_call_of_agent_memory_server_refuses(row: Route, place: str) -> None:
     host = FakeHost()
     with client_for(host) as client:
         unknown: dict[str, Any] = {"params": {"zzz": "1"}} if place == "query" else {"json": {"zzz": "1"}}
@@ -147,7 +147,7 @@ def test_what_deletes_or_is_no_call_of_agent_memory_server_refuses(row: Row, pla
 
 
 @pytest.mark.parametrize("row", _routes(strict=False), ids=lambda row: f"{row.verb} {row.path}")
-def test_what_official_clients_send_is_never_told(row: Row) -> None:
+def test_what_official_clients_send_is_never_told(row: Route) -> None:
     host = FakeHost()
     with client_for(host) as client:
         path = row.path.replace("{", "").replace("}", "")

@@ -17,7 +17,7 @@ from memhost.http.app import build_app
 from memhost.models import Caller
 from memhost.operations import Call
 from memhost.testing.callers import token_of
-from memhost_rest.routes import ROWS, row_of
+from memhost_rest.routes import ROUTES, route_of
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -66,9 +66,9 @@ def over_http(
     client: httpx.AsyncClient, host_or_names: Host | None, headers_of: Callable[[Caller], Mapping[str, str]]
 ) -> Door:
     """Calls by the routes of the REST interface."""
-    rows = {row.operation: row for row in ROWS}
+    rows = {row.operation: row for row in ROUTES}
     if host_or_names is not None:
-        rows |= {each.name: row_of(each) for each in host_or_names.operations if each.name not in rows}
+        rows |= {each.name: route_of(each) for each in host_or_names.operations if each.name not in rows}
 
     async def call(name: str, caller: Caller | None, arguments: Mapping[str, Any]) -> Outcome:
         row, left = rows[name], dict(arguments)

@@ -3,7 +3,7 @@
 The pages hold a plain list of all operations, rendered here; where the browser can load Swagger UI
 or Redoc from their public addresses, that takes the list's place. Litestar's own pages
 (`SwaggerRenderPlugin`, `RedocRenderPlugin`) stay empty without the internet, and its `OpenAPIConfig`
-describes Litestar's routes, which those under `/v1` are not (see `handlers.Door`).
+describes Litestar's routes, which those under `/v1` are not (see `handlers.RestApp`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 
-from memhost_rest.wire import encode, request_id_of
+from memhost_rest.asgi_io import encode, request_id_of
 
 _SWAGGER = "https://cdn.jsdelivr.net/npm/swagger-ui-dist@5.18.2"
 _REDOC = "https://cdn.jsdelivr.net/npm/redoc@2.1.5/bundles/redoc.standalone.js"

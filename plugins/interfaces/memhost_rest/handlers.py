@@ -1,4 +1,4 @@
-"""The REST door: one ASGI handler that leads each request to its operation.
+"""The REST application: one ASGI handler that leads each request to its operation.
 
 Order of checks: route (404, 405), credentials (401), role (403), size (413), JSON syntax and fields (422), then the
 operation. So nothing of the body is kept, or even looked at, for a stranger.
@@ -30,13 +30,7 @@ from memhost.models import Caller
 from memhost.operations import Call, Operation
 from memhost.operations.ams_compat import IGNORED_PARAMETERS, TEXT_CLIENTS
 from memhost_rest import errors
-from memhost_rest.body import not_utf8, parse_body, parse_query
-from memhost_rest.by_name import unknown_operation
-from memhost_rest.decoding import DecodingError, RequestDecoder
-from memhost_rest.documents import Documents
-from memhost_rest.openapi import build_document
-from memhost_rest.routes import PREFIX, ROWS, Router, Row, is_strict, named, row_of
-from memhost_rest.wire import (
+from memhost_rest.asgi_io import (
     Answer,
     ClientGoneError,
     encode,
@@ -50,6 +44,12 @@ from memhost_rest.wire import (
     send_answer,
     with_texts,
 )
+from memhost_rest.body import not_utf8, parse_body, parse_query
+from memhost_rest.by_name import unknown_operation
+from memhost_rest.decoding import DecodingError, RequestDecoder
+from memhost_rest.documents import Documents
+from memhost_rest.openapi import build_document
+from memhost_rest.routes import PREFIX, ROUTES, Route, Router, is_strict, named, route_of
 
 if TYPE_CHECKING:
     from memhost.ports import Host
@@ -66,23 +66,23 @@ _NOTICE_HEADERS: Mapping[str, bytes] = {"deprecation": b"x-deprecation-warning"}
 class Endpoint:
     """An operation behind a route."""
 
-    __slots__ = ("decoder", "operation", "row", "strict")
+    __slots__ = ("decoder", "operation", "route", "strict")
 
-    def __init__(self, row: Row, operation: Operation, *, strict: bool) -> None:
-        self.row = row
+    def __init__(self, route: Route, operation: Operation, *, strict: bool) -> None:
+        self.route = route
         self.operation = operation
-        self.strict = strict or row.strict or is_strict(operation)
+        self.strict = strict or route.strict or is_strict(operation)
         self.decoder = RequestDecoder(
             operation.request,
-            path=row.parameters,
-            query=row.query,
-            body=row.body,
-            blank_is_absent=row.blank_is_absent,
+            path=route.parameters,
+            query=route.query,
+            body=route.body,
+            blank_is_absent=route.blank_is_absent,
             extras=IGNORED_PARAMETERS.get(operation.name, ()),
         )
 
 
-class Exchange:
+class RequestLog:
     """The facts about a request while it is answered, for the access log."""
 
     __slots__ = ("code", "endpoint", "headers", "id", "started", "subject")
@@ -96,7 +96,7 @@ class Exchange:
         self.code = ""
 
 
-class Door:
+class RestApp:
     """ASGI application of everything under `/v1`: the given routes, and every operation by its name.
 
     It has a router and a response of its own. Litestar mounts it and answers the pages beside it. Routes and handlers
@@ -110,13 +110,15 @@ class Door:
       `GET /v1/health` (75 us), where 5 % is the bar.
     """
 
-    def __init__(self, host: Host, rows: Sequence[Row] = ROWS) -> None:
+    def __init__(self, host: Host, routes: Sequence[Route] = ROUTES) -> None:
         self._host = host
         self._limit = host.settings.server.max_body_bytes
         strict = host.settings.server.strict_requests
         operations = {operation.name: operation for operation in host.operations}
-        served = (*rows, *map(row_of, host.operations))
-        self._router = Router([(row, Endpoint(row, _operation(operations, row), strict=strict)) for row in served])
+        served = (*routes, *map(route_of, host.operations))
+        self._router = Router(
+            [(route, Endpoint(route, _operation(operations, route), strict=strict)) for route in served]
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; a client that goes away ends it without an answer."""
@@ -126,96 +128,96 @@ class Door:
         await self._serve(scope, receive, send)
 
     async def _serve(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
-        exchange = Exchange(scope)
-        REQUEST_ID.set(exchange.id)
+        request_log = RequestLog(scope)
+        REQUEST_ID.set(request_log.id)
         try:
-            answer = await self._answer(exchange, scope, receive)
-            await send_answer(send, answer, exchange.id)
+            answer = await self._answer(request_log, scope, receive)
+            await send_answer(send, answer, request_log.id)
         except (ClientGoneError, OSError):
-            _log_access(exchange, scope["method"], 499)
+            _log_access(request_log, scope["method"], 499)
             return
-        _log_access(exchange, scope["method"], answer.status)
+        _log_access(request_log, scope["method"], answer.status)
 
-    async def _answer(self, exchange: Exchange, scope: HTTPScope, receive: Receive) -> Answer:
+    async def _answer(self, request_log: RequestLog, scope: HTTPScope, receive: Receive) -> Answer:
         try:
             path = raw_path(scope, PREFIX)
             match = self._router.find(scope["method"], path)
             if match.target is None:
-                return method_not_allowed(match.allow) if match.allow else self._not_found(exchange, path)
-            exchange.endpoint = match.target
-            answer = await self._run(exchange, match.target, match.values, scope, receive)
+                return method_not_allowed(match.allow) if match.allow else self._not_found(request_log, path)
+            request_log.endpoint = match.target
+            answer = await self._run(request_log, match.target, match.values, scope, receive)
             if answer.status == 404 and match.allow:
                 return method_not_allowed(match.allow, f"Use {' or '.join(match.allow)} on this path.")
             return answer
         except DecodingError as error:
-            exchange.code = "invalid_arguments"
-            return refusal(422, errors.items(error.problems), code=exchange.code, request_id=exchange.id)
+            request_log.code = "invalid_arguments"
+            return refusal(422, errors.items(error.problems), code=request_log.code, request_id=request_log.id)
         except MemhostError as error:
-            return _refused(exchange, error)
+            return _refused(request_log, error)
         except ClientGoneError:
             raise
         except Exception:  # noqa: BLE001 - the one boundary that turns the unexpected into an answer
-            exchange.code = "internal"
+            request_log.code = "internal"
             _log.exception("request.failed")
-            return refusal(500, errors.SERVER_ERROR, code="internal", request_id=exchange.id)
+            return refusal(500, errors.SERVER_ERROR, code="internal", request_id=request_log.id)
 
-    def _not_found(self, exchange: Exchange, path: str) -> Answer:
+    def _not_found(self, request_log: RequestLog, path: str) -> Answer:
         unknown = unknown_operation(path, self._host.operations.names())
-        return refusal(404, "Not Found") if unknown is None else _refused(exchange, unknown)
+        return refusal(404, "Not Found") if unknown is None else _refused(request_log, unknown)
 
     async def _run(
         self,
-        exchange: Exchange,
+        request_log: RequestLog,
         endpoint: Endpoint,
         values: tuple[str, ...],
         scope: HTTPScope,
         receive: Receive,
     ) -> Answer:
-        row, operation = endpoint.row, endpoint.operation
+        route, operation = endpoint.route, endpoint.operation
         caller = _ANONYMOUS
         if operation.access != "open":
             peer = scope["client"]
-            credentials = credentials_of(exchange.headers, peer[0] if peer else "")
+            credentials = credentials_of(request_log.headers, peer[0] if peer else "")
             caller = await self._host.authenticate(credentials)
-            exchange.subject = caller.subject
+            request_log.subject = caller.subject
             self._host.check_access(caller, operation.access)
         body = None
-        if row.body != "none" or endpoint.strict:
-            raw = await read_body(receive, exchange.headers.get(b"content-length"), self._limit)
-            content_type = exchange.headers.get(b"content-type", b"").decode("latin-1")
+        if route.body != "none" or endpoint.strict:
+            raw = await read_body(receive, request_log.headers.get(b"content-length"), self._limit)
+            content_type = request_log.headers.get(b"content-type", b"").decode("latin-1")
             body = parse_body(raw, content_type, strict=endpoint.strict)
-            if row.rewrite is not None and isinstance(body, dict):
-                body = row.rewrite(body)
+            if route.rewrite is not None and isinstance(body, dict):
+                body = route.rewrite(body)
         query = parse_query(scope["query_string"])
-        request, ignored = endpoint.decoder.read(_path_values(row, values), query, body, strict=endpoint.strict)
-        call = Call(caller=caller, request_id=exchange.id)
+        request, ignored = endpoint.decoder.read(_path_values(route, values), query, body, strict=endpoint.strict)
+        call = Call(caller=caller, request_id=request_log.id)
         if ignored:
             call.notices.append(("ignored", errors.ignored(ignored)))
         try:
             result = await self._host.execute(operation.name, call, request)
-            if exchange.headers.get(b"user-agent", b"").startswith(TEXT_CLIENTS):
+            if request_log.headers.get(b"user-agent", b"").startswith(TEXT_CLIENTS):
                 result = with_texts(result)
-            status = row.status(result) if row.status is not None else 200
+            status = route.status(result) if route.status is not None else 200
             answer = Answer(status, encode(result))
         except MemhostError as error:
-            answer = _refused(exchange, error)
+            answer = _refused(request_log, error)
         answer.headers.extend(_notices(call.notices))
         return answer
 
 
-def _operation(operations: Mapping[str, Operation], row: Row) -> Operation:
+def _operation(operations: Mapping[str, Operation], route: Route) -> Operation:
     try:
-        return operations[row.operation]
+        return operations[route.operation]
     except KeyError:
         raise ConfigurationError(
-            f"The REST route {row.verb} {row.path} calls {row.operation}, which is no operation."
+            f"The REST route {route.verb} {route.path} calls {route.operation}, which is no operation."
         ) from None
 
 
-def _path_values(row: Row, values: tuple[str, ...]) -> Mapping[str, str]:
+def _path_values(route: Route, values: tuple[str, ...]) -> Mapping[str, str]:
     found: dict[str, str] = {}
     problems: list[Problem] = []
-    for name, raw in named(row, values).items():
+    for name, raw in named(route, values).items():
         try:
             found[name] = unquote_to_bytes(raw.encode("latin-1")).decode()
         except UnicodeDecodeError:
@@ -225,13 +227,13 @@ def _path_values(row: Row, values: tuple[str, ...]) -> Mapping[str, str]:
     return found
 
 
-def _refused(exchange: Exchange, error: MemhostError) -> Answer:
+def _refused(request_log: RequestLog, error: MemhostError) -> Answer:
     status = errors.status_of(error)
-    exchange.code = error.code
+    request_log.code = error.code
     detail: Any = errors.detail_of(error, status)
-    if isinstance(error, ValidationFailed) and exchange.endpoint is not None:
-        detail = errors.items(error.problems, exchange.endpoint.decoder.source)
-    answer = refusal(status, detail, code=error.code, request_id=exchange.id)
+    if isinstance(error, ValidationFailed) and request_log.endpoint is not None:
+        detail = errors.items(error.problems, request_log.endpoint.decoder.source)
+    answer = refusal(status, detail, code=error.code, request_id=request_log.id)
     if isinstance(error, Unauthorized) and error.challenge:
         answer.headers.append((b"www-authenticate", b"Bearer"))
     if error.retry_after_s:
@@ -248,8 +250,8 @@ def _notices(notices: Sequence[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
     return found
 
 
-def _log_access(exchange: Exchange, method: str, status: int) -> None:
-    endpoint = exchange.endpoint
+def _log_access(request_log: RequestLog, method: str, status: int) -> None:
+    endpoint = request_log.endpoint
     operation = endpoint.operation.name if endpoint is not None else ""
     level = logging.DEBUG if operation in _QUIET and status == 200 else logging.INFO
     log(
@@ -257,12 +259,12 @@ def _log_access(exchange: Exchange, method: str, status: int) -> None:
         level,
         "request.done",
         method=method,
-        route=endpoint.row.path if endpoint is not None else "",
+        route=endpoint.route.path if endpoint is not None else "",
         operation=operation,
         status=status,
-        duration_ms=round((perf_counter() - exchange.started) * 1000, 2),
-        subject=exchange.subject,
-        code=exchange.code,
+        duration_ms=round((perf_counter() - request_log.started) * 1000, 2),
+        subject=request_log.subject,
+        code=request_log.code,
     )
 
 
@@ -291,11 +293,11 @@ def build_mount(host: Host) -> Mount:
     """The handlers of this interface: everything under `/v1`, the schema, and its pages."""
     from memhost.specs import Mount
 
-    documents = Documents(lambda: build_document(ROWS, host.operations))
-    door = Door(host)
+    documents = Documents(lambda: build_document(ROUTES, host.operations))
+    app = RestApp(host)
 
     async def rest(scope: Scope, receive: Receive, send: Send) -> None:
-        await door(scope, receive, send)
+        await app(scope, receive, send)
 
     return Mount(
         handlers=[

@@ -12,7 +12,7 @@ from memhost.version import __version__
 from memhost_rest import by_name
 from memhost_rest.errors import STATUS
 from memhost_rest.examples import EXAMPLES
-from memhost_rest.routes import Row, row_of
+from memhost_rest.routes import Route, route_of
 from memhost_rest.wording import ERRORS, HEADERS, INTRODUCTION, LINKS, STATUSES
 
 _SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"basic": []}, {"apiKey": []}]
@@ -20,18 +20,20 @@ _NOTICES: Mapping[str, str] = {"X-Memhost-Notice": "Notice"}
 _WITH_DEPRECATION = frozenset({"put_session"})
 
 
-def build_document(rows: Sequence[Row], operations: Iterable[Operation]) -> dict[str, Any]:
+def build_document(routes: Sequence[Route], operations: Iterable[Operation]) -> dict[str, Any]:
     """The OpenAPI document of these routes, and of the operations that have none but their name."""
     table = {operation.name: operation for operation in operations}
-    routed = [table[row.operation] for row in rows]
+    routed = [table[route.operation] for route in routes]
     linkable = frozenset(operation.name for operation in routed)
-    rows = (*rows, *(row_of(operation) for operation in table.values() if operation.name not in linkable))
-    used = [table[row.operation] for row in rows]
+    routes = (*routes, *(route_of(operation) for operation in table.values() if operation.name not in linkable))
+    used = [table[route.operation] for route in routes]
     types = [operation.request for operation in used] + [operation.response for operation in used]
     schemas = Schemas(types, extra=deepcopy(dict(ERRORS)))
     paths: dict[str, dict[str, Any]] = {}
-    for row in rows:
-        paths.setdefault(row.path, {})[row.verb.lower()] = _operation(row, table[row.operation], schemas, linkable)
+    for route in routes:
+        paths.setdefault(route.path, {})[route.verb.lower()] = _operation(
+            route, table[route.operation], schemas, linkable
+        )
     paths[by_name.PATH] = {"post": _by_name(routed)}
     tags = dict.fromkeys(method["tags"][0] for verbs in paths.values() for method in verbs.values())
     return {
@@ -66,24 +68,24 @@ def _bodies(paths: Mapping[str, Any]) -> list[Any]:
     return [operation.get("requestBody") for verbs in paths.values() for operation in verbs.values()]
 
 
-def _operation(row: Row, operation: Operation, schemas: Schemas, linkable: frozenset[str]) -> dict[str, Any]:
+def _operation(route: Route, operation: Operation, schemas: Schemas, linkable: frozenset[str]) -> dict[str, Any]:
     described: dict[str, Any] = {
         "operationId": operation.name,
         "tags": [operation.tag],
         "summary": operation.summary,
-        "responses": _responses(row, operation, schemas),
+        "responses": _responses(route, operation, schemas),
     }
     if operation.description:
         described["description"] = operation.description
-    if row.parameters or row.query:
-        described["parameters"] = _parameters(row, schemas.fields(operation.request))
-    if row.body != "none":
-        schema = schemas.body(operation.request, (*row.parameters, *row.query))
+    if route.parameters or route.query:
+        described["parameters"] = _parameters(route, schemas.fields(operation.request))
+    if route.body != "none":
+        schema = schemas.body(operation.request, (*route.parameters, *route.query))
         content: dict[str, Any] = {"schema": schema}
         if examples := _examples(operation.name, schemas.component(schema)["properties"]):
             content["examples"] = examples
         described["requestBody"] = {
-            "required": row.body == "required",
+            "required": route.body == "required",
             "content": {"application/json": content},
         }
     if links := _links(operation.name, linkable):
@@ -107,13 +109,13 @@ def _links(name: str, linkable: frozenset[str]) -> dict[str, Any]:
     }
 
 
-def _parameters(row: Row, fields: Mapping[str, Schema]) -> list[dict[str, Any]]:
+def _parameters(route: Route, fields: Mapping[str, Schema]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    for name in (*row.parameters, *row.query):
+    for name in (*route.parameters, *route.query):
         schema = without_null(fields[name])
         for part in walk(schema):
             sharpen(part)
-        in_path = name in row.parameters
+        in_path = name in route.parameters
         if in_path:
             schema["minLength"] = 1
         parameter = {"name": name, "in": "path" if in_path else "query", "required": in_path, "schema": schema}
@@ -134,19 +136,19 @@ def _examples(name: str, fields: Mapping[str, Schema]) -> dict[str, Any]:
     return {"fields": {"summary": "The examples of all fields", "value": value}} if value else {}
 
 
-def _responses(row: Row, operation: Operation, schemas: Schemas) -> dict[str, Any]:
+def _responses(route: Route, operation: Operation, schemas: Schemas) -> dict[str, Any]:
     answer = schemas.root(operation.response)
     found = {200: _content("Done.", answer, _notices(operation))}
-    for status, words in row.statuses.items():
+    for status, words in route.statuses.items():
         found[status] = _content(words, answer)
     refused = {STATUS[code] for code in operation.errors if code in STATUS}
     if operation.access != "open":
         refused |= {401, 403, 503}
-    if row.parameters or row.query or row.body != "none":
+    if route.parameters or route.query or route.body != "none":
         refused.add(422)
-    if row.body != "none":
+    if route.body != "none":
         refused.add(413)
-    if row.parameters or row.query:
+    if route.parameters or route.query:
         refused.add(431)
     found = {**_refusals(refused), **found}
     return {str(status): response for status, response in sorted(found.items())}

@@ -1,6 +1,6 @@
 """Which verb and path calls which operation, and where each of its fields comes from.
 
-To add an operation, add a row. A field named in braces in the path comes from the path, a field in
+To give an operation a path of its own, add a route. A field named in braces in the path comes from the path, a field in
 `query` from the query string, every other field from the JSON body.
 """
 
@@ -20,7 +20,7 @@ BodyUse = Literal["none", "required", "optional"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Route:
     """One route.
 
     Attributes:
@@ -65,22 +65,22 @@ PREFIX = "/v1"
 BY_NAME = f"{PREFIX}/operations"
 """Under it every operation is served by its name; see `by_name`."""
 
-ROWS: tuple[Row, ...] = (
-    Row(verb="GET", path="/v1/health", operation="health"),
-    Row(
+ROUTES: tuple[Route, ...] = (
+    Route(verb="GET", path="/v1/health", operation="health"),
+    Route(
         verb="GET",
         path="/v1/ready",
         operation="ready",
         status=lambda readiness: 200 if readiness.ready else 503,
         statuses={503: "Some part of the server cannot serve."},
     ),
-    Row(
+    Route(
         verb="GET",
         path="/v1/working-memory/",
         operation="list_sessions",
         query=("limit", "offset", "namespace", "user_id", "updated_after", "details"),
     ),
-    Row(
+    Route(
         verb="GET",
         path="/v1/working-memory/{session_id}",
         operation="get_session",
@@ -94,121 +94,121 @@ ROWS: tuple[Row, ...] = (
             "most_bytes",
         ),
     ),
-    Row(
+    Route(
         verb="PUT",
         path="/v1/working-memory/{session_id}",
         operation="put_session",
         query=("model_name", "context_window_max", "flush", "wait_summary"),
         body="required",
     ),
-    Row(
+    Route(
         verb="PATCH",
         path="/v1/working-memory/{session_id}",
         operation="change_session",
         query=("model_name", "context_window_max"),
         body="required",
     ),
-    Row(
+    Route(
         verb="DELETE",
         path="/v1/working-memory/{session_id}",
         operation="delete_session",
         query=("user_id", "namespace"),
     ),
-    Row(
+    Route(
         verb="POST",
         path="/v1/working-memory/{session_id}/extract",
         operation="extract_session",
         query=("user_id", "namespace", "wait_s"),
     ),
-    Row(verb="POST", path="/v1/extraction/preview", operation="preview_extraction", body="required"),
-    Row(verb="POST", path="/v1/long-term-memory/", operation="create_memories", body="required"),
-    Row(verb="POST", path="/v1/long-term-memory/store", operation="store_memories", body="required"),
-    Row(
+    Route(verb="POST", path="/v1/extraction/preview", operation="preview_extraction", body="required"),
+    Route(verb="POST", path="/v1/long-term-memory/", operation="create_memories", body="required"),
+    Route(verb="POST", path="/v1/long-term-memory/store", operation="store_memories", body="required"),
+    Route(
         verb="POST",
         path="/v1/long-term-memory/search",
         operation="search_memories",
         query=("optimize_query",),
         body="required",
     ),
-    Row(verb="GET", path="/v1/long-term-memory/{memory_id}", operation="get_memory"),
-    Row(
+    Route(verb="GET", path="/v1/long-term-memory/{memory_id}", operation="get_memory"),
+    Route(
         verb="PATCH",
         path="/v1/long-term-memory/{memory_id}",
         operation="edit_memory",
         body="required",
     ),
-    Row(
+    Route(
         verb="DELETE",
         path="/v1/long-term-memory",
         operation="delete_memories",
         query=("memory_ids", "report"),
     ),
-    Row(
+    Route(
         verb="POST",
         path="/v1/long-term-memory/forget",
         operation="forget_memories",
         query=("namespace", "user_id", "session_id", "limit", "dry_run"),
         body="required",
     ),
-    Row(
+    Route(
         verb="POST",
         path="/v1/long-term-memory/compact",
         operation="compact_memories",
         query=("namespace", "user_id", "session_id", "dry_run", "report", "wait_s"),
     ),
-    Row(
+    Route(
         verb="GET",
         path="/v1/long-term-memory/trash",
         operation="list_trash",
         query=("namespace", "user_id", "session_id", "limit", "after"),
     ),
-    Row(verb="POST", path="/v1/long-term-memory/restore", operation="restore_memories", body="required"),
-    Row(
+    Route(verb="POST", path="/v1/long-term-memory/restore", operation="restore_memories", body="required"),
+    Route(
         verb="POST",
         path="/v1/memory/prompt",
         operation="memory_prompt",
         query=("optimize_query",),
         body="required",
     ),
-    Row(verb="POST", path="/v1/prompts/validate", operation="validate_prompt", body="required"),
-    Row(verb="POST", path="/v1/summary-views", operation="create_summary_view", body="required"),
-    Row(verb="GET", path="/v1/summary-views", operation="list_summary_views"),
-    Row(verb="GET", path="/v1/summary-views/{view_id}", operation="get_summary_view"),
-    Row(verb="PATCH", path="/v1/summary-views/{view_id}", operation="update_summary_view", body="required"),
-    Row(verb="DELETE", path="/v1/summary-views/{view_id}", operation="delete_summary_view"),
-    Row(
+    Route(verb="POST", path="/v1/prompts/validate", operation="validate_prompt", body="required"),
+    Route(verb="POST", path="/v1/summary-views", operation="create_summary_view", body="required"),
+    Route(verb="GET", path="/v1/summary-views", operation="list_summary_views"),
+    Route(verb="GET", path="/v1/summary-views/{view_id}", operation="get_summary_view"),
+    Route(verb="PATCH", path="/v1/summary-views/{view_id}", operation="update_summary_view", body="required"),
+    Route(verb="DELETE", path="/v1/summary-views/{view_id}", operation="delete_summary_view"),
+    Route(
         verb="POST",
         path="/v1/summary-views/{view_id}/partitions/run",
         operation="run_summary_view_partition",
         body="required",
         rewrite=wrapped_group,
     ),
-    Row(
+    Route(
         verb="GET",
         path="/v1/summary-views/{view_id}/partitions",
         operation="list_summary_view_partitions",
         query=("user_id", "namespace", "session_id", "memory_type"),
     ),
-    Row(
+    Route(
         verb="POST",
         path="/v1/summary-views/{view_id}/run",
         operation="run_summary_view",
         body="optional",
     ),
-    Row(verb="GET", path="/v1/tasks/{task_id}", operation="get_task"),
-    Row(verb="GET", path="/v1/plugins", operation="list_plugins"),
-    Row(verb="GET", path="/v1/plugins/{name}", operation="get_plugin"),
-    Row(verb="GET", path="/v1/usage", operation="get_usage", query=("from", "to", "group_by")),
-    Row(
+    Route(verb="GET", path="/v1/tasks/{task_id}", operation="get_task"),
+    Route(verb="GET", path="/v1/plugins", operation="list_plugins"),
+    Route(verb="GET", path="/v1/plugins/{name}", operation="get_plugin"),
+    Route(verb="GET", path="/v1/usage", operation="get_usage", query=("from", "to", "group_by")),
+    Route(
         verb="DELETE",
         path="/v1/users/{user_id}",
         operation="delete_user",
         query=("namespace",),
         blank_is_absent=(),  # an empty variable in a script must not widen what is erased
     ),
-    Row(verb="GET", path="/v1/jobs", operation="list_jobs", query=("state", "limit", "offset")),
-    Row(verb="POST", path="/v1/jobs/{job_id}/retry", operation="retry_job"),
-    Row(verb="DELETE", path="/v1/jobs/{job_id}", operation="discard_job"),
+    Route(verb="GET", path="/v1/jobs", operation="list_jobs", query=("state", "limit", "offset")),
+    Route(verb="POST", path="/v1/jobs/{job_id}/retry", operation="retry_job"),
+    Route(verb="DELETE", path="/v1/jobs/{job_id}", operation="discard_job"),
 )
 
 
@@ -217,9 +217,11 @@ def is_strict(operation: Operation) -> bool:
     return operation.name not in IGNORED_PARAMETERS or operation.access in ("delete", "admin")
 
 
-def row_of(operation: Operation) -> Row:
+def route_of(operation: Operation) -> Route:
     """Return the route of an operation by its name: all its fields are in the body."""
-    return Row(verb="POST", path=f"{BY_NAME}/{operation.name}", operation=operation.name, body="optional", strict=True)
+    return Route(
+        verb="POST", path=f"{BY_NAME}/{operation.name}", operation=operation.name, body="optional", strict=True
+    )
 
 
 @dataclass(slots=True)
@@ -252,19 +254,19 @@ class Router(Generic[T]):
     itself has only POST. Segments are taken as they are on the wire, so that an encoded slash stays inside its segment.
     """
 
-    def __init__(self, targets: Iterable[tuple[Row, T]]) -> None:
+    def __init__(self, targets: Iterable[tuple[Route, T]]) -> None:
         self._root: _Node[T] = _Node()
-        for row, target in targets:
+        for route, target in targets:
             node = self._root
-            for part in row.segments:
+            for part in route.segments:
                 if part.startswith("{"):
                     node.parameter = node.parameter or _Node()
                     node = node.parameter
                 else:
                     node = node.words.setdefault(part, _Node())
-            if row.verb in node.targets:
-                raise ValueError(f"Two routes are {row.verb} {row.path}.")
-            node.targets[row.verb] = target
+            if route.verb in node.targets:
+                raise ValueError(f"Two routes are {route.verb} {route.path}.")
+            node.targets[route.verb] = target
 
     def find(self, verb: str, path: str) -> Match[T]:
         """The route of a raw path (no query); one slash at its end makes no difference."""
@@ -293,6 +295,6 @@ class Router(Generic[T]):
             yield from self._nodes(node.parameter, parts, at + 1, (*values, part))
 
 
-def named(row: Row, values: tuple[str, ...]) -> Mapping[str, str]:
+def named(route: Route, values: tuple[str, ...]) -> Mapping[str, str]:
     """Parameters of the path by field name."""
-    return dict(zip(row.parameters, values, strict=True))
+    return dict(zip(route.parameters, values, strict=True))

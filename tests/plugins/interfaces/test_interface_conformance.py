@@ -11,13 +11,13 @@ import httpx
 
 from memhost.host import Host
 from memhost.testing.interface import Door, InterfaceConformance, Outcome
-from memhost_rest.routes import ROWS, Row, row_of
+from memhost_rest.routes import ROUTES, Route, route_of
 
 
 class RestDoor:
     """Calls operations by these routes."""
 
-    def __init__(self, client: httpx.AsyncClient, rows: Iterable[Row] = ROWS) -> None:
+    def __init__(self, client: httpx.AsyncClient, rows: Iterable[Route] = ROUTES) -> None:
         self._client = client
         self._rows = {row.operation: row for row in rows}
 
@@ -52,7 +52,7 @@ class TestOperationsByName(InterfaceConformance):
     interface = "rest"
 
     def door(self, host: Host, client: httpx.AsyncClient) -> Door:
-        return RestDoor(client, map(row_of, host.operations))
+        return RestDoor(client, map(route_of, host.operations))
 
 
 class McpDoor:

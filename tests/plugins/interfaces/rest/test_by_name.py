@@ -16,10 +16,10 @@ from memhost.host import core_operations
 from memhost.operations import Call, Operation, OperationTable
 from memhost.operations.content import Document, Text
 from memhost.operations.responses import Ack
+from memhost_rest.asgi_io import encode
 from memhost_rest.by_name import PATH
 from memhost_rest.openapi import build_document
-from memhost_rest.routes import ROWS
-from memhost_rest.wire import encode
+from memhost_rest.routes import ROUTES
 
 from .rest_fakes import FakeHost, client_for
 
@@ -213,7 +213,7 @@ def test_documents_of_plugins_are_served_like_any_operation(host: FakeHost, clie
 
 
 def test_openapi_shows_the_route_once_and_plugins_by_themselves(host: FakeHost) -> None:
-    document: dict[str, Any] = json.loads(encode(build_document(ROWS, host.operations)))
+    document: dict[str, Any] = json.loads(encode(build_document(ROUTES, host.operations)))
     by_name = document["paths"][PATH]["post"]
     assert by_name["parameters"][0]["schema"]["enum"] == sorted(NAMES)
     assert {"401", "403", "404", "409", "413", "422", "429", "500", "503"} <= set(by_name["responses"])

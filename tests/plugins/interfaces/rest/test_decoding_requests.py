@@ -19,7 +19,7 @@ from memhost.operations.requests import SearchFields
 from memhost.operations.working_memory import PutSession
 from memhost_rest.body import parse_body, parse_query
 from memhost_rest.decoding import DecodingError, NotJson, RequestDecoder
-from memhost_rest.routes import ROWS
+from memhost_rest.routes import ROUTES
 
 from .rest_trees import TREE, Tree, problems_of
 
@@ -175,12 +175,12 @@ def _decoders() -> Mapping[str, RequestDecoder[Any]]:
         f"{row.verb} {row.path}": RequestDecoder(
             table[row.operation].request, path=row.parameters, query=row.query, body=row.body
         )
-        for row in ROWS
+        for row in ROUTES
     }
 
 
 def test_every_route_has_a_decoder() -> None:
-    assert len(_decoders()) == len(ROWS)
+    assert len(_decoders()) == len(ROUTES)
 
 
 PUT = RequestDecoder(PutSession, path=("session_id",), query=("model_name", "context_window_max"), body="required")

@@ -13,10 +13,10 @@ import pytest
 
 from memhost.host import core_operations
 from memhost.operations.schema import walk
+from memhost_rest.asgi_io import encode
 from memhost_rest.decoding import RequestDecoder
 from memhost_rest.openapi import build_document
-from memhost_rest.routes import ROWS
-from memhost_rest.wire import encode
+from memhost_rest.routes import ROUTES
 
 from .rest_fakes import FakeHost, client_for
 
@@ -27,7 +27,7 @@ def document() -> dict[str, Any]:
 
 
 def _build() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(encode(build_document(ROWS, core_operations())))
+    found: dict[str, Any] = json.loads(encode(build_document(ROUTES, core_operations())))
     return found
 
 
@@ -48,7 +48,7 @@ def _operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def test_every_operation_and_route_is_documented(document: dict[str, Any]) -> None:
     documented = _operations(document)
     assert set(documented) == {operation.name for operation in core_operations()} | {"call_operation"}
-    for row in ROWS:
+    for row in ROUTES:
         assert document["paths"][row.path][row.verb.lower()]["operationId"] == row.operation
     for operation in documented.values():
         assert operation["summary"]
@@ -109,7 +109,7 @@ def test_answers_hold_every_field_and_requests_only_what_they_must(document: dic
 def test_every_example_is_a_request_that_the_door_reads(document: dict[str, Any]) -> None:
     table = {operation.name: operation for operation in core_operations()}
     read = 0
-    for row in ROWS:
+    for row in ROUTES:
         operation = document["paths"][row.path][row.verb.lower()]
         content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
         decoder = RequestDecoder(table[row.operation].request, path=row.parameters, query=row.query, body=row.body)

@@ -23,13 +23,13 @@ from tests.support.hosts import running_host
 from memhost.host import core_operations
 from memhost.http.app import build_app
 from memhost_auth_token.operations import OPERATIONS as TOKEN_OPERATIONS
+from memhost_rest.asgi_io import encode
 from memhost_rest.openapi import build_document
-from memhost_rest.routes import ROWS
-from memhost_rest.wire import encode
+from memhost_rest.routes import ROUTES
 
 from .rest_fakes import FakeHost, client_for
 
-DOCUMENT: dict[str, Any] = json.loads(encode(build_document(ROWS, [*core_operations(), *TOKEN_OPERATIONS])))
+DOCUMENT: dict[str, Any] = json.loads(encode(build_document(ROUTES, [*core_operations(), *TOKEN_OPERATIONS])))
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
 JSON = "application/json"
 

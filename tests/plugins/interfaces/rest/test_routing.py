@@ -24,8 +24,8 @@ from memhost.errors import (
 from memhost.models import Message
 from memhost.operations import Call
 from memhost.operations.responses import Ack, Readiness
-from memhost_rest.handlers import Door
-from memhost_rest.routes import ROWS, Router, Row
+from memhost_rest.handlers import RestApp
+from memhost_rest.routes import ROUTES, Route, Router
 
 from .rest_fakes import FakeHost, client_for, run_raw
 
@@ -59,7 +59,7 @@ def client(host: FakeHost) -> Iterator[TestClient[Litestar]]:
         yield found
 
 
-def _path(row: Row, value: str = "some-id") -> str:
+def _path(row: Route, value: str = "some-id") -> str:
     path = row.path
     for name in row.parameters:
         path = path.replace("{" + name + "}", value)
@@ -67,9 +67,9 @@ def _path(row: Row, value: str = "some-id") -> str:
 
 
 @pytest.mark.parametrize("slash", ["", "/"])
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.verb} {row.path}")
+@pytest.mark.parametrize("row", ROUTES, ids=lambda row: f"{row.verb} {row.path}")
 def test_both_spellings_are_answered_directly_with_200(
-    host: FakeHost, client: TestClient[Litestar], row: Row, slash: str
+    host: FakeHost, client: TestClient[Litestar], row: Route, slash: str
 ) -> None:
     host.answers["ready"] = Readiness(ready=True, components=[])
     body = SAMPLE.get(row.operation)
@@ -336,7 +336,7 @@ async def test_nothing_of_a_strangers_body_is_asked_for() -> None:
 
         path = "/v1/long-term-memory/"
         scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b""}
-        await Door(cast("Any", host))({**scope, "headers": headers, "client": None}, receive, send)  # type: ignore[arg-type]
+        await RestApp(cast("Any", host))({**scope, "headers": headers, "client": None}, receive, send)  # type: ignore[arg-type]
         assert sent[0]["status"] == status
         assert not asked
 
@@ -430,6 +430,6 @@ def test_access_log_names_the_operation_but_no_ids_or_texts(
 
 
 def test_router_refuses_the_same_route_twice() -> None:
-    row = Row(verb="GET", path="/v1/x/{a}", operation="health")
+    row = Route(verb="GET", path="/v1/x/{a}", operation="health")
     with pytest.raises(ValueError, match="Two routes"):
-        Router([(row, 1), (Row(verb="GET", path="/v1/x/{b}/", operation="ready"), 2)])
+        Router([(row, 1), (Route(verb="GET", path="/v1/x/{b}/", operation="ready"), 2)])
