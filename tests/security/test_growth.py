@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from memhost.extraction.parsing.answers import Limits, read_answer
-from memhost.extraction.temporal.dates import find_relative, said_date
 from memhost.memories.records import content_hash
 from memhost.messages.windows import count_tokens
 from memhost.models import MemoryRecord, Message
 from memhost.ranking import traits_of
 from memhost.text.analysis import index_terms, split_speaker
 from memhost.text.speakers import speaker_of
+from memhost.text.temporal.dates import find_relative, said_date
 from memhost_model_static.embedder import StaticEmbedder
 from memhost_rest.body import parse_body, parse_query
 from memhost_rest.decoding import DecodingError

@@ -13,11 +13,11 @@ from typing import Any
 
 import msgspec
 
-from memhost.extraction.temporal.times import describe_zone, shown
 from memhost.models import Message
 from memhost.ports import ExtractionContext, ModelRequest
 from memhost.text.conversation import readable
 from memhost.text.speakers import BACKGROUND_ROLES, speaker_of
+from memhost.text.temporal.times import describe_zone, shown
 
 BACKGROUND_LETTERS = 1000
 """Characters of a tool's or system message that the model is shown."""

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memhost.extraction.parsing.grounding import unresolved
-from memhost.extraction.temporal.dates import find_relative, replace_relative, said_date
 from memhost.extraction.temporal.dating import date_draft, is_dated
 from memhost.models import MemoryType
 from memhost.ports import Draft
+from memhost.text.temporal.dates import find_relative, replace_relative, said_date
 from tests.support.conversations import context, message, said, turns_of
 
 GOLDEN = [

@@ -7,8 +7,8 @@ from datetime import date
 
 import msgspec
 
-from memhost.extraction.temporal.dates import QUOTED, find_relative
-from memhost.extraction.temporal.languages import Language, languages_of
+from memhost.text.temporal.dates import QUOTED, find_relative
+from memhost.text.temporal.languages import Language, languages_of
 
 _TOKEN = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _ANY_DAY = date(2026, 1, 5)

@@ -8,13 +8,13 @@ from typing import Any
 
 import msgspec
 
-from memhost.extraction.temporal.times import find_zone
 from memhost.memories.exact_duplicates import TURN_STRATEGY
 from memhost.memories.records import unique
 from memhost.messages.windows import count_tokens
 from memhost.models import Condition, MemoryRecord, Message, Op, Scope, SessionKey, StoredSession
 from memhost.ports import ExtractionContext, LaterStrategy, Store, Turn
 from memhost.settings import ExtractionSettings
+from memhost.text.temporal.times import find_zone
 
 _EARLIER_MESSAGES = 10
 _EARLIER_TOKENS = 1000

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
 
 from memhost.extraction.parsing.answers import PRECISION
-from memhost.extraction.temporal.dates import ABSOLUTE, Period, find_relative, said_date
-from memhost.extraction.temporal.languages import common_words, languages_of
-from memhost.extraction.temporal.times import local
 from memhost.models import MemoryType, Message
 from memhost.ports import Draft, ExtractionContext, Turn
+from memhost.text.temporal.dates import ABSOLUTE, Period, find_relative, said_date
+from memhost.text.temporal.languages import common_words, languages_of
+from memhost.text.temporal.times import local
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from memhost.extraction.temporal.languages import Language
+from memhost.text.temporal.languages import Language
 
 Unit = Literal["day", "week", "weekend", "month", "year"]
 

@@ -11,8 +11,8 @@ from typing import Literal
 
 import msgspec
 
-from memhost.extraction.temporal.calendar_words import WORDS, CalendarWords, Unit
-from memhost.extraction.temporal.languages import Language, languages_of
+from memhost.text.temporal.calendar_words import WORDS, CalendarWords, Unit
+from memhost.text.temporal.languages import Language, languages_of
 
 Precision = Literal["day", "week", "weekend", "month", "year", "around"]
 
