@@ -250,6 +250,7 @@ def _search(resources: Resources, calls: ModelCalls, hooks: RequestHooks) -> Sea
         access=access,
         settings=memory,
         clock=resources.clock,
+        zone=settings.extraction.default_timezone,
     )
 
 

@@ -44,6 +44,8 @@ class Op(StrEnum):
     `PREFIX` if some value starts with one of `values`.
     On dates and numbers: the comparison with the single value; of several numbers one that passes is enough. `NE`,
     `NOT_GT` (not greater) and `NOT_LTE` (not less or equal) hold where the opposite does not: so for an empty field.
+    `OUTSIDE` has two values and is for dates alone: it holds before the first, from the second on, and for an empty
+    field.
     """
 
     ANY = "any"
@@ -58,6 +60,7 @@ class Op(StrEnum):
     LTE = "lte"
     NOT_GT = "not_gt"
     NOT_LTE = "not_lte"
+    OUTSIDE = "outside"
 
 
 VALUE_OPS = (Op.ANY, Op.ALL, Op.NONE, Op.PREFIX)
@@ -67,8 +70,8 @@ VALUE_OPS = (Op.ANY, Op.ALL, Op.NONE, Op.PREFIX)
 class Condition(msgspec.Struct, frozen=True):
     """One test of one field. `field` is a name of the lists above or `metadata.<key>`.
 
-    `values` holds strings for tags, one aware datetime for dates; for metadata floats or strings, as
-    `metadata_values` gives them. A missing owner (`namespace`, `user_id`, `session_id`) is the empty string.
+    `values` holds strings for tags, one aware datetime for dates (two for `OUTSIDE`); for metadata floats or strings,
+    as `metadata_values` gives them. A missing owner (`namespace`, `user_id`, `session_id`) is the empty string.
     """
 
     field: str
@@ -85,6 +88,9 @@ def _holds(record: MemoryRecord, condition: Condition) -> bool:
     if condition.field.startswith(METADATA_PREFIX):
         return _metadata_holds(record.metadata.get(condition.field[len(METADATA_PREFIX) :]), condition)
     if condition.field in DATE_FIELDS:
+        if condition.op is Op.OUTSIDE:
+            value, (start, end) = getattr(record, condition.field), condition.values
+            return value is None or value < start or value >= end
         return _compare(getattr(record, condition.field), condition.op, condition.values[0])
     return _tags_hold(tag_values(record, condition.field), condition)
 

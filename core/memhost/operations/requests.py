@@ -265,7 +265,10 @@ class MemoryTypeFilter(Operators, kw_only=True, omit_defaults=True):
 
 
 class DateFilter(Operators, kw_only=True, omit_defaults=True):
-    """Comparisons of a time; all that are given must hold. `between` takes no other beside it but `inclusive`."""
+    """Comparisons of a time; all that are given must hold. `between` takes no other beside it but `inclusive`.
+
+    A date without a time of day, `2026-03-01`, is that whole day: `lte` includes it, `gt` starts behind it.
+    """
 
     eq: Annotated[
         datetime | None,
@@ -406,6 +409,14 @@ class SearchFields(msgspec.Struct, kw_only=True):
     event_date: Annotated[
         DateFilter | None,
         Meta(description="Only memories of events at these times.", examples=[{"gte": "2026-01-01T00:00:00Z"}]),
+    ] = None
+    timezone: Annotated[
+        Annotated[str, Meta(max_length=64)] | None,
+        Meta(
+            description="IANA zone of the caller, in which `yesterday` and dates without a time of day are meant; "
+            "absent: the server's `default_timezone`.",
+            examples=["Europe/Berlin"],
+        ),
     ] = None
     metadata: Annotated[
         FilterKeys[MetadataFilter] | None,

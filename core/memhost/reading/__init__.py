@@ -5,7 +5,7 @@ Every interface reads by these rules, so that a value which one takes is taken b
 
 from memhost.reading.depth import MAX_DEPTH, depth_exceeds
 from memhost.reading.faults import MAX_PROBLEMS, problems
-from memhost.reading.times import read_time
+from memhost.reading.times import is_whole_day, read_time
 from memhost.reading.types import ABSENT, FORM, Compiler, Field, construct, struct_reader
 from memhost.reading.unknown import KIND as UNKNOWN
 from memhost.reading.unknown import unknown_name
@@ -26,6 +26,7 @@ __all__ = [
     "construct",
     "depth_exceeds",
     "invalid",
+    "is_whole_day",
     "problems",
     "read_time",
     "struct_reader",

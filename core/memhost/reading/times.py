@@ -7,7 +7,7 @@ their answers have a reader of their own (`memhost.extraction.temporal.said_date
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
 from memhost.reading.values import MAX_NUMBER_TEXT, ReadingError, invalid
@@ -26,7 +26,7 @@ FORMS = (
     Form("date and time", "2026-03-01T09:30:00+02:00", "2026-03-01T07:30:00Z", "ISO 8601; also `Z`, `+0200`, `+02`"),
     Form("without offset", "2026-03-01 09:30", "2026-03-01T09:30:00Z", "UTC; `T` or a blank; seconds may be left out"),
     Form("fractions", "2026-03-01T09:30:00.123456789Z", "2026-03-01T09:30:00.123456Z", "up to 9 digits, 6 are kept"),
-    Form("date", "2026-03-01", "2026-03-01T00:00:00Z", "its first moment in UTC"),
+    Form("date", "2026-03-01", "2026-03-01T00:00:00Z", "its first moment in UTC; in filters the whole day"),
     Form("Unix seconds", 1772357400, "2026-03-01T09:30:00Z", "number or text of digits, fractions allowed"),
     Form("Unix milliseconds", 1772357400000, "2026-03-01T09:30:00Z", "what lies beyond 20000000000 either way"),
 )
@@ -41,6 +41,9 @@ ACCEPTED = (
     "Write a time as 2026-03-01T09:30:00Z (ISO 8601, without an offset in UTC), as a date 2026-03-01, or as Unix "
     "seconds or milliseconds."
 )
+
+WHOLE_DAY = timezone(timedelta(0), "whole day")
+"""Zone of a time that was given as a date alone. It equals UTC; `is_whole_day` tells it from a time of day."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECONDS_FROM = 2e10
@@ -80,6 +83,11 @@ def read_time(value: Any) -> datetime:
     raise invalid("datetime_type", f"Input should be a valid datetime. {ACCEPTED}", value)
 
 
+def is_whole_day(moment: datetime) -> bool:
+    """Tell whether `read_time` read the moment from a date without a time of day."""
+    return moment.tzinfo is WHOLE_DAY
+
+
 def _iso(value: str, found: re.Match[str]) -> datetime:
     day, clock, fraction, offset = found.groups()
     if clock is None:
@@ -90,7 +98,9 @@ def _iso(value: str, found: re.Match[str]) -> datetime:
         text = f"{day}T{clock}.{fraction[:6]}{offset.upper() if offset else ''}"
     try:
         moment = datetime.fromisoformat(text)
-        return moment.astimezone(UTC) if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+        return moment.replace(tzinfo=WHOLE_DAY if clock is None else UTC)
     except (ValueError, OverflowError) as error:
         raise _bad_time(value, str(error)) from None
 

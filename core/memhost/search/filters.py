@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -19,6 +20,8 @@ from memhost.operations.requests import (
     SearchFields,
     TagFilter,
 )
+from memhost.reading import is_whole_day
+from memhost.text.temporal.times import day_start
 
 _LIST_OPERATORS = {"any": Op.ANY, "in_": Op.ANY, "all": Op.ALL, "none": Op.NONE, "not_in": Op.NONE}
 _SINGLE_OPERATORS = {"eq": Op.ANY, "ne": Op.NONE, "not_eq": Op.NONE, "startswith": Op.PREFIX}
@@ -30,8 +33,12 @@ _BOUNDS = {
 }
 
 
-def compile_filters(request: SearchFields) -> tuple[Condition, ...]:
+def compile_filters(request: SearchFields, zone: str = "UTC") -> tuple[Condition, ...]:
     """All conditions of the request, which must hold together.
+
+    Args:
+        request: The search.
+        zone: IANA zone in which a date without a time of day is a day.
 
     Raises:
         ValidationFailed: A filter is empty or combines operators that exclude each other; all are named.
@@ -40,7 +47,7 @@ def compile_filters(request: SearchFields) -> tuple[Condition, ...]:
     conditions: list[Condition] = []
     for name in request.__struct_fields__:
         if isinstance(value := getattr(request, name), Operators):
-            compiler = date_conditions if isinstance(value, DateFilter) else tag_conditions
+            compiler = partial(date_conditions, zone=zone) if isinstance(value, DateFilter) else tag_conditions
             _compile(name, value, compiler, (name,), conditions, problems)
     for key, value in (request.metadata or {}).items():
         _compile(f"metadata.{key}", value, metadata_conditions, ("metadata", key), conditions, problems)
@@ -97,8 +104,11 @@ def tag_conditions(
     return conditions
 
 
-def date_conditions(name: str, value: DateFilter) -> list[Condition]:
-    """Conditions of a filter on a time. An `eq` or `ne` with whole seconds matches that full second.
+def date_conditions(name: str, value: DateFilter, zone: str = "UTC") -> list[Condition]:
+    """Conditions of a filter on a time. An `eq` with whole seconds matches that full second.
+
+    A date without a time of day is the whole day in `zone`: `lte` ends behind it, `gt` starts there, `eq` is any time
+    on it and `ne` none.
 
     Raises:
         ValueError: `between` has not two values or is combined with other operators.
@@ -108,19 +118,19 @@ def date_conditions(name: str, value: DateFilter) -> list[Condition]:
     if "between" not in given:
         if inclusive is not None:
             raise ValueError("'inclusive' can only be used with 'between'")
-        return [part for operator, operand in given.items() for part in _date_condition(name, operator, operand)]
+        return [part for operator, operand in given.items() for part in _date_condition(name, operator, operand, zone)]
     if len(given) > 1:
         raise ValueError("'between' cannot be combined with other operators")
     if len(given["between"]) != 2:
         raise ValueError("'between' must be a list of two datetimes")
     low, high = _BOUNDS[inclusive or "both"]
-    return [
-        Condition(name, low, (given["between"][0],)),
-        Condition(name, high, (given["between"][1],)),
-    ]
+    first, last = given["between"]
+    return [*_date_condition(name, low, first, zone), *_date_condition(name, high, last, zone)]
 
 
-def _date_condition(name: str, operator: str, operand: datetime) -> list[Condition]:
+def _date_condition(name: str, operator: str, operand: datetime, zone: str) -> list[Condition]:
+    if is_whole_day(operand):
+        return _day_conditions(name, Op(operator), operand.date(), zone)
     operand = operand.astimezone(UTC)
     if operator == "eq" and operand.microsecond == 0:
         try:
@@ -129,6 +139,21 @@ def _date_condition(name: str, operator: str, operand: datetime) -> list[Conditi
             raise ValueError("'eq' cannot be the last second of the year 9999") from None
         return [Condition(name, Op.GTE, (operand,)), Condition(name, Op.LT, (end,))]
     return [Condition(name, Op(operator), (operand,))]
+
+
+def _day_conditions(name: str, op: Op, day: date, zone: str) -> list[Condition]:
+    start, end = day_start(day, zone), day_start(day, zone, 1)
+    match op:
+        case Op.EQ:
+            return [Condition(name, Op.GTE, (start,)), Condition(name, Op.LT, (end,))]
+        case Op.NE:
+            return [Condition(name, Op.OUTSIDE, (start, end))]
+        case Op.GT:
+            return [Condition(name, Op.GTE, (end,))]
+        case Op.LTE:
+            return [Condition(name, Op.LT, (end,))]
+        case _:
+            return [Condition(name, op, (start,))]
 
 
 def metadata_conditions(name: str, value: MetadataFilter) -> list[Condition]:

@@ -25,6 +25,7 @@ from memhost.search.query_rewriting import QueryOptimizer
 from memhost.search.retrieval import Found, Mode, Retriever, SearchPlan
 from memhost.search.scoring import hit_of
 from memhost.settings.schema import MemorySettings
+from memhost.text.temporal.times import find_zone
 from memhost.usage.ledger import charged_to, payer_within
 
 NOTHING_FITS = "No memory shares a word or meaning with the query; the hits are only the nearest."
@@ -49,6 +50,7 @@ class SearchService:
         access: AccessTracker,
         settings: MemorySettings,
         clock: Clock,
+        zone: str = "UTC",
     ) -> None:
         self._store = store
         self._retriever = retriever
@@ -57,6 +59,7 @@ class SearchService:
         self._access = access
         self._settings = settings
         self._clock = clock
+        self._zone = zone
 
     async def search(
         self,
@@ -83,7 +86,8 @@ class SearchService:
         require_long_term_memory(self._settings)
         now = self._clock.now()
         mode = _mode(request)
-        conditions = (*compile_filters(request), *extra, *_valid_at(request.as_of or now))
+        zone = _zone(request) or self._zone
+        conditions = (*compile_filters(request, zone), *extra, *_valid_at(request.as_of or now))
         scope, conditions = _into_scope(call.caller.bounds, conditions)
         context = RequestContext(scope=scope, subject=call.caller.subject, request_id=call.request_id, now=now)
         search = SearchRequest(scope=scope, text=(request.text or "").strip(), mode=mode, limit=request.limit)
@@ -180,6 +184,19 @@ def _mode(request: SearchFields) -> Mode:
     if request.distance_threshold is not None and request.search_mode != "semantic":
         raise InvalidRequest("distance_threshold is only supported for semantic search mode.")
     return request.search_mode
+
+
+def _zone(request: SearchFields) -> str | None:
+    """The zone that the request names.
+
+    Raises:
+        ValidationFailed: There is no such zone.
+    """
+    name = request.timezone
+    if name is not None and find_zone(name) is None:
+        message = "is no IANA time zone; one is Europe/Berlin"
+        raise ValidationFailed([Problem(where=("timezone",), kind="value_error", message=message, value=name)])
+    return name
 
 
 def _by_recency(request: SearchFields, mode: Mode) -> bool:

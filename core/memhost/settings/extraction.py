@@ -94,7 +94,7 @@ class ExtractionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
         dict[str, NamespaceExtraction], setting("Strategy and options by namespace, for sessions that name none.")
     ] = {}
     default_timezone: Annotated[
-        str, setting("IANA zone in which relative times are meant where neither message nor session names one.")
+        str, setting("IANA zone in which relative times are meant where neither message, session nor search names one.")
     ] = "UTC"
     grounding_strict: Annotated[
         bool, setting("Drop extracted texts with unresolved references, instead of marking them.")

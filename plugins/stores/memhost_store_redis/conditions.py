@@ -121,6 +121,10 @@ def _compare_date(compiled: Filter, condition: Condition) -> None:
     if condition.op in VALUE_OPS or not isinstance(operand, datetime):
         _mistyped(compiled, condition, "date")
         return
+    if condition.op is Op.OUTSIDE:
+        start, end = (to_micros(value) for value in condition.values if isinstance(value, datetime))
+        compiled.clauses.append(f"-@{condition.field}:[{start} ({end}]")
+        return
     at = to_micros(operand)
     ranges = {
         Op.EQ: f"[{at} {at}]",

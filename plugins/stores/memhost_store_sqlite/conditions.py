@@ -148,12 +148,15 @@ def _compare_number(condition: Condition) -> Sql:
 
 def _compare_date(condition: Condition) -> Sql:
     operand = condition.values[0] if condition.values else None
+    column = f"m.{condition.field}"
+    if condition.op is Op.OUTSIDE:
+        start, end = (to_micros(value) for value in condition.values if isinstance(value, datetime))
+        return f"({column} IS NULL OR {column} < ? OR {column} >= ?)", [start, end]
     if condition.op in _OR_EMPTY and isinstance(operand, datetime):
-        column = f"m.{condition.field}"
         return f"({column} IS NULL OR {column} {_OR_EMPTY[condition.op]} ?)", [to_micros(operand)]
     if condition.op not in _COMPARISONS or not isinstance(operand, datetime):
         return _mistyped(condition, "date")
-    return f"m.{condition.field} {_COMPARISONS[condition.op]} ?", [to_micros(operand)]
+    return f"{column} {_COMPARISONS[condition.op]} ?", [to_micros(operand)]
 
 
 def _mistyped(condition: Condition, kind: str) -> Sql:

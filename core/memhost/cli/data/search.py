@@ -30,6 +30,9 @@ _OWNER = (("session_id", "session"), ("user_id", "user"), ("namespace", "namespa
 @click.option("--text-scorer", help="Scorer for search mode keyword.")
 @click.option("-d", "--distance-threshold", type=click.FloatRange(0), help="Only with search mode semantic.")
 @click.option("--min-score", type=click.FloatRange(0, 1), help="Leave out hits with a lower score.")
+@click.option("--created-after", metavar="TIME", help="Only what was stored then or later; a date is its whole day.")
+@click.option("--created-before", metavar="TIME", help="Only what was stored then or earlier; likewise.")
+@click.option("--timezone", metavar="ZONE", help="IANA zone in which dates are meant, like Europe/Berlin.")
 @click.option("--explain", is_flag=True, help="Show the parts of each score.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), help="json is the same as --json.")
 @url_options
@@ -62,7 +65,7 @@ def _request(options: dict[str, Any]) -> dict[str, Any]:
     request: dict[str, Any] = {"text": options["query"] or None}
     for name in ("limit", "offset", "explain"):
         request[name] = options[name]
-    for name in ("search_mode", "hybrid_alpha", "text_scorer", "distance_threshold", "min_score"):
+    for name in ("search_mode", "hybrid_alpha", "text_scorer", "distance_threshold", "min_score", "timezone"):
         if options[name] is not None:
             request[name] = options[name]
     for name in ("namespace", "session_id", "user_id"):
@@ -71,6 +74,9 @@ def _request(options: dict[str, Any]) -> dict[str, Any]:
     for name in ("topics", "entities"):
         if options[name]:
             request[name] = {"any": [item.strip() for item in options[name].split(",") if item.strip()]}
+    bounds = {"gte": options["created_after"], "lte": options["created_before"]}
+    if bounds := {name: value for name, value in bounds.items() if value is not None}:
+        request["created_at"] = bounds
     return request
 
 

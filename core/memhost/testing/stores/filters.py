@@ -38,7 +38,7 @@ FILTERED = [
 ]
 
 TAG_OPS = VALUE_OPS
-ORDER_OPS = tuple(op for op in Op if op not in VALUE_OPS)
+ORDER_OPS = tuple(op for op in Op if op not in (*VALUE_OPS, Op.OUTSIDE))
 
 TAG_VALUES: dict[str, list[tuple[str, ...]]] = {
     "id": [("plain",), ("plain", "odd", "none"), ("Plain",), ("d", "la"), ()],
@@ -78,6 +78,7 @@ def _cases() -> Iterable[Condition]:
         for seconds in (0, 0.000001, 10, 10.000001, -10.5):
             moment = after(seconds).astimezone(zone)
             yield from (Condition(field, op, (moment,)) for op in ORDER_OPS)
+            yield Condition(field, Op.OUTSIDE, (moment, after(seconds + 10)))
 
 
 class FilterTests:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+_FIRST = datetime(1, 1, 1, tzinfo=UTC)
+_LAST = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
 _NAME = re.compile(r"[A-Za-z0-9_+\-/]{1,64}")
 
 
@@ -32,6 +34,18 @@ def local(moment: datetime, zone: str) -> datetime:
         return moment.astimezone(chosen)
     except OverflowError:
         return moment
+
+
+def day_start(day: date, zone: str, later: int = 0) -> datetime:
+    """The first moment of the day so many days later, on the clocks of the zone (UTC where it is unknown), in UTC.
+
+    At the ends of the calendar it is the nearest moment that a `datetime` holds.
+    """
+    try:
+        midnight = datetime.combine(day + timedelta(later), datetime.min.time(), find_zone(zone) or UTC)
+        return midnight.astimezone(UTC)
+    except OverflowError:
+        return _LAST if day.year > 1 else _FIRST
 
 
 def describe_zone(zone: str) -> str:

@@ -49,6 +49,9 @@ def _test(clause: kit.Clause) -> Sql:
         return TAGS[Op.ANY if op is Op.EQ else Op.NONE], [[kit.digest(field, float(values[0]))]]
     end = 1 if op in (Op.GT, Op.GTE, Op.NOT_GT) else 0  # of several numbers the greatest or the least
     have, named = (field, []) if marked else (f"(numbers->%s->>{end})::numeric", [kit.digest(field).hex()])
+    if op is Op.OUTSIDE:
+        test = f"({have} >= %s::numeric AND {have} < %s::numeric) IS NOT TRUE"
+        return test, [*named, str(values[0]), *named, str(values[1])]
     test = f"{have} {ORDER[op]} %s::numeric" if op in ORDER else f"({have} {NOT_ORDER[op]} %s::numeric) IS NOT TRUE"
     return test, [*named, str(values[0])]
 

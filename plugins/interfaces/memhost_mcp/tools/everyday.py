@@ -83,6 +83,9 @@ class SearchMemory(msgspec.Struct, kw_only=True):
     created_before: datetime | None = None
     event_after: datetime | None = None
     event_before: datetime | None = None
+    timezone: Annotated[
+        str | None, Meta(description="IANA zone of the user, in which dates and `yesterday` are meant.")
+    ] = None
     optimize_query: bool = False
 
 
@@ -131,6 +134,7 @@ async def _search_memory(context: ToolContext, request: SearchMemory) -> Memorie
         "session_id": TagFilter(eq=request.session_id) if request.session_id else None,
         "created_at": _between(request.created_after, request.created_before),
         "event_date": _between(request.event_after, request.event_before),
+        "timezone": request.timezone,
         "distance_threshold": threshold,
         "limit": request.max_results,
         "offset": request.offset,
