@@ -411,7 +411,7 @@ class SearchFields(msgspec.Struct, kw_only=True):
         Meta(description="Only memories of events at these times.", examples=[{"gte": "2026-01-01T00:00:00Z"}]),
     ] = None
     timezone: Annotated[
-        Annotated[str, Meta(max_length=64)] | None,
+        str | None,
         Meta(
             description="IANA zone of the caller, in which `yesterday` and dates without a time of day are meant; "
             "absent: the server's `default_timezone`.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -94,7 +94,7 @@ def test_time_is_read_as_aware_utc(given: Any, expected: datetime) -> None:
     found = read(when=given).when
     assert found == expected
     assert found is not None
-    assert found.tzinfo is UTC
+    assert (found.tzinfo, found.utcoffset()) == (UTC, timedelta(0))
 
 
 @pytest.mark.parametrize(

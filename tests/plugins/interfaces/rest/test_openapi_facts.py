@@ -38,6 +38,8 @@ SIZED_BY_THE_REQUEST = {
     "PreviewExtractionBody.namespace",
     "PreviewExtractionBody.user_id",
     "RotateTokenBody.token_id",
+    "SearchMemoriesBody.timezone",
+    "SearchRequest.timezone",
     "TagFilter.eq",
     "TagFilter.ne",
     "TagFilter.not_eq",
