@@ -20,6 +20,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 ARGS ?=
 N ?= 20
+# LoCoMo's conversations, which are not part of this repository; without them `make bench` measures generated timelines alone.
+LOCOMO ?= $(if $(MEMHOST_EVAL_DATA),$(MEMHOST_EVAL_DATA),../shared/data)/locomo_dev.json
 # One more than the machine has cores, since tests also wait.
 TEST_PROCESSES ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 PYTEST := $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadscope --no-loadscope-reorder
@@ -92,7 +94,7 @@ examples: $(VENV)/.test
 	EXAMPLES_FROM_WHEELS=1 $(BIN)/python -m pytest tests/test_examples.py -k wheels $(ARGS)
 
 bench: $(VENV)/.bench
-	$(BIN)/python bench/locomo.py
+	$(BIN)/memhost eval --timelines $(wildcard $(LOCOMO))
 	$(BIN)/python bench/embedded.py
 
 # Distil the static model again (needs torch; the result is committed).

@@ -53,6 +53,7 @@ GROUPS: dict[str, tuple[tuple[str, ...], ...]] = {
     "Host": (("host",), ("http",)),
     "Tests of plugins, and the command line": (
         ("testing",),
+        ("evaluation",),
         ("cli",),
         ("commands", "worker", "__main__"),
     ),

@@ -50,6 +50,7 @@ COMMANDS = {
     "strategies": Lazy("memhost.cli.data.extract:strategies", "List and compare extraction strategies."),
     "usage": Lazy("memhost.cli.data.usage:usage", "Show calls of language models by purpose, and their cost."),
     "plugins": Lazy("memhost.cli.plugins.plugins:plugins", "List plugins, and what they offer."),
+    "eval": Lazy("memhost.cli.data.evaluate:evaluate", "Measure how well a server finds memories."),
     "config": Lazy("memhost.cli.server.config:config", "Show and check the configuration."),
     "doctor": Lazy("memhost.cli.server.doctor:doctor", "Check everything, and say what to fix."),
     "export": Lazy("memhost.cli.data.transfer:export", "Write memories and sessions to a file."),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 _COMMAND = re.compile(
     r"(?<![\w/.-])memhost (?=(?:serve|worker|demo|search|add|show|edit|forget|sessions|user|trash|compact|jobs|extract"
-    r"|strategies|usage|plugins|config|doctor|export|import|migrate|reindex|openapi|help|docs|version|token|mcp)\b)"
+    r"|strategies|usage|plugins|eval|config|doctor|export|import|migrate|reindex|openapi|help|docs|version|token|mcp)\b)"
 )
 
 

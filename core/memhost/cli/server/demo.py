@@ -7,7 +7,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -103,8 +103,12 @@ def load_conversation() -> dict[str, Any]:
 
 
 @contextmanager
-def running_server(folder: Path) -> Iterator[str]:
+def running_server(folder: Path, settings: Mapping[str, str] | None = None) -> Iterator[str]:
     """A server process of its own on a free loopback port; its address. It is ended afterwards.
+
+    Args:
+        folder: Its data folder.
+        settings: Settings by their environment variables; all others are at their defaults.
 
     Raises:
         CommandError: It did not start.
@@ -115,7 +119,7 @@ def running_server(folder: Path) -> Iterator[str]:
     command += ["--host", "127.0.0.1", "--port", "0", "--data", str(folder), "--log-level", "WARNING"]
     with (folder / "log").open("w+b") as log:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter with our own arguments
-            command, stdout=subprocess.PIPE, stderr=log, cwd=folder, env=plain_environment()
+            command, stdout=subprocess.PIPE, stderr=log, cwd=folder, env=plain_environment() | dict(settings or {})
         )
         try:
             assert process.stdout is not None
