@@ -274,7 +274,10 @@ class DateFilter(Operators, kw_only=True, omit_defaults=True):
         datetime | None,
         Meta(description="At this time; a whole second means all of it.", examples=["2026-03-01T09:00:00Z"]),
     ] = None
-    ne: Annotated[datetime | None, Meta(description="Not at this time.", examples=["2026-03-01T09:00:00Z"])] = None
+    ne: Annotated[
+        datetime | None,
+        Meta(description="Not at this time; a whole second means all of it.", examples=["2026-03-01T09:00:00Z"]),
+    ] = None
     gt: Annotated[datetime | None, Meta(description="Later than this.", examples=["2026-01-01T00:00:00Z"])] = None
     gte: Annotated[datetime | None, Meta(description="At this time or later.", examples=["2026-01-01T00:00:00Z"])] = (
         None

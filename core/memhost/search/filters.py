@@ -105,7 +105,10 @@ def tag_conditions(
 
 
 def date_conditions(name: str, value: DateFilter, zone: str = "UTC") -> list[Condition]:
-    """Conditions of a filter on a time. An `eq` with whole seconds matches that full second.
+    """Conditions of a filter on a time.
+
+    `eq` with whole seconds holds for that full second, and `ne` for everything outside of it. The other operators
+    compare with the moment itself, to the microsecond.
 
     A date without a time of day is the whole day in `zone`: `lte` ends behind it, `gt` starts there, `eq` is any time
     on it and `ne` none.
@@ -132,11 +135,13 @@ def _date_condition(name: str, operator: str, operand: datetime, zone: str) -> l
     if is_whole_day(operand):
         return _day_conditions(name, Op(operator), operand.date(), zone)
     operand = operand.astimezone(UTC)
-    if operator == "eq" and operand.microsecond == 0:
+    if operator in ("eq", "ne") and operand.microsecond == 0:
         try:
             end = operand + timedelta(seconds=1)
         except OverflowError:
-            raise ValueError("'eq' cannot be the last second of the year 9999") from None
+            raise ValueError(f"'{operator}' cannot be the last second of the year 9999") from None
+        if operator == "ne":
+            return [Condition(name, Op.OUTSIDE, (operand, end))]
         return [Condition(name, Op.GTE, (operand,)), Condition(name, Op.LT, (end,))]
     return [Condition(name, Op(operator), (operand,))]
 

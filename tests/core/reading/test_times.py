@@ -176,6 +176,8 @@ def test_the_last_second_of_the_calendar_cannot_be_equalled() -> None:
         compile_view_filters({"event_date": last})
     with pytest.raises(ValidationFailed, match="last second"):
         compile_filters(SearchFields(created_at=DateFilter(eq=read_time(last))))
+    with pytest.raises(ValidationFailed, match="'ne' cannot be the last second"):
+        compile_filters(SearchFields(created_at=DateFilter(ne=read_time(last))))
 
 
 async def test_lines_of_an_export_without_offset_are_utc(tmp_path: Path) -> None:

@@ -72,6 +72,66 @@ async def test_filters_of_metadata(store: str, tmp_path: Path) -> None:
         assert wrong == []
 
 
+BEFORE, ON, WITHIN, LATE, AFTER = (
+    "2026-03-01T08:59:59.999999Z",
+    "2026-03-01T09:00:00Z",
+    "2026-03-01T09:00:00.400000Z",
+    "2026-03-01T09:00:00.999999Z",
+    "2026-03-01T09:00:01Z",
+)
+MOMENTS: dict[str, str | None] = {
+    "before": BEFORE,
+    "on": ON,
+    "within": WITHIN,
+    "late": LATE,
+    "after": AFTER,
+    "undated": None,
+}
+SECOND = {"on", "within", "late"}
+DATE_CASES: list[tuple[dict[str, Any], set[str]]] = [
+    ({"eq": ON}, SECOND),
+    ({"eq": "2026-03-01T10:00:00+01:00"}, SECOND),
+    ({"eq": WITHIN}, {"within"}),
+    ({"eq": LATE}, {"late"}),
+    ({"eq": AFTER}, {"after"}),
+    ({"eq": "2026-03-01T08:59:59Z"}, {"before"}),
+    ({"eq": "2026-03-01T08:59:58Z"}, set()),
+    ({"ne": ON}, MOMENTS.keys() - SECOND),
+    ({"ne": "2026-03-01T10:00:00+01:00"}, MOMENTS.keys() - SECOND),
+    ({"ne": WITHIN}, MOMENTS.keys() - {"within"}),
+    ({"ne": AFTER}, MOMENTS.keys() - {"after"}),
+    ({"ne": "2026-03-01T08:59:59Z"}, MOMENTS.keys() - {"before"}),
+    ({"ne": "2026-03-01T08:59:58Z"}, set(MOMENTS)),
+    ({"ne": ON, "gt": BEFORE}, {"after"}),
+    ({"ne": ON, "lt": LATE}, {"before"}),
+    ({"eq": ON, "ne": WITHIN}, {"on", "late"}),
+    ({"eq": ON, "ne": ON}, set()),
+    ({"gt": ON}, {"within", "late", "after"}),
+    ({"gte": ON}, SECOND | {"after"}),
+    ({"lt": ON}, {"before"}),
+    ({"lte": ON}, {"before", "on"}),
+    ({"gte": ON, "lt": AFTER}, SECOND),
+    ({"between": [ON, AFTER]}, SECOND | {"after"}),
+    ({"between": [ON, AFTER], "inclusive": "left"}, SECOND),
+    ({"between": [ON, AFTER], "inclusive": "right"}, {"within", "late", "after"}),
+    ({"between": [ON, AFTER], "inclusive": "neither"}, {"within", "late"}),
+    ({"between": [ON, ON]}, {"on"}),
+]
+
+
+@STORES
+async def test_equality_of_a_whole_second_means_all_of_it_and_order_the_moment(store: str, tmp_path: Path) -> None:
+    memories = [{"id": each, "text": f"{each}: an event", "event_date": at} for each, at in MOMENTS.items()]
+    async with running_host(tmp_path, store=store, run_jobs=False) as host:
+        await run(host, "create_memories", memories=memories)
+        wrong = []
+        for test, expected in DATE_CASES:
+            found = await run(host, "search_memories", event_date=test, limit=100)
+            if (names := {hit.id for hit in found.memories}) != expected:
+                wrong.append((test, names ^ set(expected)))
+        assert wrong == []
+
+
 @pytest.mark.parametrize(
     ("test", "message"),
     [

@@ -78,7 +78,7 @@ MEMORIES = st.fixed_dictionaries(
     }
 )
 TAG_OPS = st.sampled_from(VALUE_OPS)
-ORDER_OPS = st.sampled_from([op for op in Op if op not in VALUE_OPS])
+ORDER_OPS = st.sampled_from([op for op in Op if op not in (*VALUE_OPS, Op.OUTSIDE)])
 METADATA_FIELDS = st.sampled_from(["metadata.k", "metadata.k.x", "metadata.\x00", "metadata."])
 
 
@@ -93,6 +93,7 @@ def single(values: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[Any, ...]]
 CONDITIONS = st.one_of(
     st.builds(Condition, st.sampled_from(TAG_FIELDS), TAG_OPS, several(TEXTS)),
     st.builds(Condition, st.sampled_from(DATE_FIELDS), ORDER_OPS, single(MOMENTS)),
+    st.builds(Condition, st.sampled_from(DATE_FIELDS), st.just(Op.OUTSIDE), st.tuples(MOMENTS, MOMENTS)),
     st.builds(
         Condition, METADATA_FIELDS, st.sampled_from([Op.ANY, Op.ALL, Op.NONE]), several(TEXTS | NUMBERS.map(float))
     ),
