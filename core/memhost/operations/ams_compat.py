@@ -4,7 +4,8 @@ Its official clients (Python, JavaScript, Java) are published and do not change 
 of the wire that a new interface would do without. Interfaces apply the rules about requests, services the others:
 
 - Clients send back whole objects that they read: `*_ECHOES`, `IGNORED_PARAMETERS`.
-- They name no version when they write a session: `shown_version`, `with_version`, `read_at`, `Reads`.
+- They name no version when they write a session: `shown_version`, `with_version`, `version_in`, `read_at`,
+  `Reads`.
 - They always name a strategy: `UNASKED`, `names_no_strategy`.
 - They cannot read a comma in a tag: `unreadable_tags`, `without_commas`.
 - They compare sentences of answers: `deleted_status`, `compacted_status`.
@@ -146,6 +147,11 @@ def with_version(session: StoredSession) -> datetime:
     return session.content.last_accessed.replace(microsecond=shown_version(session))
 
 
+def version_in(last_accessed: datetime) -> int:
+    """The version that the `last_accessed` of an answer carries, 0 to 999,999: the reverse of `with_version`."""
+    return last_accessed.microsecond
+
+
 def read_at(request: SentSession, before: StoredSession | None, shown: datetime | None) -> datetime | None:
     """When the client last read the session, as far as its write tells; None if it tells nothing.
 
@@ -161,7 +167,7 @@ def read_at(request: SentSession, before: StoredSession | None, shown: datetime 
     if not isinstance(last, datetime):
         return updated if isinstance(updated, datetime) else None
     if last.replace(microsecond=0) == before.content.last_accessed.replace(microsecond=0):
-        read = _write_of(last.microsecond, before)
+        read = _write_of(version_in(last), before)
         if read is not None:
             return read
     if last == before.content.last_accessed:

@@ -10,6 +10,7 @@ from memhost.errors import AmbiguousSession, InvalidRequest, NotFound, SeveralFo
 from memhost.extraction import find_zone
 from memhost.models import SENT_FIELDS, MemoryHit, MemoryType, Repeat
 from memhost.models.limits import Metadata
+from memhost.operations.ams_compat import version_in
 from memhost.operations.requests import DateFilter, MemoryTypeFilter, MessageInput, SessionRecordInput, TagFilter
 from memhost.operations.responses import MemoryHits, MessageView, StoredRecord, StoredRecords, WorkingMemoryView
 from memhost.operations.working_memory import ChangeSession, GetSession
@@ -286,7 +287,7 @@ def _appended(request: MessagesToAppend, view: WorkingMemoryView) -> Appended:
         session_id=view.session_id,
         appended=len(request.messages),
         message_count=len(view.messages),
-        version=view.last_accessed.microsecond,
+        version=version_in(view.last_accessed),
     )
 
 

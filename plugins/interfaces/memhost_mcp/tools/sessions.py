@@ -6,6 +6,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from memhost.models.limits import Data
+from memhost.operations.ams_compat import version_in
 from memhost.operations.responses import SessionDetails, SessionList, WorkingMemoryView
 from memhost.operations.working_memory import ChangeSession, DeleteSession, GetSession, ListSessions, PutSession
 from memhost_mcp.tool_context import ToolContext
@@ -31,7 +32,7 @@ class SessionAnswer(WorkingMemoryView, kw_only=True):
 
 
 def _answer(view: WorkingMemoryView) -> SessionAnswer:
-    return SessionAnswer(**fields_of(view), version=view.last_accessed.microsecond)
+    return SessionAnswer(**fields_of(view), version=version_in(view.last_accessed))
 
 
 async def _set(context: ToolContext, request: SessionToSet) -> SessionAnswer:
@@ -115,7 +116,7 @@ class StoredData(msgspec.Struct, kw_only=True):
 
 def _stored(request: DataToSet, view: WorkingMemoryView) -> StoredData:
     changed = {name: value for name, value in (view.data or {}).items() if name in request.data}
-    return StoredData(session_id=view.session_id, data=changed, version=view.last_accessed.microsecond)
+    return StoredData(session_id=view.session_id, data=changed, version=version_in(view.last_accessed))
 
 
 ROWS = (
