@@ -43,6 +43,7 @@ COVERED = {
     "plugins show",
     "usage",
     "user delete",
+    "call",
 }
 """Commands that the tests below run with `--url`."""
 OTHERS = {"mcp", "mcp config", "mcp check"}
@@ -184,6 +185,42 @@ def test_fields_without_an_option_arrive_as_well(server: ServerProcess) -> None:
     assert compacted["report"]["scanned"] == 1
     changed = call(server, "change_session", {"session_id": "f1", "user_id": "flo", "data": {"step": 2}})
     assert changed["data"] == {"step": 2}
+
+
+def test_any_operation_is_called(server: ServerProcess) -> None:
+    assert told(server, "call", "health")["now"] > 0
+    told(server, "call", "create_memories", 'memories:=[{"id": "c1", "text": "Cy likes figs.", "user_id": "cy"}]')
+    assert told(server, "call", "search_memories", "user_id.eq=cy", "limit=1")["total"] == 1
+    assert told(server, "call", "search_memories", "--body", '{"user_id": {"eq": "cy"}}')["total"] == 1
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["call", "serch_memories"],
+        ["call", "search_memories", "lmit=3"],
+        ["call", "search_memories", "limit=many", "user_id.eqals=ana"],
+        ["call", "search_memories", "created_at:={}"],
+        ["call", "search_memories", "created_at.inclusive=both"],
+        ["call", "search_memories", "created_at.eq=9999-12-31T23:59:59Z", "metadata.p.in_:=[]"],
+        ["call", "get_memory"],
+        ["call", "get_memory", "memory_id=nobody"],
+        ["call", "memory_prompt", "query:=3"],
+        ["call", "put_session", "session_id=s", 'messages:=[{"role": "user"}]'],
+        ["show", "nobody"],
+        ["edit", "nobody", "--event-date", "yesterday"],
+        ["sessions", "show", "nobody"],
+        ["jobs", "retry", "nobody"],
+        ["trash", "restore", "nobody"],
+        ["plugins", "show", "nobody"],
+    ],
+)
+def test_errors_are_equal_here_and_at_a_server(server: ServerProcess, tmp_path: Path, args: list[str]) -> None:
+    there = ask(server, *args)
+    here = CliRunner().invoke(cli, [*args, "--data", str(tmp_path / "data")])
+    shown = [line for line in here.stderr.splitlines(keepends=True) if "contains no data yet" not in line]
+    assert (here.exit_code, "".join(shown)) == (there.exit_code, there.stderr)
+    assert there.exit_code != 0
 
 
 def test_what_the_server_refuses_is_told_in_its_words(server: ServerProcess) -> None:

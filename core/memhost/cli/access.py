@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 import click
 
 from memhost.cli.failures import CommandError
-from memhost.errors import Forbidden, InvalidRequest, NotFound, Unauthorized, Unavailable, ValidationFailed
+from memhost.errors import (
+    ConfigurationError,
+    Forbidden,
+    InvalidRequest,
+    MemhostError,
+    NotFound,
+    Problem,
+    Unauthorized,
+    Unavailable,
+    ValidationFailed,
+)
 
 if TYPE_CHECKING:
     import httpx
@@ -48,17 +58,21 @@ class Direct:
         """The answer of an operation; arguments are read as interfaces read them.
 
         Raises:
+            NotFound: There is no such operation; names that are near it.
             ValidationFailed: The arguments do not fit; all that is wrong with them.
         """
         import msgspec
         from msgspec import inspect
 
+        from memhost.operations.schema import WIRE_NAMES
         from memhost.reading import Compiler, ReadingError, problems
 
+        if operation not in self._host.operations.names():
+            raise self._host.operations.unknown(operation, "memhost call --help lists them.")
         kind = inspect.type_info(self._host.operations[operation].request)
         assert isinstance(kind, inspect.StructType)
         try:
-            request = Compiler(closed=True).struct(kind)(msgspec.to_builtins(arguments))
+            request = Compiler(WIRE_NAMES, closed=True, echoes=True).struct(kind)(msgspec.to_builtins(arguments))
         except ReadingError as error:
             raise ValidationFailed(problems(error.faults)) from None
         answer = await self._host.execute(operation, administrator(self._tenant), request)
@@ -131,39 +145,60 @@ def answer_of(answer: httpx.Response) -> Any:
     """The content of a server's answer.
 
     Raises:
-        MemhostError: The server refused or failed; with its own sentence.
+        MemhostError: The server refused or failed: the error that it had, with its code and sentence.
     """
     content = _json(answer)
     if answer.is_success and content is not None:
         return content
-    sentence = _sentence(content) or f"The server answered with status {answer.status_code}."
-    if answer.status_code == 403:
-        raise Forbidden(sentence)
+    told = content if isinstance(content, Mapping) else {}
+    detail = told.get("detail", told.get("message"))
+    problems = [_problem(item) for item in detail] if isinstance(detail, list) else []
+    sentence = "" if problems else str(detail or "")
+    sentence = sentence or f"The server answered with status {answer.status_code}."
     if answer.status_code == 401:
         raise Unauthorized(f"{sentence} Give a token with --token or MEMHOST_TOKEN.")
-    if answer.status_code == 404:
-        raise NotFound(sentence)
-    if answer.status_code in (400, 409, 422):
-        raise InvalidRequest(sentence)
-    if answer.status_code in (502, 503, 504):
-        raise Unavailable(sentence)
-    raise CommandError(sentence)
+    kind = _kinds().get(told.get("code", "")) or _BY_STATUS.get(answer.status_code, CommandError)
+    if problems:
+        raise (kind if issubclass(kind, ValidationFailed) else ValidationFailed)(problems)
+    error = kind.__new__(kind)  # what else the constructors of some kinds ask for, the server does not tell
+    MemhostError.__init__(error, sentence)
+    raise error
 
 
-def _sentence(content: Any) -> str:
-    if not isinstance(content, Mapping):
-        return ""
-    detail = content.get("detail", content.get("message"))
-    if isinstance(detail, list):
-        return "; ".join(_problem(item) for item in detail)
-    return str(detail or "")
+_BY_STATUS: Mapping[int, type[MemhostError]] = {
+    400: InvalidRequest,
+    403: Forbidden,
+    404: NotFound,
+    409: InvalidRequest,
+    422: InvalidRequest,
+    502: Unavailable,
+    503: Unavailable,
+    504: Unavailable,
+}
+"""Kinds of errors that have no code, or one that this version does not know; others are `CommandError`."""
 
 
-def _problem(item: Any) -> str:
+def _kinds() -> dict[str, type[MemhostError]]:
+    """The kinds of errors that an operation can have, by code."""
+    found: dict[str, type[MemhostError]] = {}
+    pending = [MemhostError]
+    while pending:
+        kind = pending.pop()
+        if "code" in kind.__dict__ and kind.__module__ == MemhostError.__module__:
+            found[kind.code] = kind
+        pending += [each for each in kind.__subclasses__() if not issubclass(each, ConfigurationError)]
+    return found
+
+
+def _problem(item: Any) -> Problem:
     if not isinstance(item, Mapping):
-        return str(item)
-    where = ".".join(str(part) for part in item.get("loc", ()) if part not in ("body", "query"))
-    return f"{where}: {item.get('msg', '')}" if where else str(item.get("msg", ""))
+        return Problem(message=str(item))
+    where = tuple(item.get("loc", ()))
+    message = str(item.get("msg", ""))
+    return Problem(where=where[1:] if where[:1] in _SOURCES else where, message=message)
+
+
+_SOURCES = (("body",), ("query",), ("path",))
 
 
 class Target(NamedTuple):

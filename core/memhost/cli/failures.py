@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import click
 
-from memhost.errors import ConfigurationError, MemhostError, Unavailable
-from memhost.text.hints import as_run
+from memhost.cli.hints import as_run
+from memhost.errors import ConfigurationError, MemhostError, Problem, Unavailable, ValidationFailed
 
 OK = 0
 FAILED = 1
@@ -94,6 +94,8 @@ def _interrupted(error: BaseException) -> bool:
 def _describe(error: BaseException) -> tuple[str, list[str]]:
     if isinstance(error, ConfigurationError):
         return error.code, list(error.problems)
+    if isinstance(error, ValidationFailed):
+        return error.code, ["; ".join(map(_problem, error.problems))]
     if isinstance(error, MemhostError):
         return error.code, [error.message]
     if isinstance(error, click.Abort):
@@ -107,6 +109,12 @@ def _describe(error: BaseException) -> tuple[str, list[str]]:
         return _describe(error.exceptions[0])
     summary = f"{type(error).__name__}: {error}".rstrip(": ")
     return "internal", [f"Something unexpected went wrong: {summary}. Add --debug for the details."]
+
+
+def _problem(problem: Problem) -> str:
+    """The sentence of a problem; the words that the wire puts before it are for clients that compare them."""
+    where, message = ".".join(map(str, problem.where)), problem.message.removeprefix("Value error, ")
+    return f"{where}: {message}" if where else message
 
 
 def _show(error: BaseException, code: str, sentences: list[str]) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from memhost.cli.failures import report
-from memhost.text.hints import as_run
+from memhost.cli.hints import as_run
 from memhost.version import __version__
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ COMMANDS = {
     "forget": Lazy("memhost.cli.data.memories:forget", "Remove memories by their ids."),
     "rm": Lazy("memhost.cli.data.memories:forget", "Same as forget.", hidden=True),
     "sessions": Lazy("memhost.cli.data.sessions:sessions", "List, show and delete sessions."),
+    "call": Lazy("memhost.cli.data.call:call", "Call any operation by its name."),
     "user": Lazy("memhost.cli.data.users:user", "Remove every trace of a user."),
     "trash": Lazy("memhost.cli.data.trash:trash", "List and restore memories that the server removed."),
     "compact": Lazy("memhost.cli.data.trash:compact", "Merge memories that repeat each other or mean the same."),

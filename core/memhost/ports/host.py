@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 import msgspec
 from msgspec import Meta
 
-from memhost.errors import ConfigurationError
+from memhost.errors import ConfigurationError, NotFound
 from memhost.metrics import Metrics
 from memhost.models import Caller
 from memhost.ports.auth import Authenticator, Credentials
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 Access = Literal["open", "read", "write", "delete", "admin"]
 Kind = Literal["call", "document", "prompt"]
+
+_MAX_NAME_LENGTH = 64
+_MAX_NEAR = 3
 
 
 async def _unheard(_done: float, _total: float | None, _message: str) -> None:
@@ -118,6 +122,18 @@ class OperationTable:
     def names(self) -> list[str]:
         """Names of all operations, in the order of the table."""
         return list(self._operations)
+
+    def unknown(self, name: str, listed: str) -> NotFound:
+        """Return the error of a name that no operation has: it says which names are near.
+
+        Args:
+            name: The name, in any letter case; what is over 64 characters is not looked at.
+            listed: Sentence about where all names are, for a name that none is near to.
+        """
+        name = name[:_MAX_NAME_LENGTH]
+        near = difflib.get_close_matches(name.lower(), sorted(self._operations), n=_MAX_NEAR)
+        named = " or ".join(filter(None, (", ".join(near[:-1]), *near[-1:])))
+        return NotFound(f"There is no operation {name!r}. {f'Did you mean {named}?' if near else listed}")
 
 
 class ComponentHealth(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,18 +5,22 @@ from __future__ import annotations
 import re
 import shutil
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
-_COMMAND = re.compile(
-    r"(?<![\w/.-])memhost (?=(?:serve|worker|demo|search|add|show|edit|forget|sessions|user|trash|compact|jobs|extract"
-    r"|strategies|usage|plugins|eval|config|doctor|export|import|migrate|reindex|openapi|help|docs|version|token|mcp)\b)"
-)
 
+def as_run(text: str, commands: Iterable[str]) -> str:
+    """The text with `memhost COMMAND` as this process was started: `.venv/bin/memhost COMMAND` from a checkout.
 
-def as_run(text: str) -> str:
-    """The text with `memhost COMMAND` as this process was started: `.venv/bin/memhost COMMAND` from a checkout."""
+    Args:
+        text: Sentences that may name commands.
+        commands: The commands; `memhost` before any other word is the name of the program.
+    """
     name = program()
-    return text if name == "memhost" else _COMMAND.sub(lambda _: f"{name} ", text)
+    if name == "memhost":
+        return text
+    words = "|".join(map(re.escape, commands))
+    return re.sub(rf"(?<![\w/.-])memhost (?=(?:{words})(?![\w-]))", lambda _: f"{name} ", text)
 
 
 def program() -> str:

@@ -122,7 +122,9 @@ class McpApp:
         namespace, kind = _place(scope["path"])
         verb = "GET" if kind == "sse" else "POST"
         if scope["method"] != verb:
-            await _send(send, 405, {"detail": "Method Not Allowed"}, [(b"allow", verb.encode())])
+            await _send(
+                send, 405, {"detail": f"Method Not Allowed: use {verb} on this path."}, [(b"allow", verb.encode())]
+            )
             return
         peer = scope["client"]
         caller = await self._host.authenticate(credentials_of(headers, peer[0] if peer else ""))

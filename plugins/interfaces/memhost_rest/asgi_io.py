@@ -55,10 +55,11 @@ def refusal(status: int, detail: Any, **more: Any) -> Answer:
     return Answer(status, msgspec.json.encode({"detail": detail, **more}, enc_hook=str))
 
 
-def method_not_allowed(allow: Iterable[str], sentence: str = "Method Not Allowed") -> Answer:
-    """The answer to a wrong verb on a path that exists."""
-    answer = refusal(405, sentence)
-    answer.headers.append((b"allow", ", ".join(allow).encode("ascii")))
+def method_not_allowed(allow: Iterable[str]) -> Answer:
+    """The answer to a wrong verb on a path that exists; it names the verbs that the path has."""
+    verbs = ", ".join(allow)
+    answer = refusal(405, f"Method Not Allowed: use {' or '.join(verbs.rsplit(', ', 1))} on this path.")
+    answer.headers.append((b"allow", verbs.encode("ascii")))
     return answer
 
 

@@ -6,20 +6,16 @@ have no other route.
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import unquote
 
-from memhost.errors import NotFound
 from memhost.operations import Operation
 from memhost_rest.errors import STATUS
 from memhost_rest.routes import BY_NAME
 
 PATH = f"{BY_NAME}/{{name}}"
 
-_MAX_NAME_LENGTH = 64
-_MAX_NAMED = 3
 _EXAMPLE = {"text": "Which seat does Ana like?", "user_id": {"eq": "ana"}, "limit": 5}
 _DESCRIPTION = """\
 The body is one JSON object with all fields of the operation, those included that its own route takes from the path or \
@@ -29,16 +25,10 @@ Operations of plugins have no other route: each stands in this document by itsel
 """
 
 
-def unknown_operation(path: str, names: Iterable[str]) -> NotFound | None:
-    """The error of a raw path that names an operation which does not exist; None for any other path."""
+def named_operation(path: str) -> str | None:
+    """The name of an operation in a raw path, None if the path names none."""
     head, _, name = path.rstrip("/").rpartition("/")
-    if head != BY_NAME or not name:
-        return None
-    name = unquote(name)[:_MAX_NAME_LENGTH]
-    near = difflib.get_close_matches(name.lower(), sorted(names), n=_MAX_NAMED)
-    named = " or ".join(filter(None, (", ".join(near[:-1]), *near[-1:])))
-    hint = f"Did you mean {named}?" if near else "GET /openapi.json lists them."
-    return NotFound(f"There is no operation {name!r}. {hint}")
+    return unquote(name) if head == BY_NAME and name else None
 
 
 def statuses(operations: Sequence[Operation]) -> set[int]:

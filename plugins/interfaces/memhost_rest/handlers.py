@@ -1,7 +1,8 @@
 """The REST application: one ASGI handler that leads each request to its operation.
 
 Order of checks: route (404, 405), credentials (401), role (403), size (413), JSON syntax and fields (422), then the
-operation. So nothing of the body is kept, or even looked at, for a stranger.
+operation. So nothing of the body is kept, or even looked at, for a stranger. The name of an operation that does not
+exist is told to callers with credentials only, since the answer lists names near it.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ from memhost_rest.asgi_io import (
     with_texts,
 )
 from memhost_rest.body import not_utf8, parse_body, parse_query
-from memhost_rest.by_name import unknown_operation
+from memhost_rest.by_name import named_operation
 from memhost_rest.decoding import DecodingError, RequestDecoder
 from memhost_rest.documents import Documents
 from memhost_rest.openapi import build_document
@@ -143,11 +144,13 @@ class RestApp:
             path = raw_path(scope, PREFIX)
             match = self._router.find(scope["method"], path)
             if match.target is None:
-                return method_not_allowed(match.allow) if match.allow else self._not_found(request_log, path)
+                if match.allow:
+                    return method_not_allowed(match.allow)
+                return await self._not_found(request_log, path, scope)
             request_log.endpoint = match.target
             answer = await self._run(request_log, match.target, match.values, scope, receive)
             if answer.status == 404 and match.allow:
-                return method_not_allowed(match.allow, f"Use {' or '.join(match.allow)} on this path.")
+                return method_not_allowed(match.allow)
             return answer
         except DecodingError as error:
             request_log.code = "invalid_arguments"
@@ -161,9 +164,18 @@ class RestApp:
             _log.exception("request.failed")
             return refusal(500, errors.SERVER_ERROR, code="internal", request_id=request_log.id)
 
-    def _not_found(self, request_log: RequestLog, path: str) -> Answer:
-        unknown = unknown_operation(path, self._host.operations.names())
-        return refusal(404, "Not Found") if unknown is None else _refused(request_log, unknown)
+    async def _not_found(self, request_log: RequestLog, path: str, scope: HTTPScope) -> Answer:
+        name = named_operation(path)
+        if name is None:
+            return refusal(404, "Not Found")
+        await self._authenticate(request_log, scope)  # the names near it are not for strangers
+        return _refused(request_log, self._host.operations.unknown(name, "GET /openapi.json lists them."))
+
+    async def _authenticate(self, request_log: RequestLog, scope: HTTPScope) -> Caller:
+        peer = scope["client"]
+        caller = await self._host.authenticate(credentials_of(request_log.headers, peer[0] if peer else ""))
+        request_log.subject = caller.subject
+        return caller
 
     async def _run(
         self,
@@ -176,10 +188,7 @@ class RestApp:
         route, operation = endpoint.route, endpoint.operation
         caller = _ANONYMOUS
         if operation.access != "open":
-            peer = scope["client"]
-            credentials = credentials_of(request_log.headers, peer[0] if peer else "")
-            caller = await self._host.authenticate(credentials)
-            request_log.subject = caller.subject
+            caller = await self._authenticate(request_log, scope)
             self._host.check_access(caller, operation.access)
         body = None
         if route.body != "none" or endpoint.strict:

@@ -22,6 +22,7 @@ from uvicorn.supervisors import multiprocess
 from memhost.cli import cli
 from memhost.cli.data.search import spoken
 from memhost.cli.failures import report
+from memhost.cli.hints import as_run
 from memhost.cli.printing import table
 from memhost.cli.root import COMMANDS
 from memhost.cli.server.docs import pages
@@ -347,15 +348,15 @@ def test_hints_name_the_program_that_runs(monkeypatch: pytest.MonkeyPatch, tmp_p
     program.chmod(0o755)
     monkeypatch.setattr(sys, "argv", [str(program)])
     monkeypatch.setenv("PATH", "")
-    assert hints.as_run("start one with: memhost serve") == "start one with: .venv/bin/memhost serve"
-    assert hints.as_run("Try memhost demo · memhost is fine · /x/memhost serve") == (
+    assert as_run("start one with: memhost serve") == "start one with: .venv/bin/memhost serve"
+    assert as_run("Try memhost demo · memhost is fine · /x/memhost serve") == (
         "Try .venv/bin/memhost demo · memhost is fine · /x/memhost serve"
     )
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert hints.program() == str(program)
     monkeypatch.setenv("PATH", str(program.parent))
-    assert hints.as_run("memhost serve") == "memhost serve"
+    assert as_run("memhost serve") == "memhost serve"
     monkeypatch.setattr(sys, "argv", [str(tmp_path / "memhost" / "__main__.py")])
     assert hints.program() == f"{hints.python()} -m memhost"
     monkeypatch.setattr(sys, "argv", ["pytest"])
@@ -370,13 +371,15 @@ def test_an_extra_is_installed_by_the_names_of_its_packages() -> None:
     assert hints.install("nope").endswith("'memhost[nope]'")
 
 
-@pytest.mark.parametrize("name", sorted(COMMANDS))
+@pytest.mark.parametrize("name", [*sorted(COMMANDS), "token", "mcp"])
 def test_every_command_can_stand_in_a_hint(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
     program = tmp_path / "memhost"
     program.write_text("")
     monkeypatch.setattr(sys, "argv", [str(program)])
     monkeypatch.setenv("PATH", "")
-    assert COMMANDS[name].hidden or hints.as_run(f"memhost {name}") == f"{program} {name}"
+    assert as_run(f"memhost {name} x; memhost {name}s, memhost-{name}") == (
+        f"{program} {name} x; memhost {name}s, memhost-{name}"
+    )
 
 
 # -- Ctrl-C ----------------------------------------------------------------------------------------------------

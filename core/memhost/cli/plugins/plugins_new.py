@@ -10,8 +10,9 @@ from string import Template
 import click
 
 from memhost.cli.failures import CommandError
+from memhost.cli.hints import as_run
 from memhost.cli.options import json_option, show
-from memhost.text.hints import as_run, python
+from memhost.text.hints import python
 from memhost.version import __version__
 
 KINDS = {

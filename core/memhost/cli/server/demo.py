@@ -17,8 +17,8 @@ import click
 
 from memhost.cli.access import answer_of
 from memhost.cli.failures import CommandError
+from memhost.cli.hints import as_run
 from memhost.cli.options import json_option, show
-from memhost.text.hints import as_run
 
 _STOP_LIMIT_S = 15
 _HITS = 3

@@ -41,8 +41,8 @@ def doctor(data: str | None, config_file: Path | None, call_model: bool, as_json
 
 def _print(check: Check) -> None:
     from memhost.cli.failures import colors
+    from memhost.cli.hints import as_run
     from memhost.cli.printing import printable
-    from memhost.text.hints import as_run
 
     state = click.style(f"{check.state:<5}", fg=_COLORS[check.state])
     click.echo(f"{state}{check.name}: {printable(check.detail)}", color=colors())

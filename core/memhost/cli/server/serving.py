@@ -21,6 +21,7 @@ import uvicorn
 
 from memhost import logs
 from memhost.cli.failures import CommandError
+from memhost.cli.hints import as_run
 from memhost.cli.options import show_line
 from memhost.errors import ConfigurationError
 from memhost.host import Host, open_host, startup
@@ -31,7 +32,6 @@ from memhost.http.listening import wait_until_listening
 from memhost.http.uvicorn_protocol import Patient, PatientConfig
 from memhost.plugins import PluginManager
 from memhost.settings import Configuration, export_provider_keys
-from memhost.text.hints import as_run
 from memhost.version import __version__
 
 logger = logging.getLogger(__name__)

@@ -135,6 +135,17 @@ def test_an_unknown_name_is_404_with_the_names_near_it(client: TestClient[Litest
     assert told["request_id"] == answer.headers["x-request-id"]
 
 
+@pytest.mark.parametrize("name", ["serch_memories", "nothing"])
+@pytest.mark.parametrize(("token", "status", "told"), [("", 401, False), ("wrong", 401, False), ("secret", 404, True)])
+def test_names_are_not_told_to_strangers(name: str, token: str, status: int, told: bool) -> None:
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    with client_for(FakeHost(token="secret")) as client:
+        answer = client.post(f"/v1/operations/{name}", json={}, headers=headers)
+        assert (answer.status_code, "There is no operation" in answer.json()["detail"]) == (status, told)
+        assert "www-authenticate" in answer.headers or token
+        assert client.post("/v1/nothing", json={}).status_code == 404
+
+
 @pytest.mark.parametrize("path", ["/v1/operations", "/v1/operations/", "/v1/operations/a/b", "/v1/operationsx/a"])
 def test_other_paths_are_no_operations(client: TestClient[Litestar], path: str) -> None:
     answer = client.post(path, json={})

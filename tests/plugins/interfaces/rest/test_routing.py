@@ -96,11 +96,15 @@ def test_unknown_path_is_404(client: TestClient[Litestar], path: str) -> None:
         ("PUT", "/v1/long-term-memory/search", "GET, PATCH, POST"),
         ("GET", "/v1/memory/prompt", "POST"),
         ("OPTIONS", "/v1/health", "GET"),
+        ("GET", "/v1/prompts/validate", "POST"),
+        ("GET", "/v1/operations/search_memories", "POST"),
+        ("POST", "/openapi.json", "GET, OPTIONS"),
     ],
 )
 def test_wrong_verb_is_405_with_allow(client: TestClient[Litestar], verb: str, path: str, allow: str) -> None:
     answer = client.request(verb, path)
-    assert (answer.status_code, answer.json()) == (405, {"detail": "Method Not Allowed"})
+    verbs = " or ".join(allow.rsplit(", ", 1))
+    assert (answer.status_code, answer.json()) == (405, {"detail": f"Method Not Allowed: use {verbs} on this path."})
     assert answer.headers["allow"] == allow
 
 
@@ -112,7 +116,7 @@ def test_a_word_with_another_verb_is_405_where_no_memory_has_it_as_id(
 ) -> None:
     host.answers["get_memory"] = NotFound("There is no such memory.")
     answer = client.request(verb, path)
-    assert (answer.status_code, answer.json()) == (405, {"detail": "Use POST on this path."})
+    assert (answer.status_code, answer.json()) == (405, {"detail": "Method Not Allowed: use POST on this path."})
     assert answer.headers["allow"] == "POST"
     assert client.get("/v1/long-term-memory/other").status_code == 404
 
