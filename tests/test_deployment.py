@@ -14,7 +14,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from memhost.cli import cli
-from memhost.cli.root import COMMANDS
+from memhost.cli.command_table import COMMANDS
 from memhost.plugins import PluginManager
 from memhost.settings.known import PROVIDER_VARIABLES
 from memhost.settings.loading import all_settings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from memhost.cli.command_table import ANNOUNCED, COMMANDS
 from memhost.text import hints
 
 
@@ -10,7 +11,5 @@ def as_run(text: str) -> str:
     if hints.program() == "memhost":
         return text
     from importlib.metadata import entry_points
-
-    from memhost.cli.root import ANNOUNCED, COMMANDS
 
     return hints.as_run(text, [*COMMANDS, *entry_points(group=ANNOUNCED).names])

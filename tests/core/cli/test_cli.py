@@ -19,7 +19,8 @@ from click.testing import CliRunner, Result
 
 from memhost.cli import cli
 from memhost.cli.access import answer_of
-from memhost.cli.root import ANNOUNCED, COMMANDS, announced
+from memhost.cli.command_table import ANNOUNCED, COMMANDS
+from memhost.cli.root import announced
 from memhost.errors import (
     ConfigurationError,
     Forbidden,

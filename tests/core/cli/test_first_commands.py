@@ -20,11 +20,11 @@ from click.testing import CliRunner, Result
 from uvicorn.supervisors import multiprocess
 
 from memhost.cli import cli
+from memhost.cli.command_table import COMMANDS
 from memhost.cli.data.search import spoken
 from memhost.cli.failures import report
 from memhost.cli.hints import as_run
 from memhost.cli.printing import table
-from memhost.cli.root import COMMANDS
 from memhost.cli.server.docs import pages
 from memhost.cli.server.version import described
 from memhost.errors import MissingExtra
