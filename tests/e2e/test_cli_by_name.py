@@ -46,8 +46,8 @@ COVERED = {
     "call",
 }
 """Commands that the tests below run with `--url`."""
-OTHERS = {"mcp", "mcp config", "mcp check"}
-"""Commands with `--url` that speak MCP."""
+OTHERS = {"mcp", "mcp config", "mcp check", "eval"}
+"""Commands with `--url` that speak MCP, or have tests with a server of their own."""
 
 
 @pytest.fixture(scope="module")
