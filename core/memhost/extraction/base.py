@@ -16,7 +16,7 @@ from memhost.extraction.prompts import checked_prompt, prompt_field
 from memhost.extraction.temporal.dating import date_draft
 from memhost.ports import Draft, ExtractionContext, ModelRequest, Parsed, Turn
 from memhost.settings.fields import setting
-from memhost.text.speakers import BACKGROUND_ROLES
+from memhost.text.speakers import is_background
 
 
 class PromptedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -127,4 +127,4 @@ class PromptedStrategy(ABC):
 
 def _speaks(turn: Turn) -> bool:
     message = turn.message
-    return message.role.lower() not in BACKGROUND_ROLES and bool(message.content.strip())
+    return not is_background(message) and bool(message.content.strip())

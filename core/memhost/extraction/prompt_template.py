@@ -16,7 +16,7 @@ import msgspec
 from memhost.models import Message
 from memhost.ports import ExtractionContext, ModelRequest
 from memhost.text.conversation import readable
-from memhost.text.speakers import BACKGROUND_ROLES, speaker_of
+from memhost.text.speakers import is_background, speaker_of
 from memhost.text.temporal.times import describe_zone, shown
 
 BACKGROUND_LETTERS = 1000
@@ -164,7 +164,7 @@ def _user_text(question: Question, context: ExtractionContext) -> str:
 def message_line(message: Message, zone: str) -> str:
     """A message as one line of JSON: id, role, speaker where known, local time, text."""
     text = readable(message)
-    background = message.role.lower() in BACKGROUND_ROLES
+    background = is_background(message)
     if background and len(text) > BACKGROUND_LETTERS:
         text = text[:BACKGROUND_LETTERS] + " [...]"
     line = {"id": message.id, "role": message.role}

@@ -11,7 +11,7 @@ from memhost.messages.tokens import token_counter
 from memhost.models import Message
 from memhost.operations.ams_compat import SUMMARISING_WINDOW
 from memhost.text.conversation import readable, together, whole_from
-from memhost.text.speakers import BACKGROUND_ROLES
+from memhost.text.speakers import is_background
 
 UNKNOWN_MODEL_WINDOW = 128_000
 """Tokens assumed for a model that is not in the table."""
@@ -86,7 +86,7 @@ def prompt_tokens(text: str) -> int:
 def sent_tokens(message: Message) -> int:
     """Tokens of a message in a question about it; at most `BACKGROUND_LETTERS` of a tool's result are sent."""
     text = readable(message)
-    background = message.role.lower() in BACKGROUND_ROLES
+    background = is_background(message)
     return prompt_tokens(f"{message.role}: {text[:BACKGROUND_LETTERS] if background else text}")
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import warnings
 from collections.abc import Iterable, Sequence
 from importlib.metadata import Distribution, EntryPoint, entry_points
 from inspect import iscoroutinefunction
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -28,7 +30,8 @@ API_ATTRIBUTE = "MEMHOST_API"
 class Found(msgspec.Struct, kw_only=True):
     """An entry point and what became of it. `hooks` are the hooks implemented, `error` why it failed.
 
-    `notices` are warnings of deprecated hooks that it uses; `api` is the range of plugin API versions it declares.
+    `notices` are warnings of deprecated hooks and names that it uses; `api` is the range of plugin API versions that it
+    declares.
     """
 
     name: str
@@ -114,7 +117,12 @@ def _load(item: Found, slow_s: float) -> None:
         watch.start()
     point = EntryPoint(name=item.name, value=item.module, group=PROJECT)
     try:
-        loaded: Any = point.load()
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            loaded: Any = point.load()
+        item.notices = [str(each.message) for each in caught if _deprecates(item, each)]
+        for each in caught:  # to whoever listens to warnings, as if nobody had listened here
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a foreign module may fail in any way
         item.error = f"import failed: {type(error).__name__}: {error}"
         return
@@ -123,6 +131,14 @@ def _load(item: Found, slow_s: float) -> None:
     item.error = _api_problem(item, loaded)
     if item.error is None:
         item.plugin = loaded
+
+
+def _deprecates(item: Found, warning: warnings.WarningMessage) -> bool:
+    """Tell whether a file of the plugin uses something deprecated; packages that it imports have their own."""
+    package = sys.modules.get(item.module.partition(":")[0].partition(".")[0])
+    places = [*getattr(package, "__path__", ()), getattr(package, "__file__", None)]
+    used_here = any(place is not None and Path(warning.filename).is_relative_to(place) for place in places)
+    return issubclass(warning.category, DeprecationWarning) and used_here
 
 
 def _api_problem(item: Found, loaded: Any) -> str | None:
@@ -152,7 +168,7 @@ def register(manager: pluggy.PluginManager, item: Found) -> None:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             manager.register(item.plugin, name=item.name)
-        item.notices = [str(each.message) for each in caught if issubclass(each.category, DeprecationWarning)]
+        item.notices += [str(each.message) for each in caught if issubclass(each.category, DeprecationWarning)]
         item.hooks = tuple(sorted(caller.name for caller in manager.get_hookcallers(item.plugin) or ()))
         _check_hooks(manager, item)
     except (pluggy.PluginValidationError, ValueError, TypeError) as error:

@@ -133,10 +133,7 @@ class ExtractionRequests:
     def _strategy(self, key: SessionKey, wanted: StrategyConfig) -> tuple[LaterStrategy, dict[str, object]]:
         found = self._choice.with_model(key, wanted)
         if found is None:
-            raise InvalidRequest(
-                f"No language model is configured for strategy '{self._choice.effective(key, wanted).strategy}': set "
-                "LLM_MODEL, and name a strategy that uses it."
-            )
+            raise InvalidRequest(self._choice.why_without_model(key, wanted))
         return found
 
     async def _tried_since(self, key: SessionKey, started: datetime) -> bool:

@@ -12,6 +12,14 @@ PLAIN_ROLES = frozenset({"user", "assistant", "human", "ai", "model", "bot", "ag
 """Roles that say what somebody is; any other role is taken for the speaker's name."""
 
 
+def is_background(message: Message) -> bool:
+    """Tell whether the message is an instruction or raw output.
+
+    A role is stored as it was sent, and means the same in any letter case: `Tool` is `tool`.
+    """
+    return message.role.lower() in BACKGROUND_ROLES
+
+
 def speaker_of(message: Message) -> str | None:
     """Name of who said it, None where neither text nor role gives one."""
     speaker, _ = split_speaker(message.content)

@@ -19,8 +19,9 @@ PATH = f"{BY_NAME}/{{name}}"
 _EXAMPLE = {"text": "Which seat does Ana like?", "user_id": {"eq": "ana"}, "limit": 5}
 _DESCRIPTION = """\
 The body is one JSON object with all fields of the operation, those included that its own route takes from the path or \
-the query; an empty body means no fields. The answer is that of the operation's own route, always with status 200. \
-Unknown fields are refused, and a name that no operation has is answered with 404 and the names that are close to it. \
+the query; an empty body or `null` means no fields. The answer is that of the operation's own route, always with \
+status 200. Unknown fields are refused, and a name that no operation has is answered with 404 and the names that are \
+close to it. \
 Operations of plugins have no other route: each stands in this document by itself.\
 """
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from memhost.models import MemoryType
 from memhost.ports import Draft, ExtractionContext, Turn
-from memhost.text.speakers import BACKGROUND_ROLES, speaker_of
+from memhost.text.speakers import is_background, speaker_of
 
 
 class Verbatim:
@@ -18,7 +18,7 @@ class Verbatim:
 
     async def extract(self, turns: Sequence[Turn], context: ExtractionContext) -> list[Draft]:
         """One draft per turn of any role but system and tool; it keeps the message's id."""
-        return [_draft(turn) for turn in turns if turn.message.role not in BACKGROUND_ROLES]
+        return [_draft(turn) for turn in turns if not is_background(turn.message)]
 
 
 def _draft(turn: Turn) -> Draft:

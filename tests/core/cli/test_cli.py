@@ -98,6 +98,43 @@ def test_announced_commands_are_listed_without_loading_their_plugin(
     assert "acme_greets" not in sys.modules
 
 
+def _install(folder: Path, name: str, text: str) -> None:
+    metadata = folder / f"{name}-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(f"[memhost]\n{name} = {name}\n")
+    (folder / f"{name}.py").write_text(text)
+
+
+def test_check_shows_what_a_plugin_uses_that_is_deprecated(tmp_path: Path) -> None:
+    hook = "from memhost.hooks import hookimpl\n@hookimpl\ndef memhost_stores():\n    return []\n"
+    moved = "import memhost.guard\n"
+    _install(tmp_path, "acme_old", moved + hook)
+    _install(tmp_path, "acme_new", "import acme_others\nimport memhost.http.allowed_hosts\n" + hook)
+    (tmp_path / "acme_others.py").write_text(
+        "import warnings\nwarnings.warn('of others', DeprecationWarning)\nwarnings.warn('no deprecation')\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    shown = {
+        name: subprocess.run(
+            [sys.executable, "-m", "memhost", "plugins", "check", name],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=environment,
+        )
+        for name in ("acme_old", "acme_new")
+    }
+    assert "acme_old (acme_old 1.0) is well: memhost_stores." in shown["acme_old"].stdout
+    assert "Deprecated: memhost.guard has moved to memhost.http.allowed_hosts" in shown["acme_old"].stdout
+    assert "Deprecated" not in shown["acme_new"].stdout
+
+
+def test_what_a_plugin_offers_twice_is_named_once(invoke: Invoke) -> None:
+    shown = invoke("plugins", "show", "interface-mcp").stdout
+    assert re.findall(r"^ *offers +(.*?) *$", shown, re.M) == ["mcp"]
+
+
 def test_the_command_of_a_disabled_plugin_says_so(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PLUGINS_DISABLED", "interface-mcp")
     result = invoke("mcp")

@@ -74,3 +74,26 @@ def test_command_says_what_to_do_next(tmp_path: Path) -> None:
     wrong = CliRunner().invoke(cli, ["plugins", "new", "hook", "Acme Notes", "--dir", str(tmp_path)])
     assert wrong.exit_code != 0
     assert "lower case" in wrong.output
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("class", "word of Python"),
+        ("async", "word of Python"),
+        ("json", "standard library"),
+        ("email", "standard library"),
+        ("memhost", "a package of memhost"),
+        ("memhost-rest", "a package of memhost"),
+    ],
+)
+def test_names_that_no_package_can_have_are_refused(name: str, told: str, tmp_path: Path) -> None:
+    refused = CliRunner().invoke(cli, ["plugins", "new", "hook", name, "--dir", str(tmp_path)])
+    assert (refused.exit_code, told in refused.output) == (2, True), refused.output
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["classes", "json-notes", "my-memhost", "memhost-acme", "match", "type", "acme-class"])
+def test_names_like_them_are_fine(name: str, tmp_path: Path) -> None:
+    done = CliRunner().invoke(cli, ["plugins", "new", "hook", name, "--dir", str(tmp_path)])
+    assert done.exit_code == 0, done.output

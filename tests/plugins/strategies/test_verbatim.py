@@ -28,20 +28,33 @@ async def test_turn_becomes_a_memory_with_its_origin() -> None:
     assert draft.created_at == NOW
 
 
-@pytest.mark.parametrize("role", ["system", "tool"])
+@pytest.mark.parametrize("role", ["system", "tool", "System", "TOOL"])
 async def test_instructions_and_raw_output_are_left_out(role: str) -> None:
     assert await Verbatim().extract([turn(role, "You are a helpful assistant.")], CONTEXT) == []
 
 
 @pytest.mark.parametrize(
     ("role", "content", "speaker"),
-    [("user", "hello", None), ("Assistant", "hello", None), ("Mia", "hello", "Mia"), ("Mia", "Tom: hello", "Tom")],
+    [
+        ("user", "hello", None),
+        ("Assistant", "hello", None),
+        ("USER", "hello", None),
+        ("Tools", "hello", "Tools"),
+        ("Mia", "hello", "Mia"),
+        ("Mia", "Tom: hello", "Tom"),
+    ],
 )
 async def test_speaker_comes_from_the_text_or_from_a_role_that_is_a_name(
     role: str, content: str, speaker: str | None
 ) -> None:
     (draft,) = await Verbatim().extract([turn(role, content)], CONTEXT)
     assert draft.speaker == speaker
+
+
+@pytest.mark.parametrize("role", ["user", "User", "Tools", "systems", "mia", "Outil"])
+async def test_the_role_stays_as_it_was_sent(role: str) -> None:
+    (draft,) = await Verbatim().extract([turn(role, "hello")], CONTEXT)
+    assert (draft.role, draft.text) == (role, f"{role}: hello")
 
 
 async def test_repeated_message_id_gets_an_id_of_the_servers() -> None:

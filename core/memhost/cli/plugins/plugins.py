@@ -177,7 +177,7 @@ def _print_report(report: Any) -> None:
         ("distribution", f"{row['distribution']} {row['version']}"),
         ("state", row["error"] or state),
         ("plugin API", "any" if row["api"] is None else f"{row['api'][0]} to {row['api'][1]}"),
-        ("offers", ", ".join(row["provides"])),
+        ("offers", ", ".join(dict.fromkeys(row["provides"]))),
         ("hooks", ", ".join(name.removeprefix("memhost_") for name in row["hooks"])),
         ("calls", f"{health['calls']}, {health['failures']} failed"),
         ("jobs", f"{health['jobs']}, {health['failed_jobs']} failed, {report['dead_jobs']} dead"),

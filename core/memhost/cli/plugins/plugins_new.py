@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import keyword
 import re
+import sys
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from string import Template
 
@@ -47,6 +50,8 @@ def new(kind: str, name: str, folder: Path, as_json: bool) -> None:
     """
     if not _NAME.fullmatch(name):
         raise click.BadParameter(f"{name} must be lower case, with dashes, such as acme-notes.", param_hint="NAME")
+    if problem := _taken(name.replace("-", "_")):
+        raise click.BadParameter(f"{name} {problem}; choose another name.", param_hint="NAME")
     target = folder / name
     written = write_package(kind, name, target)
     if as_json:
@@ -56,6 +61,17 @@ def new(kind: str, name: str, folder: Path, as_json: bool) -> None:
     interpreter = python()
     click.echo(f"  {interpreter} -m pip install -e '{target}[test]'")
     click.echo(as_run(f"  {interpreter} -m pytest '{target}' && memhost plugins list"))
+
+
+def _taken(module: str) -> str:
+    """Why no package can have the module of that name; empty if one can."""
+    if keyword.iskeyword(module):
+        return "is a word of Python, so nothing could import it"
+    if module in sys.stdlib_module_names:
+        return "is a module of Python's standard library"
+    if module == "memhost" or (module.startswith("memhost_") and find_spec(module) is not None):
+        return "is a package of memhost"
+    return ""
 
 
 def write_package(kind: str, name: str, target: Path) -> list[str]:

@@ -32,6 +32,7 @@ from memhost.ports import (
 )
 from memhost.text.conversation import readable
 from memhost.text.passages import passages
+from memhost.text.speakers import is_background
 from memhost.usage.model_calls import ModelCalls, Purpose
 
 logger = logging.getLogger(__name__)
@@ -41,9 +42,6 @@ _FEWEST_TOKENS, _MESSAGE_TOKENS = 50, 60
 
 _TAIL_LETTERS = 500
 """Letters of the part before that a question about a part shows."""
-
-NOT_CONVERSATION = frozenset({"system", "tool"})
-"""Roles whose messages alone are nothing to extract from: instructions and raw output."""
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,7 +93,7 @@ class ExtractorCalls:
             BudgetExceeded: A budget is used up.
             PluginFailure: The strategy failed.
         """
-        if all(turn.message.role in NOT_CONVERSATION for turn in turns):
+        if all(is_background(turn.message) for turn in turns):
             return Asked(parsed=Parsed())
         parts = divided(turns, self._max_tokens)
         if len(parts) == 1:

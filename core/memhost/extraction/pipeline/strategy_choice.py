@@ -104,10 +104,28 @@ class StrategyChoice:
 
     def lacks_model(self, key: SessionKey, wanted: StrategyConfig) -> bool:
         """Tell whether the session's turns would be given to a language model if one were configured."""
+        name = self._meant(key, wanted)
+        spec = self._specs.get(name)
+        available = name in self._strategies or not self._settings.extraction_enabled
+        return spec is not None and spec.needs_model and not available
+
+    def why_without_model(self, key: SessionKey, wanted: StrategyConfig) -> str:
+        """The sentence that says why `with_model` gives nothing for this session, and what to change."""
         if not self._settings.extraction_enabled:
-            return False
+            return "Extraction is switched off: set ENABLE_DISCRETE_MEMORY_EXTRACTION=true."
+        name = self._meant(key, wanted)
+        if name not in self._specs:
+            return f"There is no strategy '{name}'. Installed: {', '.join(sorted(self._specs)) or 'none'}."
+        if self.lacks_model(key, wanted):
+            return f"The strategy '{name}' needs a language model, and none is configured: set LLM_MODEL."
+        with_model = ", ".join(sorted(each for each, spec in self._specs.items() if spec.needs_model))
+        return (
+            f"The strategy '{name}' extracts when messages are stored, without a language model. "
+            f"Name one that uses a model: {with_model or 'none is installed'}."
+        )
+
+    def _meant(self, key: SessionKey, wanted: StrategyConfig) -> str:
+        """Name of the session's strategy, without regard to whether there is a model for it."""
         local = self._settings.extraction_by_namespace.get(key.namespace)
         chosen_by_itself = self._automatic and wanted.strategy == UNASKED and not (local is not None and local.strategy)
-        name = UNASKED if chosen_by_itself else self.effective(key, wanted).strategy
-        spec = self._specs.get(name)
-        return spec is not None and spec.needs_model and name not in self._strategies
+        return UNASKED if chosen_by_itself else self.effective(key, wanted).strategy

@@ -157,6 +157,23 @@ def test_other_verbs_are_405(client: TestClient[Litestar]) -> None:
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
 
 
+@pytest.mark.parametrize("body", [b"", b"null", b"{}", b" {} "])
+def test_no_body_is_no_fields(host: FakeHost, client: TestClient[Litestar], body: bytes) -> None:
+    for name in ("search_memories", "list_sessions", "get_usage"):
+        answer = client.post(f"/v1/operations/{name}", content=body, headers={"content-type": "application/json"})
+        assert answer.status_code == 200, (name, answer.text)
+        assert host.last == host.operations[name].request()
+    missing = client.post("/v1/operations/get_memory", content=body, headers={"content-type": "application/json"})
+    assert [(item["type"], item["loc"]) for item in missing.json()["detail"]] == [("missing", ["body", "memory_id"])]
+
+
+@pytest.mark.parametrize("body", [b"[]", b'"text"', b"0", b"false", b"[{}]", b"{"])
+def test_a_body_that_is_no_object_is_refused(host: FakeHost, client: TestClient[Litestar], body: bytes) -> None:
+    answer = client.post("/v1/operations/search_memories", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 422, answer.text
+    assert not host.requests
+
+
 @pytest.mark.parametrize("name", ["search_memories", "put_session", "list_jobs", "acme_call"])
 def test_unknown_fields_are_refused(host: FakeHost, client: TestClient[Litestar], name: str) -> None:
     body = {**({"note_id": "n"} if name == "acme_call" else _fields(name)), "zzz": 1}
