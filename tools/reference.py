@@ -36,7 +36,7 @@ NOTE = "<!-- Written by `python tools/reference.py`; a test compares. Do not edi
 RETURNED: dict[str, tuple[type, ...]] = {
     "memhost_stores": (specs.StoreSpec,),
     "memhost_strategies": (specs.StrategySpec,),
-    "memhost_models": (specs.EmbedderSpec, specs.LanguageModelSpec),
+    "memhost_models": (specs.EmbedderSpec, specs.LanguageModelSpec, specs.RerankerSpec),
     "memhost_auth_providers": (specs.AuthSpec,),
     "memhost_runners": (specs.RunnerSpec,),
     "memhost_interfaces": (specs.InterfaceSpec, specs.Mount),
@@ -57,6 +57,7 @@ PORTS: dict[str, tuple[str, str]] = {
     "Vocabulary": ("memhost_models", "model.EmbedderConformance"),
     "SelfChecking": ("memhost_models", "model.LanguageModelConformance"),
     "LanguageModel": ("memhost_models", "model.LanguageModelConformance"),
+    "Reranker": ("memhost_models", "model.RerankerConformance"),
     "Authenticator": ("memhost_auth_providers", "auth.AuthConformance"),
     "Recognises": ("memhost_auth_providers", "auth.AuthConformance"),
     "JobRunner": ("memhost_runners", "runner.RunnerConformance"),
@@ -76,6 +77,7 @@ BESIDE = {
     "BackgroundStrategy": ("ExtractionTools", "Turn", "Draft", "ExtractionContext"),
     "Embedder": ("ModelUse",),
     "LanguageModel": ("Completion", "ModelUse"),
+    "Reranker": ("ModelUse",),
     "Authenticator": ("Credentials",),
     "Recognises": ("Credentials",),
 }

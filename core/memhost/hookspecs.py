@@ -192,7 +192,10 @@ async def memhost_before_memories_stored(
 
 @hookspec
 async def memhost_before_search(search: SearchRequest, context: RequestContext) -> SearchRequest | None:
-    """A search is about to run: return it with another text or a lower limit, or None. Since 0.1.
+    """A search is about to run: return it with another text or limit, or None. Since 0.1.
+
+    A lower limit makes the page shorter. A higher one, up to 1,000, gives `memhost_after_search` so many hits; of those
+    that it returns, the answer has as many as the caller asked for.
 
     Called for searches of every interface and for the memories of a prompt, before the text is embedded. Scope and mode
     cannot be changed. Raise `memhost.errors.Refused` to refuse the search with a sentence.
@@ -206,8 +209,9 @@ async def memhost_after_search(
 ) -> list[MemoryHit] | None:
     """A search has ranked its hits: return them redacted, reordered or fewer, or None. Since 0.1.
 
-    Hits cannot be added, nor records of other owners be brought in: what was not in the list is dropped. Called for
-    each page; hits that are left out are not replaced. Nothing that is stored changes.
+    Hits cannot be added, nor records of other owners be brought in: what was not in the list is dropped. It sees the
+    page, or as many hits as `memhost_before_search` asked for. Called for each page; hits that are left out are not
+    replaced. Nothing that is stored changes.
     """
     raise NotImplementedError
 

@@ -16,6 +16,7 @@ logger = logging.getLogger(__name__)
 HookOutcome = Literal["ok", "refused", "failed", "timeout", "suspended"]
 JobOutcome = Literal["ok", "blocked", "failed", "timeout", "buried", "waiting", "lease_lost", "interrupted"]
 ModelOutcome = Literal["ok", "failed"]
+RerankOutcome = Literal["ok", "failed", "timeout"]
 
 
 class Observer:
@@ -36,6 +37,9 @@ class Observer:
     def hook_called(self, hook: str, plugin: str, outcome: HookOutcome, seconds: float) -> None:
         """A plugin's event hook in a request was called; `suspended`: left out, since it kept failing."""
 
+    def reranked(self, model: str, outcome: RerankOutcome, seconds: float) -> None:
+        """A reranker was asked in a search; unless the outcome is `ok`, the order without it stayed."""
+
     def job_ran(self, event: str, plugin: str, outcome: JobOutcome, seconds: float) -> None:
         """An attempt at a background job of that event ended; `buried` means that it was the last.
 
@@ -53,7 +57,7 @@ class Observer:
         cost_usd: float | None,
         seconds: float | None,
     ) -> None:
-        """A provider answered, or failed to answer, a call to a language model or embedder.
+        """A provider answered, or failed to answer, a call to a language model, embedder or reranker.
 
         `cost_usd` is None where the price is not known, `seconds` where the time was not measured.
         """
@@ -88,6 +92,10 @@ class Metrics(Observer):
     def hook_called(self, hook: str, plugin: str, outcome: HookOutcome, seconds: float) -> None:
         """A hook was called."""
         self._tell(lambda observer: observer.hook_called(hook, plugin, outcome, seconds))
+
+    def reranked(self, model: str, outcome: RerankOutcome, seconds: float) -> None:
+        """A reranker was asked."""
+        self._tell(lambda observer: observer.reranked(model, outcome, seconds))
 
     def job_ran(self, event: str, plugin: str, outcome: JobOutcome, seconds: float) -> None:
         """An attempt at a job ended."""

@@ -23,6 +23,7 @@ from memhost.ports import (
     LaterStrategy,
     Meter,
     ModelUse,
+    Reranker,
     Store,
     Strategy,
 )
@@ -161,7 +162,26 @@ class LanguageModelSpec(msgspec.Struct, frozen=True, kw_only=True):
     settings: type[msgspec.Struct] = NoSettings
 
 
-ModelSpec = EmbedderSpec | LanguageModelSpec
+class RerankerSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A reranker.
+
+    Attributes:
+        any_model: It opens any model by its provider's name: it is chosen where `RERANKER` names no spec, and finds
+            that name in `OpenContext.model`.
+        name: What operators type to choose it; lower case, unique among rerankers.
+        summary: One sentence for lists.
+        open: Opens it for the life of the server: `async with open(settings, context) as reranker`.
+        settings: Struct of its section of the configuration, `[models.<name>]`.
+    """
+
+    any_model: bool = False
+    name: str
+    summary: str
+    open: Callable[[Any, OpenContext], AbstractAsyncContextManager[Reranker]]
+    settings: type[msgspec.Struct] = NoSettings
+
+
+ModelSpec = EmbedderSpec | LanguageModelSpec | RerankerSpec
 
 
 class AuthSpec(msgspec.Struct, frozen=True, kw_only=True):

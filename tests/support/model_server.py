@@ -1,4 +1,4 @@
-"""A model provider on loopback: OpenAI's chat and embeddings over real HTTP, answering as a test says.
+"""A model provider on loopback: OpenAI's chat and embeddings, Jina's rerank over real HTTP, answering as a test says.
 
 Example:
     ```python
@@ -32,6 +32,7 @@ import numpy as np
 
 CHAT_MODEL = "openai/test-model"
 EMBEDDING_MODEL = "openai/test-embedding"
+RERANK_MODEL = "jina_ai/test-reranker"
 DIMENSIONS = 256
 
 
@@ -190,8 +191,8 @@ class ModelServer:
         self.requests: list[Call] = []
         self._lock = threading.Lock()
         self._stopping = threading.Event()
-        self._queues: dict[str, deque[Given]] = {"chat": deque(), "embeddings": deque()}
-        self._rules: dict[str, list[Rule]] = {"chat": [], "embeddings": []}
+        self._queues: dict[str, deque[Given]] = {"chat": deque(), "embeddings": deque(), "rerank": deque()}
+        self._rules: dict[str, list[Rule]] = {"chat": [], "embeddings": [], "rerank": []}
         self._http = _Server(self)
         self.url = f"http://127.0.0.1:{self._http.server_port}/v1"
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
@@ -215,6 +216,11 @@ class ModelServer:
     def embedding_requests(self) -> list[Call]:
         """The embedding calls so far."""
         return [call for call in self.requests if call.path.endswith("/embeddings")]
+
+    @property
+    def rerank_requests(self) -> list[Call]:
+        """The rerank calls so far."""
+        return [call for call in self.requests if call.path.endswith("/rerank")]
 
     def script(self, *answers: Given) -> None:
         """Answer the next chat calls with these, one each; they come before the rules."""
@@ -242,7 +248,7 @@ class ModelServer:
 
     def take(self, call: Call) -> Answer:
         """Note a call and choose its answer."""
-        kind = {"/v1/chat/completions": "chat", "/v1/embeddings": "embeddings"}.get(call.path)
+        kind = {"/v1/chat/completions": "chat", "/v1/embeddings": "embeddings", "/v1/rerank": "rerank"}.get(call.path)
         with self._lock:
             self.requests.append(call)
             if kind is None:
@@ -253,6 +259,8 @@ class ModelServer:
         for rule in rules:
             if (given := rule(call)) is not None:
                 return _answer(given)
+        if kind == "rerank":
+            return self.rerank(call)
         return self.embeddings(call) if kind == "embeddings" else _answer({"memories": []})
 
     def embeddings(self, call: Call, *, dimensions: int | None = None) -> Answer:
@@ -265,6 +273,18 @@ class ModelServer:
         tokens = sum(len(text.split()) for text in call.texts)
         usage = {"prompt_tokens": tokens, "total_tokens": tokens}
         return Answer(body={"object": "list", "data": data, "model": call.model, "usage": usage})
+
+    def rerank(self, call: Call) -> Answer:
+        """The usual answer to a rerank call: the share of the query's words that a text has, the best first."""
+        asked = set(re.findall(r"\w+", str(call.body.get("query", "")).lower()))
+        held = [asked & set(re.findall(r"\w+", str(text).lower())) for text in call.body.get("documents", ())]
+        rows = [{"index": n, "relevance_score": len(words) / max(1, len(asked))} for n, words in enumerate(held)]
+        rows.sort(key=lambda row: -row["relevance_score"])
+        return Answer(body={"model": call.model, "results": rows, "usage": {"total_tokens": 10 * len(rows)}})
+
+    def script_rerank(self, *answers: Answer) -> None:
+        """Answer the next rerank calls with these, one each."""
+        self._queues["rerank"].extend(answers)
 
     def wait(self, seconds: float) -> None:
         """Wait, at most until the server stops."""

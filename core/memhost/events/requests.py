@@ -29,7 +29,7 @@ class SearchRequest(msgspec.Struct, kw_only=True):
         scope: What the search reaches; cannot be changed.
         text: The question, empty for a listing; hooks may change it.
         mode: `pipeline`, `semantic`, `keyword` or `hybrid`; cannot be changed.
-        limit: Most hits; hooks may lower it.
+        limit: Most hits; hooks may lower it, or raise it to 1,000 at most: `memhost_after_search` gets so many.
     """
 
     scope: Scope

@@ -46,11 +46,12 @@ from memhost.models import Job, SessionKey
 from memhost.plugins import EventHook, PluginManager
 from memhost.plugins.health import PluginWatch
 from memhost.plugins.request_hooks import RequestHooks
-from memhost.ports import Authenticator, Clock, Embedder, LanguageModel, LaterStrategy, Store, Strategy
+from memhost.ports import Authenticator, Clock, Embedder, LanguageModel, LaterStrategy, Reranker, Store, Strategy
 from memhost.ranking import RankingWeights
 from memhost.search.access_tracking import AccessTracker
 from memhost.search.memory_prompt import PromptService
 from memhost.search.query_rewriting import QueryOptimizer
+from memhost.search.reranking import Reranking
 from memhost.search.retrieval import Retriever
 from memhost.search.service import SearchService
 from memhost.sessions.extraction_on_request import ExtractionRequests
@@ -86,6 +87,7 @@ class Resources:
     store: Store
     embedder: Embedder
     llm: LanguageModel | None
+    reranker: Reranker | None
     health: ModelHealth
     authenticator: Authenticator
     strategies: Mapping[str, Strategy | LaterStrategy]
@@ -134,7 +136,7 @@ def assemble(resources: Resources) -> Services:
     watch = PluginWatch(clock, settings.server.plugin_suspend_after, settings.server.plugin_suspend_s)
     metrics.add(watch)
     hooks = _hooks(resources, watch, metrics)
-    search = _search(resources, calls, hooks)
+    search = _search(resources, calls, hooks, metrics)
     prompts = PromptPolicy(mode=settings.extraction.custom_prompts, approved=settings.extraction.approved_prompts)
     deduplication = SemanticDeduplication(store=store, embedder=embedder, calls=calls, settings=memory)
     extraction = _extraction(resources, calls, hooks, prompts, deduplication)
@@ -234,12 +236,21 @@ def _calls(resources: Resources, ledger: UsageLedger, tenants: Tenants) -> Model
     return ModelCalls(llm=resources.llm, settings=resources.settings.llm, ledger=ledger, health=resources.health)
 
 
-def _search(resources: Resources, calls: ModelCalls, hooks: RequestHooks) -> SearchService:
+def _search(resources: Resources, calls: ModelCalls, hooks: RequestHooks, metrics: Metrics) -> SearchService:
     settings, memory = resources.settings, resources.settings.memory
     access = AccessTracker(resources.store, resources.clock, memory.access_interval_s)
     resources.stack.push_async_callback(access.aclose)
+    reranking = None
+    if resources.reranker is not None:
+        reranking = Reranking(
+            reranker=resources.reranker, settings=settings.search, health=resources.health, metrics=metrics
+        )
     retriever = Retriever(
-        store=resources.store, embedder=resources.embedder, settings=settings.search, weights=resources.weights
+        store=resources.store,
+        embedder=resources.embedder,
+        reranking=reranking,
+        settings=settings.search,
+        weights=resources.weights,
     )
     optimizer = QueryOptimizer(calls, settings.llm)
     return SearchService(

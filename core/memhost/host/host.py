@@ -17,7 +17,7 @@ from memhost.errors import Forbidden, MemhostError, TooManyRequests, Unauthorize
 from memhost.host.assembly import Services
 from memhost.host.login_throttle import LoginThrottle
 from memhost.host.open_resources import automatic
-from memhost.host.readiness import component, model_told, waiting_work
+from memhost.host.readiness import component, model_component, waiting_work
 from memhost.metrics import Metrics
 from memhost.models import Caller
 from memhost.models.roles import HOLDERS
@@ -33,6 +33,7 @@ from memhost.ports import (
     Embedder,
     LanguageModel,
     LaterStrategy,
+    Reranker,
     Store,
     Strategy,
 )
@@ -61,6 +62,7 @@ class Host:
     store: Store
     embedder: Embedder
     llm: LanguageModel | None
+    reranker: Reranker | None
     authenticator: Authenticator
     attempts: LoginThrottle
     strategies: Mapping[str, Strategy | LaterStrategy]
@@ -183,8 +185,8 @@ class Host:
             metrics.operation_finished(name, code, perf_counter() - started)
 
     def models_away(self) -> dict[str, datetime]:
-        """Tell since when `language_model` and `embedder` have not answered; those that answer are left out."""
-        kinds: tuple[Kind, ...] = ("language_model", "embedder")
+        """Tell since when models of each kind have not answered; kinds that answer are left out."""
+        kinds: tuple[Kind, ...] = ("language_model", "embedder", "reranker")
         worst = {kind: self.services.model_health.worst(kind) for kind in kinds}
         return {kind: since for kind, found in worst.items() if found is not None and (since := found[1].away_since)}
 
@@ -220,12 +222,6 @@ class Host:
                 return f"{alive} at work"
             raise Unavailable("No worker has reported within 15 s and jobs wait; start one with: memhost worker")
 
-        async def language_model() -> str:
-            return model_told("language_model", self.services.model_health, now)
-
-        async def embedder() -> str:
-            return model_told("embedder", self.services.model_health, now)
-
         async def waiting() -> str:
             if (found := await waiting_work(self.store)).jobs:
                 raise Unavailable(found.told(now))
@@ -234,13 +230,19 @@ class Host:
         components = [await component("store", store)]
         if self.has_workers:
             components.append(await component("workers", workers))
-        if self.llm is not None:
-            components.append(await component("language_model", language_model))
-        if not self.embedder.local:
-            components.append(await component("embedder", embedder))
+        components += [await model_component(kind, self.services.model_health, now) for kind in self._models()]
         if components[0].ok and not (jobs := await component("waiting_jobs", waiting)).ok:
             components.append(jobs)
         return Readiness(ready=components[0].ok, components=components)
+
+    def _models(self) -> list[Kind]:
+        """The kinds of models that may be away."""
+        found: list[tuple[Kind, bool]] = [
+            ("language_model", self.llm is not None),
+            ("embedder", not self.embedder.local),
+            ("reranker", self.reranker is not None),
+        ]
+        return [kind for kind, used in found if used]
 
 
 def _lacking(caller: Caller, access: Access) -> str:

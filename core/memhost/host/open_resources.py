@@ -14,7 +14,7 @@ from memhost.host.assembly import Resources
 from memhost.host.auth_chain import AuthChain
 from memhost.jobs.outbox import Outbox
 from memhost.plugins import PluginManager, Registry
-from memhost.ports import Authenticator, Clock, Embedder, LanguageModel, Store
+from memhost.ports import Authenticator, Clock, Embedder, LanguageModel, Reranker, Store
 from memhost.ranking import RankingWeights
 from memhost.settings import Configuration
 from memhost.specs import OpenContext
@@ -45,6 +45,9 @@ class ResourceOpener:
         llm: LanguageModel | None = None
         if settings.server.llm != "none":
             llm = await self._enter_model(stack, plugins.language_models, settings.server.llm)
+        reranker: Reranker | None = None
+        if settings.server.reranker != "none":
+            reranker = await self._enter_model(stack, plugins.rerankers, settings.server.reranker)
         store: Store = await self.enter(stack, plugins.stores, "stores", store_name(self._configuration, self._plugins))
         self._context = msgspec.structs.replace(self._context, store=store)
         authenticator = await self._authenticator(stack, settings.server.auth)
@@ -64,6 +67,7 @@ class ResourceOpener:
             store=store,
             embedder=embedder if embedder.local else PassageEmbedder(WatchedEmbedder(embedder, health)),
             llm=llm,
+            reranker=reranker,
             health=health,
             authenticator=authenticator,
             strategies=strategies,
@@ -138,6 +142,7 @@ def in_use(configuration: Configuration, plugins: PluginManager) -> dict[str, li
         ("store", plugins.stores.get(store_name(configuration, plugins))),
         ("embedder", model_entry(plugins.embedders, server.embedder)[0]),
         ("language model", None if server.llm == "none" else model_entry(plugins.language_models, server.llm)[0]),
+        ("reranker", None if server.reranker == "none" else model_entry(plugins.rerankers, server.reranker)[0]),
         ("runner", plugins.runners.get(automatic(server.runner, "inline"))),
         *(("auth", plugins.auth_providers.get(name)) for name in server.auth.split(",")),
         *(("interface", plugins.interfaces.get(name)) for name in server.interfaces or plugins.interfaces.names()),

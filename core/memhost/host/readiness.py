@@ -87,6 +87,15 @@ def model_told(kind: Kind, health: ModelHealth, now: datetime) -> str:
     raise Unavailable(f"{model} is away {since(state.away_since, now)}: {state.reason}")
 
 
+async def model_component(kind: Kind, health: ModelHealth, now: datetime) -> ComponentHealth:
+    """Return the state of the models of a kind."""
+
+    async def check() -> str:
+        return model_told(kind, health, now)
+
+    return await component(kind, check)
+
+
 async def component(name: str, check: Callable[[], Awaitable[str]]) -> ComponentHealth:
     """Return the state of a part of the server, by a check that raises a `MemhostError` if there is a problem."""
     started = perf_counter()

@@ -53,6 +53,7 @@ async def open_host(
             store=resources.store,
             embedder=resources.embedder,
             llm=resources.llm,
+            reranker=resources.reranker,
             authenticator=resources.authenticator,
             attempts=LoginThrottle(configuration.settings.server.auth_failures_per_minute, resources.clock),
             strategies=resources.strategies,

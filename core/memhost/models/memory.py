@@ -131,6 +131,10 @@ class MemoryHit(MemoryRecord, kw_only=True):
     explain: Annotated[
         dict[str, float] | None, Meta(description="The parts of the score, if the request asked for them.")
     ] = None
+    explanation: Annotated[
+        list[str] | UnsetType,
+        Meta(description="The same in sentences: which words, which meaning, which neighbours, which date."),
+    ] = UNSET
     repeats: Annotated[
         list[Repeat] | UnsetType,
         Meta(

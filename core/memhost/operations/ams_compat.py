@@ -30,7 +30,7 @@ from memhost.storekit.values import from_micros, to_micros
 
 # -- what clients send back -------------------------------------------------------------------------------------------
 
-RECORD_ECHOES = ("source_ids", "extractor", "superseded_by", "dist", "score", "score_type", "explain")
+RECORD_ECHOES = ("source_ids", "extractor", "superseded_by", "dist", "score", "score_type", "explain", "explanation")
 """Fields that a memory has when it is read, and that no client can set."""
 
 SESSION_ECHOES = (

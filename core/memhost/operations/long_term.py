@@ -52,7 +52,7 @@ class StoreMemories(msgspec.Struct, kw_only=True):
 
 
 class SearchMemories(SearchFields, kw_only=True):
-    """A search, and whether a language model may rewrite its text first."""
+    """A search, whether a language model may rewrite its text first, and whether its phases are timed."""
 
     optimize_query: Annotated[
         bool,
@@ -60,6 +60,9 @@ class SearchMemories(SearchFields, kw_only=True):
             description="Let the configured language model rewrite the text for retrieval first.",
             examples=[False],
         ),
+    ] = False
+    trace: Annotated[
+        bool, Meta(description="Add the milliseconds of each phase of the search to the answer.", examples=[False])
     ] = False
 
 

@@ -457,7 +457,10 @@ class SearchFields(msgspec.Struct, kw_only=True):
     server_side_recency: Annotated[
         bool | None, Meta(description="Rank all candidates by recency, not only the page.", examples=[False])
     ] = None
-    explain: Annotated[bool, Meta(description="Add the parts of each score to the hits.", examples=[False])] = False
+    explain: Annotated[
+        bool,
+        Meta(description="Add the parts of each score to the hits, and explain them in sentences.", examples=[False]),
+    ] = False
     min_score: Annotated[float, Meta(ge=0, le=1, description="Least score of a hit; 0 keeps all.", examples=[0.0])] = (
         0.0
     )

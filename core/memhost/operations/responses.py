@@ -178,6 +178,13 @@ class MemoryHits(msgspec.Struct, frozen=True, kw_only=True):
             "nearest."
         ),
     ] = UNSET
+    trace: Annotated[
+        dict[str, float] | UnsetType,
+        Meta(
+            description="Milliseconds of each phase, if the request asked for them: `filters`, `hooks`, `query`, "
+            "`embed`, `candidates`, `rank`, `rerank`, and `total`."
+        ),
+    ] = UNSET
 
 
 class ForgetResult(msgspec.Struct, frozen=True, kw_only=True):

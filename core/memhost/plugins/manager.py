@@ -25,6 +25,7 @@ from memhost.specs import (
     InterfaceSpec,
     LanguageModelSpec,
     MaintenanceTask,
+    RerankerSpec,
     RunnerSpec,
     ScheduleSpec,
     SettingsSpec,
@@ -38,7 +39,7 @@ logger = logging.getLogger(__name__)
 _KINDS: dict[str, dict[type, str]] = {
     "memhost_stores": {StoreSpec: "stores"},
     "memhost_strategies": {StrategySpec: "strategies"},
-    "memhost_models": {EmbedderSpec: "embedders", LanguageModelSpec: "language_models"},
+    "memhost_models": {EmbedderSpec: "embedders", LanguageModelSpec: "language_models", RerankerSpec: "rerankers"},
     "memhost_auth_providers": {AuthSpec: "auth_providers"},
     "memhost_runners": {RunnerSpec: "runners"},
     "memhost_interfaces": {InterfaceSpec: "interfaces"},
@@ -55,6 +56,7 @@ SECTIONS = {
     "strategies": "strategies",
     "embedders": "models",
     "language_models": "models",
+    "rerankers": "models",
     "auth_providers": "auth",
     "runners": "runners",
     "interfaces": "interfaces",
@@ -93,6 +95,7 @@ class PluginManager:
         self.strategies: Registry[StrategySpec] = Registry("strategy")
         self.embedders: Registry[EmbedderSpec] = Registry("embedder")
         self.language_models: Registry[LanguageModelSpec] = Registry("language model")
+        self.rerankers: Registry[RerankerSpec] = Registry("reranker")
         self.auth_providers: Registry[AuthSpec] = Registry("auth provider")
         self.runners: Registry[RunnerSpec] = Registry("runner")
         self.interfaces: Registry[InterfaceSpec] = Registry("interface")

@@ -12,6 +12,7 @@ from memhost.ports.models import (
     LanguageModel,
     Meter,
     ModelUse,
+    Reranker,
     SelfChecking,
     Vocabulary,
 )
@@ -60,6 +61,7 @@ __all__ = [
     "Parsed",
     "PutsOff",
     "Recognises",
+    "Reranker",
     "SecureDelete",
     "SelfChecking",
     "Store",

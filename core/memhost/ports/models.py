@@ -1,4 +1,4 @@
-"""The ports of models: embedders and language models."""
+"""The ports of models: embedders, language models and rerankers."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ class ModelUse(msgspec.Struct, frozen=True, kw_only=True):
         cost_usd: Price in US dollars; None if it is not known.
         failed: The provider did not answer.
         seconds: Time until the answer; None if it was not measured.
+        purpose: What it was for; empty for embeddings.
     """
 
     model: str
@@ -28,6 +29,7 @@ class ModelUse(msgspec.Struct, frozen=True, kw_only=True):
     cost_usd: float | None = None
     failed: bool = False
     seconds: float | None = None
+    purpose: str = ""
 
 
 Meter = Callable[[ModelUse], None]
@@ -134,4 +136,33 @@ class LanguageModel(Protocol):
 
     async def aclose(self) -> None:
         """Release connections."""
+        ...
+
+
+class Reranker(Protocol):
+    """Reads a query together with the texts that a search found, and tells how well each answers it.
+
+    It sees the best candidates of the pipeline (`RERANK_POOL`), not the page, so the first page may hold what the
+    pipeline ranked far below. Without its answer, searches keep the order of the pipeline.
+
+    Attributes:
+        name: The model, for messages and metrics.
+    """
+
+    name: str
+
+    async def rerank(self, query: str, texts: Sequence[str]) -> Sequence[float]:
+        """A score for each text, in the order of the texts: 0 (does not answer the query) to 1 (answers it).
+
+        A text's score does not depend on the others: pages of one search are asked for apart. The work runs off the
+        event loop. A reranker behind a network tells `OpenContext.meter` of each request it makes.
+
+        Raises:
+            ModelUnavailable: The provider does not answer.
+            ModelRefused: The provider does not take the query or one of the texts.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Release connections and memory."""
         ...

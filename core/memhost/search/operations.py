@@ -10,7 +10,7 @@ from memhost.search.service import SearchService
 
 
 async def _search(search: SearchService, call: Call, request: SearchMemories) -> MemoryHits:
-    return await search.search(call, request, optimize_query=request.optimize_query)
+    return await search.search(call, request, optimize_query=request.optimize_query, trace=request.trace)
 
 
 OPERATIONS = (
@@ -23,7 +23,8 @@ OPERATIONS = (
         tag="Long-term memory",
         summary="Search memories, or list them by filters.",
         description=(
-            "The store applies filters inside its query and never relaxes them. `explain` adds the parts of each score."
+            "The store applies filters inside its query and never relaxes them. `explain` adds the parts of each score "
+            "and sentences that explain them, `trace` the milliseconds of each phase."
         ),
         errors=("invalid_arguments", "invalid_request", "long_term_memory_disabled"),
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -12,7 +12,10 @@ from memhost.memories.recency import Recency
 from memhost.models import CandidateQuery, Candidates, Condition, MemoryHit, Scope, TextMatch, Vector
 from memhost.ports import Embedder, Store, Vocabulary
 from memhost.ranking import RankingWeights
+from memhost.search.explanation import Explainer
+from memhost.search.phases import Phases
 from memhost.search.query_terms import read_query
+from memhost.search.reranking import Reranking
 from memhost.search.scoring import Scored, hybrid_scores, keyword_scores, pipeline_scores, semantic_scores
 from memhost.settings.schema import SearchSettings
 from memhost.text.analysis import AnalysedQuery, query_terms, stems, without_quoted
@@ -34,6 +37,7 @@ class SearchPlan:
     explain: bool
     recency: Recency | None
     min_score: float = 0.0
+    phases: Phases = field(default_factory=Phases)
 
     @property
     def end(self) -> int:
@@ -50,6 +54,8 @@ class Found:
     fits: bool = True
     unread: int = 0
     """Words of the query that were not looked up."""
+    unranked: str = ""
+    """Why the reranker did not put the hits in order; empty if it did, or if there is none."""
 
 
 class Retriever:
@@ -60,9 +66,18 @@ class Retriever:
     behind them.
     """
 
-    def __init__(self, *, store: Store, embedder: Embedder, settings: SearchSettings, weights: RankingWeights) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        embedder: Embedder,
+        settings: SearchSettings,
+        weights: RankingWeights,
+        reranking: Reranking | None = None,
+    ) -> None:
         self._store = store
         self._embedder = embedder
+        self._reranking = reranking
         self._settings = settings
         self._weights = weights
 
@@ -79,40 +94,44 @@ class Retriever:
     async def _semantic(self, scope: Scope, plan: SearchPlan) -> Found:
         query = CandidateQuery(
             conditions=plan.conditions,
-            vector=await self._embed(plan.text),
+            vector=(vector := await self._embed(plan.text, plan.phases)),
             vector_limit=self._depth(plan) + 1,
             max_distance=_closer(plan),
             count=True,
         )
-        found = await self._store.candidates(scope, query)
+        found = await self._candidates(scope, query, plan.phases)
         scored = semantic_scores(found.hits)
         # Fewer than were asked for are all: what has no vector yet is counted by the store, but cannot be given.
-        return _page(scored, plan, found.total if len(scored) > self._depth(plan) else len(scored))
+        page = _page(scored, plan, found.total if len(scored) > self._depth(plan) else len(scored))
+        return _explained(page, plan, found, None, vector)
 
     async def _keyword(self, scope: Scope, plan: SearchPlan) -> Found:
-        query, unread = await read_query(self._store, scope, plan.text)
+        query, unread = await self._read(scope, plan)
         match = keyword_match(query)
         if match is None:
             return Found([], 0)
         wanted = CandidateQuery(conditions=plan.conditions, text=match, text_limit=self._depth(plan), count=True)
-        found = await self._store.candidates(scope, wanted)
-        return replace(_page(keyword_scores(found.hits), plan, found.total), unread=unread)
+        found = await self._candidates(scope, wanted, plan.phases)
+        page = replace(_page(keyword_scores(found.hits), plan, found.total), unread=unread)
+        return _explained(page, plan, found, query, None)
 
     async def _hybrid(self, scope: Scope, plan: SearchPlan) -> Found:
-        vector = await self._embed(plan.text)
-        query, unread = await read_query(self._store, scope, plan.text)
+        vector = await self._embed(plan.text, plan.phases)
+        query, unread = await self._read(scope, plan)
         text = keyword_match(query, phrases_required=True)
-        found = await self._store.candidates(scope, self._both_legs(plan, text, vector))
+        found = await self._candidates(scope, self._both_legs(plan, text, vector), plan.phases)
         scored = hybrid_scores(found, vector, text, plan.alpha)
         if plan.min_score or (text is not None and text.required):
-            return replace(_page(scored, plan, len(scored)), unread=unread)
-        left = self._reachable(found, scored, found.total)
-        return replace(await self._with_rest(scope, plan, vector, scored, set(), left), unread=unread)
+            page = _page(scored, plan, len(scored))
+        else:
+            left = self._reachable(found, scored, found.total)
+            page = await self._with_rest(scope, plan, vector, scored, set(), left)
+        return _explained(replace(page, unread=unread), plan, found, query, vector)
 
     async def _pipeline(self, scope: Scope, plan: SearchPlan) -> Found:
-        query, unread = await read_query(self._store, scope, plan.text)
+        query, unread = await self._read(scope, plan)
         whole = plan.text if unread or not self._embedder.local else query.embedding_text
-        vector = await self._embed(whole)
+        vector = await self._embed(whole, plan.phases)
         terms = tuple(query_terms(query))
         wanted = self._both_legs(
             plan,
@@ -122,23 +141,30 @@ class Retriever:
             rough_text=True,  # the ranking counts the words itself
             statistics_for=query.terms,
         )
-        found = await self._store.candidates(scope, wanted)
+        found = await self._candidates(scope, wanted, plan.phases)
         words = (*query.words, *query.terms)
-        ranking = pipeline_scores(
-            query,
-            vector,
-            found,
-            plan.conditions,
-            self._weights,
-            explain=plan.explain,
-            understood=not isinstance(self._embedder, Vocabulary) or self._embedder.knows_any(words),
-        )
+        with plan.phases("rank"):
+            ranking = pipeline_scores(
+                query,
+                vector,
+                found,
+                plan.conditions,
+                self._weights,
+                explain=plan.explain,
+                understood=not isinstance(self._embedder, Vocabulary) or self._embedder.knows_any(words),
+            )
+        matches, problem = ranking.matches, ""
+        if self._reranking is not None:
+            with plan.phases("rerank"):
+                reranked = await self._reranking.apply(plan.text, matches)
+            matches, problem = reranked.matches, reranked.problem
         if plan.min_score:
-            page = _page(ranking.matches, plan, len(ranking.matches))
+            page = _page(matches, plan, len(matches))
         else:
-            left = self._reachable(found, ranking.matches, found.total - len(ranking.left_out))
-            page = await self._with_rest(scope, plan, vector, ranking.matches, ranking.left_out, left)
-        return replace(page, fits=ranking.fits, unread=unread)
+            left = self._reachable(found, matches, found.total - len(ranking.left_out))
+            page = await self._with_rest(scope, plan, vector, matches, ranking.left_out, left)
+        page = replace(page, fits=ranking.fits, unread=unread, unranked=problem)
+        return _explained(page, plan, found, query, vector)
 
     def _both_legs(
         self,
@@ -176,7 +202,7 @@ class Retriever:
         known = left_out | {item.record.id for item in scored}
         limit = plan.end + len(left_out) + 1
         query = CandidateQuery(conditions=plan.conditions, vector=vector, vector_limit=limit)
-        rest = await self._store.candidates(scope, query)
+        rest = await self._candidates(scope, query, plan.phases)
         last = scored[-1].score if scored else 1.0
         behind = []
         for item in semantic_scores(hit for hit in rest.hits if hit.memory.record.id not in known):
@@ -184,8 +210,17 @@ class Retriever:
             behind.append(Scored(item.record, 1.0 - score, score, "hybrid", item.parts))
         return _page(scored, plan, total if len(rest.hits) >= limit else len(scored) + len(behind), behind)
 
-    async def _embed(self, text: str) -> Vector:
-        vectors = await self._embedder.embed([text])
+    async def _read(self, scope: Scope, plan: SearchPlan) -> tuple[AnalysedQuery, int]:
+        with plan.phases("query"):
+            return await read_query(self._store, scope, plan.text)
+
+    async def _candidates(self, scope: Scope, query: CandidateQuery, phases: Phases) -> Candidates:
+        with phases("candidates"):
+            return await self._store.candidates(scope, query)
+
+    async def _embed(self, text: str, phases: Phases) -> Vector:
+        with phases("embed"):
+            vectors = await self._embedder.embed([text])
         return np.asarray(vectors[0], dtype=np.float32)
 
     def _depth(self, plan: SearchPlan) -> int:
@@ -202,6 +237,17 @@ def keyword_match(query: AnalysedQuery, *, phrases_required: bool = False) -> Te
         loose = frozenset(stems(without_quoted(query.text)))
         words = tuple(word for word in words if word in loose)
     return TextMatch(any_of=words, phrases=query.phrases) if words or query.phrases else None
+
+
+def _explained(
+    page: Found, plan: SearchPlan, found: Candidates, query: AnalysedQuery | None, vector: Vector | None
+) -> Found:
+    """The page, with sentences beside the parts of its scores where they are asked for."""
+    if plan.explain:
+        explainer = Explainer([hit.memory for hit in found.hits], query, vector)
+        for hit in page.hits:
+            hit.explanation = explainer.sentences(hit)
+    return page
 
 
 def _closer(plan: SearchPlan) -> float | None:

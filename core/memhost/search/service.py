@@ -12,7 +12,7 @@ from memhost.errors import InvalidRequest, Problem, ValidationFailed
 from memhost.events import RequestContext, SearchRequest
 from memhost.memories.enabled import require_long_term_memory
 from memhost.memories.recency import Recency
-from memhost.models import Condition, Op, Scope
+from memhost.models import Condition, MemoryHit, Op, Scope
 from memhost.operations.limits import DEEPEST_OFFSET, MAX_QUERY_TERMS, fitting
 from memhost.operations.requests import TEXT_SCORERS, SearchFields
 from memhost.operations.responses import MemoryHits
@@ -21,6 +21,7 @@ from memhost.plugins.request_hooks import RequestHooks
 from memhost.ports import Clock, Store
 from memhost.search.access_tracking import AccessTracker
 from memhost.search.filters import compile_filters
+from memhost.search.phases import Phases
 from memhost.search.query_rewriting import QueryOptimizer
 from memhost.search.retrieval import Found, Mode, Retriever, SearchPlan
 from memhost.search.scoring import hit_of
@@ -29,6 +30,9 @@ from memhost.text.temporal.times import find_zone
 from memhost.usage.ledger import charged_to, payer_within
 
 NOTHING_FITS = "No memory shares a word or meaning with the query; the hits are only the nearest."
+
+MAX_RAISED_LIMIT = 1000
+"""Hits that a hook may ask for at most, so that `memhost_after_search` chooses among them."""
 
 _OWNER_FIELDS = {"namespace": "namespaces", "user_id": "users", "session_id": "sessions"}
 
@@ -68,6 +72,7 @@ class SearchService:
         *,
         optimize_query: bool = False,
         extra: Sequence[Condition] = (),
+        trace: bool = False,
     ) -> MemoryHits:
         """A page of hits, best first; a listing, newest first, if there is no text.
 
@@ -77,6 +82,7 @@ class SearchService:
             optimize_query: A language model may rewrite the text first, for searches by meaning (`semantic`, or no
                 mode); without one the text is used as it is.
             extra: Conditions beside the request's filters.
+            trace: Add the milliseconds of each phase.
 
         Raises:
             LongTermMemoryDisabled: Long-term memory is off.
@@ -84,42 +90,72 @@ class SearchService:
             ValidationFailed: A filter or the scorer is wrong.
         """
         require_long_term_memory(self._settings)
-        now = self._clock.now()
+        now, phases = self._clock.now(), Phases()
         mode = _mode(request)
-        zone = _zone(request) or self._zone
-        conditions = (*compile_filters(request, zone), *extra, *_valid_at(request.as_of or now))
-        scope, conditions = _into_scope(call.caller.bounds, conditions)
+        with phases("filters"):
+            zone = _zone(request) or self._zone
+            conditions = (*compile_filters(request, zone), *extra, *_valid_at(request.as_of or now))
+            scope, conditions = _into_scope(call.caller.bounds, conditions)
         context = RequestContext(scope=scope, subject=call.caller.subject, request_id=call.request_id, now=now)
         search = SearchRequest(scope=scope, text=(request.text or "").strip(), mode=mode, limit=request.limit)
-        search = await self._hooks.before_search(search, context)
-        limit = min(search.limit, request.limit)
+        with phases("hooks"):
+            search = await self._hooks.before_search(search, context)
+        search.limit = min(search.limit, max(MAX_RAISED_LIMIT, request.limit))
         recency = Recency(request, now) if _by_recency(request, mode) else None
         first = recency if request.server_side_recency else None
         asked = search
         if optimize_query and search.text and mode in ("semantic", "pipeline"):
-            text = await self._optimizer.optimize(payer_within(scope), search.text)
+            with phases("query"):
+                text = await self._optimizer.optimize(payer_within(scope), search.text)
             asked = msgspec.structs.replace(search, text=text)
-        found = await self._find(asked, mode, conditions, request, limit, first)
+        found = await self._find(asked, mode, conditions, request, first, phases)
         if not found.total and asked.text != search.text and request.distance_threshold is not None:
-            found = await self._find(search, mode, conditions, request, limit, first)
-        page = fitting(found.hits, self._settings.answer_bytes)
-        hits = page if recency is None or first is not None else recency.reorder(page)
-        hits = await self._hooks.after_search(hits, search, context)
+            found = await self._find(search, mode, conditions, request, first, phases)
+        hits, end = await self._page(
+            call, request, search, found, None if first is not None else recency, context, phases
+        )
         if request.recency_boost is not False and hits:
             self._access.found(scope.tenant, [hit.id for hit in hits])
-        if found.unread:
-            call.notices.append(("notice", _UNREAD.format(most=MAX_QUERY_TERMS, unread=found.unread)))
-        if not found.fits:
-            call.notices.append(("relevance", NOTHING_FITS))
-        end = request.offset + (limit if len(page) == len(found.hits) else len(page))
-        if len(page) < len(found.hits):
-            call.notices.append(("notice", _CUT.format(count=len(page), most=self._settings.answer_bytes, next=end)))
+        _tell(call, found)
         return MemoryHits(
             memories=hits,
             total=found.total,
             next_offset=end if end < found.total else None,
             nothing_fits=UNSET if found.fits else True,
+            trace=phases.milliseconds() if trace else UNSET,
         )
+
+    async def _page(
+        self,
+        call: Call,
+        request: SearchFields,
+        search: SearchRequest,
+        found: Found,
+        recency: Recency | None,
+        context: RequestContext,
+        phases: Phases,
+    ) -> tuple[list[MemoryHit], int]:
+        """The hits to answer with, and the offset behind them.
+
+        A hook that raised the limit is given so many hits to choose from; the caller gets as many as were asked for.
+        """
+        raised = search.limit > request.limit
+        hits = list(found.hits) if raised else fitting(found.hits, self._settings.answer_bytes)
+        cut = len(hits) < len(found.hits)
+        end = request.offset + (len(hits) if cut else min(search.limit, request.limit))
+        if recency is not None:
+            hits = recency.reorder(hits)
+        with phases("hooks"):
+            hits = await self._hooks.after_search(hits, search, context)
+        if raised:
+            chosen = hits[: request.limit]
+            hits = fitting(chosen, self._settings.answer_bytes)
+            if cut := len(hits) < len(chosen):
+                end = request.offset + len(hits)
+        if cut:
+            count = end - request.offset
+            call.notices.append(("notice", _CUT.format(count=count, most=self._settings.answer_bytes, next=end)))
+        return hits, end
 
     async def _find(
         self,
@@ -127,8 +163,8 @@ class SearchService:
         mode: Mode,
         conditions: tuple[Condition, ...],
         request: SearchFields,
-        limit: int,
         recency: Recency | None,
+        phases: Phases,
     ) -> Found:
         if search.text and request.offset > DEEPEST_OFFSET:
             raise InvalidRequest(
@@ -136,18 +172,20 @@ class SearchService:
                 "or list memories by filters without a text."
             )
         if not search.text:
-            return await self._list(search.scope, conditions, request, limit, recency)
+            with phases("candidates"):
+                return await self._list(search.scope, conditions, request, search.limit, recency)
         plan = SearchPlan(
             mode=mode,
             text=search.text,
             conditions=conditions,
-            limit=limit,
+            limit=search.limit,
             offset=request.offset,
             alpha=request.hybrid_alpha,
             max_distance=request.distance_threshold,
             explain=request.explain,
             recency=recency,
             min_score=request.min_score,
+            phases=phases,
         )
         with charged_to(payer_within(search.scope)):
             return await self._retriever.find(search.scope, plan)
@@ -164,6 +202,16 @@ class SearchService:
         memories, total = await self._store.list_memories(scope, conditions, limit=limit, offset=request.offset)
         hits = [hit_of(memory.record) for memory in memories]
         return Found(recency.reorder(hits) if recency is not None else hits, total)
+
+
+def _tell(call: Call, found: Found) -> None:
+    """Tell the caller what the hits do not show."""
+    if found.unread:
+        call.notices.append(("notice", _UNREAD.format(most=MAX_QUERY_TERMS, unread=found.unread)))
+    if found.unranked:
+        call.notices.append(("notice", found.unranked))
+    if not found.fits:
+        call.notices.append(("relevance", NOTHING_FITS))
 
 
 def _mode(request: SearchFields) -> Mode:

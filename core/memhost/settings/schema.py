@@ -83,6 +83,13 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             env=("LLM_MODEL", "GENERATION_MODEL"),
         ),
     ] = "none"
+    reranker: Annotated[
+        str,
+        setting(
+            "Reranking plugin, or a LiteLLM model name (cohere/rerank-v3.5); none keeps the order of the pipeline.",
+            env=("RERANK_MODEL",),
+        ),
+    ] = "none"
     interfaces: Annotated[tuple[str, ...], setting("Interface plugins to mount; empty mounts all.")] = ()
     plugins_disabled: Annotated[tuple[str, ...], setting("Entry-point names not to load.")] = ()
 
@@ -365,6 +372,15 @@ class SearchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     neighbours: Annotated[
         int, setting("Neighbouring turns on each side that the ranking considers with a turn.", ge=0, le=10)
     ] = 2
+    rerank_pool: Annotated[
+        int, setting("Best matches of the pipeline that the reranker puts in order.", ge=1, le=1000)
+    ] = 100
+    rerank_timeout_s: Annotated[
+        float,
+        setting(
+            "Time limit of the reranker in a search, seconds; after it the order of the pipeline stays.", gt=0, le=60
+        ),
+    ] = 3.0
     weights: Annotated[
         dict[str, float],
         setting("Weights that differ from the defaults of memhost.ranking.RankingWeights."),

@@ -1,4 +1,4 @@
-"""`EmbedderConformance` and `LanguageModelConformance`: the requirements on models, as tests.
+"""`EmbedderConformance`, `LanguageModelConformance` and `RerankerConformance`: the requirements on models, as tests.
 
     class TestMyEmbedder(EmbedderConformance):
         @pytest.fixture
@@ -9,6 +9,10 @@
     class TestMyModel(LanguageModelConformance):
         @pytest.fixture
         async def model(self, tmp_path): ...
+
+    class TestMyReranker(RerankerConformance):
+        @pytest.fixture
+        async def reranker(self, tmp_path): ...
 
 `open_context` is in `memhost.testing.opening`. A model whose provider can be taken away in a test gives a second
 fixture, `unreachable`: the same model with nobody behind it; without it those tests are skipped.
@@ -23,7 +27,7 @@ import numpy as np
 import pytest
 
 from memhost.errors import MemhostError
-from memhost.ports import Completion, Embedder, LanguageModel, Vocabulary
+from memhost.ports import Completion, Embedder, LanguageModel, Reranker, Vocabulary
 
 TEXTS = ("The boat lies in Kiel.", "Bob likes green tea.", "ünïcode שלום 😀", "a\nb\tc", "x" * 20000)
 
@@ -168,3 +172,66 @@ class LanguageModelConformance:
         with pytest.raises(MemhostError) as caught:
             await unreachable.complete([{"role": "user", "content": "hello"}])
         assert caught.value.retryable, "raise ModelUnavailable, so that it is tried again"
+
+
+QUERY = "Where does the boat lie?"
+
+
+@pytest.mark.asyncio
+class RerankerConformance:
+    """Every promise of `memhost.ports.Reranker`."""
+
+    @pytest.fixture
+    def reranker(self) -> Reranker:
+        """An open reranker; override it."""
+        raise NotImplementedError("give a fixture `reranker` that returns your open reranker")
+
+    @pytest.fixture
+    def unreachable(self) -> Reranker:
+        """The reranker with nobody behind it; override it if it uses a network."""
+        pytest.skip("no fixture `unreachable`: give one if the reranker uses a network")
+
+    async def test_name_is_told(self, reranker: Reranker) -> None:
+        assert isinstance(reranker.name, str)
+        assert reranker.name, "name says in messages and metrics which model it is"
+
+    async def test_each_text_gets_a_score_from_0_to_1(self, reranker: Reranker) -> None:
+        scores = [float(score) for score in await reranker.rerank(QUERY, TEXTS)]
+        assert len(scores) == len(TEXTS), "one score for each text, in the order of the texts"
+        assert all(0.0 <= score <= 1.0 for score in scores), (
+            f"{scores}: bring logits to 0 to 1, e.g. by 1 / (1 + exp(-x))"
+        )
+
+    async def test_no_texts_give_no_scores(self, reranker: Reranker) -> None:
+        assert list(await reranker.rerank(QUERY, [])) == []
+
+    @pytest.mark.parametrize("text", ["", " ", "\n\t"], ids=["empty", "space", "lines"])
+    async def test_blank_texts_are_no_failure(self, reranker: Reranker, text: str) -> None:
+        assert len(list(await reranker.rerank(QUERY, [text, TEXTS[0]]))) == 2
+
+    async def test_an_answer_is_above_what_has_nothing_to_do_with_the_query(self, reranker: Reranker) -> None:
+        answer, other = await reranker.rerank(QUERY, [TEXTS[0], TEXTS[1]])
+        assert answer > other
+
+    async def test_scores_follow_the_texts_and_not_their_places(self, reranker: Reranker) -> None:
+        forwards = await reranker.rerank(QUERY, TEXTS[:3])
+        backwards = await reranker.rerank(QUERY, TEXTS[:3][::-1])
+        np.testing.assert_allclose(list(forwards), list(backwards)[::-1], atol=1e-3)
+
+    async def test_a_score_does_not_depend_on_the_other_texts(self, reranker: Reranker) -> None:
+        together = await reranker.rerank(QUERY, TEXTS[:3])
+        alone = [(await reranker.rerank(QUERY, [text]))[0] for text in TEXTS[:3]]
+        np.testing.assert_allclose(list(together), alone, atol=1e-3)
+
+    async def test_many_texts_at_once(self, reranker: Reranker) -> None:
+        assert len(list(await reranker.rerank(QUERY, [f"text number {n}" for n in range(300)]))) == 300
+
+    async def test_calls_may_overlap(self, reranker: Reranker) -> None:
+        found = await asyncio.gather(*(reranker.rerank(QUERY, [text]) for text in TEXTS[:3]))
+        for text, scores in zip(TEXTS[:3], found, strict=True):
+            np.testing.assert_allclose(list(scores), list(await reranker.rerank(QUERY, [text])), atol=1e-3)
+
+    async def test_an_outage_is_an_error(self, unreachable: Reranker) -> None:
+        with pytest.raises(MemhostError) as caught:
+            await unreachable.rerank(QUERY, TEXTS[:2])
+        assert caught.value.retryable, "raise ModelUnavailable, so that the order of the pipeline stays and is told"

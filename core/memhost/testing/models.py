@@ -1,6 +1,6 @@
-"""A language model that answers as a test says, and an embedder that needs no weights; both as a plugin.
+"""A language model that answers as a test says, an embedder and a reranker that need no weights; all as a plugin.
 
-A host uses them with the settings `LLM=scripted` and `EMBEDDER=words` (see `memhost.testing.hosts`).
+A host uses them with the settings `LLM=scripted`, `EMBEDDER=words` and `RERANKER=words` (see `memhost.testing.hosts`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from memhost.hooks import hookimpl
 from memhost.ports import Completion
-from memhost.specs import EmbedderSpec, LanguageModelSpec, ModelSpec, NoSettings, OpenContext
+from memhost.specs import EmbedderSpec, LanguageModelSpec, ModelSpec, NoSettings, OpenContext, RerankerSpec
 
 Given = str | Exception
 
@@ -104,6 +104,33 @@ class WordEmbedder:
         """Nothing is open."""
 
 
+class WordReranker:
+    """A `memhost.ports.Reranker`: the share of the query's words that a text has.
+
+    Attributes:
+        calls: Query and texts of each call.
+        answer: What happens instead, if set: called with query and texts.
+    """
+
+    name = "testing-words-1"
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, list[str]]] = []
+        self.answer: Callable[[str, Sequence[str]], Sequence[float]] | None = None
+
+    async def rerank(self, query: str, texts: Sequence[str]) -> Sequence[float]:
+        """A score for each text; see `memhost.ports.Reranker`."""
+        self.calls.append((query, list(texts)))
+        if self.answer is not None:
+            return self.answer(query, texts)
+        asked = set(re.findall(r"\w+", query.casefold()))
+        held = [asked & set(re.findall(r"\w+", text.casefold())) for text in texts]
+        return [len(words) / max(1, len(asked)) for words in held]
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+
 @asynccontextmanager
 async def _open_model(_settings: NoSettings, _context: OpenContext) -> AsyncIterator[ScriptedModel]:
     yield ScriptedModel()
@@ -114,10 +141,16 @@ async def _open_embedder(_settings: NoSettings, _context: OpenContext) -> AsyncI
     yield WordEmbedder()
 
 
+@asynccontextmanager
+async def _open_reranker(_settings: NoSettings, _context: OpenContext) -> AsyncIterator[WordReranker]:
+    yield WordReranker()
+
+
 @hookimpl
 def memhost_models() -> Sequence[ModelSpec]:
-    """Offer `scripted` and `words`."""
+    """Offer `scripted`, and `words` twice."""
     return [
         LanguageModelSpec(name="scripted", summary="Answers as a test says.", open=_open_model),
         EmbedderSpec(name="words", summary="Hashed bags of words.", open=_open_embedder),
+        RerankerSpec(name="words", summary="Share of the query's words.", open=_open_reranker),
     ]

@@ -212,8 +212,8 @@ class UsageLedger:
             self._flush_soon()
 
     def meter(self, use: ModelUse) -> None:
-        """Book a request to an embedder, for the owner of `charged_to`; call it on the event loop."""
-        self._book(_payer.get(), EMBEDDING, use)
+        """Book a request to an embedder or reranker, for the owner of `charged_to`; call it on the event loop."""
+        self._book(_payer.get(), use.purpose or EMBEDDING, use)
         self._flush_soon()
 
     async def flush(self) -> None:

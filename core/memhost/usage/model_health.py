@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Kind = Literal["language_model", "embedder"]
+Kind = Literal["language_model", "embedder", "reranker"]
 
 
 class ModelState(msgspec.Struct, kw_only=True):

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from memhost import hookimpl
 from memhost.ports import Completion
-from memhost.specs import EmbedderSpec, LanguageModelSpec, ModelSpec, NoSettings, OpenContext
+from memhost.specs import EmbedderSpec, LanguageModelSpec, ModelSpec, NoSettings, OpenContext, RerankerSpec
 
 
 class WordHashes:
@@ -40,6 +40,19 @@ class Echo:
         pass
 
 
+class Overlap:
+    """The share of the query's words that a text has."""
+
+    name = "acme-overlap-1"
+
+    async def rerank(self, query: str, texts: Sequence[str]) -> Sequence[float]:
+        asked = set(query.lower().split())
+        return [len(asked & set(text.lower().split())) / max(1, len(asked)) for text in texts]
+
+    async def aclose(self) -> None:
+        pass
+
+
 @asynccontextmanager
 async def open_words(settings: NoSettings, context: OpenContext) -> AsyncIterator[WordHashes]:
     yield WordHashes()
@@ -50,9 +63,15 @@ async def open_echo(settings: NoSettings, context: OpenContext) -> AsyncIterator
     yield Echo()
 
 
+@asynccontextmanager
+async def open_overlap(settings: NoSettings, context: OpenContext) -> AsyncIterator[Overlap]:
+    yield Overlap()
+
+
 @hookimpl
 def memhost_models() -> Sequence[ModelSpec]:
     return [
         EmbedderSpec(name="acme-words", summary="Hashed words.", open=open_words),
         LanguageModelSpec(name="acme-echo", summary="Echoes.", open=open_echo),
+        RerankerSpec(name="acme-overlap", summary="Words in common.", open=open_overlap),
     ]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from memhost.metrics import HookOutcome, JobOutcome, ModelOutcome, Observer
+from memhost.metrics import HookOutcome, JobOutcome, ModelOutcome, Observer, RerankOutcome
 
 _REQUEST_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _HOOK_BUCKETS = (0.0001, 0.001, 0.01, 0.1, 0.5, 1.0, 2.0, 5.0)
@@ -48,6 +48,8 @@ class PrometheusObserver(Observer):
         self._running = Gauge("memhost_operations_in_progress", text, operation, registry=registry)
         self._hits = histogram("search_hits", "Memories that searches answered with.", operation, _HITS_BUCKETS)
 
+        text = "Time that rerankers took in searches, by outcome: unless ok, the order without them stayed."
+        self._reranked = histogram("rerank_seconds", text, ["model", "outcome"], _MODEL_BUCKETS)
         text = "Time that event hooks of plugins took inside requests."
         self._hooks = histogram("hook_seconds", text, hook, _HOOK_BUCKETS)
         text = "Calls of event hooks inside requests, by outcome."
@@ -77,6 +79,10 @@ class PrometheusObserver(Observer):
     def search_answered(self, name: str, hits: int) -> None:
         """Count its hits."""
         self._hits.labels(name).observe(hits)
+
+    def reranked(self, model: str, outcome: RerankOutcome, seconds: float) -> None:
+        """Count it and its time."""
+        self._reranked.labels(self._model_names.bounded(model), outcome).observe(seconds)
 
     def hook_called(self, hook: str, plugin: str, outcome: HookOutcome, seconds: float) -> None:
         """Count the call and its time."""

@@ -1,4 +1,4 @@
-"""Model plugin `litellm`: language models and embedders of many providers, by their LiteLLM names.
+"""Model plugin `litellm`: language models, embedders and rerankers of many providers, by their LiteLLM names.
 
 Neither loading nor opening the plugin imports LiteLLM (the one exception: an embedding model of unknown vector length
 is asked for it); it is imported in a thread when the first call is made.
@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 from memhost import hookimpl
 from memhost.errors import ConfigurationError
-from memhost.specs import EmbedderSpec, LanguageModelSpec, ModelSpec, OpenContext
+from memhost.specs import EmbedderSpec, LanguageModelSpec, ModelSpec, OpenContext, RerankerSpec
 from memhost_model_litellm.settings import LiteLLMSettings
 
 if TYPE_CHECKING:
     from memhost_model_litellm.embedder import LiteLLMEmbedder
     from memhost_model_litellm.language import LiteLLMModel
+    from memhost_model_litellm.reranker import LiteLLMReranker
 
 
 @asynccontextmanager
@@ -74,6 +75,33 @@ async def open_embedder(settings: LiteLLMSettings, context: OpenContext) -> Asyn
         await embedder.aclose()
 
 
+@asynccontextmanager
+async def open_reranker(settings: LiteLLMSettings, context: OpenContext) -> AsyncIterator[LiteLLMReranker]:
+    """Make the client; nothing is asked, and keys are not checked.
+
+    Raises:
+        ConfigurationError: No model is named, or without its provider.
+        MissingExtra: LiteLLM is not installed.
+    """
+    from memhost_model_litellm import library
+    from memhost_model_litellm.calls import Calls
+    from memhost_model_litellm.reranker import LiteLLMReranker
+
+    library.require("The reranking plugin litellm")
+    if "/" not in context.model:
+        given = f"RERANKER={context.model or 'litellm'}"
+        raise ConfigurationError(
+            f"{given} needs a model with its provider; set RERANK_MODEL, for instance to cohere/rerank-v3.5."
+        )
+    library.enter()
+    calls = Calls(settings, context.clock)
+    reranker = LiteLLMReranker(name=context.model, settings=settings, calls=calls, meter=context.meter)
+    try:
+        yield reranker
+    finally:
+        await reranker.aclose()
+
+
 @hookimpl
 def memhost_models() -> Sequence[ModelSpec]:
     """Offer `litellm`, which opens any model of any provider."""
@@ -89,6 +117,13 @@ def memhost_models() -> Sequence[ModelSpec]:
             name="litellm",
             summary="Embedding models of many providers, by their LiteLLM names (text-embedding-3-small).",
             open=open_embedder,
+            settings=LiteLLMSettings,
+            any_model=True,
+        ),
+        RerankerSpec(
+            name="litellm",
+            summary="Reranking models of many providers, by their LiteLLM names (cohere/rerank-v3.5).",
+            open=open_reranker,
             settings=LiteLLMSettings,
             any_model=True,
         ),

@@ -1,4 +1,4 @@
-"""Settings of both models, in the section `models.litellm`."""
+"""Settings of all models, in the section `models.litellm`."""
 
 from __future__ import annotations
 
@@ -80,3 +80,9 @@ class LiteLLMSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     embedding_cache_size: Annotated[
         int, setting("Vectors kept in memory by their text; 0 keeps none.", env=("EMBEDDING_CACHE_SIZE",), ge=0)
     ] = 10_000
+    rerank_api_key: Annotated[
+        Secret, setting("Key for reranking alone, instead of the provider's.", env=("RERANK_API_KEY",))
+    ] = Secret("")
+    rerank_api_base: Annotated[
+        str, setting("Address for reranking alone, instead of the provider's.", env=("RERANK_API_BASE",))
+    ] = ""

@@ -38,6 +38,7 @@ from memhost.specs import (
     LanguageModelSpec,
     MaintenanceTask,
     Mount,
+    RerankerSpec,
     RunnerSpec,
     ScheduleSpec,
     SettingsSpec,
@@ -45,7 +46,7 @@ from memhost.specs import (
     StrategySpec,
 )
 from memhost.testing.clock import FakeClock
-from memhost.testing.models import ScriptedModel, WordEmbedder
+from memhost.testing.models import ScriptedModel, WordEmbedder, WordReranker
 from memhost.testing.polling import until
 from memhost_store_memory.store import MemoryStore
 from tests.support import plugin_factory
@@ -150,6 +151,7 @@ OFFERED: dict[str, Callable[..., Any]] = {
     "memhost_models": lambda: [
         EmbedderSpec(name="acme", summary="x", open=opening(lambda *_: WordEmbedder())),
         LanguageModelSpec(name="acme", summary="x", open=opening(lambda *_: ScriptedModel())),
+        RerankerSpec(name="acme", summary="x", open=opening(lambda *_: WordReranker())),
     ],
     "memhost_auth_providers": lambda: [AuthSpec(name="acme", summary="x", open=opening(lambda *_: Door()))],
     "memhost_runners": lambda: [
@@ -176,7 +178,7 @@ OFFERED: dict[str, Callable[..., Any]] = {
     "memhost_schedule_due": due,
     "memhost_before_search": search,
 }
-CHOSEN = dict.fromkeys(("STORE", "EMBEDDER", "LLM", "AUTH", "BACKEND", "INTERFACES"), "acme")
+CHOSEN = dict.fromkeys(("STORE", "EMBEDDER", "LLM", "RERANKER", "AUTH", "BACKEND", "INTERFACES"), "acme")
 
 
 @pytest.fixture(scope="module")
@@ -220,6 +222,7 @@ async def test_strategies(host: Host) -> None:
 async def test_models(host: Host) -> None:
     assert isinstance(host.embedder, WordEmbedder)
     assert isinstance(host.llm, ScriptedModel)
+    assert isinstance(host.reranker, WordReranker)
 
 
 async def test_auth_providers(host: Host) -> None:

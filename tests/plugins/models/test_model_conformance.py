@@ -6,14 +6,15 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.support.model_server import CHAT_MODEL, EMBEDDING_MODEL, ModelServer
+from tests.support.model_server import CHAT_MODEL, EMBEDDING_MODEL, RERANK_MODEL, ModelServer
 
-from memhost.ports import Embedder, LanguageModel
+from memhost.ports import Embedder, LanguageModel, Reranker
+from memhost.settings import Secret
 from memhost.specs import NoSettings
-from memhost.testing.model import EmbedderConformance, LanguageModelConformance
-from memhost.testing.models import ScriptedModel, WordEmbedder
+from memhost.testing.model import EmbedderConformance, LanguageModelConformance, RerankerConformance
+from memhost.testing.models import ScriptedModel, WordEmbedder, WordReranker
 from memhost.testing.opening import open_context
-from memhost_model_litellm import open_embedder, open_language_model
+from memhost_model_litellm import open_embedder, open_language_model, open_reranker
 from memhost_model_litellm.settings import LiteLLMSettings
 from memhost_model_static import open_static
 
@@ -62,3 +63,26 @@ class TestLiteLLM(LanguageModelConformance):
         monkeypatch.setenv("OPENAI_API_BASE", model_server.url)
         async with open_language_model(LiteLLMSettings(), open_context(tmp_path, model=CHAT_MODEL)) as model:
             yield model
+
+
+class TestWordReranker(RerankerConformance):
+    @pytest.fixture
+    def reranker(self) -> Reranker:
+        return WordReranker()
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+class TestLiteLLMReranker(RerankerConformance):
+    @pytest.fixture
+    async def reranker(self, tmp_path: Path, model_server: ModelServer) -> AsyncIterator[Reranker]:
+        settings = LiteLLMSettings(rerank_api_base=model_server.url, rerank_api_key=Secret("key"))
+        async with open_reranker(settings, open_context(tmp_path, model=RERANK_MODEL)) as reranker:
+            yield reranker
+
+    @pytest.fixture
+    async def unreachable(self, tmp_path: Path) -> AsyncIterator[Reranker]:
+        settings = LiteLLMSettings(
+            rerank_api_base="http://127.0.0.1:9/v1", rerank_api_key=Secret("key"), max_wait_seconds=0.001
+        )
+        async with open_reranker(settings, open_context(tmp_path, model=RERANK_MODEL)) as reranker:
+            yield reranker

@@ -33,7 +33,8 @@ _OWNER = (("session_id", "session"), ("user_id", "user"), ("namespace", "namespa
 @click.option("--created-after", metavar="TIME", help="Only what was stored then or later; a date is its whole day.")
 @click.option("--created-before", metavar="TIME", help="Only what was stored then or earlier; likewise.")
 @click.option("--timezone", metavar="ZONE", help="IANA zone in which dates are meant, like Europe/Berlin.")
-@click.option("--explain", is_flag=True, help="Show the parts of each score.")
+@click.option("--explain", is_flag=True, help="Explain each hit, and show the parts of its score.")
+@click.option("--trace", is_flag=True, help="Show the milliseconds of each phase of the search.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), help="json is the same as --json.")
 @url_options
 @config_options
@@ -63,7 +64,7 @@ def _target(options: dict[str, Any]) -> Target:
 
 def _request(options: dict[str, Any]) -> dict[str, Any]:
     request: dict[str, Any] = {"text": options["query"] or None}
-    for name in ("limit", "offset", "explain"):
+    for name in ("limit", "offset", "explain", "trace"):
         request[name] = options[name]
     for name in ("search_mode", "hybrid_alpha", "text_scorer", "distance_threshold", "min_score", "timezone"):
         if options[name] is not None:
@@ -90,6 +91,8 @@ def _print(found: dict[str, Any], *, explain: bool) -> None:
     for hit in hits:
         _print_hit(hit, explain=explain)
     click.echo(f"{len(hits)} of {found['total']}.")
+    if phases := found.get("trace"):
+        click.echo("ms: " + ", ".join(f"{name} {spent:.1f}" for name, spent in phases.items()))
 
 
 def _print_hit(hit: dict[str, Any], *, explain: bool) -> None:
@@ -102,6 +105,8 @@ def _print_hit(hit: dict[str, Any], *, explain: bool) -> None:
     click.echo(printable(f"       id {' · '.join([hit['id'], *owner])}"))
     if repeats := hit.get("repeats"):
         click.echo(f"       said {len(repeats)} more times, last on {day(repeats[0]['created_at'])}")
+    for sentence in hit.get("explanation", ()) if explain else ():
+        click.echo(printable(f"       {sentence}"))
     if explain and hit.get("explain"):
         click.echo("       " + ", ".join(f"{name} {value:.3f}" for name, value in hit["explain"].items()))
 

@@ -22,6 +22,7 @@ KINDS = {
     "strategy": ("An extraction strategy.", "Sessions choose it with `long_term_memory_strategy`; it needs a model."),
     "store": ("A store.", "Choose it with `STORE=$name`."),
     "model": ("An embedder and a language model.", "Choose them with `EMBEDDER=$name` and `LLM=$name`."),
+    "reranker": ("A reranker.", "Choose it with `RERANKER=$name`."),
     "auth": ("An authentication provider.", "Choose it with `AUTH=$name`, and give it a key."),
     "runner": ("A job runner.", "Choose it with `BACKEND=$name`."),
     "interface": ("An interface.", "Once installed, it is mounted at `/$name`."),

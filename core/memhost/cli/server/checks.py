@@ -170,6 +170,7 @@ async def _parts(
             checks += await _jobs(host)
             checks += await _workers(host)
             checks.append(await _embedder(host))
+            checks += await _reranker(host, call=call_model)
             checks += await _model(host, call=call_model)
             checks.append(_access(host))
             return checks
@@ -276,6 +277,20 @@ async def _embedder(host: Host) -> Check:
         return f"{host.embedder.name}, {host.embedder.dimensions} dimensions"
 
     return await _timed("embedder", work, "Check EMBEDDER and the provider's key, or set EMBEDDER=static.")
+
+
+async def _reranker(host: Host, *, call: bool) -> list[Check]:
+    reranker = host.reranker
+    if reranker is None:
+        return []
+    if not call:
+        return [_ok("reranker", f"{reranker.name} (not called: --call-model)")]
+
+    async def work() -> str:
+        scores = await reranker.rerank("Where is the boat?", ["The boat lies in Kiel.", "Bob likes tea."])
+        return f"{reranker.name} answers, {', '.join(f'{score:.2f}' for score in scores)}"
+
+    return [await _timed("reranker", work, "Check RERANKER and the provider's key, or set RERANKER=none.")]
 
 
 async def _model(host: Host, *, call: bool) -> list[Check]:
