@@ -6,27 +6,23 @@ The model made here counts the words of the query that the text has: it is a mod
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+from onnx_reranker import OnnxSettings, open_onnx
 
-pytest.importorskip("onnxruntime", reason="needs onnxruntime: pip install -e '.[test]'")
-onnx = pytest.importorskip("onnx", reason="needs onnx to make a model: pip install -e '.[test]'")
-tokenizers = pytest.importorskip("tokenizers", reason="needs tokenizers: pip install -e '.[test]'")
-
-import numpy as np  # noqa: E402
-from onnx import TensorProto, helper  # noqa: E402
-from onnx_reranker import OnnxSettings, open_onnx  # noqa: E402
-from onnx_reranker.model import probabilities  # noqa: E402
-
-from memhost.errors import ConfigurationError  # noqa: E402
-from memhost.testing.hosts import call  # noqa: E402
-from memhost.testing.model import RerankerConformance  # noqa: E402
-from memhost.testing.opening import open_context  # noqa: E402
+from memhost.errors import ConfigurationError
+from memhost.testing.hosts import call
+from memhost.testing.model import RerankerConformance
+from memhost.testing.opening import open_context
 
 REAL = os.environ.get("ONNX_FOLDER", "")
 
 
 def write_model(folder: Path) -> Path:
     """Write a model of a few operators whose logit is the number of words in common, less 1.5."""
+    from onnx import TensorProto, checker, helper, save
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
     nodes = [
         helper.make_node("Unsqueeze", ["input_ids", "two"], ["ids_of_query"]),
         helper.make_node("Unsqueeze", ["input_ids", "one"], ["ids_of_text"]),
@@ -54,8 +50,8 @@ def write_model(folder: Path) -> Path:
     ]
     graph = helper.make_graph(nodes, "overlap", inputs, outputs, constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    onnx.checker.check_model(model)
-    onnx.save(model, str(folder / "model.onnx"))
+    checker.check_model(model)
+    save(model, str(folder / "model.onnx"))
     words = [
         "where",
         "does",
@@ -78,18 +74,25 @@ def write_model(folder: Path) -> Path:
         "cold",
     ]
     vocabulary = {word: place for place, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *words])}
-    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocabulary, unk_token="[UNK]"))
-    tokenizer.normalizer = tokenizers.normalizers.Lowercase()
-    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
-    tokenizer.post_processor = tokenizers.processors.TemplateProcessing(
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
     tokenizer.save(str(folder / "tokenizer.json"))
     return folder
 
 
+def require():
+    """Skip the test where a library is not installed."""
+    for name in ("onnxruntime", "onnx", "tokenizers"):
+        pytest.importorskip(name, reason=f"needs {name}: pip install -e '.[test]'")
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
+    require()
     made = tmp_path / "overlap"
     made.mkdir()
     return write_model(made)
@@ -126,6 +129,9 @@ async def test_scores_do_not_depend_on_the_batches(tmp_path, folder):
 
 
 def test_one_logit_and_two_are_read():
+    require()
+    from onnx_reranker.model import probabilities
+
     np.testing.assert_allclose(probabilities(np.array([[0.0], [100.0]])), [0.5, 1.0])
     np.testing.assert_allclose(probabilities(np.array([0.0, 0.0])), [0.5, 0.5])
     np.testing.assert_allclose(probabilities(np.array([[1.0, 1.0], [0.0, 3.0]])), [0.5, 0.952574], atol=1e-6)
