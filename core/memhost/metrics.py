@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 HookOutcome = Literal["ok", "refused", "failed", "timeout", "suspended"]
 JobOutcome = Literal["ok", "blocked", "failed", "timeout", "buried", "waiting", "lease_lost", "interrupted"]
 ModelOutcome = Literal["ok", "failed"]
-RerankOutcome = Literal["ok", "failed", "timeout"]
+RerankOutcome = Literal["ok", "failed", "timeout", "suspended"]
 
 
 class Observer:
@@ -38,7 +38,10 @@ class Observer:
         """A plugin's event hook in a request was called; `suspended`: left out, since it kept failing."""
 
     def reranked(self, model: str, outcome: RerankOutcome, seconds: float) -> None:
-        """A reranker was asked in a search; unless the outcome is `ok`, the order without it stayed."""
+        """A reranker was asked in a search; unless the outcome is `ok`, the order without it stayed.
+
+        `suspended`: it was not asked, since it had been away a few seconds before.
+        """
 
     def job_ran(self, event: str, plugin: str, outcome: JobOutcome, seconds: float) -> None:
         """An attempt at a background job of that event ended; `buried` means that it was the last.

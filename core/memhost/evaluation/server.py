@@ -151,11 +151,11 @@ class AmsServer:
 
 
 def _turns(hit: Mapping[str, Any], owner: str) -> tuple[str, ...]:
-    """The turns that a hit is or was made from, without the owner in front of their ids.
+    """The turns that a hit, or an item of a context, is or was made from, without the owner in front of their ids.
 
     A message is a memory of its own id on one server and has it among its sources on another.
     """
-    names = [hit.get("id"), *(hit.get("extracted_from") or ()), *(hit.get("source_ids") or ())]
+    names = [hit.get("id"), *(hit.get("ids") or ()), *(hit.get("extracted_from") or ()), *(hit.get("source_ids") or ())]
     names += [each.get("id") for each in hit.get("repeats") or ()]
     prefix = f"{owner}/"
     found = [name[len(prefix) :] for name in names if isinstance(name, str) and name.startswith(prefix)]

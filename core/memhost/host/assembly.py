@@ -243,7 +243,11 @@ def _search(resources: Resources, calls: ModelCalls, hooks: RequestHooks, metric
     reranking = None
     if resources.reranker is not None:
         reranking = Reranking(
-            reranker=resources.reranker, settings=settings.search, health=resources.health, metrics=metrics
+            reranker=resources.reranker,
+            settings=settings.search,
+            health=resources.health,
+            metrics=metrics,
+            clock=resources.clock,
         )
     retriever = Retriever(
         store=resources.store,

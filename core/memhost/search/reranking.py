@@ -6,6 +6,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from time import perf_counter
 
 import msgspec
@@ -13,7 +14,7 @@ import msgspec
 from memhost.errors import MemhostError, ModelUnavailable
 from memhost.logs import describe
 from memhost.metrics import Metrics, RerankOutcome
-from memhost.ports import Reranker
+from memhost.ports import Clock, Reranker
 from memhost.search.scoring import Scored
 from memhost.settings.schema import SearchSettings
 from memhost.usage.model_health import ModelHealth
@@ -23,6 +24,8 @@ logger = logging.getLogger(__name__)
 RERANKER, PIPELINE = "reranker", "pipeline"
 """Parts of a hit's score: what the reranker gave, and the score that the pipeline gave before."""
 
+_REST_S = 10.0
+"""Seconds for which a reranker that was away is not asked: during an outage one search waits for it, not all."""
 _LONGEST = 4_000
 """Characters of a text that the reranker reads. Most read 512 tokens of query and text together."""
 
@@ -37,11 +40,16 @@ class Reranked(msgspec.Struct, frozen=True):
 class Reranking:
     """Asks the reranker within its time limit."""
 
-    def __init__(self, *, reranker: Reranker, settings: SearchSettings, health: ModelHealth, metrics: Metrics) -> None:
+    def __init__(
+        self, *, reranker: Reranker, settings: SearchSettings, health: ModelHealth, metrics: Metrics, clock: Clock
+    ) -> None:
         self._reranker = reranker
         self._settings = settings
         self._health = health
         self._metrics = metrics
+        self._clock = clock
+        self._rests_until: datetime | None = None
+        self._reason = ""
 
     async def apply(self, query: str, matches: list[Scored]) -> Reranked:
         """The matches with the best of them reordered, or as they are if the reranker fails.
@@ -52,6 +60,10 @@ class Reranking:
         pool, rest = matches[: self._settings.rerank_pool], matches[self._settings.rerank_pool :]
         if not pool:
             return Reranked(matches)
+        if self._rests_until is not None and self._clock.now() < self._rests_until:
+            self._metrics.reranked(self._reranker.name, "suspended", 0.0)
+            return Reranked(matches, self._told(self._reason))
+        self._rests_until = None
         begun = perf_counter()
         outcome: RerankOutcome = "failed"
         try:
@@ -76,8 +88,13 @@ class Reranking:
         name = self._reranker.name
         self._health.failed("reranker", name, error)
         logger.warning("rerank.failed", extra={"fields": {"model": name, "error": reason}})
-        told = reason if reason.endswith(".") else f"{reason}."
-        return Reranked(matches, f"The hits are in the order without the reranker {name}: {told}")
+        if isinstance(error, ModelUnavailable):
+            self._rests_until, self._reason = self._clock.now() + timedelta(seconds=_REST_S), reason
+        return Reranked(matches, self._told(reason))
+
+    def _told(self, reason: str) -> str:
+        sentence = reason if reason.endswith(".") else f"{reason}."
+        return f"The hits are in the order without the reranker {self._reranker.name}: {sentence}"
 
 
 def _checked(given: Sequence[float], count: int) -> list[float]:

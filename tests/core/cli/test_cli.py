@@ -301,6 +301,15 @@ def test_doctor_names_what_is_wrong(invoke: Invoke, tmp_path: Path) -> None:
     assert not json.loads(bad.stdout)["ok"]
 
 
+def test_doctor_names_the_reranker_without_calling_it(invoke: Invoke) -> None:
+    checks = json.loads(invoke("doctor", "--json", env={"PORT": "0", "RERANK_MODEL": "jina_ai/some-reranker"}).stdout)
+    (check,) = [item for item in checks["checks"] if item["name"] == "reranker"]
+    assert check["detail"] == "jina_ai/some-reranker (not called: --call-model)"
+    wrong = invoke("doctor", env={"PORT": "0", "RERANKER": "some-reranker"})
+    assert wrong.exit_code == 1
+    assert "RERANK_MODEL" in wrong.stdout
+
+
 def test_doctor_refuses_an_open_server_for_everyone(invoke: Invoke) -> None:
     result = invoke("doctor", env={"HOST": "0.0.0.0", "PORT": "0"})
     assert result.exit_code == 1

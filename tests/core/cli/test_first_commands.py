@@ -238,7 +238,12 @@ def test_a_search_shows_what_other_commands_take(invoke: Invoke) -> None:
     added = invoke("add", "The roof leaks. " * 40, "-u", "u" * 90, "-n", "home", "-s", "s1", *data).stdout.strip()
     shown = invoke("search", "roof", "--explain", *data, env={"COLUMNS": "80"}).stdout
     assert f"id {added} · session s1 · user {'u' * 90} · namespace home" in shown
+    assert "It has the words: roof." in shown
     assert "semantic" in shown
+    assert "\nms: " not in shown
+    traced = invoke("search", "roof", "--trace", *data).stdout
+    assert re.search(r"\nms: .*embed \d+\.\d, candidates \d+\.\d, rank \d+\.\d, total \d+\.\d\n$", traced)
+    assert "It has the words" not in traced
     nothing = invoke("search", "zzzqqq", *data).stdout
     assert nothing.startswith("Nothing fits:")
 

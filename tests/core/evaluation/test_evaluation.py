@@ -268,6 +268,16 @@ async def test_a_hit_names_the_turns_that_it_was_made_from_and_no_one_elses() ->
             return httpx.Response(404, json={"detail": "Not Found"})
         return httpx.Response(200, json={"memories": hits})
 
+    def composed(request: httpx.Request) -> httpx.Response:
+        asked = json.loads(request.content)
+        assert asked == {"query": "?", "user_id": "o", "namespace": "n", "budget": 250}
+        return httpx.Response(200, json={"text": "...", "items": [{"ids": ["m1", "o/7"], "source_ids": ["o/6"]}]})
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(composed), base_url="http://test") as client:
+        server = AmsServer(client=client, read=answer_of, namespace="n")
+        assert await server.context("o", "?", 250) == [("7", "6")]
+        assert server.has_context
+
     async with httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url="http://test") as client:
         server = AmsServer(client=client, read=answer_of, namespace="n")
         assert [hit.turns for hit in await server.search("o", "?")] == [("1", "2"), ("4", "5")]

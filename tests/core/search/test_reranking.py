@@ -11,18 +11,20 @@ from typing import Any
 import msgspec
 import pytest
 
-from memhost.errors import ModelUnavailable
+from memhost.errors import ModelRefused, ModelUnavailable
 from memhost.host import Host, open_host
 from memhost.metrics import Observer
 from memhost.operations import Call
 from memhost.plugins import PluginManager
 from memhost.settings import load_configuration
+from memhost.testing.clock import FakeClock
 from memhost.testing.hosts import load_plugins
 from memhost.testing.models import WordReranker
 from tests.support.fakes import with_bundled
 from tests.support.hosts import ADMIN
 from tests.support.plugin_factory import make_plugin
 
+CLOCK = FakeClock()
 TEXTS = {
     "boat": "The boat lies in the harbour of Kiel.",
     "tea": "Bob likes green tea in the boat house.",
@@ -37,7 +39,7 @@ async def host_with(folder: Path, **settings: str) -> AsyncIterator[tuple[Host, 
     plugins = load_plugins()
     given = {"STORE": "memory", "EMBEDDER": "words", "RERANKER": "words", "DATA_DIR": str(folder), **settings}
     configuration = load_configuration(environ=given, env_file=None, sections=plugins.sections())
-    async with open_host(configuration, plugins, run_jobs=False) as host:
+    async with open_host(configuration, plugins, clock=CLOCK, run_jobs=False) as host:
         assert isinstance(host.reranker, WordReranker)
         await ask(host, "create_memories", memories=[{"id": name, "text": text} for name, text in TEXTS.items()])
         yield host, host.reranker
@@ -124,6 +126,10 @@ def _breaks(_query: str, _texts: Sequence[str]) -> list[float]:
     raise KeyError("private words of a text")
 
 
+def _refuses(_query: str, _texts: Sequence[str]) -> list[float]:
+    raise ModelRefused("It declines this content.")
+
+
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
@@ -168,9 +174,31 @@ async def test_an_outage_shows_in_the_readiness_and_passes(tmp_path: Path) -> No
         (state,) = [each for each in (await host.readiness()).components if each.name == "reranker"]
         assert not state.ok
         reranker.answer = None
+        CLOCK.advance(11)
         await found(host)
         assert not host.models_away()
         assert (await host.readiness()).ready
+
+
+async def test_during_an_outage_not_every_search_waits_for_it(tmp_path: Path) -> None:
+    async with host_with(tmp_path) as (host, reranker):
+        reranker.answer = _fails
+        first = await found(host)
+        CLOCK.advance(9)
+        assert await found(host) == first
+        assert len(reranker.calls) == 1
+        CLOCK.advance(2)
+        reranker.answer = prefer("novel")
+        assert (await found(host))[0][0] == "novel"
+
+
+@pytest.mark.parametrize("answer", [_breaks, _refuses], ids=["broken", "refused"])
+async def test_what_is_no_outage_is_asked_again_at_once(tmp_path: Path, answer: Any) -> None:
+    async with host_with(tmp_path) as (host, reranker):
+        reranker.answer = answer
+        await found(host)
+        await found(host)
+        assert len(reranker.calls) == 2
 
 
 async def test_a_reranker_that_hangs_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -148,6 +148,22 @@ async def test_hooks_and_jobs_are_counted_by_plugin(tmp_path: Path, store: str) 
     assert value(found, "memhost_operation_seconds_count", operation="put_session", code="refused") == 1
 
 
+async def test_a_reranker_is_timed_by_its_outcome(tmp_path: Path) -> None:
+    async with running_host(tmp_path, store="memory", run_jobs=False) as host:
+        app: Any = build_app(host)
+        async with (
+            app.lifespan(),
+            httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://[::1]") as http,
+        ):
+            host.services.metrics.reranked("large", "ok", 0.3)
+            host.services.metrics.reranked("large", "timeout", 3.0)
+            host.services.metrics.reranked("large", "timeout", 3.0)
+            found = samples_of((await http.get("/metrics")).text)
+    assert value(found, "memhost_rerank_seconds_count", model="large", outcome="ok") == 1
+    assert value(found, "memhost_rerank_seconds_count", model="large", outcome="timeout") == 2
+    assert value(found, "memhost_rerank_seconds_sum", model="large", outcome="timeout") == 6
+
+
 async def test_calls_of_models_are_counted_under_few_names(tmp_path: Path) -> None:
     owner = SessionKey("default", "travel", "tea-lover-17", "s")
     async with running_host(tmp_path, store="memory") as host:

@@ -56,6 +56,8 @@ def search(**options: Any) -> None:
         show(found)
     else:
         _print(found, explain=options["explain"])
+        if phases := found.get("trace"):
+            click.echo("ms: " + ", ".join(f"{name} {spent:.1f}" for name, spent in phases.items()))
 
 
 def _target(options: dict[str, Any]) -> Target:
@@ -64,8 +66,10 @@ def _target(options: dict[str, Any]) -> Target:
 
 def _request(options: dict[str, Any]) -> dict[str, Any]:
     request: dict[str, Any] = {"text": options["query"] or None}
-    for name in ("limit", "offset", "explain", "trace"):
+    for name in ("limit", "offset", "explain"):
         request[name] = options[name]
+    if options["trace"]:  # a server older than the field would refuse it
+        request["trace"] = True
     for name in ("search_mode", "hybrid_alpha", "text_scorer", "distance_threshold", "min_score", "timezone"):
         if options[name] is not None:
             request[name] = options[name]
@@ -91,8 +95,6 @@ def _print(found: dict[str, Any], *, explain: bool) -> None:
     for hit in hits:
         _print_hit(hit, explain=explain)
     click.echo(f"{len(hits)} of {found['total']}.")
-    if phases := found.get("trace"):
-        click.echo("ms: " + ", ".join(f"{name} {spent:.1f}" for name, spent in phases.items()))
 
 
 def _print_hit(hit: dict[str, Any], *, explain: bool) -> None:
