@@ -66,7 +66,7 @@ class _Turn(msgspec.Struct):
     id: str
     text: str
     role: str = "user"
-    speaker: str = ""
+    speaker: str | None = None
 
 
 class _Session(msgspec.Struct):

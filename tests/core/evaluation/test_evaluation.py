@@ -158,6 +158,9 @@ def test_the_simple_form_names_speakers_and_counts_seconds(tmp_path: Path) -> No
     assert found.questions == [Question("Who?", ("1",), "people")]
     bare = read_set(written(tmp_path, changed(named=False)))
     assert bare.conversations[0].turns[0].text == "Hi."
+    said = {"id": "1", "role": "user", "speaker": None, "text": "Hi."}
+    unknown = read_set(written(tmp_path, changed(sessions=[{"time": "2024-05-01T10:00:00", "turns": [said]}])))
+    assert unknown.conversations[0].turns[0].text == "Hi."
 
 
 @pytest.mark.parametrize(
