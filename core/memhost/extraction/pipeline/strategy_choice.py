@@ -112,7 +112,7 @@ class StrategyChoice:
     def why_without_model(self, key: SessionKey, wanted: StrategyConfig) -> str:
         """The sentence that says why `with_model` gives nothing for this session, and what to change."""
         if not self._settings.extraction_enabled:
-            return "Extraction is switched off: set ENABLE_DISCRETE_MEMORY_EXTRACTION=true."
+            return "Extraction is switched off: set EXTRACTION_ENABLED=true."
         name = self._meant(key, wanted)
         if name not in self._specs:
             return f"There is no strategy '{name}'. Installed: {', '.join(sorted(self._specs)) or 'none'}."
