@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 import threading
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from tools import architecture
 
 from memhost.host import Host
 from memhost.http.app import build_app
+from tests.support import scripted
+from tests.support.extractions import derived, settled
 from tests.support.hosts import running_host
 from tests.support.plugin_factory import make_plugin
 
@@ -56,7 +59,7 @@ async def ask(host: Host, verb: str, path: str, body: dict[str, Any]) -> None:
 
 
 async def write(host: Host) -> None:
-    messages = [{"role": "user", "content": "My brother Tom gets married in Porto."}]
+    messages = [{"id": "m0", "role": "user", "content": "My brother Tom gets married in Porto."}]
     await ask(host, "PUT", "/v1/working-memory/chat-1", {"messages": messages})
 
 
@@ -86,3 +89,18 @@ async def test_a_search_takes_the_way_that_the_page_shows(tmp_path: Path) -> Non
         async with running_host(tmp_path, run_jobs=False) as host:
             await ask(host, "POST", "/v1/long-term-memory/search", {"text": "Where does Tom get married?"})
     assert ran == [*request, *background]
+
+
+async def test_an_extraction_takes_the_way_that_the_page_shows(tmp_path: Path) -> None:
+    request, background = architecture.walk(architecture.EXTRACTION)
+    assert request == []
+    item = {"type": "semantic", "text": "User's brother Tom gets married in Porto.", "source_message_ids": ["m0"]}
+    scripted.reset().rule = lambda _asked: json.dumps({"memories": [item]})
+    settings = {"LLM": "scripted", "EXTRACTION_DEBOUNCE_SECONDS": "0"}
+    async with running_host(tmp_path, extra=[scripted.POINT], settings=settings, run_jobs=False) as host:
+        await write(host)
+    with traced(background) as ran:
+        async with running_host(tmp_path, extra=[scripted.POINT], settings=settings) as host:
+            await settled(host, "chat-1")
+            assert [memory.text for memory in await derived(host)] == [item["text"]]
+    assert ran == background

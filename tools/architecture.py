@@ -158,7 +158,7 @@ def _functions(parent: ast.AST, prefix: str) -> Iterator[str]:
             yield prefix + node.name
 
 
-WRITE, SEARCH = "A write, from the socket to the store", "A search"
+WRITE, SEARCH, EXTRACTION = "A write, from the socket to the store", "A search", "An extraction with a model"
 """Titles of the sections that walk through the code."""
 
 
