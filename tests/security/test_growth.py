@@ -97,7 +97,7 @@ def test_patterns_are_found_wherever_they_are(all_patterns: dict[str, re.Pattern
     assert len(all_patterns) > 100
     assert {
         "memhost.extraction.screening.injection._patterns",
-        "memhost.text.analysis._DATE_PATTERNS",
+        "memhost.text.temporal.written._NUMERIC",
         "memhost.logs._SECRET_TEXT",
     } <= names
     assert {"memhost_rest.asgi_io._UNPRINTABLE", "memhost_store_sqlite.codec._PLAIN"} <= names

@@ -421,6 +421,14 @@ class SearchFields(msgspec.Struct, kw_only=True):
             examples=["Europe/Berlin"],
         ),
     ] = None
+    locale: Annotated[
+        str | None,
+        Meta(
+            description="Locale of the caller, which tells whether `3/4/2026` is in March (`en-US`) or in April; "
+            "absent: both count.",
+            examples=["en-GB"],
+        ),
+    ] = None
     metadata: Annotated[
         FilterKeys[MetadataFilter] | None,
         Meta(description="A filter for each key of the metadata.", examples=[{"confidence": {"gte": 0.5}}]),

@@ -165,6 +165,14 @@ class StoredRecords(msgspec.Struct, frozen=True, kw_only=True):
     results: Annotated[list[StoredRecord], Meta(description="What became of each memory, in their order.")]
 
 
+class TimeHint(msgspec.Struct, frozen=True, kw_only=True):
+    """The time that the query asks about, as bounds for a filter; searches weigh it and filter nothing by it."""
+
+    start: Annotated[datetime | None, Meta(description="From this time on; null if there is no such bound.")]
+    end: Annotated[datetime | None, Meta(description="Until before this time; null if there is no such bound.")]
+    reading: Annotated[str, Meta(description="The words of the query that were read so.")]
+
+
 class MemoryHits(msgspec.Struct, frozen=True, kw_only=True):
     """A page of hits."""
 
@@ -184,6 +192,10 @@ class MemoryHits(msgspec.Struct, frozen=True, kw_only=True):
             description="Milliseconds of each phase, if the request asked for them: `filters`, `hooks`, `query`, "
             "`embed`, `candidates`, `rank`, `rerank`, and `total`."
         ),
+    ] = UNSET
+    time_hint: Annotated[
+        TimeHint | UnsetType,
+        Meta(description="The time that the query asks about, where it names one."),
     ] = UNSET
 
 

@@ -11,10 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from memhost.ranking import traits as t
+from memhost.ranking.nearness import nearness
 from memhost.ranking.prices import names_price
 from memhost.ranking.types import Candidate, CorpusStats, Vector
 from memhost.ranking.weights import RankingWeights
-from memhost.text.analysis import AnalysedQuery, find_dates, stem, tokenize
+from memhost.text.analysis import AnalysedQuery, stem, tokenize
+from memhost.text.temporal.written import find_dates
 from memhost.text.words import GREETING_WORDS
 
 Floats = npt.NDArray[np.float64]
@@ -332,7 +334,7 @@ def _has(traits: Ints, bit: int) -> Floats:
     return ((traits & bit) > 0).astype(np.float64)
 
 
-def _session_days(candidates: Sequence[Candidate]) -> npt.NDArray[np.float64]:
+def _session_days(candidates: Sequence[Candidate], offset: float) -> npt.NDArray[np.float64]:
     """Return each candidate's day (days since 1970, NaN if unknown): what its session's opening says, else its time."""
     stated: dict[str, float] = {}
     for c in candidates:
@@ -345,7 +347,9 @@ def _session_days(candidates: Sequence[Candidate]) -> npt.NDArray[np.float64]:
                         continue
                     break
     times = np.array([np.nan if c.when is None else c.when for c in candidates], dtype=np.float64)
-    days = np.where(np.abs(times) < _LAST_SECOND, np.floor(times / 86400.0), np.nan)
+    # What is said of a day alone is stored as its midnight in UTC, and is that day everywhere.
+    days = np.where(np.abs(times) < _LAST_SECOND, times / 86400.0, np.nan)
+    days = np.floor(np.where(days == np.floor(days), days, days + offset / 86400.0))
     if stated:
         said = np.array([stated.get(c.session, np.nan) if c.session else np.nan for c in candidates])
         days = np.where(np.isnan(said), days, said)
@@ -355,8 +359,11 @@ def _session_days(candidates: Sequence[Candidate]) -> npt.NDArray[np.float64]:
 def _add_dates(columns: dict[str, Floats], query: AnalysedQuery, candidates: Sequence[Candidate]) -> None:
     same = np.zeros(len(candidates))
     soon = np.zeros(len(candidates))
-    if query.dates:
-        number = _session_days(candidates)
+    if query.dates or query.spans:
+        number = _session_days(candidates, query.utc_offset)
+        for span in query.spans:
+            near, after = nearness(span, number)
+            same, soon = np.maximum(same, near), np.maximum(soon, after)
         known = ~np.isnan(number)
         days = np.where(known, number, 0.0).astype(np.int64).astype("datetime64[D]")
         months = days.astype("datetime64[M]")

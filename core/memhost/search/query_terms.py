@@ -11,6 +11,7 @@ from memhost.models import CandidateQuery, Scope
 from memhost.operations.limits import MAX_QUERY_TERMS
 from memhost.ports import Store
 from memhost.text.analysis import AnalysedQuery, analyse_query
+from memhost.text.temporal.asked import NOWHERE, Here
 
 LONG_TEXT = 10_000
 """Texts with more characters are analysed in a thread; up to here that takes a few milliseconds."""
@@ -20,13 +21,16 @@ _MAX_PHRASES = 8
 _MAX_DATES = 16
 
 
-async def read_query(store: Store, scope: Scope, text: str) -> tuple[AnalysedQuery, int]:
+async def read_query(store: Store, scope: Scope, text: str, here: Here = NOWHERE) -> tuple[AnalysedQuery, int]:
     """The query, taken apart, with at most `MAX_QUERY_TERMS` words, and how many words were left out.
 
     Those that stay are the rarest in the scope. Of more words than the store can be asked about at once the longest are
     used instead: longer words are rarer (G. K. Zipf, The Psychobiology of Language, 1935).
     """
-    query = analyse_query(text) if len(text) <= LONG_TEXT else await asyncio.to_thread(analyse_query, text)
+    if len(text) <= LONG_TEXT:
+        query = analyse_query(text, here)
+    else:
+        query = await asyncio.to_thread(analyse_query, text, here)
     if len(query.terms) <= MAX_QUERY_TERMS:
         return query, 0
     measured = _longest(query.terms, _MEASURED)

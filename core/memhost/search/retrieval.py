@@ -19,6 +19,7 @@ from memhost.search.reranking import Reranking
 from memhost.search.scoring import Scored, hybrid_scores, keyword_scores, pipeline_scores, semantic_scores
 from memhost.settings.schema import SearchSettings
 from memhost.text.analysis import AnalysedQuery, query_terms, stems, without_quoted
+from memhost.text.temporal.asked import NOWHERE, Here
 
 Mode = Literal["pipeline", "semantic", "keyword", "hybrid"]
 
@@ -38,6 +39,7 @@ class SearchPlan:
     recency: Recency | None
     min_score: float = 0.0
     phases: Phases = field(default_factory=Phases)
+    here: Here = NOWHERE
 
     @property
     def end(self) -> int:
@@ -212,7 +214,7 @@ class Retriever:
 
     async def _read(self, scope: Scope, plan: SearchPlan) -> tuple[AnalysedQuery, int]:
         with plan.phases("query"):
-            return await read_query(self._store, scope, plan.text)
+            return await read_query(self._store, scope, plan.text, plan.here)
 
     async def _candidates(self, scope: Scope, query: CandidateQuery, phases: Phases) -> Candidates:
         with phases("candidates"):

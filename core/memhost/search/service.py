@@ -25,7 +25,9 @@ from memhost.search.phases import Phases
 from memhost.search.query_rewriting import QueryOptimizer
 from memhost.search.retrieval import Found, Mode, Retriever, SearchPlan
 from memhost.search.scoring import hit_of
+from memhost.search.time_hints import here_of, time_hint
 from memhost.settings.schema import MemorySettings
+from memhost.text.temporal.asked import Here
 from memhost.text.temporal.times import find_zone
 from memhost.usage.ledger import charged_to, payer_within
 
@@ -108,9 +110,10 @@ class SearchService:
             with phases("query"):
                 text = await self._optimizer.optimize(payer_within(scope), search.text)
             asked = msgspec.structs.replace(search, text=text)
-        found = await self._find(asked, mode, conditions, request, first, phases)
+        here = here_of(now, zone, request.locale)
+        found = await self._find(asked, mode, conditions, request, first, phases, here)
         if not found.total and asked.text != search.text and request.distance_threshold is not None:
-            found = await self._find(search, mode, conditions, request, first, phases)
+            found = await self._find(search, mode, conditions, request, first, phases, here)
         hits, end = await self._page(
             call, request, search, found, None if first is not None else recency, context, phases
         )
@@ -123,6 +126,7 @@ class SearchService:
             next_offset=end if end < found.total else None,
             nothing_fits=UNSET if found.fits else True,
             trace=phases.milliseconds() if trace else UNSET,
+            time_hint=time_hint(search.text, here, zone) or UNSET,
         )
 
     async def _page(
@@ -165,6 +169,7 @@ class SearchService:
         request: SearchFields,
         recency: Recency | None,
         phases: Phases,
+        here: Here,
     ) -> Found:
         if search.text and request.offset > DEEPEST_OFFSET:
             raise InvalidRequest(
@@ -186,6 +191,7 @@ class SearchService:
             recency=recency,
             min_score=request.min_score,
             phases=phases,
+            here=here,
         )
         with charged_to(payer_within(search.scope)):
             return await self._retriever.find(search.scope, plan)

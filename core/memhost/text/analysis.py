@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache
 
 import msgspec
@@ -24,8 +24,9 @@ import msgspec
 # of a server that has just started. Going around its `__init__` saved that and was not worth a stand-in module.
 from snowballstemmer.english_stemmer import EnglishStemmer
 
-from memhost.text.unicode_forms import normal_form
-from memhost.text.words import MONTHS, SPEAKER_LABELS, STOP_WORDS
+from memhost.text.temporal.asked import NOWHERE, AskedSpan, Here, asked_times
+from memhost.text.unicode_forms import fold
+from memhost.text.words import SPEAKER_LABELS, STOP_WORDS
 
 DATE_MARK = "zdt"
 """Prefix of date terms."""
@@ -50,7 +51,6 @@ _TOKEN = re.compile(
     rf"|(?P<word>(?:(?![{_NO_SPACE}])[^\W_]|[{_MARKS}])+(?:['\u2019\u02bc](?:(?![{_NO_SPACE}])[^\W_]|[{_MARKS}])+)*)"
 )
 _ASCII_TOKEN = re.compile(r"\d+(?:[.,]\d+)*(?![a-z])|[a-z0-9]+(?:'[a-z0-9]+)*")
-_LATIN_ACCENTS = re.compile("[\u0300-\u036f]")
 _QUOTED = re.compile(r"\"([^\"\n]{2,200})\"|\u201c([^\u201d\n]{2,200})\u201d|\u00ab([^\u00bb\n]{2,200})\u00bb")
 # A name in front of a colon: one to four words that each begin with a capital (or an uncased script's letter).
 _NAME_WORD = r"[^\W\d_][^\s:,;!?()\[\]{}<>\"/\\|@#]{0,29}"
@@ -71,9 +71,11 @@ class AnalysedQuery(msgspec.Struct, frozen=True):
         phrases: quoted phrases as tuples of stems; a hit that holds one verbatim ranks higher.
         names: stems of capitalised words which do not open the query: likely names.
         dates: dates that the query names, each a (year, month, day) with 0 for a part left open.
-        date_terms: marked index terms of these dates.
+        date_terms: marked index terms of these dates and spans.
         wants: the kind of answer asked for: ``"time"``, ``"person"``, ``"place"``, ``"price"``,
             ``"number"`` or ``""``.
+        spans: other times that it asks about: spans, relative ones, second readings of ambiguous dates.
+        utc_offset: seconds by which the clocks of who asks are ahead of UTC.
     """
 
     text: str
@@ -85,6 +87,8 @@ class AnalysedQuery(msgspec.Struct, frozen=True):
     dates: tuple[tuple[int, int, int], ...]
     date_terms: tuple[str, ...]
     wants: str
+    spans: tuple[AskedSpan, ...] = ()
+    utc_offset: float = 0.0
 
     @property
     def embedding_text(self) -> str:
@@ -102,14 +106,6 @@ def stem(word: str) -> str:
         return word
     # One stemmer a word (2 of 35 us): it holds the word while it works, and texts are analysed in several threads.
     return str(EnglishStemmer().stemWord(word))
-
-
-def fold(text: str) -> str:
-    """Return ``text`` in the form in which it is compared: NFKC, case folded, Latin accents removed."""
-    if text.isascii():
-        return text.lower()
-    text = normal_form("NFKD", normal_form("NFKC", text).casefold())
-    return normal_form("NFKC", _LATIN_ACCENTS.sub("", text)).replace("\u2019", "'").replace("\u02bc", "'")
 
 
 def pieces(text: str, size: int = _PIECE) -> Iterator[str]:
@@ -251,38 +247,6 @@ def query_terms(query: AnalysedQuery) -> list[str]:
     return list(dict.fromkeys([*query.terms, *marked, *query.date_terms]))
 
 
-_MONTH_NAMES = "|".join(sorted(MONTHS, key=len, reverse=True))
-_DATE_PATTERNS = tuple(
-    re.compile(pattern)
-    for pattern in (
-        r"\b(?P<y>(?:19|20)\d\d)-(?P<m>\d{1,2})(?:-(?P<d>\d{1,2}))?\b",
-        rf"\b(?P<d>\d{{1,2}})(?:st|nd|rd|th)?(?:\s+of)?[\s-]+(?P<n>{_MONTH_NAMES})\b\.?(?:,?[\s-]+(?P<y>(?:19|20)\d\d)\b)?",
-        rf"\b(?P<n>{_MONTH_NAMES})\b\.?\s+(?P<d>\d{{1,2}})(?:st|nd|rd|th)?\b(?!\s*(?:am|pm|:))(?:,?\s+(?P<y>(?:19|20)\d\d)\b)?",
-        rf"\b(?P<n>{_MONTH_NAMES})\b\.?,?(?:\s+of)?\s+(?P<y>(?:19|20)\d\d)\b",
-        rf"\b(?:in|during|of|since|by|until|early|late|mid|last|this|next|end)[\s-]+(?P<n>{_MONTH_NAMES})\b",
-        r"\b(?P<y>(?:19|20)\d\d)\b",
-    )
-)
-
-
-def find_dates(text: str) -> list[tuple[int, int, int]]:
-    """Return the calendar dates written in ``text``, in order, each as (year, month, day) with 0 for an open part.
-
-    English month names and ISO 8601 forms are known. ``may`` counts only beside a day, a year or a preposition.
-    """
-    rest = fold(text)
-    found: list[tuple[int, tuple[int, int, int]]] = []
-    for pattern in _DATE_PATTERNS:
-        for match in pattern.finditer(rest):
-            part = match.groupdict()
-            month = MONTHS[part["n"]] if part.get("n") else int(part.get("m") or 0)
-            date = (int(part.get("y") or 0), month, int(part.get("d") or 0))
-            if month <= 12 and date[2] <= 31:
-                found.append((match.start(), date))
-        rest = pattern.sub(lambda match: " " * len(match.group()), rest)
-    return [date for _, date in sorted(found)]
-
-
 def _query_date_terms(dates: Iterable[tuple[int, int, int]]) -> list[str]:
     terms: list[str] = []
     for year, month, day in dates:
@@ -297,6 +261,20 @@ def _query_date_terms(dates: Iterable[tuple[int, int, int]]) -> list[str]:
             if day:
                 terms.append(f"{DATE_MARK}m{month:02d}{day:02d}")
     return terms
+
+
+_SPAN_FORMS = ((10, "%Y%m%d"), (6, "%Y%m"), (4, "%Y"))
+"""How many days, months or years a span may have whose terms are looked up."""
+_LONG_SPAN = 4 * 366
+
+
+def _span_terms(span: AskedSpan) -> list[str]:
+    """The terms of a span's days, or months, or years, whichever are few enough; none of an open or long one."""
+    if (span.end - span.start).days > _LONG_SPAN:
+        return []
+    days = [date.fromordinal(day) for day in range(span.start.toordinal(), span.end.toordinal())]
+    named = (list(dict.fromkeys(f"{DATE_MARK}{day:{form}}" for day in days)) for _, form in _SPAN_FORMS)
+    return next((terms for terms, (most, _) in zip(named, _SPAN_FORMS, strict=False) if len(terms) <= most), [])
 
 
 _WANTS = (
@@ -339,15 +317,20 @@ def _wanted(text: str) -> str:
     return ""
 
 
-def analyse_query(text: str) -> AnalysedQuery:
-    """Take a query apart: terms, quoted phrases, likely names, dates and the kind of answer asked for."""
+def analyse_query(text: str, here: Here = NOWHERE) -> AnalysedQuery:
+    """Take a query apart: terms, quoted phrases, likely names, dates and the kind of answer asked for.
+
+    Args:
+        text: The query.
+        here: Where and when it is asked, to which its times are relative.
+    """
     tokens = tokenize(text)
     kept = [token for token in tokens if token not in STOP_WORDS] or tokens
     by_stem: dict[str, str] = {}
     for token in kept:
         by_stem.setdefault(stem(token), token)
     phrases = (tuple(stems(next(filter(None, match.groups())))) for match in _QUOTED.finditer(text))
-    dates = find_dates(text)
+    asked = asked_times(text, here)
     return AnalysedQuery(
         text=text,
         terms=tuple(by_stem),
@@ -355,9 +338,15 @@ def analyse_query(text: str) -> AnalysedQuery:
         words=tuple(by_stem.values()),
         phrases=tuple(phrase for phrase in phrases if phrase),
         names=_names(text.split(), by_stem),
-        dates=tuple(dict.fromkeys(dates)),
-        date_terms=tuple(dict.fromkeys(_query_date_terms(dates))),
+        dates=asked.dates,
+        date_terms=tuple(
+            dict.fromkeys(
+                [*_query_date_terms(asked.dates), *(term for span in asked.spans for term in _span_terms(span))]
+            )
+        ),
         wants=_wanted(text),
+        spans=asked.spans,
+        utc_offset=here.utc_offset,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Literal
 
@@ -12,6 +13,8 @@ _JOINER = "\u034f"  # COMBINING GRAPHEME JOINER: invisible, and no mark is order
 
 _HIDDEN_MARKS = "\u0f73\u0f75\u0f81"
 """Characters that are no marks by their class, and decompose into marks alone."""
+
+_LATIN_ACCENTS = re.compile("[\u0300-\u036f]")
 
 Form = Literal["NFC", "NFD", "NFKC", "NFKD"]
 
@@ -39,3 +42,11 @@ def _with_short_runs(text: str) -> str:
         else:
             run += 1
     return _JOINER.join([*parts, text[start:]])
+
+
+def fold(text: str) -> str:
+    """Return ``text`` in the form in which it is compared: NFKC, case folded, Latin accents removed."""
+    if text.isascii():
+        return text.lower()
+    text = normal_form("NFKD", normal_form("NFKC", text).casefold())
+    return normal_form("NFKC", _LATIN_ACCENTS.sub("", text)).replace("\u2019", "'").replace("\u02bc", "'")

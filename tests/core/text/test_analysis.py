@@ -7,8 +7,6 @@ from snowballstemmer.english_stemmer import EnglishStemmer
 from memhost.text.analysis import (
     analyse_query,
     date_terms,
-    find_dates,
-    fold,
     index_terms,
     pieces,
     query_terms,
@@ -18,6 +16,8 @@ from memhost.text.analysis import (
     stems,
     tokenize,
 )
+from memhost.text.temporal.written import find_dates
+from memhost.text.unicode_forms import fold
 
 NOON = datetime(2021, 3, 9, 12, tzinfo=UTC).timestamp()
 

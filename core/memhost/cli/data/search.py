@@ -90,6 +90,8 @@ def _print(found: dict[str, Any], *, explain: bool) -> None:
     if not hits:
         click.echo("Nothing found.")
         return
+    if hint := found.get("time_hint"):
+        click.echo(f"Time asked about ({printable(hint['reading'])}): from {hint['start']} until before {hint['end']}.")
     if found.get("nothing_fits"):
         click.echo("Nothing fits: no memory shares a word or meaning with the query. The nearest are:")
     for hit in hits:

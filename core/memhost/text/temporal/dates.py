@@ -193,7 +193,7 @@ def _is_name(text: str, match: re.Match[str], language: Language) -> bool:
     return False
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=16)
 def _rules(language: Language) -> list[tuple[re.Pattern[str], _Solve]]:
     words = WORDS[language]
     parts = {
@@ -205,9 +205,9 @@ def _rules(language: Language) -> list[tuple[re.Pattern[str], _Solve]]:
         (words.to_the_day, lambda match, today: _to_the_day(match, today, words)),
         (words.ago, lambda match, today: _shifted(match, today, words, -1)),
         (words.ahead, lambda match, today: _shifted(match, today, words, 1)),
-        (words.last_unit, lambda match, today: _whole(_unit(match, words), today, -1)),
-        (words.this_unit, lambda match, today: _whole(_unit(match, words), today, 0)),
-        (words.next_unit, lambda match, today: _whole(_unit(match, words), today, 1)),
+        (words.last_unit, lambda match, today: _calendar_unit(_unit(match, words), today, -1)),
+        (words.this_unit, lambda match, today: _calendar_unit(_unit(match, words), today, 0)),
+        (words.next_unit, lambda match, today: _calendar_unit(_unit(match, words), today, 1)),
         (
             words.last_weekday,
             lambda match, today: _day(today - timedelta((today.weekday() - _named(match, words) - 1) % 7 + 1)),
@@ -274,10 +274,10 @@ def _shifted(match: re.Match[str], today: date, words: CalendarWords, sign: int)
         value = today + timedelta(7 * sign * number)
         return Period(value, value - timedelta(3), value + timedelta(3), "around")
     if unit == "month":
-        whole = _month(_months_later(today, sign * number))
-        return Period(_months_later(today, sign * number), whole.first, whole.last, "month")
+        whole = _month(months_later(today, sign * number))
+        return Period(months_later(today, sign * number), whole.first, whole.last, "month")
     if unit == "year":
-        value = _months_later(today, 12 * sign * number)
+        value = months_later(today, 12 * sign * number)
         return Period(value, date(value.year, 1, 1), date(value.year, 12, 31), "year")
     return None
 
@@ -296,14 +296,20 @@ def _is_lasting(match: re.Match[str], words: CalendarWords) -> bool:
     return bool(words.lasting) and re.search(pattern, f"{before} | {behind}", re.IGNORECASE) is not None
 
 
-def _whole(unit: Unit, today: date, shift: int) -> Period | Literal["none"] | None:
+def whole_unit(unit: Unit, today: date, shift: int) -> Period | None:
+    """The calendar's week, weekend, month or year so many behind the one of today; None for days and where unclear."""
+    period = _calendar_unit(unit, today, shift)
+    return period if isinstance(period, Period) else None
+
+
+def _calendar_unit(unit: Unit, today: date, shift: int) -> Period | Literal["none"] | None:
     if unit == "week":
         first = today - timedelta(today.weekday()) + timedelta(7 * shift)
         return Period(first, first, first + timedelta(6), "week")
     if unit == "weekend":
         return _weekend(today, shift)
     if unit == "month":
-        return _month(_months_later(today.replace(day=1), shift))
+        return _month(months_later(today.replace(day=1), shift))
     if unit == "year":
         return Period(
             date(today.year + shift, 1, 1), date(today.year + shift, 1, 1), date(today.year + shift, 12, 31), "year"
@@ -333,7 +339,7 @@ def _month(day: date) -> Period:
     return Period(first, first, day.replace(day=calendar.monthrange(day.year, day.month)[1]), "month")
 
 
-def _months_later(day: date, months: int) -> date:
+def months_later(day: date, months: int) -> date:
     """The same day of another month, or its last one."""
     index = day.year * 12 + day.month - 1 + months
     year, month = index // 12, index % 12 + 1

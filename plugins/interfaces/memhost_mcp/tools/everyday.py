@@ -12,7 +12,7 @@ from memhost.models import SENT_FIELDS, MemoryHit, MemoryType, Repeat
 from memhost.models.limits import Metadata
 from memhost.operations.ams_compat import version_in
 from memhost.operations.requests import DateFilter, MemoryTypeFilter, MessageInput, SessionRecordInput, TagFilter
-from memhost.operations.responses import MemoryHits, MessageView, StoredRecord, StoredRecords, WorkingMemoryView
+from memhost.operations.responses import MemoryHits, MessageView, StoredRecord, StoredRecords, TimeHint, WorkingMemoryView
 from memhost.operations.working_memory import ChangeSession, GetSession
 from memhost_mcp.tool_context import ToolContext
 from memhost_mcp.tools.tool import Tool, ToolRow
@@ -105,7 +105,7 @@ class FoundMemory(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class MemoriesFound(msgspec.Struct, kw_only=True):
-    """A page of a search; `nothing_fits` as in `MemoryHits`."""
+    """A page of a search; `nothing_fits` and `time_hint` as in `MemoryHits`."""
 
     memories: list[FoundMemory]
     total_found: int
@@ -115,6 +115,7 @@ class MemoriesFound(msgspec.Struct, kw_only=True):
     query: str
     summary: str
     nothing_fits: bool | UnsetType = UNSET
+    time_hint: TimeHint | UnsetType = UNSET
 
 
 def _with_alias(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -151,6 +152,7 @@ async def _search_memory(context: ToolContext, request: SearchMemory) -> Memorie
         query=request.query,
         summary=_summed_up(hits),
         nothing_fits=hits.nothing_fits,
+        time_hint=hits.time_hint,
     )
 
 
