@@ -1,4 +1,4 @@
-"""How near the day of a memory is to a span of days that the query asks about."""
+"""Nearness of the day of a memory to a span of days that the query asks about."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _FEWEST, _MOST = 3.0, 60.0
 _SAME_MONTH = 0.3
 """Nearness of another day of the month, falling to nothing in a month."""
 _OFF_PEAK = 0.2
-"""How much less the far end of a span counts than its likeliest day, where it has one."""
+"""Loss at the far end of a span against its likeliest day, where it has one."""
 _AFTER_DAYS = 15.0
-"""How long after a day people still tell of it."""
+"""Days for which people still tell of a day."""
 _SHORT = 31.0
 """Days of a span up to which people tell of it so soon."""
 _SEASON = 92.0
 _LONG = 0.5
-"""How much a span of more days counts: a year tells less than a month (a year by its number counts 0.2)."""
+"""Share for which a span of more days counts: a year tells less than a month (a year by its number counts 0.2)."""
 _YEAR = 365.0
 """Days from its one bound at which an open span counts least."""
 

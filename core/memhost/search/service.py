@@ -92,8 +92,7 @@ class SearchService:
             ValidationFailed: A filter or the scorer is wrong.
         """
         require_long_term_memory(self._settings)
-        now, phases = self._clock.now(), Phases()
-        mode = _mode(request)
+        now, phases, mode = self._clock.now(), Phases(), _mode(request)
         with phases("filters"):
             zone = _zone(request) or self._zone
             conditions = (*compile_filters(request, zone), *extra, *_valid_at(request.as_of or now))

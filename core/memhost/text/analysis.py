@@ -264,7 +264,7 @@ def _query_date_terms(dates: Iterable[tuple[int, int, int]]) -> list[str]:
 
 
 _SPAN_FORMS = ((10, "%Y%m%d"), (6, "%Y%m"), (4, "%Y"))
-"""How many days, months or years a span may have whose terms are looked up."""
+"""Most days, months or years of a span whose terms are looked up."""
 _LONG_SPAN = 4 * 366
 
 

@@ -91,12 +91,20 @@ def _print(found: dict[str, Any], *, explain: bool) -> None:
         click.echo("Nothing found.")
         return
     if hint := found.get("time_hint"):
-        click.echo(f"Time asked about ({printable(hint['reading'])}): from {hint['start']} until before {hint['end']}.")
+        _print_time(hint)
     if found.get("nothing_fits"):
         click.echo("Nothing fits: no memory shares a word or meaning with the query. The nearest are:")
     for hit in hits:
         _print_hit(hit, explain=explain)
     click.echo(f"{len(hits)} of {found['total']}.")
+
+
+def _print_time(hint: dict[str, Any]) -> None:
+    """Print the time that the query asks about."""
+    from memhost.cli.printing import printable
+
+    bounds = [f"{word} {hint[name]}" for word, name in (("from", "start"), ("before", "end")) if hint[name]]
+    click.echo(printable(f"Understood as a time: {hint['reading']} ({', '.join(bounds)})."))
 
 
 def _print_hit(hit: dict[str, Any], *, explain: bool) -> None:

@@ -73,7 +73,7 @@ class Here(msgspec.Struct, frozen=True):
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """What a question says about time.
+    """The times that a question names.
 
     Attributes:
         dates: Dates that are named as such, with 0 for open parts.
@@ -368,7 +368,7 @@ def _counted(words: str) -> dict[str, int]:
 _LATIN = re.compile("[A-Za-z\u00c0-\u024f]")
 """Letters that are left out to find a time in another script: the language is that of most letters."""
 _GREETED = re.compile(r"\b(?:goede|goeie|guten|good)\s$")
-"""What makes `morgen` a greeting."""
+"""Words that make a greeting of `morgen`."""
 _WORDS = re.compile(
     "\\d+|(?:[^\\W\\d_]|[\u0300-\u036f\u0591-\u05bd\u064b-\u065f\u0670\u0900-\u0903\u093a-\u094f\u0962\u0963])+"
 )

@@ -131,7 +131,7 @@ LAST = {
     "ja": "過去|ここ|直近",
     "ko": "지난|최근|과거",
 }
-"""What stands before `5 days` where a span up to now is meant: `in the last 5 days`. French has its word elsewhere."""
+"""Words before `5 days` where a span up to now is meant: `in the last 5 days`. French has its word elsewhere."""
 
 UNITS: dict[Unit, str] = {
     "day": "day|days|tag|tage|tagen|jours|dias|giorni|dag|dagen|день|дня|дней|gun|أيام|يوم|يوما|dni|zile|μερες|ημερες"
@@ -160,7 +160,7 @@ BEFORE = {
     "ro": "inainte de",
     "el": "πριν|πριν απο|πριν το|πριν απο το",
 }
-"""What stands before a date that bounds a time on its later side, itself left out."""
+"""Words before a date that bounds a time on its later side, itself left out."""
 
 UNTIL = {
     "en": "until|till|up to|through",
@@ -191,7 +191,7 @@ AFTER = {
     "ro": "dupa",
     "el": "μετα|μετα το|μετα απο",
 }
-"""What stands before a date that bounds a time on its earlier side, itself left out."""
+"""Words before a date that bounds a time on its earlier side, itself left out."""
 
 SINCE = {
     "en": "since|starting",
@@ -239,22 +239,22 @@ ALONE = {
     "bg": "през|от|до",
     "id": "bulan|sejak",
 }
-"""What stands before a month that is named alone."""
+"""Words before a month that is named alone."""
 
 ALONE_BEHIND = {"hi": "में|से|तक|के", "tr": "ayında|ayı|ayından", "hu": "", "fi": ""}
-"""What stands behind one."""
+"""Words behind one."""
 
 OPENERS = (
     "between|from|zwischen|vom|von|entre|du|de|del|desde|tra|fra|dal|da|tussen|van|между|с|od|miedzy|pomiedzy|intre"
     "|de la|din|μεταξυ|απο|بين|من|从|從|在|自|mellan|mellem|mellom"
 )
-"""What opens a span of two dates: between, from."""
+"""Words that open a span of two dates: between, from."""
 
 JOINERS = (
     "and|to|until|till|through|thru|bis|und|et|a|au|al|y|e|hasta|ate|en|tot|en met|и|по|до|i|do|a|si|pana in|pana la"
     "|και|μεχρι|εως|إلى|و|حتى|到|至|和|与|與|から|と|부터|och|og|se"
 )
-"""What stands between them; a dash needs no opener."""
+"""Words between them; a dash needs no opener."""
 
 COMMON = {
     "nl": "de het een en van ik je mijn wat waar wanneer wie hoe heb heeft had was zijn is in op naar met voor niet te",

@@ -12,7 +12,14 @@ from memhost.models import SENT_FIELDS, MemoryHit, MemoryType, Repeat
 from memhost.models.limits import Metadata
 from memhost.operations.ams_compat import version_in
 from memhost.operations.requests import DateFilter, MemoryTypeFilter, MessageInput, SessionRecordInput, TagFilter
-from memhost.operations.responses import MemoryHits, MessageView, StoredRecord, StoredRecords, TimeHint, WorkingMemoryView
+from memhost.operations.responses import (
+    MemoryHits,
+    MessageView,
+    StoredRecord,
+    StoredRecords,
+    TimeHint,
+    WorkingMemoryView,
+)
 from memhost.operations.working_memory import ChangeSession, GetSession
 from memhost_mcp.tool_context import ToolContext
 from memhost_mcp.tools.tool import Tool, ToolRow
