@@ -211,6 +211,29 @@ class Target(NamedTuple):
     tenant: str = "default"
 
 
+def target_of(options: dict[str, Any]) -> Target:
+    """Take the options of `url_options`, `config_options` and `tenant_option` out of those of a command.
+
+    Raises:
+        UsageError: A tenant is named beside a server.
+    """
+    target = Target(*(options.pop(name) for name in ("url", "token", "data", "config_file")))
+    tenant = options.pop("tenant", target.tenant)
+    if target.url and tenant != target.tenant:
+        raise click.UsageError("With --url the token determines the tenant; omit --tenant.")
+    return target._replace(tenant=tenant)
+
+
+def ask(target: Target, operation: str, arguments: Mapping[str, Any], *, creates: bool = False) -> Any:
+    """Call one operation at the target, and return its answer; `creates` as in `reach`."""
+
+    async def work() -> Any:
+        async with reach(target, creates=creates) as access:
+            return await access.call(operation, arguments)
+
+    return run(work)
+
+
 @asynccontextmanager
 async def reach(target: Target, *, creates: bool = False) -> AsyncIterator[Access]:
     """Access to the memories that the options name; a missing data folder is created only if `creates`."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from memhost.cli.access import Target, reach, run
+from memhost.cli.access import ask, target_of
 from memhost.cli.options import (
     config_options,
     confirm,
@@ -53,13 +52,9 @@ def call(
     fields: Sequence[str],
     body: str | None,
     describe: bool,
-    tenant: str,
     force: bool,
-    url: str | None,
-    token: str | None,
-    data: str | None,
-    config_file: Path | None,
     as_json: bool,
+    **options: Any,
 ) -> None:
     r"""Call any operation by its name, and print its answer (always JSON).
 
@@ -72,8 +67,7 @@ def call(
     if describe:
         _describe(_known(name), as_json=as_json)
         return
-    if url and tenant != "default":
-        raise click.UsageError("With --url the token determines the tenant; omit --tenant.")
+    target = target_of(options)
     if body is not None and fields:
         raise click.UsageError("Give the fields one by one or all in --body, not both.")
     arguments = read_fields(fields) if body is None else _object(body)
@@ -81,13 +75,8 @@ def call(
     if operation is not None and _removes(operation):
         confirm(f"Call {name}? It may remove what is stored.", force=force)
     creates = operation is not None and operation.access == "write"
-    target = Target(url, token, data, config_file, tenant)
 
-    async def work() -> Any:
-        async with reach(target, creates=creates) as access:
-            return await access.call(name, arguments)
-
-    show(run(work))
+    show(ask(target, name, arguments, creates=creates))
 
 
 def read_fields(given: Iterable[str]) -> dict[str, Any]:

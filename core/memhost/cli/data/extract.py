@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from memhost.cli.access import Target, opened, reach, run
+from memhost.cli.access import Target, ask, opened, reach, run, target_of
 from memhost.cli.failures import CommandError
 from memhost.cli.options import config_options, json_option, show, url_options
 from memhost.cli.printing import minute, shorten, table
@@ -40,7 +40,7 @@ def extract(file: Path | None, dry_run: bool, session_id: str | None, **options:
     list under "messages", or one such message a line.
     """
     as_json = options.pop("as_json")
-    target = _target(options)
+    target = target_of(options)
     if (file is None) == (session_id is None):
         raise click.UsageError("Name a FILE (with --dry-run) or a --session-id.")
     if file is not None:
@@ -53,11 +53,7 @@ def extract(file: Path | None, dry_run: bool, session_id: str | None, **options:
         raise click.UsageError("--dry-run works on a FILE; `memhost sessions show` prints a session's messages.")
     owner = {name: options[name] for name in ("namespace", "user_id")}
 
-    async def work() -> Any:
-        async with reach(target) as access:
-            return await access.call("extract_session", {"session_id": session_id, **owner})
-
-    state = run(work)
+    state = ask(target, "extract_session", {"session_id": session_id, **owner})
     if as_json:
         show(state)
     else:
@@ -110,7 +106,7 @@ def list_(data: str | None, config_file: Path | None, as_json: bool) -> None:
 def compare(file: Path, names: Sequence[str], **options: Any) -> None:
     """Try several strategies on the messages of FILE, side by side. Nothing is stored."""
     as_json = options.pop("as_json")
-    target = _target(options)
+    target = target_of(options)
     requests = [_request(file, name, options) for name in names or ("discrete", "preferences")]
     seen = run(lambda: _preview(target, requests))
     if as_json:
@@ -137,10 +133,6 @@ def compare(file: Path, names: Sequence[str], **options: Any) -> None:
 async def _preview(target: Target, requests: Sequence[dict[str, Any]]) -> list[Any]:
     async with reach(target) as access:
         return [await access.call("preview_extraction", request) for request in requests]
-
-
-def _target(options: dict[str, Any]) -> Target:
-    return Target(*(options.pop(name) for name in ("url", "token", "data", "config_file")))
 
 
 def _request(file: Path, strategy: str, options: dict[str, Any]) -> dict[str, Any]:

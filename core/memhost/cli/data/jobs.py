@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
-from memhost.cli.access import Access, Target, reach, run
+from memhost.cli.access import Access, Target, ask, reach, run, target_of
 from memhost.cli.options import (
     config_options,
     confirm,
@@ -39,20 +38,12 @@ def list_(
     failed: bool,
     limit: int,
     offset: int,
-    url: str | None,
-    token: str | None,
-    data: str | None,
-    config_file: Path | None,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """List background jobs, oldest first."""
-
-    async def work() -> Any:
-        async with reach(Target(url, token, data, config_file)) as access:
-            request = {"state": "dead" if failed else state, "limit": limit, "offset": offset}
-            return await access.call("list_jobs", request)
-
-    found = run(work)
+    request = {"state": "dead" if failed else state, "limit": limit, "offset": offset}
+    found = ask(target_of(options), "list_jobs", request)
     if as_json:
         show(found)
     else:
@@ -68,14 +59,11 @@ def list_(
 def retry(
     job_ids: tuple[str, ...],
     everything: bool,
-    url: str | None,
-    token: str | None,
-    data: str | None,
-    config_file: Path | None,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Retry dead jobs."""
-    target = Target(url, token, data, config_file)
+    target = target_of(options)
     _tell("retried", _each(target, "retry_job", job_ids, everything), as_json)
 
 
@@ -90,16 +78,13 @@ def discard(
     job_ids: tuple[str, ...],
     everything: bool,
     force: bool,
-    url: str | None,
-    token: str | None,
-    data: str | None,
-    config_file: Path | None,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Remove dead jobs for good."""
     which = "all dead jobs" if everything else f"{len(job_ids)} jobs"
     confirm(f"Remove {which} for good?", force=force)
-    target = Target(url, token, data, config_file)
+    target = target_of(options)
     _tell("discarded", _each(target, "discard_job", job_ids, everything), as_json)
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from memhost.cli.access import Target, reach, run
+from memhost.cli.access import ask, target_of
 from memhost.cli.options import config_options, confirm, force_option, json_option, show, url_options
 from memhost.errors import NotFound
 
@@ -77,11 +77,11 @@ def _fields(function: F) -> F:
 @json_option
 def add(text: str, memory_id: str | None, as_json: bool, **options: Any) -> None:
     """Store a memory. TEXT is its text; - reads it from standard input."""
-    target = _target(options)
+    target = target_of(options)
     memory = {"text": sys.stdin.read() if text == "-" else text, **_given(options)}
     if memory_id is not None:
         memory["id"] = memory_id
-    (stored,) = _call(target, "store_memories", {"memories": [memory]}, creates=True)["results"]
+    (stored,) = ask(target, "store_memories", {"memories": [memory]}, creates=True)["results"]
     if as_json:
         show(stored)
     else:
@@ -96,7 +96,7 @@ def add(text: str, memory_id: str | None, as_json: bool, **options: Any) -> None
 @json_option
 def show_(memory_id: str, as_json: bool, **options: Any) -> None:
     """Show all fields of a memory."""
-    found = _call(_target(options), "get_memory", {"memory_id": memory_id})
+    found = ask(target_of(options), "get_memory", {"memory_id": memory_id})
     show(found) if as_json else _print(found)
 
 
@@ -110,7 +110,7 @@ def show_(memory_id: str, as_json: bool, **options: Any) -> None:
 @json_option
 def edit(memory_id: str, text: str | None, clear: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """Change fields of a memory; all others stay unchanged."""
-    target = _target(options)
+    target = target_of(options)
     changes = _given(options)
     if text is not None:
         changes["text"] = text
@@ -120,7 +120,7 @@ def edit(memory_id: str, text: str | None, clear: tuple[str, ...], as_json: bool
         changes["clear"] = list(clear)
     if not changes:
         raise click.UsageError("Give at least one change, for instance with --text.")
-    found = _call(target, "edit_memory", {"memory_id": memory_id, **changes})
+    found = ask(target, "edit_memory", {"memory_id": memory_id, **changes})
     show(found) if as_json else _print(found)
 
 
@@ -133,17 +133,13 @@ def edit(memory_id: str, text: str | None, clear: tuple[str, ...], as_json: bool
 def forget(ids: tuple[str, ...], force: bool, as_json: bool, **options: Any) -> None:
     """Remove memories by their ids, for good."""
     confirm(f"Remove {', '.join(ids) if len(ids) < 4 else f'{len(ids)} memories'} for good?", force=force)
-    done = _call(_target(options), "delete_memories", {"memory_ids": list(ids), "report": True})
+    done = ask(target_of(options), "delete_memories", {"memory_ids": list(ids), "report": True})
     if as_json:
         show(done)
     else:
         click.echo(f"{len(done['deleted_ids'])} removed.")
     if missing := done["missing_ids"]:
         raise NotFound(f"There is no memory {', '.join(missing)}.")
-
-
-def _target(options: dict[str, Any]) -> Target:
-    return Target(*(options.pop(name) for name in ("url", "token", "data", "config_file")))
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
@@ -153,14 +149,6 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
         if name in found:
             found[name] = [item.strip() for item in found[name].split(",") if item.strip()]
     return found
-
-
-def _call(target: Target, operation: str, request: dict[str, Any], *, creates: bool = False) -> Any:
-    async def work() -> Any:
-        async with reach(target, creates=creates) as access:
-            return await access.call(operation, request)
-
-    return run(work)
 
 
 def _print(memory: dict[str, Any]) -> None:

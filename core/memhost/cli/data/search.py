@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from memhost.cli.access import Target, reach, run
+from memhost.cli.access import ask, target_of
 from memhost.cli.options import config_options, json_option, show, url_options
 
 _OWNER = (("session_id", "session"), ("user_id", "user"), ("namespace", "namespace"))
@@ -43,25 +43,17 @@ def search(**options: Any) -> None:
     """Search memories. Without QUERY, list them, newest first."""
     as_json = options.pop("as_json") or options.pop("form") == "json"
     options.pop("form", None)
-    target = _target(options)
+    target = target_of(options)
     if options["distance_threshold"] is not None and options["search_mode"] != "semantic":
         raise click.UsageError("--distance-threshold needs --search-mode semantic.")
 
-    async def work() -> Any:
-        async with reach(target) as access:
-            return await access.call("search_memories", _request(options))
-
-    found = run(work)
+    found = ask(target, "search_memories", _request(options))
     if as_json:
         show(found)
     else:
         _print(found, explain=options["explain"])
         if phases := found.get("trace"):
             click.echo("ms: " + ", ".join(f"{name} {spent:.1f}" for name, spent in phases.items()))
-
-
-def _target(options: dict[str, Any]) -> Target:
-    return Target(*(options.pop(name) for name in ("url", "token", "data", "config_file")))
 
 
 def _request(options: dict[str, Any]) -> dict[str, Any]:

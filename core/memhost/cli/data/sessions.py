@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
-from memhost.cli.access import Target, reach, run
+from memhost.cli.access import ask, target_of
 from memhost.cli.options import (
     config_options,
     confirm,
@@ -41,15 +40,12 @@ def list_(
     user_id: str | None,
     limit: int,
     offset: int,
-    url: str | None,
-    token: str | None,
-    data: str | None,
-    config_file: Path | None,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """List session ids, most recently updated first."""
     request = {"namespace": namespace, "user_id": user_id, "limit": limit, "offset": offset}
-    found = _call(Target(url, token, data, config_file), "list_sessions", request)
+    found = ask(target_of(options), "list_sessions", request)
     if as_json:
         show(found)
         return
@@ -71,15 +67,12 @@ def show_(
     session_id: str,
     namespace: str | None,
     user_id: str | None,
-    url: str | None,
-    token: str | None,
-    data: str | None,
-    config_file: Path | None,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Show a session's messages."""
     request = {"session_id": session_id, "namespace": namespace, "user_id": user_id}
-    found = _call(Target(url, token, data, config_file), "get_session", request)
+    found = ask(target_of(options), "get_session", request)
     if as_json:
         show(found)
     else:
@@ -99,30 +92,19 @@ def delete(
     namespace: str | None,
     user_id: str | None,
     force: bool,
-    url: str | None,
-    token: str | None,
-    data: str | None,
-    config_file: Path | None,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Delete a session; memories made from it stay."""
     confirm(f"Delete the session {session_id}?", force=force)
     request = {"session_id": session_id, "namespace": namespace, "user_id": user_id}
-    target = Target(url, token, data, config_file)
-    _call(target, "get_session", request)
-    answer = _call(target, "delete_session", request)
+    target = target_of(options)
+    ask(target, "get_session", request)
+    answer = ask(target, "delete_session", request)
     if as_json:
         show_line({**answer, "session_id": session_id})
     else:
         click.echo(f"Deleted {session_id}.")
-
-
-def _call(target: Target, operation: str, request: dict[str, Any]) -> Any:
-    async def work() -> Any:
-        async with reach(target) as access:
-            return await access.call(operation, request)
-
-    return run(work)
 
 
 def _print(session: dict[str, Any]) -> None:

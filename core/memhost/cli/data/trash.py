@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
-from memhost.cli.access import Target, reach, run
+from memhost.cli.access import ask, target_of
 from memhost.cli.options import config_options, json_option, show, url_options
 from memhost.cli.root import Nested
 from memhost.errors import NotFound
@@ -34,15 +33,12 @@ def list_(
     user_id: str | None,
     limit: int,
     after: str,
-    url: str | None,
-    token: str | None,
-    data: str | None,
-    config_file: Path | None,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """List memories that can be restored."""
     request = {"namespace": namespace, "user_id": user_id, "limit": limit, "after": after}
-    found = _call(Target(url, token, data, config_file), "list_trash", request)
+    found = ask(target_of(options), "list_trash", request)
     if as_json:
         show(found)
     else:
@@ -56,14 +52,11 @@ def list_(
 @json_option
 def restore(
     ids: tuple[str, ...],
-    url: str | None,
-    token: str | None,
-    data: str | None,
-    config_file: Path | None,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Restore memories, or make replaced facts valid again."""
-    found = _call(Target(url, token, data, config_file), "restore_memories", {"ids": list(ids)})
+    found = ask(target_of(options), "restore_memories", {"ids": list(ids)})
     refused = [
         f"{memory_id}: {why}."
         for name, why in (
@@ -91,15 +84,12 @@ def compact(
     namespace: str | None,
     user_id: str | None,
     dry_run: bool,
-    url: str | None,
-    token: str | None,
-    data: str | None,
-    config_file: Path | None,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Merge memories that repeat each other or mean the same."""
     request = {"namespace": namespace, "user_id": user_id, "dry_run": dry_run, "report": True}
-    report = _call(Target(url, token, data, config_file), "compact_memories", request)["report"]
+    report = ask(target_of(options), "compact_memories", request)["report"]
     if as_json:
         show(report)
         return
@@ -130,14 +120,6 @@ def _print_join(join: dict[str, Any]) -> None:
     click.echo(f"  stays {join['stays']}: {kept}")
     for memory_id, text in zip(join["goes"], others, strict=True):
         click.echo(f"  goes  {memory_id}: {text}")
-
-
-def _call(target: Target, operation: str, request: dict[str, Any]) -> Any:
-    async def work() -> Any:
-        async with reach(target) as access:
-            return await access.call(operation, request)
-
-    return run(work)
 
 
 def _print(found: dict[str, Any]) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import click
 
-from memhost.cli.access import Target, reach, run
+from memhost.cli.access import ask, target_of
 from memhost.cli.options import config_options, json_option, show, url_options
 
 _BAR = 24
@@ -32,26 +31,14 @@ _MAX_DAYS = 400
 def usage(
     days: int,
     by: str,
-    url: str | None,
-    token: str | None,
-    data: str | None,
-    config_file: Path | None,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Show the calls of language models and embedding providers by purpose, and their cost. Days are in UTC."""
     field = "user_id" if by == "user" else by
-
-    async def work() -> Any:
-        async with reach(Target(url, token, data, config_file)) as access:
-            now = datetime.now(UTC)
-            request = {
-                "from": (now - timedelta(days=days - 1)).isoformat(),
-                "to": now.isoformat(),
-                "group_by": [field],
-            }
-            return await access.call("get_usage", request)
-
-    found = run(work)
+    now = datetime.now(UTC)
+    request = {"from": (now - timedelta(days=days - 1)).isoformat(), "to": now.isoformat(), "group_by": [field]}
+    found = ask(target_of(options), "get_usage", request)
     if as_json:
         show(found)
     else:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
-from memhost.cli.access import Target, reach, run
+from memhost.cli.access import ask, target_of
 from memhost.cli.options import (
     config_options,
     confirm,
@@ -36,26 +35,16 @@ def user() -> None:
 def delete(
     user_id: str,
     namespace: str | None,
-    tenant: str,
     force: bool,
-    url: str | None,
-    token: str | None,
-    data: str | None,
-    config_file: Path | None,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Permanently delete all memories, sessions and other data of a user, and print a receipt."""
-    if url and tenant != "default":
-        raise click.UsageError("With --url the token determines the tenant; omit --tenant.")
+    target = target_of(options)
     where = f" in namespace {namespace}" if namespace else ""
     confirm(f"Delete everything of the user {user_id}{where}? This cannot be undone.", force=force)
-    target = Target(url, token, data, config_file, tenant)
 
-    async def work() -> Any:
-        async with reach(target) as access:
-            return await access.call("delete_user", {"user_id": user_id, "namespace": namespace})
-
-    receipt = run(work)
+    receipt = ask(target, "delete_user", {"user_id": user_id, "namespace": namespace})
     if as_json:
         show(receipt)
         return

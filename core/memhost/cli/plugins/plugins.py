@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from memhost.cli.access import Target, reach, run
+from memhost.cli.access import ask, target_of
 from memhost.cli.failures import CommandError
 from memhost.cli.options import config_options, json_option, show, url_options
 from memhost.cli.plugins.plugins_new import new
@@ -73,13 +73,8 @@ def show_(name: str, as_json: bool, **options: Any) -> None:
 
     Calls and failures are those of the process that answers: give --url to ask a running server.
     """
-    target = Target(options["url"], options["token"], options["data"], options["config_file"])
-
-    async def work() -> Any:
-        async with reach(target) as access:
-            return await access.call("get_plugin", {"name": name})
-
-    report = run(work)
+    target = target_of(options)
+    report = ask(target, "get_plugin", {"name": name})
     show(report) if as_json else _print_report(report)
 
 
