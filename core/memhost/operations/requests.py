@@ -350,9 +350,9 @@ def _weight(what: str, default: float) -> Meta:
 class SearchFields(msgspec.Struct, kw_only=True):
     """A search of long-term memory. Without `text` it lists what passes the filters.
 
-    Without `search_mode` the whole pipeline ranks (full text, vectors, conversation context); `semantic`,
-    `keyword` and `hybrid` rank by exactly that. `min_score` leaves out hits with less; behind the candidates that
-    were ranked it looks no further.
+    Without `search_mode`, or with `hybrid`, the whole pipeline ranks (full text, vectors, conversation context);
+    `semantic` ranks by the distance of vectors alone, `keyword` by words and their context alone. `min_score` leaves
+    out hits with less; behind the candidates that were ranked it looks no further.
     """
 
     text: Annotated[
@@ -366,17 +366,29 @@ class SearchFields(msgspec.Struct, kw_only=True):
         Literal["semantic", "keyword", "hybrid"] | UnsetType,
         Meta(description="How to rank; absent: the whole pipeline.", examples=["hybrid"]),
     ] = UNSET
-    hybrid_alpha: Annotated[
-        float, Meta(ge=0, le=1, description="Share of the vector score in `hybrid` mode.", examples=[0.7])
-    ] = 0.7
+    hybrid_alpha: (
+        Annotated[
+            float,
+            Meta(
+                ge=0,
+                le=1,
+                description="How much vectors count beside words: 0 not at all, 1 alone; absent: 0.7.",
+                examples=[0.7],
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     text_scorer: Annotated[
-        str,
+        str | UnsetType,
         Meta(
-            description="Accepted for compatibility; all stores score by BM25.",
+            description=(
+                "With `hybrid`: rank by nothing but the weighted sum of both scores, and require quoted phrases. All "
+                "stores score words by BM25, whatever the name."
+            ),
             examples=["BM25STD"],
             extra_json_schema={"enum": list(TEXT_SCORERS)},
         ),
-    ] = "BM25STD"
+    ] = UNSET
     session_id: Annotated[
         TagFilter | None, Meta(description="Only memories of these sessions.", examples=[{"eq": "trip-42"}])
     ] = None

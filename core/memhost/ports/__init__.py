@@ -9,6 +9,7 @@ from memhost.ports.host import Access, Call, Host, InstalledPlugins, Nothing, Of
 from memhost.ports.models import (
     Completion,
     Embedder,
+    LanguageBound,
     LanguageModel,
     Meter,
     ModelUse,
@@ -47,6 +48,7 @@ __all__ = [
     "InstalledPlugins",
     "JobDispatcher",
     "JobRunner",
+    "LanguageBound",
     "LanguageModel",
     "LaterStrategy",
     "Meter",

@@ -81,6 +81,20 @@ class Vocabulary(Protocol):
         ...
 
 
+@runtime_checkable
+class LanguageBound(Protocol):
+    """An optional declaration of an embedder: it knows some languages only.
+
+    The ranking then uses its vectors only for queries in these; for others the distances of such an embedder are noise
+    that pulls answers down.
+
+    Attributes:
+        languages: ISO 639-1 codes.
+    """
+
+    languages: frozenset[str]
+
+
 class Completion(msgspec.Struct, frozen=True, kw_only=True):
     """Answer of a language model, with what it cost in tokens and US dollars (None: the price is not known)."""
 

@@ -15,8 +15,9 @@ from memhost.ranking.nearness import nearness
 from memhost.ranking.prices import names_price
 from memhost.ranking.types import Candidate, CorpusStats, Vector
 from memhost.ranking.weights import RankingWeights
-from memhost.text.analysis import AnalysedQuery, stem, tokenize
+from memhost.text.analysis import AnalysedQuery
 from memhost.text.temporal.written import find_dates
+from memhost.text.tokens import stem, tokenize
 from memhost.text.words import GREETING_WORDS
 
 Floats = npt.NDArray[np.float64]
@@ -53,6 +54,14 @@ FEATURES = (
     "expected_person",
     "expected_place",
     "expected_price",
+    "own_words",
+    "others_words",
+    "user_turn",
+    "lexical_asked_assisted",
+    "question_assisted",
+    "asks_assisted",
+    "answers_assisted",
+    "length_assisted",
 )
 """Columns of the feature matrix; each is the name of its weight as well."""
 
@@ -63,6 +72,7 @@ _LONG = 128.0  # terms from which on a memory covers words by mere length (by ju
 _TALK = 12.0  # turns from which on a session is a conversation whose opening tells news
 _GREETINGS = "|".join(sorted({stem(word) for word in GREETING_WORDS}))
 _DATED = 48  # characters at the start of a session in which a date counts as the session's
+_ASSISTED = 4.0  # turns of an assistant are so many times as long as the user's
 _AFTER_DAYS = 15.0  # how long after a day people still tell of it
 _EPOCH = date(1970, 1, 1).toordinal()
 _LAST_SECOND = 2e11
@@ -119,8 +129,10 @@ def feature_matrix(
     layout = _Layout(candidates)
     joined = _joined_terms(candidates)
     named, speakers = _named_speakers(query, candidates, joined)
-    topic = [term for term in query.terms if term not in speakers] or list(query.terms)
-    counts = _term_counts(topic, joined)
+    groups = list(zip(query.terms, query.others, strict=True))
+    groups = [group for group in groups if group[0] not in speakers] or groups
+    topic = [term for term, _ in groups]
+    counts = _term_counts(groups, joined)
     lengths = np.array([terms.count(" ") - 1 for terms in joined], dtype=np.float64)
     columns: dict[str, Floats] = {}
     traits = _traits(candidates, joined)
@@ -143,7 +155,39 @@ def feature_matrix(
     columns["expected_price"] = np.array(
         [query.wants == "price" and names_price(c.text) for c in candidates], np.float64
     )
+    _add_roles(columns, query, candidates, lengths, layout)
     return np.stack([columns[name] for name in FEATURES], axis=1)
+
+
+def _add_roles(
+    columns: dict[str, Floats],
+    query: AnalysedQuery,
+    candidates: Sequence[Candidate],
+    lengths: Floats,
+    layout: _Layout,
+) -> None:
+    """Add who said it to whom: the user's own words, the assistant's, and manners that only chats of people have.
+
+    In chats with an assistant that writes at length (`_assisted`), facts are in what the user says; there a turn that
+    follows a question is no likelier to answer it, and a long turn no likelier to hold anything.
+    """
+    user = np.array([c.role == "user" for c in candidates]) | ~layout.turn  # statements tell of the user
+    columns["own_words"] = np.where(user & (query.perspective == "own"), 1.0, 0.0)
+    columns["others_words"] = np.where(~user & (query.perspective == "other"), 1.0, 0.0)
+    assisted = _assisted(candidates, lengths, layout)
+    columns["user_turn"] = np.where(user & (query.perspective != "other"), assisted, 0.0)
+    for name in ("lexical_asked", "question", "asks", "answers", "length"):
+        columns[f"{name}_assisted"] = columns[name] * assisted
+
+
+def _assisted(candidates: Sequence[Candidate], lengths: Floats, layout: _Layout) -> float:
+    """Return how much the turns look like chats with an assistant: 1 where it writes at least 4 times as much."""
+    user = np.array([c.role == "user" for c in candidates]) & layout.turn
+    other = layout.turn & ~user
+    if not user.any() or not other.any():
+        return 0.0
+    ratio = max(float(lengths[other].mean()), 1.0) / max(float(lengths[user].mean()), 1.0)
+    return float(np.clip(np.log(ratio) / np.log(_ASSISTED), 0.0, 1.0))
 
 
 def _named_speakers(
@@ -198,15 +242,19 @@ def _joined_terms(candidates: Sequence[Candidate]) -> list[str]:
     return [f" {c.terms if isinstance(c.terms, str) else ' '.join(c.terms)} " for c in candidates]
 
 
-def _term_counts(topic: Sequence[str], joined: Sequence[str]) -> Floats:
-    """Return how often each topic term occurs in each candidate; of a run of the same term, every other counts.
+def _term_counts(groups: Sequence[tuple[str, Sequence[str]]], joined: Sequence[str]) -> Floats:
+    """Return how often each topic term, in any of its forms, occurs in each candidate.
 
-    Searching each joined string is several times faster than looking up each of its terms.
+    Of a run of the same term, every other counts. Searching each joined string is several times faster than looking up
+    each of its terms.
     """
-    out = np.empty((len(joined), len(topic)))
-    for j, term in enumerate(topic):
+    out = np.empty((len(joined), len(groups)))
+    for j, (term, others) in enumerate(groups):
         sought = f" {term} "
         out[:, j] = [terms.count(sought) for terms in joined]
+        for other in others:
+            sought = f" {other} "
+            out[:, j] += [terms.count(sought) for terms in joined]
     return out
 
 

@@ -17,12 +17,13 @@ _STAGES = {
     "lexical": ("lexical", "variants", "phrase"),
     "coverage": ("coverage",),
     "semantic": ("vector",),
-    "context": tuple(name for name in FEATURES if name.startswith(("lexical_", "vector_")) or name == "answers"),
+    "context": tuple(name for name in FEATURES if name.startswith(("lexical_", "vector_", "answers"))),
     "session": ("session",),
     "speaker": ("speaker", "first_person", "speaker_first_person"),
+    "role": ("own_words", "others_words", "user_turn"),
     "date": ("date", "date_after"),
     "expected": tuple(name for name in FEATURES if name.startswith("expected_")),
-    "form": ("question", "asks", "length", "opening"),
+    "form": ("question", "asks", "length", "opening", "question_assisted", "asks_assisted", "length_assisted"),
 }
 _COLUMNS = np.array([FEATURES.index(name) for members in _STAGES.values() for name in members])
 """The columns of the feature matrix, stage by stage."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-from memhost.text.analysis import stem
+from memhost.text.tokens import stem
 from memhost.text.words import NUMBER_WORDS, SELF_WORDS, TIME_WORDS
 
 QUESTION = 1

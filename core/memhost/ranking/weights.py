@@ -87,6 +87,19 @@ class RankingWeights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     expected_place: float = 1.2
     expected_price: float = 2.2
 
+    own_words: float = 1.2
+    """The query is about the one who asks, and this is what the user said, or a statement."""
+    others_words: float = 1.2
+    """The query asks what the assistant said, and this is a turn of the assistant's."""
+    user_turn: float = 1.2
+    """What the user said or a statement, as far as the assistant writes longer turns than the user (0 to 1)."""
+    lexical_asked_assisted: float = -1.5
+    """What `lexical_asked` adds in such chats, and likewise below: the manners of people do not hold there."""
+    question_assisted: float = 0.3
+    asks_assisted: float = 0.2
+    answers_assisted: float = -0.6
+    length_assisted: float = -1.0
+
     alone: float = 0.5
     """A memory that is not a turn counts as if its neighbours had this share of its own value."""
     slope: float = 0.34

@@ -39,14 +39,16 @@ async def read_query(store: Store, scope: Scope, text: str, here: Here = NOWHERE
         there = [term for term in measured if found.frequencies.get(term)] or list(measured)
         measured = tuple(sorted(there, key=lambda term: (found.frequencies.get(term, 0), term))[:MAX_QUERY_TERMS])
     kept = frozenset(measured)
-    pairs = [(term, word) for term, word in zip(query.terms, query.words, strict=True) if term in kept]
+    triples = zip(query.terms, query.others, query.words, strict=True)
+    rows = [(term, others, word) for term, others, word in triples if term in kept]
     narrowed = msgspec.structs.replace(
         query,
-        terms=tuple(term for term, _ in pairs),
-        words=tuple(word for _, word in pairs),
+        terms=tuple(term for term, _, _ in rows),
+        others=tuple(others for _, others, _ in rows),
+        words=tuple(word for _, _, word in rows),
         all_terms=tuple(term for term in query.all_terms if term in kept),
         phrases=query.phrases[:_MAX_PHRASES],
-        names=frozenset(name for name in query.names if name in {word for _, word in pairs}),
+        names=frozenset(name for name in query.names if name in {word for _, _, word in rows}),
         dates=query.dates[:_MAX_DATES],
         date_terms=query.date_terms[:_MAX_DATES],
     )

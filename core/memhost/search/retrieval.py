@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+import msgspec
 import numpy as np
 
 from memhost.memories.recency import Recency
 from memhost.models import CandidateQuery, Candidates, Condition, MemoryHit, Scope, TextMatch, Vector
-from memhost.ports import Embedder, Store, Vocabulary
+from memhost.ports import Embedder, LanguageBound, Store, Vocabulary
 from memhost.ranking import RankingWeights
 from memhost.search.explanation import Explainer
 from memhost.search.phases import Phases
@@ -18,10 +19,15 @@ from memhost.search.query_terms import read_query
 from memhost.search.reranking import Reranking
 from memhost.search.scoring import Scored, hybrid_scores, keyword_scores, pipeline_scores, semantic_scores
 from memhost.settings.schema import SearchSettings
-from memhost.text.analysis import AnalysedQuery, query_terms, stems, without_quoted
+from memhost.text.analysis import AnalysedQuery, query_terms, without_quoted
 from memhost.text.temporal.asked import NOWHERE, Here
+from memhost.text.tokens import stems
 
-Mode = Literal["pipeline", "semantic", "keyword", "hybrid"]
+Mode = Literal["pipeline", "semantic", "keyword", "weighted"]
+"""How to rank: `weighted` is the sum of both legs' scores that hybrid search with a named text scorer asks for."""
+
+USUAL_ALPHA = 0.7
+"""Share of the vectors where a search names none."""
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -33,7 +39,7 @@ class SearchPlan:
     conditions: tuple[Condition, ...]
     limit: int
     offset: int
-    alpha: float
+    alpha: float | None
     max_distance: float | None
     explain: bool
     recency: Recency | None
@@ -63,7 +69,7 @@ class Found:
 class Retriever:
     """Finds memories in four modes.
 
-    Pipeline and hybrid rank the best candidates of both legs, a fixed number whatever the page; behind these
+    Pipeline and weighted search rank the best candidates of both legs, a fixed number whatever the page; behind these
     comes whatever else matches by vector distance. So pages neither repeat nor skip. With a least score nothing comes
     behind them.
     """
@@ -89,8 +95,8 @@ class Retriever:
             return await self._keyword(scope, plan)
         if plan.mode == "semantic":
             return await self._semantic(scope, plan)
-        if plan.mode == "hybrid":
-            return await self._hybrid(scope, plan)
+        if plan.mode == "weighted":
+            return await self._weighted(scope, plan)
         return await self._pipeline(scope, plan)
 
     async def _semantic(self, scope: Scope, plan: SearchPlan) -> Found:
@@ -108,21 +114,31 @@ class Retriever:
         return _explained(page, plan, found, None, vector)
 
     async def _keyword(self, scope: Scope, plan: SearchPlan) -> Found:
+        """Memories that hold a word of the query or its phrases, by what the ranking makes of words alone."""
         query, unread = await self._read(scope, plan)
         match = keyword_match(query)
         if match is None:
             return Found([], 0)
-        wanted = CandidateQuery(conditions=plan.conditions, text=match, text_limit=self._depth(plan), count=True)
+        wanted = CandidateQuery(
+            conditions=plan.conditions,
+            text=match,
+            text_limit=max(self._settings.candidates, self._depth(plan)),
+            neighbours=self._settings.neighbours,
+            statistics_for=all_terms(query),
+            count=True,
+        )
         found = await self._candidates(scope, wanted, plan.phases)
-        page = replace(_page(keyword_scores(found.hits), plan, found.total), unread=unread)
+        with plan.phases("rank"):
+            scored = keyword_scores(query, found, self._settings.candidates, self._weights, explain=plan.explain)
+        page = replace(_page(scored, plan, found.total), unread=unread)
         return _explained(page, plan, found, query, None)
 
-    async def _hybrid(self, scope: Scope, plan: SearchPlan) -> Found:
+    async def _weighted(self, scope: Scope, plan: SearchPlan) -> Found:
         vector = await self._embed(plan.text, plan.phases)
         query, unread = await self._read(scope, plan)
         text = keyword_match(query, phrases_required=True)
         found = await self._candidates(scope, self._both_legs(plan, text, vector), plan.phases)
-        scored = hybrid_scores(found, vector, text, plan.alpha)
+        scored = hybrid_scores(found, vector, text, USUAL_ALPHA if plan.alpha is None else plan.alpha)
         if plan.min_score or (text is not None and text.required):
             page = _page(scored, plan, len(scored))
         else:
@@ -141,19 +157,21 @@ class Retriever:
             vector,
             neighbours=self._settings.neighbours,
             rough_text=True,  # the ranking counts the words itself
-            statistics_for=query.terms,
+            statistics_for=all_terms(query),
         )
         found = await self._candidates(scope, wanted, plan.phases)
         words = (*query.words, *query.terms)
+        bound = self._embedder
+        read = not isinstance(bound, LanguageBound) or query.language in bound.languages
         with plan.phases("rank"):
             ranking = pipeline_scores(
                 query,
-                vector,
+                vector if read else None,
                 found,
                 plan.conditions,
-                self._weights,
+                weighted_legs(self._weights, plan.alpha),
                 explain=plan.explain,
-                understood=not isinstance(self._embedder, Vocabulary) or self._embedder.knows_any(words),
+                understood=not isinstance(bound, Vocabulary) or bound.knows_any(words),
             )
         matches, problem = ranking.matches, ""
         if self._reranking is not None:
@@ -230,13 +248,37 @@ class Retriever:
         return max(plan.end, self._settings.candidates) if all_ranked else plan.end
 
 
+def all_terms(query: AnalysedQuery) -> tuple[str, ...]:
+    """The stems of the query's words in each language that it may be in."""
+    return (*query.terms, *(term for others in query.others for term in others))
+
+
+def weighted_legs(weights: RankingWeights, alpha: float | None) -> RankingWeights:
+    """The weights with the share of vectors that a search names, from 0 (words alone) to 1 (vectors alone).
+
+    Below the usual share vectors count less than usual, above it words do.
+    """
+    if alpha is None:
+        return weights
+    near = min(1.0, alpha / USUAL_ALPHA)
+    words = min(1.0, (1.0 - alpha) / (1.0 - USUAL_ALPHA))
+    factors = {name: near for name in weights.__struct_fields__ if name.startswith("vector") and name != "vector_floor"}
+    factors |= {
+        name: words
+        for name in weights.__struct_fields__
+        if name.startswith("lexical") or name in ("coverage", "variants", "session", "phrase")
+    }
+    changed = {name: factor * getattr(weights, name) for name, factor in factors.items()}
+    return msgspec.structs.replace(weights, **changed)
+
+
 def keyword_match(query: AnalysedQuery, *, phrases_required: bool = False) -> TextMatch | None:
     """The full-text condition of keyword search: any word, or quoted phrases; None if nothing is searchable."""
-    words = tuple(dict.fromkeys(query.all_terms))
+    words = tuple(dict.fromkeys([*query.all_terms, *(term for group in query.others for term in group)]))
     if phrases_required:
         return TextMatch(any_of=words, required=query.phrases) if words else None
     if query.phrases:  # whose words count together only
-        loose = frozenset(stems(without_quoted(query.text)))
+        loose = frozenset(stems(without_quoted(query.text), query.language))
         words = tuple(word for word in words if word in loose)
     return TextMatch(any_of=words, phrases=query.phrases) if words or query.phrases else None
 

@@ -95,15 +95,37 @@ def semantic_scores(hits: Iterable[CandidateHit]) -> list[Scored]:
     return sorted(found, key=lambda item: (item.dist, item.record.id))
 
 
-def keyword_scores(hits: Sequence[CandidateHit]) -> list[Scored]:
-    """Best text score first, each relative to the best."""
-    best = _best(hits)
-    found = []
-    for hit in hits:
-        raw = hit.text_score or 0.0
-        score = min(1.0, max(0.0, raw / best)) if best > 0 else 0.0
-        found.append(Scored(hit.memory.record, 1.0 - score, score, "keyword", {"keyword": raw}))
-    return _ordered(found)
+def keyword_scores(
+    query: AnalysedQuery,
+    found: Candidates,
+    ranked: int,
+    weights: RankingWeights,
+    *,
+    explain: bool = False,
+) -> list[Scored]:
+    """Memories that hold the words, best first, each score relative to the best.
+
+    The best `ranked` by the store's own score are ranked by their words, their neighbours' and their session's; others
+    follow in the store's order.
+    """
+    matching = [hit for hit in found.hits if hit.text_score is not None]
+    matching.sort(key=lambda hit: (-(hit.text_score or 0.0), hit.memory.record.id))
+    first = {hit.memory.record.id: hit.memory.record for hit in matching[:ranked]}
+    beside = [hit for hit in found.hits if hit.text_score is None or hit.memory.record.id in first]
+    stats = CorpusStats(found.documents, found.average_length, found.frequencies)
+    order = rank(query, None, [_candidate(hit.memory) for hit in beside], stats, weights, explain=explain)
+    best = next((item.score for item in order if item.key in first), 1.0)
+    scored = [
+        Scored(first[str(item.key)], 1.0 - item.score / best, item.score / best, "keyword", item.breakdown)
+        for item in order
+        if item.key in first
+    ]
+    last = scored[-1].score if scored else 1.0
+    least = matching[ranked - 1].text_score if len(matching) > ranked else None
+    for hit in matching[ranked:]:
+        score = last * (hit.text_score or 0.0) / least if least else 0.0
+        scored.append(Scored(hit.memory.record, 1.0 - score, score, "keyword", {"keyword": hit.text_score or 0.0}))
+    return scored
 
 
 def hybrid_scores(found: Candidates, vector: Vector, text: TextMatch | None, alpha: float) -> list[Scored]:
@@ -126,7 +148,7 @@ def hybrid_scores(found: Candidates, vector: Vector, text: TextMatch | None, alp
 
 def pipeline_scores(
     query: AnalysedQuery,
-    vector: Vector,
+    vector: Vector | None,
     found: Candidates,
     conditions: Sequence[Condition],
     weights: RankingWeights,
@@ -140,7 +162,7 @@ def pipeline_scores(
 
     Args:
         query: What is sought, taken apart.
-        vector: Its embedding.
+        vector: Its embedding; None if the embedder does not know its language.
         found: The store's candidates.
         conditions: What matches satisfy.
         weights: Weights of the ranking.

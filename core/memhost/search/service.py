@@ -98,7 +98,8 @@ class SearchService:
             conditions = (*compile_filters(request, zone), *extra, *_valid_at(request.as_of or now))
             scope, conditions = _into_scope(call.caller.bounds, conditions)
         context = RequestContext(scope=scope, subject=call.caller.subject, request_id=call.request_id, now=now)
-        search = SearchRequest(scope=scope, text=(request.text or "").strip(), mode=mode, limit=request.limit)
+        named = "hybrid" if mode == "weighted" else mode
+        search = SearchRequest(scope=scope, text=(request.text or "").strip(), mode=named, limit=request.limit)
         with phases("hooks"):
             search = await self._hooks.before_search(search, context)
         search.limit = min(search.limit, max(MAX_RAISED_LIMIT, request.limit))
@@ -184,7 +185,7 @@ class SearchService:
             conditions=conditions,
             limit=search.limit,
             offset=request.offset,
-            alpha=request.hybrid_alpha,
+            alpha=None if request.hybrid_alpha is UNSET else request.hybrid_alpha,
             max_distance=request.distance_threshold,
             explain=request.explain,
             recency=recency,
@@ -221,7 +222,7 @@ def _tell(call: Call, found: Found) -> None:
 
 def _mode(request: SearchFields) -> Mode:
     problems = []
-    if request.text_scorer not in TEXT_SCORERS:
+    if request.text_scorer is not UNSET and request.text_scorer not in TEXT_SCORERS:
         problems.append(
             Problem(
                 where=("text_scorer",),
@@ -236,6 +237,8 @@ def _mode(request: SearchFields) -> Mode:
         return "semantic" if request.distance_threshold is not None else "pipeline"
     if request.distance_threshold is not None and request.search_mode != "semantic":
         raise InvalidRequest("distance_threshold is only supported for semantic search mode.")
+    if request.search_mode == "hybrid":
+        return "pipeline" if isinstance(request.text_scorer, UnsetType) else "weighted"
     return request.search_mode
 
 

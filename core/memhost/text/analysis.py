@@ -14,17 +14,15 @@ whole, and no text of a user yields them by accident:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
-from functools import lru_cache
 
 import msgspec
 
-# The package imports all of its languages: 18 ms and 2.7 MB, which is 2 % of the processor time and 3 % of the memory
-# of a server that has just started. Going around its `__init__` saved that and was not worth a stand-in module.
-from snowballstemmer.english_stemmer import EnglishStemmer
-
+from memhost.text.languages import function_words, language_of, possible_languages, stem_in
+from memhost.text.perspective import Perspective, perspective_of
 from memhost.text.temporal.asked import NOWHERE, AskedSpan, Here, asked_times
+from memhost.text.tokens import characters, stems, tokenize, without_spaceless_function_words
 from memhost.text.unicode_forms import fold
 from memhost.text.words import SPEAKER_LABELS, STOP_WORDS
 
@@ -33,24 +31,6 @@ DATE_MARK = "zdt"
 SPEAKER_MARK = "zsp"
 """Prefix of speaker terms."""
 
-_PIECE = 32_768
-"""Longer texts are analysed piece by piece."""
-_RUN = re.compile("[\u3041-\u3096\u30a1-\u30fa\u3400-\u9fff\uac00-\ud7a3]{3}(?![\u3099\u309a])")
-"""Three characters of scripts without spaces, none of which changes with the next."""
-_MAX_TERM = 64  # longer runs (base64, hashes) are cut: they would only bloat the index
-# Scripts written without spaces: kana, Han, Hangul, Thai, Lao, Myanmar, Khmer. They are cut into character bigrams.
-_NO_SPACE = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
-    "\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
-)
-# Indic scripts carry vowel signs that \w leaves out, so their whole blocks (less the dandas) count as letters.
-_MARKS = "\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u064b-\u065f\u0670\u0900-\u0963\u0966-\u0dff"
-_TOKEN = re.compile(
-    rf"(?P<cjk>[{_NO_SPACE}]+)"
-    r"|(?P<num>\d+(?:[.,]\d+)*(?![^\W\d_]))"
-    rf"|(?P<word>(?:(?![{_NO_SPACE}])[^\W_]|[{_MARKS}])+(?:['\u2019\u02bc](?:(?![{_NO_SPACE}])[^\W_]|[{_MARKS}])+)*)"
-)
-_ASCII_TOKEN = re.compile(r"\d+(?:[.,]\d+)*(?![a-z])|[a-z0-9]+(?:'[a-z0-9]+)*")
 _QUOTED = re.compile(r"\"([^\"\n]{2,200})\"|\u201c([^\u201d\n]{2,200})\u201d|\u00ab([^\u00bb\n]{2,200})\u00bb")
 # A name in front of a colon: one to four words that each begin with a capital (or an uncased script's letter).
 _NAME_WORD = r"[^\W\d_][^\s:,;!?()\[\]{}<>\"/\\|@#]{0,29}"
@@ -65,7 +45,9 @@ class AnalysedQuery(msgspec.Struct, frozen=True):
 
     Attributes:
         text: the query as asked.
+        language: ISO 639-1 code of its language; ``en`` where that cannot be told.
         terms: stems in the order asked, stop words left out (all are kept if nothing else is left), each once.
+        others: for each of ``terms``, the stems that the word has in other languages which the query may be in.
         all_terms: stems of every word in order, with repeats.
         words: the surface form of each entry of ``terms``, for embedding single words.
         phrases: quoted phrases as tuples of stems; a hit that holds one verbatim ranks higher.
@@ -76,10 +58,13 @@ class AnalysedQuery(msgspec.Struct, frozen=True):
             ``"number"`` or ``""``.
         spans: other times that it asks about: spans, relative ones, second readings of ambiguous dates.
         utc_offset: seconds by which the clocks of who asks are ahead of UTC.
+        perspective: whose words are asked for: ``"own"`` (of the one who asks), ``"other"`` or ``""``.
     """
 
     text: str
+    language: str
     terms: tuple[str, ...]
+    others: tuple[tuple[str, ...], ...]
     all_terms: tuple[str, ...]
     words: tuple[str, ...]
     phrases: tuple[tuple[str, ...], ...]
@@ -89,92 +74,12 @@ class AnalysedQuery(msgspec.Struct, frozen=True):
     wants: str
     spans: tuple[AskedSpan, ...] = ()
     utc_offset: float = 0.0
+    perspective: Perspective = ""
 
     @property
     def embedding_text(self) -> str:
         """The words of the query without its stop words: what to embed with a static (bag of words) embedder."""
         return " ".join(self.words)
-
-
-@lru_cache(maxsize=32768)
-def stem(word: str) -> str:
-    """Return the Snowball (Porter 2) English stem of one folded word; other scripts and numbers come back as given.
-
-    Source: M. Porter, Snowball, https://snowballstem.org/algorithms/english/stemmer.html.
-    """
-    if len(word) < 3 or word[0].isdigit():
-        return word
-    # One stemmer a word (2 of 35 us): it holds the word while it works, and texts are analysed in several threads.
-    return str(EnglishStemmer().stemWord(word))
-
-
-def pieces(text: str, size: int = _PIECE) -> Iterator[str]:
-    """Cut a long text so that its tokens are those of its pieces, in order: no step of the analysis takes long.
-
-    It is cut in front of white space. Where there is none, as in Chinese, it is cut inside of a run of characters that
-    are tokens themselves, one of which then belongs to both pieces, as it does to two bigrams. Where there is neither,
-    a piece is longer.
-
-    Args:
-        text: any text.
-        size: length of a piece in characters, about.
-    """
-    start = 0
-    while len(text) - start > size:
-        least, most = start + size // 2, start + size
-        cut = max(text.rfind(" ", least, most), text.rfind("\n", least, most))
-        run = _RUN.search(text, most - 64, most) if cut < 0 else None
-        if run is not None:
-            yield text[start : run.start() + 2]
-            start = run.start() + 1
-            continue
-        if cut < 0:
-            following = [place for place in (text.find(" ", most), text.find("\n", most)) if place >= 0]
-            if not following:
-                break
-            cut = min(following)
-        yield text[start:cut]
-        start = cut
-    yield text[start:]
-
-
-def tokenize(text: str) -> list[str]:
-    """Split ``text`` into folded tokens, in order and with repeats.
-
-    A possessive ``'s`` is dropped and other apostrophes are closed up (``don't`` gives ``dont``); thousands separators
-    are removed from numbers; hyphens and underscores separate. Runs of a script written without spaces give character
-    bigrams (a lone character gives itself).
-    """
-    if len(text) > _PIECE:
-        return [token for piece in pieces(text) for token in _tokens(piece)]
-    return _tokens(text)
-
-
-def _tokens(text: str) -> list[str]:
-    folded = fold(text)
-    if folded.isascii():
-        return [_plain(t) for t in _ASCII_TOKEN.findall(folded)]
-    tokens: list[str] = []
-    for match in _TOKEN.finditer(folded):
-        token = match.group()
-        if match.lastgroup == "cjk":
-            tokens.extend([token[i : i + 2] for i in range(len(token) - 1)] or [token])
-        else:
-            tokens.append(_plain(token))
-    return tokens
-
-
-def _plain(token: str) -> str:
-    if "'" in token:
-        token = token.removesuffix("'s").replace("'", "")
-    elif "," in token:
-        token = token.replace(",", "")
-    return token if len(token) <= _MAX_TERM else token[:_MAX_TERM]
-
-
-def stems(text: str) -> list[str]:
-    """Return the stems of all tokens of ``text``, in order and with repeats."""
-    return [stem(token) for token in tokenize(text)]
 
 
 def split_speaker(text: str) -> tuple[str | None, str]:
@@ -236,15 +141,20 @@ def index_terms(text: str, speaker: str | None = None, when: float | None = None
         when: time of the turn in Unix seconds (UTC), where known.
 
     Returns:
-        The stems of ``text`` in order, then the marked terms of speaker and date.
+        The stems of ``text`` in order, the characters that can be words (Chinese, Korean), then the marked terms of
+        speaker and date.
     """
-    return stems(text) + speaker_terms(speaker) + date_terms(when)
+    language = language_of(text)
+    tokens = tokenize(text, language)
+    own = [stem_in(token, language) for token in tokens]
+    return own + characters(tokens) + speaker_terms(speaker) + date_terms(when)
 
 
 def query_terms(query: AnalysedQuery) -> list[str]:
     """Return the terms that a store looks up for ``query`` (any of them): stems, then speaker and date terms."""
     marked = [SPEAKER_MARK + name for name in sorted(query.names)]
-    return list(dict.fromkeys([*query.terms, *marked, *query.date_terms]))
+    others = [term for group in query.others for term in group]
+    return list(dict.fromkeys([*query.terms, *others, *marked, *query.date_terms]))
 
 
 def _query_date_terms(dates: Iterable[tuple[int, int, int]]) -> list[str]:
@@ -324,20 +234,25 @@ def analyse_query(text: str, here: Here = NOWHERE) -> AnalysedQuery:
         text: The query.
         here: Where and when it is asked, to which its times are relative.
     """
-    tokens = tokenize(text)
-    kept = [token for token in tokens if token not in STOP_WORDS] or tokens
+    languages = possible_languages(text)
+    language = languages[0]
+    tokens = tokenize(without_spaceless_function_words(text, language), language) or tokenize(text, language)
+    idle = function_words(language)
+    kept = [token for token in tokens if token not in idle] or tokens
     by_stem: dict[str, str] = {}
     for token in kept:
-        by_stem.setdefault(stem(token), token)
-    phrases = (tuple(stems(next(filter(None, match.groups())))) for match in _QUOTED.finditer(text))
+        by_stem.setdefault(stem_in(token, language), token)
+    phrases = (tuple(stems(next(filter(None, match.groups())), language)) for match in _QUOTED.finditer(text))
     asked = asked_times(text, here)
     return AnalysedQuery(
         text=text,
+        language=language,
         terms=tuple(by_stem),
-        all_terms=tuple(stem(token) for token in tokens),
-        words=tuple(by_stem.values()),
+        others=tuple(_other_stems(token, languages) for token in by_stem.values()),
+        all_terms=tuple(stem_in(token, language) for token in tokens),
+        words=tuple(fold(token) for token in by_stem.values()),
         phrases=tuple(phrase for phrase in phrases if phrase),
-        names=_names(text.split(), by_stem),
+        names=_names(text.split(), frozenset(by_stem.values())),
         dates=asked.dates,
         date_terms=tuple(
             dict.fromkeys(
@@ -347,7 +262,14 @@ def analyse_query(text: str, here: Here = NOWHERE) -> AnalysedQuery:
         wants=_wanted(text),
         spans=asked.spans,
         utc_offset=here.utc_offset,
+        perspective=perspective_of(text, language),
     )
+
+
+def _other_stems(token: str, languages: Sequence[str]) -> tuple[str, ...]:
+    first, *rest = languages
+    own = stem_in(token, first)
+    return tuple(sorted({stem_in(token, language) for language in rest} - {own}))
 
 
 def without_quoted(text: str) -> str:
@@ -355,10 +277,12 @@ def without_quoted(text: str) -> str:
     return _QUOTED.sub(" ", text)
 
 
-def _names(raw_words: Sequence[str], by_stem: dict[str, str]) -> frozenset[str]:
+def _names(raw_words: Sequence[str], kept: frozenset[str]) -> frozenset[str]:
+    """Return the capitalised words among those that are kept, folded as speakers' names are."""
+    words = {fold(word) for word in kept}
     names: set[str] = set()
     for raw in raw_words:
         bare = raw.strip("\"'([{<\u201c\u2018\u00ab*")
         if bare and bare[0].isalpha() and not bare[0].islower():
-            names.update(token for token in tokenize(bare)[:1] if stem(token) in by_stem)
+            names.update(token for token in tokenize(bare)[:1] if token in words)
     return frozenset(names)

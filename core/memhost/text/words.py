@@ -76,3 +76,20 @@ GREETING_WORDS = _word_set(
     """
 )
 """Words in front of the name of the one spoken to."""
+
+SPACELESS_FUNCTION_WORDS = {
+    language: tuple(sorted(words.split(), key=len, reverse=True))
+    for language, words in {
+        "zh": """
+            什么 什麼 甚麼 多少 哪个 哪個 哪些 哪里 哪裡 哪儿 哪一 哪种 为什么 為什麼 为何
+            怎么 怎麼 怎样 怎樣 如何 何时 何時 谁的 誰的 谁 誰 是否 有没有 有沒有 是不是 请问 請問 的 了 吗 嗎 呢 吧 是
+            """,
+        "ja": """
+            何ですか ですか ますか でしたか ましたか どこ どの だれ 誰 いつ なぜ どう どのように どんな
+            いくつ いくら 何 ください
+            """,
+        "ko": "무엇 누구 어디 언제 얼마나 얼마 몇 어떤 어느 어떻게 왜 입니까 인가요 습니까 나요",
+        "th": "อะไร ใคร ที่ไหน เมื่อไร เมื่อไหร่ เท่าไร เท่าไหร่ อย่างไร ทำไม กี่ ใด หรือไม่ ไหน",
+    }.items()
+}
+"""Question words and particles of languages without spaces, longest first: queries leave them out."""

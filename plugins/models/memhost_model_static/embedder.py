@@ -55,9 +55,12 @@ class StaticEmbedder:
         name: name and version of the model, kept with every vector that it made.
         dimensions: length of a vector.
         local: always true: no text leaves the process.
+        languages: English alone.
     """
 
     local = True
+    languages = frozenset({"en"})
+    """Those of the model that the table was distilled from."""
 
     def __init__(self, folder: Path = WEIGHTS, *, verify: bool = True) -> None:
         """Load the model (about 50 ms).

@@ -15,7 +15,7 @@ from memhost.models import CandidateQuery, Candidates, Scope
 from memhost.operations import Call
 from memhost.operations.limits import DEEPEST_OFFSET, MAX_QUERY_TERMS, fitting
 from memhost.search.query_terms import read_query
-from memhost.text.analysis import stem
+from memhost.text.tokens import stem
 from tests.support.hosts import ADMIN, run, running_host
 
 COMMON = [f"common{number}" for number in range(90)]

@@ -8,15 +8,13 @@ from memhost.text.analysis import (
     analyse_query,
     date_terms,
     index_terms,
-    pieces,
     query_terms,
     speaker_terms,
     split_speaker,
-    stem,
-    stems,
-    tokenize,
 )
+from memhost.text.languages import stem_in
 from memhost.text.temporal.written import find_dates
+from memhost.text.tokens import pieces, stem, stems, tokenize
 from memhost.text.unicode_forms import fold
 
 NOON = datetime(2021, 3, 9, 12, tzinfo=UTC).timestamp()
@@ -29,11 +27,11 @@ def test_words_that_threads_stem_at_once_do_not_mix(monkeypatch: pytest.MonkeyPa
     def interrupted(stemmer: EnglishStemmer) -> None:
         """Stem another word in the middle of this one, as another thread would."""
         if others:
-            stem.__wrapped__(others.pop())
+            stem_in.__wrapped__(others.pop(), "en")
         whole(stemmer)
 
     monkeypatch.setattr(EnglishStemmer, "_stem", interrupted)
-    assert stem.__wrapped__("generalizations") == "general"
+    assert stem_in.__wrapped__("generalizations", "en") == "general"
 
 
 @pytest.mark.parametrize(
