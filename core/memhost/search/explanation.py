@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 
 from memhost.models import MemoryHit, StoredMemory, Vector
 from memhost.search.reranking import PIPELINE, RERANKER
-from memhost.text.analysis import AnalysedQuery, stems
+from memhost.text.analysis import AnalysedQuery
+from memhost.text.tokens import stems
 
 _BESIDE = ((-1, "The turn before it"), (1, "The turn after it"), (-2, "Two turns before it"), (2, "Two turns after it"))
 _WANTED = {
@@ -62,6 +63,9 @@ class Explainer:
             found.append(f"Its date, {when:%Y-%m-%d}, is at or near the one that the query names.")
         if memory.speaker and not set(query.terms).isdisjoint(stems(memory.speaker)):
             found.append(f"{memory.speaker}, whom the query names, said it.")
+        if parts.get("role", 0.0) > 0:
+            whose = "the one who asks" if memory.role in ("user", None) else "the assistant"
+            found.append(f"It is what {whose} said, or is about them.")
         if query.wants in _WANTED and parts.get("expected", 0.0) > 0:
             found.append(f"It has {_WANTED[query.wants]}, which the query asks for.")
         return found
@@ -71,7 +75,8 @@ def _held(query: AnalysedQuery, memory: StoredMemory) -> list[str]:
     """The words of the query that the memory has, as the query spells them."""
     terms: Sequence[str] | str = memory.terms
     held = set(terms.split() if isinstance(terms, str) else terms)
-    return [word for term, word in zip(query.terms, query.words, strict=True) if term in held]
+    rows = zip(query.terms, query.others, query.words, strict=True)
+    return [word for term, others, word in rows if term in held or not held.isdisjoint(others)]
 
 
 def _words(query: AnalysedQuery, memory: StoredMemory) -> str:

@@ -184,7 +184,7 @@ class Retriever:
             left = self._reachable(found, matches, found.total - len(ranking.left_out))
             page = await self._with_rest(scope, plan, vector, matches, ranking.left_out, left)
         page = replace(page, fits=ranking.fits, unread=unread, unranked=problem)
-        return _explained(page, plan, found, query, vector)
+        return _explained(page, plan, found, query, vector if read else None)
 
     def _both_legs(
         self,
