@@ -55,6 +55,7 @@ PORTS: dict[str, tuple[str, str]] = {
     "BackgroundStrategy": ("memhost_strategies", "strategy.StrategyConformance"),
     "Embedder": ("memhost_models", "model.EmbedderConformance"),
     "Vocabulary": ("memhost_models", "model.EmbedderConformance"),
+    "LanguageBound": ("memhost_models", "model.EmbedderConformance"),
     "SelfChecking": ("memhost_models", "model.LanguageModelConformance"),
     "LanguageModel": ("memhost_models", "model.LanguageModelConformance"),
     "Reranker": ("memhost_models", "model.RerankerConformance"),

@@ -92,9 +92,9 @@ class RankingWeights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     others_words: float = 1.2
     """The query asks what the assistant said, and this is a turn of the assistant's."""
     user_turn: float = 1.2
-    """What the user said or a statement, as far as the assistant writes longer turns than the user (0 to 1)."""
+    """The user's turns and statements, as far as the assistant writes longer turns than the user (0 to 1)."""
     lexical_asked_assisted: float = -1.5
-    """What `lexical_asked` adds in such chats, and likewise below: the manners of people do not hold there."""
+    """Added to `lexical_asked` in such chats, and likewise below: the manners of people do not hold there."""
     question_assisted: float = 0.3
     asks_assisted: float = 0.2
     answers_assisted: float = -0.6

@@ -24,7 +24,7 @@ from memhost.text.temporal.asked import NOWHERE, Here
 from memhost.text.tokens import stems
 
 Mode = Literal["pipeline", "semantic", "keyword", "weighted"]
-"""How to rank: `weighted` is the sum of both legs' scores that hybrid search with a named text scorer asks for."""
+"""The ranking; `weighted` is the sum of both legs' scores that hybrid search with a named text scorer asks for."""
 
 USUAL_ALPHA = 0.7
 """Share of the vectors where a search names none."""

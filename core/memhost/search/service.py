@@ -106,7 +106,7 @@ class SearchService:
         recency = Recency(request, now) if _by_recency(request, mode) else None
         first = recency if request.server_side_recency else None
         asked = search
-        if optimize_query and search.text and mode in ("semantic", "pipeline"):
+        if optimize_query and search.text and mode in ("semantic", "pipeline") and request.search_mode != "hybrid":
             with phases("query"):
                 text = await self._optimizer.optimize(payer_within(scope), search.text)
             asked = msgspec.structs.replace(search, text=text)

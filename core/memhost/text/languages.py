@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
+from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import Any
 
@@ -70,6 +71,8 @@ _MARKED = re.compile("zcu[a-z]{3}|zem[0-9a-f]{4,5}")
 
 _SURE = 0.5
 """Least probability of a language that decides by itself; below, texts count as English, as all did before."""
+_CLEARER = 4.0
+"""A language decides only if it is so many times likelier than English: short English questions pass for Dutch."""
 _POSSIBLE = 0.1
 """Least probability of a language whose stems a query is sought with as well."""
 _SAMPLE = 1000  # characters at the start of a text that tell its language
@@ -92,8 +95,7 @@ def language_of(text: str) -> str:
     """The ISO 639 code of the text's language; ``en`` if the text is too short or mixed to tell."""
     if not any(map(str.isalpha, text[:_SAMPLE])):
         return ENGLISH
-    language, chance = _guesses(text)[0]
-    return language if chance >= _SURE else ENGLISH
+    return _decided(_guesses(text))
 
 
 def possible_languages(text: str) -> list[str]:
@@ -102,7 +104,13 @@ def possible_languages(text: str) -> list[str]:
         return [ENGLISH]
     guesses = _guesses(text)
     likely = [language for language, chance in guesses if chance >= _POSSIBLE]
-    return list(dict.fromkeys([*likely, ENGLISH] if guesses[0][1] >= _SURE else [ENGLISH, *likely]))
+    return list(dict.fromkeys([_decided(guesses), *likely, ENGLISH]))
+
+
+def _decided(guesses: Sequence[tuple[str, float]]) -> str:
+    language, chance = guesses[0]
+    english = dict(guesses).get(ENGLISH, 0.0)
+    return language if chance >= _SURE and (language == ENGLISH or chance >= _CLEARER * english) else ENGLISH
 
 
 def _algorithm(word: str, language: str) -> str:

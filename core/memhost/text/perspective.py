@@ -11,8 +11,8 @@ from memhost.text.unicode_forms import fold
 Perspective = Literal["own", "other", ""]
 
 _SELF = {
-    "en": r"\b(?:i|im|i'm|ive|i've|id|me|my|mine|myself|we|our|us)\b",
-    "de": r"\b(?:ich|mir|mich|mein\w*|wir|uns|unser\w*)\b",
+    "en": r"\b(?:i|i'm|i've|i'd|i'll|me|my|myself|we|we've|our|ours)\b",
+    "de": r"\b(?:ich|mir|mich|mein(?:e[mnrs]?)?|wir|uns|unser(?:e[mnrs]?)?)\b",
     "fr": r"\b(?:je|moi|mon|ma|mes|nous|notre|nos)\b|\b(?:j|m)'",
     "es": r"\b(?:yo|me|mi|mis|mio|mia|nosotros|nuestr\w+)\b",
     "it": r"\b(?:io|mi|mio|mia|miei|mie|noi|nostr\w+)\b",

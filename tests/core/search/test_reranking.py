@@ -103,8 +103,8 @@ async def test_behind_the_pool_scores_fall_and_pages_neither_repeat_nor_skip(tmp
     assert "reranker" not in last.explain
 
 
-@pytest.mark.parametrize("fields", [{"search_mode": "semantic"}, {"search_mode": "keyword"}, {"search_mode": "hybrid"},
-                                    {"text": ""}])  # fmt: skip
+@pytest.mark.parametrize("fields", [{"search_mode": "semantic"}, {"search_mode": "keyword"}, {"text": ""},
+                                    {"search_mode": "hybrid", "text_scorer": "BM25"}])  # fmt: skip
 async def test_modes_by_name_and_listings_do_without_it(tmp_path: Path, fields: dict[str, str]) -> None:
     async with host_with(tmp_path) as (host, reranker):
         assert (await found(host, **fields))[0]

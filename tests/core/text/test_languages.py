@@ -1,0 +1,88 @@
+"""The language of texts, stems of their words, and function words of queries."""
+
+from __future__ import annotations
+
+import pytest
+
+from memhost.text.analysis import analyse_query
+from memhost.text.languages import function_words, language_of, possible_languages, stem_in
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Where did we go on holiday last year?", "en"),
+        ("Wann sind wir umgezogen?", "de"),
+        ("¿Dónde vive mi hermana ahora?", "es"),
+        ("Quel est le prix de la maison ?", "fr"),
+        ("Josh Norman kaç tane top çalmıştır?", "tr"),
+        ("Моя кошка любит рыбу", "ru"),
+        ("我们在公园里看见了很多花", "zh"),
+        ("الكتاب على الطاولة", "ar"),
+    ],
+)
+def test_sentences_tell_their_language(text: str, language: str) -> None:
+    assert language_of(text) == language
+    assert possible_languages(text)[0] == language
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "  ", "2026-03-01", "🍣", "hey", "ok", "Felix allergic", "Thanks Mel! lol", "Ana", "x" * 9999, "3.14 / 2",
+     "def f(x): return x", "lemon cake", "User moved to Berlin", "Bye for now", "Mr. Smith"],
+)  # fmt: skip
+def test_short_and_mixed_texts_are_not_taken_for_another_language(text: str) -> None:
+    assert language_of(text) == "en"
+    assert "en" in possible_languages(text)
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("de", ("Häuser", "häusern")),
+        ("ru", ("кошка", "кошке")),
+        ("es", ("gatos", "gato")),
+        ("tr", ("evler", "evleri")),
+        ("fr", ("étudié", "étudier")),
+        ("en", ("running", "runs")),
+    ],
+)
+def test_forms_of_a_word_share_a_stem(language: str, words: tuple[str, str]) -> None:
+    first, second = (stem_in(word.casefold(), language) for word in words)
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("de", ("haus", "maus")),
+        ("de", ("schon", "schein")),
+        ("ru", ("кошка", "собака")),
+        ("ru", ("дом", "дым")),
+        ("es", ("casa", "cosa")),
+        ("tr", ("ev", "et")),
+        ("fr", ("poisson", "poison")),
+        ("en", ("police", "policy")),
+        ("he", ("כלב", "חלב")),
+        ("ar", ("كتاب", "باب")),
+        ("vi", ("nha", "nho")),
+        ("zh", ("东边", "西边")),
+    ],
+)
+def test_different_words_do_not(language: str, words: tuple[str, str]) -> None:
+    first, second = (stem_in(word, language) for word in words)
+    assert first != second
+
+
+def test_function_words_are_the_languages_own() -> None:
+    assert analyse_query("Wo hat die Katze geschlafen?").words == ("katze", "geschlafen")
+    assert analyse_query("What did the man die of?").words == ("man", "die")
+    assert "die" in function_words("de")
+    assert "die" not in function_words("en")
+    assert not function_words("vi")
+
+
+def test_a_query_of_an_unsure_language_is_sought_in_each() -> None:
+    query = analyse_query("Wohnungen Berlin")
+    everything = {*query.terms, *(term for others in query.others for term in others)}
+    assert {stem_in("wohnungen", "de"), stem_in("wohnungen", "en")} <= everything
