@@ -98,8 +98,7 @@ class SearchService:
             conditions = (*compile_filters(request, zone), *extra, *_valid_at(request.as_of or now))
             scope, conditions = _into_scope(call.caller.bounds, conditions)
         context = RequestContext(scope=scope, subject=call.caller.subject, request_id=call.request_id, now=now)
-        named = "hybrid" if mode == "weighted" else mode
-        search = SearchRequest(scope=scope, text=(request.text or "").strip(), mode=named, limit=request.limit)
+        search = SearchRequest(scope=scope, text=(request.text or "").strip(), mode=_named(mode), limit=request.limit)
         with phases("hooks"):
             search = await self._hooks.before_search(search, context)
         search.limit = min(search.limit, max(MAX_RAISED_LIMIT, request.limit))
@@ -240,6 +239,11 @@ def _mode(request: SearchFields) -> Mode:
     if request.search_mode == "hybrid":
         return "pipeline" if isinstance(request.text_scorer, UnsetType) else "weighted"
     return request.search_mode
+
+
+def _named(mode: Mode) -> str:
+    """The mode as plugins know it."""
+    return "hybrid" if mode == "weighted" else mode
 
 
 def _zone(request: SearchFields) -> str | None:
