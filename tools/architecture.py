@@ -48,6 +48,7 @@ GROUPS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("extraction.pipeline",),
         ("sessions",),
         ("search",),
+        ("context",),
         ("views",),
     ),
     "Host": (("host",), ("http",)),

@@ -163,6 +163,10 @@ CASES: Mapping[str, Case] = {
     ),
     "list_trash": _read(lambda t: t.owner, unnamed=_nothing),
     "restore_memories": Case(named=lambda t: {"ids": [t.trashed]}),
+    "get_context": _read(
+        lambda t: {"query": "tea", "budget": 500} | t.owner,
+        unnamed=lambda _t: {"query": "tea", "budget": 500},
+    ),
     "memory_prompt": _read(
         lambda t: {
             "query": "tea",

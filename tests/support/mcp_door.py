@@ -75,6 +75,7 @@ ROWS = (
     Row(tool="store_memory", operation="store_memories", arguments=lambda given: _records(given)["memories"][0]),
     Row(tool="search_long_term_memory", operation="search_memories"),
     Row(tool="search_memory", operation="search_memories", arguments=_flat_search),
+    Row(tool="get_context", operation="get_context"),
     Row(tool="memory_prompt", operation="memory_prompt", arguments=_prompt),
     Row(tool="get_long_term_memory", operation="get_memory"),
     Row(tool="edit_long_term_memory", operation="edit_memory"),

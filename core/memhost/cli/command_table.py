@@ -20,6 +20,7 @@ COMMANDS = {
     "task-worker": Lazy("memhost.cli.server.worker:worker", "Same as worker, Agent Memory Server's name.", hidden=True),
     "demo": Lazy("memhost.cli.server.demo:demo", "Try it out: a server, a conversation, a few questions."),
     "search": Lazy("memhost.cli.data.search:search", "Search memories."),
+    "context": Lazy("memhost.cli.data.context:context", "Print what is remembered for a query, for a prompt."),
     "add": Lazy("memhost.cli.data.memories:add", "Store a memory."),
     "show": Lazy("memhost.cli.data.memories:show_", "Show all fields of a memory."),
     "edit": Lazy("memhost.cli.data.memories:edit", "Change a memory."),

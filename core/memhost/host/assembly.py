@@ -13,6 +13,8 @@ from memhost.admin.erasure import Erasure
 from memhost.consolidation.compaction import CompactionService
 from memhost.consolidation.forgetting import ForgettingService
 from memhost.consolidation.semantic_duplicates import SemanticDeduplication
+from memhost.context.memory_prompt import PromptService
+from memhost.context.service import ContextService
 from memhost.events import ExtractionDue
 from memhost.extraction import PromptPolicy
 from memhost.extraction.pipeline.contexts import ExtractionContexts
@@ -49,7 +51,6 @@ from memhost.plugins.request_hooks import RequestHooks
 from memhost.ports import Authenticator, Clock, Embedder, LanguageModel, LaterStrategy, Reranker, Store, Strategy
 from memhost.ranking import RankingWeights
 from memhost.search.access_tracking import AccessTracker
-from memhost.search.memory_prompt import PromptService
 from memhost.search.query_rewriting import QueryOptimizer
 from memhost.search.reranking import Reranking
 from memhost.search.retrieval import Retriever
@@ -104,6 +105,7 @@ class Services:
     memories: MemoryService
     search: SearchService
     prompts: PromptService
+    context: ContextService
     extraction: ExtractionRequests
     forgetting: ForgettingService
     compaction: CompactionService
@@ -156,7 +158,8 @@ def assemble(resources: Resources) -> Services:
         session_changes=SessionChanges(sessions, clock),
         memories=_memories(resources, hooks),
         search=search,
-        prompts=PromptService(sessions, search, clock),
+        prompts=_prompts(resources, sessions, search),
+        context=_context(resources, sessions, search),
         extraction=_requests(resources, sessions, extraction),
         forgetting=forgetting,
         compaction=compaction,
@@ -266,6 +269,27 @@ def _search(resources: Resources, calls: ModelCalls, hooks: RequestHooks, metric
         settings=memory,
         clock=resources.clock,
         zone=settings.extraction.default_timezone,
+    )
+
+
+def _prompts(resources: Resources, sessions: SessionService, search: SearchService) -> PromptService:
+    return PromptService(
+        store=resources.store,
+        sessions=sessions,
+        search=search,
+        clock=resources.clock,
+        zone=resources.settings.extraction.default_timezone,
+    )
+
+
+def _context(resources: Resources, sessions: SessionService, search: SearchService) -> ContextService:
+    return ContextService(
+        store=resources.store,
+        search=search,
+        sessions=sessions,
+        settings=resources.settings.memory,
+        clock=resources.clock,
+        zone=resources.settings.extraction.default_timezone,
     )
 
 

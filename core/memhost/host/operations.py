@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from memhost.admin import operations as admin
 from memhost.consolidation import operations as consolidation
+from memhost.context import operations as context
 from memhost.errors import Forbidden
 from memhost.extraction.pipeline import operations as extraction
 from memhost.host.host import Host
@@ -84,5 +85,5 @@ OPERATIONS = (
 
 def core_operations() -> OperationTable:
     """Return the operations of the host itself."""
-    rooms = (jobs, sessions, extraction, memories, search, consolidation, views, usage, admin)
+    rooms = (jobs, sessions, extraction, memories, search, context, consolidation, views, usage, admin)
     return OperationTable((*OPERATIONS, *(operation for room in rooms for operation in room.OPERATIONS)))

@@ -135,6 +135,12 @@ class MemoryHit(MemoryRecord, kw_only=True):
         list[str] | UnsetType,
         Meta(description="The same in sentences: which words, which meaning, which neighbours, which date."),
     ] = UNSET
+    cut_from: Annotated[
+        int | UnsetType,
+        Meta(
+            description="Characters of the whole text, where `text` is a passage of it (`max_text`): read it by the id."
+        ),
+    ] = UNSET
     repeats: Annotated[
         list[Repeat] | UnsetType,
         Meta(

@@ -1,9 +1,10 @@
-"""Operations on long-term memory, and the memory prompt."""
+"""Operations on long-term memory, the context of a query, and the memory prompt."""
 
+from datetime import datetime
 from typing import Annotated, ClassVar, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from memhost.models import MemoryType
 from memhost.models.limits import Many, Metadata, Name, Tags, Text, VisibleText
@@ -15,6 +16,7 @@ from memhost.operations.requests import (
     SearchFields,
     SessionRecordInput,
 )
+from memhost.operations.responses import HeldBack, PromptMessage
 
 TAG = "Long-term memory"
 
@@ -52,7 +54,7 @@ class StoreMemories(msgspec.Struct, kw_only=True):
 
 
 class SearchMemories(SearchFields, kw_only=True):
-    """A search, whether a language model may rewrite its text first, and whether its phases are timed."""
+    """A search: whether a model may rewrite its text first, how long texts may be, whether its phases are timed."""
 
     optimize_query: Annotated[
         bool,
@@ -64,6 +66,14 @@ class SearchMemories(SearchFields, kw_only=True):
     trace: Annotated[
         bool, Meta(description="Add the milliseconds of each phase of the search to the answer.", examples=[False])
     ] = False
+    max_text: Annotated[
+        Annotated[int, Meta(ge=20)] | None,
+        Meta(
+            description="Characters of a hit's text at most: of a longer one the passage that says most of the query, "
+            "between marks, with `cut_from`. Absent: whole texts.",
+            examples=[500],
+        ),
+    ] = None
 
 
 class GetMemory(msgspec.Struct, kw_only=True):
@@ -136,6 +146,9 @@ class MemoryPromptRequest(msgspec.Struct, kw_only=True):
         SearchFields | bool | None,
         Meta(description="The search whose memories go into the prompt; true: one with defaults.", examples=[True]),
     ] = None
+    include_ids: Annotated[
+        bool, Meta(description="Write the id of each memory into the text too.", examples=[False])
+    ] = False
     optimize_query: Annotated[
         bool,
         Meta(
@@ -143,3 +156,130 @@ class MemoryPromptRequest(msgspec.Struct, kw_only=True):
             examples=[False],
         ),
     ] = False
+
+
+ContextFormat = Literal["markdown", "xml", "json", "messages"]
+
+DEFAULT_BUDGET = 1_000
+"""Tokens of a context, where the request names no number."""
+MAX_BUDGET = 100_000
+
+
+class GetContext(msgspec.Struct, kw_only=True):
+    """The question for which a context is wanted: a query, a session, or both; whose memory; and how large it may be.
+
+    Without either it holds what does not depend on a question, for the beginning of a conversation.
+    """
+
+    query: Annotated[
+        Text | None,
+        Meta(
+            description="The question to answer, in plain words; absent: the newest message of the session's user.",
+            examples=["Which seat does Ana like?"],
+        ),
+    ] = None
+    session_id: Annotated[
+        Name | None,
+        Meta(
+            description="Session that the agent is in. What it holds itself is left out: the agent has it already.",
+            examples=["trip-42"],
+        ),
+    ] = None
+    namespace: Annotated[Name | None, Meta(description="Only memories of this namespace.", examples=["travel"])] = None
+    user_id: Annotated[Name | None, Meta(description="Only memories that this user owns.", examples=["ana"])] = None
+    budget: Annotated[
+        int, Meta(ge=1, le=MAX_BUDGET, description="Most tokens of the context.", examples=[DEFAULT_BUDGET])
+    ] = DEFAULT_BUDGET
+    model_name: Annotated[
+        Name | None,
+        Meta(
+            description="Model that reads it: its tokenizer counts, where it is on this machine, else an upper bound.",
+            examples=["gpt-4o"],
+        ),
+    ] = None
+    format: Annotated[
+        ContextFormat,
+        Meta(
+            description="`markdown`, `xml` or `json` in `text`; or `messages`: system messages for a chat model, the "
+            "stable part in one of its own.",
+            examples=["markdown"],
+        ),
+    ] = "markdown"
+    include_ids: Annotated[bool, Meta(description="Write the ids of memories into the text too.", examples=[False])] = (
+        False
+    )
+    timezone: Annotated[
+        str | None,
+        Meta(
+            description="IANA zone of the user, for today's date and the days on which things were said; absent: the "
+            "server's `default_timezone`.",
+            examples=["Europe/Berlin"],
+        ),
+    ] = None
+    optimize_query: Annotated[
+        bool,
+        Meta(
+            description="Let a language model rewrite the query for retrieval first, where one is configured.",
+            examples=[False],
+        ),
+    ] = False
+
+
+class ContextItem(msgspec.Struct, frozen=True, kw_only=True):
+    """A numbered item of the context: a memory, or turns that follow each other."""
+
+    ref: Annotated[int, Meta(description="Its number in the text.")]
+    ids: Annotated[list[str], Meta(description="Ids of the memories in it.")]
+    source_ids: Annotated[list[str], Meta(description="Ids of the messages that these were made from.")]
+    text: Annotated[str, Meta(description="What it says, as the context shows it; one line a turn.")]
+    said: Annotated[datetime, Meta(description="When it was said or stored.")]
+    event: Annotated[
+        str | None,
+        Meta(description="When it happened, as exact as it is known: `2026-02-14`, `2026-02`, `week of 2026-02-09`."),
+    ] = None
+    until: Annotated[str | None, Meta(description="Day on which it ends to hold, if that is known.")] = None
+    outdated: Annotated[
+        str | None, Meta(description="Which fact of it no longer holds, and since when; null if all may hold.")
+    ] = None
+    speaker: Annotated[str | None, Meta(description="Who said it; null for statements, and for several turns.")] = None
+    session_id: Annotated[str | None, Meta(description="Session that it comes from, if any.")] = None
+    score: Annotated[float | None, Meta(description="Score of its best memory in the search, 0 to 1.")] = None
+    cut: Annotated[bool, Meta(description="Whether a longer text was cut to its best passage; read it whole by id.")]
+
+
+class Context(msgspec.Struct, frozen=True, kw_only=True):
+    """The memory of a query, ready for a language model, within the budget."""
+
+    text: Annotated[
+        str, Meta(description="The context in the format asked for; of `messages`, their texts one after the other.")
+    ]
+    messages: Annotated[
+        list[PromptMessage] | UnsetType, Meta(description="The messages, with the format `messages`.")
+    ] = UNSET
+    items: Annotated[list[ContextItem], Meta(description="The evidence in the text, in its order: by time.")]
+    rules: Annotated[list[str], Meta(description="The standing rules in the text.")] = []
+    profile: Annotated[list[str], Meta(description="The profile of the user in the text.")] = []
+    query: Annotated[str, Meta(description="What was looked for.")]
+    today: Annotated[str, Meta(description="Today's date in the zone of the request.")]
+    budget: Annotated[int, Meta(description="Most tokens that the text may have.")]
+    tokens: Annotated[int, Meta(description="Tokens of the text; with the format `messages`, of the messages.")]
+    tokenizer: Annotated[
+        str | None, Meta(description="Encoding that counted them; null: the number is an upper bound.")
+    ]
+    stable_tokens: Annotated[
+        int, Meta(description="Tokens of its stable beginning: equal from call to call, whatever the query.")
+    ]
+    stable_length: Annotated[
+        int, Meta(description="Characters of that beginning in `text`: where a provider's prompt cache can end.")
+    ]
+    stable_hash: Annotated[
+        str, Meta(description="SHA-256 of that beginning, 16 hex digits: while it stays, a cached prefix serves.")
+    ]
+    left_out: Annotated[int, Meta(description="Memories that were found and did not fit into the budget.")] = 0
+    nothing_fits: Annotated[
+        bool | UnsetType,
+        Meta(description="True, where no memory shares a word, a date or meaning with the query; there are no items."),
+    ] = UNSET
+    held_back: Annotated[
+        list[HeldBack] | UnsetType, Meta(description="Memories that were found and left out, if there are any.")
+    ] = UNSET

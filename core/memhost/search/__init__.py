@@ -1,1 +1,1 @@
-"""Search in long-term memory, and the memory prompt."""
+"""Search in long-term memory."""

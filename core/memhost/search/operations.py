@@ -1,16 +1,20 @@
-"""Operations that find memories: the search, and the memory prompt."""
+"""The search of memories."""
 
 from __future__ import annotations
 
-from memhost.operations.long_term import MemoryPromptRequest, SearchMemories
-from memhost.operations.responses import MemoryHits, MemoryPrompt
+from memhost.operations.long_term import SearchMemories
+from memhost.operations.responses import MemoryHits
 from memhost.operations.table import Call, Operation, forward
-from memhost.search.memory_prompt import PromptService
+from memhost.search.long_texts import shorten
 from memhost.search.service import SearchService
 
 
 async def _search(search: SearchService, call: Call, request: SearchMemories) -> MemoryHits:
-    return await search.search(call, request, optimize_query=request.optimize_query, trace=request.trace)
+    found = await search.search(call, request, optimize_query=request.optimize_query, trace=request.trace)
+    if request.max_text is not None:
+        for hit in found.memories:
+            shorten(hit, request.text or "", request.max_text)
+    return found
 
 
 OPERATIONS = (
@@ -27,15 +31,5 @@ OPERATIONS = (
             "and sentences that explain them, `trace` the milliseconds of each phase."
         ),
         errors=("invalid_arguments", "invalid_request", "long_term_memory_disabled"),
-    ),
-    Operation(
-        name="memory_prompt",
-        request=MemoryPromptRequest,
-        response=MemoryPrompt,
-        handler=forward(PromptService, PromptService.build),
-        access="read",
-        tag="Prompt",
-        summary="Build a prompt from a session, the memories found for a query, and the query.",
-        errors=("invalid_request", "invalid_arguments", "long_term_memory_disabled"),
     ),
 )

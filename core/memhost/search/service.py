@@ -160,6 +160,11 @@ class SearchService:
             call.notices.append(("notice", _CUT.format(count=count, most=self._settings.answer_bytes, next=end)))
         return hits, end
 
+    def used(self, scope: Scope, ids: Sequence[str]) -> None:
+        """Count memories as found that were searched for without being counted (`recency_boost` false)."""
+        if ids:
+            self._access.found(scope.tenant, ids)
+
     async def _find(
         self,
         search: SearchRequest,

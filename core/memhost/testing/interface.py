@@ -77,6 +77,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "get_memory": {"memory_id": "a1"},
     "edit_memory": {"memory_id": "a1", "text": "changed"},
     "delete_memories": {"memory_ids": ["a1"]},
+    "get_context": {"query": "boat", "budget": 500},
     "memory_prompt": {"query": "boat", "long_term_search": {"limit": 5}},
     "forget_memories": {"policy": {}},
     "restore_memories": {"ids": ["a1"]},

@@ -118,6 +118,16 @@ EXAMPLES: Mapping[str, Mapping[str, Example]] = {
     "update_summary_view": {"name": {"summary": "Another name", "value": {"name": "people"}}},
     "run_summary_view_partition": {"one": {"summary": "One user", "value": {"group": {"user_id": "ana"}}}},
     "run_summary_view": {"task": {"summary": "With a chosen task id", "value": {"task_id": "nightly-1"}}},
+    "get_context": {
+        "query": {
+            "summary": "What is remembered for a question",
+            "value": {"query": "Which seat does Ana like?", "user_id": "ana", "budget": 1000},
+        },
+        "session": {
+            "summary": "For the newest message of a session, as messages of a chat",
+            "value": {"session_id": "trip-42", "user_id": "ana", "format": "messages"},
+        },
+    },
     "memory_prompt": {
         "both": {
             "summary": "A session and a search",

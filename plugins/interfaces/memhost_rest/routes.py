@@ -170,6 +170,7 @@ ROUTES: tuple[Route, ...] = (
         query=("optimize_query",),
         body="required",
     ),
+    Route(verb="POST", path="/v1/context", operation="get_context", body="required"),
     Route(verb="POST", path="/v1/prompts/validate", operation="validate_prompt", body="required"),
     Route(verb="POST", path="/v1/summary-views", operation="create_summary_view", body="required"),
     Route(verb="GET", path="/v1/summary-views", operation="list_summary_views"),

@@ -20,6 +20,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "compact_memories": {},
     "list_trash": {},
     "restore_memories": {"ids": ["a"]},
+    "get_context": {"query": "x"},
     "memory_prompt": {"query": "x", "long_term_search": True},
 }
 

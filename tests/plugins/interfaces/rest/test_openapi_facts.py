@@ -35,6 +35,7 @@ JSON = "application/json"
 
 SIZED_BY_THE_REQUEST = {
     "PreviewExtractionBody.context",
+    "GetContextBody.timezone",
     "PreviewExtractionBody.namespace",
     "PreviewExtractionBody.user_id",
     "RotateTokenBody.token_id",

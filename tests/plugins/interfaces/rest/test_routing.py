@@ -37,6 +37,7 @@ SAMPLE = {
     "create_memories": {"memories": []},
     "search_memories": {},
     "edit_memory": {},
+    "get_context": {"query": "q"},
     "memory_prompt": {"query": "q"},
     "forget_memories": {"policy": {}},
     "restore_memories": {"ids": []},

@@ -1,0 +1,85 @@
+"""The parts of a context, before it has a format: stable parts first, what depends on the query last."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from memhost.context.evidence import Evidence
+from memhost.models import Scope
+
+
+class StableLines(msgspec.Struct, frozen=True):
+    """Lines of the stable part, each on one line, in an order that new ones do not change: they come last.
+
+    Attributes:
+        rules: Standing rules: what the user has told assistants to do or not to do, always.
+        profile: What is known of the user, whatever the question.
+    """
+
+    rules: Sequence[str] = ()
+    profile: Sequence[str] = ()
+
+
+class StableSource(Protocol):
+    """Who knows the standing rules and the profile of a scope."""
+
+    async def lines(self, scope: Scope) -> StableLines:
+        """The lines, the longest known first, so that what is said later leaves the beginning as it was."""
+        ...
+
+
+class NothingStanding:
+    """Knows neither standing rules nor a profile."""
+
+    async def lines(self, scope: Scope) -> StableLines:
+        """No lines."""
+        del scope
+        return StableLines()
+
+
+class Item(msgspec.Struct, kw_only=True):
+    """A passage of the context under one number: one memory, or turns that follow each other."""
+
+    ref: int
+    said: str
+    evidence: list[Evidence]
+
+    @property
+    def event(self) -> str:
+        """When it happened, if that is known."""
+        return self.evidence[0].event
+
+    @property
+    def until(self) -> str:
+        """Until when it holds, if that is known."""
+        return self.evidence[0].until
+
+    @property
+    def outdated(self) -> str:
+        """The facts of it that no longer hold."""
+        return "; ".join(dict.fromkeys(item.outdated for item in self.evidence if item.outdated))
+
+
+class Parts(msgspec.Struct, kw_only=True):
+    """The parts of a context in their order.
+
+    Attributes:
+        about: What this is, and how to read it.
+        people: Who is who.
+        rules: Standing rules.
+        profile: What is known of the user.
+        today: Today's date. It begins what may change from call to call.
+        items: The evidence, in order of time.
+        notes: What the reader should know of the evidence, as that nothing fits.
+    """
+
+    about: str
+    people: str = ""
+    rules: Sequence[str] = ()
+    profile: Sequence[str] = ()
+    today: str
+    items: list[Item] = []
+    notes: Sequence[str] = ()

@@ -1,0 +1,51 @@
+"""Who is who in a scope: the names of those who speak in its conversations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from memhost.context.evidence import one_line
+from memhost.models import Condition, MemoryType, Op, Scope, StoredMemory
+from memhost.ports import Store
+
+_READ = 24
+"""Turns that are read: the oldest, which new ones do not push out, so that the answer stays as it is."""
+_MOST_NAMES = 4
+_LONGEST_NAME = 64
+_TURNS = (Condition("memory_type", Op.ANY, (MemoryType.MESSAGE.value,)),)
+_USERS = frozenset({"user", "human"})
+_ASSISTANTS = frozenset({"assistant", "ai", "model", "bot", "agent"})
+
+
+async def who_is_who(store: Store, scope: Scope) -> str:
+    """A sentence with the names under which the user and the assistant speak; empty where they have none."""
+    turns, _ = await store.list_memories(scope, _TURNS, order="oldest", limit=_READ)
+    users, assistants, others = (_names(turns, kind) for kind in ("user", "assistant", ""))
+    sentences = [_sentence("user", users), _sentence("assistant", assistants)]
+    if others:
+        sentences.append(f"Others who speak: {', '.join(others)}")
+    return " ".join(f"{sentence}." for sentence in sentences if sentence)
+
+
+def _sentence(role: str, names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    if len(names) == 1:
+        return f"The {role} speaks as {names[0]}"
+    return f"The {role}s speak as {', '.join(names)}"
+
+
+def _names(turns: Sequence[StoredMemory], kind: str) -> list[str]:
+    """Names of the speakers of one kind, in the order in which they spoke first; none if there are many.
+
+    Names stand on most turns of those who have any: a word with a colon on a single turn is none.
+    """
+    said = [turn.speaker for turn in turns if _kind(turn.role or "") == kind]
+    named = [one_line(speaker)[:_LONGEST_NAME] for speaker in said if speaker]
+    names = list(dict.fromkeys(named))
+    return names if 2 * len(named) > len(said) and len(names) <= _MOST_NAMES else []
+
+
+def _kind(role: str) -> str:
+    low = role.lower()
+    return "user" if low in _USERS else "assistant" if low in _ASSISTANTS else ""

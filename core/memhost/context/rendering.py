@@ -1,0 +1,169 @@
+"""The four formats of a context: Markdown, XML, JSON and messages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from html import escape as escape_html
+from typing import Any, NamedTuple
+
+import msgspec
+
+from memhost.context.evidence import Evidence
+from memhost.context.parts import Item, Parts
+from memhost.operations.long_term import ContextFormat
+from memhost.operations.responses import PromptMessage, TextContent
+from memhost.text.best_passage import CUT
+
+
+class Rendered(NamedTuple):
+    """A context as text: `stable` is its beginning, which does not depend on the query, `rest` all behind it."""
+
+    stable: str
+    rest: str
+
+    @property
+    def text(self) -> str:
+        """The whole."""
+        return self.stable + self.rest
+
+
+def render(parts: Parts, form: ContextFormat, *, ids: bool) -> Rendered:
+    """The parts in that format; with `ids` each item names its memories."""
+    return _FORMATS[form](parts, ids)
+
+
+def messages_of(rendered: Rendered) -> list[PromptMessage]:
+    """The stable part and the rest as a system message each."""
+    texts = (rendered.stable.strip(), rendered.rest.strip())
+    return [PromptMessage(role="system", content=TextContent(text=text)) for text in texts if text]
+
+
+def line_of(evidence: Evidence) -> str:
+    """The text behind who said it; behind a mark, if turns before it were left out."""
+    told = f"{evidence.speaker}: {evidence.text}" if evidence.speaker else evidence.text
+    return f"{CUT} {told}" if evidence.skipped else told
+
+
+# -- Markdown ----------------------------------------------------------------------------------------------------
+
+
+def _markdown(parts: Parts, ids: bool) -> Rendered:
+    stable = [f"## Memory\n{parts.about}\n"]
+    stable += [f"{parts.people}\n"] if parts.people else []
+    for title, lines in (("Standing rules", parts.rules), ("Profile", parts.profile)):
+        if lines:
+            stable.append(f"### {title}\n" + "".join(f"- {line}\n" for line in lines))
+    rest = [f"{parts.today}\n", *(f"{note}\n" for note in parts.notes)]
+    rest += [_markdown_item(item, ids) for item in parts.items]
+    return Rendered("".join(stable), "".join(rest))
+
+
+def _markdown_item(item: Item, ids: bool) -> str:
+    notes = list(_notes(item, ids))
+    head = f"[{item.ref}] {item.said}" + (f" ({'; '.join(notes)})" if notes else "")
+    first, *others = (line_of(each) for each in item.evidence)
+    return "".join((f"{head} {first}\n", *(f"  {line}\n" for line in others)))
+
+
+def _notes(item: Item, ids: bool) -> Iterator[str]:
+    if item.event:
+        yield f"event {item.event}"
+    if item.until:
+        yield f"until {item.until}"
+    if item.outdated:
+        yield f"no longer so {item.outdated}"
+    if ids:
+        yield "ID: " + ", ".join(each.hit.id for each in item.evidence)
+
+
+# -- XML ---------------------------------------------------------------------------------------------------------
+
+
+_NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+"""Characters that XML 1.0 does not allow, however they are written."""
+
+
+def escape(text: str) -> str:
+    """The text as XML holds it."""
+    return escape_html(_NOT_IN_XML.sub("", text))
+
+
+def _xml(parts: Parts, ids: bool) -> Rendered:
+    stable = [f"<memory>\n<about>{escape(parts.about)}</about>\n"]
+    stable += [f"<people>{escape(parts.people)}</people>\n"] if parts.people else []
+    for name, inner, lines in (("rules", "rule", parts.rules), ("profile", "fact", parts.profile)):
+        if lines:
+            listed = "".join(f"<{inner}>{escape(line)}</{inner}>\n" for line in lines)
+            stable.append(f"<{name}>\n{listed}</{name}>\n")
+    rest = [f"<today>{escape(parts.today)}</today>\n"]
+    rest += [f"<note>{escape(note)}</note>\n" for note in parts.notes]
+    rest += [_xml_item(item, ids) for item in parts.items]
+    return Rendered("".join(stable), "".join((*rest, "</memory>")))
+
+
+def _xml_item(item: Item, ids: bool) -> str:
+    named = _fields(item, ids)
+    alone = len(item.evidence) == 1
+    if alone and item.evidence[0].speaker:
+        named["speaker"] = item.evidence[0].speaker
+    head = "".join(f' {name}="{escape(value)}"' for name, value in named.items())
+    if alone:
+        return f"<item{head}>{escape(item.evidence[0].text)}</item>\n"
+    return f"<item{head}>{''.join(map(_xml_turn, item.evidence))}</item>\n"
+
+
+def _xml_turn(turn: Evidence) -> str:
+    skipped = f' skipped="{turn.skipped}"' if turn.skipped else ""
+    return f'<turn speaker="{escape(turn.speaker)}"{skipped}>{escape(turn.text)}</turn>'
+
+
+def _fields(item: Item, ids: bool) -> dict[str, str]:
+    fields = {
+        "ref": str(item.ref),
+        "said": item.said,
+        "event": item.event,
+        "until": item.until,
+        "outdated": item.outdated,
+        "ids": " ".join(each.hit.id for each in item.evidence) if ids else "",
+    }
+    return {name: value for name, value in fields.items() if value}
+
+
+# -- JSON --------------------------------------------------------------------------------------------------------
+
+
+def _json(parts: Parts, ids: bool) -> Rendered:
+    stable: dict[str, Any] = {"about": parts.about}
+    for name in ("people", "rules", "profile"):
+        if value := getattr(parts, name):
+            stable[name] = value
+    rest: dict[str, Any] = {"today": parts.today}
+    if parts.notes:
+        rest["notes"] = parts.notes
+    rest["evidence"] = [_json_item(item, ids) for item in parts.items]
+    first, second = (msgspec.json.encode(part).decode() for part in (stable, rest))
+    return Rendered(first[:-1] + ",", second[1:])
+
+
+def _json_item(item: Item, ids: bool) -> dict[str, Any]:
+    shown: dict[str, Any] = {**_fields(item, False), "ref": item.ref}
+    if ids:
+        shown["ids"] = [each.hit.id for each in item.evidence]
+    if len(item.evidence) == 1:
+        (only,) = item.evidence
+        return {**shown, **({"speaker": only.speaker} if only.speaker else {}), "text": only.text}
+    return {**shown, "turns": [_json_turn(each) for each in item.evidence]}
+
+
+def _json_turn(turn: Evidence) -> dict[str, Any]:
+    skipped = {"skipped": turn.skipped} if turn.skipped else {}
+    return {"speaker": turn.speaker, **skipped, "text": turn.text}
+
+
+_FORMATS: Mapping[ContextFormat, Callable[[Parts, bool], Rendered]] = {
+    "markdown": _markdown,
+    "messages": _markdown,
+    "xml": _xml,
+    "json": _json,
+}
