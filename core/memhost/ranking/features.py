@@ -12,7 +12,9 @@ import numpy.typing as npt
 
 from memhost.ranking import traits as t
 from memhost.ranking.nearness import nearness
+from memhost.ranking.own_names import own_subjects
 from memhost.ranking.prices import names_price
+from memhost.ranking.recent import newness
 from memhost.ranking.types import Candidate, CorpusStats, Vector
 from memhost.ranking.weights import RankingWeights
 from memhost.text.analysis import AnalysedQuery
@@ -44,6 +46,7 @@ FEATURES = (
     "speaker_first_person",
     "date",
     "date_after",
+    "newness",
     "question",
     "asks",
     "answers",
@@ -129,6 +132,8 @@ def feature_matrix(
     layout = _Layout(candidates)
     joined = _joined_terms(candidates)
     named, speakers = _named_speakers(query, candidates, joined)
+    own, names = own_subjects(query, candidates, joined)
+    named, speakers = np.maximum(named, own), speakers | names
     groups = list(zip(query.terms, query.others, strict=True))
     groups = [group for group in groups if group[0] not in speakers] or groups
     topic = [term for term, _ in groups]
@@ -144,6 +149,7 @@ def feature_matrix(
     columns["speaker"] = named
     columns["speaker_first_person"] = named * np.where(layout.turn, columns["first_person"], 1.0)
     _add_dates(columns, query, candidates)
+    columns["newness"] = newness(query, candidates, columns["coverage"])
     columns["question"] = ends
     columns["asks"] = _has(traits, t.ASKS)
     columns["answers"] = layout.near(ends, -1, 0.0)

@@ -21,7 +21,7 @@ _STAGES = {
     "session": ("session",),
     "speaker": ("speaker", "first_person", "speaker_first_person"),
     "role": ("own_words", "others_words", "user_turn"),
-    "date": ("date", "date_after"),
+    "date": ("date", "date_after", "newness"),
     "expected": tuple(name for name in FEATURES if name.startswith("expected_")),
     "form": ("question", "asks", "length", "opening", "question_assisted", "asks_assisted", "length_assisted"),
 }

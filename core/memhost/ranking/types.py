@@ -25,6 +25,7 @@ class Candidate(msgspec.Struct, gc=False):
         when: time of the turn or event in Unix seconds (UTC), where known.
         vector: its embedding, of length one, made by the same embedder as the query's; None if there is none.
         memory_type: ``message`` for a turn, else the kind of memory.
+        owner: the user who owns it; None if nobody does.
         traits: :func:`memhost.ranking.traits_of` of it, if the store kept that; else it is computed each time.
     """
 
@@ -39,6 +40,7 @@ class Candidate(msgspec.Struct, gc=False):
     vector: Vector | None = None
     memory_type: str = "message"
     traits: int | None = None
+    owner: str | None = None
 
 
 class CorpusStats(msgspec.Struct, frozen=True):

@@ -67,6 +67,9 @@ class RankingWeights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Nearness of the memory's date to one that the query names: 1 same day, 0.6 same month."""
     date_after: float = 1.28
     """Weight of how soon after a named day it was said: 1 on the day, 0 from 15 days on."""
+    newness: float = 0.6
+    """From the oldest to the newest of the statements of one speaker that answer a question of the present alike (by
+    judgement: enough to decide between equals)."""
 
     question: float = -0.37
     """The turn ends in a question."""

@@ -204,6 +204,7 @@ def _candidate(memory: StoredMemory) -> Candidate:
         memory.vector,
         record.memory_type.value,
         memory.traits,
+        record.user_id,
     )
 
 

@@ -22,6 +22,7 @@ import msgspec
 from memhost.text.languages import function_words, language_of, possible_languages, stem_in
 from memhost.text.perspective import Perspective, perspective_of
 from memhost.text.temporal.asked import NOWHERE, AskedSpan, Here, asked_times
+from memhost.text.tenses import asks_of_now
 from memhost.text.tokens import characters, stems, tokenize, without_spaceless_function_words
 from memhost.text.unicode_forms import fold
 from memhost.text.words import SPEAKER_LABELS, STOP_WORDS
@@ -59,6 +60,7 @@ class AnalysedQuery(msgspec.Struct, frozen=True):
         spans: other times that it asks about: spans, relative ones, second readings of ambiguous dates.
         utc_offset: seconds by which the clocks of who asks are ahead of UTC.
         perspective: whose words are asked for: ``"own"`` (of the one who asks), ``"other"`` or ``""``.
+        of_now: it asks how things are now.
     """
 
     text: str
@@ -75,6 +77,7 @@ class AnalysedQuery(msgspec.Struct, frozen=True):
     spans: tuple[AskedSpan, ...] = ()
     utc_offset: float = 0.0
     perspective: Perspective = ""
+    of_now: bool = False
 
     @property
     def embedding_text(self) -> str:
@@ -263,6 +266,7 @@ def analyse_query(text: str, here: Here = NOWHERE) -> AnalysedQuery:
         spans=asked.spans,
         utc_offset=here.utc_offset,
         perspective=perspective_of(text, language),
+        of_now=not (asked.dates or asked.spans) and asks_of_now(text),
     )
 
 

@@ -1,0 +1,121 @@
+"""Names of the user whose memories are searched: `What does Mia drink?` means `User drinks black coffee`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from memhost.ranking.types import Candidate
+from memhost.text.analysis import AnalysedQuery
+from memhost.text.tokens import stem, tokenize
+from memhost.text.unicode_forms import fold
+
+Floats = npt.NDArray[np.float64]
+
+_USER = (
+    r"(?:(?:the )?user|(?:der |die )?nutzer(?:in)?|l'utilisat(?:eur|rice)|(?:el |la )?usuari[oa]|l'utente"
+    r"|(?:o |a )?usuari[oa]|пользовател\w*|用户|用戶|ユーザー)"
+)
+_SUBJECT = re.compile(rf"{_USER}(?!\w|'s|的|の)|(?:用户|用戶|ユーザー[はが])(?!的|の)")
+"""A memory whose subject is the user."""
+_SPEAKS_OF_USER = re.compile(rf"(?<!\w){_USER}")
+_NAMING = re.compile(
+    r"(?:the )?user(?:'s (?:\w+ )?(?:name|nickname) is| is (?:called|named)| (?:\w+ )?to be (?:called|addressed as)"
+    r"| goes by(?: the name(?: of)?)?| introduced (?:him|her|them)self as)\s+"
+    r"|my name is\s+|(?:please |always )?call me\s+|i(?:'m| am) (?:called|named)\s+|(?:ich heisse|mein name ist)\s+"
+    r"|(?:der |die )?nutzer(?:in)? heisst\s+|l'utilisat(?:eur|rice) s'appelle\s+|je m'appelle\s+"
+    r"|(?:el |la )?usuari[oa] se llama\s+|me llamo\s+|l'utente si chiama\s+|mi chiamo\s+"
+    r"|(?:o |a )?usuari[oa] (?:se chama|chama-se)\s+|(?:eu )?me chamo\s+|пользователя зовут\s+|меня зовут\s+"
+    r"|用户(?:的名字)?(?:是|叫)|我叫|ユーザーの名前は"
+)
+"""A memory or a turn that says the user's name, which stands right behind the match."""
+
+
+def own_subjects(
+    query: AnalysedQuery, candidates: Sequence[Candidate], joined: Sequence[str]
+) -> tuple[Floats, set[str]]:
+    """Return 1 for each memory of a user whom the query names, and the stems of those names.
+
+    A user's own names are known from what names them (`User wants to be called Mia`), from the label of their turns
+    (`Mia: ...`, if theirs all have the same), and from their id. A name that a memory of the user uses of somebody else
+    (`User's daughter Mia`) is not theirs alone, and nothing changes.
+
+    Args:
+        query: The query.
+        candidates: The candidates.
+        joined: Their terms, joined by single spaces, one at either end.
+    """
+    found = np.zeros(len(candidates))
+    asked = {name for name in query.names if len(name) > 1}
+    named: set[str] = set()
+    if not asked:
+        return found, named
+    by_owner: dict[str | None, list[int]] = {}
+    for i, candidate in enumerate(candidates):
+        by_owner.setdefault(candidate.owner, []).append(i)
+    for owner, members in by_owner.items():
+        telling = {i: _named_in(candidates[i]) for i in members if _may_name(candidates[i])}
+        names = (_labels(candidates, members) | set().union(*telling.values()) | _words(owner)) & asked
+        own = {name for name in names if not _of_another(name, candidates, joined, members, telling)}
+        if own:
+            named |= {stem(name) for name in own}
+            for i in members:
+                found[i] = _is_users(candidates[i])
+    return found, named
+
+
+def _words(text: str | None) -> set[str]:
+    """The words of a name; none of an id that is more than a name."""
+    words = tokenize(text) if text and len(text) < 64 else []
+    return set(words) if len(words) <= 3 and all(word.isalpha() for word in words) else set()
+
+
+def _labels(candidates: Sequence[Candidate], members: Sequence[int]) -> set[str]:
+    """The words of the one label that turns of the user carry; none where they carry several, or others carry it."""
+    labels: dict[str, set[str | None]] = {}
+    for i in members:
+        if candidates[i].position is not None and (speaker := candidates[i].speaker):
+            labels.setdefault(speaker, set()).add(candidates[i].role)
+    users = [label for label, roles in labels.items() if "user" in roles]
+    return _words(users[0]) if len(users) == 1 and labels[users[0]] == {"user"} else set()
+
+
+def _may_name(candidate: Candidate) -> bool:
+    return candidate.position is None or candidate.role == "user"
+
+
+def _named_in(candidate: Candidate) -> set[str]:
+    text = fold(candidate.text[:200]).strip()
+    match = _NAMING.match(text)
+    if match is None:
+        return set()
+    words = tokenize(re.split(r"[.,;:!?()\n]| and | not | by | und | et | y | e ", text[match.end() :], maxsplit=1)[0])
+    return set(words[:3])
+
+
+def _of_another(
+    name: str,
+    candidates: Sequence[Candidate],
+    joined: Sequence[str],
+    members: Sequence[int],
+    telling: dict[int, set[str]],
+) -> bool:
+    """Tell whether the user's memories speak of somebody else by this name."""
+    sought = f" {stem(name)} "
+    for i in members:
+        if sought in joined[i] and name not in telling.get(i, ()):
+            candidate = candidates[i]
+            turn = candidate.position is not None
+            if candidate.role == "user" if turn else _SPEAKS_OF_USER.search(fold(candidate.text)):
+                return True
+    return False
+
+
+def _is_users(candidate: Candidate) -> float:
+    """Return 1 for a turn of the user and for a memory whose subject is the user."""
+    if candidate.position is not None:
+        return float(candidate.role == "user" and candidate.speaker is None)  # a label tells more
+    return float(_SUBJECT.match(fold(candidate.text[:80]).strip()) is not None)
