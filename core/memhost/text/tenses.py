@@ -33,10 +33,10 @@ _PAST = {
     ),
     "de": (
         r"\b(?:war|waren|warst|hatten?|hattest|wurden?|früher|damals|zuerst|ehemals|einst|als|bevor|nachdem|wann|seit|bis)\b"
-        r"|\b\w*ge\w+(?:t|en)\b|\b\w+iert\b"
+        r"|\b\w{0,12}ge\w{2,20}(?:t|en)\b|\b\w{2,20}iert\b"
     ),
     "fr": (
-        r"\b(?:ai|as|a|avons|avez|ont|suis|est|sommes|êtes|sont)(?:-\w+)*\s+\w+(?:é|ée|és|ées|i|ie|is|it|u|ue|us)\b"
+        r"\b(?:ai|as|a|avons|avez|ont|suis|est|sommes|êtes|sont)(?:-\w{1,9}){0,2}\s+\w{1,20}(?:é|ée|és|ées|i|ie|is|it|u|ue|us)\b"
         r"|\b\w{3,}(?:ais|ait|aient|ions)\b|\b(?:avant|autrefois|d['’]abord|ancien\w*|quand|depuis|eu|été)\b"
     ),
     "es": (
