@@ -73,8 +73,9 @@ def over_http(
     async def call(name: str, caller: Caller | None, arguments: Mapping[str, Any]) -> Outcome:
         row, left = rows[name], dict(arguments)
         parts = [quote(str(left.pop(part[1:-1])), safe="") if part.startswith("{") else part for part in row.segments]
+        in_query = [key for key in left if row.body == "none" or key in row.query]
         query: list[tuple[str, str | int | float | bool | None]] = [
-            (key, _plain(item)) for key in row.query if key in left for item in _listed(left.pop(key))
+            (key, _plain(item)) for key in in_query for item in _listed(left.pop(key))
         ]
         answer = await client.request(
             row.verb,

@@ -76,7 +76,7 @@ class Endpoint:
         self.decoder = RequestDecoder(
             operation.request,
             path=route.parameters,
-            query=route.query,
+            query=route.query_of(operation.request),
             body=route.body,
             blank_is_absent=route.blank_is_absent,
             extras=IGNORED_PARAMETERS.get(operation.name, ()),

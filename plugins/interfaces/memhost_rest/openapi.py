@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 from memhost.operations import Operation
@@ -69,6 +70,7 @@ def _bodies(paths: Mapping[str, Any]) -> list[Any]:
 
 
 def _operation(route: Route, operation: Operation, schemas: Schemas, linkable: frozenset[str]) -> dict[str, Any]:
+    route = replace(route, query=route.query_of(operation.request))
     described: dict[str, Any] = {
         "operationId": operation.name,
         "tags": [operation.tag],

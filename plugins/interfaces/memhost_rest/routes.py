@@ -1,7 +1,8 @@
 """Which verb and path calls which operation, and where each of its fields comes from.
 
-To give an operation a path of its own, add a route. A field named in braces in the path comes from the path, a field in
-`query` from the query string, every other field from the JSON body.
+To give an operation a path of its own, add a route. A field named in braces in the path comes from the path. A route
+with a body names in `query` the fields that come from the query string, and takes every other field from the body.
+Without a body all fields that are not in the path are query parameters.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 from urllib.parse import unquote
+
+import msgspec
 
 from memhost.operations import Operation
 from memhost.operations.ams_compat import IGNORED_PARAMETERS, wrapped_group
@@ -27,8 +30,9 @@ class Route:
         verb: HTTP method.
         path: Path as clients spell it; the other spelling of the final slash is served as well.
         operation: Name of the operation.
-        query: Fields that are query parameters; a repeated key gives a list field all its values,
-            and any other field the last one, or a refusal where unknown names are refused.
+        query: Of a route with a body, the fields that are query parameters; `query_of` has those of every route. A
+            repeated key gives a list field all its values, and any other field the last one, or a refusal where
+            unknown names are refused.
         body: Whether the fields that are left come from a JSON body, and whether it may be left
             out. A field is read from its own place only, and ignored in the others.
         blank_is_absent: Query parameters for which an empty value means not given.
@@ -60,6 +64,12 @@ class Route:
         """Fields that are parts of the path."""
         return tuple(part[1:-1] for part in self.segments if part.startswith("{"))
 
+    def query_of(self, request: type[msgspec.Struct]) -> tuple[str, ...]:
+        """Fields of the operation's request that are query parameters, by their names in JSON."""
+        if self.body != "none":
+            return self.query
+        return tuple(name for name in request.__struct_encode_fields__ if name not in self.parameters)
+
 
 PREFIX = "/v1"
 BY_NAME = f"{PREFIX}/operations"
@@ -74,26 +84,8 @@ ROUTES: tuple[Route, ...] = (
         status=lambda readiness: 200 if readiness.ready else 503,
         statuses={503: "Some part of the server cannot serve."},
     ),
-    Route(
-        verb="GET",
-        path="/v1/working-memory/",
-        operation="list_sessions",
-        query=("limit", "offset", "namespace", "user_id", "updated_after", "details"),
-    ),
-    Route(
-        verb="GET",
-        path="/v1/working-memory/{session_id}",
-        operation="get_session",
-        query=(
-            "user_id",
-            "namespace",
-            "model_name",
-            "context_window_max",
-            "recent_messages_limit",
-            "before",
-            "most_bytes",
-        ),
-    ),
+    Route(verb="GET", path="/v1/working-memory/", operation="list_sessions"),
+    Route(verb="GET", path="/v1/working-memory/{session_id}", operation="get_session"),
     Route(
         verb="PUT",
         path="/v1/working-memory/{session_id}",
@@ -108,18 +100,8 @@ ROUTES: tuple[Route, ...] = (
         query=("model_name", "context_window_max"),
         body="required",
     ),
-    Route(
-        verb="DELETE",
-        path="/v1/working-memory/{session_id}",
-        operation="delete_session",
-        query=("user_id", "namespace"),
-    ),
-    Route(
-        verb="POST",
-        path="/v1/working-memory/{session_id}/extract",
-        operation="extract_session",
-        query=("user_id", "namespace", "wait_s"),
-    ),
+    Route(verb="DELETE", path="/v1/working-memory/{session_id}", operation="delete_session"),
+    Route(verb="POST", path="/v1/working-memory/{session_id}/extract", operation="extract_session"),
     Route(verb="POST", path="/v1/extraction/preview", operation="preview_extraction", body="required"),
     Route(verb="POST", path="/v1/long-term-memory/", operation="create_memories", body="required"),
     Route(verb="POST", path="/v1/long-term-memory/store", operation="store_memories", body="required"),
@@ -137,12 +119,7 @@ ROUTES: tuple[Route, ...] = (
         operation="edit_memory",
         body="required",
     ),
-    Route(
-        verb="DELETE",
-        path="/v1/long-term-memory",
-        operation="delete_memories",
-        query=("memory_ids", "report"),
-    ),
+    Route(verb="DELETE", path="/v1/long-term-memory", operation="delete_memories"),
     Route(
         verb="POST",
         path="/v1/long-term-memory/forget",
@@ -150,18 +127,8 @@ ROUTES: tuple[Route, ...] = (
         query=("namespace", "user_id", "session_id", "limit", "dry_run"),
         body="required",
     ),
-    Route(
-        verb="POST",
-        path="/v1/long-term-memory/compact",
-        operation="compact_memories",
-        query=("namespace", "user_id", "session_id", "dry_run", "report", "wait_s"),
-    ),
-    Route(
-        verb="GET",
-        path="/v1/long-term-memory/trash",
-        operation="list_trash",
-        query=("namespace", "user_id", "session_id", "limit", "after"),
-    ),
+    Route(verb="POST", path="/v1/long-term-memory/compact", operation="compact_memories"),
+    Route(verb="GET", path="/v1/long-term-memory/trash", operation="list_trash"),
     Route(verb="POST", path="/v1/long-term-memory/restore", operation="restore_memories", body="required"),
     Route(
         verb="POST",
@@ -184,12 +151,7 @@ ROUTES: tuple[Route, ...] = (
         body="required",
         rewrite=wrapped_group,
     ),
-    Route(
-        verb="GET",
-        path="/v1/summary-views/{view_id}/partitions",
-        operation="list_summary_view_partitions",
-        query=("user_id", "namespace", "session_id", "memory_type"),
-    ),
+    Route(verb="GET", path="/v1/summary-views/{view_id}/partitions", operation="list_summary_view_partitions"),
     Route(
         verb="POST",
         path="/v1/summary-views/{view_id}/run",
@@ -199,15 +161,14 @@ ROUTES: tuple[Route, ...] = (
     Route(verb="GET", path="/v1/tasks/{task_id}", operation="get_task"),
     Route(verb="GET", path="/v1/plugins", operation="list_plugins"),
     Route(verb="GET", path="/v1/plugins/{name}", operation="get_plugin"),
-    Route(verb="GET", path="/v1/usage", operation="get_usage", query=("from", "to", "group_by")),
+    Route(verb="GET", path="/v1/usage", operation="get_usage"),
     Route(
         verb="DELETE",
         path="/v1/users/{user_id}",
         operation="delete_user",
-        query=("namespace",),
         blank_is_absent=(),  # an empty variable in a script must not widen what is erased
     ),
-    Route(verb="GET", path="/v1/jobs", operation="list_jobs", query=("state", "limit", "offset")),
+    Route(verb="GET", path="/v1/jobs", operation="list_jobs"),
     Route(verb="POST", path="/v1/jobs/{job_id}/retry", operation="retry_job"),
     Route(verb="DELETE", path="/v1/jobs/{job_id}", operation="discard_job"),
 )

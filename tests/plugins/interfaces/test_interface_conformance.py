@@ -27,7 +27,7 @@ class RestDoor:
     async def call(self, operation: str, arguments: Mapping[str, Any], token: str | None) -> Outcome:
         row, left = self._rows[operation], dict(arguments)
         parts = [quote(str(left.pop(part[1:-1])), safe="") if part.startswith("{") else part for part in row.segments]
-        query = {key: left.pop(key) for key in row.query if key in left}
+        query = {key: left.pop(key) for key in list(left) if row.body == "none" or key in row.query}
         answer = await self._client.request(
             row.verb,
             "/" + "/".join(parts),

@@ -19,7 +19,7 @@ from memhost.operations.requests import SearchFields
 from memhost.operations.working_memory import PutSession
 from memhost_rest.body import parse_body, parse_query
 from memhost_rest.decoding import DecodingError, NotJson, RequestDecoder
-from memhost_rest.routes import ROUTES
+from memhost_rest.routes import ROUTES, Route
 
 from .rest_trees import TREE, Tree, problems_of
 
@@ -93,6 +93,13 @@ def test_problems_of_query_and_body_come_together() -> None:
 
 def test_optional_body_may_be_absent_or_null() -> None:
     assert three() == Three(thing_id="t")
+
+
+def test_without_a_body_what_is_not_in_the_path_is_in_the_query() -> None:
+    route = Route(verb="GET", path="/things/{thing_id}", operation="get_thing")
+    assert route.query_of(Three) == ("user_id", "limit", "tags", "name")
+    route = Route(verb="PUT", path="/things/{thing_id}", operation="put_thing", query=("limit",), body="optional")
+    assert route.query_of(Three) == ("limit",)
 
 
 def test_field_without_source_is_a_programming_error() -> None:
@@ -173,7 +180,10 @@ def _decoders() -> Mapping[str, RequestDecoder[Any]]:
     table = {operation.name: operation for operation in core_operations()}
     return {
         f"{row.verb} {row.path}": RequestDecoder(
-            table[row.operation].request, path=row.parameters, query=row.query, body=row.body
+            table[row.operation].request,
+            path=row.parameters,
+            query=row.query_of(table[row.operation].request),
+            body=row.body,
         )
         for row in ROUTES
     }
