@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import re
+from importlib import import_module
 from importlib.metadata import EntryPoint
+from inspect import getmodule, getsource
 from pathlib import Path
 
 import pytest
@@ -23,6 +27,20 @@ def test_pages_are_what_the_tool_writes() -> None:
 def test_every_port_has_a_page() -> None:
     protocols = {name for name in ports.__all__ if getattr(getattr(ports, name), "_is_protocol", False)}
     assert protocols == set(reference.PORTS)
+
+
+@pytest.mark.parametrize(("port", "suite"), [(port, suite) for port, (_, suite) in reference.PORTS.items() if suite])
+def test_the_suite_names_the_port_that_it_defines(port: str, suite: str) -> None:
+    module, name = suite.split(".")
+    kind = getattr(import_module(f"memhost.testing.{module}"), name)
+    modules = [found for each in kind.__mro__ if (found := getmodule(each)) and each is not object]
+    assert any(re.search(rf"\b{port}\b", _without_imports(getsource(each))) for each in modules), f"test {port} there"
+
+
+def _without_imports(code: str) -> str:
+    tree = ast.parse(code)
+    tree.body = [node for node in tree.body if not isinstance(node, (ast.Import, ast.ImportFrom))]
+    return ast.unparse(tree)
 
 
 @pytest.mark.parametrize("hook", reference.HOOKS)

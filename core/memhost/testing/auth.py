@@ -24,7 +24,7 @@ import pytest
 
 from memhost.errors import MemhostError, Unauthorized, Unavailable
 from memhost.models import EVERY_ROLE, Caller
-from memhost.ports import Authenticator, Credentials
+from memhost.ports import Authenticator, Credentials, Recognises
 
 ROLES = EVERY_ROLE
 _ALG_NONE = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZG1pbiIsImFkbWluIjp0cnVlfQ."
@@ -69,7 +69,7 @@ _SPOILT = {
 
 @pytest.mark.asyncio
 class AuthConformance:
-    """Every promise of `memhost.ports.Authenticator`."""
+    """Every promise of `memhost.ports.Authenticator` and `Recognises`."""
 
     @pytest.fixture
     def authenticator(self) -> Authenticator:
@@ -105,6 +105,12 @@ class AuthConformance:
         assert caller.roles, "without a role a caller can do nothing"
         assert caller.roles <= ROLES, f"the roles are {sorted(ROLES)}"
         assert caller.bounds.tenant
+
+    async def test_its_own_credentials_are_recognised(self, authenticator: Authenticator, valid: Credentials) -> None:
+        if not isinstance(authenticator, Recognises):
+            pytest.skip("its credentials have no form of their own (memhost.ports.Recognises)")
+        assert authenticator.recognises(valid) is True
+        assert authenticator.recognises(Credentials()) is False, "no credentials have no form"
 
     async def test_the_same_credentials_are_the_same_caller(
         self, authenticator: Authenticator, valid: Credentials

@@ -22,19 +22,20 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 
 import numpy as np
 import pytest
 
 from memhost.errors import MemhostError
-from memhost.ports import Completion, Embedder, LanguageModel, Reranker, Vocabulary
+from memhost.ports import Completion, Embedder, LanguageBound, LanguageModel, Reranker, SelfChecking, Vocabulary
 
 TEXTS = ("The boat lies in Kiel.", "Bob likes green tea.", "ünïcode שלום 😀", "a\nb\tc", "x" * 20000)
 
 
 @pytest.mark.asyncio
 class EmbedderConformance:
-    """Every promise of `memhost.ports.Embedder`."""
+    """Every promise of `memhost.ports.Embedder`, `Vocabulary` and `LanguageBound`."""
 
     @pytest.fixture
     def embedder(self) -> Embedder:
@@ -63,6 +64,14 @@ class EmbedderConformance:
         assert embedder.knows_any(["zzzqqq", "boat"]) is True
         assert embedder.knows_any([]) is False
         assert embedder.knows_any(["", "😀", "!"]) is False
+
+    async def test_languages_are_codes_of_two_letters(self, embedder: Embedder) -> None:
+        if not isinstance(embedder, LanguageBound):
+            pytest.skip("the embedder does not name its languages (memhost.ports.LanguageBound)")
+        assert isinstance(embedder.languages, frozenset)
+        assert embedder.languages, "without a language no query uses the vectors; leave the attribute out for all"
+        odd = [code for code in embedder.languages if not re.fullmatch("[a-z]{2}", code)]
+        assert not odd, "ISO 639-1, lower case: en, de, ja"
 
     async def test_no_texts_give_no_rows(self, embedder: Embedder) -> None:
         assert (await embedder.embed([])).shape == (0, embedder.dimensions)
@@ -111,7 +120,7 @@ class EmbedderConformance:
 
 @pytest.mark.asyncio
 class LanguageModelConformance:
-    """Every promise of `memhost.ports.LanguageModel`."""
+    """Every promise of `memhost.ports.LanguageModel` and `SelfChecking`."""
 
     @pytest.fixture
     def model(self) -> LanguageModel:
@@ -126,6 +135,13 @@ class LanguageModelConformance:
     async def test_name_is_told(self, model: LanguageModel) -> None:
         assert isinstance(model.name, str)
         assert model.name, "name is the model used where a call names none"
+
+    async def test_problems_are_sentences(self, model: LanguageModel) -> None:
+        if not isinstance(model, SelfChecking):
+            pytest.skip("the model does not check its configuration (memhost.ports.SelfChecking)")
+        problems = await model.problems(model.name)
+        assert isinstance(problems, list)
+        assert all(problem.strip() for problem in problems), problems
 
     @pytest.mark.parametrize(
         "messages",

@@ -65,7 +65,7 @@ def turns_of(texts: Sequence[str], role: str = "user") -> list[Turn]:
 
 @pytest.mark.asyncio
 class StrategyConformance:
-    """Every promise of a strategy."""
+    """Every promise of `memhost.ports.Strategy`, `ModelStrategy` and `BackgroundStrategy`."""
 
     conversation: ClassVar[tuple[str, ...]] = ("I will book the boat on Friday.", "Bob likes green tea.")
     answer: ClassVar[str] = '{"memories": [{"type": "semantic", "text": "Bob likes green tea.", "confidence": 0.9}]}'

@@ -10,8 +10,9 @@ import pytest
 from memhost.models import (
     CandidateQuery,
     TextMatch,
+    WriteBatch,
 )
-from memhost.ports import Store
+from memhost.ports import SecureDelete, Store
 from memhost.testing.factories import (
     START,
     after,
@@ -58,6 +59,15 @@ class DurabilityTests:
         assert await store.get_document(EVERYWHERE, "view", "d1", START) == make_document()
         assert await store.extend_lease(claimed.id, claimed.lease, after(120)), "leases survive too"
         assert [job.id for job in await store.claim_jobs(START, 9, 60)] == ["j2"]
+
+    async def test_secure_delete_keeps_what_is_stored(self, store: Store) -> None:
+        if not isinstance(store, SecureDelete):
+            pytest.skip("the store has no rests to remove (memhost.ports.SecureDelete)")
+        await store.commit(EVERYWHERE, put(make_memory("m1"), make_memory("m2")))
+        await store.commit(EVERYWHERE, WriteBatch(delete_memories=["m2"]))
+        await store.scrub()
+        await store.scrub()  # when nothing is left to remove
+        assert [memory.record.id for memory in await store.get_memories(EVERYWHERE, ["m1", "m2"])] == ["m1"]
 
     async def test_writes_that_were_waiting_at_closing_are_kept(
         self, store: Store, reopen: Callable[[], Awaitable[Store]]
