@@ -278,7 +278,8 @@ async def test_prompt_has_summary_messages_memories_and_query(client: MemoryAPIC
     messages = prompt["messages"]
     assert [message["role"] for message in messages] == ["system", "user", "assistant", "system", "user"]
     assert messages[0]["content"]["text"].endswith("They spoke of travel.")
-    assert f"- User owns a red bike (ID: {fresh}-r)" in messages[3]["content"]["text"]
+    assert "- User owns a red bike (said " in messages[3]["content"]["text"]
+    assert f"{fresh}-r" not in messages[3]["content"]["text"]
     assert messages[4]["content"] == {"type": "text", "text": "which bike?", "annotations": None, "_meta": None}
     assert prompt["long_term_memories"][0]["id"] == f"{fresh}-r"
     unknown = await client.memory_prompt("hello?", session_id=f"{fresh}-unknown")

@@ -132,7 +132,7 @@ def feature_matrix(
     layout = _Layout(candidates)
     joined = _joined_terms(candidates)
     named, speakers = _named_speakers(query, candidates, joined)
-    own, names = own_subjects(query, candidates, joined)
+    own, names = own_subjects(query, candidates)
     named, speakers = np.maximum(named, own), speakers | names
     groups = list(zip(query.terms, query.others, strict=True))
     groups = [group for group in groups if group[0] not in speakers] or groups

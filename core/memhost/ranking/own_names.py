@@ -10,8 +10,11 @@ import numpy.typing as npt
 
 from memhost.ranking.types import Candidate
 from memhost.text.analysis import AnalysedQuery
-from memhost.text.tokens import stem, tokenize
+from memhost.text.tokens import tokenize
 from memhost.text.unicode_forms import fold
+
+_START = 400
+"""Characters of a memory in which a name is sought."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -34,19 +37,12 @@ _NAMING = re.compile(
 """A memory or a turn that says the user's name, which stands right behind the match."""
 
 
-def own_subjects(
-    query: AnalysedQuery, candidates: Sequence[Candidate], joined: Sequence[str]
-) -> tuple[Floats, set[str]]:
+def own_subjects(query: AnalysedQuery, candidates: Sequence[Candidate]) -> tuple[Floats, set[str]]:
     """Return 1 for each memory of a user whom the query names, and the stems of those names.
 
     A user's own names are known from what names them (`User wants to be called Mia`), from the label of their turns
     (`Mia: ...`, if theirs all have the same), and from their id. A name that a memory of the user uses of somebody else
     (`User's daughter Mia`) is not theirs alone, and nothing changes.
-
-    Args:
-        query: The query.
-        candidates: The candidates.
-        joined: Their terms, joined by single spaces, one at either end.
     """
     found = np.zeros(len(candidates))
     asked = {name for name in query.names if len(name) > 1}
@@ -56,12 +52,22 @@ def own_subjects(
     by_owner: dict[str | None, list[int]] = {}
     for i, candidate in enumerate(candidates):
         by_owner.setdefault(candidate.owner, []).append(i)
+    sought = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, sorted(asked)))})(?!\w)")
     for owner, members in by_owner.items():
-        telling = {i: _named_in(candidates[i]) for i in members if _may_name(candidates[i])}
+        plain = {i: _plain(candidates[i].text) for i in members}
+        mentions = {i: set(sought.findall(text)) for i, text in plain.items() if any(name in text for name in asked)}
+        telling = {i: _named_in(candidates[i]) for i in mentions if mentions[i] and _may_name(candidates[i])}
         names = (_labels(candidates, members) | set().union(*telling.values()) | _words(owner)) & asked
-        own = {name for name in names if not _of_another(name, candidates, joined, members, telling)}
+        own = {
+            name
+            for name in names
+            if not any(
+                name in said and name not in telling.get(i, ()) and _of_another(candidates[i])
+                for i, said in mentions.items()
+            )
+        }
         if own:
-            named |= {stem(name) for name in own}
+            named |= {term for term, word in zip(query.terms, query.words, strict=True) if word in own}
             for i in members:
                 found[i] = _is_users(candidates[i])
     return found, named
@@ -96,22 +102,16 @@ def _named_in(candidate: Candidate) -> set[str]:
     return set(words[:3])
 
 
-def _of_another(
-    name: str,
-    candidates: Sequence[Candidate],
-    joined: Sequence[str],
-    members: Sequence[int],
-    telling: dict[int, set[str]],
-) -> bool:
-    """Tell whether the user's memories speak of somebody else by this name."""
-    sought = f" {stem(name)} "
-    for i in members:
-        if sought in joined[i] and name not in telling.get(i, ()):
-            candidate = candidates[i]
-            turn = candidate.position is not None
-            if candidate.role == "user" if turn else _SPEAKS_OF_USER.search(fold(candidate.text)):
-                return True
-    return False
+def _of_another(candidate: Candidate) -> bool:
+    """Tell whether a memory that mentions a name speaks of somebody beside the user: it is of the user, or a turn."""
+    if candidate.position is not None:
+        return candidate.role == "user"
+    return _SPEAKS_OF_USER.search(_plain(candidate.text)) is not None
+
+
+def _plain(text: str) -> str:
+    """The start of a text, folded."""
+    return fold(text[:_START])
 
 
 def _is_users(candidate: Candidate) -> float:

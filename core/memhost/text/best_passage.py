@@ -22,7 +22,7 @@ _REACH = 0.35
 _SHORTEST_STEM = 4
 _MAX_QUERY = 2_000
 """Characters of a query whose words are looked for."""
-_WORD = re.compile(r"\w+")
+_WORD = re.compile(r"\d+(?:[.,]\d+)*|\w+")
 _NO_SPACES = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\ud7ff\uf900-\ufaff]")
 """Signs of scripts that are written without spaces."""
 
@@ -81,7 +81,7 @@ def _words(query: str) -> list[str]:
     for word in _WORD.findall(query[:_MAX_QUERY].lower()):
         if _NO_SPACES.search(word):
             found.update(dict.fromkeys(word[at : at + 2] for at in range(len(word) - 1)))
-        elif len(word) > 1 and fold(word) not in STOP_WORDS:
+        elif (len(word) > 1 or word.isdigit()) and fold(word) not in STOP_WORDS:
             found[word] = None
     return list(found)[:_MAX_WORDS]
 
@@ -89,7 +89,7 @@ def _words(query: str) -> list[str]:
 def _pattern(word: str) -> str:
     """A word in its forms: its beginning, and up to four other letters; numbers and signs as they are."""
     if word[0].isdigit():
-        return rf"(?<!\d){re.escape(word)}(?!\d)"
+        return rf"(?<![\d.,]){re.escape(word)}(?![.,]?\d)"
     if _NO_SPACES.search(word):
         return re.escape(word)
     if len(word) <= _SHORTEST_STEM:
@@ -110,6 +110,9 @@ def _densest(places: Sequence[tuple[int, int, str]], most: int) -> tuple[int, in
             gone = places[low][2]
             inside[gone] -= 1
             weight -= 1.0 / often[gone] if inside[gone] == 0 else 0.0
+            low += 1
+        while inside[places[low][2]] > 1:  # it comes again further on: the stretch needs not begin here
+            inside[places[low][2]] -= 1
             low += 1
         if weight > best_weight + 1e-9 and end - places[low][0] <= most:
             best, best_weight = (places[low][0], end), weight

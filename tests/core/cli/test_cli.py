@@ -377,3 +377,19 @@ def test_metadata_takes_no_number_that_is_not_finite(invoke: Invoke, value: str)
 def test_a_field_gets_a_value_or_is_cleared(invoke: Invoke) -> None:
     refused = invoke("edit", "m1", "--topics", "new", "--clear", "topics")
     assert (refused.exit_code, "not both" in refused.output) == (2, True)
+
+
+def test_the_context_is_printed_with_its_size_beside_it(invoke: Invoke, tmp_path: Path) -> None:
+    data = ("--data", str(tmp_path))
+    assert invoke("add", "Ana prefers window seats.", "-u", "ana", *data).exit_code == 0
+    shown = invoke("context", "Which seat does Ana like?", "-u", "ana", "-b", "300", *data)
+    assert shown.exit_code == 0, shown.output
+    assert "Ana prefers window seats." in shown.stdout
+    assert "of 300 tokens" in shown.stderr
+    assert "of 300 tokens" not in shown.stdout
+    whole = json.loads(invoke("context", "seat", "-u", "ana", "--format", "xml", "--json", *data).stdout)
+    assert whole["text"].startswith("<memory>")
+    assert whole["items"][0]["text"] == "Ana prefers window seats."
+    refused = invoke("context", *data)
+    assert refused.exit_code == 2
+    assert "QUERY" in refused.output

@@ -22,7 +22,7 @@ from memhost.operations.responses import (
 )
 from memhost.operations.working_memory import ChangeSession, GetSession
 from memhost_mcp.tool_context import ToolContext
-from memhost_mcp.tools.tool import Tool, ToolRow
+from memhost_mcp.tools.tool import TEXT_ROOM, Tool, ToolRow, longest_text
 
 _NOTHING_FITS = "Nothing fits: no memory shares a word or meaning with the query; these are only the nearest."
 
@@ -87,6 +87,10 @@ class SearchMemory(msgspec.Struct, kw_only=True):
     max_results: Annotated[int, Meta(ge=1, le=50)] = 10
     offset: Annotated[int, Meta(ge=0)] = 0
     min_relevance: Annotated[float, Meta(ge=0, le=1, description="With search_mode semantic.")] | None = None
+    max_text: Annotated[
+        Annotated[int, Meta(ge=20)] | None,
+        Meta(description="Characters of a text; longer ones are cut to their best passage, read them by id."),
+    ] = None
     created_after: datetime | None = None
     created_before: datetime | None = None
     event_after: datetime | None = None
@@ -108,6 +112,7 @@ class FoundMemory(msgspec.Struct, kw_only=True, omit_defaults=True):
     created_at: datetime | None = None
     event_date: datetime | None = None
     relevance_score: float | None = None
+    cut_from: Annotated[int, Meta(description="Characters of the whole text, if it was cut.")] | None = None
     repeats: Annotated[list[Repeat], Meta(description="Times at which the same was said again, newest first.")] = []
 
 
@@ -146,6 +151,7 @@ async def _search_memory(context: ToolContext, request: SearchMemory) -> Memorie
         "timezone": request.timezone,
         "distance_threshold": threshold,
         "limit": request.max_results,
+        "max_text": longest_text(request.max_text, request.max_results),
         "offset": request.offset,
         "optimize_query": request.optimize_query,
     }
@@ -185,6 +191,7 @@ def _shown(hit: MemoryHit) -> FoundMemory:
         created_at=hit.created_at,
         event_date=hit.event_date,
         relevance_score=None if hit.score is None else round(hit.score, 4),
+        cut_from=hit.cut_from or None,
         repeats=hit.repeats or [],
     )
 
@@ -223,15 +230,17 @@ class ShownSession(msgspec.Struct, kw_only=True):
     strategy: str | UnsetType = UNSET
 
 
-async def read_session(context: ToolContext, wanted: GetSession) -> WorkingMemoryView | None:
-    """Return the session of that identity, None if there is none.
+async def read_session(
+    context: ToolContext, wanted: GetSession, most_bytes: int | None = None
+) -> WorkingMemoryView | None:
+    """Return the session of that identity, with its newest messages in so many bytes; None if there is none.
 
     Raises:
         AmbiguousSession: There are several.
     """
     owner = context.owner(wanted.namespace, wanted.user_id)
     fields = {name: getattr(wanted, name) for name in GetSession.__struct_fields__}
-    most = context.host.settings.memory.answer_bytes or None
+    most = most_bytes or context.host.settings.memory.answer_bytes or None
     fields |= {"namespace": owner.namespace, "user_id": owner.user, "most_bytes": most}
     try:
         found: WorkingMemoryView = await context.ask("get_session", fields)
@@ -243,7 +252,7 @@ async def read_session(context: ToolContext, wanted: GetSession) -> WorkingMemor
 
 
 async def _get_session(context: ToolContext, request: SessionParts) -> ShownSession:
-    view = await read_session(context, request)
+    view = await read_session(context, request, None if request.recent_messages_limit else TEXT_ROOM)
     if view is None:
         return ShownSession(session_id=request.session_id, found=False)
     data = view.data or {}
@@ -340,7 +349,10 @@ ROWS = (
     ),
     ToolRow(
         operation="get_session",
-        description="Read a conversation: its messages, summary and data. An unknown session gives found=false.",
+        description=(
+            "Read a conversation: its newest messages (older ones with before), summary and data. An unknown session "
+            "gives found=false."
+        ),
         arguments=SessionParts,
         hidden=("model_name", "context_window_max", "most_bytes"),
         run=_get_session,

@@ -8,18 +8,21 @@ from msgspec import Meta
 from memhost.errors import InvalidRequest, Problem, ValidationFailed
 from memhost.models import MemoryRecord
 from memhost.models.limits import Text
-from memhost.operations.long_term import DeleteMemories, EditMemory, StoreMemories
+from memhost.operations.long_term import DeleteMemories, EditMemory, SearchMemories, StoreMemories
 from memhost.operations.requests import PromptSession, SearchFields
 from memhost.operations.responses import (
     DeletionAck,
+    MemoryHits,
     MemoryPrompt,
     StoredRecords,
 )
 from memhost_mcp.tool_context import ToolContext
-from memhost_mcp.tools.tool import ToolRow, owner_beside_filters
+from memhost_mcp.tools.tool import ToolRow, fields_of, longest_text, owner_beside_filters
 
 _TAGS = ("user_id", "namespace", "session_id", "topics", "entities", "extraction_strategy", "memory_type")
 _COMPACTION_WAIT_S = 20.0
+_WINDOW = 8_000
+"""Tokens of a prompt where the call names neither window nor model: hosts cut results of 25,000 tokens."""
 
 
 def short_filters(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -78,6 +81,13 @@ class PromptToBuild(SearchFields, kw_only=True):
     optimize_query: bool = False
 
 
+async def _search(context: ToolContext, request: SearchMemories) -> MemoryHits:
+    owner = owner_beside_filters(context, request.user_id, request.namespace)
+    fields = fields_of(request) | {"max_text": longest_text(request.max_text, request.limit)}
+    found: MemoryHits = await context.ask("search_memories", fields, within=owner)
+    return found
+
+
 async def _prompt(context: ToolContext, request: PromptToBuild) -> MemoryPrompt:
     session = None
     owner = owner_beside_filters(context, request.user_id, request.namespace)
@@ -89,7 +99,7 @@ async def _prompt(context: ToolContext, request: PromptToBuild) -> MemoryPrompt:
             namespace=owner.namespace or (request.namespace.eq if request.namespace else None),
             user_id=owner.user or (request.user_id.eq if request.user_id else None),
             model_name=request.model_name,
-            context_window_max=request.context_window_max,
+            context_window_max=request.context_window_max or (None if request.model_name else _WINDOW),
         )
     search: SearchFields | None = None
     if request.include_long_term_search:
@@ -157,7 +167,7 @@ ROWS = (
             "questions."
         ),
         hidden=("hybrid_alpha", "text_scorer"),
-        scoping="filters",
+        run=_search,
         rewrite=short_filters,
     ),
     ToolRow(

@@ -148,6 +148,16 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return struct_reader(self.arguments, tuple(fields), closed=closed), nullable
 
 
+TEXT_ROOM = 32_000
+"""Characters of texts in one result: hosts cut results of 25,000 tokens, and show each twice."""
+_LEAST_TEXT = 200
+
+
+def longest_text(asked: int | None, hits: int) -> int:
+    """Characters that the text of a hit may have: as asked, else so that all hits together have room in a result."""
+    return asked or max(_LEAST_TEXT, TEXT_ROOM // hits)
+
+
 def tool_of(operation: Operation, row: ToolRow | None = None, *, strategies: str = "") -> Tool:
     """Make the tool of an operation, with what its `ToolRow` says in other words.
 
