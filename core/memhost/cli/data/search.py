@@ -33,6 +33,7 @@ _OWNER = (("session_id", "session"), ("user_id", "user"), ("namespace", "namespa
 @click.option("--created-after", metavar="TIME", help="Only what was stored then or later; a date is its whole day.")
 @click.option("--created-before", metavar="TIME", help="Only what was stored then or earlier; likewise.")
 @click.option("--timezone", metavar="ZONE", help="IANA zone in which dates are meant, like Europe/Berlin.")
+@click.option("--locale", help="Locale that orders day and month in 3/4/2026, like en-GB.")
 @click.option("--explain", is_flag=True, help="Explain each hit, and show the parts of its score.")
 @click.option("--trace", is_flag=True, help="Show the milliseconds of each phase of the search.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), help="json is the same as --json.")
@@ -62,7 +63,7 @@ def _request(options: dict[str, Any]) -> dict[str, Any]:
         request[name] = options[name]
     if options["trace"]:  # a server older than the field would refuse it
         request["trace"] = True
-    for name in ("search_mode", "hybrid_alpha", "text_scorer", "distance_threshold", "min_score", "timezone"):
+    for name in ("search_mode", "hybrid_alpha", "text_scorer", "distance_threshold", "min_score", "timezone", "locale"):
         if options[name] is not None:
             request[name] = options[name]
     for name in ("namespace", "session_id", "user_id"):
