@@ -19,7 +19,7 @@ from memhost.search.query_terms import read_query
 from memhost.search.reranking import Reranking
 from memhost.search.scoring import Scored, hybrid_scores, keyword_scores, pipeline_scores, semantic_scores
 from memhost.settings.schema import SearchSettings
-from memhost.text.analysis import AnalysedQuery, query_terms, without_quoted
+from memhost.text.analysis import AnalysedQuery, query_terms, wholly_quoted, without_quoted
 from memhost.text.temporal.asked import NOWHERE, Here
 from memhost.text.tokens import stems
 
@@ -64,6 +64,8 @@ class Found:
     """Words of the query that were not looked up."""
     unranked: str = ""
     """Why the reranker did not put the hits in order; empty if it did, or if there is none."""
+    unquoted: bool = False
+    """No memory holds the quoted phrase that the query is, and the hits hold its words."""
 
 
 class Retriever:
@@ -90,7 +92,18 @@ class Retriever:
         self._weights = weights
 
     async def find(self, scope: Scope, plan: SearchPlan) -> Found:
-        """The page that the plan asks for."""
+        """The page that the plan asks for.
+
+        A query that is one quoted phrase, which no memory holds, is sought by its words: many clients quote all that
+        they send.
+        """
+        found = await self._by_mode(scope, plan)
+        words = wholly_quoted(plan.text) if found.total == 0 and plan.mode in ("keyword", "weighted") else ""
+        if not words:
+            return found
+        return replace(await self._by_mode(scope, replace(plan, text=words)), unquoted=True)
+
+    async def _by_mode(self, scope: Scope, plan: SearchPlan) -> Found:
         if plan.mode == "keyword":
             return await self._keyword(scope, plan)
         if plan.mode == "semantic":

@@ -40,6 +40,7 @@ _OWNER_FIELDS = {"namespace": "namespaces", "user_id": "users", "session_id": "s
 
 
 _UNREAD = "The query is long: memhost searched for its {most} rarest words and ignored {unread} others."
+_UNQUOTED = "No memory holds the quoted phrase; the hits hold words of it."
 _CUT = "The page ends after {count} memories because of the limit of {most} bytes; continue from offset {next}."
 
 
@@ -218,6 +219,8 @@ def _tell(call: Call, found: Found) -> None:
     """Tell the caller what the hits do not show."""
     if found.unread:
         call.notices.append(("notice", _UNREAD.format(most=MAX_QUERY_TERMS, unread=found.unread)))
+    if found.unquoted:
+        call.notices.append(("notice", _UNQUOTED))
     if found.unranked:
         call.notices.append(("notice", found.unranked))
     if not found.fits:

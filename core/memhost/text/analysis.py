@@ -276,6 +276,12 @@ def _other_stems(token: str, languages: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted({stem_in(token, language) for language in rest} - {own}))
 
 
+def wholly_quoted(text: str) -> str:
+    """What stands between the quotation marks around the whole text; empty if they do not go around all of it."""
+    match = _QUOTED.fullmatch(text.strip())
+    return "" if match is None else next(filter(None, match.groups()))
+
+
 def without_quoted(text: str) -> str:
     """The text with its quoted phrases left out."""
     return _QUOTED.sub(" ", text)
