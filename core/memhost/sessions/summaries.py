@@ -313,9 +313,10 @@ def _rewritten(
 
 
 def _older(messages: Sequence[Message], window: int) -> Sequence[Message]:
-    """The messages before the newest ones that fit their share of the window, of which there is at least one.
+    """The older messages, which go to the summary.
 
-    A call and its results go together, or stay together.
+    The newest that fit into `_KEPT_SHARE` of the window stay, at least one. A call and its results go together, or stay
+    together.
     """
     room = int(_KEPT_SHARE * window)
     first = len(messages)

@@ -199,9 +199,9 @@ def _links(messages: Sequence[Message]) -> list[int]:
 
 
 def whole_from(messages: Sequence[Message], first: int) -> int:
-    """Where the newest messages begin that were to begin at `first`, so that no call is separated from its results.
+    """The index at which a list cut at `first` may begin without separating a call from its results.
 
-    They begin later, behind what is not complete; only if nothing were left, earlier.
+    The beginning of the next whole group at or after `first`, or of the one before if none follows.
     """
     if not 0 < first < len(messages):
         return first

@@ -17,6 +17,7 @@ from memhost.ranking import (
     traits_of,
 )
 from memhost.ranking.prices import names_price
+from memhost.ranking.score import _STAGES
 from memhost.ranking.types import Vector
 from memhost.text.analysis import analyse_query, index_terms
 
@@ -319,6 +320,10 @@ def test_weight_zero_switches_a_feature_off(name: str) -> None:
 def test_weights_refuse_unknown_names() -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert({"lexcal": 1.0}, RankingWeights)
+
+
+def test_every_feature_counts_in_one_stage() -> None:
+    assert sorted(name for members in _STAGES.values() for name in members) == sorted(FEATURES)
 
 
 def test_features_have_a_weight_each_and_are_finite() -> None:
