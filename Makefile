@@ -95,6 +95,7 @@ examples: $(VENV)/.test
 
 bench: $(VENV)/.bench
 	$(BIN)/memhost eval --timelines $(wildcard $(LOCOMO))
+	$(BIN)/python -m bench.context $(LOCOMO)
 	$(BIN)/python bench/embedded.py
 
 # Distil the static model again (needs torch; the result is committed).
