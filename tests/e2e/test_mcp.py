@@ -357,7 +357,7 @@ def test_config_and_check(server: ServerProcess, tmp_path: Path, monkeypatch: py
     assert refused.exit_code == 2
     assert "nothing was changed" in refused.stderr
     report = json.loads(memhost("check", "--url", server.url, "--json").stdout)
-    assert report["tools"] == 19
+    assert report["tools"] == 20
     assert memhost("check", "--url", "http://127.0.0.1:9").exit_code == 3
 
 

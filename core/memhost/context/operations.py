@@ -22,7 +22,6 @@ OPERATIONS = (
             "not depend on the query, so that prompt caches can keep it."
         ),
         errors=("invalid_arguments", "invalid_request", "long_term_memory_disabled"),
-        agent_tool=True,
     ),
     Operation(
         name="memory_prompt",

@@ -89,7 +89,7 @@ class SearchMemory(msgspec.Struct, kw_only=True):
     min_relevance: Annotated[float, Meta(ge=0, le=1, description="With search_mode semantic.")] | None = None
     max_text: Annotated[
         Annotated[int, Meta(ge=20)] | None,
-        Meta(description="Characters of a text; longer ones are cut to their best passage, read them by id."),
+        Meta(description="Longer texts are cut to their best passage; read them by id."),
     ] = None
     created_after: datetime | None = None
     created_before: datetime | None = None

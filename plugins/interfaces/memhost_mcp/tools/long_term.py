@@ -3,12 +3,12 @@
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from memhost.errors import InvalidRequest, Problem, ValidationFailed
 from memhost.models import MemoryRecord
 from memhost.models.limits import Text
-from memhost.operations.long_term import DeleteMemories, EditMemory, SearchMemories, StoreMemories
+from memhost.operations.long_term import Context, DeleteMemories, EditMemory, SearchMemories, StoreMemories
 from memhost.operations.requests import PromptSession, SearchFields
 from memhost.operations.responses import (
     DeletionAck,
@@ -115,6 +115,23 @@ async def _prompt(context: ToolContext, request: PromptToBuild) -> MemoryPrompt:
     return built
 
 
+class ContextShown(msgspec.Struct, kw_only=True):
+    """The context as a text, and the memories behind its numbers."""
+
+    text: str
+    refs: dict[str, list[str]]
+    tokens: int
+    left_out: int = 0
+    nothing_fits: bool | UnsetType = UNSET
+
+
+def _context(_request: Any, found: Context) -> ContextShown:
+    refs = {str(item.ref): item.ids for item in found.items}
+    return ContextShown(
+        text=found.text, refs=refs, tokens=found.tokens, left_out=found.left_out, nothing_fits=found.nothing_fits
+    )
+
+
 async def read_memory(context: ToolContext, memory_id: str) -> MemoryRecord:
     """Return the memory of that id inside the scope of the call."""
     owner = context.owner(None, None, required=False)
@@ -169,6 +186,16 @@ ROWS = (
         hidden=("hybrid_alpha", "text_scorer"),
         run=_search,
         rewrite=short_filters,
+    ),
+    ToolRow(
+        operation="get_context",
+        description=(
+            "What is remembered for a question, as dated text within a budget of tokens; refs maps its numbers to ids. "
+            "session_id alone: for its newest message."
+        ),
+        only=("query", "session_id", "user_id", "namespace", "budget", "timezone"),
+        answer=_context,
+        result=ContextShown,
     ),
     ToolRow(
         operation="memory_prompt",
