@@ -174,8 +174,8 @@ class PromptService:
             known = {hit.id for hit in hits}
             others = await self._search.search(call, search, extra=[*extra, NOT_SUSPICIOUS])
             hits += [hit for hit in others.memories if hit.id not in known][: len(held)]
-        bounds = call.caller.bounds
-        evidence = await self._reader.read(bounds, hits, await self._reader.ended(bounds, self._clock.now()), zone)
+        scope = call.caller.bounds.narrow(namespace=_only(search.namespace), user=_only(search.user_id))
+        evidence = await self._reader.read(scope, hits, await self._reader.ended(scope, self._clock.now()), zone)
         return _Found(evidence, [HeldBack(id=hit.id, trust=str(hit.metadata.get(TRUST))) for hit in held])
 
 
@@ -254,6 +254,11 @@ class _Writer:
         """Return a line that counts and names the omitted memories."""
         names = ", ".join(f"{one_line(item.id)} ({item.trust})" for item in held)
         return f"Left out because they look like instructions that the user did not give: {len(held)} ({names})."
+
+
+def _only(owner: TagFilter | None) -> str | None:
+    """The one owner that a filter lets through, None if it may let through others."""
+    return owner.eq if owner is not None else None
 
 
 def _for_memories(room: int, said: _Said, count: Callable[[str], int]) -> int:
