@@ -46,7 +46,7 @@ COVERED = {
     "call",
 }
 """Commands that the tests below run with `--url`."""
-OTHERS = {"mcp", "mcp config", "mcp check", "eval"}
+OTHERS = {"mcp", "mcp config", "mcp check", "eval", "context"}
 """Commands with `--url` that speak MCP, or have tests with a server of their own."""
 
 

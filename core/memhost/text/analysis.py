@@ -277,7 +277,7 @@ def _other_stems(token: str, languages: Sequence[str]) -> tuple[str, ...]:
 
 
 def wholly_quoted(text: str) -> str:
-    """What stands between the quotation marks around the whole text; empty if they do not go around all of it."""
+    """The text without the quotation marks around all of it; empty if there are none."""
     match = _QUOTED.fullmatch(text.strip())
     return "" if match is None else next(filter(None, match.groups()))
 
