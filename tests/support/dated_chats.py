@@ -30,7 +30,7 @@ async def tell_all(host: Host, models: ModelServer, users: set[str]) -> None:
     """Write the chats of these users, and wait until all is extracted from each."""
     answers: dict[str, list[Any]] = {}
     models.answer(lambda call: _answer(call, answers))
-    for user, session, messages, given, fields in _sessions(users):
+    for user, session, messages, given, fields in sessions(users):
         for part, memories in zip(messages, given, strict=True):
             answers[part[-1]["id"]] = memories
             await run(host, "put_session", session_id=session, user_id=user, messages=part, flush=True, **fields)
@@ -54,7 +54,7 @@ def _verdict(pair: Mapping[str, Any]) -> str:
 _Session = tuple[str, str, list[list[dict[str, Any]]], list[Any], dict[str, Any]]
 
 
-def _sessions(users: set[str]) -> Iterator[_Session]:
+def sessions(users: set[str]) -> Iterator[_Session]:
     """User, session, its messages as each write sends them, the model's answers, and other fields."""
     for chat in CHATS["chats"]:
         if chat["user"] in users:

@@ -229,7 +229,7 @@ def _lead(text: str, draft: Draft) -> int:
     if draft.speaker is not None:
         speaker, body = split_speaker(text[lead:])
         if speaker == draft.speaker:
-            lead = len(text) - len(body)
+            lead = len(text.rstrip()) - len(body)  # the body has no space at its ends
     return lead
 
 

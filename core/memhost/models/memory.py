@@ -115,6 +115,42 @@ class Repeat(msgspec.Struct, frozen=True, kw_only=True):
     id: Annotated[str, Meta(description="Id of the memory that says the same.")]
     session_id: Annotated[str | None, Meta(description="Session in which it was said, if any.")]
     created_at: Annotated[datetime, Meta(description="When it was said.")]
+    text: Annotated[
+        str | UnsetType, Meta(description="The words, where they differ in a capital, a sign or a greeting.")
+    ] = UNSET
+
+
+class EvidenceTurn(msgspec.Struct, frozen=True, kw_only=True):
+    """A turn that says what a statement states."""
+
+    id: Annotated[str, Meta(description="Id of the turn's memory.")]
+    text: Annotated[str, Meta(description="What was said; of a long turn the passage that says most about the query.")]
+    role: Annotated[str | None, Meta(description="Role of who said it.")]
+    speaker: Annotated[str | None, Meta(description="Name of who said it, where it is known.")]
+    created_at: Annotated[datetime, Meta(description="When it was said.")]
+    session_id: Annotated[str | None, Meta(description="Session in which it was said.")]
+    cut_from: Annotated[
+        int | UnsetType, Meta(description="Characters of the whole text, where `text` is a passage of it.")
+    ] = UNSET
+
+
+class NewerFact(msgspec.Struct, frozen=True, kw_only=True):
+    """The fact that replaced one that a turn states."""
+
+    by: Annotated[str, Meta(description="Id of the memory with the newer fact.")]
+    text: Annotated[str, Meta(description="The newer fact.")]
+    since: Annotated[datetime, Meta(description="When the newer fact was said, or else stored.")]
+    fact: Annotated[
+        str, Meta(description="The older fact, which was made from the turn, or from the one that it replies to.")
+    ]
+
+
+class OlderFact(msgspec.Struct, frozen=True, kw_only=True):
+    """A fact that a newer one replaced."""
+
+    id: Annotated[str, Meta(description="Id of the memory with the older fact.")]
+    text: Annotated[str, Meta(description="The older fact.")]
+    until: Annotated[datetime, Meta(description="When the newer fact was said, or else stored.")]
 
 
 class MemoryHit(MemoryRecord, kw_only=True):
@@ -144,9 +180,28 @@ class MemoryHit(MemoryRecord, kw_only=True):
     repeats: Annotated[
         list[Repeat] | UnsetType,
         Meta(
-            description="Other times that the same was said, word for word, newest first: without `search_mode` they "
-            "are one hit."
+            description="Other times that the same was said, newest first, at most 20: word for word, or but for a "
+            "capital, a sign or a greeting. Without `search_mode` they are one hit."
         ),
+    ] = UNSET
+    count: Annotated[int | UnsetType, Meta(description="How often it was said, if more than once.")] = UNSET
+    said_at: Annotated[
+        datetime | UnsetType, Meta(description="When the turns that a statement was made from were said: the last.")
+    ] = UNSET
+    evidence: Annotated[
+        list[EvidenceTurn] | UnsetType,
+        Meta(
+            description="The turns that say what the statement states, oldest first. Without `search_mode` a statement "
+            "and its turns are one hit, with the better score."
+        ),
+    ] = UNSET
+    superseded: Annotated[
+        NewerFact | UnsetType,
+        Meta(description="For a turn whose fact a newer one replaced: that; the turn ranks below it."),
+    ] = UNSET
+    replaces: Annotated[
+        list[OlderFact] | UnsetType,
+        Meta(description="Facts that it replaced, if they or their turns fit the query, the best first."),
     ] = UNSET
 
 

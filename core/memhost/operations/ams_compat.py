@@ -30,7 +30,11 @@ from memhost.storekit.values import from_micros, to_micros
 
 # -- what clients send back -------------------------------------------------------------------------------------------
 
-RECORD_ECHOES = ("source_ids", "extractor", "superseded_by", "dist", "score", "score_type", "explain", "explanation")
+RECORD_ECHOES = (
+    *("source_ids", "extractor", "superseded_by"),
+    *("dist", "score", "score_type", "explain", "explanation", "cut_from"),
+    *("repeats", "count", "said_at", "evidence", "superseded", "replaces"),
+)
 """Fields that a memory has when it is read, and that no client can set."""
 
 SESSION_ECHOES = (

@@ -70,7 +70,7 @@ class SearchMemories(SearchFields, kw_only=True):
         Annotated[int, Meta(ge=20)] | None,
         Meta(
             description="Characters of a hit's text at most: of a longer one the passage that says most of the query, "
-            "between marks, with `cut_from`. Absent: whole texts.",
+            "between marks, with `cut_from`. The turns of its `evidence` share what it leaves. Absent: whole texts.",
             examples=[500],
         ),
     ] = None

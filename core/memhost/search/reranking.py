@@ -68,7 +68,7 @@ class Reranking:
         outcome: RerankOutcome = "failed"
         try:
             async with asyncio.timeout(self._settings.rerank_timeout_s):
-                given = await self._reranker.rerank(query, [item.record.text[:_LONGEST] for item in pool])
+                given = await self._reranker.rerank(query, [item.text[:_LONGEST] for item in pool])
             scores = _checked(given, len(pool))
             outcome = "ok"
         except TimeoutError:

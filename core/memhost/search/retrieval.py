@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Literal
 
 import msgspec
 import numpy as np
 
 from memhost.memories.recency import Recency
-from memhost.models import CandidateQuery, Candidates, Condition, MemoryHit, Scope, TextMatch, Vector
+from memhost.models import CandidateQuery, Candidates, Condition, MemoryHit, Scope, StoredMemory, TextMatch, Vector
 from memhost.ports import Embedder, LanguageBound, Store, Vocabulary
 from memhost.ranking import RankingWeights
 from memhost.search.explanation import Explainer
+from memhost.search.facts.evidence import add_evidence
+from memhost.search.facts.replaced import find_replaced
 from memhost.search.phases import Phases
 from memhost.search.query_terms import read_query
 from memhost.search.reranking import Reranking
-from memhost.search.scoring import Scored, hybrid_scores, keyword_scores, pipeline_scores, semantic_scores
+from memhost.search.scoring import (
+    Scored,
+    below_newer,
+    hybrid_scores,
+    keyword_scores,
+    pipeline_scores,
+    semantic_scores,
+)
 from memhost.settings.schema import SearchSettings
 from memhost.text.analysis import AnalysedQuery, query_terms, wholly_quoted, without_quoted
 from memhost.text.temporal.asked import NOWHERE, Here
@@ -46,6 +56,8 @@ class SearchPlan:
     min_score: float = 0.0
     phases: Phases = field(default_factory=Phases)
     here: Here = NOWHERE
+    moment: datetime | None = None
+    """When the matches hold; None: replaced facts are not looked for."""
 
     @property
     def end(self) -> int:
@@ -124,7 +136,7 @@ class Retriever:
         scored = semantic_scores(found.hits)
         # Fewer than were asked for are all: what has no vector yet is counted by the store, but cannot be given.
         page = _page(scored, plan, found.total if len(scored) > self._depth(plan) else len(scored))
-        return _explained(page, plan, found, None, vector)
+        return _explained(page, plan, _memories(found), None, vector)
 
     async def _keyword(self, scope: Scope, plan: SearchPlan) -> Found:
         """Memories that hold a word of the query or its phrases, by what the ranking makes of words alone."""
@@ -144,7 +156,7 @@ class Retriever:
         with plan.phases("rank"):
             scored = keyword_scores(query, found, self._settings.candidates, self._weights, explain=plan.explain)
         page = replace(_page(scored, plan, found.total), unread=unread)
-        return _explained(page, plan, found, query, None)
+        return _explained(page, plan, _memories(found), query, None)
 
     async def _weighted(self, scope: Scope, plan: SearchPlan) -> Found:
         vector = await self._embed(plan.text, plan.phases)
@@ -157,7 +169,7 @@ class Retriever:
         else:
             left = self._reachable(found, scored, found.total)
             page = await self._with_rest(scope, plan, vector, scored, set(), left)
-        return _explained(replace(page, unread=unread), plan, found, query, vector)
+        return _explained(replace(page, unread=unread), plan, _memories(found), query, vector)
 
     async def _pipeline(self, scope: Scope, plan: SearchPlan) -> Found:
         query, unread = await self._read(scope, plan)
@@ -173,6 +185,9 @@ class Retriever:
             statistics_for=all_terms(query),
         )
         found = await self._candidates(scope, wanted, plan.phases)
+        stored = _memories(found)
+        with plan.phases("candidates"):
+            replaced = await find_replaced(self._store, scope, stored, plan.moment)
         words = (*query.words, *query.terms)
         bound = self._embedder
         read = not isinstance(bound, LanguageBound) or query.language in bound.languages
@@ -183,6 +198,7 @@ class Retriever:
                 found,
                 plan.conditions,
                 weighted_legs(self._weights, plan.alpha),
+                replaced=replaced,
                 explain=plan.explain,
                 understood=not isinstance(bound, Vocabulary) or bound.knows_any(words),
             )
@@ -190,14 +206,18 @@ class Retriever:
         if self._reranking is not None:
             with plan.phases("rerank"):
                 reranked = await self._reranking.apply(plan.text, matches)
-            matches, problem = reranked.matches, reranked.problem
+            matches, problem = below_newer(reranked.matches), reranked.problem
         if plan.min_score:
             page = _page(matches, plan, len(matches))
         else:
             left = self._reachable(found, matches, found.total - len(ranking.left_out))
             page = await self._with_rest(scope, plan, vector, matches, ranking.left_out, left)
+        with plan.phases("candidates"):
+            newer = {record.id: record for record in replaced.heads.values()}
+            await add_evidence(self._store, scope, page.hits, (*stored, *replaced.added), plan.text, newer)
         page = replace(page, fits=ranking.fits, unread=unread, unranked=problem)
-        return _explained(page, plan, found, query, vector if read else None)
+        ranked = [*stored, *replaced.added, *replaced.facts]
+        return _explained(page, plan, ranked, query, vector if read else None, ranking.placed_by)
 
     def _both_legs(
         self,
@@ -297,14 +317,23 @@ def keyword_match(query: AnalysedQuery, *, phrases_required: bool = False) -> Te
 
 
 def _explained(
-    page: Found, plan: SearchPlan, found: Candidates, query: AnalysedQuery | None, vector: Vector | None
+    page: Found,
+    plan: SearchPlan,
+    ranked: Sequence[StoredMemory],
+    query: AnalysedQuery | None,
+    vector: Vector | None,
+    placed_by: Mapping[str, str] | None = None,
 ) -> Found:
     """The page, with sentences beside the parts of its scores where they are asked for."""
     if plan.explain:
-        explainer = Explainer([hit.memory for hit in found.hits], query, vector)
+        explainer = Explainer(ranked, query, vector)
         for hit in page.hits:
-            hit.explanation = explainer.sentences(hit)
+            hit.explanation = explainer.sentences(hit, (placed_by or {}).get(hit.id, ""))
     return page
+
+
+def _memories(found: Candidates) -> list[StoredMemory]:
+    return [hit.memory for hit in found.hits]
 
 
 def _closer(plan: SearchPlan) -> float | None:

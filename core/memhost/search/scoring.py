@@ -6,22 +6,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 import msgspec
+from msgspec import UNSET
 
-from memhost.memories.exact_duplicates import TURN_STRATEGY
 from memhost.models import (
     CandidateHit,
     Candidates,
     Condition,
     MemoryHit,
     MemoryRecord,
-    MemoryType,
+    NewerFact,
+    OlderFact,
     Repeat,
     StoredMemory,
     TextMatch,
     Vector,
     matches,
 )
-from memhost.ranking import Candidate, CorpusStats, Ranked, RankingWeights, rank
+from memhost.ranking import Candidate, CorpusStats, RankingWeights, rank
+from memhost.search.facts.grouping import Group, grouped
+from memhost.search.facts.replaced import NOTHING, Replaced
 from memhost.text.analysis import AnalysedQuery
 
 ScoreType = Literal["semantic", "keyword", "hybrid"]
@@ -38,24 +41,37 @@ _REPEATS_SHOWN = 20
 
 
 class Scored(msgspec.Struct, frozen=True):
-    """A match before its page is known. `parts` explain the score."""
+    """A match before its page is known.
+
+    Attributes:
+        record: The memory shown.
+        dist: 1 - the score, or the cosine distance.
+        score: From 0 to 1.
+        kind: What the score measures.
+        parts: They explain the score.
+        group: What is one hit with it.
+        newer: What replaced the fact that a turn states.
+    """
 
     record: MemoryRecord
     dist: float
     score: float
     kind: ScoreType
     parts: Mapping[str, float]
-    repeats: Sequence[MemoryRecord] = ()
+    group: Group | None = None
+    newer: MemoryRecord | None = None
+
+    @property
+    def text(self) -> str:
+        """All that is said by it."""
+        turns = self.group.turns if self.group is not None else ()
+        return "\n".join([self.record.text, *(turn.text for turn in turns)])
 
     def hit(self, *, explain: bool) -> MemoryHit:
         """The match as clients see it."""
         found = hit_of(self.record, self.dist, self.score, self.kind, dict(self.parts) if explain else None)
-        if self.repeats:
-            newest = sorted(self.repeats, key=lambda record: (record.created_at, record.id), reverse=True)
-            found.repeats = [
-                Repeat(id=record.id, session_id=record.session_id, created_at=record.created_at)
-                for record in newest[:_REPEATS_SHOWN]
-            ]
+        if self.group is not None:
+            _describe(found, self.group, self.newer)
         return found
 
 
@@ -65,12 +81,39 @@ class Ranking(msgspec.Struct, frozen=True):
     Attributes:
         matches: Best first.
         left_out: Ids of matches that another match represents.
+        placed_by: Ids of the memories whose scores matches have, by the ids of the matches.
         fits: Whether anything has words, a date or meaning in common with the query.
     """
 
     matches: list[Scored]
     left_out: set[str]
+    placed_by: Mapping[str, str]
     fits: bool
+
+
+def _describe(hit: MemoryHit, group: Group, newer: MemoryRecord | None) -> None:
+    """Add to a hit what is one with it, and what replaced or was replaced."""
+    if group.repeats:
+        newest = sorted(group.repeats, key=lambda record: (record.created_at, record.id), reverse=True)
+        texts = {record.text for record in (group.record, *group.turns)}
+        hit.count = 1 + len(newest)
+        hit.repeats = [
+            Repeat(
+                id=record.id,
+                session_id=record.session_id,
+                created_at=record.created_at,
+                text=UNSET if record.text in texts else record.text,
+            )
+            for record in newest[:_REPEATS_SHOWN]
+        ]
+    if group.replaces:
+        hit.replaces = [
+            OlderFact(id=record.id, text=record.text, until=record.valid_to or record.updated_at)
+            for record in group.replaces
+        ]
+    if group.replaced is not None and newer is not None:
+        since = group.replaced.valid_to or newer.created_at
+        hit.superseded = NewerFact(by=newer.id, text=newer.text, since=since, fact=group.replaced.text)
 
 
 def hit_of(
@@ -153,12 +196,14 @@ def pipeline_scores(
     conditions: Sequence[Condition],
     weights: RankingWeights,
     *,
+    replaced: Replaced = NOTHING,
     explain: bool = False,
     understood: bool = True,
 ) -> Ranking:
     """Matches by the whole pipeline.
 
-    Neighbours give context to the others; they are matches only if they satisfy the conditions.
+    Neighbours give context to the others; they are matches only if they satisfy the conditions. Facts that were
+    replaced are ranked, for the sake of their turns and of what replaced them, and are no matches.
 
     Args:
         query: What is sought, taken apart.
@@ -166,27 +211,52 @@ def pipeline_scores(
         found: The store's candidates.
         conditions: What matches satisfy.
         weights: Weights of the ranking.
+        replaced: Facts that were replaced.
         explain: Fill in the parts of the scores.
         understood: The embedder knows a word of the query, so that nearness to it means something.
     """
-    records = {
-        hit.memory.record.id: hit.memory.record
+    matching = [
+        hit.memory
         for hit in found.hits
         if hit.text_score is not None or hit.distance is not None or matches(hit.memory.record, conditions)
-    }
-    stats = CorpusStats(found.documents, found.average_length, found.frequencies)
-    ranked = rank(query, vector, [_candidate(hit.memory) for hit in found.hits], stats, weights, explain=explain)
-    ordered = [(records[str(item.key)], item) for item in ranked if item.key in records]
-    least = NEAR if understood else NEAR_TO_FRAGMENTS
-    fits = any(item.shares or item.nearness >= least for _, item in ordered)
-    kept, doubles = _without_doubles(ordered)
-    once, repeats = _once(kept)
-    matches_ = [
-        Scored(record, 1.0 - item.score, item.score, "hybrid", item.breakdown, repeats.get(record.id, ()))
-        for record, item in once
     ]
-    left_out = doubles | {record.id for others in repeats.values() for record in others}
-    return Ranking(matches_, left_out, fits or not ordered)
+    matching += [memory for memory in replaced.added if matches(memory.record, conditions)]
+    stored = {memory.record.id: memory for memory in (*matching, *replaced.facts)}
+    memories = {hit.memory.record.id: hit.memory for hit in found.hits} | stored
+    stats = CorpusStats(found.documents, found.average_length, found.frequencies)
+    ranked = rank(query, vector, list(map(_candidate, memories.values())), stats, weights, explain=explain)
+    ordered = [(stored[str(item.key)].record, item) for item in ranked if item.key in stored]
+    least = NEAR if understood else NEAR_TO_FRAGMENTS
+    fits = any(item.shares or item.nearness >= least for record, item in ordered if record.id not in replaced.heads)
+    groups = grouped(ordered, stored, replaced.heads)
+    shown = [_scored(group, replaced) for group in groups]
+    left_out = stored.keys() - replaced.heads.keys() - {item.record.id for item in shown}
+    placed_by = {group.record.id: group.best_id for group in groups}
+    return Ranking(shown, left_out, placed_by, fits or not ordered)
+
+
+def _scored(group: Group, replaced: Replaced) -> Scored:
+    item = group.best
+    newer = None if group.replaced is None else replaced.heads[group.replaced.id]
+    return Scored(group.record, 1.0 - item.score, item.score, "hybrid", item.breakdown, group, newer)
+
+
+def below_newer(ordered: Sequence[Scored]) -> list[Scored]:
+    """The matches in their order, but each turn of a replaced fact behind the newer one, with no better score."""
+    waiting = {item.record.id for item in ordered}
+    later: dict[str, list[Scored]] = {}
+    found: list[Scored] = []
+    for item in ordered:
+        newer = item.newer.id if item.newer is not None else ""
+        if newer in waiting:
+            later.setdefault(newer, []).append(item)
+            continue
+        waiting.discard(item.record.id)
+        found.append(item)
+        for turn in later.pop(item.record.id, ()):
+            waiting.discard(turn.record.id)
+            found.append(msgspec.structs.replace(turn, score=item.score, dist=1.0 - item.score))
+    return found
 
 
 def _candidate(memory: StoredMemory) -> Candidate:
@@ -206,61 +276,6 @@ def _candidate(memory: StoredMemory) -> Candidate:
         memory.traits,
         record.user_id,
     )
-
-
-def _without_doubles(
-    ordered: Sequence[tuple[MemoryRecord, Ranked]],
-) -> tuple[list[tuple[MemoryRecord, Ranked]], set[str]]:
-    """Leaves out a turn that a better hit was derived from, and a hit whose source turns all rank better."""
-    turns: set[tuple[str | None, ...]] = set()
-    sources: set[tuple[str | None, ...]] = set()
-    kept: list[tuple[MemoryRecord, Ranked]] = []
-    doubles: set[str] = set()
-    for record, item in ordered:
-        if not record.source_ids:
-            kept.append((record, item))
-            continue
-        names = {(record.namespace, record.user_id, record.session_id, source) for source in record.source_ids}
-        if record.memory_type is MemoryType.MESSAGE:
-            double = not sources.isdisjoint(names)
-            turns |= names
-        else:
-            double = names <= turns
-            sources |= names
-        if double:
-            doubles.add(record.id)
-        else:
-            kept.append((record, item))
-    return kept, doubles
-
-
-def _once(
-    ordered: Sequence[tuple[MemoryRecord, Ranked]],
-) -> tuple[list[tuple[MemoryRecord, Ranked]], dict[str, list[MemoryRecord]]]:
-    """Make one hit of what one speaker said several times, word for word: the best of them, and the others by its id.
-
-    Only turns of the same owner, equal to the last character, role included; the others keep their ids and times.
-    What clients store themselves is found as often as they store it (with `deduplicate: false`, that is twice).
-    """
-    first: dict[tuple[object, ...], str] = {}
-    kept: list[tuple[MemoryRecord, Ranked]] = []
-    repeats: dict[str, list[MemoryRecord]] = {}
-    for record, item in ordered:
-        if record.memory_type is MemoryType.MESSAGE and record.extraction_strategy == TURN_STRATEGY:
-            said = (record.namespace, record.user_id, record.text, record.event_date, _labels(record))
-            stands = first.setdefault(said, record.id)
-            if stands != record.id:
-                repeats.setdefault(stands, []).append(record)
-                continue
-        kept.append((record, item))
-    return kept, repeats
-
-
-def _labels(record: MemoryRecord) -> bytes:
-    """Return what was added to a turn, in one form; for most turns nothing."""
-    if not (record.topics or record.entities or record.metadata):
-        return b""
-    return msgspec.json.encode((record.topics, record.entities, record.metadata), order="deterministic")
 
 
 def _distance(hit: CandidateHit, vector: Vector) -> float:

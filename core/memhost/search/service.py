@@ -94,9 +94,10 @@ class SearchService:
         """
         require_long_term_memory(self._settings)
         now, phases, mode = self._clock.now(), Phases(), _mode(request)
+        moment = request.as_of or now
         with phases("filters"):
             zone = _zone(request) or self._zone
-            conditions = (*compile_filters(request, zone), *extra, *_valid_at(request.as_of or now))
+            conditions = (*compile_filters(request, zone), *extra, *_valid_at(moment))
             scope, conditions = _into_scope(call.caller.bounds, conditions)
         context = RequestContext(scope=scope, subject=call.caller.subject, request_id=call.request_id, now=now)
         search = SearchRequest(scope=scope, text=(request.text or "").strip(), mode=_named(mode), limit=request.limit)
@@ -111,12 +112,10 @@ class SearchService:
                 text = await self._optimizer.optimize(payer_within(scope), search.text)
             asked = msgspec.structs.replace(search, text=text)
         here = here_of(now, zone, request.locale)
-        found = await self._find(asked, mode, conditions, request, first, phases, here)
+        found = await self._find(asked, mode, conditions, request, first, phases, here, moment)
         if not found.total and asked.text != search.text and request.distance_threshold is not None:
-            found = await self._find(search, mode, conditions, request, first, phases, here)
-        hits, end = await self._page(
-            call, request, search, found, None if first is not None else recency, context, phases
-        )
+            found = await self._find(search, mode, conditions, request, first, phases, here, moment)
+        hits, end = await self._page(call, request, search, found, None if first else recency, context, phases)
         if request.recency_boost is not False and hits:
             self._access.found(scope.tenant, [hit.id for hit in hits])
         _tell(call, found)
@@ -175,6 +174,7 @@ class SearchService:
         recency: Recency | None,
         phases: Phases,
         here: Here,
+        moment: datetime,
     ) -> Found:
         if search.text and request.offset > DEEPEST_OFFSET:
             raise InvalidRequest(
@@ -197,6 +197,7 @@ class SearchService:
             min_score=request.min_score,
             phases=phases,
             here=here,
+            moment=moment,
         )
         with charged_to(payer_within(search.scope)):
             return await self._retriever.find(search.scope, plan)

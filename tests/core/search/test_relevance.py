@@ -181,14 +181,15 @@ async def test_what_was_said_again_is_one_hit_and_the_next_fact_gets_the_place(a
 
 SAID = "Mia: I ran five kilometres today."
 DIFFERENT = (
-    "Mia: I ran five kilometres today!",
     "Mia: I ran five kilometres Today.",
-    "Mia: I ran  five kilometres today.",
-    "Mia: I ran five kilometres today. ",
+    "Mia: I ran five kilometres today?",
     "Mia: I ran 5 kilometres today.",
     "Mia: I ran five kilometers today.",
     "Mia: I ran fifty kilometres today.",
     "Mia: I never ran five kilometres today.",
+    "Mia: I ran five kilometres today with Leo.",
+    "Mia: I ran five kilometres yesterday.",
+    'Mia: I "ran" five kilometres today.',
     "Leo: I ran five kilometres today.",
     "I ran five kilometres today.",
     "Mia: Ich bin heute fünf Kilometer gelaufen.",
@@ -202,6 +203,26 @@ async def test_another_text_is_another_hit(host: Host, other: str) -> None:
     found = await run(host, "search_memories", text="five kilometres")
     assert found.total == len(found.memories) == 2
     assert all(not hit.repeats for hit in found.memories)
+
+
+NEARLY = (
+    "Mia: I ran five kilometres today!",
+    "Mia: I ran  five kilometres today.",
+    "Mia: I ran five kilometres today. ",
+    "Mia: i ran five kilometres today",
+    "Mia: Hi, I ran five kilometres today.",
+)
+
+
+async def test_what_differs_in_a_sign_or_a_greeting_is_one_hit_that_shows_each_wording(any_host: Host) -> None:
+    await tell(any_host, "chat-1", tuple(("user", text) for text in (SAID, *NEARLY, SAID)), user_id="mia")
+    found = await run(any_host, "search_memories", text="five kilometres")
+    (hit,) = found.memories
+    assert (found.total, hit.count, len(hit.repeats)) == (1, 7, 6)
+    texts = {hit.text, *(each.text for each in hit.repeats if each.text)}
+    assert texts == {f"user: {text}" for text in (SAID, *NEARLY)}
+    await tell(any_host, "chat-2", (("assistant", SAID),), user_id="mia")
+    assert (await run(any_host, "search_memories", text="five kilometres")).total == 2
 
 
 @pytest.mark.parametrize(

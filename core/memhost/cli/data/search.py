@@ -109,7 +109,15 @@ def _print_hit(hit: dict[str, Any], *, explain: bool) -> None:
     owner = [f"{title} {hit[name]}" for name, title in _OWNER if hit.get(name)]
     click.echo(printable(f"       id {' · '.join([hit['id'], *owner])}"))
     if repeats := hit.get("repeats"):
-        click.echo(f"       said {len(repeats)} more times, last on {day(repeats[0]['created_at'])}")
+        more = hit.get("count", len(repeats) + 1) - 1
+        click.echo(f"       said {more} more times, last on {day(repeats[0]['created_at'])}")
+    if newer := hit.get("superseded"):
+        click.echo(printable(f"       since {day(newer['since'])}: {shorten(newer['text'])}"))
+    for older in hit.get("replaces", ()):
+        click.echo(printable(f"       until {day(older['until'])}: {shorten(older['text'])}"))
+    for turn in hit.get("evidence", ()):
+        who = turn["speaker"] or turn["role"] or "said"
+        click.echo(printable(f"       {day(turn['created_at'])} {who}: {shorten(turn['text'])}"))
     for sentence in hit.get("explanation", ()) if explain else ():
         click.echo(printable(f"       {sentence}"))
     if explain and hit.get("explain"):

@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from memhost.errors import AmbiguousSession, InvalidRequest, NotFound, SeveralFound
 from memhost.extraction import find_zone
-from memhost.models import SENT_FIELDS, MemoryHit, MemoryType, Repeat
+from memhost.models import SENT_FIELDS, EvidenceTurn, MemoryHit, MemoryType, NewerFact, OlderFact, Repeat
 from memhost.models.limits import Metadata
 from memhost.operations.ams_compat import version_in
 from memhost.operations.requests import DateFilter, MemoryTypeFilter, MessageInput, SessionRecordInput, TagFilter
@@ -114,6 +114,16 @@ class FoundMemory(msgspec.Struct, kw_only=True, omit_defaults=True):
     relevance_score: float | None = None
     cut_from: Annotated[int, Meta(description="Characters of the whole text, if it was cut.")] | None = None
     repeats: Annotated[list[Repeat], Meta(description="Times at which the same was said again, newest first.")] = []
+    said_at: Annotated[
+        datetime | UnsetType, Meta(description="When the turns were said that a statement was made from: the last.")
+    ] = UNSET
+    evidence: Annotated[
+        list[EvidenceTurn] | UnsetType, Meta(description="Turns that say what the statement states, oldest first.")
+    ] = UNSET
+    superseded: Annotated[NewerFact | UnsetType, Meta(description="What holds now instead of what the turn says.")] = (
+        UNSET
+    )
+    replaces: Annotated[list[OlderFact] | UnsetType, Meta(description="What held before, and until when.")] = UNSET
 
 
 class MemoriesFound(msgspec.Struct, kw_only=True):
@@ -193,6 +203,10 @@ def _shown(hit: MemoryHit) -> FoundMemory:
         relevance_score=None if hit.score is None else round(hit.score, 4),
         cut_from=hit.cut_from or None,
         repeats=hit.repeats or [],
+        said_at=hit.said_at,
+        evidence=hit.evidence,
+        superseded=hit.superseded,
+        replaces=hit.replaces,
     )
 
 

@@ -1,0 +1,1 @@
+"""One hit for each fact: statements with the turns that say them, and what a newer fact replaced."""

@@ -1,0 +1,43 @@
+"""Which memories are turns, which are statements made from turns, and which turns belong to a statement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from memhost.memories.exact_duplicates import TURN_STRATEGY
+from memhost.models import MemoryRecord, MemoryType
+
+Source = tuple[str | None, str | None, str | None, str]
+"""Namespace, user, session and id of a message."""
+
+MOST_SOURCES = 6
+"""Turns of a memory that is a statement; one of more turns is a digest of a conversation.
+
+In the answers of models that the rules were measured with a fact names 1.4 turns on average and 3 at most, and merging
+joins two facts at a time. A summary names every turn of its session.
+"""
+_DIGESTS = frozenset({"summary"})
+"""Strategies that sum up."""
+
+
+def is_turn(record: MemoryRecord) -> bool:
+    """Tell whether the memory is a turn that a session stored."""
+    return record.memory_type is MemoryType.MESSAGE and record.extraction_strategy == TURN_STRATEGY
+
+
+def is_statement(record: MemoryRecord) -> bool:
+    """Tell whether the memory states what a few turns say, so that it can stand for them.
+
+    A digest says less than its turns, and each of them something else: it stands for none and none stands for it.
+    """
+    return (
+        record.memory_type is not MemoryType.MESSAGE
+        and record.extraction_strategy not in _DIGESTS
+        and 0 < len(record.source_ids) <= MOST_SOURCES
+    )
+
+
+def sources_of(record: MemoryRecord) -> Iterator[Source]:
+    """The messages that the memory was made from, or the one that it is."""
+    for name in record.source_ids:
+        yield (record.namespace, record.user_id, record.session_id, name)
