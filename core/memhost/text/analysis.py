@@ -19,7 +19,14 @@ from datetime import UTC, date, datetime
 
 import msgspec
 
-from memhost.text.languages import function_words, language_of, possible_languages, stem_in
+from memhost.text.languages import (
+    ACCENTED,
+    function_words,
+    language_of,
+    possible_languages,
+    stem_in,
+    unaccented,
+)
 from memhost.text.perspective import Perspective, perspective_of
 from memhost.text.temporal.asked import NOWHERE, AskedSpan, Here, asked_times
 from memhost.text.tenses import asks_of_now
@@ -144,13 +151,13 @@ def index_terms(text: str, speaker: str | None = None, when: float | None = None
         when: time of the turn in Unix seconds (UTC), where known.
 
     Returns:
-        The stems of ``text`` in order, the characters that can be words (Chinese, Korean), then the marked terms of
-        speaker and date.
+        The stems of ``text`` in order, the characters that can be words (Chinese, Korean), forms without accents
+        (Vietnamese), then the marked terms of speaker and date.
     """
     language = language_of(text)
     tokens = tokenize(text, language)
     own = [stem_in(token, language) for token in tokens]
-    return own + characters(tokens) + speaker_terms(speaker) + date_terms(when)
+    return own + characters(tokens) + unaccented(own, language) + speaker_terms(speaker) + date_terms(when)
 
 
 def query_terms(query: AnalysedQuery) -> list[str]:
@@ -272,6 +279,8 @@ def analyse_query(text: str, here: Here = NOWHERE) -> AnalysedQuery:
 
 def _other_stems(token: str, languages: Sequence[str]) -> tuple[str, ...]:
     first, *rest = languages
+    if first in ACCENTED:
+        return ()
     own = stem_in(token, first)
     return tuple(sorted({stem_in(token, language) for language in rest} - {own}))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
 from typing import Any
 
@@ -127,6 +127,10 @@ _WITHOUT = frozenset(("vi", "hr", "sr", "bs", "sk", "sl", "lv", "sq", "ms", "sw"
 """Languages in Latin script for which Snowball has no stemmer: their words stay as they are."""
 
 
+ACCENTED = frozenset(("vi",))
+"""Languages in which the accents of a syllable make another word of it: there they stay in the stems."""
+
+
 @lru_cache(maxsize=65536)
 def stem_in(word: str, language: str) -> str:
     """The stem of one folded word (see `memhost.text.tokens`) of a text in ``language``, without accents.
@@ -136,16 +140,24 @@ def stem_in(word: str, language: str) -> str:
     if language == ENGLISH:
         word = _without_accents(word)
     if len(word) < _SHORTEST or word[0].isdigit() or _MARKED.fullmatch(word):
-        return _without_accents(word)
+        return word if language in ACCENTED else _without_accents(word)
     algorithm = _algorithm(word, language)
     if algorithm == "hebrew":
         while len(word) > _SHORTEST and word[0] in _HEBREW_PREFIXES:
             word = word[1:]
         return word
     if not algorithm:
-        return _without_accents(word)
+        return word if language in ACCENTED else _without_accents(word)
     # One stemmer a word (2 of 35 us): it holds the word while it works, and texts are analysed in several threads.
     return _without_accents(str(snowballstemmer.stemmer(algorithm).stemWord(word)))
+
+
+def unaccented(words: Iterable[str], language: str) -> list[str]:
+    """What to store beside stems that keep their accents, for those who type none: each form once."""
+    if language not in ACCENTED:
+        return []
+    plain = ((word, _without_accents(word)) for word in words)
+    return list(dict.fromkeys(form for word, form in plain if form != word))
 
 
 def _without_accents(word: str) -> str:

@@ -36,6 +36,8 @@ def shared(query: str, memory: str) -> set[str]:
         ("كتاب", "الكتاب على الطاولة", "كتاب"),
         ("ירושלים", "עברתי לירושלים", "ירושלים"),
         ("הכלב", "יש לי כלב", "כלב"),
+        ("phở bò", "Tôi thích ăn phở bò vào buổi sáng", "phở"),
+        ("pho bo", "Tôi thích ăn phở bò vào buổi sáng", "pho"),
         ("umgezogen", "Wir sind vor zwei Wochen in die neue Wohnung umgezogen", "umgezog"),
     ],
 )
@@ -87,6 +89,8 @@ def test_the_same_written_differently_matches(query: str, memory: str, term: str
         ("Haus", "Die Maus ist hier"),
         ("casa", "la cosa es así"),
         ("1.5", "Kapitel 15"),
+        ("Nó ở trong hộp màu đỏ", "Đó là cái hóp mầu dỏ"),
+        ("mã số", "mà sổ của má tôi ở đâu"),
         ("0,5", "50 Prozent"),
     ],
 )
