@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, cast
 
 import msgspec
-from msgspec import UNSET, defstruct
+from msgspec import UNSET, UnsetType, defstruct
 
 from memhost.errors import AmbiguousSession, NotFound, Problem, SeveralFound, ValidationFailed
 from memhost.extraction.pipeline.extraction_queue import ExtractionQueue
@@ -55,11 +55,13 @@ class SessionService:
         keys, total = await self._store.list_sessions(
             scope, now, limit=request.limit, offset=request.offset, updated_after=request.updated_after
         )
-        if not request.details:
-            return SessionList([key.session for key in keys], total)
-        found = [await self._store.get_session(scope, key, now) for key in keys]
-        details = [_details(session) for session in found if session is not None]
-        return SessionList([item.session_id for item in details], total, details)
+        names = [key.session for key in keys]
+        details: list[SessionDetails] | UnsetType = UNSET
+        if request.details:
+            found = [await self._store.get_session(scope, key, now) for key in keys]
+            details = [_details(session) for session in found if session is not None]
+            names = [item.session_id for item in details]
+        return SessionList(sessions=names, total=total, details=details)
 
     async def get(self, call: Call, request: GetSession) -> WorkingMemoryView:
         """The session, cut to the window asked for; the store is not changed.

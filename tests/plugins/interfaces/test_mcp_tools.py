@@ -5,22 +5,22 @@ from __future__ import annotations
 import pkgutil
 from collections.abc import Iterator
 from importlib import import_module
-from typing import Any, cast
+from typing import Any, cast, get_args, get_type_hints
 
 import msgspec
 import pytest
 
 import memhost.operations
 import memhost_mcp.tools
-from memhost.errors import ConfigurationError, Forbidden, ScopeRequired
+from memhost.errors import ConfigurationError, Forbidden, ScopeRequired, ValidationFailed
 from memhost.host import core_operations
 from memhost.models import Caller, Scope
 from memhost.operations import Access, Call, Operation, OperationTable
-from memhost.operations.requests import TagFilter
+from memhost.operations.requests import MemoryTypeFilter, SearchFields, TagFilter
 from memhost.ports import Host
 from memhost_mcp.tool_context import Defaults, McpRequest, ToolContext
 from memhost_mcp.tools import all_tools, everyday, long_term, sessions, views
-from memhost_mcp.tools.tool import Tool, ToolRow, tool_of
+from memhost_mcp.tools.tool import Tool, ToolRow, result_from, result_like, tool_of
 
 ROWS = (*everyday.ROWS, *long_term.ROWS, *sessions.ROWS, *views.ROWS)
 CORE = core_operations()
@@ -182,6 +182,39 @@ async def test_a_filter_by_owner_takes_the_place_of_the_owner() -> None:
     call, sent, _ = await run(tool, row, {"user_id": {"any": ["ann", "bob"]}}, fallback=fallback)
     assert sent.user_id == TagFilter(any=["ann", "bob"])
     assert call.caller.bounds == Scope(namespaces=("n",))
+
+
+def test_every_filter_of_a_tag_has_its_short_spelling() -> None:
+    tools = {tool.name: tool for tool in all_tools(CORE, {}, ())}
+    search = tools["search_long_term_memory"]
+    hints = get_type_hints(SearchFields)
+    tags = {name for name, hint in hints.items() if {TagFilter, MemoryTypeFilter} & set(get_args(hint))}
+    assert "topics" in tags
+    schema = search.input_schema
+    shown = {
+        name: schema["$defs"].get(each.get("$ref", "").rpartition("/")[2], each)
+        for name, each in schema["properties"].items()
+    }
+    assert {name for name, each in shown.items() if {"type": "string"} in each.get("anyOf", ())} == tags
+    for name in tags:
+        assert getattr(search.read({"text": "tea", name: "semantic"}, lenient=False), name).eq == "semantic"
+        assert getattr(search.read({"text": "tea", name: ["semantic"]}, lenient=False), name).any == ["semantic"]
+    for name in ("created_at", "metadata", "as_of", "limit"):
+        with pytest.raises(ValidationFailed):
+            search.read({"text": "tea", name: "semantic"}, lenient=False)
+
+
+def test_a_result_like_an_answer_has_the_fields_that_come_later() -> None:
+    class Page(msgspec.Struct, frozen=True):
+        names: list[str]
+        total: int
+        details: list[int] = []
+        newest: str | msgspec.UnsetType = msgspec.UNSET  # the field that came later
+
+    result = result_like("Result", Page, names=list[int], details=None)
+    found = result_from(result, Page(["a"], 1, [7], "today"), names=[7])
+    assert msgspec.to_builtins(found) == {"names": [7], "total": 1, "newest": "today"}
+    assert msgspec.to_builtins(result_from(result, Page(["a"], 1), names=[7])) == {"names": [7], "total": 1}
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name or row.operation)

@@ -22,7 +22,7 @@ from memhost.operations.responses import (
 )
 from memhost.operations.working_memory import ChangeSession, GetSession
 from memhost_mcp.tool_context import ToolContext
-from memhost_mcp.tools.tool import TEXT_ROOM, Tool, ToolRow, longest_text
+from memhost_mcp.tools.tool import TEXT_ROOM, Tool, ToolRow, longest_text, result_from
 
 _NOTHING_FITS = "Nothing fits: no memory shares a word or meaning with the query; these are only the nearest."
 
@@ -166,7 +166,9 @@ async def _search_memory(context: ToolContext, request: SearchMemory) -> Memorie
         "optimize_query": request.optimize_query,
     }
     hits: MemoryHits = await context.ask("search_memories", fields, within=owner)
-    return MemoriesFound(
+    found: MemoriesFound = result_from(
+        MemoriesFound,
+        hits,
         memories=[_shown(hit) for hit in hits.memories],
         total_found=hits.total,
         offset=request.offset,
@@ -174,9 +176,8 @@ async def _search_memory(context: ToolContext, request: SearchMemory) -> Memorie
         has_more=hits.next_offset is not None,
         query=request.query,
         summary=_summed_up(hits),
-        nothing_fits=hits.nothing_fits,
-        time_hint=hits.time_hint,
     )
+    return found
 
 
 def _summed_up(hits: MemoryHits) -> str:
@@ -192,22 +193,15 @@ def _between(after: datetime | None, before: datetime | None) -> DateFilter | No
 
 
 def _shown(hit: MemoryHit) -> FoundMemory:
-    return FoundMemory(
-        id=hit.id,
-        text=hit.text,
+    found: FoundMemory = result_from(
+        FoundMemory,
+        hit,
         memory_type=hit.memory_type.value,
-        topics=hit.topics,
-        entities=hit.entities,
-        created_at=hit.created_at,
-        event_date=hit.event_date,
         relevance_score=None if hit.score is None else round(hit.score, 4),
         cut_from=hit.cut_from or None,
         repeats=hit.repeats or [],
-        said_at=hit.said_at,
-        evidence=hit.evidence,
-        superseded=hit.superseded,
-        replaces=hit.replaces,
     )
+    return found
 
 
 class SessionToRead(GetSession, kw_only=True):

@@ -9,7 +9,7 @@ from memhost.errors import InvalidRequest, Problem, ValidationFailed
 from memhost.models import MemoryRecord
 from memhost.models.limits import Text
 from memhost.operations.long_term import Context, DeleteMemories, EditMemory, SearchMemories, StoreMemories
-from memhost.operations.requests import PromptSession, SearchFields
+from memhost.operations.requests import MemoryTypeFilter, PromptSession, SearchFields, TagFilter
 from memhost.operations.responses import (
     DeletionAck,
     MemoryHits,
@@ -17,9 +17,10 @@ from memhost.operations.responses import (
     StoredRecords,
 )
 from memhost_mcp.tool_context import ToolContext
-from memhost_mcp.tools.tool import ToolRow, fields_of, longest_text, owner_beside_filters
+from memhost_mcp.tools.tool import ToolRow, fields_of, fields_that_take, longest_text, owner_beside_filters
 
-_TAGS = ("user_id", "namespace", "session_id", "topics", "entities", "extraction_strategy", "memory_type")
+_TAGS = fields_that_take((TagFilter, MemoryTypeFilter), SearchFields)
+"""Filters with a short spelling: all but those of times and of metadata."""
 _COMPACTION_WAIT_S = 20.0
 _WINDOW = 8_000
 """Tokens of a prompt where the call names neither window nor model: hosts cut results of 25,000 tokens."""

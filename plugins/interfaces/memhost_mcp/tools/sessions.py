@@ -11,7 +11,7 @@ from memhost.operations.responses import SessionDetails, SessionList, WorkingMem
 from memhost.operations.working_memory import ChangeSession, DeleteSession, GetSession, ListSessions, PutSession
 from memhost_mcp.tool_context import ToolContext
 from memhost_mcp.tools.everyday import SessionToRead, read_session
-from memhost_mcp.tools.tool import ToolRow, fields_of
+from memhost_mcp.tools.tool import ToolRow, fields_of, result_from, result_like
 
 _REPLACED = frozenset(ChangeSession.__struct_fields__) & frozenset(PutSession.__struct_fields__)
 _TTL_S = 3600
@@ -71,15 +71,12 @@ async def _get(context: ToolContext, request: SessionToRead) -> Any:
     }
 
 
-class SessionsListed(msgspec.Struct, kw_only=True):
-    """A page of sessions with their times."""
-
-    sessions: list[SessionDetails]
-    total: int
+SessionsListed = result_like("SessionsListed", SessionList, sessions=list[SessionDetails], details=None)
+"""A page of sessions with their times."""
 
 
-def _listed(_request: ListSessions, found: SessionList) -> SessionsListed:
-    return SessionsListed(sessions=found.details or [], total=found.total)
+def _listed(_request: ListSessions, found: SessionList) -> Any:
+    return result_from(SessionsListed, found, sessions=found.details or [])
 
 
 class SessionDeleted(msgspec.Struct):

@@ -246,14 +246,55 @@ def fields_of(request: msgspec.Struct) -> dict[str, Any]:
     return {name: getattr(request, name) for name in request.__struct_fields__}
 
 
+def result_like(name: str, answer: type[msgspec.Struct], **forms: Any) -> type[msgspec.Struct]:
+    """Make the type of a result with the fields of an operation's answer, so that fields which come later pass through.
+
+    Args:
+        name: Name of the type.
+        answer: Struct of the answer.
+        forms: Types of the fields that differ; None leaves a field out.
+    """
+    field: Callable[..., Any] = msgspec.field  # its overloads know no default that may be missing
+    fields = [
+        (each.name, kind, field(default=each.default, default_factory=each.default_factory, name=each.encode_name))
+        for each in msgspec.structs.fields(answer)
+        if (kind := forms.get(each.name, each.type)) is not None
+    ]
+    return msgspec.defstruct(name, fields, kw_only=True)
+
+
+def result_from(result: type[msgspec.Struct], answer: msgspec.Struct, **forms: Any) -> Any:
+    """Make a result of an answer: its fields of the same names, and those that the result has in another form.
+
+    Args:
+        result: Type of the result.
+        answer: The operation's answer, or a part of it.
+        forms: Values of the fields that differ.
+    """
+    same = {name: value for name, value in fields_of(answer).items() if name in result.__struct_fields__}
+    return result(**(same | forms))
+
+
 def _struct_type(struct: type[msgspec.Struct]) -> inspect.StructType:
     kind = inspect.type_info(struct)
     assert isinstance(kind, inspect.StructType)
     return kind
 
 
+def fields_that_take(structs: tuple[type[msgspec.Struct], ...], request: type[msgspec.Struct]) -> tuple[str, ...]:
+    """Return the names of the fields of a request, in their order, whose type is one of the structs, or null."""
+    return tuple(
+        field.encode_name
+        for field in _struct_type(request).fields
+        if any(isinstance(each, inspect.StructType) and each.cls in structs for each in _variants(field.type))
+    )
+
+
 def _takes(kind: type[inspect.Type], field: inspect.Type) -> bool:
     """Tell whether a field may hold values of that type, among others."""
+    return any(isinstance(each, kind) for each in _variants(field))
+
+
+def _variants(field: inspect.Type) -> list[inspect.Type]:
     bare = unwrap(field)
-    variants = bare.types if isinstance(bare, inspect.UnionType) else (bare,)
-    return any(isinstance(unwrap(variant), kind) for variant in variants)
+    return [unwrap(variant) for variant in (bare.types if isinstance(bare, inspect.UnionType) else (bare,))]
