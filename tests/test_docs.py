@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 import shutil
@@ -16,6 +17,7 @@ from typing import NamedTuple
 import click
 import httpx
 import pytest
+from tools import architecture
 
 from memhost import hookspecs
 from memhost.cli import cli
@@ -63,6 +65,37 @@ def headings(page: Path) -> set[str]:
     lines = re.sub(r"(?ms)^```.*?^```", "", page.read_text()).splitlines()
     titles = [line.lstrip("#").strip().lower() for line in lines if re.match(r"#+ ", line)]
     return {re.sub(r"[^\w\- ]", "", title).replace(" ", "-") for title in titles}
+
+
+SUBJECTS = (
+    "auth",
+    "benchmarks",
+    "context",
+    "hits",
+    "mcp",
+    "memory_forms",
+    "metrics",
+    "search",
+    "sessions",
+    "settings",
+    "strategies",
+    "summaries",
+)
+
+
+@pytest.mark.parametrize("name", SUBJECTS)
+def test_pages_of_subjects_name_functions_that_exist(name: str) -> None:
+    """The paragraph that begins with "In the code" has names with the module that defines them."""
+    code = re.findall(r"(?ms)^In the code.*?(?:^$|\Z)", (ROOT / "docs" / f"{name}.md").read_text())
+    assert len(code) == 1
+    text = " ".join(code[0].split())
+    pairs = re.findall(r"((?:`[\w.]+`(?:, | and )?)+) \(`([\w/]+\.py)`\)", text)
+    assert len(pairs) == len(re.findall(r"\.py`", text)) > 0
+    for names, module in pairs:
+        path = ROOT / module if module.startswith("plugins/") else ROOT / "core" / "memhost" / module
+        named = set(re.findall(r"`([\w.]+)`", names))
+        classes = {node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef)}
+        assert named <= classes | architecture.functions_of(path), module
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

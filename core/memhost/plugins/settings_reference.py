@@ -31,6 +31,9 @@ with its source, `memhost config check` says what is wrong.
   written as JSON. `NAME_FILE` names a file that holds the value, for secrets.
 - Where a setting's own name and another name for it (such as one of Agent Memory Server) differ, the
   own name counts and a warning says so. Two own names, or two others, that differ are an error.
+
+In the code: `Settings` (`settings/schema.py`) has the settings with their descriptions, `load_configuration`
+(`settings/loading.py`) and `pick` (`settings/sources.py`) read them; a plugin's are in its own struct.
 """
 
 

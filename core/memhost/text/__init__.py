@@ -1,1 +1,1 @@
-"""Text as people write it: words, scripts, speakers, messages, passages."""
+"""Text as people write it: languages, stems, function words, dates, speakers, passages."""

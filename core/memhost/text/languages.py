@@ -153,7 +153,7 @@ def stem_in(word: str, language: str) -> str:
 
 
 def unaccented(words: Iterable[str], language: str) -> list[str]:
-    """What to store beside stems that keep their accents, for those who type none: each form once."""
+    """Forms without accents, each once, to store beside stems that keep them: many queries are typed without."""
     if language not in ACCENTED:
         return []
     plain = ((word, _without_accents(word)) for word in words)

@@ -24,10 +24,10 @@ _OWNER = (("session_id", "session"), ("user_id", "user"), ("namespace", "namespa
 @click.option(
     "--search-mode",
     type=click.Choice(["semantic", "keyword", "hybrid"]),
-    help="Rank by this mode only; by default the whole pipeline ranks.",
+    help="Rank by vectors or by words alone; hybrid, as by default, is the whole pipeline.",
 )
-@click.option("--hybrid-alpha", type=click.FloatRange(0, 1), help="Weight of vectors in hybrid.")
-@click.option("--text-scorer", help="Scorer for search mode keyword.")
+@click.option("--hybrid-alpha", type=click.FloatRange(0, 1), help="How much vectors count: 0 not at all, 1 alone.")
+@click.option("--text-scorer", help="With search mode hybrid: rank by the weighted sum of both scores.")
 @click.option("-d", "--distance-threshold", type=click.FloatRange(0), help="Only with search mode semantic.")
 @click.option("--min-score", type=click.FloatRange(0, 1), help="Leave out hits with a lower score.")
 @click.option("--created-after", metavar="TIME", help="Only what was stored then or later; a date is its whole day.")
