@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -11,7 +10,7 @@ from memhost.models import MemoryRecord, StoredMemory
 from memhost.ranking import Ranked
 from memhost.search.facts.sources import Source, is_statement, is_turn, sources_of
 from memhost.text.analysis import DATE_MARK, SPEAKER_MARK, index_terms
-from memhost.text.near_equal import near_form
+from memhost.text.near_equal import ending, near_form
 from memhost.text.words import STOP_WORDS
 
 Match = tuple[MemoryRecord, Ranked]
@@ -20,8 +19,7 @@ _ABOUT_AS_GOOD = 0.9
 """Share of a reply's score that the newer fact must have: what fits much better says something else as well."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Group:
+class Group(msgspec.Struct, kw_only=True):
     """Matches that are one hit.
 
     Attributes:
@@ -37,9 +35,9 @@ class Group:
     record: MemoryRecord
     best: Ranked
     best_id: str
-    turns: list[MemoryRecord] = field(default_factory=list)
-    repeats: list[MemoryRecord] = field(default_factory=list)
-    replaces: list[MemoryRecord] = field(default_factory=list)
+    turns: list[MemoryRecord] = []
+    repeats: list[MemoryRecord] = []
+    replaces: list[MemoryRecord] = []
     replaced: MemoryRecord | None = None
 
 
@@ -146,16 +144,24 @@ def _said(ordered: Sequence[Match], stored: Mapping[str, StoredMemory]) -> dict[
     They are of the same owner, role and labels. What clients store themselves is found as often as they store it (with
     `deduplicate: false`, that is twice).
     """
-    first: dict[tuple[object, ...], int] = {}
-    found: dict[int, list[int]] = {}
+    alike: dict[tuple[object, ...], list[int]] = {}
     for place, (record, _) in enumerate(ordered):
-        if not is_turn(record):
-            continue
-        lead = stored[record.id].lead
-        words = near_form(record.text[lead:])
-        key = (record.namespace, record.user_id, record.text[:lead], words, record.event_date, _labels(record))
-        found.setdefault(first.setdefault(key, place), []).append(place)
-    return found
+        if is_turn(record):
+            end = ending(record.text[stored[record.id].lead :])
+            alike.setdefault((record.namespace, record.user_id, end), []).append(place)
+    found: dict[int, list[int]] = {}
+    for places in alike.values():
+        first: dict[tuple[object, ...], int] = {}
+        for place in places:
+            key = (place,) if len(places) == 1 else _said_as(stored[ordered[place][0].id])
+            found.setdefault(first.setdefault(key, place), []).append(place)
+    return dict(sorted(found.items()))
+
+
+def _said_as(memory: StoredMemory) -> tuple[object, ...]:
+    """A key that turns have in common if they say the same."""
+    record, lead = memory.record, memory.lead
+    return record.text[:lead], near_form(record.text[lead:]), record.event_date, _labels(record)
 
 
 def _homes(
