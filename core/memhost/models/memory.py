@@ -195,6 +195,14 @@ class MemoryHit(MemoryRecord, kw_only=True):
             "and its turns are one hit, with the better score."
         ),
     ] = UNSET
+    score_of: Annotated[
+        str | UnsetType,
+        Meta(
+            description="Id of the memory whose place in the ranking it has, if that is not its own: a turn of its "
+            "`evidence`, which then fits the query better than the statement, or a fact that it `replaces`, or a turn "
+            "of that."
+        ),
+    ] = UNSET
     superseded: Annotated[
         NewerFact | UnsetType,
         Meta(description="For a turn whose fact a newer one replaced: that; the turn ranks below it."),

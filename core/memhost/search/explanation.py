@@ -40,21 +40,16 @@ class Explainer:
         self._by_id = {memory.record.id: memory for memory in candidates}
         self._by_place = {place: memory for memory in candidates if (place := _place(memory, 0)) is not None}
 
-    def sentences(self, hit: MemoryHit, placed_by: str = "") -> list[str]:
-        """The reasons of the hit's score, the most telling first.
-
-        Args:
-            hit: The hit.
-            placed_by: Id of the memory whose score it has, if that is not itself: a turn, or a fact that it replaced.
-        """
-        memory = self._by_id.get(placed_by or hit.id)
+    def sentences(self, hit: MemoryHit) -> list[str]:
+        """The reasons of the hit's score, the most telling first; they are about the memory whose score it has."""
+        memory = self._by_id.get(hit.id if hit.score_of is UNSET else hit.score_of)
         if memory is None:
             return [f"It lies behind the ranked matches, where distance alone decides ({hit.dist:.2f})."]
         parts = hit.explain or {}
         found = [] if self._query is None else [_words(self._query, memory), *self._around(self._query, memory, parts)]
         if self._vector is not None:
             found.append(_meaning(memory, self._vector))
-        return _one_with(hit, placed_by) + found + _reranked(parts)
+        return _one_with(hit) + found + _reranked(parts)
 
     def _around(self, query: AnalysedQuery, memory: StoredMemory, parts: Mapping[str, float]) -> list[str]:
         """Reasons beside its own words and meaning, in the whole pipeline."""
@@ -100,13 +95,13 @@ def _meaning(memory: StoredMemory, vector: Vector) -> str:
     return f"Its meaning has the cosine {float(memory.vector @ vector):.2f} with the query (1: the same, 0: unrelated)."
 
 
-def _one_with(hit: MemoryHit, placed_by: str) -> list[str]:
+def _one_with(hit: MemoryHit) -> list[str]:
     """Say whose score it has, and why it is not where its own words would put it."""
     found = []
-    if placed_by not in ("", hit.id):
-        older = hit.replaces is not UNSET and any(each.id == placed_by for each in hit.replaces)
+    if hit.score_of is not UNSET:
+        older = hit.replaces is not UNSET and any(each.id == hit.score_of for each in hit.replaces)
         whose = "the fact that it replaced" if older else "a turn that says it, or said what was replaced"
-        found.append(f"It has the score of {placed_by}, {whose}; what follows is about that.")
+        found.append(f"It has the score of {hit.score_of}, {whose}; what follows is about that.")
     if hit.superseded is not UNSET:
         found.append(f"A newer fact replaced what it says, {hit.superseded.by}: it ranks no better than that.")
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
@@ -217,7 +217,7 @@ class Retriever:
             await add_evidence(self._store, scope, page.hits, (*stored, *replaced.added), plan.text, newer)
         page = replace(page, fits=ranking.fits, unread=unread, unranked=problem)
         ranked = [*stored, *replaced.added, *replaced.facts]
-        return _explained(page, plan, ranked, query, vector if read else None, ranking.placed_by)
+        return _explained(page, plan, ranked, query, vector if read else None)
 
     def _both_legs(
         self,
@@ -322,13 +322,12 @@ def _explained(
     ranked: Sequence[StoredMemory],
     query: AnalysedQuery | None,
     vector: Vector | None,
-    placed_by: Mapping[str, str] | None = None,
 ) -> Found:
     """The page, with sentences beside the parts of its scores where they are asked for."""
     if plan.explain:
         explainer = Explainer(ranked, query, vector)
         for hit in page.hits:
-            hit.explanation = explainer.sentences(hit, (placed_by or {}).get(hit.id, ""))
+            hit.explanation = explainer.sentences(hit)
     return page
 
 

@@ -81,18 +81,18 @@ class Ranking(msgspec.Struct, frozen=True):
     Attributes:
         matches: Best first.
         left_out: Ids of matches that another match represents.
-        placed_by: Ids of the memories whose scores matches have, by the ids of the matches.
         fits: Whether anything has words, a date or meaning in common with the query.
     """
 
     matches: list[Scored]
     left_out: set[str]
-    placed_by: Mapping[str, str]
     fits: bool
 
 
 def _describe(hit: MemoryHit, group: Group, newer: MemoryRecord | None) -> None:
     """Add to a hit what is one with it, and what replaced or was replaced."""
+    if group.best_id != hit.id:
+        hit.score_of = group.best_id
     if group.repeats:
         newest = sorted(group.repeats, key=lambda record: (record.created_at, record.id), reverse=True)
         texts = {record.text for record in (group.record, *group.turns)}
@@ -231,8 +231,7 @@ def pipeline_scores(
     groups = grouped(ordered, stored, replaced.heads)
     shown = [_scored(group, replaced) for group in groups]
     left_out = stored.keys() - replaced.heads.keys() - {item.record.id for item in shown}
-    placed_by = {group.record.id: group.best_id for group in groups}
-    return Ranking(shown, left_out, placed_by, fits or not ordered)
+    return Ranking(shown, left_out, fits or not ordered)
 
 
 def _scored(group: Group, replaced: Replaced) -> Scored:

@@ -237,6 +237,7 @@ async def test_a_statement_whose_turns_are_gone_has_no_evidence(any_host: Host) 
 async def test_the_explanation_says_whose_score_it_is(host: Host) -> None:
     await porto(host)
     (first, *_) = await hits(host, "How did they travel from Graz?", explain=True)
+    assert first.score_of == "s-05-0"
     assert first.explanation[0].startswith("It has the score of s-05-0, a turn that says it")
     assert any("graz" in sentence for sentence in first.explanation)
 
