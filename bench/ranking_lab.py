@@ -10,6 +10,7 @@ Each conversation is one scope; recall@k is the share of a question's evidence t
 
     python bench/ranking_lab.py                  # recall of each set, and of LoCoMo with each stage switched off
     python bench/ranking_lab.py --shape c --no-captions
+    python bench/ranking_lab.py --embedder minilm   # or multilingual, with that extra installed
     python bench/ranking_lab.py --fit            # fit the weights; what conversations and kinds left out reach
 """
 
@@ -26,12 +27,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from memhost.ports import SentenceReader
 from memhost.ranking import (
     DEFAULT_WEIGHTS,
     FEATURES,
@@ -42,7 +44,10 @@ from memhost.ranking import (
     rank,
     traits_of,
 )
+from memhost.search.retrieval import weighted_legs
 from memhost.text.analysis import AnalysedQuery, analyse_query, index_terms, query_terms, split_speaker
+from memhost.text.first_person import in_first_person, possible_speakers
+from memhost.text.tokens import tokenize
 from memhost_model_static.embedder import StaticEmbedder
 
 _FOLDER = os.environ.get("MEMHOST_EVAL_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -71,6 +76,42 @@ STAGES = {
     "expected answer": ("expected_time", "expected_number", "expected_person", "expected_place"),
 }
 Floats = npt.NDArray[np.float64]
+
+
+class LabEmbedder(Protocol):
+    """What the laboratory uses of an embedder: `static`, or one that reads sentences."""
+
+    languages: frozenset[str]
+
+    def embed_now(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Vectors of the texts, in the calling thread."""
+        ...
+
+
+def opened(name: str) -> LabEmbedder:
+    """The embedder of that name, without a host."""
+    if name == "minilm":
+        from memhost_model_sentence.minilm import minilm
+
+        return minilm()
+    if name == "multilingual":
+        from memhost_model_sentence.multilingual import multilingual
+
+        return multilingual()
+    return StaticEmbedder()
+
+
+def usual_weights(embedder: LabEmbedder) -> RankingWeights:
+    """The weights that a server with this embedder has."""
+    return weighted_legs(DEFAULT_WEIGHTS, None, sentences=isinstance(embedder, SentenceReader))
+
+
+def asked_of(embedder: LabEmbedder, scope: Scope, question: Question) -> str:
+    """What a server embeds of the question."""
+    if not isinstance(embedder, SentenceReader):
+        return question.query.embedding_text
+    speaking = {word for turn in scope.turns if turn.speaker for word in tokenize(turn.speaker)}
+    return in_first_person(question.query, speaking.intersection(possible_speakers(question.query)))
 
 
 @dataclass
@@ -135,7 +176,7 @@ def kind_of(name: str) -> str:
     return "friends" if name.startswith("locomo") else name.split("_")[0]
 
 
-def load_set(name: str, embedder: StaticEmbedder) -> list[Scope]:
+def load_set(name: str, embedder: LabEmbedder) -> list[Scope]:
     """Read a set in the simple form: one scope a conversation."""
     read = json.loads((FOLDER / f"recall_{name}.json").read_text(encoding="utf-8"))
     scopes = []
@@ -157,7 +198,7 @@ def load_set(name: str, embedder: StaticEmbedder) -> list[Scope]:
     return scopes
 
 
-def load_scope(item: dict[str, Any], shape: str, captions: bool, embedder: StaticEmbedder) -> Scope:
+def load_scope(item: dict[str, Any], shape: str, captions: bool, embedder: LabEmbedder) -> Scope:
     written = messages(item["conversation"], shape, captions)
     asked = [
         (entry["question"], re.findall(r"D\d+:\d+", " ".join(entry["evidence"])), entry["category"])
@@ -170,7 +211,7 @@ def _scope(
     name: str,
     written: Sequence[dict[str, Any]],
     asked: Sequence[tuple[str, list[str], Any]],
-    embedder: StaticEmbedder,
+    embedder: LabEmbedder,
 ) -> Scope:
     """One conversation and its questions: text, ids of the evidence, category; without evidence they are left out."""
     split = [split_speaker(message["content"]) for message in written]
@@ -232,23 +273,24 @@ def _beside(scope: Scope, i: int, j: int) -> bool:
     return scope.turns[i].session == scope.turns[j].session
 
 
-def prepare(scopes: Sequence[Scope], embedder: StaticEmbedder, k: int) -> float:
+def prepare(scopes: Sequence[Scope], embedder: LabEmbedder, k: int) -> float:
     """Choose candidates and compute their features; return the mean time of one call of ``rank`` in milliseconds."""
     spent, calls = 0.0, 0
+    weights = usual_weights(embedder)
     for scope in scopes:
         mean = float(np.mean([counts.total() for counts in scope.counts]))
         for number, question in enumerate(scope.questions):
             query = question.query
-            vector = embedder.embed_now([query.embedding_text])[0]
+            vector = embedder.embed_now([asked_of(embedder, scope, question)])[0]
             terms = [*query.terms, *(term for others in query.others for term in others)]
             stats = CorpusStats(len(scope.turns), mean, {term: scope.frequency[term] for term in terms})
             question.chosen = choose(scope, question, vector, k)
             candidates = [scope.turns[i] for i in question.chosen]
             read = vector if query.language in embedder.languages else None
-            question.features = feature_matrix(query, read, candidates, stats, DEFAULT_WEIGHTS)
+            question.features = feature_matrix(query, read, candidates, stats, weights)
             if number % 10 == 0:
                 start = time.perf_counter()
-                rank(query, read, candidates, stats)
+                rank(query, read, candidates, stats, weights)
                 spent, calls = spent + time.perf_counter() - start, calls + 1
     return 1000.0 * spent / max(calls, 1)
 
@@ -425,13 +467,14 @@ def main() -> int:
     parser.add_argument("--shape", choices="abc", default="a", help="how a client writes the turns (see messages)")
     parser.add_argument("--no-captions", action="store_true", help="leave out the captions of pictures")
     parser.add_argument("--k", type=int, default=200, help="candidates of each kind (default 200)")
+    parser.add_argument("--embedder", choices=("static", "minilm", "multilingual"), default="static")
     parser.add_argument("--fit", action="store_true", help="fit the weights instead of measuring them")
     options = parser.parse_args()
     if not DATA.exists():
         print(f"skipped: {DATA} is not there")
         return 0
     items = json.loads(DATA.read_text(encoding="utf-8"))
-    embedder = StaticEmbedder()
+    embedder = opened(options.embedder)
     if options.fit:
         wanted = [("a", True), ("a", False), ("b", True), ("c", True)]
         sets = {f"locomo {s}{'' if c else ' bare'}": [load_scope(i, s, c, embedder) for i in items] for s, c in wanted}
@@ -443,13 +486,13 @@ def main() -> int:
     scopes = [load_scope(item, options.shape, not options.no_captions, embedder) for item in items]
     spent = prepare(scopes, embedder, options.k)
     print(f"shape {options.shape}, captions {not options.no_captions}, K {options.k}")
-    report(scopes, DEFAULT_WEIGHTS)
+    report(scopes, usual_weights(embedder))
     sizes = [len(question.chosen) for scope in scopes for question in scope.questions]
     print(f"candidates: mean {np.mean(sizes):.0f}, most {max(sizes)}; rank(): {spent:.2f} ms")
     for name in SETS:
         scopes = load_set(name, embedder)
         prepare(scopes, embedder, options.k)
-        show(name, measure([q for scope in scopes for q in scope.questions], vector_of(DEFAULT_WEIGHTS)))
+        show(name, measure([q for scope in scopes for q in scope.questions], vector_of(usual_weights(embedder))))
     return 0
 
 

@@ -56,6 +56,7 @@ PORTS: dict[str, tuple[str, str]] = {
     "Embedder": ("memhost_models", "model.EmbedderConformance"),
     "Vocabulary": ("memhost_models", "model.EmbedderConformance"),
     "LanguageBound": ("memhost_models", "model.EmbedderConformance"),
+    "SentenceReader": ("memhost_models", "model.EmbedderConformance"),
     "SelfChecking": ("memhost_models", "model.LanguageModelConformance"),
     "LanguageModel": ("memhost_models", "model.LanguageModelConformance"),
     "Reranker": ("memhost_models", "model.RerankerConformance"),

@@ -15,6 +15,7 @@ from memhost.ports.models import (
     ModelUse,
     Reranker,
     SelfChecking,
+    SentenceReader,
     Vocabulary,
 )
 from memhost.ports.runner import JobDispatcher, JobRunner
@@ -66,6 +67,7 @@ __all__ = [
     "Reranker",
     "SecureDelete",
     "SelfChecking",
+    "SentenceReader",
     "Store",
     "Strategy",
     "SystemClock",

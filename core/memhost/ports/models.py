@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 import numpy as np
@@ -93,6 +93,22 @@ class LanguageBound(Protocol):
     """
 
     languages: frozenset[str]
+
+
+@runtime_checkable
+class SentenceReader(Protocol):
+    """An optional declaration of an embedder: it reads whole sentences, and not bags of words.
+
+    Searches by the whole pipeline then embed the question itself. One that names a single known speaker is put in the
+    first person ("When did Ana visit Rome?" as "When did I visit Rome?"), as speakers tell of themselves. The weights
+    of the vectors get factors (`RankingWeights.sentences`). Without the declaration a local embedder gets the words of
+    a query that carry its topic, another one the question as asked.
+
+    Attributes:
+        reads_sentences: Always true.
+    """
+
+    reads_sentences: Literal[True]
 
 
 class Completion(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ feature from the candidates' terms and vectors, so that all stores rank alike, a
     hits = rank(query, vector, candidates, CorpusStats(documents=900, document_frequency={"museum": 3}))
 
 For a query vector from a static (bag of words) embedder, embed ``query.embedding_text``; for a model that reads
-sentences, embed the text as asked. Without vectors ranking works on words alone.
+sentences, embed the question, as ``text.first_person`` puts it. Without vectors ranking works on words alone.
 
 Stages: the memory's own words (BM25) and vector; the same of the two turns before and after it; how much of the query
 is covered nearby; the session as a whole; the speaker that the query names; the date that it names; whether the turn

@@ -57,6 +57,11 @@ class RankingWeights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     vector_after: float = 0.77
     vector_before2: float = 1.45
     vector_after2: float = 0.5
+    sentences: float = 1.5
+    """Factor of ``vector`` for embedders that read whole sentences (`memhost.ports.SentenceReader`). Chosen, like the
+    next, for `minilm` on a grid of 20 pairs (docs/benchmarks.md): the weights were fitted for the static model."""
+    sentences_around: float = 0.5
+    """The same for the four weights of the neighbours' vectors: a sentence understood needs them less."""
 
     speaker: float = 0.75
     """The query names one known speaker, and this is a turn of that speaker's."""

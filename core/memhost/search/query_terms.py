@@ -1,4 +1,4 @@
-"""Which words of a long query are looked up: a store is not asked for thousands of words at once."""
+"""The words of a query that are looked up, not thousands at once, and the sentence of it that is embedded."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import msgspec
 from memhost.models import CandidateQuery, Scope
 from memhost.operations.limits import MAX_QUERY_TERMS
 from memhost.ports import Store
-from memhost.text.analysis import AnalysedQuery, analyse_query
+from memhost.text.analysis import AnalysedQuery, analyse_query, speaker_terms
+from memhost.text.first_person import in_first_person, possible_speakers
 from memhost.text.temporal.asked import NOWHERE, Here
 
 LONG_TEXT = 10_000
@@ -53,6 +54,20 @@ async def read_query(store: Store, scope: Scope, text: str, here: Here = NOWHERE
         date_terms=query.date_terms[:_MAX_DATES],
     )
     return narrowed, len(query.terms) - len(kept)
+
+
+async def sentence_to_embed(store: Store, scope: Scope, query: AnalysedQuery) -> str:
+    """The query for an embedder of whole sentences: in the first person if it names one speaker of the scope.
+
+    The store is asked only about queries with a word that can be a name.
+    """
+    asked = {word: tuple(speaker_terms(word)) for word in possible_speakers(query)}
+    terms = tuple(dict.fromkeys(term for each in asked.values() for term in each))
+    if not terms:
+        return query.text
+    found = await store.candidates(scope, CandidateQuery(statistics_for=terms))
+    speak = {word for word, own in asked.items() if own and all(found.frequencies.get(term) for term in own)}
+    return in_first_person(query, speak)
 
 
 def _longest(terms: Sequence[str], most: int) -> tuple[str, ...]:

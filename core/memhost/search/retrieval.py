@@ -12,13 +12,13 @@ import numpy as np
 
 from memhost.memories.recency import Recency
 from memhost.models import CandidateQuery, Candidates, Condition, MemoryHit, Scope, StoredMemory, TextMatch, Vector
-from memhost.ports import Embedder, LanguageBound, Store, Vocabulary
+from memhost.ports import Embedder, LanguageBound, SentenceReader, Store, Vocabulary
 from memhost.ranking import RankingWeights
 from memhost.search.explanation import Explainer
 from memhost.search.facts.evidence import add_evidence
 from memhost.search.facts.replaced import find_replaced
 from memhost.search.phases import Phases
-from memhost.search.query_terms import read_query
+from memhost.search.query_terms import read_query, sentence_to_embed
 from memhost.search.reranking import Reranking
 from memhost.search.scoring import (
     Scored,
@@ -102,6 +102,7 @@ class Retriever:
         self._reranking = reranking
         self._settings = settings
         self._weights = weights
+        self._reads_sentences = isinstance(embedder, SentenceReader)
 
     async def find(self, scope: Scope, plan: SearchPlan) -> Found:
         """The page that the plan asks for.
@@ -173,8 +174,7 @@ class Retriever:
 
     async def _pipeline(self, scope: Scope, plan: SearchPlan) -> Found:
         query, unread = await self._read(scope, plan)
-        whole = plan.text if unread or not self._embedder.local else query.embedding_text
-        vector = await self._embed(whole, plan.phases)
+        vector = await self._embed(await self._to_embed(scope, plan, query, unread), plan.phases)
         terms = tuple(query_terms(query))
         wanted = self._both_legs(
             plan,
@@ -197,7 +197,7 @@ class Retriever:
                 vector if read else None,
                 found,
                 plan.conditions,
-                weighted_legs(self._weights, plan.alpha),
+                weighted_legs(self._weights, plan.alpha, sentences=self._reads_sentences),
                 replaced=replaced,
                 explain=plan.explain,
                 understood=not isinstance(bound, Vocabulary) or bound.knows_any(words),
@@ -263,6 +263,15 @@ class Retriever:
             behind.append(Scored(item.record, 1.0 - score, score, "hybrid", item.parts))
         return _page(scored, plan, total if len(rest.hits) >= limit else len(scored) + len(behind), behind)
 
+    async def _to_embed(self, scope: Scope, plan: SearchPlan, query: AnalysedQuery, unread: int) -> str:
+        """The form of the query that this embedder wants (see `SentenceReader`)."""
+        if unread:
+            return plan.text
+        if self._reads_sentences:
+            with plan.phases("query"):
+                return await sentence_to_embed(self._store, scope, query)
+        return query.embedding_text if self._embedder.local else plan.text
+
     async def _read(self, scope: Scope, plan: SearchPlan) -> tuple[AnalysedQuery, int]:
         with plan.phases("query"):
             return await read_query(self._store, scope, plan.text, plan.here)
@@ -286,16 +295,23 @@ def all_terms(query: AnalysedQuery) -> tuple[str, ...]:
     return (*query.terms, *(term for others in query.others for term in others))
 
 
-def weighted_legs(weights: RankingWeights, alpha: float | None) -> RankingWeights:
+def weighted_legs(weights: RankingWeights, alpha: float | None, *, sentences: bool = False) -> RankingWeights:
     """The weights with the share of vectors that a search names, from 0 (words alone) to 1 (vectors alone).
 
     Below the usual share vectors count less than usual, above it words do.
+
+    Args:
+        weights: The weights of the server.
+        alpha: The share; None for the usual one.
+        sentences: The vectors are those of whole sentences, whose weights have factors of their own.
     """
-    if alpha is None:
+    if alpha is None and not sentences:
         return weights
-    near = min(1.0, alpha / USUAL_ALPHA)
-    words = min(1.0, (1.0 - alpha) / (1.0 - USUAL_ALPHA))
-    factors = {name: near for name in weights.__struct_fields__ if name.startswith("vector") and name != "vector_floor"}
+    near = 1.0 if alpha is None else min(1.0, alpha / USUAL_ALPHA)
+    words = 1.0 if alpha is None else min(1.0, (1.0 - alpha) / (1.0 - USUAL_ALPHA))
+    own, around = (weights.sentences, weights.sentences_around) if sentences else (1.0, 1.0)
+    factors = {name: near * around for name in weights.__struct_fields__ if name.startswith("vector_")}
+    factors |= {"vector": near * own, "vector_floor": 1.0}
     factors |= {
         name: words
         for name in weights.__struct_fields__

@@ -28,14 +28,23 @@ import numpy as np
 import pytest
 
 from memhost.errors import MemhostError
-from memhost.ports import Completion, Embedder, LanguageBound, LanguageModel, Reranker, SelfChecking, Vocabulary
+from memhost.ports import (
+    Completion,
+    Embedder,
+    LanguageBound,
+    LanguageModel,
+    Reranker,
+    SelfChecking,
+    SentenceReader,
+    Vocabulary,
+)
 
 TEXTS = ("The boat lies in Kiel.", "Bob likes green tea.", "ünïcode שלום 😀", "a\nb\tc", "x" * 20000)
 
 
 @pytest.mark.asyncio
 class EmbedderConformance:
-    """Every promise of `memhost.ports.Embedder`, `Vocabulary` and `LanguageBound`."""
+    """Every promise of `memhost.ports.Embedder`, `Vocabulary`, `LanguageBound` and `SentenceReader`."""
 
     @pytest.fixture
     def embedder(self) -> Embedder:
@@ -72,6 +81,12 @@ class EmbedderConformance:
         assert embedder.languages, "without a language no query uses the vectors; leave the attribute out for all"
         odd = [code for code in embedder.languages if not re.fullmatch("[a-z]{2}", code)]
         assert not odd, "ISO 639-1, lower case: en, de, ja"
+
+    async def test_a_reader_of_sentences_says_so_and_knows_no_words(self, embedder: Embedder) -> None:
+        if not isinstance(embedder, SentenceReader):
+            pytest.skip("the embedder does not say that it reads sentences (memhost.ports.SentenceReader)")
+        assert embedder.reads_sentences is True, "leave the attribute out if it does not"
+        assert not isinstance(embedder, Vocabulary), "a model of sentences has no words of its own (knows_any)"
 
     async def test_no_texts_give_no_rows(self, embedder: Embedder) -> None:
         assert (await embedder.embed([])).shape == (0, embedder.dimensions)
