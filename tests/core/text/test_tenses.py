@@ -26,6 +26,31 @@ Nerede yaşıyorum?
 我住在哪里？
 私はどこに住んでいますか？
 나는 어디에 살아?
+What is the last name of my boss?
+Was ist mein Gewicht?
+Welches Gehalt bekomme ich?
+Où est-ce que j'habite ?
+Qu'est-ce que je bois ?
+Où est Marie ?
+Quelles sont mes informations de vol ?
+¿Qué coche tengo?
+¿Qué día tengo clase?
+¿Cuál es mi compañía de teléfono?
+¿Cómo se llama mi tía?
+Qual é a minha companhia?
+Qual é o meu número?
+Quem é minha tia?
+Qual è la mia macchina?
+Che macchina ho?
+Cosa bevo?
+Dove vivo?
+Dove devo andare?
+Wat is mijn gewicht?
+Wat is mijn favoriete kleur?
+Hoeveel geld heb ik?
+Сколько стоит моя школа?
+Πού μένω;
+Ποιο είναι το αυτοκίνητό μου;
 """
 NOT_NOW = """
 Where did I live?
@@ -68,6 +93,59 @@ Nerede yaşadım?
 昔どこに住んでいた？
 나는 어디에 살았어?
 예전에 어디 갔어?
+What was the last name of my boss?
+What Did My Sister Say?
+Hi Tom. Did I say where the key is?
+Was war mein Gewicht?
+Welches Gehalt habe ich bekommen?
+Wo bin ich geboren?
+Wo hat Gerda gearbeitet?
+Où est-ce que j'ai habité ?
+Où est-ce que j'habitais ?
+Qu'est-ce que je buvais ?
+Qu'est-ce que Marie a bu ?
+Qui est venu ?
+Où étions-nous ?
+Quelles étaient mes informations de vol ?
+¿Qué coche tenía?
+¿Qué coche compré?
+¿Qué comía mi tía?
+¿Qué día llegó Ana?
+¿Quién la quería?
+¿Cuál era mi compañía de teléfono?
+¿Cómo se llamaba mi tía?
+¿Qué bebiste?
+Qual era a minha companhia?
+Onde eu vivia?
+O que fazia minha tia?
+Quem a conhecia?
+Qual foi o meu número?
+O que eu comprei?
+Quem chegou?
+Qual era la mia macchina?
+Che macchina avevo?
+Che macchina ho comprato?
+Cosa bevevo?
+Cosa ho bevuto?
+Dove vivevo?
+Dove scriveva Anna?
+Dove dovevo andare?
+Wat was mijn gewicht?
+Wat kostte het huis?
+Wat heb ik gegeten?
+Waar werkte ik?
+Waar woonden de katten?
+Hoeveel geld had ik?
+Welke auto heb ik gekocht?
+Где стояла моя школа?
+Кто купил стол?
+Какая школа мне нравилась?
+Πού έμενα;
+Πού ζούσα;
+Ποιο ήταν το αυτοκίνητό μου;
+Τι αγόρασα;
+Πότε πάω;
+Πού μένω από πέρυσι;
 """
 
 
