@@ -75,6 +75,22 @@ async def test_a_long_conversation_is_read_from_its_end(tools: Any) -> None:
     assert len(asked["messages"]) == 100
 
 
+async def test_a_whole_session_is_read_only_as_far_as_a_host_shows_it(tools: Any) -> None:
+    await fill(tools)
+    newest, size = await tools("get_working_memory", session_id="big")
+    assert size <= LETTERS_OF_A_RESULT
+    assert newest["messages"][-1]["id"] == "299"
+    assert newest["older_messages"] == 300 - len(newest["messages"])
+    for bound in ({"recent_messages_limit": 300}, {"context_window_max": 1_000_000}):
+        whole, _ = await tools("get_working_memory", session_id="big", **bound)
+        assert (len(whole["messages"]), "older_messages" in whole) == (300, False)
+    older, _ = await tools("get_working_memory", session_id="big", before=newest["messages"][0]["id"])
+    assert int(older["messages"][-1]["id"]) == int(newest["messages"][0]["id"]) - 1
+    await tools("append_messages", session_id="small", messages=[{"role": "user", "content": "hello"}])
+    small, _ = await tools("get_working_memory", session_id="small")
+    assert (len(small["messages"]), "older_messages" in small) == (1, False)
+
+
 async def test_short_texts_are_whole(tools: Any) -> None:
     await tools("store_memory", text="Ana likes tea.")
     (hit,) = (await tools("search_memory", query="tea"))[0]["memories"]

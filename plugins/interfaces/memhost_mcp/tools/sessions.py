@@ -11,7 +11,7 @@ from memhost.operations.responses import SessionDetails, SessionList, WorkingMem
 from memhost.operations.working_memory import ChangeSession, DeleteSession, GetSession, ListSessions, PutSession
 from memhost_mcp.tool_context import ToolContext
 from memhost_mcp.tools.everyday import SessionToRead, read_session
-from memhost_mcp.tools.tool import ToolRow, fields_of, result_from, result_like
+from memhost_mcp.tools.tool import TEXT_ROOM, ToolRow, fields_of, result_from, result_like
 
 _REPLACED = frozenset(ChangeSession.__struct_fields__) & frozenset(PutSession.__struct_fields__)
 _TTL_S = 3600
@@ -54,7 +54,8 @@ async def _set(context: ToolContext, request: SessionToSet) -> SessionAnswer:
 
 
 async def _get(context: ToolContext, request: SessionToRead) -> Any:
-    view = await read_session(context, request)
+    bounded = request.recent_messages_limit or request.context_window_max or request.model_name
+    view = await read_session(context, request, None if bounded else TEXT_ROOM)
     if view is not None:
         return _answer(view)
     owner = context.owner(request.namespace, request.user_id)
@@ -132,7 +133,10 @@ ROWS = (
     ToolRow(
         operation="get_session",
         name="get_working_memory",
-        description="Read a session with all its fields. An unknown one is empty, with found=false.",
+        description=(
+            "Read a session with all its fields; of a long one the newest messages and the number of older_messages. "
+            "An unknown one is empty, with found=false."
+        ),
         arguments=SessionToRead,
         hidden=("most_bytes",),
         run=_get,
