@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
 
 from memhost.extraction.parsing.answers import PRECISION
+from memhost.memories.trust import is_held_back
 from memhost.models import Condition, MemoryHit, MemoryRecord, MemoryType, Op, Scope, StoredMemory
 from memhost.ports import Store
+from memhost.search.scoring import hit_of
 from memhost.text.best_passage import best_passage
 from memhost.text.small_talk import name_forms, without_small_talk
 from memhost.text.temporal.dates import Period, find_relative
@@ -94,18 +96,19 @@ class EvidenceReader:
         ]
         sources = [source for each in statements for source in each.source_ids if source not in stored]
         turns = {**stored, **(await self._by_id(scope, sources))} if sources else stored
+        hits = list(_with_turns(hits, turns))
         said = {each.id: _said(each, turns) for each in (*hits, *statements)}
-        there = [stored[hit.id] for hit in hits if hit.id in stored]
+        there = [turns[hit.id] for hit in hits if hit.id in turns]
         names = _speakers(there)
         forms = name_forms({memory.speaker for memory in there if memory.speaker})
         found = []
         for rank, hit in enumerate(hits):
-            item = _evidence(rank, hit, stored.get(hit.id), names)
+            item = _evidence(rank, hit, turns.get(hit.id), names)
             item.said = said[hit.id]
             item.event, item.until = _dates(hit, item.said, zone)
             if hit.memory_type is MemoryType.MESSAGE:
                 item.names = forms
-                item.outdated = _outdated(replaced[hit.id], said, zone)
+                item.outdated = _outdated(replaced.get(hit.id, ()), said, zone)
             found.append(item)
         return found
 
@@ -122,6 +125,19 @@ class EvidenceReader:
 
     async def _by_id(self, scope: Scope, ids: Sequence[str]) -> dict[str, StoredMemory]:
         return {memory.record.id: memory for memory in await self._store.get_memories(scope, list(dict.fromkeys(ids)))}
+
+
+def _with_turns(hits: Sequence[MemoryHit], turns: Mapping[str, StoredMemory]) -> Iterator[MemoryHit]:
+    """The hits, and behind a statement the turn whose score it has: that fits the query better, and may say more."""
+    known = {hit.id for hit in hits}
+    for hit in hits:
+        yield hit
+        turn = turns.get(hit.score_of) if isinstance(hit.score_of, str) else None
+        if turn is None or turn.record.id in known or turn.record.memory_type is not MemoryType.MESSAGE:
+            continue
+        known.add(turn.record.id)
+        if not is_held_back(turn.record):
+            yield hit_of(turn.record, hit.dist, hit.score, hit.score_type)
 
 
 def _is_made(record: MemoryRecord) -> bool:

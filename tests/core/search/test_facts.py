@@ -477,3 +477,22 @@ def test_a_newer_fact_takes_the_place_of_the_older_and_its_turns() -> None:
     assert groups[1].replaced.id == "old"
     ordered, stored = ranked(turn("b", "The gate squeaks."), new, fact("old", "lives in Porto", "a"), turn("a"))
     assert shown(grouped(ordered, stored, {"old": new.record})) == [("b", 0.9, []), ("new", 0.8, []), ("a", 0.6, [])]
+
+
+# -- in a context -----------------------------------------------------------------------------------------------
+
+
+async def test_a_turn_that_fits_better_than_its_statement_stands_in_the_context_too(host: Host) -> None:
+    await tell(host, "s-05", SAID, *NOISE)
+    await state(host, "porto", PORTO, "s-05", "s-05-0")
+    found = await run(host, "get_context", query="Who came along by train from Graz?", user_id="mia", budget=400)
+    assert "by train" in found.text
+    assert PORTO in found.text
+
+
+async def test_a_statement_that_fits_as_well_stands_alone_in_the_context(host: Host) -> None:
+    await tell(host, "s-05", SAID, *NOISE)
+    await state(host, "porto", PORTO, "s-05", "s-05-0")
+    found = await run(host, "get_context", query="Where does Mia live? In Porto?", user_id="mia", budget=400)
+    assert PORTO in found.text
+    assert "by train" not in found.text
