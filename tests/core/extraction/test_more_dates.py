@@ -343,3 +343,61 @@ def test_titles_habits_bounds_and_comparisons_give_no_date(text: str) -> None:
 def test_what_happened_or_will_is_dated(text: str, day: str) -> None:
     draft = dated(text)
     assert (draft.text, draft.event_date) == (text, datetime.fromisoformat(day).replace(tzinfo=UTC))
+
+
+PARTS = """
+User moved half a year ago.
+User moved half of a year ago.
+User moved 2.5 years ago.
+User moved 2½ years ago.
+User moved twenty two years ago.
+User moved a hundred and two years ago.
+User moved two years and three months ago.
+Nutzer zog vor zwei Jahren und drei Monaten um.
+Nutzer zog vor einem halben Jahr um.
+L'utilisateur a déménagé il y a un an et demi.
+L'utilisateur a déménagé il y a deux ans et trois mois.
+El usuario se mudó hace un año y medio.
+El usuario se mudó hace dos años y tres meses.
+L'utente si è trasferito 2,5 anni fa.
+L'utente si è trasferito due anni e tre mesi fa.
+O usuário mudou-se trinta e dois anos atrás.
+Пользователь переехал полтора года назад.
+Пользователь переехал двадцать лет назад.
+Пользователь переехал много лет назад.
+Пользователь переехал двадцать один год назад.
+Пользователь переехал 2,5 года назад.
+用户两年零三个月前搬家了。
+用户一百二十年前搬家了。
+用户半年前搬家了。
+ユーザーは二年三か月前に引っ越した。
+ユーザーは1.5か月前に引っ越した。
+""".strip().split("\n")
+
+
+@pytest.mark.parametrize("text", PARTS)
+def test_the_end_of_a_longer_amount_is_no_amount(text: str) -> None:
+    draft = dated(text)
+    assert (draft.text, draft.event_date) == (text, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        ("User met Ann and moved two years ago.", "2024-03-04"),
+        ("User had twenty guests two years ago.", "2024-03-04"),
+        ("Nutzer zog vor zwei Jahren um und heiratete.", "2024-03-04"),
+        ("L'utilisateur a déménagé il y a deux ans et demande un prêt.", "2024-03-04"),
+        ("El usuario se mudó hace dos años y meditó.", "2024-03-04"),
+        ("L'utente si è trasferito due anni fa e mezza città lo sa.", "2024-03-04"),
+        ("Пользователь переехал год назад.", "2025-03-04"),
+        ("Пользователь и Анна переехали два года назад.", "2024-03-04"),
+        ("用户十二年前搬家了。", "2014-03-04"),
+        ("用户三十二天前搬家了。", "2026-01-31"),
+        ("ユーザーは二十年前に引っ越した。", "2006-03-04"),
+        ("ユーザーは15日前に引っ越した。", "2026-02-17"),
+    ],
+)
+def test_whole_amounts_are_read(text: str, day: str) -> None:
+    date = datetime.fromisoformat(day).replace(tzinfo=UTC)
+    assert dated(text).event_date == date

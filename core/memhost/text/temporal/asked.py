@@ -413,6 +413,8 @@ def _phrases(text: str, today: date) -> Iterator[AskedSpan]:
             number = _said(phrase, words[place : place + len(phrase[0])])
             if number is None or not _trusted(phrase, text):
                 continue
+            if phrase[0][0] == "#" and _is_part(folded, matches[place].start(), words[max(0, place - 1)]):
+                continue
             if _GREETED.search(folded[: matches[place].start()]):
                 continue
             period = _shifted(phrase, number, today)
@@ -449,6 +451,16 @@ def _said(phrase: _Phrase, words: Sequence[str]) -> int | None:
         elif wanted != word and not (language == "ko" and word.startswith(wanted) and len(word) <= len(wanted) + 2):
             return None
     return number
+
+
+def _is_part(folded: str, start: int, before: str) -> bool:
+    """Tell whether the number that starts there is the end of a larger or finer one: `2,5 jaar`, `yirmi iki`."""
+    if re.search(r"\d[.,]$", folded[max(0, start - 2) : start]):
+        return True
+    return start > 0 and (before in _TENS or (before.isdigit() and folded[start - 1] == " "))
+
+
+_TENS = frozenset(fold(date_phrases.TENS).split())
 
 
 def _trusted(phrase: _Phrase, text: str) -> bool:

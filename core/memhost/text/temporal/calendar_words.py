@@ -66,6 +66,13 @@ def _numbers(words: str) -> dict[str, int]:
     return {word: number for number, group in enumerate(words.split(), 1) for word in group.split("|")}
 
 
+def _han_numbers() -> dict[str, int]:
+    """Numbers below a hundred in Han signs."""
+    digits = ["", *"一二三四五六七八九"]
+    tens = ["", "十", *(f"{digit}十" for digit in digits[2:])]
+    return {ten + one: 10 * high + low for high, ten in enumerate(tens) for low, one in enumerate(digits) if ten or one}
+
+
 ENGLISH = CalendarWords(
     days={
         "(?:the )?day before yesterday": -2,
@@ -348,7 +355,7 @@ RUSSIAN = CalendarWords(
         "месяц(?:а|ев|е)?": "month",
         "год(?:а|у)?|лет": "year",
     },
-    ago=("(?:{n} )?{unit} назад",),
+    ago=("{n} {unit} назад", "(?P<n>)(?P<unit>день|неделю|месяц|год) назад"),
     ahead=("через (?:{n} )?{unit}",),
     last_unit=("(?:на |в )?прошл(?:ой|ую|ом|ый|ая|ые|ых) {unit}",),
     this_unit=("(?:на |в )?эт(?:ой|у|ом|от|а|и|их) {unit}",),
@@ -374,7 +381,7 @@ CHINESE = CalendarWords(
         "大后天": 3,
     },
     weekdays=("一", "二", "三", "四", "五", "六", "日|天"),
-    numbers=_numbers("一 两|二 三 四 五 六 七 八 九 十"),
+    numbers=_han_numbers() | {"两": 2},
     units={"天": "day", "周末": "weekend", "周|星期|礼拜": "week", "月": "month", "年": "year"},
     ago=("{n}(?P<unit>天|周|年)(?:之|以)?前(?!端|台|后|沿)", "{n}个(?P<unit>星期|礼拜|月)(?:之|以)?前(?!端|台|后|沿)"),
     ahead=(),
@@ -404,7 +411,7 @@ JAPANESE = CalendarWords(
         "明後日|あさって": 2,
     },
     weekdays=("月", "火", "水", "木", "金", "土", "日"),
-    numbers=_numbers("一 二 三 四 五 六 七 八 九 十"),
+    numbers=_han_numbers(),
     units={"日": "day", "週末": "weekend", "週間?": "week", "(?:ヶ|か|カ|ヵ|ケ)?月": "month", "年": "year"},
     ago=("{n}(?P<unit>日|週間|(?:ヶ|か|カ|ヵ|ケ)月|年)前(?!後)",),
     ahead=(),

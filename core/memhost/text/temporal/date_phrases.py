@@ -113,6 +113,12 @@ NUMBERS = {
 }
 """Number words from one on, in the languages whose words `calendar_words` does not have."""
 
+TENS = (
+    "on yirmi otuz kırk elli altmış yetmiş seksen doksan yüz dwadzieścia trzydzieści czterdzieści pięćdziesiąt"
+    " sześćdziesiąt είκοσι τριάντα σαράντα πενήντα εξήντα εβδομήντα ογδόντα ενενήντα εκατό și"
+)
+"""Words of tens that stand in front of the words of ones in a number."""
+
 LAST = {
     "en": "last|past|previous",
     "de": "letzten|vergangenen",
@@ -214,7 +220,7 @@ BEHIND = {
     "|'?[dt][ae]n once|से पहले",
     "until": "为止|為止|まで|까지|'?[ydt]?[ae] kadar|तक",
     "after": "之后|之後|以后|より後|の後|이후|후에|'?[dt][ae]n sonra|के बाद",
-    "since": "以来|以降|起|から|부터|'?[dt][ae]n beri|'?[dt][ae]n itibaren|onwards?|on(?= |$)",
+    "since": "以来|以降|起|から|부터|'?[dt][ae]n beri|'?[dt][ae]n itibaren|onwards?|on(?=[ ]?[?!.,;]|$)",
 }
 """The same behind a date, in languages that put it there."""
 

@@ -146,6 +146,8 @@ def _in_language(text: str, today: date, language: Language) -> list[Relative]:
                 continue
             if _AFTER.match(text, end) or _BEFORE.search(_in_front(text, start)):
                 continue
+            if match.re.groupindex.get("n") and _is_part(text, match, language):
+                continue
             if not shouted and _is_name(text, match, language):
                 continue
             try:
@@ -160,6 +162,37 @@ def _in_language(text: str, today: date, language: Language) -> list[Relative]:
         if not kept or each.start >= kept[-1].end:
             kept.append(each)
     return kept
+
+
+def _is_part(text: str, match: re.Match[str], language: Language) -> bool:
+    """Tell whether the number is a part of a larger or finer one: `2.5 years ago`, `twenty two years ago`."""
+    before, behind = _amounts(language)
+    front = _in_front(text, match.start())
+    counted = not match["n"] and _WORD.search(front[front.rstrip().rfind(" ") + 1 :])
+    if counted and counted[0].lower() in WORDS[language].numbers:
+        return True
+    return before.search(front) is not None or behind.match(text, match.end()) is not None
+
+
+@lru_cache(maxsize=16)
+def _amounts(language: Language) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """What makes more of an amount in front of it, and what does so behind."""
+    words = WORDS[language]
+    number, unit = _any([*words.numbers, r"\d+"]), _any(words.units)
+    if not words.spaced:
+        return re.compile(rf"(?:[\d.,．半百千万]|{number}|(?:{number})(?:{unit})零?)$"), re.compile(r"(?!)")
+    before = rf"(?:\d[.,]|[½¼¾]\s?|(?<!\w)(?:{_MORE})\s|(?<!\w)(?:{number})\s(?:{unit}),?\s(?:{_AND})\s)$"
+    behind = rf"\s(?:{_AND})\s(?:medi[oa]|mei[oa]|demie?|(?:{number})\s(?:{unit}))(?!\w)"
+    return re.compile(before, re.IGNORECASE), re.compile(behind, re.IGNORECASE)
+
+
+_AND = "and|und|et|y|e|и"
+_MORE = (
+    "half(?: of)?|(?:hundred|thousand)(?: and)?|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
+    "|mezz[oa]|medi[oa]|mei[oa]|(?:vinte|trinta|quarenta|cinquenta|sessenta|setenta|oitenta|noventa|cento) e"
+    "|двадцать|тридцать|сорок|(?:пять|шесть|семь|восемь)десят|девяносто|сто"
+)
+"""Words in front of an amount that make it another one."""
 
 
 def _begins_sentence(before: str) -> bool:
