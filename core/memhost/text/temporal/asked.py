@@ -17,6 +17,7 @@ import msgspec
 from memhost.text.temporal import date_names, date_phrases
 from memhost.text.temporal.calendar_words import WORDS, Unit
 from memhost.text.temporal.dates import QUOTED, Period, find_relative, months_later, whole_unit
+from memhost.text.temporal.thai import relative_times
 from memhost.text.temporal.written import YMD, Order, Written, days_of, find_written, likely_languages, real
 from memhost.text.unicode_forms import fold
 
@@ -296,6 +297,8 @@ def _relative(text: str, today: date) -> Iterator[AskedSpan]:
     lasting = list(_last_units(folded, today))
     yield from lasting
     found = [] if lasting else find_relative(text, today) or find_relative(_LATIN.sub(" ", text), today)
+    if not lasting and not found and _HAN.search(text):
+        found = [each for each in find_relative(text, today, "ja") if not _NAME.match(text, each.start)]
     for each in found:
         if each.period is not None and not _GREETED.search(text[: each.start].lower()):
             direction = _direction(
@@ -367,6 +370,10 @@ def _counted(words: str) -> dict[str, int]:
 
 _LATIN = re.compile("[A-Za-z\u00c0-\u024f]")
 """Letters that are left out to find a time in another script: the language is that of most letters."""
+_HAN = re.compile("[\u4e00-\u9fff]")
+"""Without kana a text counts as Chinese, and may be Japanese all the same."""
+_NAME = re.compile("[今明昨]日[\u4e00-\u9fff]")
+"""Days that begin a name in Chinese: a newspaper, a song, a game."""
 _GREETED = re.compile(r"\b(?:goede|goeie|guten|good)\s$")
 """Words that make a greeting of `morgen`."""
 _WORDS = re.compile(
@@ -404,6 +411,11 @@ def _numbers_of() -> dict[str, dict[str, int]]:
 def _phrases(text: str, today: date) -> Iterator[AskedSpan]:
     """Relative times of the languages that `dates` does not know."""
     folded = fold(text)
+    for said in relative_times(folded):
+        shift = f"{said.ahead}~" if said.counted and said.unit != "day" else str(said.ahead)
+        period = _shifted(((), "th", said.unit, shift), abs(said.ahead), today)
+        if period is not None:
+            yield _of_period(period, folded[said.start : said.end])
     table = _phrase_table()
     matches = list(_WORDS.finditer(folded))
     words = [match[0] for match in matches]
@@ -413,7 +425,10 @@ def _phrases(text: str, today: date) -> Iterator[AskedSpan]:
             number = _said(phrase, words[place : place + len(phrase[0])])
             if number is None or not _trusted(phrase, text):
                 continue
-            if phrase[0][0] == "#" and _is_part(folded, matches[place].start(), words[max(0, place - 1)]):
+            front = words[place - 1] if place else ""
+            if (phrase[0][0] == "#" or phrase[1] == "vi") and _is_part(
+                folded, matches[place].start(), front, phrase[1]
+            ):
                 continue
             if _GREETED.search(folded[: matches[place].start()]):
                 continue
@@ -453,11 +468,16 @@ def _said(phrase: _Phrase, words: Sequence[str]) -> int | None:
     return number
 
 
-def _is_part(folded: str, start: int, before: str) -> bool:
-    """Tell whether the number that starts there is the end of a larger or finer one: `2,5 jaar`, `yirmi iki`."""
+def _is_part(folded: str, start: int, front: str, language: str) -> bool:
+    """Tell whether the number that starts there is the end of a larger or finer one: `2,5 jaar`, `yirmi iki`.
+
+    In Vietnamese `last year` is the word for `years ago`, and a number in front makes the difference.
+    """
     if re.search(r"\d[.,]$", folded[max(0, start - 2) : start]):
         return True
-    return start > 0 and (before in _TENS or (before.isdigit() and folded[start - 1] == " "))
+    if front.isdigit():
+        return folded[start - 1] == " "
+    return front in _TENS or front in _numbers_of()[language]
 
 
 _TENS = frozenset(fold(date_phrases.TENS).split())

@@ -84,6 +84,21 @@ month -1: पिछले महीने, पिछले माह
 week -#: # हफ्ते पहले, # हफ़्ते पहले
 month -#: # महीने पहले
 year -#: # साल पहले
+vi
+day -2: hôm kia
+day -1: hôm qua
+day 0: hôm nay
+day 1: ngày mai
+week -1: tuần trước, tuần rồi, tuần vừa qua
+week 0: tuần này
+month -1: tháng trước, tháng rồi, tháng vừa qua
+month 0: tháng này
+year -1: năm ngoái, năm trước
+year 0: năm nay
+day -#: # ngày trước, cách đây # ngày
+week -#: # tuần trước, cách đây # tuần
+month -#: # tháng trước, cách đây # tháng
+year -#: # năm trước, cách đây # năm
 """
 """As `date_names.RELATIVE`; `~` marks one unit counted from today, `a week ago`, instead of a calendar's."""
 
@@ -109,6 +124,7 @@ NUMBERS = {
     "pl": "jeden dwa|dwie trzy cztery piec szesc siedem osiem dziewiec dziesiec",
     "ro": "un|o doi|doua trei patru cinci sase sapte opt noua zece",
     "el": "ενα|μια δυο|δυο τρεις|τρια τεσσερις|τεσσερα πεντε εξι επτα|εφτα οκτω|οχτω εννεα|εννια δεκα",
+    "vi": "mot hai ba bon nam sau bay tam chin muoi",
     "hi": "एक दो तीन चार पाँच|पांच छह|छः सात आठ नौ दस",
 }
 """Number words from one on, in the languages whose words `calendar_words` does not have."""
@@ -164,6 +180,7 @@ BEFORE = {
     "ar": "قبل",
     "pl": "przed",
     "ro": "inainte de",
+    "vi": "truoc|truoc ngay",
     "el": "πριν|πριν απο|πριν το|πριν απο το",
 }
 """Words before a date that bounds a time on its later side, itself left out."""
@@ -179,6 +196,7 @@ UNTIL = {
     "ar": "حتى",
     "pl": "do",
     "ro": "pana in|pana la",
+    "vi": "đen|cho đen|toi",
     "el": "μεχρι|μεχρι το|εως|ως",
 }
 """The same, itself included; of a year or a month in Polish it may be left out as well."""
@@ -195,6 +213,7 @@ AFTER = {
     "ar": "بعد",
     "pl": "po",
     "ro": "dupa",
+    "vi": "sau|sau ngay",
     "el": "μετα|μετα το|μετα απο",
 }
 """Words before a date that bounds a time on its earlier side, itself left out."""
@@ -211,6 +230,7 @@ SINCE = {
     "ar": "منذ",
     "pl": "od",
     "ro": "incepand cu",
+    "vi": "tu|tu ngay|ke tu",
     "el": "απο|απο το",
 }
 """The same, itself included."""

@@ -76,7 +76,7 @@ _Solve = Callable[[re.Match[str], date], "Period | Literal['none'] | None"]
 """The period of a match; None if it is ambiguous, `none` if it is no date at all."""
 
 
-def find_relative(text: str, today: date) -> list[Relative]:
+def find_relative(text: str, today: date, language: Language | None = None) -> list[Relative]:
     """The relative expressions of a text, in order, without overlaps.
 
     Left out is what only looks like one: in quotes and titles (`The Day After Tomorrow`), rates and durations (`twice
@@ -85,8 +85,9 @@ def find_relative(text: str, today: date) -> list[Relative]:
     Args:
         text: What was said.
         today: The day on which it was said, on the speaker's calendar.
+        language: Its language; None: the text tells.
     """
-    return _found(text, today)[1]
+    return _found(text, today)[1] if language is None else _in_language(text, today, language)
 
 
 def replace_relative(text: str, today: date) -> str:

@@ -18,6 +18,7 @@ import msgspec
 from memhost.text.temporal import date_names
 from memhost.text.temporal.date_phrases import ALONE, ALONE_BEHIND, COMMON, MORE_MONTHS
 from memhost.text.temporal.languages import languages_of
+from memhost.text.temporal.thai import written_dates
 from memhost.text.unicode_forms import fold
 
 Order = Literal["mdy", "dmy"]
@@ -74,6 +75,10 @@ _CJK = (
     re.compile(rf"(?<![{_HAN_DAY[1:-6]}])(?P<hm>[一二三四五六七八九十]{{1,2}})月(?P<hd>{_HAN_DAY})[日号號]"),
     re.compile(r"(?<![\d.])(?P<m>1[0-2]|0?[1-9])[月월](?![\d号號刊分间間曜])"),
 )
+_VIETNAMESE_DATE = re.compile(
+    rf"(?<![\w.,])(?:(?:ngay\s)?(?P<d>3[01]|[12]\d|0?[1-9])\s)?thang\s(?P<m>1[0-2]|0?[1-9])"
+    rf"(?:(?:,?\snam\s|,?\s|/)(?P<y>{_YEAR}))?(?![\d.,]\d|\d|\s(?:lan|ngay|tuan|nguoi)\b)"
+)
 _HAN = {sign: number for number, sign in enumerate("一二三四五六七八九", 1)}
 _AMOUNT = fold(
     r"%|[€$£¥₹]|(?:usd|eur|gbp|euros?|dollars?|dollar|pounds?|rubles?|yen|yuan|km|kg|kcal|cal(?:ories)?|kilometers?|meters?"
@@ -125,6 +130,9 @@ def find_written(text: str, order: Order | None = None) -> list[Written]:
     if digits or "月" in folded:
         found.add(_numeric(folded, order, text))
         found.add(_in_cjk(folded))
+    found.add(_in_thai(folded))
+    if digits:
+        found.add(_in_vietnamese(folded))
     found.add(_named(folded, text, found))
     if digits:
         found.add(_years(folded))
@@ -144,6 +152,8 @@ def _languages(text: str) -> frozenset[str]:
         return frozenset({"el"})
     if any("\u0400" <= sign <= "\u04ff" for sign in folded):
         return frozenset({"ru", "uk", "bg"})
+    if _VIETNAMESE.search(text):
+        return frozenset({"vi"})
     for first, last, names in _SCRIPTS:
         if any(first <= sign <= last for sign in folded):
             return frozenset({*names})
@@ -164,11 +174,14 @@ _SCRIPTS = (
     ("\u0590", "\u05ff", ("he",)),
     ("\u0600", "\u06ff", ("ar",)),
     ("\u0900", "\u097f", ("hi",)),
+    ("\u0e00", "\u0e7f", ("th",)),
     ("\uac00", "\ud7a3", ("ko",)),
 )
 _ENOUGH = 1_000
 """Characters that tell the language of a text."""
-_LATIN = _set("en de fr es it pt nl tr pl ro sv da nb fi cs hu id")
+_LATIN = _set("en de fr es it pt nl tr pl ro sv da nb fi cs hu id vi")
+_VIETNAMESE = re.compile("[ơưƠƯ\u1ea0-\u1ef9]")
+"""Letters that no other language with names of months has."""
 _ENGLISH = _set("the a an and or of to is was are did do does my i you what when where who how in on at for with")
 
 
@@ -264,6 +277,19 @@ def _in_cjk(folded: str) -> Iterator[Written]:
             reading = (int(part.get("y") or 0), month, day)
             if real(*reading):
                 yield Written(start=match.start(), end=match.end(), date=reading)
+
+
+def _in_thai(folded: str) -> Iterator[Written]:
+    for start, end, reading in written_dates(folded):
+        if real(*reading):
+            yield Written(start=start, end=end, date=reading, languages=frozenset({"th"}))
+
+
+def _in_vietnamese(folded: str) -> Iterator[Written]:
+    for match in _VIETNAMESE_DATE.finditer(folded):
+        reading = (int(match["y"] or 0), int(match["m"]), int(match["d"] or 0))
+        if real(*reading):
+            yield Written(start=match.start(), end=match.end(), date=reading, languages=frozenset({"vi"}))
 
 
 def _han(text: str | None) -> int:
