@@ -9,6 +9,9 @@ from typing import Literal
 _MAX_RUN_LENGTH = 30
 """Combining marks in a row that stay together (UAX #15, section 13: Stream-Safe Text Format)."""
 
+_MAY_BE_LONG = re.compile(rf"[^\x00-\u02ff]{{{_MAX_RUN_LENGTH + 1}}}")
+"""As many characters in a row as make a run too long, if all are marks; most texts have none, which is told at once."""
+
 _JOINER = "\u034f"  # COMBINING GRAPHEME JOINER: invisible, and no mark is ordered across it
 
 _HIDDEN_MARKS = "\u0f73\u0f75\u0f81"
@@ -29,7 +32,7 @@ def normal_form(form: Form, text: str) -> str:
 
 
 def _with_short_runs(text: str) -> str:
-    if len(text) <= _MAX_RUN_LENGTH:
+    if _MAY_BE_LONG.search(text) is None:
         return text
     parts: list[str] = []
     start = run = 0

@@ -10,7 +10,7 @@ from memhost.models import MemoryRecord, StoredMemory
 from memhost.ranking import Ranked
 from memhost.search.facts.sources import Source, is_statement, is_turn, sources_of
 from memhost.text.analysis import DATE_MARK, SPEAKER_MARK, index_terms
-from memhost.text.near_equal import ending, near_form
+from memhost.text.near_equal import ending, last_word, near_form
 from memhost.text.words import STOP_WORDS
 
 Match = tuple[MemoryRecord, Ranked]
@@ -144,18 +144,28 @@ def _said(ordered: Sequence[Match], stored: Mapping[str, StoredMemory]) -> dict[
     They are of the same owner, role and labels. What clients store themselves is found as often as they store it (with
     `deduplicate: false`, that is twice).
     """
-    alike: dict[tuple[object, ...], list[int]] = {}
-    for place, (record, _) in enumerate(ordered):
-        if is_turn(record):
-            end = ending(record.text[stored[record.id].lead :])
-            alike.setdefault((record.namespace, record.user_id, end), []).append(place)
+    turns = [place for place, (record, _) in enumerate(ordered) if is_turn(record)]
     found: dict[int, list[int]] = {}
-    for places in alike.values():
+    for places in _alike(turns, ordered, stored):
         first: dict[tuple[object, ...], int] = {}
         for place in places:
             key = (place,) if len(places) == 1 else _said_as(stored[ordered[place][0].id])
             found.setdefault(first.setdefault(key, place), []).append(place)
     return dict(sorted(found.items()))
+
+
+def _alike(turns: Sequence[int], ordered: Sequence[Match], stored: Mapping[str, StoredMemory]) -> list[list[int]]:
+    """The places of turns in lists, of which those that say the same share one: by what costs little to compare."""
+    lists = [list(turns)]
+    for part in (last_word, ending):
+        closer: dict[tuple[object, ...], list[int]] = {}
+        for number, places in enumerate(lists):
+            for place in places:
+                record = ordered[place][0]
+                end = part(record.text[stored[record.id].lead :]) if len(places) > 1 else ""
+                closer.setdefault((number, record.namespace, record.user_id, end), []).append(place)
+        lists = list(closer.values())
+    return lists
 
 
 def _said_as(memory: StoredMemory) -> tuple[object, ...]:
