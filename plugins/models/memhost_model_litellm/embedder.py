@@ -8,7 +8,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from time import perf_counter
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +47,7 @@ class LiteLLMEmbedder:
     """
 
     local = False
+    reads_sentences: Literal[True] = True
 
     def __init__(
         self,
