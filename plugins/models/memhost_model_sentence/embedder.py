@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +36,7 @@ class SentenceEmbedder:
     """
 
     local = True
-    reads_sentences = True
+    reads_sentences: Literal[True] = True
 
     def __init__(self, *, name: str, dimensions: int, languages: frozenset[str], reads: int, encode: Encode) -> None:
         """Take over a loaded model.

