@@ -30,7 +30,7 @@ from memhost.text.languages import (
 from memhost.text.perspective import Perspective, perspective_of
 from memhost.text.temporal.asked import NOWHERE, AskedSpan, Here, asked_times
 from memhost.text.tenses import asks_of_now
-from memhost.text.tokens import characters, stems, tokenize, without_spaceless_function_words
+from memhost.text.tokens import characters, lone_characters, stems, tokenize, without_spaceless_function_words
 from memhost.text.unicode_forms import fold
 from memhost.text.words import SPEAKER_LABELS, STOP_WORDS
 
@@ -39,7 +39,13 @@ DATE_MARK = "zdt"
 SPEAKER_MARK = "zsp"
 """Prefix of speaker terms."""
 
-_QUOTED = re.compile(r"\"([^\"\n]{2,200})\"|\u201c([^\u201d\n]{2,200})\u201d|\u00ab([^\u00bb\n]{2,200})\u00bb")
+_MARKS = ('""', "\u201c\u201d", "\u201e\u201c\u201d", "\u00ab\u00bb", "\u300c\u300d", "\u300e\u300f", "\u201d\u201d")
+"""Quotation marks: the one in front, and those that can end what it began."""
+_BEGINS = ("", r"(?<!\d)")
+"""Marks that open and close alike are inches behind a number."""
+_QUOTED = re.compile(
+    "|".join(f"{_BEGINS[marks[0] == marks[1]]}{marks[0]}([^{marks[1:]}\n]{{2,200}})[{marks[1:]}]" for marks in _MARKS)
+)
 # A name in front of a colon: one to four words that each begin with a capital (or an uncased script's letter).
 _NAME_WORD = r"[^\W\d_][^\s:,;!?()\[\]{}<>\"/\\|@#]{0,29}"
 _SPEAKER = re.compile(
@@ -246,7 +252,10 @@ def analyse_query(text: str, here: Here = NOWHERE) -> AnalysedQuery:
     """
     languages = possible_languages(text)
     language = languages[0]
-    tokens = tokenize(without_spaceless_function_words(text, language), language) or tokenize(text, language)
+    bare = without_spaceless_function_words(text, language)
+    tokens = tokenize(bare, language) or tokenize(text, language)
+    if language == "ja":
+        tokens += lone_characters(bare)
     idle = function_words(language)
     kept = [token for token in tokens if token not in idle] or tokens
     by_stem: dict[str, str] = {}

@@ -95,7 +95,7 @@ def language_of(text: str) -> str:
     """The ISO 639 code of the text's language; ``en`` if the text is too short or mixed to tell."""
     if not any(map(str.isalpha, text[:_SAMPLE])):
         return ENGLISH
-    return _decided(_guesses(text))
+    return _decided(_guesses(text), text)
 
 
 def possible_languages(text: str) -> list[str]:
@@ -104,13 +104,32 @@ def possible_languages(text: str) -> list[str]:
         return [ENGLISH]
     guesses = _guesses(text)
     likely = [language for language, chance in guesses if chance >= _POSSIBLE]
-    return list(dict.fromkeys([_decided(guesses), *likely, ENGLISH]))
+    return list(dict.fromkeys([_decided(guesses, text), *likely, ENGLISH]))
 
 
-def _decided(guesses: Sequence[tuple[str, float]]) -> str:
+def _decided(guesses: Sequence[tuple[str, float]], text: str) -> str:
     language, chance = guesses[0]
     english = dict(guesses).get(ENGLISH, 0.0)
-    return language if chance >= _SURE and (language == ENGLISH or chance >= _CLEARER * english) else ENGLISH
+    sure = chance >= _SURE and (language == ENGLISH or chance >= _CLEARER * english)
+    return language if sure else _of_script(text[:_SAMPLE])
+
+
+def _of_script(text: str) -> str:
+    """The language whose own script most letters of a text are in, however short it is; else English."""
+    letters = [sign for sign in text if sign.isalpha()]
+    for language, own, shared in _SCRIPTS:
+        if own.search(text) and 2 * sum(shared.match(sign) is not None for sign in letters) > len(letters):
+            return language
+    return ENGLISH
+
+
+_SCRIPTS = (
+    ("ja", re.compile("[\u3041-\u3096\u30a1-\u30fa]"), re.compile("[\u3005\u3041-\u30fe\u3400-\u9fff]")),
+    ("ko", re.compile("[\uac00-\ud7a3]"), re.compile("[\uac00-\ud7a3]")),
+    ("th", re.compile("[\u0e01-\u0e2e]"), re.compile("[\u0e00-\u0e7f]")),
+    ("el", re.compile("[\u03b1-\u03c9]"), re.compile("[\u0370-\u03ff\u1f00-\u1fff]")),
+)
+"""Languages with a script of their own: letters that only they have, and all that their texts are written in."""
 
 
 def _algorithm(word: str, language: str) -> str:

@@ -30,6 +30,10 @@ _NO_SPACE = (
 )
 _ONE_CHARACTER_WORDS = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]")
 """Han and Hangul, where one character can be a word. It is found by itself inside of a run."""
+_LONE_CHARACTER = re.compile(
+    "(?<![\u3005\u3400-\u9fff])(?![私僕俺君人日年月時事方今])[\u4e00-\u9fff](?![\u3005\u3400-\u9fff])"
+)
+"""But for pronouns and words that say little."""
 # Indic scripts carry vowel signs that \w leaves out, so their whole blocks (less the dandas) count as letters.
 _MARKS = "\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u064b-\u065f\u0670\u0900-\u0963\u0966-\u0dff"
 _LETTER = rf"(?:(?![{_NO_SPACE}])[^\W_]|[{_MARKS}])"
@@ -207,6 +211,11 @@ def characters(tokens: list[str]) -> list[str]:
     """The characters among bigrams that can be words by themselves, each once in order."""
     found = dict.fromkeys(sign for token in tokens if len(token) == 2 for sign in token if sign > "\u33ff")
     return [sign for sign in found if _ONE_CHARACTER_WORDS.match(sign)]
+
+
+def lone_characters(text: str) -> list[str]:
+    """The Han characters of a Japanese query that are words, or stems of verbs, by themselves: each between kana."""
+    return list(dict.fromkeys(_LONE_CHARACTER.findall(text)))
 
 
 def without_spaceless_function_words(text: str, language: str) -> str:

@@ -81,7 +81,8 @@ SPACELESS_FUNCTION_WORDS = {
     language: tuple(sorted(words.split(), key=len, reverse=True))
     for language, words in {
         "zh": """
-            什么 什麼 甚麼 多少 哪个 哪個 哪些 哪里 哪裡 哪儿 哪一 哪种 为什么 為什麼 为何
+            什么 什麼 甚麼 多少 哪个 哪個 哪些 在哪里 在哪裡 在哪儿 哪里 哪裡 哪儿
+            哪一 哪种 为什么 為什麼 为何
             怎么 怎麼 怎样 怎樣 如何 何时 何時 谁的 誰的 谁 誰 是否 有没有 有沒有 是不是 请问 請問 的 了 吗 嗎 呢 吧 是
             """,
         "ja": """

@@ -11,6 +11,7 @@ from memhost.text.analysis import (
     query_terms,
     speaker_terms,
     split_speaker,
+    wholly_quoted,
 )
 from memhost.text.languages import stem_in
 from memhost.text.temporal.written import find_dates
@@ -186,6 +187,63 @@ def test_quoted_phrases_are_recognised() -> None:
     query = analyse_query('who wrote "the red book" and \u201cBlue Nights\u201d?')
     assert query.phrases == (tuple(stems("the red book")), tuple(stems("blue nights")))
     assert analyse_query("it's the dog's toy").phrases == ()
+
+
+@pytest.mark.parametrize(
+    "marks",
+    [
+        '""',
+        "\u201c\u201d",
+        "\u201e\u201c",
+        "\u201e\u201d",
+        "\u201d\u201d",
+        "\u00ab\u00bb",
+        "\u300c\u300d",
+        "\u300e\u300f",
+    ],
+)
+def test_phrases_are_quoted_as_languages_do(marks: str) -> None:
+    phrase = f"{marks[0]}blue nights{marks[1]}"
+    assert analyse_query(f"who wrote {phrase}?").phrases == (("blue", "night"),)
+    assert wholly_quoted(f" {phrase}") == "blue nights"
+    for other in (
+        f"who wrote {marks[0]}blue nights?",
+        f"{marks[1]}blue nights {marks[0]}"[1:],
+        f"{phrase[:-1]}\n{marks[1]}",
+    ):
+        assert analyse_query(other).phrases == ()
+
+
+@pytest.mark.parametrize(
+    "text", ['is it 5" or 6" wide', "5\u201d and 6\u201d", "the dogs' and cats' toys", "5' 11'' tall"]
+)
+def test_inches_and_apostrophes_quote_nothing(text: str) -> None:
+    assert analyse_query(text).phrases == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "terms"),
+    [
+        ("姉の猫はどこにいますか", {"姉", "猫"}),
+        ("鍵はどこでなくした？", {"鍵"}),
+        ("犬が好き", {"犬", "好"}),
+    ],
+)
+def test_words_of_one_character_in_japanese_questions_are_terms(text: str, terms: set[str]) -> None:
+    assert {term for term in analyse_query(text).terms if len(term) == 1} == terms
+
+
+@pytest.mark.parametrize(
+    "text", ["私の名前は？", "会議の内容は？", "東京に住んでいますか", "今日はどう？", "カメラを買いました", "桜木町へ"]
+)
+def test_parts_of_longer_words_and_pronouns_are_none(text: str) -> None:
+    found = [term for term in analyse_query(text).terms if len(term) == 1]
+    assert found in ([], ["住"], ["買"])
+
+
+def test_where_something_is_asks_for_the_thing_in_chinese() -> None:
+    assert analyse_query("鸟在哪里").terms == ("鸟",)
+    assert analyse_query("在家里").terms == ("在家", "家里")
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,20 @@ def test_sentences_tell_their_language(text: str, language: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "language"), [("鍵はどこ？", "ja"), ("猫は", "ja"), ("집", "ko"), ("บ้าน", "th"), ("γάτα", "el")]
+)
+def test_short_texts_in_a_script_of_one_language_are_in_it(text: str, language: str) -> None:
+    assert language_of(text) == language
+
+
+@pytest.mark.parametrize(
+    "text", ["π = 3", "α β test", "Ω", "5 µm", "the Ω loss and β", "ok ツ", "Δt", "θ is 3", "6 Ω", "a = πr2"]
+)
+def test_single_signs_of_it_are_not(text: str) -> None:
+    assert language_of(text) not in ("ja", "ko", "th", "el")
+
+
+@pytest.mark.parametrize(
     "text",
     ["", "  ", "2026-03-01", "🍣", "hey", "ok", "Felix allergic", "Thanks Mel! lol", "Ana", "x" * 9999, "3.14 / 2",
      "def f(x): return x", "lemon cake", "User moved to Berlin", "Bye for now", "Mr. Smith"],
