@@ -70,6 +70,13 @@ def test_two_settings_are_compared_on_a_set_of_ones_own(own_set: Path) -> None:
     assert found["difference"]["all"]["recall@1"] == {"mean": 0.0, "low": 0.0, "high": 0.0}
 
 
+def test_search_modes_are_compared(own_set: Path) -> None:
+    found = answered(own_set, "--mode", "keyword", "--against-mode", "semantic")
+    assert [each["name"] for each in found["systems"]] == ["bm25", "keyword", "semantic"]
+    assert all(each["all"]["recall@5"]["mean"] == 1.0 for each in found["systems"])
+    assert {each["budgets_by"] for each in found["systems"]} == {"hits"}
+
+
 def test_a_running_server_is_measured_and_left_as_it_was(own_set: Path, any_server: ServerProcess) -> None:
     result = evaluate(own_set, "--url", any_server.url)
     assert result.exit_code == 0, result.output
@@ -91,6 +98,8 @@ def test_a_running_server_is_measured_and_left_as_it_was(own_set: Path, any_serv
         (["--set", "MEMHOST_CANDIDATES"], 2, "NAME=VALUE"),
         (["--set", "MEMHOST_CANDIDATES=x"], 1, "The server did not start"),
         (["--against-set", "MEMHOST_CANDIDATES=9", "--set", "MEMHOST_CANDIDATES=9"], 2, "Both columns are the same"),
+        (["--mode", "fuzzy"], 2, "is not one of"),
+        (["--mode", "keyword", "--against-mode", "keyword"], 2, "Both columns are the same"),
         (["nowhere.json"], 2, "does not exist"),
         (["--no-timelines"], 2, "Name a file"),
     ],

@@ -36,6 +36,7 @@ class AmsServer:
         client: With the server's address, credentials and time limit.
         read: The content of an answer, or the error that it is.
         namespace: Where everything is written.
+        mode: The search mode that searches name; None for the server's default. A search by name has no context.
         wait_s: Seconds within which what was written must be found.
     """
 
@@ -45,13 +46,15 @@ class AmsServer:
         client: httpx.AsyncClient,
         read: Callable[[httpx.Response], Any],
         namespace: str,
+        mode: str | None = None,
         wait_s: float = 60.0,
     ) -> None:
         self._client = client
         self._read = read
         self._namespace = namespace
         self._wait_s = wait_s
-        self._has_context = True
+        self._mode = {"search_mode": mode, "recency_boost": False} if mode else {}
+        self._has_context = mode is None
         self._written: list[tuple[str, str]] = []
 
     @property
@@ -102,12 +105,13 @@ class AmsServer:
             await asyncio.sleep(_LOOK_EVERY_S)
 
     async def search(self, owner: str, text: str) -> list[Hit]:
-        """The hits of a search with default settings among what the owner said."""
+        """The hits of a search among what the owner said."""
         body = {
             "text": text,
             "user_id": {"eq": owner},
             "namespace": {"eq": self._namespace},
             "limit": HITS,
+            **self._mode,
         }
         found = await self._call("POST", "/v1/long-term-memory/search", json=body)
         return [Hit(str(hit.get("text", "")), _turns(hit, owner)) for hit in found["memories"]]

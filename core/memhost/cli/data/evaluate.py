@@ -32,6 +32,10 @@ class _Side(NamedTuple):
     url: str | None
     token: str | None
     settings: Mapping[str, str]
+    mode: str | None
+
+
+_MODES = click.Choice(("semantic", "keyword", "hybrid"))
 
 
 @click.command("eval")
@@ -52,6 +56,8 @@ class _Side(NamedTuple):
 @click.option("--against-set", multiple=True, metavar="NAME=VALUE", help="A setting of a second server to compare.")
 @click.option("--against", metavar="URL", help="A running server to compare.")
 @click.option("--against-token", help="Token for the server to compare.")
+@click.option("--mode", type=_MODES, help="How to search, by name; else as the server does by default.")
+@click.option("--against-mode", type=_MODES, help="The same for the server to compare.")
 @click.option(
     "--wait",
     type=click.FloatRange(1),
@@ -81,17 +87,19 @@ def evaluate(files: tuple[Path, ...], as_json: bool, **options: Any) -> None:
 
 
 def _sides(options: Mapping[str, Any]) -> list[_Side]:
-    found = [_side("--url", options["url"], options["token"], "--set", options["settings"])]
-    if options["against"] or options["against_set"]:
-        token, given = options["against_token"], options["against_set"]
-        found.append(_side("--against", options["against"], token, "--against-set", given))
+    found = [_side("--url", options["url"], options["token"], "--set", options["settings"], options["mode"])]
+    if options["against"] or options["against_set"] or options["against_mode"]:
+        token, given, mode = options["against_token"], options["against_set"], options["against_mode"]
+        found.append(_side("--against", options["against"], token, "--against-set", given, mode))
         if found[0].name == found[1].name:
             raise click.UsageError("Both columns are the same; give --against or --against-set something else.")
     _check_names([name for side in found for name in side.settings])
     return found
 
 
-def _side(url_option: str, url: str | None, token: str | None, set_option: str, given: Sequence[str]) -> _Side:
+def _side(
+    url_option: str, url: str | None, token: str | None, set_option: str, given: Sequence[str], mode: str | None
+) -> _Side:
     if url and given:
         raise click.UsageError(f"{set_option} is for a server that is started; {url_option} names one that runs.")
     if url and not url.startswith(("http://", "https://")):
@@ -102,7 +110,8 @@ def _side(url_option: str, url: str | None, token: str | None, set_option: str, 
         if not sign or not name:
             raise click.UsageError(f"{set_option} {text}: write it as NAME=VALUE.")
         settings[name] = value
-    return _Side(url or " ".join(given) or "memhost", url, token, settings)
+    name = " ".join(filter(None, (url or " ".join(given), mode)))
+    return _Side(name or "memhost", url, token, settings, mode)
 
 
 def _check_names(names: Sequence[str]) -> None:
@@ -157,7 +166,7 @@ async def _measure(sides: Sequence[_Side], sets: Sequence[EvalSet], wait_s: floa
 @asynccontextmanager
 async def _server(side: _Side, wait_s: float) -> AsyncIterator[AmsServer]:
     if side.url:
-        async with _client(side.url, side.token, wait_s) as server:
+        async with _client(side.url, side.token, side.mode, wait_s) as server:
             try:
                 yield server
             finally:
@@ -169,12 +178,12 @@ async def _server(side: _Side, wait_s: float) -> AsyncIterator[AmsServer]:
         tempfile.TemporaryDirectory(prefix="memhost-eval-") as folder,
         running_server(Path(folder), side.settings) as url,
     ):
-        async with _client(url, None, wait_s) as server:
+        async with _client(url, None, side.mode, wait_s) as server:
             yield server
 
 
 @asynccontextmanager
-async def _client(url: str, token: str | None, wait_s: float) -> AsyncIterator[AmsServer]:
+async def _client(url: str, token: str | None, mode: str | None, wait_s: float) -> AsyncIterator[AmsServer]:
     import httpx
 
     from memhost.evaluation import AmsServer
@@ -182,7 +191,7 @@ async def _client(url: str, token: str | None, wait_s: float) -> AsyncIterator[A
     headers = {"authorization": f"Bearer {token}"} if token else {}
     namespace = f"memhost-eval-{secrets.token_hex(6)}"
     async with httpx.AsyncClient(base_url=url, headers=headers, timeout=TIMEOUT_S, trust_env=False) as client:
-        yield AmsServer(client=client, read=answer_of, namespace=namespace, wait_s=wait_s)
+        yield AmsServer(client=client, read=answer_of, namespace=namespace, mode=mode, wait_s=wait_s)
 
 
 def _print(found: dict[str, Any]) -> None:
