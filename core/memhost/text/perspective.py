@@ -31,7 +31,7 @@ _SAYING = (
 )
 _OTHER = {
     "en": (
-        rf"\b(?:did|have|had) (?:you|the assistant) (?:\w{1, 20} )?(?:{_SAYING})\b"
+        rf"\b(?:did|have|had) (?:you|the assistant) (?:\w{{1,20}} )?(?:{_SAYING})\b"
         r"|\b(?:you|the assistant) (?:\w{1,20} )?(?:recommended|suggested|advised|told|said|mentioned|gave|explained"
         r"|proposed|described|listed|showed|provided|shared|offered|taught|introduced|wrote)\b"
         r"|\byour (?:\w{1,20} )?(?:recommendations?|suggestions?|advice|explanations?|answers?|tips?|opinions?)\b"

@@ -21,6 +21,8 @@ from memhost.text.analysis import analyse_query
         ("Где я работаю сейчас?", "own"),
         ("What painters did you recommend to me?", "other"),
         ("Which book have you suggested?", "other"),
+        ("Did you ever recommend a dentist?", "other"),
+        ("What have you already told about Rome?", "other"),
         ("What was your advice about my knee?", "other"),
         ("Welches Restaurant hast du mir empfohlen?", "other"),
         ("Quel livre m'as-tu conseillé, tu m'as dit quoi ?", "other"),

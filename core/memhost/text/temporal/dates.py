@@ -177,7 +177,7 @@ def _is_part(text: str, match: re.Match[str], language: Language) -> bool:
 
 @lru_cache(maxsize=16)
 def _amounts(language: Language) -> tuple[re.Pattern[str], re.Pattern[str]]:
-    """What makes more of an amount in front of it, and what does so behind."""
+    """Patterns of what makes more of an amount: in front of it, and behind."""
     words = WORDS[language]
     number, unit = _any([*words.numbers, r"\d+"]), _any(words.units)
     if not words.spaced:
