@@ -180,7 +180,7 @@ def _evidence(rank: int, hit: MemoryHit, stored: StoredMemory | None, names: Col
         elif stored.role and hit.text.startswith(f"{stored.role}: "):  # `Noted: a new address` has no speaker
             speaker, text = stored.role, hit.text[len(stored.role) + 2 :]
     return Evidence(
-        hit=hit, rank=rank, speaker=one_line(speaker), text=one_line(text), said=hit.created_at, position=position
+        hit=hit, rank=rank, speaker=label(speaker), text=one_line(text), said=hit.created_at, position=position
     )
 
 
@@ -257,6 +257,13 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
+def label(name: str) -> str:
+    """The name of a speaker, or a role, without the signs that mark numbers, headings, elements and who speaks."""
+    return one_line(_SIGNS.sub(" ", name))[:_MAX_LABEL]
+
+
+_SIGNS = re.compile(r"[\[\]<>#*`|:]")
+_MAX_LABEL = 64
 _ASKS_WHEN = re.compile(
     r"\b(?:when|how long|since|until|(?:what|which) (?:day|date|week|month|year|time)|wann|seit|wie lange"
     r"|welche[mnrs]? (?:tag|datum|woche|monat|jahr)|quand|depuis|cu[aá]ndo|desde|quando|wanneer|kiedy|când|когда"

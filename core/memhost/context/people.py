@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from memhost.context.evidence import one_line
+from memhost.context.evidence import label
 from memhost.models import Condition, MemoryType, Op, Scope, StoredMemory
 from memhost.ports import Store
 
 _READ = 24
 """Turns that are read: the oldest, which new ones do not push out, so that the answer stays as it is."""
 _MOST_NAMES = 4
-_LONGEST_NAME = 64
 _TURNS = (Condition("memory_type", Op.ANY, (MemoryType.MESSAGE.value,)),)
 _USERS = frozenset({"user", "human"})
 _ASSISTANTS = frozenset({"assistant", "ai", "model", "bot", "agent"})
@@ -41,7 +40,7 @@ def _names(turns: Sequence[StoredMemory], kind: str) -> list[str]:
     Names stand on most turns of those who have any: a word with a colon on a single turn is none.
     """
     said = [turn.speaker for turn in turns if _kind(turn.role or "") == kind]
-    named = [one_line(speaker)[:_LONGEST_NAME] for speaker in said if speaker]
+    named = [label(speaker) for speaker in said if speaker]
     names = list(dict.fromkeys(named))
     return names if 2 * len(named) > len(said) and len(names) <= _MOST_NAMES else []
 

@@ -122,7 +122,7 @@ class ContextService:
         if not query:
             return [], [], False
         limit = min(_MOST_HITS, max(_LEAST_HITS, request.budget // _TOKENS_OF_A_HIT))
-        search = SearchFields(text=query, limit=limit, recency_boost=False, timezone=request.timezone)
+        search = SearchFields(text=query, limit=limit, recency_boost=False, timezone=request.timezone or None)
         search.user_id = TagFilter(eq=request.user_id) if request.user_id else None
         search.namespace = TagFilter(eq=request.namespace) if request.namespace else None
         answer: MemoryHits = await self._search.search(call, search, optimize_query=request.optimize_query)

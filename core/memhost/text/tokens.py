@@ -136,7 +136,7 @@ def tokenize(text: str, language: str = ENGLISH) -> list[str]:
 
 def _tokens(text: str, language: str) -> list[str]:
     if not text.isascii():
-        text = _NARROW_SPACE.sub("", text)
+        text = _NARROW_SPACE.sub("", text.replace("\u00ad", ""))
     folded = _folded(text, language)
     tokens: list[str] = []
     for match in (_ASCII_TOKEN if folded.isascii() else _TOKEN).finditer(folded):

@@ -115,3 +115,9 @@ def test_marked_terms_are_letters_and_digits() -> None:
 )
 def test_case_and_accents_are_the_languages(text: str, language: str, tokens: list[str]) -> None:
     assert tokenize(text, language) == tokens
+
+
+def test_soft_hyphens_part_no_words() -> None:
+    assert tokenize("soft\u00adhyphens") == ["softhyphens"]
+    for sign in ("-", "\u2010", "\u200b", " "):
+        assert tokenize(f"soft{sign}hyphens") == ["soft", "hyphens"]
