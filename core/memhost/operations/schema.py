@@ -51,7 +51,7 @@ WIRE_NAMES: Mapping[str, str] = {"SearchFields": "SearchRequest", "MessageView":
 """Names by which clients know structs, where the code has another one."""
 
 _DEFINITIONS = "#/$defs/"
-_MANY = 20
+_MANY = 8
 _VALIDATED = ("minLength", "pattern", "minProperties", "uniqueItems", "x-error-code")
 _LIMITS = frozenset((*_VALIDATED, "maxLength", "minItems", "maxItems", "minimum", "maximum"))
 
@@ -370,7 +370,7 @@ class _Compactor:
 def outline(answer: Any) -> Schema:
     """Return the names and types of an answer's fields, none of them required.
 
-    Of a struct with more than twenty fields it has those that are always filled. What is no struct is an object.
+    Of a struct with more than eight fields it has those that are always filled. What is no struct is an object.
     """
     kind = inspect.type_info(answer)
     if not isinstance(kind, inspect.StructType):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from memhost.models import limits
 from memhost.operations import requests
 from memhost.operations.schema import Reduction, Schema, compact, outline
 
@@ -65,24 +64,8 @@ def arguments_schema(
         hidden: Fields of it that are no arguments, by their names in Python.
         described: Fields of it that show their descriptions, by their names in JSON; None means all.
     """
-    schema = _without_far_limits(compact(struct, _REDUCTION, hidden=hidden, described=described))
+    schema = compact(struct, _REDUCTION, hidden=hidden, described=described)
     return {"$schema": DIALECT, **schema} if "$defs" in schema else schema
-
-
-_FAR_LIMITS = {
-    "maxLength": (limits.MAX_NAME_LENGTH, limits.MAX_TAG_LENGTH, limits.MAX_TEXT_LENGTH, limits.MAX_MESSAGE_LENGTH),
-    "maxItems": (limits.MAX_TAGS, limits.MAX_ITEMS),
-}
-"""Limits that no model comes near, which take a kilobyte of the schemas; the server enforces and explains them."""
-
-
-def _without_far_limits(schema: Any) -> Any:
-    if isinstance(schema, list):
-        return [_without_far_limits(each) for each in schema]
-    if not isinstance(schema, dict):
-        return schema
-    kept = {name: value for name, value in schema.items() if value not in _FAR_LIMITS.get(name, ())}
-    return {name: _without_far_limits(value) for name, value in kept.items()}
 
 
 def result_schema(answer: Any) -> Schema:

@@ -97,3 +97,38 @@ async def test_short_texts_are_whole(tools: Any) -> None:
     assert (hit["text"], "cut_from" in hit) == ("Ana likes tea.", False)
     (hit,) = (await tools("search_long_term_memory", text="tea"))[0]["memories"]
     assert (hit["text"], "cut_from" in hit) == ("Ana likes tea.", False)
+
+
+def said(*numbers: int) -> list[dict[str, str]]:
+    return [{"id": str(at), "role": "user", "content": f"{at} " + "word " * 200} for at in numbers]
+
+
+async def stored(tools: Any) -> list[str]:
+    found, _ = await tools("get_working_memory", session_id="big", recent_messages_limit=1000)
+    return [message["content"].split()[0] for message in found["messages"]]
+
+
+async def test_who_sends_back_the_newest_messages_deletes_none_of_the_older_ones(tools: Any) -> None:
+    await tools("append_messages", session_id="big", messages=said(*range(300)))
+    found, _ = await tools("get_working_memory", session_id="big")
+    newest = found["messages"]
+    assert len(newest) < 300
+    await tools("set_working_memory", session_id="big", messages=[*newest, {"role": "user", "content": "300 is new"}])
+    assert await stored(tools) == [str(at) for at in range(301)]
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        (said(0, 1, 2, 3, 4, 5), ["0", "1", "2", "3", "4", "5"]),
+        (said(0, 2, 4), ["0", "2", "4"]),
+        (said(9, 8), ["9", "8"]),
+        (said(0), ["0"]),
+        ([], []),
+        (said(3, 5), ["0", "1", "2", "3", "5"]),
+    ],
+)
+async def test_a_session_that_is_set_is_what_was_sent(tools: Any, sent: list[dict[str, str]], kept: list[str]) -> None:
+    await tools("append_messages", session_id="big", messages=said(*range(6)))
+    await tools("set_working_memory", session_id="big", messages=sent)
+    assert await stored(tools) == kept

@@ -5,8 +5,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from memhost.errors import ValidationFailed
 from memhost.models.limits import Data
 from memhost.operations.ams_compat import version_in
+from memhost.operations.requests import MessageInput
 from memhost.operations.responses import SessionDetails, SessionList, WorkingMemoryView
 from memhost.operations.working_memory import ChangeSession, DeleteSession, GetSession, ListSessions, PutSession
 from memhost_mcp.tool_context import ToolContext
@@ -46,11 +48,35 @@ async def _set(context: ToolContext, request: SessionToSet) -> SessionAnswer:
         fields["ttl_seconds"] = request.ttl_seconds or None
     if request.mode == "merge":
         return _answer(await context.ask("change_session", fields))
+    fields["messages"] = [*await _older(context, request), *request.messages]
     fields["data"] = request.data or {}
     fields["context"] = None if request.context is UNSET else request.context
     if request.ttl_seconds is UNSET:
         fields["ttl_seconds"] = _TTL_S
     return _answer(await context.ask("put_session", fields))
+
+
+async def _older(context: ToolContext, request: SessionToSet) -> list[MessageInput]:
+    """The stored messages before the first of the request's, if that is one of them.
+
+    `get_working_memory` gives the newest messages of a long session; who sends these back does not mean to delete the
+    others.
+    """
+    found: list[Any] = []
+    first = request.messages[0].id if request.messages else None
+    while isinstance(first, str) and first:
+        part = GetSession(
+            session_id=request.session_id, namespace=request.namespace, user_id=request.user_id, before=first
+        )
+        try:
+            view = await read_session(context, part)
+        except ValidationFailed:  # no message has this id
+            break
+        if view is None or not view.messages:
+            break
+        found = [*view.messages, *found]
+        first = view.messages[0].id
+    return msgspec.convert(msgspec.to_builtins(found), list[MessageInput])
 
 
 async def _get(context: ToolContext, request: SessionToRead) -> Any:
@@ -122,8 +148,9 @@ ROWS = (
         operation="put_session",
         name="set_working_memory",
         description=(
-            "Store a session as a whole: what is left out is cleared (mode merge keeps it). if_version refuses "
-            "to overwrite what others changed. Strategies of extraction: {strategies}"
+            "Store a session as a whole: what is left out is cleared (mode merge keeps it), but for messages before "
+            "the first one sent. if_version refuses to overwrite what others changed. "
+            "Strategies of extraction: {strategies}"
         ),
         arguments=SessionToSet,
         hidden=("merge_data",),
