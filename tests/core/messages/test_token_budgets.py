@@ -6,6 +6,7 @@ import importlib.util
 import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,9 +40,13 @@ def tokenizers() -> list[tuple[str, Callable[[str], int]]]:
         if file.is_file():
             from tokenizers import Tokenizer
 
-            tokenizer = Tokenizer.from_file(str(file))
-            found.append((name, lambda text, it=tokenizer: len(it.encode(text, add_special_tokens=False).ids)))
+            found.append((name, counted_by(Tokenizer.from_file(str(file)))))
     return found
+
+
+def counted_by(tokenizer: Any) -> Callable[[str], int]:
+    """Counts the tokens of a text, without those that models add around it."""
+    return lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids)
 
 
 def test_the_bound_is_never_below_a_real_tokenizer() -> None:
