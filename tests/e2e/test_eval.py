@@ -77,15 +77,20 @@ def test_search_modes_are_compared(own_set: Path) -> None:
     assert {each["budgets_by"] for each in found["systems"]} == {"hits"}
 
 
+def sessions_of(server: ServerProcess) -> list[str]:
+    found = httpx.get(f"{server.url}/v1/working-memory/", params={"limit": 100}).json()
+    return [*sorted(found["sessions"]), str(found["total"])]
+
+
 def test_a_running_server_is_measured_and_left_as_it_was(own_set: Path, any_server: ServerProcess) -> None:
+    before = sessions_of(any_server)
     result = evaluate(own_set, "--url", any_server.url)
     assert result.exit_code == 0, result.output
     assert "own set: 3 questions about 1 conversations" in result.stdout
     search = {"namespace": {"startswith": "memhost-eval-"}}
     left = httpx.post(f"{any_server.url}/v1/long-term-memory/search", json=search).json()
     assert left["memories"] == []
-    sessions = httpx.get(f"{any_server.url}/v1/working-memory/", params={"limit": 100}).json()["sessions"]
-    assert not [each for each in sessions if "own" in each]
+    assert sessions_of(any_server) == before
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from memhost.errors import ValidationFailed
+from memhost.errors import AmbiguousSession, ValidationFailed
 from memhost.models.limits import Data
 from memhost.operations.ams_compat import version_in
 from memhost.operations.requests import MessageInput
@@ -62,6 +62,7 @@ async def _older(context: ToolContext, request: SessionToSet) -> list[MessageInp
     `get_working_memory` gives the newest messages of a long session; who sends these back does not mean to delete the
     others.
     """
+    owner = context.owner(request.namespace, request.user_id)
     found: list[Any] = []
     first = request.messages[0].id if request.messages else None
     while isinstance(first, str) and first:
@@ -70,9 +71,9 @@ async def _older(context: ToolContext, request: SessionToSet) -> list[MessageInp
         )
         try:
             view = await read_session(context, part)
-        except ValidationFailed:  # no message has this id
+        except (ValidationFailed, AmbiguousSession):  # no message has this id, or no session exactly this identity
             break
-        if view is None or not view.messages:
+        if view is None or not view.messages or (view.namespace, view.user_id) != (owner.namespace, owner.user):
             break
         found = [*view.messages, *found]
         first = view.messages[0].id
