@@ -62,14 +62,13 @@ def near_form(text: str) -> str:
     return " ".join(words)
 
 
-def last_word(text: str) -> str:
-    """The last word of a text in small letters, where that is told at once: texts that say the same share it.
+def last_words(text: str) -> tuple[str, ...]:
+    """The last two words of a text in small letters, where they are told at once: texts that say the same share them.
 
     It takes a fifth of the time of `ending`; empty for words with letters that have several forms in Unicode.
     """
-    tail = text.rstrip(_BEHIND)[-_TAIL:]
-    word = tail.rsplit(None, 1)[-1].strip(_EDGES) if tail else ""
-    return word.lower() if word.isascii() else ""
+    words = [word.strip(_EDGES) for word in text.rstrip(_BEHIND)[-_TAIL:].lower().rsplit(None, 2)[-2:]]
+    return tuple(words) if all(map(str.isascii, words)) else ()
 
 
 def ending(text: str) -> str:

@@ -10,7 +10,7 @@ from memhost.models import MemoryRecord, StoredMemory
 from memhost.ranking import Ranked
 from memhost.search.facts.sources import Source, is_statement, is_turn, sources_of
 from memhost.text.analysis import DATE_MARK, SPEAKER_MARK, index_terms
-from memhost.text.near_equal import ending, last_word, near_form
+from memhost.text.near_equal import ending, last_words, near_form
 from memhost.text.words import STOP_WORDS
 
 Match = tuple[MemoryRecord, Ranked]
@@ -35,9 +35,9 @@ class Group(msgspec.Struct, kw_only=True):
     record: MemoryRecord
     best: Ranked
     best_id: str
-    turns: list[MemoryRecord] = []
-    repeats: list[MemoryRecord] = []
-    replaces: list[MemoryRecord] = []
+    turns: Sequence[MemoryRecord] = ()  # no lists for hundreds of matches, of which most stay alone
+    repeats: Sequence[MemoryRecord] = ()
+    replaces: Sequence[MemoryRecord] = ()
     replaced: MemoryRecord | None = None
 
 
@@ -70,13 +70,14 @@ def grouped(
         home = homes.get(first)
         alone = home is None or home in newer
         group = groups.open(first) if alone or home is None else groups.join(home, first)
-        group.repeats += [ordered[place][0] for place in places[1:]]
+        if len(places) > 1:
+            group.repeats = [*group.repeats, *(ordered[place][0] for place in places[1:])]
         if home in newer:
             group.replaced = ordered[home][0]
             groups.lift(newer[home], first)
     for place, head in newer.items():  # the best first
         if (lifted := groups.lift(head, place)) is not None:
-            lifted.replaces.append(ordered[place][0])
+            lifted.replaces = [*lifted.replaces, ordered[place][0]]
     for first, home in _echoes(ordered, stored, heads, said, homes).items() if newer else ():
         groups.put_behind(first, newer[home], ordered[home][0])
     return groups.in_order()
@@ -100,7 +101,7 @@ class _Groups:
     def join(self, home: int, turn: int) -> Group:
         """The group of a statement, which has a turn more from now on."""
         group = self._groups[home]
-        group.turns.append(self._ordered[turn][0])
+        group.turns = [*group.turns, self._ordered[turn][0]]
         self.lift(home, turn)
         return group
 
@@ -147,24 +148,32 @@ def _said(ordered: Sequence[Match], stored: Mapping[str, StoredMemory]) -> dict[
     turns = [place for place, (record, _) in enumerate(ordered) if is_turn(record)]
     found: dict[int, list[int]] = {}
     for places in _alike(turns, ordered, stored):
+        if len(places) == 1:
+            found[places[0]] = places
+            continue
         first: dict[tuple[object, ...], int] = {}
         for place in places:
-            key = (place,) if len(places) == 1 else _said_as(stored[ordered[place][0].id])
+            key = _said_as(stored[ordered[place][0].id])
             found.setdefault(first.setdefault(key, place), []).append(place)
     return dict(sorted(found.items()))
 
 
 def _alike(turns: Sequence[int], ordered: Sequence[Match], stored: Mapping[str, StoredMemory]) -> list[list[int]]:
     """The places of turns in lists, of which those that say the same share one: by what costs little to compare."""
-    lists = [list(turns)]
-    for part in (last_word, ending):
+    rough: dict[tuple[str, ...], list[int]] = {}
+    for place in turns:
+        rough.setdefault(last_words(ordered[place][0].text), []).append(place)
+    lists = []
+    for places in rough.values():
+        if len(places) == 1:
+            lists.append(places)
+            continue
         closer: dict[tuple[object, ...], list[int]] = {}
-        for number, places in enumerate(lists):
-            for place in places:
-                record = ordered[place][0]
-                end = part(record.text[stored[record.id].lead :]) if len(places) > 1 else ""
-                closer.setdefault((number, record.namespace, record.user_id, end), []).append(place)
-        lists = list(closer.values())
+        for place in places:
+            record = ordered[place][0]
+            end = ending(record.text[stored[record.id].lead :])
+            closer.setdefault((record.namespace, record.user_id, end), []).append(place)
+        lists += closer.values()
     return lists
 
 
