@@ -114,6 +114,8 @@ class StrategySpec(msgspec.Struct, frozen=True, kw_only=True):
         settings: Struct of its section of the configuration, `[strategies.<name>]`.
         config: Struct of the options that a session may set.
         needs_model: It calls a language model, and is left out where there is none.
+        digests: Its memories sum up what many turns say. In searches such a memory stands for none of its turns, and
+            none of them for it; other memories stand for the few turns that they were made from.
     """
 
     name: str
@@ -122,6 +124,7 @@ class StrategySpec(msgspec.Struct, frozen=True, kw_only=True):
     settings: type[msgspec.Struct] = NoSettings
     config: type[msgspec.Struct] = NoSettings
     needs_model: bool = False
+    digests: bool = False
 
 
 class EmbedderSpec(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,9 +17,14 @@ from memhost.memories.records import content_hash
 from memhost.messages.windows import count_tokens
 from memhost.models import MemoryRecord, Message
 from memhost.ranking import traits_of
-from memhost.text.analysis import index_terms, split_speaker
+from memhost.text.analysis import analyse_query, index_terms, split_speaker
+from memhost.text.best_passage import best_passage
+from memhost.text.first_person import in_first_person
+from memhost.text.small_talk import without_small_talk
 from memhost.text.speakers import speaker_of
+from memhost.text.temporal.asked import Here, asked_times
 from memhost.text.temporal.dates import find_relative, said_date
+from memhost.text.tokens import tokenize
 from memhost_model_static.embedder import StaticEmbedder
 from memhost_rest.body import parse_body, parse_query
 from memhost_rest.decoding import DecodingError
@@ -37,7 +42,7 @@ from tests.support.growth import (
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 ON_REQUEST_PATHS = (
-    "memhost.text.analysis",
+    "memhost.context",
     "memhost.extraction",
     "memhost.http.allowed_hosts",
     "memhost.logs",
@@ -54,8 +59,7 @@ ON_REQUEST_PATHS = (
     "memhost.search",
     "memhost.sessions",
     "memhost.storage",
-    "memhost.text.speakers",
-    "memhost.text.unicode_forms",
+    "memhost.text",
     "memhost.usage",
     "memhost.views",
     "memhost_mcp",
@@ -154,6 +158,12 @@ OTHERS: dict[str, Work] = {
     "tokens": lambda text: count_tokens(message(text)),
     "answers": answered,
     "broken bodies": as_body,
+    "times of a question": lambda text: asked_times(text, Here(today=date(2026, 1, 2))),
+    "a question of a speaker": lambda text: in_first_person(analyse_query(text), {"ann", "a"}),
+    "the passage of a text": lambda text: best_passage(text, "What did Ann say of the a7 in 2026?", 400),
+    "the passage for a query": lambda text: best_passage("Ann said that a7 is long. " * 400, text, 400),
+    "tokens of other languages": lambda text: [tokenize(text, language) for language in ("tr", "zh", "vi", "de")],
+    "small talk": lambda text: without_small_talk("Hello! " + text + " Bye!", {"ann"}),
     "queries": lambda text: parse_query(text.encode(errors="ignore").replace(b"%", b"%20")),
 }
 

@@ -17,7 +17,7 @@ from memhost.context.evidence import (
 )
 from memhost.context.parts import Item, Parts, StableLines
 from memhost.context.rendering import Rendered, messages_of, render
-from memhost.messages.token_budgets import TokenCount
+from memhost.messages.token_budgets import TOKENS_AROUND_A_MESSAGE, TokenCount
 from memhost.operations.long_term import ContextFormat
 
 _STABLE_SHARE = 0.5
@@ -28,8 +28,6 @@ _LEAST_PASSAGE, _MOST_PASSAGE = 48, 400
 _FIRST = 3
 _LEAST_ROOM = 40
 """Tokens for which one of the first three is cut once more, if it has no more room."""
-_PER_MESSAGE = 4
-"""Tokens around each message of a chat (OpenAI Cookbook, "How to count tokens with tiktoken")."""
 _WORTH, _LENGTH_POWER = 4, 0.25
 """A shorter line may come before a better one: by (rank + 4) * length ** 0.25. Of powers 0 to 0.5 that keeps most
 evidence within 500 to 1,500 tokens (docs/benchmarks.md)."""
@@ -164,7 +162,7 @@ class Fitter:
         rendered = render(parts, self._form, ids=self._ids)
         if self._form == "messages":
             told = messages_of(rendered)
-            return rendered, sum(self._count(each.content.text) + _PER_MESSAGE for each in told)
+            return rendered, sum(self._count(each.content.text) + TOKENS_AROUND_A_MESSAGE for each in told)
         return rendered, self._count(rendered.text)
 
 

@@ -15,7 +15,7 @@ from memhost.context.service import checked_zone, described_day
 from memhost.errors import InvalidRequest
 from memhost.extraction.screening.injection import SUSPICIOUS
 from memhost.memories.trust import TRUST, is_held_back
-from memhost.messages.token_budgets import TokenCount, counter_for
+from memhost.messages.token_budgets import TOKENS_AROUND_A_MESSAGE, TokenCount, counter_for
 from memhost.messages.windows import truncate, window_of
 from memhost.models import Condition, Op
 from memhost.operations.long_term import MemoryPromptRequest
@@ -40,8 +40,6 @@ _WITHOUT_WINDOW = 4_000
 """Tokens of memories where the request names neither window nor model."""
 _LEAST_SHARE = 1 / 3
 """Share of the window that memories may take, however many messages there are."""
-_PER_MESSAGE = 4
-"""Tokens around each message of a chat."""
 
 _HEADING = "## Long-term memories related to the query"
 _NONE = "No relevant long-term memories were found."
@@ -192,11 +190,11 @@ class _Writer:
     def memories(self, found: _Found, budget: int) -> tuple[str, list[Evidence]]:
         """The text of the memories that fit into so many tokens, in order of time; and these memories, best first."""
         fence = self._fenced([self._left_out(found.held)] if found.held else [""])
-        room = budget - self._count("\n".join([_HEADING, *fence])) - _PER_MESSAGE
+        room = budget - self._count("\n".join([_HEADING, *fence])) - TOKENS_AROUND_A_MESSAGE
         kept = lines_that_fit(
             found.evidence, query=self._query, count=self._count, write=self._line, budget=room, zone=self._zone
         )
-        while kept and self._count(self._text(kept, found)) + _PER_MESSAGE > budget:
+        while kept and self._count(self._text(kept, found)) + TOKENS_AROUND_A_MESSAGE > budget:
             kept.pop()
         return self._text(kept, found), kept
 
@@ -267,7 +265,7 @@ def _for_memories(room: int, said: _Said, count: Callable[[str], int]) -> int:
 
 
 def _tokens(message: PromptMessage, count: Callable[[str], int]) -> int:
-    return count(message.content.text) + _PER_MESSAGE
+    return count(message.content.text) + TOKENS_AROUND_A_MESSAGE
 
 
 def _role(name: str) -> Role:

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from memhost.context.evidence import label
 from memhost.models import Condition, MemoryType, Op, Scope, StoredMemory
 from memhost.ports import Store
+from memhost.text.speakers import is_assistant, is_user
 
 _READ = 24
 """Turns that are read: the oldest, which new ones do not push out, so that the answer stays as it is."""
 _MOST_NAMES = 4
 _TURNS = (Condition("memory_type", Op.ANY, (MemoryType.MESSAGE.value,)),)
-_USERS = frozenset({"user", "human"})
-_ASSISTANTS = frozenset({"assistant", "ai", "model", "bot", "agent"})
 
 
 async def who_is_who(store: Store, scope: Scope) -> str:
@@ -46,5 +45,4 @@ def _names(turns: Sequence[StoredMemory], kind: str) -> list[str]:
 
 
 def _kind(role: str) -> str:
-    low = role.lower()
-    return "user" if low in _USERS else "assistant" if low in _ASSISTANTS else ""
+    return "user" if is_user(role) else "assistant" if is_assistant(role) else ""

@@ -28,6 +28,7 @@ from memhost.search.service import SearchService
 from memhost.sessions.service import SessionService
 from memhost.settings.schema import MemorySettings
 from memhost.text.conversation import readable
+from memhost.text.speakers import is_user
 from memhost.text.temporal.times import find_zone, local
 
 ABOUT = (
@@ -46,7 +47,6 @@ _SHORT_QUESTION = 5
 """Words; what has fewer is read with the message before it."""
 _LONGEST_QUERY = 1_000
 """Characters of the messages of a session that are searched for."""
-_USER_ROLES = frozenset({"user", "human"})
 
 
 class ContextService:
@@ -165,9 +165,7 @@ def notes_on(nothing_fits: bool, held: int) -> list[str]:
 def question_of(session: StoredSession | None) -> str:
     """The question of a session: the newest message of its user, with the one before it if that is short."""
     messages = [message for message in session.content.messages if readable(message)] if session is not None else []
-    last = next(
-        (at for at in range(len(messages) - 1, -1, -1) if messages[at].role.lower() in _USER_ROLES), len(messages) - 1
-    )
+    last = next((at for at in range(len(messages) - 1, -1, -1) if is_user(messages[at].role)), len(messages) - 1)
     if last < 0:
         return ""
     text = readable(messages[last])

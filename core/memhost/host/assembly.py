@@ -258,6 +258,7 @@ def _search(resources: Resources, calls: ModelCalls, hooks: RequestHooks, metric
         reranking=reranking,
         settings=settings.search,
         weights=resources.weights,
+        digests=frozenset(entry.spec.name for entry in resources.plugins.strategies if entry.spec.digests),
     )
     optimizer = QueryOptimizer(calls, settings.llm)
     return SearchService(

@@ -30,6 +30,8 @@ _SHA256 = {
     "o200k_base": "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d",
 }
 """The encodings of models that can be counted exactly, with the digests that tiktoken checks."""
+TOKENS_AROUND_A_MESSAGE = 4
+"""Tokens around each message of a chat (OpenAI Cookbook, "How to count tokens with tiktoken")."""
 _UNNAMED = "cl100k_base"
 """Encoding that counts where no model is named: what windows of sessions are counted with as well."""
 _MAX_EXACT_LENGTH = 200_000

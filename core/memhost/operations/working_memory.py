@@ -151,6 +151,16 @@ class PutSession(msgspec.Struct, kw_only=True):
     wait_summary: Annotated[
         bool, Meta(description="Wait for the summary of a session that got too long.", examples=[True])
     ] = True
+    keep_older: Annotated[
+        bool,
+        Meta(
+            description=(
+                "Keep the stored messages before the first one sent, for a client that has read the newest only. A "
+                "first message that is not stored keeps none."
+            ),
+            examples=[False],
+        ),
+    ] = False
     if_version: IfVersion = None
 
 

@@ -18,6 +18,7 @@ from memhost.ranking.recent import newness
 from memhost.ranking.types import Candidate, CorpusStats, Vector
 from memhost.ranking.weights import RankingWeights
 from memhost.text.analysis import AnalysedQuery
+from memhost.text.speakers import is_assistant, is_user
 from memhost.text.temporal.written import find_dates
 from memhost.text.tokens import stem, tokenize
 from memhost.text.words import GREETING_WORDS
@@ -177,9 +178,10 @@ def _add_roles(
     In chats with an assistant that writes at length (`_assisted`), facts are in what the user says; there a turn that
     follows a question is no likelier to answer it, and a long turn no likelier to hold anything.
     """
-    user = np.array([c.role == "user" for c in candidates]) | ~layout.turn  # statements tell of the user
+    user = np.array([is_user(c.role) for c in candidates]) | ~layout.turn  # statements tell of the user
+    other = np.array([is_assistant(c.role) for c in candidates]) & layout.turn
     columns["own_words"] = np.where(user & (query.perspective == "own"), 1.0, 0.0)
-    columns["others_words"] = np.where(~user & (query.perspective == "other"), 1.0, 0.0)
+    columns["others_words"] = np.where(other & (query.perspective == "other"), 1.0, 0.0)
     assisted = _assisted(candidates, lengths, layout)
     columns["user_turn"] = np.where(user & (query.perspective != "other"), assisted, 0.0)
     for name in ("lexical_asked", "question", "asks", "answers", "length"):
@@ -188,8 +190,8 @@ def _add_roles(
 
 def _assisted(candidates: Sequence[Candidate], lengths: Floats, layout: _Layout) -> float:
     """Return how much the turns look like chats with an assistant: 1 where it writes at least 4 times as much."""
-    user = np.array([c.role == "user" for c in candidates]) & layout.turn
-    other = layout.turn & ~user
+    user = np.array([is_user(c.role) for c in candidates]) & layout.turn
+    other = np.array([is_assistant(c.role) for c in candidates]) & layout.turn
     if not user.any() or not other.any():
         return 0.0
     ratio = max(float(lengths[other].mean()), 1.0) / max(float(lengths[user].mean()), 1.0)

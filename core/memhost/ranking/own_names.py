@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from memhost.ranking.types import Candidate
 from memhost.text.analysis import AnalysedQuery
+from memhost.text.speakers import is_user
 from memhost.text.tokens import tokenize
 from memhost.text.unicode_forms import fold
 
@@ -85,12 +86,12 @@ def _labels(candidates: Sequence[Candidate], members: Sequence[int]) -> set[str]
     for i in members:
         if candidates[i].position is not None and (speaker := candidates[i].speaker):
             labels.setdefault(speaker, set()).add(candidates[i].role)
-    users = [label for label, roles in labels.items() if "user" in roles]
-    return _words(users[0]) if len(users) == 1 and labels[users[0]] == {"user"} else set()
+    users = [label for label, roles in labels.items() if any(map(is_user, roles))]
+    return _words(users[0]) if len(users) == 1 and all(map(is_user, labels[users[0]])) else set()
 
 
 def _may_name(candidate: Candidate) -> bool:
-    return candidate.position is None or candidate.role == "user"
+    return candidate.position is None or is_user(candidate.role)
 
 
 def _named_in(candidate: Candidate) -> set[str]:
@@ -105,7 +106,7 @@ def _named_in(candidate: Candidate) -> set[str]:
 def _of_another(candidate: Candidate) -> bool:
     """Tell whether a memory that mentions a name speaks of somebody beside the user: it is of the user, or a turn."""
     if candidate.position is not None:
-        return candidate.role == "user"
+        return is_user(candidate.role)
     return _SPEAKS_OF_USER.search(_plain(candidate.text)) is not None
 
 
@@ -117,5 +118,5 @@ def _plain(text: str) -> str:
 def _is_users(candidate: Candidate) -> float:
     """Return 1 for a turn of the user and for a memory whose subject is the user."""
     if candidate.position is not None:
-        return float(candidate.role == "user" and candidate.speaker is None)  # a label tells more
+        return float(is_user(candidate.role) and candidate.speaker is None)  # a label tells more
     return float(_SUBJECT.match(fold(candidate.text[:80]).strip()) is not None)

@@ -13,6 +13,7 @@ from msgspec import UNSET
 from memhost.models import MemoryHit, StoredMemory, Vector
 from memhost.search.reranking import PIPELINE, RERANKER
 from memhost.text.analysis import AnalysedQuery
+from memhost.text.speakers import is_user
 from memhost.text.tokens import stems
 
 _BESIDE = ((-1, "The turn before it"), (1, "The turn after it"), (-2, "Two turns before it"), (2, "Two turns after it"))
@@ -66,7 +67,7 @@ class Explainer:
         if memory.speaker and not set(query.terms).isdisjoint(stems(memory.speaker)):
             found.append(f"{memory.speaker}, whom the query names, said it.")
         if parts.get("role", 0.0) > 0:
-            whose = "the one who asks" if memory.role in ("user", None) else "the assistant"
+            whose = "the one who asks" if memory.role is None or is_user(memory.role) else "the assistant"
             found.append(f"It is what {whose} said, or is about them.")
         if query.wants in _WANTED and parts.get("expected", 0.0) > 0:
             found.append(f"It has {_WANTED[query.wants]}, which the query asks for.")

@@ -17,6 +17,7 @@ from memhost.ranking import RankingWeights
 from memhost.search.explanation import Explainer
 from memhost.search.facts.evidence import add_evidence
 from memhost.search.facts.replaced import find_replaced
+from memhost.search.facts.sources import Digests
 from memhost.search.phases import Phases
 from memhost.search.query_terms import read_query, sentence_to_embed
 from memhost.search.reranking import Reranking
@@ -96,12 +97,14 @@ class Retriever:
         settings: SearchSettings,
         weights: RankingWeights,
         reranking: Reranking | None = None,
+        digests: Digests = (),
     ) -> None:
         self._store = store
         self._embedder = embedder
         self._reranking = reranking
         self._settings = settings
         self._weights = weights
+        self._digests = digests
         self._reads_sentences = isinstance(embedder, SentenceReader)
 
     async def find(self, scope: Scope, plan: SearchPlan) -> Found:
@@ -187,7 +190,7 @@ class Retriever:
         found = await self._candidates(scope, wanted, plan.phases)
         stored = _memories(found)
         with plan.phases("candidates"):
-            replaced = await find_replaced(self._store, scope, stored, plan.moment)
+            replaced = await find_replaced(self._store, scope, stored, plan.moment, self._digests)
         words = (*query.words, *query.terms)
         bound = self._embedder
         read = not isinstance(bound, LanguageBound) or query.language in bound.languages
@@ -199,6 +202,7 @@ class Retriever:
                 plan.conditions,
                 weighted_legs(self._weights, plan.alpha, sentences=self._reads_sentences),
                 replaced=replaced,
+                digests=self._digests,
                 explain=plan.explain,
                 understood=not isinstance(bound, Vocabulary) or bound.knows_any(words),
             )
@@ -214,7 +218,8 @@ class Retriever:
             page = await self._with_rest(scope, plan, vector, matches, ranking.left_out, left)
         with plan.phases("candidates"):
             newer = {record.id: record for record in replaced.heads.values()}
-            await add_evidence(self._store, scope, page.hits, (*stored, *replaced.added), plan.text, newer)
+            read_already = (*stored, *replaced.added)
+            await add_evidence(self._store, scope, page.hits, read_already, plan.text, newer, self._digests)
         page = replace(page, fits=ranking.fits, unread=unread, unranked=problem)
         ranked = [*stored, *replaced.added, *replaced.facts]
         return _explained(page, plan, ranked, query, vector if read else None)

@@ -25,6 +25,7 @@ from memhost.models import (
 from memhost.ranking import Candidate, CorpusStats, RankingWeights, rank
 from memhost.search.facts.grouping import Group, grouped
 from memhost.search.facts.replaced import NOTHING, Replaced
+from memhost.search.facts.sources import Digests
 from memhost.text.analysis import AnalysedQuery
 
 ScoreType = Literal["semantic", "keyword", "hybrid"]
@@ -197,6 +198,7 @@ def pipeline_scores(
     weights: RankingWeights,
     *,
     replaced: Replaced = NOTHING,
+    digests: Digests = (),
     explain: bool = False,
     understood: bool = True,
 ) -> Ranking:
@@ -212,6 +214,7 @@ def pipeline_scores(
         conditions: What matches satisfy.
         weights: Weights of the ranking.
         replaced: Facts that were replaced.
+        digests: Strategies whose memories stand for no turns.
         explain: Fill in the parts of the scores.
         understood: The embedder knows a word of the query, so that nearness to it means something.
     """
@@ -228,7 +231,7 @@ def pipeline_scores(
     ordered = [(stored[str(item.key)].record, item) for item in ranked if item.key in stored]
     least = NEAR if understood else NEAR_TO_FRAGMENTS
     fits = any(item.shares or item.nearness >= least for record, item in ordered if record.id not in replaced.heads)
-    groups = grouped(ordered, stored, replaced.heads)
+    groups = grouped(ordered, stored, replaced.heads, digests)
     shown = [_scored(group, replaced) for group in groups]
     left_out = stored.keys() - replaced.heads.keys() - {item.record.id for item in shown}
     return Ranking(shown, left_out, fits or not ordered)

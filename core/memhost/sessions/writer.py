@@ -202,6 +202,8 @@ class SessionWriter:
         _check_version(request, before)
         now = _later(now, before)
         missed = Missed(before, read_at(request, before, shown), now)
+        if request.keep_older:
+            request = _with_older(request, before)
         # 2. Stand in: messages that a summary has folded away are put back in the place of that summary.
         given, summary, before = stand_in(request, before)
         # 3. Merge: what the client sends with what others have written since it read.
@@ -361,6 +363,15 @@ class SessionWriter:
     def _deleted(self, session: StoredSession, ids: list[str], now: datetime) -> list[Job]:
         tenant = session.key.tenant
         return self._outbox.memory_jobs("memories_deleted", MemoriesDeleted, ids, tenant=tenant, now=now)
+
+
+def _with_older(request: PutSession, before: StoredSession | None) -> PutSession:
+    """The request with the stored messages before its first one in front; as it is if that one is not stored."""
+    stored = before.content.messages if before is not None else []
+    first = request.messages[0].id if request.messages else None
+    older = next((stored[:place] for place, message in enumerate(stored) if message.id == first), [])
+    # They are handed on as they are stored, as a change of the session does: there may be thousands.
+    return msgspec.structs.replace(request, messages=[*older, *request.messages]) if older else request
 
 
 def _check_version(request: PutSession, before: StoredSession | None) -> None:

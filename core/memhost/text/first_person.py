@@ -12,34 +12,29 @@ from collections.abc import Collection
 from memhost.text.analysis import AnalysedQuery
 from memhost.text.languages import ENGLISH
 from memhost.text.unicode_forms import fold
-from memhost.text.words import SELF_WORDS, STOP_WORDS
-
-
-def _word_set(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
+from memhost.text.words import SELF_WORDS, STOP_WORDS, word_set
 
 _WORD = re.compile(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*['\u2019]?")
 _POSSESSIVE = re.compile(r"['\u2019]s?$")
 _QUOTED = re.compile('"[^"]*"|\u201c[^\u201d]*\u201d|\u00ab[^\u00bb]*\u00bb')
-_ASKS = _word_set(
+_ASKS = word_set(
     """
     what when where who whom whose which why how did does do is are was were has have had can could will would
     """
 )
 """Words of which an English question has at least one; a short text whose language nobody can tell need not."""
-_ADDRESSED = _word_set(
+_ADDRESSED = word_set(
     """
     you your yours youre youve youd youll yourself
     """
 )
-_NAMES_OTHERS = _word_set(
+_NAMES_OTHERS = word_set(
     """
     named called name saint st like the a an my your his her their our
     """
 )
 """Words in front of a name which is then not that of the speaker, or no name."""
-_OBJECT = _word_set(
+_OBJECT = word_set(
     """
     to with for from about of by at than near behind beside around without on gave give told tell asked ask
     helped met meeting

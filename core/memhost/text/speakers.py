@@ -20,6 +20,23 @@ def is_background(message: Message) -> bool:
     return message.role.lower() in BACKGROUND_ROLES
 
 
+USER_ROLES = frozenset({"user", "human"})
+"""Roles of the person whom an assistant serves, in small letters."""
+
+ASSISTANT_ROLES = frozenset({"assistant", "ai", "model", "bot", "agent"})
+"""Roles of the assistant, in small letters."""
+
+
+def is_user(role: str | None) -> bool:
+    """Tell whether a role is the user's, in any letter case."""
+    return role is not None and role.strip().lower() in USER_ROLES
+
+
+def is_assistant(role: str | None) -> bool:
+    """Tell whether a role is the assistant's, in any letter case."""
+    return role is not None and role.strip().lower() in ASSISTANT_ROLES
+
+
 def speaker_of(message: Message) -> str | None:
     """Name of who said it, None where neither text nor role gives one."""
     speaker, _ = split_speaker(message.content)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 
-def _word_set(text: str) -> frozenset[str]:
+def word_set(text: str) -> frozenset[str]:
+    """The words of a text, which blanks part."""
     return frozenset(text.split())
 
 
-STOP_WORDS = _word_set(
+STOP_WORDS = word_set(
     """
     a about above after again against all also am an and any anybody anyone anything are arent as at be because
     been before being below between both but by can cannot cant could couldnt did didnt do does doesnt doing
@@ -29,7 +30,7 @@ After the Snowball English list (https://snowballstem.org/algorithms/english/sto
 auxiliaries added.
 """
 
-SPEAKER_LABELS = _word_set(
+SPEAKER_LABELS = word_set(
     """
     a action actions address agenda also answer attention author background bcc bonus breaking btw caution cc
     chapter code conclusion cons context data date day decision decisions definition directions disclaimer edit
@@ -45,14 +46,14 @@ SPEAKER_LABELS = _word_set(
 )
 """Labels that open a note, a header or a list: by form they cannot be told from a speaker's name."""
 
-SELF_WORDS = _word_set(
+SELF_WORDS = word_set(
     """
     i im ive id ill my me mine myself we our us were weve ours
     """
 )
 """Words of the first person."""
 
-TIME_WORDS = _word_set(
+TIME_WORDS = word_set(
     """
     yesterday today tonight tomorrow last next ago recently just weekend morning evening night since week weeks
     month months year years day days monday tuesday wednesday thursday friday saturday sunday january february
@@ -62,7 +63,7 @@ TIME_WORDS = _word_set(
 )
 """Words that say when. ``may`` is left out: it is mostly the verb."""
 
-NUMBER_WORDS = _word_set(
+NUMBER_WORDS = word_set(
     """
     one two three four five six seven eight nine ten eleven twelve dozen hundred thousand million couple once
     twice several first second third half few many
@@ -70,7 +71,7 @@ NUMBER_WORDS = _word_set(
 )
 """Words that say how many."""
 
-GREETING_WORDS = _word_set(
+GREETING_WORDS = word_set(
     """
     hey hi hello thank thanks wow yeah bye yo oh congrats congratulations cool great nice awesome good
     """

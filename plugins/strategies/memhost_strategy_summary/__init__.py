@@ -40,5 +40,6 @@ def memhost_strategies() -> Sequence[StrategySpec]:
             settings=PromptedSettings,
             config=SummaryConfig,
             needs_model=True,
+            digests=True,
         )
     ]

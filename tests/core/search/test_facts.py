@@ -15,8 +15,11 @@ from memhost.host import Host
 from memhost.models import CandidateQuery, Candidates, MemoryRecord, MemoryType, Scope, StoredMemory, WriteBatch
 from memhost.ranking import Ranked
 from memhost.search.facts.grouping import Group, grouped
+from memhost.specs import StrategySpec
 from memhost.testing.factories import make_memory
+from memhost_strategy_verbatim.strategy import Verbatim
 from tests.support.hosts import ADMIN, bound_to, run, running_host
+from tests.support.plugin_factory import make_plugin
 
 EVERYWHERE = Scope(tenant="default")
 SAID = "Mia: We moved from Graz to Porto in spring, and the cat came along by train."
@@ -145,6 +148,20 @@ async def test_a_summary_stands_for_no_turn_and_no_turn_for_it(any_host: Host) -
     found = await hits(any_host, "Has Sam been to Jasper?", limit=8)
     assert {"sum", "digest", "s-05-0", "s-05-1"} <= set(ids(found))
     assert all(hit.evidence is msgspec.UNSET for hit in found)
+
+
+async def test_the_memories_of_a_plugin_that_sums_up_stand_for_no_turn(tmp_path: Path) -> None:
+    specs = [
+        StrategySpec(name=name, summary="Notes.", build=lambda _settings: Verbatim(), digests=name == "minutes")
+        for name in ("minutes", "notes")
+    ]
+    point = make_plugin("acme-notes", {"memhost_strategies": lambda: specs})
+    async with running_host(tmp_path, store="memory", run_jobs=False, extra=[point]) as host:
+        await tell(host, "s-05", SAID, *NOISE)
+        await state(host, "minute", PORTO, "s-05", "s-05-0", extraction_strategy="minutes", extractor="minutes/1")
+        assert {"minute", "s-05-0"} <= set(ids(await hits(host, "Where does Mia live, in Porto?")))
+        await change(host, "minute", extraction_strategy="notes", extractor="notes/1")
+        assert "s-05-0" not in ids(await hits(host, "Where does Mia live, in Porto?"))
 
 
 async def test_what_was_said_in_twelve_sessions_takes_one_place(any_host: Host) -> None:

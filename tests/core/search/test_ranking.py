@@ -460,3 +460,20 @@ def test_who_asks_for_a_price_is_answered_with_one() -> None:
     assert keys(hits) == [2, 1]
     hits = ask("How much sleep does he get?", fact(2, "640 dollars, with the bag."), fact(1, "Seven hours of sleep."))
     assert keys(hits) == [1, 2]
+
+
+@pytest.mark.parametrize(("user", "assistant"), [("user", "assistant"), ("human", "ai"), ("User", "Assistant")])
+def test_whose_words_are_asked_for_is_told_by_any_name_of_the_roles(user: str, assistant: str) -> None:
+    said = (
+        turn("u", "The budget for books is 40.", 0, role=user),
+        turn("a", "The budget for books is 40.", 1, role=assistant),
+    )
+    assert keys(ask("What is my budget for books?", *said))[0] == "u"
+    assert keys(ask("Which budget for books did you suggest?", *said))[0] == "a"
+
+
+@pytest.mark.parametrize("role", ["tool", "system", "Ann", "", None])
+def test_who_is_neither_user_nor_assistant_gains_nothing_by_whose_words_are_asked_for(role: str | None) -> None:
+    said = turn("x", "The budget for books is 40.", 0, role=role), turn("y", "A budget for books.", 1, role=role)
+    for query in ("What is my budget for books?", "Which budget for books did you suggest?"):
+        assert {hit.breakdown["role"] for hit in ask(query, *said)} == {0.0}

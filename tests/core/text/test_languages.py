@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import pytest
+import snowballstemmer
 
 from memhost.text.analysis import analyse_query
-from memhost.text.languages import function_words, language_of, possible_languages, stem_in
+from memhost.text.languages import (
+    _OF_SCRIPTS,
+    _WITHOUT,
+    STEMMERS,
+    function_words,
+    language_of,
+    possible_languages,
+    stem_in,
+)
 
 
 @pytest.mark.parametrize(
@@ -100,3 +109,9 @@ def test_a_query_of_an_unsure_language_is_sought_in_each() -> None:
     query = analyse_query("Wohnungen Berlin")
     everything = {*query.terms, *(term for others in query.others for term in others)}
     assert {stem_in("wohnungen", "de"), stem_in("wohnungen", "en")} <= everything
+
+
+def test_every_stemmer_that_is_named_is_there() -> None:
+    named = {*STEMMERS.values(), *(algorithm for _, _, algorithm in _OF_SCRIPTS)}
+    assert named <= set(snowballstemmer.algorithms())
+    assert not set(STEMMERS) & _WITHOUT

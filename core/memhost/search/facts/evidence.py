@@ -10,7 +10,7 @@ from msgspec import UNSET
 from memhost.memories.records import derived_id
 from memhost.models import EvidenceTurn, MemoryHit, MemoryRecord, Scope, StoredMemory
 from memhost.ports import Store
-from memhost.search.facts.sources import Source, is_statement, is_turn, sources_of
+from memhost.search.facts.sources import Digests, Source, is_statement, is_turn, sources_of
 from memhost.text.best_passage import best_passage
 
 LONGEST_EVIDENCE = 2_000
@@ -25,6 +25,7 @@ async def add_evidence(
     candidates: Iterable[StoredMemory],
     query: str,
     newer: Mapping[str, MemoryRecord],
+    digests: Digests,
 ) -> None:
     """Add to statements the turns that say them, oldest first, and when that was; date what they replaced by it.
 
@@ -37,10 +38,11 @@ async def add_evidence(
         candidates: Memories that are read already.
         query: What is sought.
         newer: The facts that the hits name as newer ones, by id.
+        digests: Strategies whose memories stand for no turns.
     """
-    statements: list[MemoryRecord] = [hit for hit in hits if is_statement(hit)]
+    statements: list[MemoryRecord] = [hit for hit in hits if is_statement(hit, digests)]
     named = {hit.superseded.by for hit in hits if hit.superseded is not UNSET}
-    statements += [newer[name] for name in sorted(named) if name in newer and is_statement(newer[name])]
+    statements += [newer[name] for name in sorted(named) if name in newer and is_statement(newer[name], digests)]
     if not statements:
         return
     turns = await _turns(store, scope, statements, candidates)

@@ -8,7 +8,7 @@ import msgspec
 
 from memhost.models import MemoryRecord, StoredMemory
 from memhost.ranking import Ranked
-from memhost.search.facts.sources import Source, is_statement, is_turn, sources_of
+from memhost.search.facts.sources import Digests, Source, is_statement, is_turn, sources_of
 from memhost.text.analysis import DATE_MARK, SPEAKER_MARK, index_terms
 from memhost.text.near_equal import ending, last_words, near_form
 from memhost.text.words import STOP_WORDS
@@ -42,7 +42,10 @@ class Group(msgspec.Struct, kw_only=True):
 
 
 def grouped(
-    ordered: Sequence[Match], stored: Mapping[str, StoredMemory], heads: Mapping[str, MemoryRecord]
+    ordered: Sequence[Match],
+    stored: Mapping[str, StoredMemory],
+    heads: Mapping[str, MemoryRecord],
+    digests: Digests = (),
 ) -> list[Group]:
     """The matches as hits, best first.
 
@@ -58,9 +61,10 @@ def grouped(
         ordered: Matches and facts that were replaced, best first.
         stored: What is stored of each of them, by id.
         heads: The newest fact instead of each that was replaced, by the id of the latter.
+        digests: Strategies whose memories stand for no turns.
     """
     said = _said(ordered, stored)
-    homes = _homes(ordered, said, heads)
+    homes = _homes(ordered, said, heads, digests)
     newer = _newer(ordered, heads)
     groups = _Groups(ordered)
     for place, (record, _) in enumerate(ordered):
@@ -184,12 +188,15 @@ def _said_as(memory: StoredMemory) -> tuple[object, ...]:
 
 
 def _homes(
-    ordered: Sequence[Match], said: Mapping[int, Sequence[int]], heads: Mapping[str, MemoryRecord]
+    ordered: Sequence[Match],
+    said: Mapping[int, Sequence[int]],
+    heads: Mapping[str, MemoryRecord],
+    digests: Digests,
 ) -> dict[int, int]:
     """The place of the statement that each turn belongs to, by the turn's."""
     made_from: dict[Source, list[int]] = {}
     for place, (record, _) in enumerate(ordered):
-        if is_statement(record):
+        if is_statement(record, digests):
             for source in sources_of(record):
                 made_from.setdefault(source, []).append(place)
     homes: dict[int, int] = {}

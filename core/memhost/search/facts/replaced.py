@@ -10,7 +10,7 @@ import msgspec
 from memhost.memories.exact_duplicates import TURN_STRATEGY
 from memhost.models import Condition, MemoryRecord, Op, Scope, StoredMemory
 from memhost.ports import Store
-from memhost.search.facts.sources import is_statement, is_turn, sources_of
+from memhost.search.facts.sources import Digests, is_statement, is_turn, sources_of
 
 _MOST = 200
 """Facts looked at, the newest: of the sessions of the turns that were found."""
@@ -36,14 +36,14 @@ NOTHING = Replaced()
 
 
 async def find_replaced(
-    store: Store, scope: Scope, candidates: Sequence[StoredMemory], moment: datetime | None
+    store: Store, scope: Scope, candidates: Sequence[StoredMemory], moment: datetime | None, digests: Digests
 ) -> Replaced:
     """The facts that were replaced at that moment, and of which turns or the newest facts are among the candidates.
 
     Only language models replace facts: without a statement among the candidates the store is not asked.
     """
     turns = [memory.record for memory in candidates if is_turn(memory.record)]
-    made = any(memory.record.extractor is not None and is_statement(memory.record) for memory in candidates)
+    made = any(memory.record.extractor is not None and is_statement(memory.record, digests) for memory in candidates)
     if moment is None or not turns or not made:
         return NOTHING
     sessions = tuple(dict.fromkeys(turn.session_id or "" for turn in turns))
@@ -56,7 +56,9 @@ async def find_replaced(
         ],
         limit=_MOST,
     )
-    facts = [memory for memory in ended if memory.record.superseded_by is not None and is_statement(memory.record)]
+    facts = [
+        memory for memory in ended if memory.record.superseded_by is not None and is_statement(memory.record, digests)
+    ]
     if not facts:
         return NOTHING
     known = {memory.record.id: memory for memory in (*candidates, *facts)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from memhost.memories.exact_duplicates import TURN_STRATEGY
 from memhost.models import MemoryRecord, MemoryType
@@ -16,8 +16,8 @@ MOST_SOURCES = 6
 In the answers of models that the rules were measured with a fact names 1.4 turns on average and 3 at most, and merging
 joins two facts at a time. A summary names every turn of its session.
 """
-_DIGESTS = frozenset({"summary"})
-"""Strategies that sum up."""
+Digests = Collection[str]
+"""Names of the strategies whose memories sum up (`StrategySpec.digests`)."""
 
 
 def is_turn(record: MemoryRecord) -> bool:
@@ -25,14 +25,14 @@ def is_turn(record: MemoryRecord) -> bool:
     return record.memory_type is MemoryType.MESSAGE and record.extraction_strategy == TURN_STRATEGY
 
 
-def is_statement(record: MemoryRecord) -> bool:
+def is_statement(record: MemoryRecord, digests: Digests) -> bool:
     """Tell whether the memory states what a few turns say, so that it can stand for them.
 
     A digest says less than its turns, and each of them something else: it stands for none and none stands for it.
     """
     return (
         record.memory_type is not MemoryType.MESSAGE
-        and record.extraction_strategy not in _DIGESTS
+        and record.extraction_strategy not in digests
         and 0 < len(record.source_ids) <= MOST_SOURCES
     )
 

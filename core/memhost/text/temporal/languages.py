@@ -6,24 +6,22 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
+from memhost.text.words import word_set
+
 Language = Literal["en", "de", "fr", "es", "it", "pt", "ru", "zh", "ja"]
 
 _WORD = re.compile(r"[^\W\d_]+")
 
 
-def _set(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
 _COMMON: dict[Language, frozenset[str]] = {
-    "en": _set(
+    "en": word_set(
         """
         the a an and or of to is was are were be been will would has have had in on at with for from that this i my
         we our you it he she they his her their not does did do said likes there
         yesterday today tomorrow last next ago
         """
     ),
-    "de": _set(
+    "de": word_set(
         """
         der die das ein eine einen einem einer und oder von zu zum zur ist war sind waren wird werden hat habe haben
         hatte im in am an vor mit für aus auf bei beim dass ich mein meine wir unser sie er es ihm ihr nicht dort hier
@@ -31,28 +29,28 @@ _COMMON: dict[Language, frozenset[str]] = {
         gestern heute morgen vorgestern übermorgen letzte letzten letztes nächste nächsten
         """
     ),
-    "fr": _set(
+    "fr": word_set(
         """
         le la les un une des et ou de du au aux est était sont sera seront a ont avait dans en sur avec pour que qui
         je j ai mon ma mes nous notre il elle ils elles son sa ses ne pas ce cette là ici chez l d s y me va vais
         suis hier demain aujourd dernier dernière prochain prochaine il
         """
     ),
-    "es": _set(
+    "es": word_set(
         """
         el la los las un una unos y o de del al es era son será fue ha han había en con por para que yo mi mis nosotros
         nuestro él ella ellos su sus no allí aquí se lo le me voy va muy está fui tengo tiene vive
         a ayer hoy mañana anoche hace pasado pasada próximo próxima
         """
     ),
-    "it": _set(
+    "it": word_set(
         """
         il lo la i gli le un uno una e o di del della dei al alla è sono era ha ho hanno aveva in con per che non si mi
         mio mia ci nel nella sul da dal come più molto qui lui lei ieri oggi domani scorso scorsa prossimo prossima fa
         sarà siamo abbiamo andato andata vado
         """
     ),
-    "pt": _set(
+    "pt": word_set(
         """
         o a os as um uma e ou de do da dos das no na nos nas ao à é são era foi tem tenho teve em com por para que
         não se me meu minha ele ela seu sua mais muito aqui eu fui vou está ontem hoje amanhã passado passada

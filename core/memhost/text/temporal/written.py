@@ -20,6 +20,7 @@ from memhost.text.temporal.date_phrases import ALONE, ALONE_BEHIND, COMMON, MORE
 from memhost.text.temporal.languages import languages_of
 from memhost.text.temporal.thai import written_dates
 from memhost.text.unicode_forms import fold
+from memhost.text.words import word_set
 
 Order = Literal["mdy", "dmy"]
 YMD = tuple[int, int, int]
@@ -43,10 +44,6 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
     other: YMD | None = None
     languages: frozenset[str] = frozenset()
     alone: bool = False
-
-
-def _set(words: str) -> frozenset[str]:
-    return frozenset(words.split())
 
 
 class _Token(NamedTuple):
@@ -99,10 +96,10 @@ _NO_DATE = re.compile(
 _TOKENS = re.compile(
     "\\d+|(?:[^\\W\\d_]|[\u0300-\u036f\u0591-\u05bd\u064b-\u065f\u0670\u0900-\u0903\u093a-\u094f\u0962\u0963])+|[^\\s\\w]"
 )
-_BETWEEN_DAY = _set(". st nd rd th er o a ° of de di do den the del des da -")
-_BETWEEN_YEAR = _set(", . of de del di do г - ' an 'an")
-_ORDINALS = _set("st nd rd th er o a")
-_LOOKALIKES = _set(
+_BETWEEN_DAY = word_set(". st nd rd th er o a ° of de di do den the del des da -")
+_BETWEEN_YEAR = word_set(", . of de del di do г - ' an 'an")
+_ORDINALS = word_set("st nd rd th er o a")
+_LOOKALIKES = word_set(
     """
     mars mart set out ago led elo mag gen ott lug ene maj sty lut wrz gru lis eki oca sie cze may mar mai mei jun jul
     dec sec juni juli mac des nov oct avg sep kas mes jan abr dic fev avr brez agos ian iun iul noi pro
@@ -179,10 +176,10 @@ _SCRIPTS = (
 )
 _ENOUGH = 1_000
 """Characters that tell the language of a text."""
-_LATIN = _set("en de fr es it pt nl tr pl ro sv da nb fi cs hu id vi")
+_LATIN = word_set("en de fr es it pt nl tr pl ro sv da nb fi cs hu id vi")
 _VIETNAMESE = re.compile("[ơưƠƯ\u1ea0-\u1ef9]")
 """Letters that no other language with names of months has."""
-_ENGLISH = _set("the a an and or of to is was are did do does my i you what when where who how in on at for with")
+_ENGLISH = word_set("the a an and or of to is was are did do does my i you what when where who how in on at for with")
 
 
 @lru_cache(maxsize=1)

@@ -5,10 +5,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from memhost.errors import AmbiguousSession, ValidationFailed
 from memhost.models.limits import Data
 from memhost.operations.ams_compat import version_in
-from memhost.operations.requests import MessageInput
 from memhost.operations.responses import SessionDetails, SessionList, WorkingMemoryView
 from memhost.operations.working_memory import ChangeSession, DeleteSession, GetSession, ListSessions, PutSession
 from memhost_mcp.tool_context import ToolContext
@@ -48,36 +46,12 @@ async def _set(context: ToolContext, request: SessionToSet) -> SessionAnswer:
         fields["ttl_seconds"] = request.ttl_seconds or None
     if request.mode == "merge":
         return _answer(await context.ask("change_session", fields))
-    fields["messages"] = [*await _older(context, request), *request.messages]
+    fields["keep_older"] = True  # `get_working_memory` gives the newest messages of a long session
     fields["data"] = request.data or {}
     fields["context"] = None if request.context is UNSET else request.context
     if request.ttl_seconds is UNSET:
         fields["ttl_seconds"] = _TTL_S
     return _answer(await context.ask("put_session", fields))
-
-
-async def _older(context: ToolContext, request: SessionToSet) -> list[MessageInput]:
-    """The stored messages before the first of the request's, if that is one of them.
-
-    `get_working_memory` gives the newest messages of a long session; who sends these back does not mean to delete the
-    others.
-    """
-    owner = context.owner(request.namespace, request.user_id)
-    found: list[Any] = []
-    first = request.messages[0].id if request.messages else None
-    while isinstance(first, str) and first:
-        part = GetSession(
-            session_id=request.session_id, namespace=request.namespace, user_id=request.user_id, before=first
-        )
-        try:
-            view = await read_session(context, part)
-        except (ValidationFailed, AmbiguousSession):  # no message has this id, or no session exactly this identity
-            break
-        if view is None or not view.messages or (view.namespace, view.user_id) != (owner.namespace, owner.user):
-            break
-        found = [*view.messages, *found]
-        first = view.messages[0].id
-    return msgspec.convert(msgspec.to_builtins(found), list[MessageInput])
 
 
 async def _get(context: ToolContext, request: SessionToRead) -> Any:
