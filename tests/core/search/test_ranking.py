@@ -464,12 +464,31 @@ def test_who_asks_for_a_price_is_answered_with_one() -> None:
 
 @pytest.mark.parametrize(("user", "assistant"), [("user", "assistant"), ("human", "ai"), ("User", "Assistant")])
 def test_whose_words_are_asked_for_is_told_by_any_name_of_the_roles(user: str, assistant: str) -> None:
-    said = (
-        turn("u", "The budget for books is 40.", 0, role=user),
-        turn("a", "The budget for books is 40.", 1, role=assistant),
-    )
-    assert keys(ask("What is my budget for books?", *said))[0] == "u"
-    assert keys(ask("Which budget for books did you suggest?", *said))[0] == "a"
+    text = "The budget for books is 40."
+    said = turn("u", text, 0, role=user), turn("a", text, 1, role=assistant)
+    own = {hit.key: hit.breakdown["role"] for hit in ask("What is my budget for books?", *said)}
+    assert own["u"] > own["a"] == 0
+    told = {hit.key: hit.breakdown["role"] for hit in ask("Which budget for books did you suggest?", *said)}
+    assert told["a"] > told["u"] == 0
+    nobody = {hit.breakdown["role"] for hit in ask("Which budget for books was set?", *said)}
+    assert nobody == {0}
+
+
+@pytest.mark.parametrize(("longer", "helps"), [(1, False), (8, True)])
+def test_turns_of_the_user_count_for_more_where_the_assistant_writes_at_length(longer: int, helps: bool) -> None:
+    said = [
+        turn(
+            f"{role}{place}",
+            "The budget for the garden is forty. " * (longer if role == "assistant" else 1),
+            place,
+            role=role,
+        )
+        for place, role in enumerate(("user", "assistant") * 3)
+    ]
+    found = ask("Which budget does the garden have?", *said)
+    given = {hit.key: hit.breakdown["role"] for hit in found}
+    assert (given["user0"] > given["assistant1"]) == helps
+    assert str(found[0].key).startswith("user") or not helps
 
 
 @pytest.mark.parametrize("role", ["tool", "system", "Ann", "", None])
