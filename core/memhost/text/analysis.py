@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
+from itertools import pairwise
 
 import msgspec
 
@@ -256,7 +257,7 @@ def analyse_query(text: str, here: Here = NOWHERE) -> AnalysedQuery:
     tokens = tokenize(bare, language) or tokenize(text, language)
     if language == "ja":
         tokens += lone_characters(bare)
-    idle = function_words(language)
+    idle = function_words(language) - _name_like(text, language)
     kept = [token for token in tokens if token not in idle] or tokens
     by_stem: dict[str, str] = {}
     for token in kept:
@@ -284,6 +285,30 @@ def analyse_query(text: str, here: Here = NOWHERE) -> AnalysedQuery:
         perspective=perspective_of(text, language),
         of_now=not (asked.dates or asked.spans) and asks_of_now(text),
     )
+
+
+_POLITE = frozenset(["sie", "ihr", "ihre", "ihrem", "ihren", "ihrer", "ihres", "ihnen"])
+"""German words that have a capital out of politeness."""
+
+
+def _name_like(text: str, language: str) -> frozenset[str]:
+    """Return the words with a capital inside of a query, as tokens: a name may be a function word (Will, Mia, Art).
+
+    None where capitals tell nothing: in titles and in capitals throughout.
+    """
+    words = text.split()
+    inside = {
+        bare
+        for before, word in pairwise(words)
+        if (bare := word.strip(_AROUND)) and bare[0].isupper() and bare != "I" and before[-1] not in ".?!:…"
+    }
+    if 2 * len(inside) > len(words) - 1:
+        return frozenset()
+    found = frozenset(token for word in inside for token in tokenize(word, language))
+    return found - _POLITE if language == "de" else found
+
+
+_AROUND = ".,;:!?…\"'()[]{}<>\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb*¿¡"
 
 
 def _other_stems(token: str, languages: Sequence[str]) -> tuple[str, ...]:

@@ -11,12 +11,12 @@ from collections.abc import Collection
 
 from memhost.text.analysis import AnalysedQuery
 from memhost.text.languages import ENGLISH
+from memhost.text.temporal.dates import QUOTED
 from memhost.text.unicode_forms import fold
 from memhost.text.words import SELF_WORDS, STOP_WORDS, word_set
 
 _WORD = re.compile(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*['\u2019]?")
 _POSSESSIVE = re.compile(r"['\u2019]s?$")
-_QUOTED = re.compile('"[^"]*"|\u201c[^\u201d]*\u201d|\u00ab[^\u00bb]*\u00bb')
 _ASKS = word_set(
     """
     what when where who whom whose which why how did does do is are was were has have had can could will would
@@ -71,7 +71,7 @@ def in_first_person(query: AnalysedQuery, speakers: Collection[str]) -> str:
     """
     text = query.text
     tokens = list(_WORD.finditer(text))
-    quoted = [match.span() for match in _QUOTED.finditer(text)]
+    quoted = [match.span() for match in QUOTED.finditer(text)]
     named = [place for place, token in enumerate(tokens) if _base(token.group()) in speakers]
     if any(start < tokens[place].start() < end for place in named for start, end in quoted):
         return text

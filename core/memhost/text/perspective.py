@@ -6,6 +6,7 @@ import re
 from typing import Literal
 
 from memhost.text.languages import ENGLISH
+from memhost.text.temporal.dates import QUOTED
 from memhost.text.unicode_forms import fold
 
 Perspective = Literal["own", "other", ""]
@@ -66,6 +67,8 @@ _OWN_SAYING = re.compile(
 )
 _SELF_OF = {language: re.compile(pattern) for language, pattern in _SELF.items()}
 _OTHER_OF = {language: re.compile(pattern) for language, pattern in _OTHER.items()}
+_CAPITAL = re.compile(r"(?<=[^\W\d_]\s)(?!I\b)[A-ZÀ-ÞА-ЯЁ][^\W\d_]*")
+"""A word with a capital behind another word; `I` has one everywhere."""
 _READ = 1000  # characters at the start of a query
 
 
@@ -80,9 +83,16 @@ def perspective_of(query: str, language: str = ENGLISH) -> Perspective:
         ``own`` if it is about the one who asks ("my budget"), ``other`` if it asks what the assistant has said ("what
         did you recommend"), else nothing.
     """
-    text = fold(query[:_READ])
+    said = _without_titles(query[:_READ])
+    text = fold(said)
     other = _OTHER_OF.get(language)
     if other is not None and other.search(text) and not _OWN_SAYING.search(text):
         return "other"
     own = _SELF_OF.get(language)
     return "own" if own is not None and own.search(text) else ""
+
+
+def _without_titles(query: str) -> str:
+    """The query without quoted titles, and without words with a capital: `My Fair Lady` is not what is mine."""
+    query = QUOTED.sub(" ", query)
+    return query if query.isupper() else _CAPITAL.sub(" ", query)

@@ -95,6 +95,41 @@ async def test_the_label_of_the_users_turns_is_their_name(host: Host) -> None:
         ),
         (["L'utilisateur boit du café.", "Mia boit du thé."], "Que boit Mia ?", "Mia boit du thé."),
         (["Usuario bebe café.", "Mia bebe té."], "¿Qué bebe Mia?", "Mia bebe té."),
+        (["L'utente beve caffè.", "Mia beve tè."], "Cosa beve Mia?", "Mia beve tè."),
+        (["Usuário bebe café.", "A vizinha Mia bebe chá."], "O que Mia bebe?", "A vizinha Mia bebe chá."),
+        (["Пользователь пьёт кофе.", "Подруга Мия пьёт чай."], "Что пьёт Мия?", "Подруга Мия пьёт чай."),
+        (["用户喝咖啡。", "小米喝茶。"], "小米喝什么？", "小米喝茶。"),
+        # Told of, called, named by the user; another name in the naming.
+        (["User called Mia yesterday.", DRINKS, "Mia drinks cocoa."], "What does Mia drink?", "Mia drinks cocoa."),
+        (
+            [DRINKS, "User's boss is called Mia and drinks gin."],
+            "What does Mia drink?",
+            "User's boss is called Mia and drinks gin.",
+        ),
+        (
+            [DRINKS, "User named the dog Mia; Mia drinks water."],
+            "What does Mia drink?",
+            "User named the dog Mia; Mia drinks water.",
+        ),
+        ([WANTS, DRINKS, "Maria drinks malt beer."], "What does Maria drink?", "Maria drinks malt beer."),
+        ([WANTS, DRINKS, TOM], "Who drinks peppermint tea?", TOM),
+        ([WANTS, DRINKS, TOM], "What does Tom drink with Mia?", TOM),
+        (
+            [DRINKS, "User reads Mia by Levine; Mia drinks absinthe."],
+            "What does Mia drink?",
+            "User reads Mia by Levine; Mia drinks absinthe.",
+        ),
+        (
+            ["Nutzer trinkt Kaffee.", "Nutzers Tochter heißt Mia und trinkt Saft."],
+            "Was trinkt Mia?",
+            "Nutzers Tochter heißt Mia und trinkt Saft.",
+        ),
+        (["Nutzer trinkt Kaffee.", "Kollegin Mia trinkt Mate."], "Was trinkt Mia?", "Kollegin Mia trinkt Mate."),
+        (
+            ["L'utilisateur boit du café.", "La sœur de l'utilisateur, Mia, boit du lait."],
+            "Que boit Mia ?",
+            "La sœur de l'utilisateur, Mia, boit du lait.",
+        ),
     ],
 )
 async def test_the_name_of_somebody_else_means_them(

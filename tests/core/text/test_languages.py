@@ -115,3 +115,39 @@ def test_every_stemmer_that_is_named_is_there() -> None:
     named = {*STEMMERS.values(), *(algorithm for _, _, algorithm in _OF_SCRIPTS)}
     assert named <= set(snowballstemmer.algorithms())
     assert not set(STEMMERS) & _WITHOUT
+
+
+@pytest.mark.parametrize(
+    ("query", "word"),
+    [
+        ("What does Will drink?", "will"),
+        ("Where is the house of May?", "may"),
+        ("Cosa beve Mia la mattina?", "mia"),
+        ("Was trinkt Mia zum Essen?", "mia"),
+        ("¿Qué bebe Sal por la noche?", "sal"),
+        ("Que boit Elle MacPherson le matin ?", "elle"),
+    ],
+)
+def test_a_name_that_is_a_function_word_stays(query: str, word: str) -> None:
+    assert word in analyse_query(query).words
+
+
+@pytest.mark.parametrize(
+    ("query", "word"),
+    [
+        ("What will Ana drink?", "will"),
+        ("Will Ana drink tea?", "will"),
+        ("Did I tell you? Will it rain?", "will"),
+        ("What Will Ana Drink", "will"),
+        ("WHAT WILL ANA DRINK?", "will"),
+        ("When did I say that I drink tea?", "i"),
+        ("may I drink the tea", "may"),
+        ("Cosa beve mia sorella?", "mia"),
+        ("Mia sorella beve il tè ogni mattina?", "mia"),
+        ("Wo haben Sie den Tee gekauft?", "sie"),
+        ("Wann kommt Ihr Bruder nach Wien?", "ihr"),
+        ("Que boit elle le matin ?", "elle"),
+    ],
+)
+def test_function_words_go_wherever_a_capital_tells_nothing(query: str, word: str) -> None:
+    assert word not in analyse_query(query).words
