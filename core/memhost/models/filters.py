@@ -5,6 +5,7 @@ Stores translate conditions into their own query language. `matches` is the defi
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
 from datetime import datetime
 from enum import Enum, StrEnum
@@ -26,7 +27,7 @@ TAG_FIELDS = (
     "memory_hash",
 )
 LIST_FIELDS = ("topics", "entities")
-DATE_FIELDS = ("created_at", "last_accessed", "event_date", "updated_at", "valid_from", "valid_to")
+DATE_FIELDS = ("valid_to", "valid_from", "created_at", "last_accessed", "event_date", "updated_at")
 FOLDED_FIELDS = ("topics", "entities")
 """Fields compared without regard to letter case (`str.casefold`); all others are compared exactly."""
 
@@ -81,18 +82,23 @@ class Condition(msgspec.Struct, frozen=True):
 
 def matches(record: MemoryRecord, conditions: Iterable[Condition]) -> bool:
     """Tell whether the record satisfies all conditions."""
-    return all(_holds(record, condition) for condition in conditions)
+    for condition in conditions:  # noqa: SIM110 - called for each neighbour of a match
+        if not _holds(record, condition):
+            return False
+    return True
 
 
 def _holds(record: MemoryRecord, condition: Condition) -> bool:
-    if condition.field.startswith(METADATA_PREFIX):
-        return _metadata_holds(record.metadata.get(condition.field[len(METADATA_PREFIX) :]), condition)
-    if condition.field in DATE_FIELDS:
-        if condition.op is Op.OUTSIDE:
-            value, (start, end) = getattr(record, condition.field), condition.values
+    field, op = condition.field, condition.op
+    if field in DATE_FIELDS:
+        value = getattr(record, field)
+        if op is Op.OUTSIDE:
+            start, end = condition.values
             return value is None or value < start or value >= end
-        return _compare(getattr(record, condition.field), condition.op, condition.values[0])
-    return _tags_hold(tag_values(record, condition.field), condition)
+        return _compare(value, op, condition.values[0])
+    if field.startswith(METADATA_PREFIX):
+        return _metadata_holds(record.metadata.get(field[len(METADATA_PREFIX) :]), condition)
+    return _tags_hold(tag_values(record, field), condition)
 
 
 def tag_values(record: MemoryRecord, field: str) -> list[str]:
@@ -154,17 +160,22 @@ _OPPOSITES = {Op.NE: Op.EQ, Op.NOT_GT: Op.GT, Op.NOT_LTE: Op.LTE}
 """Operators that hold where another does not."""
 
 
+_COMPARISONS = (
+    (Op.NOT_LTE, operator.gt),
+    (Op.NOT_GT, operator.le),
+    (Op.LTE, operator.le),
+    (Op.GTE, operator.ge),
+    (Op.LT, operator.lt),
+    (Op.GT, operator.gt),
+    (Op.EQ, operator.eq),
+    (Op.NE, operator.ne),
+)
+
+
 def _compare(value: Any, op: Op, operand: Any) -> bool:
     if value is None:
-        return op in (Op.NE, Op.NOT_GT, Op.NOT_LTE)
-    results = {
-        Op.EQ: value == operand,
-        Op.NE: value != operand,
-        Op.GT: value > operand,
-        Op.GTE: value >= operand,
-        Op.LT: value < operand,
-        Op.LTE: value <= operand,
-        Op.NOT_GT: value <= operand,
-        Op.NOT_LTE: value > operand,
-    }
-    return bool(results[op])
+        return op is Op.NOT_LTE or op is Op.NOT_GT or op is Op.NE
+    for name, holds in _COMPARISONS:
+        if name is op:  # a look-up would hash the name of the operator each time
+            return bool(holds(value, operand))
+    raise ValueError(op)

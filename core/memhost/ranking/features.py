@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Any
 
@@ -25,6 +25,7 @@ from memhost.text.words import GREETING_WORDS
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
 
 FEATURES = (
     "lexical",
@@ -146,7 +147,7 @@ def feature_matrix(
     _add_lexical(columns, topic, counts, _variants(topic, counts, joined), lengths, stats, weights, layout, ends)
     _add_vectors(columns, query_vector, candidates, weights, layout)
     columns["phrase"] = _phrases(query, joined)
-    columns["first_person"] = (traits // t.FIRST_PERSON) / t.FIRST_PERSON_MOST
+    columns["first_person"] = (traits % t.ENDING // t.FIRST_PERSON) / t.FIRST_PERSON_MOST
     columns["speaker"] = named
     columns["speaker_first_person"] = named * np.where(layout.turn, columns["first_person"], 1.0)
     _add_dates(columns, query, candidates)
@@ -178,20 +179,25 @@ def _add_roles(
     In chats with an assistant that writes at length (`_assisted`), facts are in what the user says; there a turn that
     follows a question is no likelier to answer it, and a long turn no likelier to hold anything.
     """
-    user = np.array([is_user(c.role) for c in candidates]) | ~layout.turn  # statements tell of the user
-    other = np.array([is_assistant(c.role) for c in candidates]) & layout.turn
+    of_user, of_other = _by_role(candidates, is_user), _by_role(candidates, is_assistant) & layout.turn
+    user, other = of_user | ~layout.turn, of_other  # statements tell of the user
     columns["own_words"] = np.where(user & (query.perspective == "own"), 1.0, 0.0)
     columns["others_words"] = np.where(other & (query.perspective == "other"), 1.0, 0.0)
-    assisted = _assisted(candidates, lengths, layout)
+    assisted = _assisted(of_user & layout.turn, of_other, lengths)
     columns["user_turn"] = np.where(user & (query.perspective != "other"), assisted, 0.0)
     for name in ("lexical_asked", "question", "asks", "answers", "length"):
         columns[f"{name}_assisted"] = columns[name] * assisted
 
 
-def _assisted(candidates: Sequence[Candidate], lengths: Floats, layout: _Layout) -> float:
+def _by_role(candidates: Sequence[Candidate], is_one: Callable[[str | None], bool]) -> Flags:
+    """Return which candidates have one of the roles; each role is looked at once."""
+    roles = [c.role for c in candidates]
+    wanted = {role for role in set(roles) if is_one(role)}
+    return np.array([role in wanted for role in roles])
+
+
+def _assisted(user: Flags, other: Flags, lengths: Floats) -> float:
     """Return how much the turns look like chats with an assistant: 1 where it writes at least 4 times as much."""
-    user = np.array([is_user(c.role) for c in candidates]) & layout.turn
-    other = np.array([is_assistant(c.role) for c in candidates]) & layout.turn
     if not user.any() or not other.any():
         return 0.0
     ratio = max(float(lengths[other].mean()), 1.0) / max(float(lengths[user].mean()), 1.0)

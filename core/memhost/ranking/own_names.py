@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -53,25 +53,26 @@ def own_subjects(query: AnalysedQuery, candidates: Sequence[Candidate]) -> tuple
     by_owner: dict[str | None, list[int]] = {}
     for i, candidate in enumerate(candidates):
         by_owner.setdefault(candidate.owner, []).append(i)
-    sought = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, sorted(asked)))})(?!\w)")
     for owner, members in by_owner.items():
-        plain = {i: _plain(candidates[i].text) for i in members}
-        mentions = {i: set(sought.findall(text)) for i, text in plain.items() if any(name in text for name in asked)}
-        telling = {i: _named_in(candidates[i]) for i in mentions if mentions[i] and _may_name(candidates[i])}
+        plain = [(i, _plain(candidates[i].text)) for i in members]
+        holding = {i: text for name in asked for i, text in plain if name in text}
+        telling = {i: _named_in(text) for i, text in holding.items() if _may_name(candidates[i])}
         names = (_labels(candidates, members) | set().union(*telling.values()) | _words(owner)) & asked
-        own = {
-            name
-            for name in names
-            if not any(
-                name in said and name not in telling.get(i, ()) and _of_another(candidates[i])
-                for i, said in mentions.items()
-            )
-        }
+        others = {i: text for i, text in holding.items() if _of_another(candidates[i], text)} if names else {}
+        own = {name for name in names if not _is_in(name, others, telling)}
         if own:
             named |= {term for term, word in zip(query.terms, query.words, strict=True) if word in own}
             for i in members:
                 found[i] = _is_users(candidates[i])
     return found, named
+
+
+def _is_in(name: str, texts: Mapping[int, str], telling: Mapping[int, set[str]]) -> bool:
+    """Tell whether one of the texts has the name as a word, and is not what names the user so."""
+    sought = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)")
+    return any(
+        name in text and name not in telling.get(i, ()) and sought.search(text) is not None for i, text in texts.items()
+    )
 
 
 def _words(text: str | None) -> set[str]:
@@ -94,8 +95,9 @@ def _may_name(candidate: Candidate) -> bool:
     return candidate.position is None or is_user(candidate.role)
 
 
-def _named_in(candidate: Candidate) -> set[str]:
-    text = fold(candidate.text[:200]).strip()
+def _named_in(text: str) -> set[str]:
+    """The words of the name that a text, folded, gives the user; none if it names nobody."""
+    text = text[:200].strip()
     match = _NAMING.match(text)
     if match is None:
         return set()
@@ -103,11 +105,11 @@ def _named_in(candidate: Candidate) -> set[str]:
     return set(words[:3])
 
 
-def _of_another(candidate: Candidate) -> bool:
+def _of_another(candidate: Candidate, text: str) -> bool:
     """Tell whether a memory that mentions a name speaks of somebody beside the user: it is of the user, or a turn."""
     if candidate.position is not None:
         return is_user(candidate.role)
-    return _SPEAKS_OF_USER.search(_plain(candidate.text)) is not None
+    return _SPEAKS_OF_USER.search(text) is not None
 
 
 def _plain(text: str) -> str:

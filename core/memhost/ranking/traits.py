@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from zlib import crc32
 
+from memhost.text.near_equal import ending
 from memhost.text.tokens import stem
 from memhost.text.words import NUMBER_WORDS, SELF_WORDS, TIME_WORDS
 
@@ -21,7 +23,10 @@ NAME = 16
 FIRST_PERSON = 32
 """First of three bits: how many words of the first person, at most 4."""
 FIRST_PERSON_MOST = 4
+ENDING = 256
+"""First of 30 bits: a fingerprint of how the text ends, equal for texts that say the same (`near_equal.ending`)."""
 
+_FINGERPRINT = 0x3FFFFFFF
 _SELF = frozenset(stem(word) for word in SELF_WORDS)
 _TIME = frozenset(stem(word) for word in TIME_WORDS)
 _NUMBER = frozenset(stem(word) for word in NUMBER_WORDS)
@@ -30,7 +35,7 @@ _CAPITAL_INSIDE = re.compile(r"(?<=[a-z,;] )[\"']?[A-Z][a-z]")
 
 
 def traits_of(text: str, terms: Collection[str]) -> int:
-    """Return the traits of a memory as a sum of the bits above, from 0 to 191.
+    """Return the traits of a memory as a sum of the bits above, less than 2 to the 38th.
 
     Args:
         text: what was said, without the speaker's prefix.
@@ -45,7 +50,7 @@ def traits_of(text: str, terms: Collection[str]) -> int:
                 tail = tail[:bracket].rstrip()
         found = ASKS | (QUESTION if tail.endswith("?") else 0)
     own = sum(map(_SELF.__contains__, terms))
-    found += FIRST_PERSON * min(own, FIRST_PERSON_MOST)
+    found += FIRST_PERSON * min(own, FIRST_PERSON_MOST) + ENDING * fingerprint(text)
     if not _TIME.isdisjoint(terms):
         found |= TIME
     if not _NUMBER.isdisjoint(terms) or _DIGIT.search(text) is not None:
@@ -53,3 +58,8 @@ def traits_of(text: str, terms: Collection[str]) -> int:
     if _CAPITAL_INSIDE.search(text) is not None:
         found |= NAME
     return found
+
+
+def fingerprint(text: str) -> int:
+    """Return a number from 1 to 2^30 - 1 that is equal for texts with equal endings."""
+    return (crc32(ending(text).encode("utf-8", "surrogatepass")) & _FINGERPRINT) or 1

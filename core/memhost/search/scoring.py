@@ -23,7 +23,7 @@ from memhost.models import (
     matches,
 )
 from memhost.ranking import Candidate, CorpusStats, RankingWeights, rank
-from memhost.search.facts.grouping import Group, grouped
+from memhost.search.facts.grouping import Group, Hit, grouped
 from memhost.search.facts.replaced import NOTHING, Replaced
 from memhost.search.facts.sources import Digests
 from memhost.text.analysis import AnalysedQuery
@@ -41,7 +41,7 @@ Both measured (docs/benchmarks.md, "When nothing fits"): no answer to any of 867
 _REPEATS_SHOWN = 20
 
 
-class Scored(msgspec.Struct, frozen=True):
+class Scored(msgspec.Struct, frozen=True, gc=False):
     """A match before its page is known.
 
     Attributes:
@@ -96,7 +96,7 @@ def _describe(hit: MemoryHit, group: Group, newer: MemoryRecord | None) -> None:
         hit.score_of = group.best_id
     if group.repeats:
         newest = sorted(group.repeats, key=lambda record: (record.created_at, record.id), reverse=True)
-        texts = {record.text for record in (group.record, *group.turns)}
+        texts = {hit.text, *(turn.text for turn in group.turns)}
         hit.count = 1 + len(newest)
         hit.repeats = [
             Repeat(
@@ -231,16 +231,16 @@ def pipeline_scores(
     ordered = [(stored[str(item.key)].record, item) for item in ranked if item.key in stored]
     least = NEAR if understood else NEAR_TO_FRAGMENTS
     fits = any(item.shares or item.nearness >= least for record, item in ordered if record.id not in replaced.heads)
-    groups = grouped(ordered, stored, replaced.heads, digests)
-    shown = [_scored(group, replaced) for group in groups]
+    shown = [_scored(hit, replaced) for hit in grouped(ordered, stored, replaced.heads, digests)]
     left_out = stored.keys() - replaced.heads.keys() - {item.record.id for item in shown}
     return Ranking(shown, left_out, fits or not ordered)
 
 
-def _scored(group: Group, replaced: Replaced) -> Scored:
-    item = group.best
-    newer = None if group.replaced is None else replaced.heads[group.replaced.id]
-    return Scored(group.record, 1.0 - item.score, item.score, "hybrid", item.breakdown, group, newer)
+def _scored(hit: Hit, replaced: Replaced) -> Scored:
+    item, group = hit.best, hit.group
+    fact = None if group is None else group.replaced
+    newer = None if fact is None else replaced.heads[fact.id]
+    return Scored(hit.record, 1.0 - item.score, item.score, "hybrid", item.breakdown, group, newer)
 
 
 def below_newer(ordered: Sequence[Scored]) -> list[Scored]:
@@ -274,7 +274,7 @@ def _candidate(memory: StoredMemory) -> Candidate:
         memory.position,
         when.timestamp(),
         memory.vector,
-        record.memory_type.value,
+        record.memory_type,
         memory.traits,
         record.user_id,
     )

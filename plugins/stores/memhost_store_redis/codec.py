@@ -89,7 +89,7 @@ def sortable_hex(number: float) -> str:
     return f"{bits ^ (0xFFFFFFFFFFFFFFFF if bits >> 63 else 1 << 63):016X}"
 
 
-class Body(msgspec.Struct, array_like=True):
+class Body(msgspec.Struct, array_like=True, gc=False):
     """The part of a memory that is stored in one piece. `terms` is None if the indexed text contains them."""
 
     record: MemoryRecord

@@ -20,7 +20,7 @@ _EMPTY = "\ue081"
 Ids = npt.NDArray[np.int64]
 
 
-class Body(msgspec.Struct, array_like=True):
+class Body(msgspec.Struct, array_like=True, gc=False):
     """The data of a memory beside the columns."""
 
     record: MemoryRecord

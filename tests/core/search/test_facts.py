@@ -14,7 +14,7 @@ import pytest
 from memhost.host import Host
 from memhost.models import CandidateQuery, Candidates, MemoryRecord, MemoryType, Scope, StoredMemory, WriteBatch
 from memhost.ranking import Ranked
-from memhost.search.facts.grouping import Group, grouped
+from memhost.search.facts.grouping import Hit, grouped
 from memhost.specs import StrategySpec
 from memhost.testing.factories import make_memory
 from memhost_strategy_verbatim.strategy import Verbatim
@@ -451,8 +451,11 @@ def fact(name: str, text: str, *sources: str, **fields: Any) -> StoredMemory:
     return make_memory(name, text, session_id="s", source_ids=list(sources), **fields)
 
 
-def shown(groups: Sequence[Group]) -> list[tuple[str, float, list[str]]]:
-    return [(each.record.id, round(each.best.score, 1), [one.id for one in each.turns]) for each in groups]
+def shown(hits: Sequence[Hit]) -> list[tuple[str, float, list[str]]]:
+    return [
+        (hit.record.id, round(hit.best.score, 1), [one.id for one in hit.group.turns] if hit.group is not None else [])
+        for hit in hits
+    ]
 
 
 def test_the_better_of_statement_and_turn_decides() -> None:
@@ -487,9 +490,12 @@ def test_what_is_of_another_owner_session_or_source_stands_apart(other: dict[str
 def test_a_newer_fact_takes_the_place_of_the_older_and_its_turns() -> None:
     new = fact("new", "lives in Faro", "z")
     ordered, stored = ranked(turn("a"), fact("old", "lives in Porto", "a"), turn("b", "The gate squeaks."), new)
-    groups = grouped(ordered, stored, {"old": new.record})
-    assert shown(groups) == [("new", 0.9, []), ("a", 0.9, []), ("b", 0.7, [])]
+    hits = grouped(ordered, stored, {"old": new.record})
+    assert shown(hits) == [("new", 0.9, []), ("a", 0.9, []), ("b", 0.7, [])]
+    groups = [each.group for each in hits]
+    assert groups[0] is not None
     assert [one.id for one in groups[0].replaces] == ["old"]
+    assert groups[1] is not None
     assert groups[1].replaced is not None
     assert groups[1].replaced.id == "old"
     ordered, stored = ranked(turn("b", "The gate squeaks."), new, fact("old", "lives in Porto", "a"), turn("a"))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from memhost.models import MemoryRecord, StoredMemory
 from memhost.ranking import Ranked
+from memhost.ranking.traits import ENDING, fingerprint
 from memhost.search.facts.sources import Digests, Source, is_statement, is_turn, sources_of
 from memhost.text.analysis import DATE_MARK, SPEAKER_MARK, index_terms
-from memhost.text.near_equal import ending, last_words, near_form
+from memhost.text.near_equal import near_form
 from memhost.text.words import STOP_WORDS
 
 Match = tuple[MemoryRecord, Ranked]
@@ -20,10 +21,9 @@ _ABOUT_AS_GOOD = 0.9
 
 
 class Group(msgspec.Struct, kw_only=True):
-    """Matches that are one hit.
+    """Matches that are one hit with another.
 
     Attributes:
-        record: The memory shown: the statement, else the best of the turns.
         best: The place in the ranking that counts: the best of the record, its turns and what it replaces.
         best_id: Whose place that is.
         turns: Turns that say it, the best first; for a turn without a statement none.
@@ -32,13 +32,20 @@ class Group(msgspec.Struct, kw_only=True):
         replaced: The fact that a turn states, and that holds no longer.
     """
 
-    record: MemoryRecord
     best: Ranked
     best_id: str
-    turns: Sequence[MemoryRecord] = ()  # no lists for hundreds of matches, of which most stay alone
-    repeats: Sequence[MemoryRecord] = ()
-    replaces: Sequence[MemoryRecord] = ()
+    turns: list[MemoryRecord] = []
+    repeats: list[MemoryRecord] = []
+    replaces: list[MemoryRecord] = []
     replaced: MemoryRecord | None = None
+
+
+class Hit(msgspec.Struct, frozen=True, gc=False):
+    """A memory that is shown: the statement, else the best of the turns; its place; and what is one with it, if any."""
+
+    record: MemoryRecord
+    best: Ranked
+    group: Group | None
 
 
 def grouped(
@@ -46,7 +53,7 @@ def grouped(
     stored: Mapping[str, StoredMemory],
     heads: Mapping[str, MemoryRecord],
     digests: Digests = (),
-) -> list[Group]:
+) -> list[Hit]:
     """The matches as hits, best first.
 
     - Turns of one speaker that differ in nothing that counts (`near_form`) are one, with the others as its repeats.
@@ -63,76 +70,101 @@ def grouped(
         heads: The newest fact instead of each that was replaced, by the id of the latter.
         digests: Strategies whose memories stand for no turns.
     """
-    said = _said(ordered, stored)
-    homes = _homes(ordered, said, heads, digests)
-    newer = _newer(ordered, heads)
+    turns = [place for place, (record, _) in enumerate(ordered) if is_turn(record)]
+    said = _said(turns, ordered, stored)
+    firsts = _firsts(turns, said) if len(turns) < len(ordered) else {}  # without statements nobody asks
+    homes = _homes(ordered, firsts, heads, digests)
+    newer = _newer(ordered, heads) if heads else {}
     groups = _Groups(ordered)
-    for place, (record, _) in enumerate(ordered):
-        if not is_turn(record) and record.id not in heads:
-            groups.open(place)
-    for first, places in said.items():
+    groups.hide(newer)
+    for first in sorted({*homes, *said}):
         home = homes.get(first)
-        alone = home is None or home in newer
-        group = groups.open(first) if alone or home is None else groups.join(home, first)
-        if len(places) > 1:
-            group.repeats = [*group.repeats, *(ordered[place][0] for place in places[1:])]
-        if home in newer:
+        group = groups.of(first) if home is None or home in newer else groups.join(home, first)
+        again = said.get(first, ())[1:]
+        group.repeats += [ordered[place][0] for place in again]
+        groups.hide(again)
+        if home is not None and home in newer:
             group.replaced = ordered[home][0]
             groups.lift(newer[home], first)
     for place, head in newer.items():  # the best first
-        if (lifted := groups.lift(head, place)) is not None:
-            lifted.replaces = [*lifted.replaces, ordered[place][0]]
-    for first, home in _echoes(ordered, stored, heads, said, homes).items() if newer else ():
+        if groups.lift(head, place):
+            groups.of(head).replaces.append(ordered[place][0])
+    for first, home in _echoes(ordered, stored, heads, firsts, homes).items() if newer else ():
         groups.put_behind(first, newer[home], ordered[home][0])
     return groups.in_order()
 
 
 class _Groups:
-    """Groups by the place in the ranking of the memory that each shows."""
+    """Groups by the place in the ranking of the memory that each shows; most memories stay alone and have none."""
 
     def __init__(self, ordered: Sequence[Match]) -> None:
         self._ordered = ordered
         self._groups: dict[int, Group] = {}
         self._best: dict[int, int] = {}
+        self._hidden: set[int] = set()
 
-    def open(self, place: int) -> Group:
-        """A group of the memory at that place."""
-        record, item = self._ordered[place]
-        self._best[place] = place
-        self._groups[place] = Group(record=record, best=item, best_id=record.id)
+    def hide(self, places: Iterable[int]) -> None:
+        """Show these in no place of their own."""
+        self._hidden.update(places)
+
+    def of(self, place: int) -> Group:
+        """The group of the memory at that place."""
+        if place not in self._groups:
+            record, item = self._ordered[place]
+            self._groups[place] = Group(best=item, best_id=record.id)
         return self._groups[place]
 
     def join(self, home: int, turn: int) -> Group:
         """The group of a statement, which has a turn more from now on."""
-        group = self._groups[home]
-        group.turns = [*group.turns, self._ordered[turn][0]]
+        group = self.of(home)
+        group.turns.append(self._ordered[turn][0])
+        self.hide((turn,))
         self.lift(home, turn)
         return group
 
-    def lift(self, home: int, place: int) -> Group | None:
-        """The group of the memory at `home`, which is as good as that place from now on; None if it is no match."""
-        if home in self._groups:
-            self._set(home, min(self._best[home], place))
-        return self._groups.get(home)
+    def lift(self, home: int, place: int) -> bool:
+        """Make the memory at `home`, if it is shown, as good as that at `place`; tell whether it is."""
+        if not self._is_shown(home):
+            return False
+        self._set(home, min(self._best.get(home, home), place))
+        return True
 
     def put_behind(self, echo: int, home: int, fact: MemoryRecord) -> None:
         """Mark a turn that repeats a replaced fact, and put it behind the newer one, if that is about as good."""
-        if home in self._groups and echo in self._groups:
-            group, score = self._groups[echo], self._groups[home].best.score
+        if self._is_shown(home) and self._is_shown(echo):
+            group, score = self.of(echo), self.of(home).best.score
             if score >= _ABOUT_AS_GOOD * group.best.score:
                 group.replaced = fact
-                self._set(echo, max(self._best[echo], self._best[home]))
+                self._set(echo, max(self._best.get(echo, echo), self._best.get(home, home)))
 
-    def in_order(self) -> list[Group]:
-        """The groups, best first; of equal ones the newer fact before what it replaced."""
+    def in_order(self) -> list[Hit]:
+        """What is shown, best first; of equal ones the newer fact before what it replaced."""
+        places: Iterable[int] = range(len(self._ordered))
+        if self._hidden:
+            places = [place for place in places if place not in self._hidden]
+        if self._best:
+            places = sorted(places, key=lambda place: (self._best.get(place, place), self._is_replaced(place), place))
         groups = self._groups
-        order = sorted(groups, key=lambda place: (self._best[place], groups[place].replaced is not None, place))
-        return [groups[place] for place in order]
+        return [
+            Hit(
+                self._ordered[place][0],
+                groups[place].best if place in groups else self._ordered[place][1],
+                groups.get(place),
+            )
+            for place in places
+        ]
+
+    def _is_shown(self, place: int) -> bool:
+        return place >= 0 and place not in self._hidden
+
+    def _is_replaced(self, place: int) -> bool:
+        return place in self._groups and self._groups[place].replaced is not None
 
     def _set(self, home: int, place: int) -> None:
         self._best[home] = place
-        record, self._groups[home].best = self._ordered[place]
-        self._groups[home].best_id = record.id
+        group = self.of(home)
+        record, group.best = self._ordered[place]
+        group.best_id = record.id
 
 
 def _newer(ordered: Sequence[Match], heads: Mapping[str, MemoryRecord]) -> dict[int, int]:
@@ -143,48 +175,39 @@ def _newer(ordered: Sequence[Match], heads: Mapping[str, MemoryRecord]) -> dict[
     }
 
 
-def _said(ordered: Sequence[Match], stored: Mapping[str, StoredMemory]) -> dict[int, list[int]]:
-    """The places of turns, those together that one speaker said several times, by the first of them.
+def _said(
+    turns: Sequence[int], ordered: Sequence[Match], stored: Mapping[str, StoredMemory]
+) -> dict[int, Sequence[int]]:
+    """The places of turns that one speaker said several times, by the first of them.
 
     They are of the same owner, role and labels. What clients store themselves is found as often as they store it (with
     `deduplicate: false`, that is twice).
     """
-    turns = [place for place, (record, _) in enumerate(ordered) if is_turn(record)]
-    found: dict[int, list[int]] = {}
-    for places in _alike(turns, ordered, stored):
-        if len(places) == 1:
-            found[places[0]] = places
-            continue
-        first: dict[tuple[object, ...], int] = {}
-        for place in places:
-            key = _said_as(stored[ordered[place][0].id])
-            found.setdefault(first.setdefault(key, place), []).append(place)
-    return dict(sorted(found.items()))
-
-
-def _alike(turns: Sequence[int], ordered: Sequence[Match], stored: Mapping[str, StoredMemory]) -> list[list[int]]:
-    """The places of turns in lists, of which those that say the same share one: by what costs little to compare."""
-    rough: dict[tuple[str, ...], list[int]] = {}
+    seen: dict[int, int] = {}
+    rough: dict[int, list[int]] = {}
     for place in turns:
-        rough.setdefault(last_words(ordered[place][0].text), []).append(place)
-    lists = []
+        memory = stored[ordered[place][0].id]
+        end = memory.traits // ENDING or fingerprint(memory.record.text[memory.lead :])
+        if (first := seen.setdefault(end, place)) != place:
+            rough.setdefault(end, [first]).append(place)
+    closer: dict[tuple[object, ...], list[int]] = {}
     for places in rough.values():
-        if len(places) == 1:
-            lists.append(places)
-            continue
-        closer: dict[tuple[object, ...], list[int]] = {}
         for place in places:
-            record = ordered[place][0]
-            end = ending(record.text[stored[record.id].lead :])
-            closer.setdefault((record.namespace, record.user_id, end), []).append(place)
-        lists += closer.values()
-    return lists
+            closer.setdefault(_said_as(stored[ordered[place][0].id]), []).append(place)
+    return {places[0]: places for places in closer.values() if len(places) > 1}
+
+
+def _firsts(turns: Sequence[int], said: Mapping[int, Sequence[int]]) -> dict[int, Sequence[int]]:
+    """The places of all turns by the first of those that say the same, in order."""
+    again = {place for places in said.values() for place in places[1:]}
+    return {place: said.get(place, (place,)) for place in turns if place not in again}
 
 
 def _said_as(memory: StoredMemory) -> tuple[object, ...]:
     """A key that turns have in common if they say the same."""
     record, lead = memory.record, memory.lead
-    return record.text[:lead], near_form(record.text[lead:]), record.event_date, _labels(record)
+    owner = (record.namespace, record.user_id)
+    return owner, record.text[:lead], near_form(record.text[lead:]), record.event_date, _labels(record)
 
 
 def _homes(
