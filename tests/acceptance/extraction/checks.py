@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,7 @@ async def check(played: Played) -> list[Check]:
     found += [await _doubted(played, pattern) for pattern in played.conversation.expect.doubted]
     for ask in played.conversation.expect.ask:
         found += [each async for each in _asked(played, ask)]
+    found += [each async for each in _standing(played)]
     names = [each.name for each in found]
     assert len(set(names)) == len(names), f"{played.conversation.name}: two checks with one name"
     return found
@@ -53,12 +54,12 @@ def _statements(played: Played) -> Iterator[Check]:
         for each in map(_statement, statements):
             record = _one(each.text, live)
             yield Check(f"{name}: {each.text}", record is not None, guard, shown)
-            yield from _values(name, each, record, played.conversation.zone)
+            yield from _values(name, each, record, played)
     for each in map(_statement, expect.past):
         record = _one(each.text, past)
         met = record is not None and _one(each.text, live) is None
         yield Check(f"past: {each.text}", met, False, shown)
-        yield from _values("past", each, record, played.conversation.zone)
+        yield from _values("past", each, record, played)
     for pair in expect.apart:
         ids = [{record.id for record in live if fits(pattern, record.text)} for pattern in pair]
         met = all(ids) and ids[0] != ids[1]
@@ -70,8 +71,13 @@ def _statements(played: Played) -> Iterator[Check]:
         yield Check(f"never: {pattern}", _one(pattern, played.statements) is None, True, shown)
 
 
-def _values(name: str, expected: Statement, record: MemoryRecord | None, zone: str) -> Iterator[Check]:
+def _values(name: str, expected: Statement, record: MemoryRecord | None, played: Played) -> Iterator[Check]:
     """The checks of what must be known of a statement; all fail if there is none."""
+    zone = played.conversation.zone
+    if expected.sources is not None:
+        keys = [] if record is None else sorted(played.keys.get(each, each) for each in record.source_ids)
+        met = record is not None and keys == sorted(expected.sources)
+        yield Check(f"{name}: {expected.text} [from {' '.join(expected.sources)}]", met, False, str(keys))
     for field in (*_VALUES, "until"):
         wanted = getattr(expected, field)
         if wanted is not None:
@@ -98,7 +104,7 @@ async def _is_shown(played: Played, record: MemoryRecord) -> bool:
     return any(record.id in item.ids for item in context.items)
 
 
-async def _asked(played: Played, ask: Ask) -> Any:
+async def _asked(played: Played, ask: Ask) -> AsyncIterator[Check]:
     name = f"ask: {ask.q}" + (f" ({ask.as_of})" if ask.as_of else "")
     if ask.first or ask.not_first or ask.has or ask.hasnt:
         texts = await played.search(ask.q, ask.as_of)
@@ -118,6 +124,23 @@ async def _asked(played: Played, ask: Ask) -> Any:
             yield Check(f"{name} [shown {pattern}]", fits(pattern, text), False, text)
         for pattern in ask.hidden:
             yield Check(f"{name} [hidden {pattern}]", not fits(pattern, text), True, text)
+
+
+async def _standing(played: Played) -> AsyncIterator[Check]:
+    """The checks of what the context shows whatever is asked: the profile, and standing rules."""
+    expect = played.conversation.expect
+    parts = (("profile", expect.profile, expect.profile_lacks), ("rules", expect.rules, expect.rules_lack))
+    if not any(wanted or unwanted for _, wanted, unwanted in parts):
+        return
+    context = await played.context(None)
+    for name, wanted, unwanted in parts:
+        lines = getattr(context, name)
+        shown = " | ".join(lines)
+        for pattern in wanted:
+            yield Check(f"{name}: {pattern}", any(fits(pattern, line) for line in lines), False, shown)
+        for pattern in unwanted:
+            met = bool(lines or not wanted) and not any(fits(pattern, line) for line in lines)
+            yield Check(f"{name} lack: {pattern}", met, True, shown)
 
 
 def _is_past(record: MemoryRecord, played: Played) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from memhost import hookimpl
 from memhost.host import Host
@@ -19,7 +19,7 @@ from memhost.specs import LanguageModelSpec, ModelSpec, NoSettings, OpenContext
 from memhost.testing.clock import FakeClock
 from memhost.testing.models import Asked, Given, ScriptedModel
 from tests.acceptance.extraction import protocol
-from tests.acceptance.extraction.script import Conversation, Step, Turn
+from tests.acceptance.extraction.script import Conversation, Step, Turn, local
 from tests.support.hosts import run, running_host
 
 SETTINGS = {
@@ -32,6 +32,7 @@ SETTINGS = {
 NAMESPACE = "acceptance"
 _POINT = EntryPoint(name="acceptance", value="tests.acceptance.extraction.play", group="memhost")
 _LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_MARK = re.compile(r"\{\{(?:context(?::\w+)?|prompt)\}\}")
 _ROUNDS = 50
 """Most rounds of background jobs after a step: more never end."""
 
@@ -67,17 +68,26 @@ class Played:
         host: The host that holds what was made of it.
         statements: All derived memories, those that hold and those that held, in order of their texts.
         asked: The time at which questions are asked, and for which `now` is meant.
+        keys: Keys of the turns, by the ids of their messages.
     """
 
-    def __init__(self, conversation: Conversation, host: Host, statements: list[MemoryRecord], asked: datetime) -> None:
+    def __init__(
+        self,
+        conversation: Conversation,
+        host: Host,
+        statements: list[MemoryRecord],
+        asked: datetime,
+        keys: Mapping[str, str],
+    ) -> None:
         self.conversation = conversation
         self.host = host
         self.statements = statements
         self.asked = asked
+        self.keys = keys
 
     def local(self, text: str) -> datetime:
         """A local time of the script."""
-        return _local(text, self.conversation.zone)
+        return local(text, self.conversation.zone)
 
     async def search(self, query: str, as_of: str | None = None) -> list[str]:
         """The texts of the first ten hits."""
@@ -94,8 +104,8 @@ class Played:
         )
         return [hit.text for hit in found.memories]
 
-    async def context(self, query: str) -> Any:
-        """The context for a question."""
+    async def context(self, query: str | None) -> Any:
+        """The context for a question, or that which stands before any question."""
         zone = self.conversation.zone
         return await run(self.host, "get_context", query=query, user_id=self.conversation.user, timezone=zone)
 
@@ -118,7 +128,7 @@ async def played(conversation: Conversation, folder: Path, store: str = "memory"
         )
         assert len(found) == total
         statements = sorted((memory.record for memory in found), key=lambda record: (record.text, record.id))
-        yield Played(conversation, host, statements, asked)
+        yield Played(conversation, host, statements, asked, stage.keys)
 
 
 class _Stage:
@@ -130,22 +140,19 @@ class _Stage:
         self._sent: dict[str, dict[str, Any]] = {}
         self.told = protocol.Told(steps=[], texts={}, turns={})
         first = conversation.steps[0]
-        self.clock = FakeClock(_local(first.sent or first.at, conversation.zone) - timedelta(hours=1))
+        self.clock = FakeClock(local(first.sent or first.at, conversation.zone) - timedelta(hours=1))
 
     async def take(self, host: Host, step: Step) -> None:
         """One step: send what is new, and run all jobs that are due."""
-        start = _local(step.at, self._script.zone)
-        end = start
-        for number, turn in enumerate(step.turns):
-            moment = start + timedelta(minutes=number)
-            if turn.at is not None:
-                moment = _local(f"{step.at[:10]} {turn.at}", self._script.zone)
-            self._add(step.session, turn, moment)
-            end = max(end, moment)
+        zone = self._script.zone
+        self._move_to(local(step.sent or step.at, zone))
+        for turn, moment in zip(step.turns, step.times(zone), strict=True):
+            self._add(step.session, turn, await self._text(host, turn.text), moment)
         for key, text in step.edit.items():
             self._sent[key]["content"] = text
             self.told.texts[key] = text
-        self._move_to(_local(step.sent, self._script.zone) if step.sent else end + timedelta(minutes=5))
+        if step.sent is None:
+            self._move_to(max([local(step.at, zone), *step.times(zone)]) + timedelta(minutes=5))
         self.told.steps.append((step, dict(self.told.texts)))
         if step.turns or step.edit:
             await self._send(host, step.session)
@@ -156,21 +163,41 @@ class _Stage:
     def end(self) -> datetime:
         """Move on to the time of the questions."""
         wanted = self._script.asked
-        self._move_to(_local(wanted, self._script.zone) if wanted else self.clock.now() + timedelta(days=1))
+        self._move_to(local(wanted, self._script.zone) if wanted else self.clock.now() + timedelta(days=1))
         return self.clock.now()
 
-    def _add(self, session: str, turn: Turn, moment: datetime) -> None:
+    @property
+    def keys(self) -> dict[str, str]:
+        """Keys of the turns, by the ids of their messages."""
+        return {message["id"]: key for key, message in self._sent.items()}
+
+    async def _text(self, host: Host, text: str) -> str:
+        """The text with what memhost gives in place of `{{context}}` and `{{prompt}}`."""
+        for mark in dict.fromkeys(_MARK.findall(text)):
+            query = _MARK.sub("", text).strip()
+            name, _, form = mark.strip("{}").partition(":")
+            if name == "context":
+                fields = {"query": query, "user_id": self._script.user, "format": form or "markdown"}
+                given = (await run(host, "get_context", **fields)).text
+            else:
+                search = {"user_id": {"eq": self._script.user}}
+                found = await run(host, "memory_prompt", query=query, long_term_search=search)
+                given = "\n".join(message.content.text for message in found.messages[:-1])
+            text = text.replace(mark, given)
+        return text
+
+    def _add(self, session: str, turn: Turn, text: str, moment: datetime) -> None:
         message: dict[str, Any] = {
             "id": _message_id(self._script.name, turn.key),
             "role": turn.role,
-            "content": turn.text,
+            "content": text,
             "created_at": moment.isoformat(),
         }
         if turn.name is not None:
             message["name"] = turn.name
         self._messages.setdefault(session, []).append(message)
         self._sent[turn.key] = message
-        self.told.texts[turn.key] = turn.text
+        self.told.texts[turn.key] = text
         self.told.turns[turn.key] = turn
 
     async def _send(self, host: Host, session: str) -> None:
@@ -213,7 +240,3 @@ def _message_id(conversation: str, key: str) -> str:
     """An id as servers make them, the same in each run."""
     digest = hashlib.blake2b(f"{conversation}/{key}".encode(), digest_size=16).digest()
     return "01" + "".join(_LETTERS[byte % 32] for byte in digest) + "MSG" + f"{len(key):05d}"
-
-
-def _local(text: str, zone: str) -> datetime:
-    return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone))

@@ -88,21 +88,23 @@ def _new_lines(asked: Asked) -> list[dict[str, Any]]:
 def _ids(lines: Sequence[Mapping[str, Any]], told: Told) -> dict[str, str]:
     """The id of each turn's line, by the turn's key; turns that are no new line are left out."""
     found: dict[str, str] = {}
-    free = list(lines)
-    for key, text in told.texts.items():
-        line = next((each for each in free if _is_line(str(each.get("text", "")), text)), None)
-        if line is not None:
-            found[key] = str(line["id"])
-            free.remove(line)
+    free = [(str(line["id"]), _plain(str(line.get("text", "")))) for line in lines]
+    for is_line in (str.__eq__, _is_part):
+        for key, text in told.texts.items():
+            line = next((each for each in free if key not in found and is_line(each[1], _plain(text))), None)
+            if line is not None:
+                found[key] = line[0]
+                free.remove(line)
     return found
 
 
-def _is_line(shown: str, text: str) -> bool:
-    """Tell whether a line shows a turn: whole, without a part that was cut out, or without the speaker's name."""
-    shown, text = " ".join(shown.split()), " ".join(text.split())
-    if shown == text:
-        return True
-    return len(shown) > 12 and (shown in text or text in shown or text.startswith(shown[:60]) or shown[-60:] in text)
+def _plain(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _is_part(shown: str, text: str) -> bool:
+    """Tell whether a line shows a turn of which something was cut out: a block, an end, or the speaker's name."""
+    return len(shown) > 12 and (shown in text or text.startswith(shown[:60]) or text.endswith(shown[-60:]))
 
 
 def _keys(asked: Asked) -> frozenset[str]:
@@ -185,6 +187,6 @@ def _relations(told: Told) -> dict[frozenset[str], tuple[str, str | None]]:
     for step, _ in told.steps:
         for item in step.items:
             for target, verdict in ((item.same, "same"), (item.replaces, "update"), (item.adds, "merge")):
-                if target is not None:
+                if target is not None and item.number is None:
                     found[frozenset((item.text, target))] = (verdict, item.whole if verdict == "merge" else None)
     return found

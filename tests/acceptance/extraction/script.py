@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -31,7 +33,11 @@ Kind = Literal["fact", "preference", "instruction", "action"]
 
 
 class Turn(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """A turn: `[key, role, text]`, then the speaker's name and the local time of day, where they are given."""
+    """A turn: `[key, role, text]`, then the speaker's name and the local time of day, where they are given.
+
+    `{{context}}`, `{{context:xml}}`, `{{context:json}}` and `{{prompt}}` in the text stand for what memhost itself
+    gives as context, or as memory prompt, for the rest of the text at that time.
+    """
 
     key: str
     role: str
@@ -53,9 +59,11 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         since: Local day since when the new state holds, where it was said.
         adds: Text of the known memory to which it adds a detail.
         whole: With `adds`: one statement with everything that both say.
-        number: With a relation: the number of a known memory that the model gives instead of the right one.
+        number: With a relation: a number that the model gives and that no known memory has.
         saw: What the model must have read in a new line to give the item at all.
         heard: Name that a new line must have as its speaker for the model to give the item at all.
+        kind: What kind of memory it is; `scope` says where an instruction counts, if not everywhere.
+        speaker: Name of who said or did it.
         subject: What a preference is about; `polarity` likewise.
     """
 
@@ -72,6 +80,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     number: int | None = None
     confidence: float = 0.95
     kind: Kind = "fact"
+    scope: str | None = None
     speaker: str | None = None
     saw: str | None = None
     heard: str | None = None
@@ -104,8 +113,21 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     edit: dict[str, str] = {}
     remove: list[str] = []
 
+    def times(self, zone: str) -> list[datetime]:
+        """When each turn is said."""
+        start = local(self.at, zone)
+        return [
+            local(f"{self.at[:10]} {turn.at}", zone) if turn.at else start + timedelta(minutes=number)
+            for number, turn in enumerate(self.turns)
+        ]
 
-class Statement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+
+def local(text: str, zone: str) -> datetime:
+    """The moment of a local time, `2026-03-02 18:00`."""
+    return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone))
+
+
+class Statement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"sources": "from"}):
     """A statement that is looked for by a pattern, and what must be known of it (days are local, `2026-03-02`).
 
     Attributes:
@@ -118,9 +140,11 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         by: Name of who said it.
         trust: Whose word it is: `user`, `assistant`, `tool`.
         kind: What kind of memory it is.
+        sources: Keys of the turns that support it: these and no others.
     """
 
     text: str
+    sources: list[str] | None = None
     said: str | None = None
     since: str | None = None
     until: str | None = None
@@ -168,6 +192,10 @@ class Expected(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         never: Patterns that no statement fits, whether it holds or held.
         doubted: Patterns of statements that are not stored, or in doubt and out of every context.
         ask: Questions.
+        profile: Patterns, each of a line of the user's profile as the context shows it.
+        profile_lacks: Patterns that no line of the profile fits.
+        rules: Patterns, each of a line of the standing rules as the context shows them.
+        rules_lack: Patterns that no standing rule fits.
     """
 
     now: list[Statement | str] = []
@@ -178,6 +206,10 @@ class Expected(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     never: list[str] = []
     doubted: list[str] = []
     ask: list[Ask] = []
+    profile: list[str] = []
+    profile_lacks: list[str] = []
+    rules: list[str] = []
+    rules_lack: list[str] = []
 
 
 class Conversation(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -222,6 +254,7 @@ def _check(conversation: Conversation) -> None:
     """Refuse what would pass without a word: unknown keys of turns, relations to texts that nobody gave."""
     keys: set[str] = set()
     given: set[str] = set()
+    last = conversation.steps[-1]
     for step in conversation.steps:
         fresh = [turn.key for turn in step.turns]
         if len(set(fresh)) < len(fresh) or keys.intersection(fresh):
@@ -230,6 +263,8 @@ def _check(conversation: Conversation) -> None:
         named = {*step.edit, *step.remove, *(key for item in step.items for key in item.sources)}
         if missing := sorted(named - keys):
             raise ValueError(f"{conversation.name}: no such turn: {', '.join(missing)}")
+        if asked := [each for each in _sources(conversation.expect) if not set(each) <= keys and step is last]:
+            raise ValueError(f"{conversation.name}: no such turns: {asked}")
         for item in step.items:
             target = item.same or item.replaces or item.adds
             if target is not None and target not in given:
@@ -237,3 +272,9 @@ def _check(conversation: Conversation) -> None:
             if bool(item.adds) != bool(item.whole):
                 raise ValueError(f"{conversation.name}: adds and whole belong together: {item.text}")
             given.update({item.text, item.whole or item.text})
+
+
+def _sources(expected: Expected) -> list[list[str]]:
+    """The turns that statements are expected to rest on."""
+    given = (*expected.now, *expected.past, *expected.kept)
+    return [each.sources for each in given if isinstance(each, Statement) and each.sources is not None]
