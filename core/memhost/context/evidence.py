@@ -15,6 +15,7 @@ from memhost.models import Condition, MemoryHit, MemoryRecord, MemoryType, Op, S
 from memhost.ports import Store
 from memhost.search.scoring import hit_of
 from memhost.text.best_passage import best_passage
+from memhost.text.recalled.own_text import own_text
 from memhost.text.small_talk import name_forms, without_small_talk
 from memhost.text.temporal.dates import Period, find_relative
 from memhost.text.temporal.times import local
@@ -109,7 +110,8 @@ class EvidenceReader:
             if hit.memory_type is MemoryType.MESSAGE:
                 item.names = forms
                 item.outdated = _outdated(replaced.get(hit.id, ()), said, zone)
-            found.append(item)
+            if item.text:  # a turn that only repeats what was recalled tells nothing
+                found.append(item)
         return found
 
     async def ended(self, scope: Scope, now: datetime) -> Ended:
@@ -179,6 +181,8 @@ def _evidence(rank: int, hit: MemoryHit, stored: StoredMemory | None, names: Col
             speaker, text = stored.speaker or "", hit.text[stored.lead :]
         elif stored.role and hit.text.startswith(f"{stored.role}: "):  # `Noted: a new address` has no speaker
             speaker, text = stored.role, hit.text[len(stored.role) + 2 :]
+    if hit.memory_type is MemoryType.MESSAGE:
+        text = own_text(text)
     return Evidence(
         hit=hit, rank=rank, speaker=label(speaker), text=one_line(text), said=hit.created_at, position=position
     )

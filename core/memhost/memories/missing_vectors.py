@@ -6,12 +6,15 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from memhost.events import VectorsMissing
 from memhost.jobs.outbox import Outbox
 from memhost.models import Scope, SessionKey, StoredMemory, WriteBatch
 from memhost.ports import Clock, Embedder, Store
 from memhost.storage.paging import walk
 from memhost.storage.replace_unchanged import replace_unchanged
+from memhost.text.recalled.own_text import found_by
 from memhost.usage.ledger import charged_to, charged_to_owners
 
 logger = logging.getLogger(__name__)
@@ -62,10 +65,15 @@ class MissingVectors:
         waiting = [memory for memory in await self._store.get_memories(scope, ids) if memory.vector is None]
         if not waiting:
             return 0
+        texts = [found_by(memory) for memory in waiting]
         owners = [(memory.record.namespace, memory.record.user_id) for memory in waiting]
         with charged_to(SessionKey(tenant, "", "", "")), charged_to_owners(owners):
-            vectors = await self._embedder.embed([memory.record.text[memory.lead :] for memory in waiting])
-        made = {memory.record.id: (memory.lead, vector) for memory, vector in zip(waiting, vectors, strict=True)}
+            vectors = iter(await self._embedder.embed([text for text in texts if text]) if any(texts) else ())
+        nothing = np.zeros(self._embedder.dimensions, dtype=np.float32)
+        made = {
+            memory.record.id: (memory.lead, next(vectors) if text else nothing)
+            for memory, text in zip(waiting, texts, strict=True)
+        }
 
         def with_vector(memory: StoredMemory) -> StoredMemory | None:
             lead, vector = made[memory.record.id]

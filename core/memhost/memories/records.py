@@ -26,6 +26,7 @@ from memhost.ports import Draft, Embedder
 from memhost.ranking import traits_of
 from memhost.text.analysis import index_terms, split_speaker
 from memhost.text.conversation import is_blank
+from memhost.text.recalled.own_text import found_by
 from memhost.text.unicode_forms import normal_form
 from memhost.usage.ledger import charged_to_owners
 
@@ -172,13 +173,13 @@ async def index_records(
     else:
         analysed = await asyncio.to_thread(_analysed, records, drafts)
     stored = [memory for memory, _ in analysed]
-    bodies = [memory.record.text[memory.lead :] for memory in stored]
+    bodies = [found_by(memory) for memory in stored]
     for memory, suspicious in analysed:
         if suspicious:
             memory.record.metadata = {**memory.record.metadata, SUSPICIOUS: True}
     known = {text: _checked(vector, embedder) for text, vector in (vectors or {}).items()}
     for memory, body in zip(stored, bodies, strict=True):
-        memory.vector = known.get(body)
+        memory.vector = known.get(body) if body else np.zeros(embedder.dimensions, dtype=np.float32)
     without = [index for index, memory in enumerate(stored) if memory.vector is None]
     if without and (embedder.local or not in_request):
         with charged_to_owners((records[index].namespace, records[index].user_id) for index in without):
@@ -197,7 +198,7 @@ def _analysed(records: Sequence[MemoryRecord], drafts: Sequence[Draft | None]) -
         if draft is not None:
             memory.speaker, memory.role, memory.position = draft.speaker, draft.role, draft.position
             memory.lead = _lead(record.text, draft)
-        body = record.text[memory.lead :]
+        body = found_by(memory)
         # The text before a colon is read as well, whether it is a name or not.
         told = is_of_others(record) and is_instruction_like(record.text[_role_lead(record.text, draft) :])
         when = (record.event_date or record.created_at).timestamp()

@@ -24,6 +24,7 @@ from memhost.memories.trust import TRUST
 from memhost.models import MAX_ACCESSES, MemoryRecord, StoredMemory
 from memhost.ranking import traits_of
 from memhost.text.analysis import index_terms
+from memhost.text.recalled.own_text import found_by
 from memhost.text.unicode_forms import normal_form
 
 FULL_STOPS = ".。．।۔።։"
@@ -160,7 +161,7 @@ def completed(stored: MemoryRecord, record: MemoryRecord, now: datetime) -> Memo
 
 def indexed_anew(kept: StoredMemory, record: MemoryRecord) -> StoredMemory:
     """The memory with this record; its words hold its date, its vector only its text."""
-    body = record.text[kept.lead :]
+    body = found_by(replace(kept, record=record))
     when = (record.event_date or record.created_at).timestamp()
     terms = tuple(index_terms(body, kept.speaker, when))
     return replace(kept, record=record, terms=terms, traits=traits_of(body, terms))

@@ -26,6 +26,7 @@ from memhost.models import (
 from memhost.operations.requests import RecordFields, SessionRecordInput
 from memhost.ports import Store, Turn
 from memhost.text.analysis import index_terms
+from memhost.text.recalled.own_text import found_by
 
 _NOT_SAID = (
     "last_accessed",
@@ -155,4 +156,4 @@ async def retimed_memories(store: Store, key: SessionKey, turns: Sequence[Turn],
 def _retimed(memory: StoredMemory, moment: datetime, now: datetime) -> StoredMemory:
     record = msgspec.structs.replace(memory.record, created_at=moment, updated_at=now)
     when = (record.event_date or moment).timestamp()
-    return replace(memory, record=record, terms=tuple(index_terms(record.text[memory.lead :], memory.speaker, when)))
+    return replace(memory, record=record, terms=tuple(index_terms(found_by(memory), memory.speaker, when)))

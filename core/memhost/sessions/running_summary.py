@@ -15,6 +15,7 @@ from memhost.messages.windows import answer_room, model_window, spare_room
 from memhost.models import Message, SessionKey
 from memhost.settings import LlmSettings
 from memhost.text.conversation import readable, together
+from memhost.text.recalled.own_text import without_recalled
 from memhost.usage.model_calls import ModelCalls
 
 PLACEHOLDERS = ("{prev_summary}", "{messages_joined}")
@@ -152,6 +153,7 @@ class RunningSummary:
         return lines
 
     def _line(self, message: Message) -> str:
+        message = without_recalled(message)
         if self._prompt:
             return f"{message.role}: {readable(message)}"
         return data({"role": message.role, "at": f"{message.created_at:%Y-%m-%d %H:%M}", "text": readable(message)})

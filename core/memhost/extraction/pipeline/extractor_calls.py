@@ -32,6 +32,7 @@ from memhost.ports import (
 )
 from memhost.text.conversation import readable
 from memhost.text.passages import passages
+from memhost.text.recalled.own_text import without_recalled
 from memhost.text.speakers import is_background
 from memhost.usage.model_calls import ModelCalls, Purpose
 
@@ -79,6 +80,7 @@ class ExtractorCalls:
         """Have the strategy extract from these turns.
 
         A message that is longer than one question may be is read in parts, cut between sentences, in several calls.
+        Nobody reads recalled memories that came back in a message (`memhost.text.recalled`).
 
         Args:
             strategy: Words the question and reads the answer, or does it all.
@@ -93,6 +95,7 @@ class ExtractorCalls:
             BudgetExceeded: A budget is used up.
             PluginFailure: The strategy failed.
         """
+        turns, context = _as_said(turns, context)
         if all(is_background(turn.message) for turn in turns):
             return Asked(parsed=Parsed())
         parts = divided(turns, self._max_tokens)
@@ -191,6 +194,21 @@ class ExtractorCalls:
             logger.warning("extraction.unreadable", extra={"fields": {**fields, "letters": len(answers[-1].text)}})
             raise AnswerUnusable("The language model's answer is not the requested JSON.")
         return Asked(parsed=parsed, answers=answers)
+
+
+def _as_said(turns: Sequence[Turn], context: ExtractionContext) -> tuple[list[Turn], ExtractionContext]:
+    """The turns and the context without recalled memories; turns that are nothing else are left out."""
+    told = []
+    for turn in turns:
+        message = without_recalled(turn.message)
+        if message is turn.message:
+            told.append(turn)
+        elif message.content or readable(message):
+            told.append(msgspec.structs.replace(turn, message=message))
+    earlier, messages = (
+        [without_recalled(message) for message in each] for each in (context.earlier, context.messages)
+    )
+    return told, msgspec.structs.replace(context, earlier=earlier, messages=messages)
 
 
 def divided(turns: Sequence[Turn], max_tokens: int) -> list[list[Turn]]:

@@ -1,0 +1,1 @@
+"""Recalled memories that come back inside a turn."""
