@@ -147,7 +147,7 @@ MOVED = {
     "memhost.services.shelves": "memhost.admin.migration_tables",
     "memhost.services.strategies": "memhost.extraction.pipeline.strategy_choice",
     "memhost.services.summaries": "memhost.views.summarizer",
-    "memhost.services.support": "memhost.memories.support",
+    "memhost.services.support": "memhost.memories.derived.support",
     "memhost.services.tasks": "memhost.jobs.tasks",
     "memhost.services.tokens": "memhost.messages.tokens",
     "memhost.services.transfer": "memhost.admin.export_import",

@@ -46,6 +46,7 @@ _SORTS = {
     "plugin": "plugin_documents",
     "judged": "judgements",
     "alias": "aliases",
+    "former": "former_memories",
 }
 """Sort of a document by the first word of its kind."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from time import perf_counter
 
@@ -18,6 +18,8 @@ from memhost.events import MemoriesDeleted, MemoriesUpdated
 from memhost.jobs.outbox import Outbox
 from memhost.jobs.tasks import LongWork
 from memhost.memories import aliases
+from memhost.memories.derived import former
+from memhost.memories.derived.cascade import Cascade
 from memhost.memories.enabled import require_long_term_memory
 from memhost.memories.exact_duplicates import TURN_STRATEGY
 from memhost.memories.records import content_hash
@@ -61,6 +63,7 @@ class CompactionService:
         store: Store,
         outbox: Outbox,
         deduplication: SemanticDeduplication,
+        cascade: Cascade,
         long_work: LongWork,
         leases: Leases,
         settings: MemorySettings,
@@ -68,12 +71,13 @@ class CompactionService:
     ) -> None:
         self._store = store
         self._outbox = outbox
+        self._cascade = cascade
         self._long_work = long_work
         self._leases = leases
         self._settings = settings
         self._clock = clock
         self._comparing = ComparingPass(
-            store=store, outbox=outbox, deduplication=deduplication, settings=settings, clock=clock
+            store=store, outbox=outbox, deduplication=deduplication, cascade=cascade, settings=settings, clock=clock
         )
         self._turn = asyncio.Lock()
 
@@ -170,11 +174,25 @@ class CompactionService:
         batch = WriteBatch(put_memories=kept, delete_memories=[item.record.id for item in gone])
         batch.put_documents = entries(scope.tenant, gone, "repeated", now, self._settings)
         batch.put_documents += aliases.documents(scope.tenant, [item.record for item in gone], led, now)
+        await self._note(batch, scope, gone, led, now)
         ids = [memory.record.id for memory in kept]
         batch.add_jobs = self._outbox.memory_jobs(
             "memories_updated", MemoriesUpdated, ids, tenant=scope.tenant, now=now
         )
         return await self._delete(scope, batch, turn, now)
+
+    async def _note(
+        self, batch: WriteBatch, scope: Scope, gone: Sequence[StoredMemory], led: Mapping[str, str], now: datetime
+    ) -> None:
+        """Add to the batch what the memories that stay were before, and what follows from their change."""
+        parts: dict[str, list[MemoryRecord]] = {}
+        for item in gone:
+            parts.setdefault(led[item.record.id], []).append(item.record)
+        await former.note_changes(
+            self._store, batch, scope, now, keep_days=self._settings.superseded_keep_days, parts=parts
+        )
+        changed = [item.record for item in (*batch.put_memories, *gone)]
+        await self._cascade.changed(batch, scope.tenant, changed, now)
 
     async def _drop_replaced(self, scope: Scope, turn: Lease | None) -> int:
         """Delete facts that were replaced long enough ago; return their number."""

@@ -9,12 +9,14 @@ from time import perf_counter
 
 import msgspec
 
+from memhost.consolidation.changes import note_changes
 from memhost.consolidation.compaction_state import Cursor, read_cursor, write_cursor
 from memhost.consolidation.judge import MAX_PAIRS, Pair
 from memhost.consolidation.semantic_duplicates import Resolution, SemanticDeduplication, judged_pairs, pair_mark
 from memhost.consolidation.similarity import MERGEABLE, can_merge
 from memhost.events import MemoriesDeleted, MemoriesSuperseded, MemoriesUpdated
 from memhost.jobs.outbox import Outbox
+from memhost.memories.derived.cascade import Cascade
 from memhost.models import Condition, Op, Scope, SessionKey, StoredMemory, WriteBatch
 from memhost.operations.responses import CompactionReport, Join
 from memhost.ports import Clock, Store
@@ -80,10 +82,12 @@ class ComparingPass:
         store: Store,
         outbox: Outbox,
         deduplication: SemanticDeduplication,
+        cascade: Cascade,
         settings: MemorySettings,
         clock: Clock,
     ) -> None:
         self._store = store
+        self._cascade = cascade
         self._outbox = outbox
         self._deduplication = deduplication
         self._settings = settings
@@ -210,6 +214,7 @@ class ComparingPass:
         found.add_to(batch)
         if not batch.put_memories and not batch.put_documents:
             return
+        await note_changes(self._store, self._cascade, batch, scope, found, (), self._settings, now)
         await turn.keep()
         for name, event, ids in (
             ("memories_updated", MemoriesUpdated, found.updated),

@@ -22,6 +22,7 @@ from memhost.extraction.pipeline.extraction_queue import ExtractionQueue
 from memhost.extraction.pipeline.extractor_calls import ExtractorCalls
 from memhost.extraction.pipeline.immediate import ImmediateExtraction
 from memhost.extraction.pipeline.log import ExtractionLogs
+from memhost.extraction.pipeline.rereading import ExtractionRereading
 from memhost.extraction.pipeline.runs import ExtractionRuns
 from memhost.extraction.pipeline.store_drafts import ExtractedMemories
 from memhost.extraction.pipeline.strategy_choice import StrategyChoice
@@ -38,6 +39,8 @@ from memhost.jobs import (
 from memhost.jobs.maintenance import MaintenanceTasks
 from memhost.jobs.outbox import Outbox
 from memhost.jobs.tasks import LongWork
+from memhost.memories.derived.cascade import Cascade
+from memhost.memories.derived.support import Support
 from memhost.memories.enrichment import Enrichment
 from memhost.memories.job_context import StagedContext
 from memhost.memories.missing_vectors import MissingVectors
@@ -68,6 +71,7 @@ from memhost.usage.model_calls import ChargedModel, ModelCalls
 from memhost.usage.model_health import ModelHealth
 from memhost.usage.reports import UsageReports
 from memhost.usage.tenants import Tenants
+from memhost.views.marks import ViewMarks
 from memhost.views.model_summarizer import ModelSummaries
 from memhost.views.partitions import ViewPartitions
 from memhost.views.runs import ViewRuns
@@ -141,14 +145,16 @@ def assemble(resources: Resources) -> Services:
     search = _search(resources, calls, hooks, metrics)
     prompts = PromptPolicy(mode=settings.extraction.custom_prompts, approved=settings.extraction.approved_prompts)
     deduplication = SemanticDeduplication(store=store, embedder=embedder, calls=calls, settings=memory)
-    extraction = _extraction(resources, calls, hooks, prompts, deduplication)
+    queue = _queue(resources, prompts)
+    cascade = _cascade(resources, queue)
+    extraction = _extraction(resources, calls, hooks, queue, cascade, deduplication)
     summaries = _summaries(resources, calls)
-    sessions = _sessions(resources, hooks, extraction, summaries)
+    sessions = _sessions(resources, hooks, extraction, summaries, cascade)
     forgetting = ForgettingService(store=store, outbox=outbox, settings=memory, clock=clock)
     leases = Leases(store, clock, settings.server.job_lease_s)
     long_work = LongWork(store=store, leases=leases, tenants=tenants, clock=clock)
     resources.stack.push_async_callback(long_work.aclose)
-    compaction = _compaction(resources, deduplication, long_work, leases)
+    compaction = _compaction(resources, deduplication, cascade, long_work, leases)
     views = _views(resources, calls, prompts)
     view_runs = ViewRuns(store=store, views=views, outbox=outbox, long_work=long_work, clock=clock)
     maintenance = _maintenance(resources, calls, forgetting, compaction, view_runs, extraction.runs, summaries)
@@ -156,7 +162,7 @@ def assemble(resources: Resources) -> Services:
     return Services(
         sessions=sessions,
         session_changes=SessionChanges(sessions, clock),
-        memories=_memories(resources, hooks),
+        memories=_memories(resources, hooks, cascade),
         search=search,
         prompts=_prompts(resources, sessions, search),
         context=_context(resources, sessions, search),
@@ -192,11 +198,12 @@ def _hooks(resources: Resources, watch: PluginWatch, metrics: Metrics) -> Reques
     )
 
 
-def _memories(resources: Resources, hooks: RequestHooks) -> MemoryService:
+def _memories(resources: Resources, hooks: RequestHooks, cascade: Cascade) -> MemoryService:
     return MemoryService(
         store=resources.store,
         embedder=resources.embedder,
         hooks=hooks,
+        cascade=cascade,
         outbox=resources.outbox,
         settings=resources.settings.memory,
         clock=resources.clock,
@@ -204,12 +211,17 @@ def _memories(resources: Resources, hooks: RequestHooks) -> MemoryService:
 
 
 def _compaction(
-    resources: Resources, deduplication: SemanticDeduplication, long_work: LongWork, leases: Leases
+    resources: Resources,
+    deduplication: SemanticDeduplication,
+    cascade: Cascade,
+    long_work: LongWork,
+    leases: Leases,
 ) -> CompactionService:
     return CompactionService(
         store=resources.store,
         outbox=resources.outbox,
         deduplication=deduplication,
+        cascade=cascade,
         long_work=long_work,
         leases=leases,
         settings=resources.settings.memory,
@@ -306,11 +318,51 @@ class _Extraction:
     runs: ExtractionRuns
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Queue:
+    """The turns that wait, and which strategy reads them."""
+
+    choice: StrategyChoice
+    logs: ExtractionLogs
+    pending: ExtractionQueue
+
+
+def _queue(resources: Resources, prompts: PromptPolicy) -> _Queue:
+    store, settings = resources.store, resources.settings.extraction
+    choice = StrategyChoice(
+        strategies=resources.strategies,
+        default=resources.settings.memory.default_strategy,
+        settings=settings,
+        specs={entry.spec.name: entry.spec for entry in resources.plugins.strategies},
+        prompts=prompts,
+    )
+    logs = ExtractionLogs(store)
+    pending = ExtractionQueue(store=store, logs=logs, choice=choice, outbox=resources.outbox, settings=settings)
+    return _Queue(choice=choice, logs=logs, pending=pending)
+
+
+def _cascade(resources: Resources, queue: _Queue) -> Cascade:
+    store = resources.store
+    specs = [entry.spec for entry in resources.plugins.strategies]
+    support = Support(
+        store,
+        resources.settings.memory,
+        strategies=[spec.name for spec in specs],
+        digests=[spec.name for spec in specs if spec.digests],
+    )
+    rereading = ExtractionRereading(
+        store=store, queue=queue.pending, logs=queue.logs, choice=queue.choice, clock=resources.clock
+    )
+    marks = ViewMarks(store, resources.outbox)
+    return Cascade(store=store, support=support, rereading=rereading, marks=marks, outbox=resources.outbox)
+
+
 def _extraction(
     resources: Resources,
     calls: ModelCalls,
     hooks: RequestHooks,
-    prompts: PromptPolicy,
+    queue: _Queue,
+    cascade: Cascade,
     deduplication: SemanticDeduplication,
 ) -> _Extraction:
     store, embedder, outbox, settings = (
@@ -319,16 +371,7 @@ def _extraction(
         resources.outbox,
         resources.settings.extraction,
     )
-    specs = {entry.spec.name: entry.spec for entry in resources.plugins.strategies}
-    choice = StrategyChoice(
-        strategies=resources.strategies,
-        default=resources.settings.memory.default_strategy,
-        settings=settings,
-        specs=specs,
-        prompts=prompts,
-    )
-    logs = ExtractionLogs(store)
-    pending = ExtractionQueue(store=store, logs=logs, choice=choice, outbox=outbox, settings=settings)
+    choice, logs, pending = queue.choice, queue.logs, queue.pending
     contexts = ExtractionContexts(store, settings)
     extracted = ExtractedMemories(
         store=store,
@@ -336,6 +379,7 @@ def _extraction(
         choice=choice,
         deduplication=deduplication,
         hooks=hooks,
+        cascade=cascade,
         outbox=outbox,
         settings=settings,
         kept=resources.settings.memory,
@@ -395,7 +439,11 @@ def _requests(resources: Resources, sessions: SessionService, extraction: _Extra
 
 
 def _sessions(
-    resources: Resources, hooks: RequestHooks, extraction: _Extraction, summaries: SessionSummaries
+    resources: Resources,
+    hooks: RequestHooks,
+    extraction: _Extraction,
+    summaries: SessionSummaries,
+    cascade: Cascade,
 ) -> SessionService:
     store, memory, clock = resources.store, resources.settings.memory, resources.clock
     choice, pending = extraction.choice, extraction.pending
@@ -407,6 +455,7 @@ def _sessions(
         choice=choice,
         pending=pending,
         summaries=summaries,
+        cascade=cascade,
         hooks=hooks,
         outbox=resources.outbox,
         settings=memory,

@@ -10,7 +10,7 @@ import msgspec
 from memhost.memories.records import derived_id
 from memhost.models import Document, MemoryRecord, Scope, StoredMemory
 from memhost.ports import Store
-from memhost.storage.bound_documents import by_prefix
+from memhost.storage.bound_documents import by_prefix, document_scope
 
 KIND = "alias"
 
@@ -63,6 +63,12 @@ async def find(store: Store, bounds: Scope, memory_id: str, now: datetime) -> St
         met.add(name)
         wanted += [alias.stays for _, alias in (await _aliases(store, bounds, [name], now))[name]]
     return None
+
+
+async def led_to(store: Store, bounds: Scope, now: datetime) -> set[str]:
+    """Ids of the memories inside the bounds into which others went that had an id of their own."""
+    found = await store.list_documents(document_scope(bounds), KIND, now)
+    return {_decoder.decode(document.body).stays for document in found}
 
 
 async def names_of(store: Store, bounds: Scope, ids: Sequence[str], now: datetime) -> list[tuple[str, str]]:

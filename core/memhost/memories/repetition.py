@@ -43,7 +43,10 @@ SUPERSEDED_BY = "superseded_by"
 PROMPT_KEY = "prompt_sha256"
 """Metadata key under which memories keep the hashes of the custom prompts that brought them about."""
 
-NOTES = frozenset({SUSPICIOUS, RESTORED, SUPERSEDED_BY, TRUST, PROMPT_KEY, UNGROUNDED})
+STALE = "stale_since"
+"""Metadata key of memories whose sources changed or were deleted since they were made: when that was."""
+
+NOTES = frozenset({SUSPICIOUS, RESTORED, SUPERSEDED_BY, TRUST, PROMPT_KEY, UNGROUNDED, STALE})
 """Metadata keys under which the server notes how a memory came about; they say nothing of what it tells."""
 
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
+
+import msgspec
 
 from memhost.errors import Forbidden, InvalidRequest, NotFound
 from memhost.events import MemoriesDeleted, MemoriesStored, MemoriesUpdated, RequestContext
 from memhost.extraction.screening.injection import SUSPICIOUS
 from memhost.jobs.outbox import Outbox
 from memhost.memories import aliases
+from memhost.memories.derived import former
+from memhost.memories.derived.cascade import Cascade
 from memhost.memories.enabled import require_long_term_memory
 from memhost.memories.exact_duplicates import Repetitions, find_repetitions
 from memhost.memories.records import (
@@ -68,11 +72,13 @@ class MemoryService:
         store: Store,
         embedder: Embedder,
         hooks: RequestHooks,
+        cascade: Cascade,
         outbox: Outbox,
         settings: MemorySettings,
         clock: Clock,
     ) -> None:
         self._store = store
+        self._cascade = cascade
         self._embedder = embedder
         self._hooks = hooks
         self._outbox = outbox
@@ -198,6 +204,7 @@ class MemoryService:
         refuse(problems)
         bounds = call.caller.bounds
         stored = await self._stored(bounds, request.memory_id)
+        before = replace(stored, record=msgspec.structs.replace(stored.record))  # which the changes go into
         text, now = stored.record.text, self._clock.now()
         record = _changed(stored.record, changes, now)
         if not bounds.allows(record.namespace, record.user_id, record.session_id):
@@ -208,6 +215,7 @@ class MemoryService:
         updated = (await index_records(kept, self._embedder, [_draft_of(stored)], in_request=True))[0]
         if updated.vector is None and (updated.record.text, updated.lead) == (text, stored.lead):
             updated.vector = stored.vector
+        await self._cascade.edited(bounds.tenant, before, updated, now)
         batch = WriteBatch(put_memories=[updated], moved_ids=frozenset({record.id}))
         batch.add_jobs = self._outbox.memory_jobs(
             "memories_updated", MemoriesUpdated, [record.id], tenant=bounds.tenant, now=now
@@ -225,12 +233,16 @@ class MemoryService:
         bounds, now, names = call.caller.bounds, self._clock.now(), unique(ids)
         if not names:
             return Deletion()
-        held = {memory.record.id: memory.record.id for memory in await self._store.get_memories(bounds, names)}
+        leaving = {memory.record.id: memory for memory in await self._store.get_memories(bounds, names)}
+        held = {name: name for name in leaving}
         for name in names:
             if name not in held and (kept := await aliases.find(self._store, bounds, name, now)) is not None:
                 held[name] = kept.record.id
+                leaving.setdefault(kept.record.id, kept)
+        await self._cascade.deleted(bounds.tenant, list(leaving.values()), now)
         trashed = await names_of(self._store, bounds, names, now)
         documents = [each for found in trashed.values() for each in found]
+        documents += await former.names_of(self._store, bounds, [memory.record for memory in leaving.values()], now)
         if documents := documents + await aliases.names_of(self._store, bounds, names, now):
             await self._store.commit(document_scope(bounds), WriteBatch(delete_documents=documents))
         batch = WriteBatch(delete_memories=unique([held.get(name, name) for name in names]))

@@ -61,7 +61,10 @@ class ExtractionContext(msgspec.Struct, frozen=True, kw_only=True):
         earlier: Messages just before the turns, oldest first: already processed, given to resolve references.
         entities: Names that this user's memories already use.
         previous: The stored memory with the id that `ModelStrategy.target` names, None if there is none.
-        messages: All messages that the session holds, the turns among them; empty if the session is gone.
+        outdated: Messages that `previous` was made from were edited or deleted since: it has to be made again, from
+            `messages` alone.
+        messages: All messages that the session holds, the turns among them; empty if the session is gone. Without those
+            whose memories were deleted; if `outdated`, with those that have left the session since.
         roles: Role of each message to extract from, by id.
         max_topics: Most topics that a memory may have.
         grounding_strict: Drop texts whose references stay unresolved, instead of marking them
@@ -76,6 +79,7 @@ class ExtractionContext(msgspec.Struct, frozen=True, kw_only=True):
     earlier: list[Message] = []
     entities: list[str] = []
     previous: MemoryRecord | None = None
+    outdated: bool = False
     messages: list[Message] = []
     roles: dict[str, str] = {}
     max_topics: int = 3

@@ -13,19 +13,20 @@ from msgspec import UNSET, UnsetType
 
 from memhost.errors import Forbidden, IdTaken, Problem, SessionChanged, VersionMismatch
 from memhost.events import (
-    MemoriesDeleted,
     MemoriesStored,
     RequestContext,
     SessionIdle,
     SessionUpdated,
     SessionWrite,
 )
-from memhost.extraction.pipeline.extraction_queue import ExtractionQueue, Staged, edited_turns
+from memhost.extraction.pipeline.extraction_queue import ExtractionQueue, Staged, edited_turns, rephrased
 from memhost.extraction.pipeline.immediate import ImmediateExtraction
 from memhost.extraction.pipeline.strategy_choice import StrategyChoice
 from memhost.extraction.prompts import UNSAFE
 from memhost.jobs.outbox import Outbox, session_name
 from memhost.memories import aliases
+from memhost.memories.derived.cascade import Cascade
+from memhost.memories.derived.support import Lost
 from memhost.memories.exact_duplicates import Repetitions, find_repetitions
 from memhost.memories.records import (
     check_records,
@@ -33,7 +34,6 @@ from memhost.memories.records import (
     index_records,
     refuse,
 )
-from memhost.memories.support import withdraw
 from memhost.messages.concurrent_writes import Missed, changes_of, merged_context, merged_data
 from memhost.messages.turns import Merged, check_messages, merge_turns, turn_name
 from memhost.models import (
@@ -104,12 +104,14 @@ class SessionWriter:
         choice: StrategyChoice,
         pending: ExtractionQueue,
         summaries: SessionSummaries,
+        cascade: Cascade,
         hooks: RequestHooks,
         outbox: Outbox,
         settings: MemorySettings,
         clock: Clock,
     ) -> None:
         self._store = store
+        self._cascade = cascade
         self._embedder = embedder
         self._extraction = extraction
         self._choice = choice
@@ -234,7 +236,7 @@ class SessionWriter:
         # 10. Commit: everything at once, or nothing.
         changed = Changed(
             turns=turns,
-            edited={turn.message.id for turn in turns if _name(turn) in edited},
+            edited=_reworded(before, session, turns) if edited else set(),
             stored=[*indexed, *more, *retimed],
             made=set(told),
             gone=[record for record in promoted if record.id in repeated.stays],
@@ -315,14 +317,8 @@ class SessionWriter:
                 ],
                 delete_documents=waiting.delete_documents,
             )
-            unsupported = await withdraw(
-                self._store, batch, session.key, changed.edited, self._made, now, self._settings
-            )
-            batch.add_jobs = [
-                *self._jobs(session, changed.turns, batch, now),
-                *self._deleted(session, unsupported, now),
-                *waiting.jobs,
-            ]
+            batch.add_jobs = [*self._jobs(session, changed.turns, batch, now), *waiting.jobs]
+            await self._outdate(call, batch, session.key, changed, now)
             try:
                 result = await self._store.commit(call.caller.bounds, batch)
             except IdTaken as taken:
@@ -331,6 +327,13 @@ class SessionWriter:
             self._outbox.committed(batch.add_jobs)
             session.version = result.session_version
             return
+
+    async def _outdate(self, call: Call, batch: WriteBatch, key: SessionKey, changed: Changed, now: datetime) -> None:
+        """Add to the batch what becomes of memories that were made from the former contents of edited turns."""
+        within = call.caller.bounds.narrow(namespace=key.namespace, user=key.user)
+        lost = Lost(key=key, ids=frozenset(changed.edited), within=within)
+        turns = [memory.record for memory in changed.stored if not changed.edited.isdisjoint(memory.record.source_ids)]
+        await self._cascade.turns_edited(batch, lost, self._made, turns, now)
 
     def _jobs(self, session: StoredSession, turns: list[Turn], batch: WriteBatch, now: datetime) -> list[Job]:
         key = session.key
@@ -359,10 +362,6 @@ class SessionWriter:
         Memories of other strategies are removed once the turn has been read again.
         """
         return self._choice.immediate(strategy) is not None
-
-    def _deleted(self, session: StoredSession, ids: list[str], now: datetime) -> list[Job]:
-        tenant = session.key.tenant
-        return self._outbox.memory_jobs("memories_deleted", MemoriesDeleted, ids, tenant=tenant, now=now)
 
 
 def _with_older(request: PutSession, before: StoredSession | None) -> PutSession:
@@ -460,8 +459,10 @@ def drop_outdated_parts(messages: Sequence[Message]) -> None:
             message.parts = UNSET
 
 
-def _name(turn: Turn) -> str:
-    return turn_name(turn.message.id, turn.occurrence)
+def _reworded(before: StoredSession | None, session: StoredSession, turns: Sequence[Turn]) -> set[str]:
+    """Ids of messages that say something else than before."""
+    names = rephrased(before, session, turns)
+    return {turn.message.id for turn in turns if turn_name(turn.message.id, turn.occurrence) in names}
 
 
 def _set_expiry(

@@ -68,7 +68,7 @@ class ViewPartitions:
         now = self._clock.now()
         name = _name(found.content, group)
         scope = document_scope(found.bounds)
-        document = await self._store.get_document(scope, _kind_of(found.content.id), name, now)
+        document = await self._store.get_document(scope, kind_of(found.content.id), name, now)
         result, error = await self._renewed(found, group, _decoded(document), now)
         if error is not None and not isinstance(error, ModelRefused) and not result.summary:
             raise error
@@ -114,7 +114,7 @@ class ViewPartitions:
         view = found.content
         groups: dict[Group, GroupState] = {} if view.group_by else {(): GroupState()}
         async for memory in scan(self._store, found.bounds, _conditions(view, now)):
-            group = tuple(_value(memory.record, name) for name in view.group_by)
+            group = tuple(value_of(memory.record, name) for name in view.group_by)
             if all(group):
                 groups.setdefault(group, GroupState()).add(memory.record)
         return groups
@@ -196,7 +196,7 @@ class ViewPartitions:
 
     async def _documents(self, found: BoundView) -> list[Document]:
         return await self._store.list_documents(
-            document_scope(found.bounds), _kind_of(found.content.id), self._clock.now()
+            document_scope(found.bounds), kind_of(found.content.id), self._clock.now()
         )
 
 
@@ -228,8 +228,9 @@ def _marked(
 
 
 def _current(old: StoredPartition, now: datetime) -> StoredPartition:
-    """A result that is still right now; one that is marked keeps the time of its text."""
-    return old if old.stale else msgspec.structs.replace(old, computed_at=now)
+    """A result that is still right now; one that could not be computed again keeps mark and time of its text."""
+    waits = old.stale and old.last_error is not None
+    return old if waits else msgspec.structs.replace(old, stale=False, computed_at=now)
 
 
 def _decoded(document: Document | None) -> StoredPartition | None:
@@ -243,10 +244,10 @@ def _name(view: SummaryView, group: Group) -> str:
 
 
 def _document(found: BoundView, name: str, result: StoredPartition, now: datetime) -> Document:
-    return make_document(_kind_of(result.view_id), name, found.bounds, msgspec.msgpack.encode(result), now)
+    return make_document(kind_of(result.view_id), name, found.bounds, msgspec.msgpack.encode(result), now)
 
 
-def _kind_of(view_id: str) -> str:
+def kind_of(view_id: str) -> str:
     """Kind of the results of a view; each view has its own, so that listing one does not read all."""
     return f"partition:{view_id}"
 
@@ -271,7 +272,7 @@ def _conditions(view: SummaryView, now: datetime) -> Sequence[Condition]:
     return conditions
 
 
-def _value(record: MemoryRecord, name: str) -> str:
+def value_of(record: MemoryRecord, name: str) -> str:
     """The plain value of a field to group by; the empty string if the record lacks it."""
     value = getattr(record, name)
     return str(getattr(value, "value", value) or "")

@@ -111,11 +111,13 @@ def _version(context: ExtractionContext) -> str:
 
 
 def _stored(context: ExtractionContext) -> dict[str, Any]:
-    return context.previous.metadata if context.previous is not None else {}
+    return context.previous.metadata if context.previous is not None and not context.outdated else {}
 
 
 def _is_current(context: ExtractionContext) -> bool:
-    """Tell whether there is a summary of the wanted version."""
+    """Tell whether there is a summary of the wanted version that still fits its messages."""
+    if context.outdated:
+        return False
     return context.previous is not None and _stored(context).get("summary_version") == _version(context)
 
 
@@ -126,6 +128,8 @@ def _covered(turns: Sequence[Turn], context: ExtractionContext) -> list[Message]
     read = {turn.message.id for turn in turns}
     if _is_current(context):
         read.update(_known_ids(context))
+    elif context.outdated and context.previous is not None:
+        read.update(context.previous.source_ids)
     last = max((index for index, message in enumerate(context.messages) if message.id in read), default=-1)
     gone = [turn.message for turn in turns if all(turn.message.id != each.id for each in context.messages)]
     return [*gone, *context.messages[: last + 1]]

@@ -8,8 +8,11 @@ from typing import Any
 
 import msgspec
 
+from memhost.extraction.pipeline.log import ExtractionLogs
+from memhost.memories.derived.kept_turns import read_turns
 from memhost.memories.exact_duplicates import TURN_STRATEGY
 from memhost.memories.records import unique
+from memhost.memories.repetition import STALE
 from memhost.messages.windows import count_tokens
 from memhost.models import Condition, MemoryRecord, Message, Op, Scope, SessionKey, StoredSession
 from memhost.ports import ExtractionContext, LaterStrategy, Store, Turn
@@ -32,6 +35,7 @@ class ExtractionContexts:
     def __init__(self, store: Store, settings: ExtractionSettings) -> None:
         self._store = store
         self._settings = settings
+        self._logs = ExtractionLogs(store)
 
     async def make(
         self,
@@ -52,7 +56,8 @@ class ExtractionContexts:
             strategy: The strategy.
             now: The current time.
         """
-        messages = session.content.messages if session is not None else []
+        deleted = set((await self._logs.read(key, now)).deleted)
+        messages = [each for each in session.content.messages if each.id not in deleted] if session is not None else []
         context = ExtractionContext(
             session=key,
             config=config,
@@ -68,7 +73,14 @@ class ExtractionContexts:
         target = strategy.target(context)
         if target is None:
             return context
-        return msgspec.structs.replace(context, previous=await self._previous(key, target))
+        previous = await self._previous(key, target)
+        context = msgspec.structs.replace(context, previous=previous)
+        if previous is None or STALE not in previous.metadata:
+            return context
+        here = {turn.message.id for turn in turns} | {message.id for message in messages}
+        missing = [name for name in previous.source_ids if name not in here and name not in deleted]
+        gone = [turn.message for turn in await read_turns(self._store, key, missing)]
+        return msgspec.structs.replace(context, outdated=True, messages=[*gone, *messages])
 
     async def _previous(self, key: SessionKey, memory_id: str) -> MemoryRecord | None:
         found = await self._store.get_memories(_owner(key), [memory_id])

@@ -9,7 +9,7 @@ expires.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -18,6 +18,7 @@ from memhost.events import ExtractionDue
 from memhost.extraction.pipeline.log import ExtractionLogs, mark_of
 from memhost.extraction.pipeline.strategy_choice import StrategyChoice
 from memhost.jobs.outbox import Outbox, session_name
+from memhost.memories.derived.cascade import same_words
 from memhost.messages.turns import turn_name
 from memhost.messages.windows import count_tokens
 from memhost.models import Document, Job, Message, Scope, SessionKey, StoredSession, StrategyConfig
@@ -120,15 +121,20 @@ class ExtractionQueue:
         if not self.used_by(session) or not (turns or at_once):
             return Staged()
         waiting = await self.list_all(session.key, now)
+        flags = {entry.document.id: entry.item.edited for entry in waiting}
+        turns, edited = _to_read(before, session, turns, flags)
         unread = await self._unread(before, session, turns, waiting, now)
-        edited = set(edited_turns(before, session, turns))
         fresh = [
-            self._document(session, turn, now, turn_name(turn.message.id, turn.occurrence) in edited) for turn in unread
+            self._document(session, turn, now, edited.get(turn_name(turn.message.id, turn.occurrence), False))
+            for turn in unread
         ]
         outdated = _outdated(before, edited)
         items = [entry.item for entry in waiting if entry.document.id not in outdated] + [item for item, _ in fresh]
         return Staged(
-            put_documents=[document for _, document in fresh],
+            put_documents=[
+                *(document for _, document in fresh),
+                *await self._said_again(session.key, edited, turns, now),
+            ],
             delete_documents=[(kind_of(session.key), document_id) for document_id in outdated],
             jobs=self.jobs(session.key, now, now if at_once else self._due(session, items, now)) if items else [],
         )
@@ -147,6 +153,17 @@ class ExtractionQueue:
         log = await self._logs.read(session.key, now)
         known = {mark_of(entry.item.message) for entry in waiting}
         return [turn for turn in turns if mark_of(turn.message) not in known and not log.knows(turn.message)]
+
+    async def _said_again(
+        self, key: SessionKey, edited: Mapping[str, bool], turns: Sequence[Turn], now: datetime
+    ) -> list[Document]:
+        """Return the log of the session without edited messages among those whose memories were deleted."""
+        ids = {turn.message.id for turn in turns if turn_name(turn.message.id, turn.occurrence) in edited}
+        log = await self._logs.read(key, now) if ids else None
+        if log is None or ids.isdisjoint(log.deleted):
+            return []
+        log.said_again(ids)
+        return [self._logs.document(key, log, now)]
 
     def jobs(self, key: SessionKey, now: datetime, due_at: datetime) -> list[Job]:
         """The job that extracts the session's waiting turns; it takes the place of one that waits already."""
@@ -169,6 +186,12 @@ class ExtractionQueue:
         if session.expires_at is not None:
             due = min(due, session.expires_at - _BEFORE_EXPIRY)
         return max(due, now)
+
+    def waiting_turn(
+        self, session: StoredSession, turn: Turn, now: datetime, *, edited: bool
+    ) -> tuple[WaitingTurn, Document]:
+        """The document by which a turn of the session waits."""
+        return self._document(session, turn, now, edited)
 
     def _document(
         self, session: StoredSession, turn: Turn, now: datetime, edited: bool
@@ -214,6 +237,46 @@ def edited_turns(before: StoredSession | None, session: StoredSession, turns: Se
         for name, mark in earlier.items()
         if mark is not None and mark.fingerprint != session.turns[name].fingerprint
     }
+
+
+def rephrased(before: StoredSession | None, session: StoredSession, turns: Sequence[Turn]) -> dict[str, bytes]:
+    """As `edited_turns`, without those that differ from the stored message in white space at most."""
+    edited = edited_turns(before, session, turns)
+    stored = {message.id: message for message in before.content.messages} if before is not None and edited else {}
+    alike = {
+        turn.message.id
+        for turn in turns
+        if turn.occurrence == 1
+        and (earlier := stored.get(turn.message.id)) is not None
+        and _alike(earlier, turn.message)
+    }
+    return {name: fingerprint for name, fingerprint in edited.items() if name not in alike}
+
+
+def _alike(one: Message, other: Message) -> bool:
+    return (one.role, one.name) == (other.role, other.name) and same_words(one.content, other.content)
+
+
+def _to_read(
+    before: StoredSession | None, session: StoredSession, turns: Sequence[Turn], waiting: Mapping[str, bool]
+) -> tuple[list[Turn], dict[str, bool]]:
+    """Return the turns to read, and by their names whether those that were there before have to be read again.
+
+    A turn with other white space is read only if it still waits. `waiting` are the ids of the documents that wait, and
+    whether each was edited.
+    """
+    edited = edited_turns(before, session, turns)
+    anew = dict.fromkeys(rephrased(before, session, turns), True)
+    for name in edited:
+        if name not in anew and before is not None:
+            mark = before.turns[name]
+            document_id = _document_id(mark.position, mark.fingerprint)
+            if document_id in waiting:
+                anew[name] = waiting[document_id]
+    kept = [
+        turn for turn in turns if (name := turn_name(turn.message.id, turn.occurrence)) not in edited or name in anew
+    ]
+    return kept, anew
 
 
 def _outdated(before: StoredSession | None, edited: Iterable[str]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
 import msgspec
@@ -23,7 +23,8 @@ class ExtractionLog(msgspec.Struct, kw_only=True):
     """The log of one session; it outlives the session.
 
     `refused` are ids of messages that the provider declined. `done` holds the marks of the latest turns that were
-    dealt with, so that a client that sends an expired session again does not pay for it again.
+    dealt with, so that a client that sends an expired session again does not pay for it again. `deleted` are ids of
+    messages whose memories were deleted: no strategy is shown them any more.
     """
 
     state: str = "idle"
@@ -33,6 +34,7 @@ class ExtractionLog(msgspec.Struct, kw_only=True):
     waiting_since: datetime | None = None
     refused: list[str] = []
     done: bytes = b""
+    deleted: list[str] = []
 
     def knows(self, message: Message) -> bool:
         """Tell whether the message, in its present form, was processed."""
@@ -45,6 +47,14 @@ class ExtractionLog(msgspec.Struct, kw_only=True):
         self.last_run_at, self.waiting_since = now, None
         if self.state != "refused":
             self.state, self.last_error = "idle", None
+
+    def left_out(self, ids: Collection[str]) -> None:
+        """The memories of these messages were deleted."""
+        self.deleted = list(dict.fromkeys([*self.deleted, *sorted(ids)]))[-_REFUSED_KEPT:]
+
+    def said_again(self, ids: Collection[str]) -> None:
+        """These messages have a new content."""
+        self.deleted = [name for name in self.deleted if name not in ids]
 
     def declined(self, message: Message, reason: str, now: datetime) -> None:
         """The provider declined a message."""

@@ -8,6 +8,7 @@ from datetime import datetime
 
 import msgspec
 
+from memhost.consolidation.changes import note_changes
 from memhost.consolidation.semantic_duplicates import Resolution, SemanticDeduplication
 from memhost.events import MemoriesDeleted, MemoriesStored, MemoriesSuperseded, MemoriesUpdated, RequestContext
 from memhost.extraction import mask_secrets
@@ -15,10 +16,11 @@ from memhost.extraction.pipeline.extraction_queue import Waiting
 from memhost.extraction.pipeline.strategy_choice import StrategyChoice
 from memhost.jobs.outbox import Outbox
 from memhost.memories import trust
+from memhost.memories.derived.cascade import Cascade
+from memhost.memories.derived.support import Lost
 from memhost.memories.exact_duplicates import TURN_STRATEGY, Repetitions, find_repetitions
 from memhost.memories.records import derived_id, given_vectors, index_records, record_from_draft, unique
 from memhost.memories.repetition import PROMPT_KEY, completed, indexed_anew
-from memhost.memories.support import withdraw
 from memhost.models import Job, MemoryRecord, Scope, SessionKey, StoredMemory, WriteBatch
 from memhost.plugins.request_hooks import RequestHooks
 from memhost.ports import Draft, Embedder, ExtractionContext, LaterStrategy, Store
@@ -37,11 +39,13 @@ class ExtractedMemories:
         choice: StrategyChoice,
         deduplication: SemanticDeduplication,
         hooks: RequestHooks,
+        cascade: Cascade,
         outbox: Outbox,
         settings: ExtractionSettings,
         kept: MemorySettings,
     ) -> None:
         self._store = store
+        self._cascade = cascade
         self._embedder = embedder
         self._choice = choice
         self._deduplication = deduplication
@@ -124,6 +128,8 @@ class ExtractedMemories:
             found = Resolution(put=stored)
         _complete(found, repeated, now)
         found.add_to(batch)
+        if target is None:
+            await note_changes(self._store, self._cascade, batch, scope, found, stored, self._kept, now)
         known = {record.id for record in records}
         fresh = [memory.record.id for memory in found.put if memory.record.id in known]
         if context.previous is not None:
@@ -152,11 +158,8 @@ class ExtractedMemories:
 
     async def withdraw(self, batch: WriteBatch, key: SessionKey, piece: Sequence[Waiting], now: datetime) -> None:
         """Add to the batch the removal of what only older contents of these turns supported."""
-        edited = {entry.item.message.id for entry in piece if entry.item.edited}
-        gone = await withdraw(self._store, batch, key, edited, self._made, now, self._kept)
-        batch.add_jobs += self._outbox.memory_jobs(
-            "memories_deleted", MemoriesDeleted, gone, tenant=key.tenant, now=now
-        )
+        edited = frozenset(entry.item.message.id for entry in piece if entry.item.edited)
+        await self._cascade.turns_edited(batch, Lost(key=key, ids=edited), self._made, (), now)
 
     def _made(self, strategy: str) -> bool:
         """Tell whether memories of a strategy are made here, and not in the write of the session."""

@@ -89,6 +89,11 @@ class StrategyChoice:
         found: Any = self._strategies.get(name)
         return found if found is not None and found.immediate else None
 
+    def sums_up(self, key: SessionKey, wanted: StrategyConfig) -> bool:
+        """Tell whether the session's strategy keeps one memory that sums up the session."""
+        spec = self._specs.get(self.effective(key, wanted).strategy)
+        return spec is not None and spec.digests
+
     def prompt_hashes(self, name: str, config: Mapping[str, Any]) -> list[str]:
         """SHA-256 (hex) of the prompts among a strategy's options, which its memories keep."""
         spec = self._specs.get(name)

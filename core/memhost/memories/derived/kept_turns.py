@@ -1,0 +1,47 @@
+"""Turns of a session as long-term memory keeps them: the messages that they were made of."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from memhost.memories.exact_duplicates import TURN_STRATEGY
+from memhost.memories.records import derived_id
+from memhost.models import Message, Scope, SessionKey, StoredMemory
+from memhost.ports import Store, Turn
+
+
+async def read_memories(store: Store, key: SessionKey, ids: Collection[str]) -> list[StoredMemory]:
+    """The memories of the session's messages with these ids, in order of position."""
+    names = {derived_id(key.tenant, key.namespace, key.user, key.session, name): name for name in ids}
+    if not names:
+        return []
+    scope = Scope(tenant=key.tenant, namespaces=(key.namespace,), users=(key.user,), sessions=(key.session,))
+    found = await store.get_memories(scope, [*ids, *names])
+    turns = [
+        memory
+        for memory in found
+        if memory.record.extraction_strategy == TURN_STRATEGY and memory.record.extractor is not None
+    ]
+    return sorted(turns, key=lambda memory: (memory.position or 0, memory.record.created_at, memory.record.id))
+
+
+async def read_turns(store: Store, key: SessionKey, ids: Collection[str]) -> list[Turn]:
+    """The turns with these message ids that long-term memory keeps, in order of position."""
+    return [turn_of(memory) for memory in await read_memories(store, key, ids)]
+
+
+def turn_of(memory: StoredMemory) -> Turn:
+    """The turn of a memory that keeps one."""
+    record = memory.record
+    role = memory.role or "user"
+    lead = f"{role}: "
+    content = record.text[len(lead) :] if record.text.startswith(lead) else record.text
+    message = Message(
+        role=role,
+        content=content,
+        id=next(iter(record.source_ids), record.id),
+        created_at=record.created_at,
+        persisted_at=record.persisted_at,
+        discrete_memory_extracted="t",
+    )
+    return Turn(message=message, position=memory.position or 0)

@@ -1,0 +1,239 @@
+"""Memories whose evidence is gone: what they were made from was deleted, or says something else now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+import msgspec
+
+from memhost.events import MemoriesDeleted, MemoriesUpdated
+from memhost.jobs.outbox import Outbox
+from memhost.memories import aliases
+from memhost.memories.derived import former
+from memhost.memories.exact_duplicates import TURN_STRATEGY
+from memhost.memories.repetition import STALE
+from memhost.memories.trash import entries
+from memhost.models import Condition, Job, MemoryRecord, Op, Scope, SessionKey, StoredMemory, WriteBatch
+from memhost.operations.ams_compat import KNOWN_STRATEGIES
+from memhost.ports import Store
+from memhost.settings.schema import MemorySettings
+
+_PAGE = 500
+
+
+class Lost(msgspec.Struct, frozen=True, kw_only=True):
+    """Sources that are gone, or say something else now.
+
+    Attributes:
+        key: Owner and session of the turns. Without a session the sources are memories of the owner, from which only
+            plugins make others: strategies read turns, whose ids may be the same.
+        ids: Ids of the messages, or of the memories.
+        within: Where to look; without it everything of the owner.
+    """
+
+    key: SessionKey
+    ids: frozenset[str]
+    within: Scope | None = None
+
+    @property
+    def owner(self) -> Scope:
+        """Where what rests on them is."""
+        key = self.key
+        if self.within is not None:
+            return self.within
+        return Scope(tenant=key.tenant, namespaces=(key.namespace,), users=(key.user,))
+
+
+class Withdrawn(msgspec.Struct, frozen=True, kw_only=True):
+    """Removals and changes of a batch because evidence is gone.
+
+    Attributes:
+        gone: Memories without any support left.
+        changed: Memories that lost a source, were marked as stale, or are no longer replaced.
+        stale: Ids of those that were marked.
+    """
+
+    gone: list[StoredMemory] = []
+    changed: list[StoredMemory] = []
+    stale: list[str] = []
+
+    @property
+    def memories(self) -> list[StoredMemory]:
+        """All of them."""
+        return [*self.gone, *self.changed]
+
+    def jobs(self, outbox: Outbox, tenant: str, now: datetime) -> list[Job]:
+        """The jobs that tell plugins."""
+        gone, changed = ([memory.record.id for memory in part] for part in (self.gone, self.changed))
+        return [
+            *outbox.memory_jobs("memories_deleted", MemoriesDeleted, gone, tenant=tenant, now=now),
+            *outbox.memory_jobs("memories_updated", MemoriesUpdated, changed, tenant=tenant, now=now),
+        ]
+
+
+class Support:
+    """Finds what rested on sources that are gone, and removes or changes it.
+
+    Args:
+        store: Where the memories are.
+        settings: How long the trash keeps what goes.
+        strategies: Names of all strategies that read turns.
+        digests: Names of those whose memories sum up many turns.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        settings: MemorySettings,
+        *,
+        strategies: Collection[str] = (),
+        digests: Collection[str] = (),
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._strategies = tuple(sorted({*strategies, *KNOWN_STRATEGIES}))
+        self._digests = frozenset(digests)
+
+    async def withdraw(self, batch: WriteBatch, lost: Lost, made: Callable[[str], bool], now: datetime) -> Withdrawn:
+        """Add to a batch what becomes of the memories that were made from lost sources.
+
+        A memory that the batch stores or confirms stays as it is there. Others lose the source; without any left they
+        go to the trash, and facts that they had replaced hold again. A summary of many turns is marked as stale. What a
+        client stored, changed or repeated, and what is pinned, stays.
+
+        Args:
+            batch: What is committed; it gets the removals and changes.
+            lost: The sources.
+            made: Whether the memories of a strategy of that name are concerned.
+            now: The current time.
+        """
+        found = Withdrawn()
+        confirmed = {memory.record.id for memory in batch.put_memories} | set(batch.access.ids if batch.access else ())
+        confirmed |= set(batch.delete_memories)
+        resting = [
+            memory
+            for memory in (await self._resting(lost, now) if lost.ids else ())
+            if memory.record.id not in confirmed and (made(_maker(memory.record)) or self._is_digest(memory.record))
+        ]
+        if not resting:
+            return found
+        untouched = await self._untouched(lost.owner, resting, now)
+        repeated = await aliases.led_to(self._store, lost.owner, now)
+        for memory in resting:
+            record = memory.record
+            left = [name for name in record.source_ids if name not in lost.ids]
+            if self._is_digest(record):
+                if left or record.pinned:
+                    found.changed.append(replace(memory, record=marked_stale(record, now)))
+                    found.stale.append(record.id)
+                else:
+                    found.gone.append(memory)
+            elif record.id in untouched and left:
+                found.changed.append(replace(memory, record=_with_sources(record, left)))
+            elif record.id in untouched and record.id not in repeated:
+                found.gone.append(memory)
+        batch.put_memories += found.changed
+        await self.remove(batch, lost.owner, found, now)
+        return found
+
+    async def remove(self, batch: WriteBatch, owner: Scope, found: Withdrawn, now: datetime) -> None:
+        """Add to a batch that the memories `gone` leave, and that what they had replaced holds again."""
+        if not found.gone:
+            return
+        batch.delete_memories += [memory.record.id for memory in found.gone]
+        batch.put_documents += entries(owner.tenant, found.gone, "unsupported", now, self._settings)
+        back = await former.give_back(self._store, batch, owner, found.gone, now)
+        names = {memory.record.id for memory in back}
+        found.changed[:] = [memory for memory in found.changed if memory.record.id not in names] + back
+
+    async def outdated(self, batch: WriteBatch, lost: Lost, now: datetime) -> Withdrawn:
+        """Add to a batch that what was made from memories which have changed is stale; nothing is removed."""
+        handled = {memory.record.id for memory in batch.put_memories} | set(batch.delete_memories)
+        found = [
+            replace(memory, record=marked_stale(memory.record, now))
+            for memory in await self._resting(lost, now)
+            if memory.record.id not in handled and not memory.record.pinned
+        ]
+        batch.put_memories += found
+        return Withdrawn(changed=found, stale=[memory.record.id for memory in found])
+
+    # -- parts -----------------------------------------------------------------------------------------
+
+    def _is_digest(self, record: MemoryRecord) -> bool:
+        return record.extractor is not None and record.extraction_strategy in self._digests
+
+    async def _resting(self, lost: Lost, now: datetime) -> list[StoredMemory]:
+        """Memories that strategies and plugins made from one of the sources."""
+        others_than = (TURN_STRATEGY,) if lost.key.session else (TURN_STRATEGY, *self._strategies)
+        derived = await self._derived(lost.owner, others_than)
+        found = [memory for memory in derived if _rests_on(memory.record, lost.ids)]
+        if not lost.key.session:
+            return found
+        here = [memory for memory in found if (memory.record.session_id or "") == lost.key.session]
+        others = [memory for memory in found if (memory.record.session_id or "") != lost.key.session]
+        return here + await self._merged_from(lost, others, now)
+
+    async def _merged_from(self, lost: Lost, memories: Sequence[StoredMemory], now: datetime) -> list[StoredMemory]:
+        """Those of other sessions' memories into which one of this session went.
+
+        Ids of messages are unique in their session only: a source counts as this session's if the memory's own session
+        is there and never held such a message.
+        """
+        known: dict[str, Collection[str]] = {}
+        found = []
+        for memory in memories:
+            name = memory.record.session_id or ""
+            if name not in known:
+                key = msgspec.structs.replace(lost.key, session=name)
+                session = await self._store.get_session(lost.owner, key, now) if name else None
+                known[name] = session.turns.keys() if session is not None else lost.ids
+            if not lost.ids.intersection(memory.record.source_ids).intersection(known[name]):
+                found.append(memory)
+        return found
+
+    async def _derived(self, scope: Scope, others_than: tuple[str, ...]) -> list[StoredMemory]:
+        conditions = (Condition("extraction_strategy", Op.NONE, others_than),)
+        found: list[StoredMemory] = []
+        read = 0
+        while True:
+            page, total = await self._store.list_memories(scope, conditions, limit=_PAGE, offset=read)
+            read += len(page)
+            found += [memory for memory in page if memory.record.extractor is not None and memory.record.source_ids]
+            if not page or read >= total:
+                return found
+
+    async def _untouched(self, owner: Scope, memories: Iterable[StoredMemory], now: datetime) -> set[str]:
+        """Ids of those that nobody but the server has changed since they were made, and that are not pinned."""
+        records = [memory.record for memory in memories if not memory.record.pinned]
+        changed = [
+            record for record in records if record.persisted_at is not None and record.updated_at > record.persisted_at
+        ]
+        states = await former.read(self._store, owner, changed, now)
+        by_client = {
+            record.id
+            for record in changed
+            if record.updated_at not in {each.state.changed_at for each in states[record.id]}
+        }
+        return {record.id for record in records} - by_client
+
+
+def marked_stale(record: MemoryRecord, now: datetime) -> MemoryRecord:
+    """The record with the note that what it was made from has changed at that time."""
+    return msgspec.structs.replace(record, metadata={**record.metadata, STALE: now.isoformat()})
+
+
+def _maker(record: MemoryRecord) -> str:
+    return (record.extractor or "").partition("/")[0]
+
+
+def _rests_on(record: MemoryRecord, ids: Collection[str]) -> bool:
+    return any(name in ids for name in record.source_ids)
+
+
+def _with_sources(record: MemoryRecord, left: Sequence[str]) -> MemoryRecord:
+    names = {name.replace(",", " ") for name in left}
+    gone = {name.replace(",", " ") for name in record.source_ids} - names
+    extracted = [name for name in record.extracted_from if name not in gone]
+    return msgspec.structs.replace(record, source_ids=list(left), extracted_from=extracted)
