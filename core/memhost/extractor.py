@@ -28,7 +28,7 @@ import msgspec
 
 from memhost.errors import ModelUnavailable, PluginFailure
 from memhost.hooks import hookimpl
-from memhost.models import MemoryType
+from memhost.models import EventPrecision, MemoryType
 from memhost.ports import Draft, ExtractionContext, ExtractionTools, LanguageModel, Turn
 from memhost.specs import NoSettings, StrategySpec
 
@@ -44,6 +44,11 @@ class Memory(msgspec.Struct, kw_only=True):
         entities: Names of people, places and things.
         memory_type: A lasting fact (`semantic`) or something that happened (`episodic`).
         event_date: When it happened, with a time zone.
+        event_end: When it ended, if it took longer.
+        event_precision: How exact these dates are: `year`, `month`, `week`, `day` or `minute`.
+        said_at: When it was said; without it the time of the latest source.
+        valid_from: Since when the fact holds, if that was said.
+        valid_to: Until when it held, if that was said; searches leave it out afterwards.
         source_ids: Ids of the messages that say so.
         confidence: How sure it is, 0..1; what lies below `EXTRACTION_MIN_CONFIDENCE` is not stored.
     """
@@ -55,6 +60,11 @@ class Memory(msgspec.Struct, kw_only=True):
     entities: list[str] = []
     memory_type: MemoryType = MemoryType.SEMANTIC
     event_date: datetime | None = None
+    event_end: datetime | None = None
+    event_precision: EventPrecision | None = None
+    said_at: datetime | None = None
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
     source_ids: list[str] = []
     confidence: float | None = None
 
@@ -213,6 +223,11 @@ def _draft(item: object) -> Draft:
         topics=list(item.topics),
         entities=list(item.entities),
         event_date=item.event_date,
+        event_end=item.event_end,
+        event_precision=item.event_precision,
+        said_at=item.said_at,
+        valid_from=item.valid_from,
+        valid_to=item.valid_to,
         metadata=dict(item.metadata),
         source_ids=list(item.source_ids),
         confidence=item.confidence,

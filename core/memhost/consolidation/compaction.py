@@ -21,11 +21,10 @@ from memhost.memories import aliases
 from memhost.memories.derived import former
 from memhost.memories.derived.cascade import Cascade
 from memhost.memories.enabled import require_long_term_memory
-from memhost.memories.exact_duplicates import TURN_STRATEGY
 from memhost.memories.records import content_hash
 from memhost.memories.repetition import RESTORED, clusters, indexed_anew, united
 from memhost.memories.trash import entries
-from memhost.models import Condition, MemoryRecord, Op, Scope, StoredMemory, WriteBatch
+from memhost.models import TURN_STRATEGY, Condition, MemoryRecord, Op, Scope, StoredMemory, WriteBatch
 from memhost.models.roles import OPERATORS
 from memhost.operations.maintenance import CompactMemories
 from memhost.operations.responses import CompactionReport, Join, Task

@@ -7,9 +7,8 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from memhost.memories.exact_duplicates import TURN_STRATEGY
 from memhost.memories.repetition import RESTORED
-from memhost.models import Condition, MemoryRecord, MemoryType, Op, StoredMemory
+from memhost.models import TURN_STRATEGY, Condition, MemoryRecord, MemoryType, Op, StoredMemory
 from memhost.text.analysis import DATE_MARK, SPEAKER_MARK
 from memhost.text.words import STOP_WORDS
 

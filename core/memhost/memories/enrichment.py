@@ -16,8 +16,7 @@ from memhost.extraction.parsing.answers import MAX_ENTITIES
 from memhost.extraction.parsing.recovery import find_items
 from memhost.extraction.prompt_template import block, data
 from memhost.jobs.outbox import Outbox
-from memhost.memories.exact_duplicates import TURN_STRATEGY
-from memhost.models import Job, MemoryRecord, Scope, SessionKey, StoredMemory
+from memhost.models import TURN_STRATEGY, Job, MemoryRecord, Scope, SessionKey, StoredMemory
 from memhost.ports import Clock, Store
 from memhost.settings import ExtractionSettings
 from memhost.storage.replace_unchanged import replace_unchanged

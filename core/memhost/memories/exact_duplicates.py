@@ -9,11 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 from memhost.memories.records import content_hash, hashes_of
 from memhost.memories.repetition import MAX_COMPARED, compatible, completed, indexed_anew
-from memhost.models import AccessMark, Condition, MemoryRecord, Op, Scope, StoredMemory
+from memhost.models import TURN_STRATEGY, AccessMark, Condition, MemoryRecord, Op, Scope, StoredMemory
 from memhost.ports import Store
-
-TURN_STRATEGY = "message"
-"""Strategy that records of conversation turns carry; turns are evidence and never dropped as repetitions."""
 
 _CHUNK = 250
 _PAGE = 500

@@ -22,7 +22,7 @@ from memhost.memories.trust import is_of_others
 from memhost.models import MemoryRecord, MemoryType, SessionKey, StoredMemory, Vector
 from memhost.operations.ams_compat import unreadable_tags, without_commas
 from memhost.operations.requests import RecordFields
-from memhost.ports import Draft, Embedder
+from memhost.ports import Draft, Embedder, Turn
 from memhost.ranking import traits_of
 from memhost.text.analysis import index_terms, split_speaker
 from memhost.text.conversation import is_blank
@@ -73,13 +73,21 @@ def record_from_input(given: RecordFields, memory_id: str, now: datetime, *, def
         fields[name] = fields[name] or None
     for name in ("topics", "entities", "extracted_from"):
         fields[name] = unique(fields[name] or ())
+    fields["said_before"] = sorted(fields["said_before"] or ())
     record = MemoryRecord(id=memory_id, **fields)
     record.memory_hash = content_hash(record)
     return record
 
 
-def record_from_draft(draft: Draft, owner: SessionKey, memory_id: str, extractor: str, now: datetime) -> MemoryRecord:
-    """A memory from a strategy's draft, owned by the session."""
+def record_from_draft(
+    draft: Draft,
+    owner: SessionKey,
+    memory_id: str,
+    extractor: str,
+    now: datetime,
+    turns: Sequence[Turn] = (),
+) -> MemoryRecord:
+    """A memory from a strategy's draft, owned by the session; `turns` are those that the draft was made from."""
     record = MemoryRecord(
         id=memory_id,
         text=draft.text,
@@ -95,6 +103,11 @@ def record_from_draft(draft: Draft, owner: SessionKey, memory_id: str, extractor
         memory_type=draft.memory_type,
         persisted_at=now,
         event_date=draft.event_date,
+        event_end=draft.event_end,
+        event_precision=draft.event_precision,
+        said_at=_said_at(draft, turns),
+        valid_from=draft.valid_from,
+        valid_to=draft.valid_to,
         extraction_strategy=extractor.split("/", 1)[0],
         metadata=draft.metadata,
         source_ids=list(draft.source_ids),
@@ -104,6 +117,15 @@ def record_from_draft(draft: Draft, owner: SessionKey, memory_id: str, extractor
         record.extraction_strategy = "message"
     record.memory_hash = content_hash(record)
     return record
+
+
+def _said_at(draft: Draft, turns: Sequence[Turn]) -> datetime | None:
+    """When it was said: as the draft tells, else when the latest of its sources was; None for turns."""
+    if draft.said_at is not None or draft.memory_type is MemoryType.MESSAGE:
+        return draft.said_at
+    sources = set(draft.source_ids)
+    named = [turn.message.created_at for turn in turns if turn.message.id in sources]
+    return max(named or [turn.message.created_at for turn in turns], default=None)
 
 
 def check_records(records: Sequence[RecordFields], ids: Sequence[str | UnsetType]) -> list[Problem]:
@@ -201,7 +223,7 @@ def _analysed(records: Sequence[MemoryRecord], drafts: Sequence[Draft | None]) -
         body = found_by(memory)
         # The text before a colon is read as well, whether it is a name or not.
         told = is_of_others(record) and is_instruction_like(record.text[_role_lead(record.text, draft) :])
-        when = (record.event_date or record.created_at).timestamp()
+        when = (record.event_date or record.told_at).timestamp()
         memory.terms = tuple(index_terms(body, memory.speaker, when))
         memory.traits = traits_of(body, memory.terms)
         found.append((memory, told))

@@ -22,6 +22,7 @@ from memhost.extraction.retry_prompt import UNGROUNDED
 from memhost.extraction.screening.injection import SUSPICIOUS
 from memhost.memories.trust import TRUST
 from memhost.models import MAX_ACCESSES, MemoryRecord, StoredMemory
+from memhost.models.memory import MOST_SAYINGS
 from memhost.ranking import traits_of
 from memhost.text.analysis import index_terms
 from memhost.text.recalled.own_text import found_by
@@ -50,6 +51,8 @@ NOTES = frozenset({SUSPICIOUS, RESTORED, SUPERSEDED_BY, TRUST, PROMPT_KEY, UNGRO
 """Metadata keys under which the server notes how a memory came about; they say nothing of what it tells."""
 
 
+_EVENT = ("event_date", "event_end", "event_precision")
+
 MAX_COMPARED = 100
 """Memories of one statement that a repetition is compared with: what differs so often is not one thing said twice."""
 
@@ -77,12 +80,27 @@ def compatible(stored: MemoryRecord, record: MemoryRecord) -> bool:
     # two visits; with a date in one only, the merged memory has that date, and nothing is lost.
     return (
         (stored.namespace or "", stored.user_id or "") == (record.namespace or "", record.user_id or "")
-        and (stored.valid_from, stored.valid_to) == (record.valid_from, record.valid_to)
-        and stored.superseded_by == record.superseded_by
-        and (stored.event_date is None or record.event_date is None or stored.event_date == record.event_date)
+        and (stored.valid_to, stored.superseded_by) == (record.valid_to, record.superseded_by)
+        and _since_the_same(stored, record)
+        and all(_adds(getattr(stored, name), getattr(record, name)) for name in _EVENT)
         and (record.extractor is not None or stored.memory_type is record.memory_type)
         and (record.extractor is not None or _agree(stored.metadata, record.metadata))
     )
+
+
+def _adds(one: object, other: object) -> bool:
+    """Tell whether two values of a field can be one: they are equal, or only one of the two is there."""
+    return one is None or other is None or one == other
+
+
+def _since_the_same(stored: MemoryRecord, record: MemoryRecord) -> bool:
+    """Tell whether both hold since the same time. What a strategy made may know it where the other does not."""
+    if stored.valid_from == record.valid_from:
+        return True
+    known, other = (stored, record) if record.valid_from is None else (record, stored)
+    if known.valid_from is None or other.valid_from is not None or known.extractor is None:
+        return False
+    return known.valid_from <= other.held_from
 
 
 def clusters(memories: Sequence[StoredMemory]) -> list[list[StoredMemory]]:
@@ -120,7 +138,7 @@ def _kind_of(record: MemoryRecord) -> tuple[object, ...]:
         statement(record.text),
         (record.namespace or "", record.user_id or ""),
         (record.valid_from, record.valid_to, record.superseded_by),
-        record.event_date,
+        *(getattr(record, name) for name in _EVENT),
         record.memory_type,
         record.extractor is None,
         msgspec.json.encode(told, order="deterministic"),
@@ -132,7 +150,10 @@ def united(kept: MemoryRecord, records: Sequence[MemoryRecord], now: datetime) -
     metadata: dict[str, Any] = {}
     for record in reversed(records):
         metadata |= record.metadata
-    dates = [record.event_date for record in records if record.event_date is not None]
+    dated = [record for record in records if record.event_date is not None]
+    event = min(dated, key=lambda record: (record.event_date, record is not kept), default=kept)
+    same = [event, *(record for record in dated if record.event_date == event.event_date)]
+    said = _sayings(records)
     return msgspec.structs.replace(
         kept,
         topics=_union(record.topics for record in records),
@@ -143,10 +164,22 @@ def united(kept: MemoryRecord, records: Sequence[MemoryRecord], now: datetime) -
         access_count=min(MAX_ACCESSES, sum(record.access_count for record in records)),
         created_at=min(record.created_at for record in records),
         last_accessed=max(record.last_accessed for record in records),
-        event_date=min(dates, default=None),
+        event_date=event.event_date,
+        event_end=next((record.event_end for record in same if record.event_end is not None), None),
+        event_precision=next((record.event_precision for record in same if record.event_precision is not None), None),
+        said_at=said[-1] if said else None,
+        said_before=[*said[:1], *said[1:-1][1 - MOST_SAYINGS :]] if len(said) > 1 else [],
+        valid_from=kept.valid_from or min((each.valid_from for each in records if each.valid_from), default=None),
         metadata={**metadata, **kept.metadata},
         updated_at=now,
     )
+
+
+def _sayings(records: Sequence[MemoryRecord]) -> list[datetime]:
+    """All times at which one of them was said, oldest first; none if nobody has told of any."""
+    if all(record.said_at is None for record in records):
+        return []
+    return sorted({moment for record in records for moment in record.sayings})
 
 
 def completed(stored: MemoryRecord, record: MemoryRecord, now: datetime) -> MemoryRecord | None:
@@ -165,7 +198,7 @@ def completed(stored: MemoryRecord, record: MemoryRecord, now: datetime) -> Memo
 def indexed_anew(kept: StoredMemory, record: MemoryRecord) -> StoredMemory:
     """The memory with this record; its words hold its date, its vector only its text."""
     body = found_by(replace(kept, record=record))
-    when = (record.event_date or record.created_at).timestamp()
+    when = (record.event_date or record.told_at).timestamp()
     terms = tuple(index_terms(body, kept.speaker, when))
     return replace(kept, record=record, terms=terms, traits=traits_of(body, terms))
 

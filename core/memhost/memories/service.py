@@ -309,6 +309,8 @@ def _changed(record: MemoryRecord, changes: dict[str, Any], now: datetime) -> Me
     if "metadata" in changes:
         notes = {name: value for name, value in record.metadata.items() if name in NOTES}
         changes["metadata"] = {**(changes["metadata"] or {}), **notes}
+    if "event_date" in changes and changes["event_date"] != record.event_date:
+        changes = {"event_end": None, "event_precision": None, **changes}  # those of another date
     for name, value in changes.items():
         setattr(record, name, value)
     if "text" in changes:  # the mark was about the former text

@@ -27,7 +27,11 @@ TAG_FIELDS = (
     "memory_hash",
 )
 LIST_FIELDS = ("topics", "entities")
-DATE_FIELDS = ("valid_to", "valid_from", "created_at", "last_accessed", "event_date", "updated_at")
+DATE_FIELDS = (
+    *("valid_to", "valid_from", "held_from", "created_at", "said_at", "last_accessed"),
+    *("event_date", "event_end", "updated_at"),
+)
+"""Times of a record; `held_from` follows from the others (`MemoryRecord.held_from`)."""
 FOLDED_FIELDS = ("topics", "entities")
 """Fields compared without regard to letter case (`str.casefold`); all others are compared exactly."""
 

@@ -10,6 +10,15 @@ from ulid import ULID
 
 ExtractionFlag = Literal["t", "f"]
 
+TURN_STRATEGY = "message"
+"""Strategy that records of conversation turns carry; turns are evidence and never dropped as repetitions."""
+
+EventPrecision = Literal["year", "month", "week", "day", "minute"]
+"""Unit to which the date of an event is known."""
+
+MOST_SAYINGS = 50
+"""Earlier times at which the same was said that a memory keeps: the first ones and the latest."""
+
 MAX_ACCESSES = 2**53
 """Where access counts stop: the largest integer that every JSON client reads exactly."""
 
@@ -93,6 +102,20 @@ class MemoryRecord(msgspec.Struct, kw_only=True):
         datetime | None, Meta(description="When the server copied it to long-term memory, or made it; null for others.")
     ] = None
     event_date: Annotated[datetime | None, Meta(description="When the event happened that it tells of.")] = None
+    event_end: Annotated[datetime | None, Meta(description="When the event ended, if it took longer.")] = None
+    event_precision: Annotated[
+        EventPrecision | None, Meta(description="How exact the dates of the event are; null: unknown.")
+    ] = None
+    said_at: Annotated[
+        datetime | None,
+        Meta(
+            description="When it was said: of what was made from turns, the latest of them. Null for turns, which were "
+            "said at `created_at`, and for memories of clients that do not tell."
+        ),
+    ] = None
+    said_before: Annotated[
+        list[datetime], Meta(description="Earlier times at which the same was said, oldest first; at most 50.")
+    ] = []
     extraction_strategy: Annotated[str, Meta(description="Strategy that made the memory; `message` for turns.")] = (
         "discrete"
     )
@@ -107,6 +130,29 @@ class MemoryRecord(msgspec.Struct, kw_only=True):
         datetime | None, Meta(description="Until when the fact held; searches leave it out afterwards.")
     ] = None
     superseded_by: Annotated[str | None, Meta(description="Id of the memory that replaced it, if any.")] = None
+
+    @property
+    def told_at(self) -> datetime:
+        """When it was said: `said_at`, or `created_at` of turns and where nobody has told."""
+        return self.said_at or self.created_at
+
+    @property
+    def sayings(self) -> list[datetime]:
+        """All times at which it was said, oldest first."""
+        return sorted({*self.said_before, self.told_at})
+
+    @property
+    def held_from(self) -> datetime:
+        """Since when it holds: `valid_from`, else since it was first said, or since its event if that was before.
+
+        A turn holds since it was said.
+        """
+        if self.valid_from is not None:
+            return self.valid_from
+        if self.memory_type is MemoryType.MESSAGE and self.extraction_strategy == TURN_STRATEGY:
+            return self.created_at
+        first = min(self.told_at, *self.said_before) if self.said_before else self.told_at
+        return first if self.event_date is None else min(first, self.event_date)
 
 
 class Repeat(msgspec.Struct, frozen=True, kw_only=True):
@@ -185,9 +231,6 @@ class MemoryHit(MemoryRecord, kw_only=True):
         ),
     ] = UNSET
     count: Annotated[int | UnsetType, Meta(description="How often it was said, if more than once.")] = UNSET
-    said_at: Annotated[
-        datetime | UnsetType, Meta(description="When the turns that a statement was made from were said: the last.")
-    ] = UNSET
     evidence: Annotated[
         list[EvidenceTurn] | UnsetType,
         Meta(

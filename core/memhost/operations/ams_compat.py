@@ -33,7 +33,7 @@ from memhost.storekit.values import from_micros, to_micros
 RECORD_ECHOES = (
     *("source_ids", "extractor", "superseded_by"),
     *("dist", "score", "score_type", "explain", "explanation", "cut_from"),
-    *("repeats", "count", "said_at", "evidence", "score_of", "superseded", "replaces"),
+    *("repeats", "count", "evidence", "score_of", "superseded", "replaces"),
 )
 """Fields that a memory has when it is read, and that no client can set."""
 

@@ -11,6 +11,8 @@ from memhost.models.limits import Many, Metadata, Name, Tags, Text, VisibleText
 from memhost.operations.requests import (
     Entities,
     EventDate,
+    EventEnd,
+    Precision,
     PromptSession,
     RecordInput,
     SearchFields,
@@ -111,6 +113,8 @@ class EditMemory(msgspec.Struct, kw_only=True):
         Name | None, Meta(description="Session that the memory belongs to.", examples=["trip-42"])
     ] = None
     event_date: EventDate = None
+    event_end: EventEnd = None
+    event_precision: Precision = None
     pinned: Annotated[
         bool | None, Meta(description="Whether forgetting and merging leave it alone.", examples=[True])
     ] = None

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from memhost.models import MAX_ACCESSES, MemoryType
+from memhost.models import MAX_ACCESSES, EventPrecision, MemoryType
 from memhost.models.limits import (
     DEEPEST_OFFSET,
     MAX_MESSAGE_LENGTH,
@@ -23,6 +23,7 @@ from memhost.models.limits import (
     Text,
     VisibleText,
 )
+from memhost.models.memory import MOST_SAYINGS
 from memhost.operations.ams_compat import FILTER_ECHOES, RECORD_ECHOES
 
 ExtractionFlag = Literal["t", "f"]
@@ -67,6 +68,13 @@ NamespaceToFind = Annotated[str | None, Meta(description="Namespace of the sessi
 EventDate = Annotated[
     datetime | None,
     Meta(description="When the event happened that it tells of.", examples=["2026-02-14T00:00:00Z"]),
+]
+EventEnd = Annotated[
+    datetime | None,
+    Meta(description="When the event ended, if it took longer.", examples=["2026-02-16T00:00:00Z"]),
+]
+Precision = Annotated[
+    EventPrecision | None, Meta(description="How exact the dates of the event are; null: unknown.", examples=["day"])
 ]
 Entities = Annotated[Tags | None, Meta(description="People, places and things that it names.", examples=[["Ana"]])]
 
@@ -168,6 +176,16 @@ class RecordFields(msgspec.Struct, kw_only=True):
         ),
     ] = None
     event_date: EventDate = None
+    event_end: EventEnd = None
+    event_precision: Precision = None
+    said_at: Annotated[
+        datetime | None,
+        Meta(description="When it was said, if that was not at `created_at`.", examples=["2026-02-10T09:00:00Z"]),
+    ] = None
+    said_before: Annotated[
+        Annotated[list[datetime], Meta(max_length=MOST_SAYINGS)] | None,
+        Meta(description="Earlier times at which the same was said.", examples=[None]),
+    ] = None
     extraction_strategy: Annotated[
         Name, Meta(description="Strategy that made the memory; `message` for turns.", examples=["discrete"])
     ] = "discrete"
@@ -424,6 +442,14 @@ class SearchFields(msgspec.Struct, kw_only=True):
     event_date: Annotated[
         DateFilter | None,
         Meta(description="Only memories of events at these times.", examples=[{"gte": "2026-01-01T00:00:00Z"}]),
+    ] = None
+    event_end: Annotated[
+        DateFilter | None,
+        Meta(description="Only memories of events that ended then.", examples=[{"gte": "2026-01-01T00:00:00Z"}]),
+    ] = None
+    said_at: Annotated[
+        DateFilter | None,
+        Meta(description="Only memories that were said then.", examples=[{"gte": "2026-01-01T00:00:00Z"}]),
     ] = None
     timezone: Annotated[
         str | None,

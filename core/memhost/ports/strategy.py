@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from memhost.models import MemoryRecord, MemoryType, Message, SessionKey
+from memhost.models import EventPrecision, MemoryRecord, MemoryType, Message, SessionKey
 from memhost.ports.models import Embedder, LanguageModel
 
 
@@ -31,6 +31,9 @@ class Draft(msgspec.Struct, kw_only=True):
     ids of the turns given. `speaker`, `role` and `position` are set for memories that are turns themselves.
     `confidence` lies in 0..1; the server drops what is below `EXTRACTION_MIN_CONFIDENCE`. `embedding` is the text's
     vector by the server's embedder, where the strategy has it already; without it the server embeds the text.
+    `said_at` is when it was said; without it the server takes the time of the latest source, of the turns given if
+    `source_ids` names none. `event_end` and `event_precision` belong to `event_date`; `valid_from` and `valid_to` say
+    since and until when the fact holds, where that was said.
     """
 
     text: str
@@ -39,6 +42,11 @@ class Draft(msgspec.Struct, kw_only=True):
     topics: list[str] = []
     entities: list[str] = []
     event_date: datetime | None = None
+    event_end: datetime | None = None
+    event_precision: EventPrecision | None = None
+    said_at: datetime | None = None
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
     created_at: datetime | None = None
     metadata: dict[str, Any] = {}
     source_ids: list[str] = []

@@ -116,7 +116,7 @@ class ExtractionRequests:
             context = await self._contexts.make(key, session, turns, config, strategy, now)
             asked = await self._asking.ask(strategy, turns, context)
             kept, left_out = self._memories.acceptable(asked.parsed.drafts)
-            memories += self._memories.records(context, strategy, kept, now)
+            memories += self._memories.records(context, strategy, turns, kept, now)
             dropped += [*asked.parsed.dropped, *left_out]
             answers += asked.answers
         costs = [answer.cost_usd for answer in answers]

@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from memhost.memories.exact_duplicates import TURN_STRATEGY
 from memhost.memories.records import content_hash, derived_id, record_from_input
 from memhost.messages.concurrent_writes import Missed, record_digest
 from memhost.models import (
+    TURN_STRATEGY,
     MemoryRecord,
     MemoryType,
     Scope,
@@ -155,5 +155,5 @@ async def retimed_memories(store: Store, key: SessionKey, turns: Sequence[Turn],
 
 def _retimed(memory: StoredMemory, moment: datetime, now: datetime) -> StoredMemory:
     record = msgspec.structs.replace(memory.record, created_at=moment, updated_at=now)
-    when = (record.event_date or moment).timestamp()
+    when = (record.event_date or record.told_at).timestamp()
     return replace(memory, record=record, terms=tuple(index_terms(found_by(memory), memory.speaker, when)))

@@ -46,10 +46,14 @@ _UNSEEN: dict[type[Any], tuple[str, ...]] = {
         "persisted_at",
         "extraction_strategy",
         "extraction_strategy_config",
+        "event_end",
+        "event_precision",
+        "said_at",
+        "said_before",
     ),
     requests.MessageInput: ("persisted_at", "discrete_memory_extracted", "others"),
 }
-"""Fields that are the server's own, which clients of other servers send back; they are taken and not asked for."""
+"""Fields that are the server's own, or rare; they are taken and not asked for."""
 
 _REDUCTION = Reduction(replaced=SHORT, unseen=_UNSEEN, explained={requests.MessageInput: ("content",)})
 

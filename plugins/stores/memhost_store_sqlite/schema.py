@@ -120,7 +120,14 @@ INSERT INTO facets SELECT rid, key, seq + 1000000, text || char(65535), NULL FRO
 """The text "true" is found apart from the boolean (`memhost.models.filters.metadata_text`). Which of them an older row
 holds its facets do not tell: it is found by both, as before, until it is written again."""
 
-MIGRATIONS: tuple[str, ...] = (INITIAL, FAILURES, BOOLEANS)
+TIMES = """
+ALTER TABLE memories ADD COLUMN said_at INTEGER;
+ALTER TABLE memories ADD COLUMN event_end INTEGER;
+ALTER TABLE memories ADD COLUMN held_from INTEGER;
+"""
+"""Times of records by which memories are filtered; rows that are older have none until they are written again."""
+
+MIGRATIONS: tuple[str, ...] = (INITIAL, FAILURES, BOOLEANS, TIMES)
 """Step n brings a file from version n to n + 1. Steps are never edited after a release, only appended."""
 
 

@@ -111,6 +111,52 @@ ADDING: list[tuple[dict[str, Any], dict[str, Any]]] = [
 ]
 
 
+DATED = {"event_date": after(0), "event_end": after(9), "event_precision": "day"}
+MADE = {"extractor": "discrete/1"}
+
+
+@pytest.mark.parametrize(
+    "fields", [{"event_end": after(8)}, {"event_precision": "week"}, {"event_precision": "minute"}], ids=str
+)
+def test_dates_of_events_that_differ_keep_one_text_apart(fields: dict[str, Any]) -> None:
+    one, other = make_record("a", TEA, **DATED), make_record("b", TEA, **{**DATED, **fields})
+    assert not repeats(one, other)
+    assert not repeats(other, one)
+
+
+def test_what_holds_since_another_time_is_another_fact() -> None:
+    since = make_record("a", TEA, valid_from=after(5), created_at=after(9), **MADE)
+    for fields in ({"valid_from": after(6)}, {"created_at": after(4)}, {"said_at": after(4)}):
+        other = make_record("b", TEA, **{"created_at": after(9), **MADE, **fields})
+        assert not repeats(since, other), fields
+        assert not repeats(other, since), fields
+    client = make_record("c", TEA, valid_from=after(5), created_at=after(9))
+    assert not repeats(client, make_record("d", TEA, created_at=after(9), **MADE)), "a client's date is the client's"
+    assert repeats(since, make_record("e", TEA, created_at=after(7), **MADE))
+
+
+def test_all_times_at_which_it_was_said_are_kept() -> None:
+    one = make_record("a", TEA, said_at=after(5), said_before=[after(1)], created_at=after(90), **MADE)
+    other = make_record("b", TEA, said_at=after(3), created_at=after(99), valid_from=after(1), **MADE)
+    found = completed(one, other, after(100))
+    assert found is not None
+    assert (found.said_at, found.said_before, found.valid_from) == (after(5), [after(1), after(3)], after(1))
+    assert completed(found, other, after(101)) is None
+    silent = make_record("c", TEA, created_at=after(7))
+    assert completed(silent, make_record("d", TEA, created_at=after(9)), after(100)) is None
+    joined = completed(silent, one, after(100))
+    assert joined is not None
+    assert (joined.said_at, joined.said_before) == (after(7), [after(1), after(5)])
+
+
+def test_of_very_many_sayings_the_first_and_the_latest_are_kept() -> None:
+    found = make_record("a", TEA, said_at=after(0), **MADE)
+    for number in range(1, 80):
+        found = completed(found, make_record("b", TEA, said_at=after(number), **MADE), after(100)) or found
+    assert (found.said_at, len(found.said_before)) == (after(79), 50)
+    assert (found.said_before[0], found.said_before[1], found.said_before[-1]) == (after(0), after(30), after(78))
+
+
 @pytest.mark.parametrize(("first", "second"), DIFFERENT, ids=str)
 def test_fields_that_keep_one_text_apart(first: dict[str, Any], second: dict[str, Any]) -> None:
     one, other = make_record("a", TEA, **first), make_record("b", TEA, **second)

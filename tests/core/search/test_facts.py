@@ -248,7 +248,7 @@ async def test_a_statement_whose_turns_are_gone_has_no_evidence(any_host: Host) 
     found = await hits(any_host, "Porto")
     assert found[0].id == "porto"
     assert found[0].evidence is msgspec.UNSET
-    assert found[0].said_at is msgspec.UNSET
+    assert found[0].said_at is None
 
 
 async def test_the_explanation_says_whose_score_it_is(host: Host) -> None:

@@ -14,10 +14,10 @@ from tests.support.sqlite_files import EVERYWHERE, FAST, count, no_thread_is_lef
 from memhost.errors import ConfigurationError, StoreMismatch, StoreUnavailable
 from memhost.models import CandidateQuery, Condition, JobState, Op, Scope, StoredMemory, TextMatch
 from memhost.models.filters import metadata_text
-from memhost.testing.factories import make_job, make_memory, make_scope, make_vector, put
+from memhost.testing.factories import after, make_job, make_memory, make_scope, make_vector, put
 from memhost_store_sqlite.conditions import compile_conditions
 from memhost_store_sqlite.connection import connect
-from memhost_store_sqlite.schema import BOOLEANS, MIGRATIONS, migrate
+from memhost_store_sqlite.schema import BOOLEANS, MIGRATIONS, TIMES, migrate
 from memhost_store_sqlite.settings import SqliteSettings
 
 
@@ -135,6 +135,8 @@ async def test_texts_that_read_like_booleans_are_found_in_older_files(tmp_path: 
         await store.commit(EVERYWHERE, put(*memories))
     with sqlite3.connect(tmp_path / "memhost.db") as connection:
         connection.execute("UPDATE facets SET text = 'true' WHERE key = 'metadata.b'")
+        for name in ("said_at", "event_end", "held_from"):
+            connection.execute(f"ALTER TABLE memories DROP COLUMN {name}")
         connection.execute(f"PRAGMA user_version = {MIGRATIONS.index(BOOLEANS)}")
     async with opening(tmp_path) as store:
         for conditions in (as_boolean, as_text):
@@ -143,6 +145,22 @@ async def test_texts_that_read_like_booleans_are_found_in_older_files(tmp_path: 
         for conditions, name in ((as_boolean, "yes"), (as_text, "text")):
             found, _ = await store.list_memories(EVERYWHERE, conditions)
             assert [memory.record.id for memory in found] == [name]
+
+
+async def test_rows_of_older_files_hold_since_ever_until_they_are_written_again(tmp_path: Path) -> None:
+    memory = make_memory("said", said_at=after(5), valid_to=after(9))
+    held = [Condition("held_from", Op.NOT_GT, (after(4),))]
+    async with opening(tmp_path) as store:
+        await store.commit(EVERYWHERE, put(memory))
+        assert (await store.list_memories(EVERYWHERE, held))[1] == 0
+    with sqlite3.connect(tmp_path / "memhost.db") as connection:
+        for name in ("said_at", "event_end", "held_from"):
+            connection.execute(f"ALTER TABLE memories DROP COLUMN {name}")
+        connection.execute(f"PRAGMA user_version = {MIGRATIONS.index(TIMES)}")
+    async with opening(tmp_path) as store:
+        assert (await store.list_memories(EVERYWHERE, held))[1] == 1
+        await store.commit(EVERYWHERE, put(memory))
+        assert (await store.list_memories(EVERYWHERE, held))[1] == 0
 
 
 def test_a_failing_migration_changes_nothing(tmp_path: Path) -> None:

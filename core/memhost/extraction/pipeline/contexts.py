@@ -10,11 +10,10 @@ import msgspec
 
 from memhost.extraction.pipeline.log import ExtractionLogs
 from memhost.memories.derived.kept_turns import read_turns
-from memhost.memories.exact_duplicates import TURN_STRATEGY
 from memhost.memories.records import unique
 from memhost.memories.repetition import STALE
 from memhost.messages.windows import count_tokens
-from memhost.models import Condition, MemoryRecord, Message, Op, Scope, SessionKey, StoredSession
+from memhost.models import TURN_STRATEGY, Condition, MemoryRecord, Message, Op, Scope, SessionKey, StoredSession
 from memhost.ports import ExtractionContext, LaterStrategy, Store, Turn
 from memhost.settings import ExtractionSettings
 from memhost.text.temporal.times import find_zone

@@ -42,7 +42,7 @@ class ImmediateExtraction:
             extractor = f"{strategy.name}/{strategy.version}"
             for draft in await strategy.extract(turns, context):
                 memory_id = draft.id or draft_id(session.key, extractor, draft)
-                record = record_from_draft(draft, session.key, memory_id, extractor, now)
+                record = record_from_draft(draft, session.key, memory_id, extractor, now, turns)
                 trust.label(record, draft.source_ids, context.roles)
                 found.append((record, draft))
         self._mark(session, turns, found, now)

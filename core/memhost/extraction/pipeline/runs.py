@@ -217,8 +217,9 @@ class ExtractionRuns:
         declined: str,
     ) -> int:
         now = self._clock.now()
+        turns = [entry.item.turn for entry in piece]
         drafts, left_out = self._memories.acceptable(parsed.drafts)
-        stored = await self._memories.stage(batch, key, strategy, context, drafts, now)
+        stored = await self._memories.stage(batch, key, strategy, context, turns, drafts, now)
         await self._memories.retire(batch, key, piece, now)
         if strategy.target(context) is None:
             await self._memories.withdraw(batch, key, piece, now)

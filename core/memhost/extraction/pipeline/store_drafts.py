@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -18,12 +18,12 @@ from memhost.jobs.outbox import Outbox
 from memhost.memories import trust
 from memhost.memories.derived.cascade import Cascade
 from memhost.memories.derived.support import Lost
-from memhost.memories.exact_duplicates import TURN_STRATEGY, Repetitions, find_repetitions
+from memhost.memories.exact_duplicates import Repetitions, find_repetitions
 from memhost.memories.records import derived_id, given_vectors, index_records, record_from_draft, unique
 from memhost.memories.repetition import PROMPT_KEY, completed, indexed_anew
-from memhost.models import Job, MemoryRecord, Scope, SessionKey, StoredMemory, WriteBatch
+from memhost.models import TURN_STRATEGY, Job, MemoryRecord, Scope, SessionKey, StoredMemory, WriteBatch
 from memhost.plugins.request_hooks import RequestHooks
-from memhost.ports import Draft, Embedder, ExtractionContext, LaterStrategy, Store
+from memhost.ports import Draft, Embedder, ExtractionContext, LaterStrategy, Store, Turn
 from memhost.settings import ExtractionSettings
 from memhost.settings.schema import MemorySettings
 
@@ -72,11 +72,17 @@ class ExtractedMemories:
         return kept, dropped
 
     def records(
-        self, context: ExtractionContext, strategy: LaterStrategy, drafts: Sequence[Draft], now: datetime
+        self,
+        context: ExtractionContext,
+        strategy: LaterStrategy,
+        turns: Sequence[Turn],
+        drafts: Sequence[Draft],
+        now: datetime,
     ) -> list[MemoryRecord]:
-        """The memories of the drafts, each once. The same drafts always give the same ids.
+        """The memories of the drafts, each once, in the order in which they were said.
 
-        Memories that a custom prompt brought about keep its hash, `prompt_sha256`.
+        The same drafts always give the same ids. Of several memories the last is made at `now`, each one before it a
+        microsecond earlier. Memories that a custom prompt brought about keep its hash, `prompt_sha256`.
         """
         key = context.session
         hashes = self._choice.prompt_hashes(strategy.name, context.config)
@@ -86,12 +92,12 @@ class ExtractedMemories:
                 key.tenant, key.namespace, key.user, strategy.name, *sorted(draft.source_ids), draft.text
             )
             extractor = f"{strategy.name}/{strategy.version}"
-            record = record_from_draft(draft, key, memory_id, extractor, now)
+            record = record_from_draft(draft, key, memory_id, extractor, now, turns)
             trust.label(record, draft.source_ids, context.roles)
             if hashes:
                 record.metadata = {**record.metadata, PROMPT_KEY: hashes}
             found.setdefault(memory_id, record)
-        return list(found.values())
+        return _in_order(list(found.values()), turns, now)
 
     async def stage(
         self,
@@ -99,6 +105,7 @@ class ExtractedMemories:
         key: SessionKey,
         strategy: LaterStrategy,
         context: ExtractionContext,
+        turns: Sequence[Turn],
         drafts: Sequence[Draft],
         now: datetime,
     ) -> int:
@@ -107,7 +114,7 @@ class ExtractedMemories:
         Raises:
             ModelUnavailable: The embedder does not answer.
         """
-        records = self.records(context, strategy, drafts, now)
+        records = self.records(context, strategy, turns, drafts, now)
         if not records:
             return 0
         scope = Scope(tenant=key.tenant)
@@ -175,6 +182,20 @@ class ExtractedMemories:
             *outbox.memory_jobs("memories_superseded", MemoriesSuperseded, found.superseded, tenant=tenant, now=now),
             *outbox.memory_jobs("memories_deleted", MemoriesDeleted, found.delete, tenant=tenant, now=now),
         ]
+
+
+def _in_order(records: Sequence[MemoryRecord], turns: Sequence[Turn], now: datetime) -> list[MemoryRecord]:
+    """The memories of one answer as they were said, one after the other: by their last turns, then as they came."""
+    places = {turn.message.id: turn.position for turn in turns}
+
+    def said(record: MemoryRecord) -> tuple[datetime, int]:
+        return record.told_at, max((places[name] for name in record.source_ids if name in places), default=-1)
+
+    ordered = sorted(records, key=said)
+    for before, record in enumerate(reversed(ordered)):
+        if record.created_at == now:
+            record.created_at = now - timedelta(microseconds=before)
+    return ordered
 
 
 def _complete(found: Resolution, repeated: Repetitions, now: datetime) -> None:

@@ -8,8 +8,7 @@ from typing import Protocol
 
 from memhost.jobs.outbox import Outbox
 from memhost.memories.derived.support import Lost, Support
-from memhost.memories.exact_duplicates import TURN_STRATEGY
-from memhost.models import MemoryRecord, Scope, SessionKey, StoredMemory, WriteBatch
+from memhost.models import TURN_STRATEGY, MemoryRecord, Scope, SessionKey, StoredMemory, WriteBatch
 from memhost.ports import Store
 
 _MOST_STEPS = 8

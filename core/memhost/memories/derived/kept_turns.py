@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from memhost.memories.exact_duplicates import TURN_STRATEGY
 from memhost.memories.records import derived_id
-from memhost.models import Message, Scope, SessionKey, StoredMemory
+from memhost.models import TURN_STRATEGY, Message, Scope, SessionKey, StoredMemory
 from memhost.ports import Store, Turn
 
 

@@ -12,10 +12,9 @@ from memhost.events import MemoriesDeleted, MemoriesUpdated
 from memhost.jobs.outbox import Outbox
 from memhost.memories import aliases
 from memhost.memories.derived import former
-from memhost.memories.exact_duplicates import TURN_STRATEGY
 from memhost.memories.repetition import STALE
 from memhost.memories.trash import entries
-from memhost.models import Condition, Job, MemoryRecord, Op, Scope, SessionKey, StoredMemory, WriteBatch
+from memhost.models import TURN_STRATEGY, Condition, Job, MemoryRecord, Op, Scope, SessionKey, StoredMemory, WriteBatch
 from memhost.operations.ams_compat import KNOWN_STRATEGIES
 from memhost.ports import Store
 from memhost.settings.schema import MemorySettings

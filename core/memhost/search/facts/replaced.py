@@ -7,8 +7,7 @@ from datetime import datetime
 
 import msgspec
 
-from memhost.memories.exact_duplicates import TURN_STRATEGY
-from memhost.models import Condition, MemoryRecord, Op, Scope, StoredMemory
+from memhost.models import TURN_STRATEGY, Condition, MemoryRecord, Op, Scope, StoredMemory
 from memhost.ports import Store
 from memhost.search.facts.sources import Digests, is_statement, is_turn, sources_of
 

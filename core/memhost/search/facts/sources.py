@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from memhost.memories.exact_duplicates import TURN_STRATEGY
-from memhost.models import MemoryRecord, MemoryType
+from memhost.models import TURN_STRATEGY, MemoryRecord, MemoryType
 
 Source = tuple[str | None, str | None, str | None, str]
 """Namespace, user, session and id of a message."""

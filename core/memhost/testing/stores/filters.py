@@ -9,7 +9,7 @@ import pytest
 
 from memhost.errors import InvalidRequest
 from memhost.models import Condition, MemoryType, Op, Scope, matches
-from memhost.models.filters import VALUE_OPS, metadata_text
+from memhost.models.filters import DATE_FIELDS, VALUE_OPS, metadata_text
 from memhost.ports import Store
 from memhost.testing.factories import after, make_memory, make_scope, make_vector, put
 from memhost.testing.stores.search import ask, nearest, texts, words
@@ -25,6 +25,10 @@ FILTERED = [
     make_memory("odd", topics=["100%_", "a'b\"c", "nul\x00x"], namespace="wo%k", entities=["\U0010ffff"]),
     make_memory("dated", event_date=after(10), valid_from=after(-10.5), valid_to=after(0.000001)),
     make_memory("later", created_at=after(1), updated_at=after(2), last_accessed=after(3), event_date=after(10.000001)),
+    make_memory("said", said_at=after(10), said_before=[after(-10.5)], event_end=after(10.000001)),
+    make_memory("told", said_at=after(10.000001), event_date=after(20), event_end=after(-10.5)),
+    make_memory("happened", said_at=after(10.000001), event_date=after(0.000001)),
+    make_memory("turn", memory_type=MemoryType.MESSAGE, extraction_strategy="message", event_date=after(-20)),
     make_memory("hashed", memory_hash="ab12"),
     make_memory("typed", memory_type=MemoryType.MESSAGE, extraction_strategy="summary"),
     make_memory("number", metadata={"n": 5, "s": "5", "b": True, "list": ["x", "Y", "z"]}),
@@ -74,7 +78,7 @@ def _cases() -> Iterable[Condition]:
         yield from (Condition("metadata.n", op, (number,)) for op in ORDER_OPS)
     yield from (Condition("metadata.s", op, (5.0,)) for op in ORDER_OPS)
     zone = timezone(timedelta(hours=-7))
-    for field in ("created_at", "updated_at", "last_accessed", "event_date", "valid_from", "valid_to"):
+    for field in DATE_FIELDS:
         for seconds in (0, 0.000001, 10, 10.000001, -10.5):
             moment = after(seconds).astimezone(zone)
             yield from (Condition(field, op, (moment,)) for op in ORDER_OPS)

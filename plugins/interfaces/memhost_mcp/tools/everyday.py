@@ -114,9 +114,7 @@ class FoundMemory(msgspec.Struct, kw_only=True, omit_defaults=True):
     relevance_score: float | None = None
     cut_from: Annotated[int, Meta(description="Characters of the whole text, if it was cut.")] | None = None
     repeats: Annotated[list[Repeat], Meta(description="Times at which the same was said again, newest first.")] = []
-    said_at: Annotated[
-        datetime | UnsetType, Meta(description="When the turns were said that a statement was made from: the last.")
-    ] = UNSET
+    said_at: Annotated[datetime, Meta(description="When a statement was said.")] | None = None
     evidence: Annotated[
         list[EvidenceTurn] | UnsetType, Meta(description="Turns that say what the statement states, oldest first.")
     ] = UNSET

@@ -184,7 +184,7 @@ ROWS = (
             "operators of a filter must hold. recency_* rank newer memories higher. Prefer search_memory for simple "
             "questions."
         ),
-        hidden=("hybrid_alpha", "text_scorer"),
+        hidden=("hybrid_alpha", "text_scorer", "event_end", "said_at"),
         run=_search,
         rewrite=short_filters,
     ),
@@ -205,7 +205,10 @@ ROWS = (
             "session_id chooses the session and does not filter the memories."
         ),
         arguments=PromptToBuild,
-        hidden=("text", "hybrid_alpha", "text_scorer", "extraction_strategy", "explain", "metadata", "as_of"),
+        hidden=(
+            *("text", "hybrid_alpha", "text_scorer", "extraction_strategy", "explain", "metadata", "as_of"),
+            *("event_end", "said_at"),
+        ),
         run=_prompt,
         rewrite=short_filters,
     ),
@@ -219,6 +222,7 @@ ROWS = (
         operation="edit_memory",
         name="edit_long_term_memory",
         description="Change a memory: only the fields given; clear names fields to empty.",
+        hidden=("event_end", "event_precision"),
         run=_edit,
     ),
     ToolRow(
