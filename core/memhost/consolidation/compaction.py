@@ -194,10 +194,14 @@ class CompactionService:
         await self._cascade.changed(batch, scope.tenant, changed, now)
 
     async def _drop_replaced(self, scope: Scope, turn: Lease | None) -> int:
-        """Delete facts that were replaced long enough ago; return their number."""
+        """Delete facts that were replaced long enough ago, if history is bounded; return their number."""
+        if self._settings.superseded_keep_days is None:
+            return 0
         now = self._clock.now()
-        ended = Condition("valid_to", Op.LTE, (now - timedelta(days=self._settings.superseded_keep_days),))
-        old = [memory.record.id async for memory in walk(self._store, scope, [ended]) if _is_replaced(memory)]
+        bound = now - timedelta(days=self._settings.superseded_keep_days)
+        # A fact may have been replaced long after it ended: `updated_at` tells when that was, or when it changed since.
+        ended = [Condition(name, Op.LTE, (bound,)) for name in ("valid_to", "updated_at")]
+        old = [memory.record.id async for memory in walk(self._store, scope, ended) if _is_replaced(memory)]
         if turn is None:
             return len(old)
         dropped = 0

@@ -14,7 +14,7 @@ from memhost.consolidation.compaction_state import Cursor, read_cursor, write_cu
 from memhost.consolidation.judge import MAX_PAIRS, Pair
 from memhost.consolidation.semantic_duplicates import Resolution, SemanticDeduplication, judged_pairs, pair_mark
 from memhost.consolidation.similarity import MERGEABLE, can_merge
-from memhost.events import MemoriesDeleted, MemoriesSuperseded, MemoriesUpdated
+from memhost.events import MemoriesDeleted, MemoriesStored, MemoriesSuperseded, MemoriesUpdated
 from memhost.jobs.outbox import Outbox
 from memhost.memories.derived.cascade import Cascade
 from memhost.models import Condition, Op, Scope, SessionKey, StoredMemory, WriteBatch
@@ -217,6 +217,7 @@ class ComparingPass:
         await note_changes(self._store, self._cascade, batch, scope, found, (), self._settings, now)
         await turn.keep()
         for name, event, ids in (
+            ("memories_stored", MemoriesStored, found.made),
             ("memories_updated", MemoriesUpdated, found.updated),
             ("memories_superseded", MemoriesSuperseded, found.superseded),
             ("memories_deleted", MemoriesDeleted, found.delete),

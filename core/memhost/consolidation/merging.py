@@ -8,10 +8,11 @@ from datetime import datetime
 
 import msgspec
 
+from memhost.consolidation.closing import Change
 from memhost.consolidation.judge import Pair, Verdict
-from memhost.consolidation.similarity import comparable, content_words, distance
+from memhost.consolidation.similarity import content_words, distance, joinable
 from memhost.memories.records import content_hash, derived_id
-from memhost.memories.repetition import SUPERSEDED_BY, indexed_anew, united
+from memhost.memories.repetition import indexed_anew, united
 from memhost.models import StoredMemory, Vector
 from memhost.operations.responses import Join
 
@@ -38,10 +39,10 @@ class Joined:
 
 @dataclass(slots=True)
 class Outcome:
-    """The result of verdicts: groups to merge, and (old, new) pairs of ids in which the new one replaces the old."""
+    """The result of verdicts: groups to merge, and facts of which one replaces the other, after the merging."""
 
     joined: list[Joined] = field(default_factory=list)
-    replaced: list[tuple[str, str]] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
 
 
 class _Groups:
@@ -79,7 +80,7 @@ class _Groups:
             self.wordings[pair.older.record.id] = wording
 
     def _near(self, one: StoredMemory, other: StoredMemory) -> bool:
-        return comparable(one, other) and distance(one, other) <= self._furthest
+        return joinable(one, other) and distance(one, other) <= self._furthest
 
 
 def apply(
@@ -117,14 +118,10 @@ def apply(
                 (groups.wordings[each.record.id] for each in group if each.record.id in groups.wordings), None
             )
             outcome.joined.append(_joined(ranked, wording, now))
-    gone: set[str] = set()
     for pair, verdict in ordered:
         old, new = (kept[id(groups.of(each.record.id))] for each in (pair.older, pair.newer))
-        # A replaced memory replaces nothing. A model may contradict itself: "Rome" updates "Oslo", and "Oslo" updates
-        # "Rome". If both counted, both would leave the search, and no city would be left.
-        if verdict.kind == "update" and old != new and not {old, new} & gone:
-            gone.add(old)
-            outcome.replaced.append((old, new))
+        if verdict.kind in ("update", "correction") and old != new:
+            outcome.changes.append(Change(old, new, never=verdict.kind == "correction"))
     return outcome
 
 
@@ -151,15 +148,3 @@ def shown(stays: StoredMemory, goes: Sequence[StoredMemory]) -> Join:
         goes=[memory.record.id for memory in goes],
         texts=[text if len(text) <= _SHOWN else text[:_SHOWN] + "…" for text in texts],
     )
-
-
-def superseded(memory: StoredMemory, new_id: str, now: datetime) -> StoredMemory:
-    """The memory as replaced by a newer fact: out of search from now on, still there as of before."""
-    record = msgspec.structs.replace(
-        memory.record,
-        superseded_by=new_id,
-        valid_to=now,
-        metadata={**memory.record.metadata, SUPERSEDED_BY: new_id},
-        updated_at=now,
-    )
-    return replace(memory, record=record)

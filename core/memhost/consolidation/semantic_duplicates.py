@@ -9,10 +9,12 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from memhost.consolidation.closing import Change, reclosed, said_order, settled
 from memhost.consolidation.judge import MAX_PAIRS, Judge, Judgement, Pair, Verdict
-from memhost.consolidation.merging import Outcome, Wording, apply, shown, superseded
-from memhost.consolidation.similarity import MERGEABLE, SAME_EVENT, can_merge, comparable, distance
+from memhost.consolidation.merging import Outcome, Wording, apply, shown
+from memhost.consolidation.similarity import MERGEABLE, SAME_EVENT, can_change, can_merge, comparable, distance
 from memhost.errors import ModelUnavailable
+from memhost.memories.derived.former import replaced_by
 from memhost.memories.records import content_hash
 from memhost.memories.repetition import statement
 from memhost.memories.trash import entries
@@ -48,6 +50,7 @@ class Resolution:
 
     Attributes:
         put: New memories that stay, and stored ones that changed or were replaced.
+        made: Ids of those in `put` that are earlier times of facts which hold again.
         delete: Ids of stored memories that were merged into others.
         documents: Their entries in the trash, and marks of pairs that need no further judgement.
         superseded: Ids of memories that a newer fact replaced.
@@ -61,6 +64,7 @@ class Resolution:
     """
 
     put: list[StoredMemory] = field(default_factory=list)
+    made: list[str] = field(default_factory=list)
     delete: list[str] = field(default_factory=list)
     documents: list[Document] = field(default_factory=list)
     superseded: list[str] = field(default_factory=list)
@@ -98,22 +102,34 @@ class SemanticDeduplication:
         """Tell whether a language model is configured."""
         return self._judge.available
 
-    async def resolve(self, owner: SessionKey, fresh: Sequence[StoredMemory], now: datetime) -> Resolution:
+    async def resolve(
+        self,
+        owner: SessionKey,
+        fresh: Sequence[StoredMemory],
+        now: datetime,
+        again: Sequence[tuple[StoredMemory, StoredMemory]] = (),
+        repeated: Mapping[str, StoredMemory] | None = None,
+    ) -> Resolution:
         """Decide about new memories of one owner, which have vectors, with at most one call to the language model.
 
         Without a language model all of them stay: no rule can tell whether two texts mean the same.
 
         Args:
             owner: Whose memories they are, and who pays; memories of other sessions of the owner count as well.
-            fresh: The new memories.
+            fresh: The new memories, in the order in which they were said.
             now: The current time.
+            again: New memories (of `fresh`) that say what a stored one says as well, each with that one. They become
+                one, unless something else is known to have held in between.
+            repeated: Stored memories that the new ones repeat, as these complete them, by id.
         """
+        repeated = repeated or {}
         if not self.enabled or not self.can_judge or not fresh:
-            return Resolution(put=list(fresh))
+            return Resolution(put=[*fresh, *repeated.values()])
         scope = Scope(tenant=owner.tenant, namespaces=(owner.namespace,), users=(owner.user,))
         new = {memory.record.id: memory for memory in fresh}
-        pairs = await self.pairs(scope, fresh, now, new)
-        return await self.settle(scope, owner, pairs, now, fresh=new, again=True)
+        pairs = await self.pairs(scope, fresh, now, new, repeated)
+        same = [_pair(repeated.get(stored.record.id, stored), made, new) for made, stored in again]
+        return await self.settle(scope, owner, pairs, now, fresh=new, again=True, same=same, repeated=repeated)
 
     async def pairs(
         self,
@@ -121,29 +137,34 @@ class SemanticDeduplication:
         memories: Sequence[StoredMemory],
         now: datetime,
         fresh: Collection[str] = (),
+        repeated: Mapping[str, StoredMemory] | None = None,
     ) -> list[Pair]:
         """Pairs of the memories with near ones inside the scope, which is one owner's; nearest first, each once.
 
         `fresh` are ids of those that are new: they are compared with each other, and with what is stored under other
-        ids. One statement that is stored twice is no pair (see `repetition.compatible`). No model is called.
+        ids, also with facts that have ended, but held later than the new one says (it was learnt late). One statement
+        that is stored twice is no pair (see `repetition.compatible`). `repeated` are stored memories as they will be.
+        No model is called.
         """
         furthest = self._settings.deduplication_distance_threshold
         able = [memory for memory in memories if can_merge(memory)]
         found: dict[frozenset[str], Pair] = {}
         for index, memory in enumerate(able):
             others = [each for each in able[index + 1 :] if each.record.id in fresh] if fresh else []
-            others += await self._near(scope, memory, now, furthest, fresh)
+            stored = await self._near(scope, memory, now, furthest, fresh)
+            others += [(repeated or {}).get(other.record.id, other) for other in stored]
             near = [
-                _pair(memory, other, fresh)
+                (_pair(memory, other, fresh), can_merge(other))
                 for other in others
-                if can_merge(other)
+                if can_change(other)
                 and comparable(memory, other)
                 and distance(memory, other) <= furthest
                 and statement(memory.record.text) != statement(other.record.text)
             ]
-            near.sort(key=lambda pair: (pair.distance, pair.older.record.id, pair.newer.record.id))
-            for pair in near[:_PAIRS_A_MEMORY]:
-                found.setdefault(frozenset((pair.older.record.id, pair.newer.record.id)), pair)
+            near.sort(key=lambda each: (each[0].distance, each[0].older.record.id, each[0].newer.record.id))
+            for wanted in (True, False):  # what has ended takes no place of what holds
+                for pair in [pair for pair, holds in near if holds is wanted][:_PAIRS_A_MEMORY]:
+                    found.setdefault(frozenset((pair.older.record.id, pair.newer.record.id)), pair)
         return sorted(found.values(), key=lambda pair: pair.distance)
 
     async def settle(
@@ -156,6 +177,8 @@ class SemanticDeduplication:
         fresh: Mapping[str, StoredMemory] | None = None,
         ask: bool = True,
         again: bool = False,
+        same: Sequence[Pair] = (),
+        repeated: Mapping[str, StoredMemory] | None = None,
     ) -> Resolution:
         """Decide the pairs, and say what has to be committed.
 
@@ -167,14 +190,17 @@ class SemanticDeduplication:
             fresh: New memories by id; they come back in `put` unless they went into others.
             ask: Whether the language model may be asked, once.
             again: Pairs about which the model gives no usable answer are left for compaction to ask again.
+            same: Pairs that are known to be the same.
+            repeated: Stored memories as new ones complete them, by id; they come back in `put` as well.
         """
-        fresh = fresh or {}
+        fresh, repeated = fresh or {}, repeated or {}
         open_ = list(pairs)
         asked = open_[:MAX_PAIRS] if ask and self._judge.available else []
         judgement = await self._judge.ask(owner, asked) if asked else Judgement()
         decided = [(asked[index], verdict) for index, verdict in judgement.verdicts.items()]
+        decided += [(pair, Verdict("same")) for pair in same]
         wordings = await self._worded(decided)
-        unchanged = await self._unchanged(scope, [pair for pair, _ in decided], fresh)
+        unchanged = await self._unchanged(scope, [pair for pair, _ in decided], fresh, repeated)
         decided = [
             (Pair(unchanged[one], unchanged[other], pair.distance), verdict)
             for pair, verdict in decided
@@ -183,7 +209,9 @@ class SemanticDeduplication:
         stored = unchanged.keys() - fresh.keys()
         furthest = self._settings.deduplication_distance_threshold
         outcome = apply(decided, wordings, stored, furthest, now)
-        resolution = self._resolution(scope.tenant, outcome, unchanged, fresh, now)
+        followed = await self._followed(scope, outcome.changes, unchanged)
+        given = {**repeated, **fresh}
+        resolution = self._resolution(scope.tenant, outcome, unchanged, given, fresh, followed, now)
         resolution.llm_calls = judgement.calls
         resolution.reached = judgement.answered
         resolution.undecided = len(open_) - (len(asked) if judgement.answered else 0)
@@ -197,16 +225,28 @@ class SemanticDeduplication:
     async def _near(
         self, scope: Scope, memory: StoredMemory, now: datetime, furthest: float, fresh: Collection[str]
     ) -> list[StoredMemory]:
-        """Stored memories near this one."""
-        conditions = [
-            MERGEABLE,
-            Condition("memory_type", Op.ANY, (memory.record.memory_type.value,)),
-            Condition("valid_to", Op.NOT_LTE, (now,)),
-        ]
-        if memory.record.event_date is not None:
-            conditions += _about(memory.record.event_date)
+        """Stored memories near this one that hold; for a new one also those that ended after it began to hold.
+
+        Of what ended before, a new one may correct what has been ended by something that was said later still.
+        """
+        record = memory.record
+        if record.id not in fresh:
+            return await self._candidates(scope, memory, furthest, fresh, Condition("valid_to", Op.NOT_LTE, (now,)))
+        since = min(record.held_from, now)
+        found = await self._candidates(scope, memory, furthest, fresh, Condition("valid_to", Op.NOT_LTE, (since,)))
+        later = {each.record.id for each in found if each.record.told_at > record.told_at}
+        if later:
+            over = await self._candidates(scope, memory, furthest, fresh, Condition("valid_to", Op.LTE, (since,)))
+            found += [each for each in over if each.record.superseded_by in later]
+        return found
+
+    async def _candidates(
+        self, scope: Scope, memory: StoredMemory, furthest: float, fresh: Collection[str], valid: Condition
+    ) -> list[StoredMemory]:
+        record = memory.record
+        about = [] if record.event_date is None else _about(record.event_date)
         query = CandidateQuery(
-            conditions=tuple(conditions),
+            conditions=(MERGEABLE, Condition("memory_type", Op.ANY, (record.memory_type.value,)), valid, *about),
             vector=memory.vector,
             vector_limit=_CANDIDATES + 1,
             max_distance=furthest,
@@ -226,27 +266,45 @@ class SemanticDeduplication:
         return {text: Wording(text, vector) for text, vector in zip(texts, vectors, strict=True)}
 
     async def _unchanged(
-        self, scope: Scope, pairs: Iterable[Pair], fresh: Mapping[str, StoredMemory]
+        self,
+        scope: Scope,
+        pairs: Iterable[Pair],
+        fresh: Mapping[str, StoredMemory],
+        repeated: Mapping[str, StoredMemory],
     ) -> dict[str, StoredMemory]:
         """The memories of the pairs as they are now, without those edited, pinned or deleted while we asked."""
         memories = {each.record.id: each for pair in pairs for each in (pair.older, pair.newer)}
         known = {name: memory for name, memory in memories.items() if name in fresh}
         for memory in await self._store.get_memories(scope, [name for name in memories if name not in fresh]):
-            before = memories[memory.record.id].record
-            if can_merge(memory) and (memory.record.text, memory.record.updated_at) == (before.text, before.updated_at):
-                known[memory.record.id] = memory
+            before, record = memories[memory.record.id].record, memory.record
+            ended = record.superseded_by is not None and before.superseded_by is None
+            as_before = ended or record.id in repeated or record.updated_at == before.updated_at
+            if can_change(memory) and record.text == before.text and as_before:
+                known[record.id] = repeated.get(record.id, memory)
         return known
+
+    async def _followed(
+        self, scope: Scope, changes: Sequence[Change], memories: Mapping[str, StoredMemory]
+    ) -> dict[str, list[StoredMemory]]:
+        """Stored facts that a fact had ended which was wrong, or is right since another time now, by its id."""
+        names = {name for change in changes if change.never for name in (change.older, change.newer)}
+        found: dict[str, list[StoredMemory]] = {}
+        for memory in await replaced_by(self._store, scope, names & memories.keys()):
+            found.setdefault(memory.record.superseded_by or "", []).append(memory)
+        return found
 
     def _resolution(
         self,
         tenant: str,
         outcome: Outcome,
         memories: Mapping[str, StoredMemory],
-        fresh: Mapping[str, StoredMemory],
+        given: Mapping[str, StoredMemory],
+        fresh: Collection[str],
+        followed: Mapping[str, Sequence[StoredMemory]],
         now: datetime,
     ) -> Resolution:
         found = Resolution()
-        put = dict(fresh)
+        put = dict(given)
         for joined in outcome.joined:
             kept = joined.kept.record.id
             put[kept] = joined.kept
@@ -261,12 +319,37 @@ class SemanticDeduplication:
             found.documents += entries(tenant, joined.gone, "merged", now, self._settings)
             if joined.previous is not None:
                 found.documents += entries(tenant, [joined.previous], "reworded", now, self._settings)
-        for old, new in outcome.replaced:
-            put[old] = superseded(put.get(old) or memories[old], new, now)
-            found.superseded.append(old)
-        found.updated = [name for name in found.updated if name not in found.superseded]
-        found.put = list(put.values())
+        found.put = list(_ended(found, outcome, {**memories, **put}, put, fresh, followed, now).values())
         return found
+
+
+def _ended(
+    found: Resolution,
+    outcome: Outcome,
+    state: Mapping[str, StoredMemory],
+    put: dict[str, StoredMemory],
+    fresh: Collection[str],
+    followed: Mapping[str, Sequence[StoredMemory]],
+    now: datetime,
+) -> dict[str, StoredMemory]:
+    """Put what the changes leave different, and note in `found` what that is. `state` has all memories as they are."""
+    for name, memory in settled(outcome.changes, state, now).items():
+        put[name] = memory
+        if name not in state:
+            found.made.append(name)
+        elif memory.record.superseded_by is not None:
+            found.superseded.append(name)
+        elif name not in fresh:
+            found.updated.append(name)
+    for change in outcome.changes:
+        if change.never:
+            right = put.get(change.newer) or state[change.newer]
+            for memory in (*followed.get(change.older, ()), *followed.get(change.newer, ())):
+                moved = reclosed(put.get(memory.record.id, memory), change.older, right, now)
+                put[memory.record.id] = moved
+                found.updated.append(memory.record.id)
+    found.updated = [name for name in dict.fromkeys(found.updated) if name not in found.superseded]
+    return put
 
 
 def _about(when: datetime) -> list[Condition]:
@@ -316,8 +399,8 @@ def _note(owner: SessionKey, marks: Collection[bytes], now: datetime) -> Documen
 
 
 def _pair(one: StoredMemory, other: StoredMemory, fresh: Collection[str]) -> Pair:
-    """The pair by when its statements were made; of one moment, the stored one is older."""
+    """The pair by when its statements were said; of one moment, the stored one is older."""
     older, newer = sorted(
-        (one, other), key=lambda each: (each.record.created_at, each.record.id in fresh, each.record.id)
+        (one, other), key=lambda each: (each.record.told_at, each.record.id in fresh, said_order(each.record))
     )
     return Pair(older, newer, distance(one, other))

@@ -25,14 +25,18 @@ _NUMBER = re.compile(r"\d+(?:[.,:/-]\d+)*")
 
 
 def can_merge(memory: StoredMemory) -> bool:
-    """Tell whether memhost may merge the memory with another, or replace it by a newer fact, unasked."""
+    """Tell whether memhost may merge the memory with another, unasked."""
+    return memory.record.valid_to is None and memory.record.superseded_by is None and can_change(memory)
+
+
+def can_change(memory: StoredMemory) -> bool:
+    """Tell whether memhost may say, unasked, until when the memory held; also of one that has ended already."""
     record = memory.record
     return (
         not record.pinned
+        and (record.superseded_by is None or record.valid_to is not None)
         and record.extraction_strategy not in MERGEABLE.values
         and record.memory_type is not MemoryType.MESSAGE
-        and record.valid_to is None
-        and record.superseded_by is None
         and RESTORED not in record.metadata
         and len(record.text) <= MAX_TEXT_LENGTH
         and memory.vector is not None
@@ -51,15 +55,31 @@ def restored_at(record: MemoryRecord) -> datetime | None:
 
 
 def comparable(first: StoredMemory, second: StoredMemory) -> bool:
-    """Tell whether two memories that can be merged have the same owner, kind and time."""
+    """Tell whether two memories have the same owner, kind and time of an event."""
     one, other = first.record, second.record
     return (
         one.id != other.id
         and (one.namespace or "", one.user_id or "") == (other.namespace or "", other.user_id or "")
         and one.memory_type is other.memory_type
-        and one.valid_from == other.valid_from
         and _same_time(one, other)
     )
+
+
+def joinable(first: StoredMemory, second: StoredMemory) -> bool:
+    """Tell whether two memories can become one: comparable ones that hold now, and since the same time."""
+    return (
+        comparable(first, second)
+        and first.record.valid_from == second.record.valid_from
+        and can_merge(first)
+        and can_merge(second)
+    )
+
+
+def is_late(record: MemoryRecord, stored: StoredMemory) -> bool:
+    """Tell whether a new record was said before all that is known of a stored memory which says the same."""
+    other = stored.record
+    alike = all(getattr(record, name) == getattr(other, name) for name in ("memory_type", "event_date", "valid_from"))
+    return alike and record.told_at < other.held_from and can_merge(stored)
 
 
 def distance(first: StoredMemory, second: StoredMemory) -> float:

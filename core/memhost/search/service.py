@@ -97,7 +97,7 @@ class SearchService:
         moment = request.as_of or now
         with phases("filters"):
             zone = _zone(request) or self._zone
-            conditions = (*compile_filters(request, zone), *extra, *_valid_at(moment))
+            conditions = (*compile_filters(request, zone), *extra, *_valid_at(moment, past=request.as_of is not None))
             scope, conditions = _into_scope(call.caller.bounds, conditions)
         context = RequestContext(scope=scope, subject=call.caller.subject, request_id=call.request_id, now=now)
         search = SearchRequest(scope=scope, text=(request.text or "").strip(), mode=_named(mode), limit=request.limit)
@@ -278,10 +278,16 @@ def _by_recency(request: SearchFields, mode: Mode) -> bool:
     return request.recency_boost
 
 
-def _valid_at(moment: datetime) -> tuple[Condition, ...]:
+def _valid_at(moment: datetime, *, past: bool) -> tuple[Condition, ...]:
+    """Conditions for what holds at a moment; with `past` also for what was not known or said yet.
+
+    A search of the present does not ask when something was said: clients' clocks may run ahead.
+    """
+    held = (Condition("held_from", Op.NOT_GT, (moment,)),) if past else ()
     return (
         Condition("valid_to", Op.NOT_LTE, (moment,)),
         Condition("valid_from", Op.NOT_GT, (moment,)),
+        *held,
     )
 
 

@@ -354,9 +354,17 @@ class MemorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         ),
     ] = True
     compaction_max_llm_calls: Annotated[int, setting("Most calls to a language model in one compaction.", ge=0)] = 50
-    superseded_keep_days: Annotated[
-        float, setting("How long facts stay readable after newer ones replaced them, days.", ge=0)
-    ] = 30.0
+    superseded_keep_days: (
+        Annotated[
+            float,
+            setting(
+                "How long facts are kept as history after newer ones replaced them, days; by default as long as other "
+                "memories.",
+                ge=0,
+            ),
+        ]
+        | None
+    ) = None
     forgetting_budget_keep_top_n: (
         Annotated[
             int, setting("Of the remaining memories keep this many of the most recent per namespace and user.", ge=0)

@@ -251,7 +251,7 @@ async def test_owners_and_pins_are_respected(store: str, tmp_path: Path) -> None
 @STORES
 async def test_replaced_facts_go_to_the_trash_when_their_time_is_over(store: str, tmp_path: Path) -> None:
     clock = FakeClock()
-    async with judging_host(tmp_path, store, clock=clock) as host:
+    async with judging_host(tmp_path, store, clock=clock, SUPERSEDED_KEEP_DAYS="30") as host:
         script().rule = always("update")
         await keep(host, "old", GREEN)
         await write(host, await memory(host, "new", BLACK, created_at=after(60)))
@@ -261,6 +261,18 @@ async def test_replaced_facts_go_to_the_trash_when_their_time_is_over(store: str
         assert (await compact(host)).expired == 1
         assert set(await stored(host)) == {"new"}
         assert await trashed(host) == {"old": ("superseded", GREEN)}
+
+
+@STORES
+async def test_replaced_facts_are_kept_unless_history_is_bounded(store: str, tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with judging_host(tmp_path, store, clock=clock) as host:
+        script().rule = always("update")
+        await keep(host, "old", GREEN)
+        await write(host, await memory(host, "new", BLACK, created_at=after(60)))
+        clock.advance(3650 * 86_400)
+        assert (await compact(host)).expired == 0
+        assert set(await stored(host)) == {"old", "new"}
 
 
 async def test_one_pass_at_a_time_over_all_processes(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import msgspec
 
 from memhost.consolidation.changes import note_changes
 from memhost.consolidation.semantic_duplicates import Resolution, SemanticDeduplication
+from memhost.consolidation.similarity import is_late
 from memhost.events import MemoriesDeleted, MemoriesStored, MemoriesSuperseded, MemoriesUpdated, RequestContext
 from memhost.extraction import mask_secrets
 from memhost.extraction.pipeline.extraction_queue import Waiting
@@ -20,7 +21,7 @@ from memhost.memories.derived.cascade import Cascade
 from memhost.memories.derived.support import Lost
 from memhost.memories.exact_duplicates import Repetitions, find_repetitions
 from memhost.memories.records import derived_id, given_vectors, index_records, record_from_draft, unique
-from memhost.memories.repetition import PROMPT_KEY, completed, indexed_anew
+from memhost.memories.repetition import PROMPT_KEY
 from memhost.models import TURN_STRATEGY, Job, MemoryRecord, Scope, SessionKey, StoredMemory, WriteBatch
 from memhost.plugins.request_hooks import RequestHooks
 from memhost.ports import Draft, Embedder, ExtractionContext, LaterStrategy, Store, Turn
@@ -88,9 +89,9 @@ class ExtractedMemories:
         hashes = self._choice.prompt_hashes(strategy.name, context.config)
         found: dict[str, MemoryRecord] = {}
         for draft in drafts:
-            memory_id = draft.id or derived_id(
-                key.tenant, key.namespace, key.user, strategy.name, *sorted(draft.source_ids), draft.text
-            )
+            # Sessions may number their messages alike, and a fact may become true again.
+            owner = (key.tenant, key.namespace, key.user, key.session)
+            memory_id = draft.id or derived_id(*owner, strategy.name, *sorted(draft.source_ids), draft.text)
             extractor = f"{strategy.name}/{strategy.version}"
             record = record_from_draft(draft, key, memory_id, extractor, now, turns)
             trust.label(record, draft.source_ids, context.roles)
@@ -119,9 +120,10 @@ class ExtractedMemories:
             return 0
         scope = Scope(tenant=key.tenant)
         repeated = Repetitions()
+        late: dict[str, StoredMemory] = {}
         target = strategy.target(context)
         if target is None:
-            repeated = await find_repetitions(self._store, scope, records, now)
+            repeated, late = await self._repetitions(scope, records, now)
             records = repeated.fresh
             batch.access = repeated.access(now)
         elif context.previous is not None:
@@ -129,21 +131,44 @@ class ExtractedMemories:
         asked = RequestContext(scope=scope, subject=f"strategy:{strategy.name}", request_id=target or "", now=now)
         records = await self._hooks.before_memories_stored(records, asked) if records else []
         stored = await index_records(records, self._embedder, vectors=given_vectors(drafts))
-        if target is None and stored:
-            found = await self._deduplication.resolve(key, stored, now)
+        if target is None:
+            again = [(memory, late[memory.record.id]) for memory in stored if memory.record.id in late]
+            more = {each.record.id: each for each in repeated.parted(list(repeated.completed.values()))[1]}
+            found = await self._deduplication.resolve(key, stored, now, again, more)
         else:
             found = Resolution(put=stored)
-        _complete(found, repeated, now)
         found.add_to(batch)
         if target is None:
             await note_changes(self._store, self._cascade, batch, scope, found, stored, self._kept, now)
         known = {record.id for record in records}
+        known |= set(found.made)
         fresh = [memory.record.id for memory in found.put if memory.record.id in known]
         if context.previous is not None:
             fresh = [memory_id for memory_id in fresh if memory_id != context.previous.id]
         changed = unique([*found.updated, *([context.previous.id] if context.previous is not None else [])])
         batch.add_jobs += self._jobs(key.tenant, fresh, changed, found, now)
         return len(records)
+
+    async def _repetitions(
+        self, scope: Scope, records: Sequence[MemoryRecord], now: datetime
+    ) -> tuple[Repetitions, dict[str, StoredMemory]]:
+        """The repetitions among the records; and records that say what a stored memory says, but were said before it.
+
+        These are among the new ones: something else may have held between the two, and then they are two facts.
+        """
+        found = await find_repetitions(self._store, scope, records, now)
+        if not (self._deduplication.enabled and self._deduplication.can_judge):
+            return found, {}
+        late = {
+            record.id: stored
+            for record in records
+            if (stored := found.confirmed.get(found.stays.get(record.id, ""))) is not None and is_late(record, stored)
+        }
+        if late:
+            found = await find_repetitions(self._store, scope, [each for each in records if each.id not in late], now)
+            fresh = {record.id: record for record in found.fresh}
+            found.fresh = [fresh.get(each.id, each) for each in records if each.id in fresh or each.id in late]
+        return found, late
 
     async def retire(self, batch: WriteBatch, key: SessionKey, piece: Sequence[Waiting], now: datetime) -> None:
         """Add to the batch what becomes of the memories of the raw turns."""
@@ -196,17 +221,6 @@ def _in_order(records: Sequence[MemoryRecord], turns: Sequence[Turn], now: datet
         if record.created_at == now:
             record.created_at = now - timedelta(microseconds=before)
     return ordered
-
-
-def _complete(found: Resolution, repeated: Repetitions, now: datetime) -> None:
-    """Add the data of repetitions to the memories that they repeat, also if these were merged since."""
-    for name, record in repeated.completed.items():
-        home = next((join.stays for join in found.joins if name in join.goes), name)
-        index = next((index for index, memory in enumerate(found.put) if memory.record.id == home), None)
-        if index is None:
-            found.put += repeated.parted([record])[1]
-        elif (more := completed(found.put[index].record, record, now)) is not None:
-            found.put[index] = indexed_anew(found.put[index], more)
 
 
 def _updated(record: MemoryRecord, previous: MemoryRecord) -> MemoryRecord:

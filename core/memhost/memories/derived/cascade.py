@@ -12,7 +12,7 @@ from memhost.models import TURN_STRATEGY, MemoryRecord, Scope, SessionKey, Store
 from memhost.ports import Store
 
 _MOST_STEPS = 8
-"""Number of steps in which memories made from removed ones are followed: memories made from memories made from turns, and so on."""
+"""Number of steps in which memories made from removed ones are followed: from turns, from memories of these, and on."""
 
 
 class Rereading(Protocol):

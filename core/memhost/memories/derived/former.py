@@ -1,7 +1,7 @@
 """Former states of memories that the server joined or replaced, so that both can be undone exactly.
 
 A document of kind `former` is committed together with each such change. It belongs to the memory's owner, and lasts as
-long as a replaced fact does.
+long as a replaced fact does; that of a join, without a bound on these, `JOINED_DAYS`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ from memhost.storekit import to_micros
 KIND = "former"
 
 How = Literal["joined", "superseded"]
+
+JOINED_DAYS = 30.0
+"""Days for which a join can be undone, if history is without bounds."""
 
 _CHANGES = 200
 """Changes of one memory that are read."""
@@ -63,7 +66,7 @@ async def note_changes(
     scope: Scope,
     now: datetime,
     *,
-    keep_days: float,
+    keep_days: float | None,
     parts: Mapping[str, Sequence[MemoryRecord]] | None = None,
 ) -> None:
     """Add to a batch what the stored memories that it joins or replaces are before it.
@@ -73,7 +76,7 @@ async def note_changes(
         batch: The batch, with all memories that it stores.
         scope: Scope of the memories.
         now: The current time.
-        keep_days: How long replaced facts are kept, days.
+        keep_days: How long replaced facts are kept, days; None: without end.
         parts: The memories that the batch merges into others, by the id of the one that stays.
     """
     after = {memory.record.id: memory.record for memory in batch.put_memories}
@@ -94,8 +97,9 @@ def _changed(before: MemoryRecord, after: MemoryRecord, parts: Sequence[MemoryRe
     return Former(how=how, memory=before, changed_at=after.updated_at, parts=list(parts))
 
 
-def _document(tenant: str, state: Former, now: datetime, keep_days: float) -> Document:
+def _document(tenant: str, state: Former, now: datetime, keep_days: float | None) -> Document:
     record = state.memory
+    days = JOINED_DAYS if keep_days is None and state.how == "joined" else keep_days
     return Document(
         kind=KIND,
         id=f"{_prefix(record)}{to_micros(state.changed_at):020d}",
@@ -104,7 +108,7 @@ def _document(tenant: str, state: Former, now: datetime, keep_days: float) -> Do
         user=record.user_id or "",
         body=msgspec.msgpack.encode(state),
         updated_at=now,
-        expires_at=now + timedelta(days=max(keep_days, 1.0)),
+        expires_at=None if days is None else now + timedelta(days=max(days, 1.0)),
     )
 
 
@@ -138,7 +142,7 @@ async def give_back(
     leaving = {memory.record.id: memory.record for memory in gone}
     put = {memory.record.id: memory for memory in batch.put_memories}
     out = leaving.keys() | set(batch.delete_memories)
-    ended = [put.get(memory.record.id, memory) for memory in await _replaced_by(store, scope, leaving)]
+    ended = [put.get(memory.record.id, memory) for memory in await replaced_by(store, scope, leaving)]
     ended = [each for each in ended if each.record.id not in out and each.record.superseded_by in leaving]
     states = await read(store, scope, [memory.record for memory in ended], now)
     for memory in ended:
@@ -154,7 +158,8 @@ async def give_back(
     return [put[memory.record.id] for memory in ended]
 
 
-async def _replaced_by(store: Store, scope: Scope, ids: Collection[str]) -> list[StoredMemory]:
+async def replaced_by(store: Store, scope: Scope, ids: Collection[str]) -> list[StoredMemory]:
+    """Stored memories of the scope that one of these replaced."""
     found: list[StoredMemory] = []
     values = tuple(metadata_text(name) for name in ids)
     while values:
