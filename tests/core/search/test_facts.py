@@ -244,7 +244,7 @@ async def test_filters_choose_matches_and_not_evidence(any_host: Host) -> None:
 
 async def test_a_statement_whose_turns_are_gone_has_no_evidence(any_host: Host) -> None:
     await porto(any_host)
-    await run(any_host, "delete_memories", memory_ids=["s-05-0"])
+    await any_host.store.commit(EVERYWHERE, WriteBatch(delete_memories=["s-05-0"]))
     found = await hits(any_host, "Porto")
     assert found[0].id == "porto"
     assert found[0].evidence is msgspec.UNSET
