@@ -126,6 +126,9 @@ CASES: Mapping[str, Case] = {
         own=_NO_MODEL,
         unnamed_codes=_NO_MODEL | {"not_found"},
     ),
+    "session_extraction": _read(
+        lambda t: {"session_id": t.session} | t.owner, unnamed=lambda t: {"session_id": t.session}, unnamed_codes=_FOUND
+    ),
     "preview_extraction": Case(
         named=lambda t: {"messages": [_message(t)]} | t.owner,
         unnamed=lambda t: {"messages": [_message(t)]},

@@ -101,7 +101,14 @@ WITHOUT_OPERATION = frozenset({"get_current_datetime"})
 WITHOUT_TOOL = frozenset(
     {
         *("health", "ready", "list_plugins", "get_plugin", "list_jobs", "retry_job", "discard_job", "get_usage"),
-        *("extract_session", "preview_extraction", "forget_memories", "list_trash", "restore_memories"),
+        *(
+            "extract_session",
+            "session_extraction",
+            "preview_extraction",
+            "forget_memories",
+            "list_trash",
+            "restore_memories",
+        ),
         *("validate_prompt", "create_summary_view", "list_summary_views", "get_summary_view", "update_summary_view"),
         *("delete_summary_view", "run_summary_view", "delete_user"),
         *("list_tokens", "create_token", "rotate_token", "revoke_token"),

@@ -47,6 +47,7 @@ _SORTS = {
     "judged": "judgements",
     "alias": "aliases",
     "former": "former_memories",
+    "extraction_run": "extraction_runs",
 }
 """Sort of a document by the first word of its kind."""
 

@@ -33,6 +33,7 @@ COMMANDS = {
     "compact": Lazy("memhost.cli.data.trash:compact", "Merge memories that repeat each other or mean the same."),
     "jobs": Lazy("memhost.cli.data.jobs:jobs", "List background jobs; retry or discard dead ones."),
     "extract": Lazy("memhost.cli.data.extract:extract", "Extract memories with the language model, or try it."),
+    "extraction": Lazy("memhost.cli.data.extraction:extraction", "Show how a session's memories were extracted."),
     "strategies": Lazy("memhost.cli.data.extract:strategies", "List and compare extraction strategies."),
     "usage": Lazy("memhost.cli.data.usage:usage", "Show calls of language models by purpose, and their cost."),
     "plugins": Lazy("memhost.cli.plugins.plugins:plugins", "List plugins, and what they offer."),

@@ -23,6 +23,7 @@ from memhost.extraction.pipeline.extractor_calls import ExtractorCalls
 from memhost.extraction.pipeline.immediate import ImmediateExtraction
 from memhost.extraction.pipeline.log import ExtractionLogs
 from memhost.extraction.pipeline.rereading import ExtractionRereading
+from memhost.extraction.pipeline.run_records import RunRecords
 from memhost.extraction.pipeline.runs import ExtractionRuns
 from memhost.extraction.pipeline.store_drafts import ExtractedMemories
 from memhost.extraction.pipeline.strategy_choice import StrategyChoice
@@ -393,6 +394,7 @@ def _extraction(
         contexts=contexts,
         asking=asking,
         memories=extracted,
+        records=RunRecords(store, settings.extraction_runs_keep_days),
         outbox=outbox,
         settings=settings,
         clock=resources.clock,

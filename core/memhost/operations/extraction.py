@@ -1,5 +1,6 @@
 """Operations on extraction: start it, see what it would give, and check custom prompts."""
 
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -9,6 +10,7 @@ from memhost.extraction.reports import PromptKind
 from memhost.models import MemoryRecord
 from memhost.models.limits import Text
 from memhost.operations.requests import MessageInput, NamespaceToFind, SessionToFind, StrategyInput, UserToFind
+from memhost.operations.responses import Join
 
 TAG = "Extraction"
 
@@ -28,6 +30,71 @@ class ExtractSession(msgspec.Struct, kw_only=True):
             examples=[25.0],
         ),
     ] = 25.0
+
+
+class SessionExtraction(msgspec.Struct, kw_only=True):
+    """Which session's extraction to show."""
+
+    session_id: SessionToFind
+    user_id: UserToFind = None
+    namespace: NamespaceToFind = None
+    limit: Annotated[int, Meta(ge=0, le=50, description="Most runs to show, the newest first.", examples=[10])] = 10
+
+
+class ExtractionCall(msgspec.Struct, frozen=True, kw_only=True):
+    """A call to the language model, as far as its record is kept: secrets are masked, long texts cut in the middle."""
+
+    purpose: Annotated[str, Meta(description="`extraction`, `repair` (of an answer), or `dedup` (what is the same).")]
+    asked: Annotated[str, Meta(description="The question: its messages, each behind its role.")]
+    answered: Annotated[str, Meta(description="The answer.")] = ""
+    model: Annotated[str, Meta(description="The model that answered.")] = ""
+    input_tokens: Annotated[int, Meta(description="Tokens sent.")] = 0
+    output_tokens: Annotated[int, Meta(description="Tokens answered.")] = 0
+    cost_usd: Annotated[float | None, Meta(description="Cost in US dollars; null if the price is unknown.")] = None
+    error: Annotated[str | None, Meta(description="Why there is no answer.")] = None
+
+
+class ExtractionRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A run of the extraction: some waiting turns were read."""
+
+    at: Annotated[datetime, Meta(description="When it began.")]
+    strategy: Annotated[str, Meta(description="Strategy and its version.")]
+    turns: Annotated[list[str], Meta(description="Ids of the messages that were read.")]
+    calls: Annotated[
+        list[ExtractionCall],
+        Meta(description="Calls to the model; none where the answer of an earlier run was still unused."),
+    ] = []
+    stored: Annotated[list[str], Meta(description="Ids of the new memories.")] = []
+    repeated: Annotated[list[str], Meta(description="Ids of stored memories that were said again.")] = []
+    merged: Annotated[list[Join], Meta(description="Memories that became one.")] = []
+    superseded: Annotated[list[str], Meta(description="Ids of memories that a newer fact replaced.")] = []
+    withdrawn: Annotated[list[str], Meta(description="Ids of memories that no turn supports any more.")] = []
+    dropped: Annotated[list[str], Meta(description="Why items of the answer were left out, a sentence each.")] = []
+    error: Annotated[str | None, Meta(description="Why the run gave nothing, or a part of nothing.")] = None
+    input_tokens: Annotated[int, Meta(description="Tokens sent, in all calls.")] = 0
+    output_tokens: Annotated[int, Meta(description="Tokens answered, in all calls.")] = 0
+    cost_usd: Annotated[float | None, Meta(description="Cost in US dollars; null if a price is unknown.")] = None
+
+
+class SessionExtractionView(msgspec.Struct, frozen=True, kw_only=True):
+    """The extraction of a session: its state, and its latest runs."""
+
+    session_id: Annotated[str, Meta(description="Id of the session.")]
+    namespace: Annotated[str | None, Meta(description="Namespace of the session, if any.")]
+    user_id: Annotated[str | None, Meta(description="User of the session, if any.")]
+    strategy: Annotated[str, Meta(description="Strategy that reads its messages.")]
+    state: Annotated[
+        str,
+        Meta(
+            description="`done`: nothing waits; `off`: no strategy reads its messages in the background; `running`; "
+            "`pending`, `waiting`, `failed`, `refused` as in the session's `extraction`."
+        ),
+    ]
+    pending: Annotated[int, Meta(description="Messages that wait.")]
+    last_run_at: Annotated[datetime | None, Meta(description="When extraction last succeeded.")]
+    last_error: Annotated[str | None, Meta(description="Why it waits, failed or was refused.")]
+    keep_days: Annotated[float, Meta(description="How long runs are kept, days; 0: not at all.")]
+    runs: Annotated[list[ExtractionRun], Meta(description="The latest runs, the newest first.")]
 
 
 class PreviewExtraction(msgspec.Struct, kw_only=True):

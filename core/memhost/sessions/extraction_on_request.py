@@ -28,7 +28,13 @@ from memhost.models import (
     WorkingMemory,
     new_id,
 )
-from memhost.operations.extraction import ExtractionPreview, ExtractSession, PreviewExtraction
+from memhost.operations.extraction import (
+    ExtractionPreview,
+    ExtractSession,
+    PreviewExtraction,
+    SessionExtraction,
+    SessionExtractionView,
+)
 from memhost.operations.requests import MessageInput
 from memhost.operations.responses import ExtractionState
 from memhost.operations.table import Call
@@ -89,6 +95,20 @@ class ExtractionRequests:
             if done or asyncio.get_running_loop().time() >= until:
                 return state
             await asyncio.sleep(_POLL_S)
+
+    async def show(self, call: Call, request: SessionExtraction) -> SessionExtractionView:
+        """The state of a session's extraction, and its latest runs.
+
+        Raises:
+            NotFound: There is no such session; as `SeveralFound`, there are several.
+        """
+        bounds = call.caller.bounds
+        found = await self._sessions.resolve(
+            bounds, request.session_id, request.namespace, request.user_id, self._clock.now()
+        )
+        if found is None:
+            raise await self._sessions.missing(bounds, request.session_id, request.namespace, request.user_id)
+        return await self.runs.shown(found, request.limit)
 
     async def preview(self, call: Call, request: PreviewExtraction) -> ExtractionPreview:
         """Return the memories that the strategy would store from the conversation.

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from memhost.operations.extraction import ExtractionPreview, ExtractSession, PreviewExtraction
+from memhost.operations.extraction import (
+    ExtractionPreview,
+    ExtractSession,
+    PreviewExtraction,
+    SessionExtraction,
+    SessionExtractionView,
+)
 from memhost.operations.responses import Ack, ExtractionState, SessionList, WorkingMemoryView
 from memhost.operations.table import Operation, forward
 from memhost.operations.working_memory import ChangeSession, DeleteSession, GetSession, ListSessions, PutSession
@@ -102,6 +108,21 @@ OPERATIONS = (
             "wait after `wait_s` seconds."
         ),
         errors=("invalid_request", "not_found", "long_term_memory_disabled"),
+    ),
+    Operation(
+        name="session_extraction",
+        request=SessionExtraction,
+        response=SessionExtractionView,
+        handler=forward(ExtractionRequests, ExtractionRequests.show),
+        access="read",
+        tag=_EXTRACTION,
+        summary="Show the extraction of a session: its state, and what each run asked, answered, stored and dropped.",
+        description=(
+            "Runs are kept for `EXTRACTION_RUNS_KEEP_DAYS`, at most 50 of a session. Secrets in them are masked, long "
+            "texts are cut. They go with their session and its user, and with a memory that they name when that is "
+            "deleted."
+        ),
+        errors=("not_found",),
     ),
     Operation(
         name="preview_extraction",

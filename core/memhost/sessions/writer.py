@@ -21,6 +21,7 @@ from memhost.events import (
 )
 from memhost.extraction.pipeline.extraction_queue import ExtractionQueue, Staged, edited_turns, rephrased
 from memhost.extraction.pipeline.immediate import ImmediateExtraction
+from memhost.extraction.pipeline.run_records import names_of_session
 from memhost.extraction.pipeline.strategy_choice import StrategyChoice
 from memhost.extraction.prompts import UNSAFE
 from memhost.jobs.outbox import Outbox, session_name
@@ -187,8 +188,9 @@ class SessionWriter:
             call.notices.append(("deprecation", MISSING_CREATED_AT))
 
     async def delete(self, bounds: Scope, key: SessionKey) -> None:
-        """Delete a session, and the waiting jobs that its silence would have started."""
+        """Delete a session, the records of its extraction, and the jobs that its silence would have started."""
         batch = WriteBatch(delete_session=key, cancel_jobs=self._outbox.ids("session_idle", session_name(key)))
+        batch.delete_documents = names_of_session(key)
         await self._store.commit(bounds, batch)
 
     async def _write(

@@ -119,6 +119,14 @@ class ExtractionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
         setting("Custom prompts: all that pass the check, only those in approved_prompts, or none."),
     ] = "on"
     approved_prompts: Annotated[tuple[str, ...], setting("SHA-256 (hex) of custom prompts that may be used.")] = ()
+    extraction_runs_keep_days: Annotated[
+        float,
+        setting(
+            "How long the record of an extraction run is kept (questions, answers, what was stored and dropped), days; "
+            "secrets in it are masked. 0 keeps none.",
+            ge=0,
+        ),
+    ] = 7.0
     secret_policy: Annotated[
         Literal["keep", "mask", "drop"],
         setting("What becomes of extracted texts that hold secrets (keys, card numbers)."),

@@ -70,6 +70,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "retry_job": {"job_id": "j"},
     "discard_job": {"job_id": "j"},
     "extract_session": {"session_id": "s", "wait_s": 0},
+    "session_extraction": {"session_id": "s"},
     "preview_extraction": {"messages": [{"role": "user", "content": "hi", "created_at": "2026-01-02T03:04:05Z"}]},
     "create_memories": {"memories": [_MEMORY]},
     "store_memories": {"memories": [_MEMORY]},

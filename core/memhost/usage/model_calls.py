@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Literal, Protocol, cast, get_args
 
@@ -16,6 +19,35 @@ Purpose = Literal["extraction", "repair", "summary", "view", "dedup", "enrichmen
 """Purposes of calls, by which usage is counted separately."""
 
 PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """A call that was made: what it was for, what was asked, and the answer; without one, why there is none."""
+
+    purpose: str
+    messages: Sequence[Mapping[str, Any]]
+    answer: Completion | None = None
+    error: str = ""
+
+
+_observers: ContextVar[tuple[list[Exchange], ...]] = ContextVar("memhost_model_call_observers", default=())
+
+
+@contextmanager
+def observed() -> Iterator[list[Exchange]]:
+    """Collect the calls that are made inside the block, whoever makes them; blocks inside of it collect theirs too."""
+    seen: list[Exchange] = []
+    token = _observers.set((*_observers.get(), seen))
+    try:
+        yield seen
+    finally:
+        _observers.reset(token)
+
+
+def _observe(exchange: Exchange) -> None:
+    for seen in _observers.get():
+        seen.append(exchange)
 
 
 class Ledger(Protocol):
@@ -99,6 +131,7 @@ class ModelCalls:
             if self._health is not None:
                 self._health.failed("language_model", chosen, error)
             failed = ModelUse(model=chosen, failed=True, seconds=perf_counter() - started)
+            _observe(Exchange(purpose=purpose, messages=messages, error=str(error) or type(error).__name__))
             await self._ledger.record(owner, purpose, failed)
             raise
         if self._health is not None:
@@ -110,6 +143,7 @@ class ModelCalls:
             cost_usd=answer.cost_usd,
             seconds=perf_counter() - started,
         )
+        _observe(Exchange(purpose=purpose, messages=messages, answer=answer))
         await self._ledger.record(owner, purpose, use)
         return answer
 

@@ -102,6 +102,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(verb="DELETE", path="/v1/working-memory/{session_id}", operation="delete_session"),
     Route(verb="POST", path="/v1/working-memory/{session_id}/extract", operation="extract_session"),
+    Route(verb="GET", path="/v1/working-memory/{session_id}/extraction", operation="session_extraction"),
     Route(verb="POST", path="/v1/extraction/preview", operation="preview_extraction", body="required"),
     Route(verb="POST", path="/v1/long-term-memory/", operation="create_memories", body="required"),
     Route(verb="POST", path="/v1/long-term-memory/store", operation="store_memories", body="required"),

@@ -72,11 +72,18 @@ def show_(
 ) -> None:
     """Show a session's messages."""
     request = {"session_id": session_id, "namespace": namespace, "user_id": user_id}
-    found = ask(target_of(options), "get_session", request)
+    target = target_of(options)
+    found = ask(target, "get_session", request)
     if as_json:
         show(found)
-    else:
-        _print(found)
+        return
+    _print(found)
+    if found.get("extraction"):
+        from memhost.cli.data.extraction import state_line
+
+        owner = {name: found.get(name) for name in ("namespace", "user_id")}
+        state = ask(target, "session_extraction", {"session_id": session_id, **owner, "limit": 0})
+        click.echo(state_line(state))
 
 
 @sessions.command()

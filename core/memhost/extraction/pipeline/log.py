@@ -24,7 +24,8 @@ class ExtractionLog(msgspec.Struct, kw_only=True):
 
     `refused` are ids of messages that the provider declined. `done` holds the marks of the latest turns that were
     dealt with, so that a client that sends an expired session again does not pay for it again. `deleted` are ids of
-    messages whose memories were deleted: no strategy is shown them any more.
+    messages whose memories were deleted: no strategy is shown them any more. `runs` counts the runs whose records were
+    kept.
     """
 
     state: str = "idle"
@@ -35,6 +36,7 @@ class ExtractionLog(msgspec.Struct, kw_only=True):
     refused: list[str] = []
     done: bytes = b""
     deleted: list[str] = []
+    runs: int = 0
 
     def knows(self, message: Message) -> bool:
         """Tell whether the message, in its present form, was processed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 import msgspec
@@ -10,10 +10,11 @@ import msgspec
 from memhost.extraction.pipeline.answer_journal import AnswerJournal
 from memhost.extraction.pipeline.extraction_queue import ExtractionQueue, kind_of
 from memhost.extraction.pipeline.log import ExtractionLogs
+from memhost.extraction.pipeline.run_records import naming
 from memhost.extraction.pipeline.strategy_choice import StrategyChoice
 from memhost.memories.derived.kept_turns import turn_of
 from memhost.messages.turns import turn_name
-from memhost.models import Document, Scope, SessionKey, StoredMemory, WriteBatch
+from memhost.models import TURN_STRATEGY, Document, MemoryRecord, Scope, SessionKey, StoredMemory, WriteBatch
 from memhost.ports import Clock, Store, Turn
 
 
@@ -50,6 +51,16 @@ class ExtractionRereading:
         if again:
             await self._read_last(batch, key, now, without=log.deleted)
 
+    async def forget(self, batch: WriteBatch, tenant: str, records: Sequence[MemoryRecord], now: datetime) -> None:
+        """Add to a batch the removal of the records of runs that hold these memories, which are deleted for good."""
+        owners: dict[tuple[str, str], list[MemoryRecord]] = {}
+        for record in records:
+            owners.setdefault((record.namespace or "", record.user_id or ""), []).append(record)
+        for (namespace, user), theirs in owners.items():
+            scope = Scope(tenant=tenant, namespaces=(namespace,), users=(user,))
+            names = [name for record in theirs for name in (record.id, *_own_message(record))]
+            batch.delete_documents += await naming(self._store, scope, names, [*map(_said, theirs)], now)
+
     async def edited(self, batch: WriteBatch, key: SessionKey, turn: StoredMemory, now: datetime) -> bool:
         """Add to a batch that the turn waits with the text that its memory has; False if no strategy reads it."""
         session = await self._store.get_session(Scope(tenant=key.tenant), key, now)
@@ -85,3 +96,14 @@ class ExtractionRereading:
         batch.put_documents.append(document)
         batch.delete_documents = [name for name in batch.delete_documents if name != (kind_of(key), document.id)]
         batch.add_jobs += self._queue.jobs(key, now, now)
+
+
+def _own_message(record: MemoryRecord) -> Sequence[str]:
+    """Return the id of the message that the memory is, if it is one."""
+    return record.source_ids if record.extraction_strategy == TURN_STRATEGY else ()
+
+
+def _said(record: MemoryRecord) -> str:
+    """Return the text of the memory as prompts show it: of a turn without its role."""
+    lead, _, said = record.text.partition(": ")
+    return said if record.extraction_strategy == TURN_STRATEGY and lead and " " not in lead else record.text

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from msgspec import UNSET
@@ -27,20 +29,26 @@ from memhost.extraction.pipeline.answer_journal import AnswerJournal
 from memhost.extraction.pipeline.contexts import ExtractionContexts
 from memhost.extraction.pipeline.extraction_queue import ExtractionQueue, Waiting
 from memhost.extraction.pipeline.extractor_calls import ExtractorCalls
-from memhost.extraction.pipeline.log import ExtractionLogs
+from memhost.extraction.pipeline.log import ExtractionLog, ExtractionLogs
+from memhost.extraction.pipeline.run_records import RunRecords, record_of
 from memhost.extraction.pipeline.store_drafts import ExtractedMemories
 from memhost.extraction.pipeline.strategy_choice import StrategyChoice
-from memhost.jobs.outbox import Outbox
+from memhost.jobs.outbox import Outbox, session_name
 from memhost.messages.windows import sent_tokens
-from memhost.models import Job, Scope, SessionKey, WriteBatch
+from memhost.models import Document, Job, JobState, Scope, SessionKey, StoredSession, WriteBatch
+from memhost.operations.extraction import ExtractionRun, SessionExtractionView
 from memhost.operations.responses import ExtractionState
 from memhost.ports import Clock, ExtractionContext, LaterStrategy, Parsed, Store
 from memhost.settings import ExtractionSettings
+from memhost.usage.model_calls import Exchange, observed
 
 logger = logging.getLogger(__name__)
 
 _REJECTED_AT_ONCE = 4
 """Number of rejected messages of a run after which the others are not tried."""
+
+_MOST_JOBS = 500
+"""Running jobs of a tenant among which that of a session is looked for."""
 
 
 class ExtractionRuns:
@@ -56,11 +64,13 @@ class ExtractionRuns:
         contexts: ExtractionContexts,
         asking: ExtractorCalls,
         memories: ExtractedMemories,
+        records: RunRecords,
         outbox: Outbox,
         settings: ExtractionSettings,
         clock: Clock,
     ) -> None:
         self._store = store
+        self._records = records
         self._choice = choice
         self._pending = pending
         self._logs = logs
@@ -125,6 +135,34 @@ class ExtractionRuns:
         )
         return shown, frozenset(entry.item.message.id for entry in waiting)
 
+    async def shown(self, session: StoredSession, limit: int) -> SessionExtractionView:
+        """The state of a session's extraction and its latest runs, the newest first."""
+        key, now = session.key, self._clock.now()
+        state, _ = await self.state(key)
+        wanted = session.content.long_term_memory_strategy
+        name = state.state
+        if state.pending and await self._is_running(key):
+            name = "running"
+        elif name == "idle":
+            name = "done" if self._pending.used_by(session) else "off"
+        return SessionExtractionView(
+            session_id=key.session,
+            namespace=key.namespace or None,
+            user_id=key.user or None,
+            strategy=self._choice.effective(key, wanted).strategy,
+            state=name,
+            pending=state.pending,
+            last_run_at=state.last_run_at,
+            last_error=state.last_error,
+            keep_days=self._records.keep_days,
+            runs=(await self._records.read(key, now))[:limit],
+        )
+
+    async def _is_running(self, key: SessionKey) -> bool:
+        names = set(self._outbox.ids("extraction_due", session_name(key)))
+        running, _ = await self._store.list_jobs(Scope(tenant=key.tenant), JobState.RUNNING, limit=_MOST_JOBS)
+        return any(job.id in names for job in running)
+
     async def tried_at(self, key: SessionKey) -> datetime | None:
         """When an attempt at this session last failed."""
         return (await self._logs.read(key, self._clock.now())).tried_at
@@ -152,6 +190,12 @@ class ExtractionRuns:
 
         Likewise if it does not take the request; the cause then goes into `rejected`, and waits.
         """
+        with observed() as exchanges:
+            return await self._read(key, piece, rejected, exchanges)
+
+    async def _read(
+        self, key: SessionKey, piece: Sequence[Waiting], rejected: dict[str, str], exchanges: list[Exchange]
+    ) -> int:
         now = self._clock.now()
         session = await self._store.get_session(Scope(tenant=key.tenant), key, now)
         wanted = session.content.long_term_memory_strategy if session is not None else piece[-1].item.strategy
@@ -165,12 +209,13 @@ class ExtractionRuns:
             await self._store.commit(Scope(tenant=key.tenant), _consumed(piece))
             return 0
         strategy, config = chosen
+        run = _Run(f"{strategy.name}/{strategy.version}", now, exchanges, shown=session is not None)
         turns = [entry.item.turn for entry in piece]
         context = await self._contexts.make(key, session, turns, config, strategy, now)
         whole = strategy.target(context) is not None
         journal = AnswerJournal(self._store, self._clock, key)
         await journal.read()
-        journal.begin(f"{strategy.name}/{strategy.version}", [entry.document.id for entry in piece], whole=whole)
+        journal.begin(run.strategy, [entry.document.id for entry in piece], whole=whole)
         try:
             asked = await self._asking.ask(strategy, turns, context, journal)
         except (ModelRefused, RequestRejected) as error:
@@ -180,19 +225,22 @@ class ExtractionRuns:
                 return before + await self._extract(key, piece[half:], rejected)
             told = f"Message {piece[0].item.message.id}: {error.message}"
             if isinstance(error, ModelRefused):
-                await self._refuse(key, piece[0], told, now)
+                await self._refuse(key, piece[0], told, run, now)
                 return 0
             rejected[piece[0].document.id] = told
             if len(rejected) == _REJECTED_AT_ONCE:  # it is hardly the messages: what is configured does not fit
                 raise RequestRejected(told) from error
             return 0
+        except MemhostError as error:
+            await self._failed(key, piece, run, error)
+            raise
         while True:
             alive = await self._alive(key, piece)
             parsed = _without(asked.parsed, piece, alive, whole)
             batch = _consumed(alive)
             batch.delete_documents.append(journal.name)
             try:
-                return await self._commit(batch, key, alive, strategy, context, parsed, asked.declined)
+                return await self._commit(batch, key, alive, strategy, context, parsed, asked.declined, run)
             except DocumentGone:
                 continue  # a turn was rewritten since; what the others gave is paid for and stays
 
@@ -215,19 +263,31 @@ class ExtractionRuns:
         context: ExtractionContext,
         parsed: Parsed,
         declined: str,
+        run: _Run,
     ) -> int:
         now = self._clock.now()
         turns = [entry.item.turn for entry in piece]
         drafts, left_out = self._memories.acceptable(parsed.drafts)
-        stored = await self._memories.stage(batch, key, strategy, context, turns, drafts, now)
+        staged = await self._memories.stage(batch, key, strategy, context, turns, drafts, now)
         await self._memories.retire(batch, key, piece, now)
+        withdrawn: list[str] = []
         if strategy.target(context) is None:
-            await self._memories.withdraw(batch, key, piece, now)
+            withdrawn = await self._memories.withdraw(batch, key, piece, now)
         log = await self._logs.read(key, now)
         log.finished([entry.item.message for entry in piece], now)
         if declined:
             log.declined_in_part(declined, now)
-        batch.put_documents.append(self._logs.document(key, log, now))
+        kept = run.record(
+            [entry.item.message.id for entry in piece],
+            stored=staged.stored,
+            repeated=staged.repeated,
+            merged=staged.merged,
+            superseded=staged.superseded,
+            withdrawn=withdrawn,
+            dropped=[*parsed.dropped, *left_out],
+            error=declined or None,
+        )
+        batch.put_documents += self._recorded(key, log, run, kept, now)
         await self._store.commit(Scope(tenant=key.tenant), batch)
         self._outbox.committed(batch.add_jobs)
         fields = {
@@ -235,19 +295,38 @@ class ExtractionRuns:
             "session": key.session,
             "strategy": strategy.name,
             "turns": len(piece),
-            "memories": stored,
+            "memories": staged.count,
             "dropped": len(parsed.dropped) + len(left_out),
         }
         logger.info("memories.extracted", extra={"fields": fields})
-        return stored
+        return staged.count
 
     # -- what becomes of it ----------------------------------------------------------------------------
 
-    async def _refuse(self, key: SessionKey, entry: Waiting, reason: str, now: datetime) -> None:
+    def _recorded(
+        self, key: SessionKey, log: ExtractionLog, run: _Run, record: ExtractionRun, now: datetime
+    ) -> list[Document]:
+        """The log of the session and, unless the session is gone, the record of its run."""
+        found = self._records.document(key, log.runs, record, now) if run.shown else []
+        log.runs += len(found)
+        return [self._logs.document(key, log, now), *found]
+
+    async def _failed(self, key: SessionKey, piece: Sequence[Waiting], run: _Run, error: MemhostError) -> None:
+        """Keep the record of a run that came to nothing, if the model has answered it."""
+        if not any(exchange.answer is not None for exchange in run.exchanges):
+            return
+        now = self._clock.now()
+        log = await self._logs.read(key, now)
+        record = run.record([entry.item.message.id for entry in piece], error=error.message)
+        batch = WriteBatch(put_documents=self._recorded(key, log, run, record, now))
+        await self._store.commit(Scope(tenant=key.tenant), batch)
+
+    async def _refuse(self, key: SessionKey, entry: Waiting, reason: str, run: _Run, now: datetime) -> None:
         log = await self._logs.read(key, now)
         log.declined(entry.item.message, reason, now)
         batch = _consumed([entry])
-        batch.put_documents.append(self._logs.document(key, log, now))
+        record = run.record([entry.item.message.id], error=reason)
+        batch.put_documents += self._recorded(key, log, run, record, now)
         await self._store.commit(Scope(tenant=key.tenant), batch)
         logger.warning("extraction.refused", extra={"fields": {"tenant": key.tenant, "error": reason}})
 
@@ -264,6 +343,20 @@ class ExtractionRuns:
         batch = WriteBatch(put_documents=[self._logs.document(key, log, now)], add_jobs=list(jobs))
         await self._store.commit(Scope(tenant=key.tenant), batch)
         self._outbox.committed(jobs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """The run that is under way: who asks, since when, and the calls so far. `shown`: its session is there."""
+
+    strategy: str
+    began: datetime
+    exchanges: Sequence[Exchange]
+    shown: bool
+
+    def record(self, turns: Sequence[str], **told: Any) -> ExtractionRun:
+        """The record of the run with what `record_of` takes."""
+        return record_of(self.strategy, turns, self.exchanges, self.began, **told)
 
 
 class _Outdated(Exception):

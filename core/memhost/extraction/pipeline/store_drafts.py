@@ -23,10 +23,21 @@ from memhost.memories.exact_duplicates import Repetitions, find_repetitions
 from memhost.memories.records import derived_id, given_vectors, index_records, record_from_draft, unique
 from memhost.memories.repetition import PROMPT_KEY
 from memhost.models import TURN_STRATEGY, Job, MemoryRecord, Scope, SessionKey, StoredMemory, WriteBatch
+from memhost.operations.responses import Join
 from memhost.plugins.request_hooks import RequestHooks
 from memhost.ports import Draft, Embedder, ExtractionContext, LaterStrategy, Store, Turn
 from memhost.settings import ExtractionSettings
 from memhost.settings.schema import MemorySettings
+
+
+class StagedMemories(msgspec.Struct, frozen=True, kw_only=True):
+    """The memories of a batch: ids of new, repeated and replaced ones, and which became one."""
+
+    stored: list[str] = []
+    repeated: list[str] = []
+    superseded: list[str] = []
+    merged: list[Join] = []
+    count: int = 0
 
 
 class ExtractedMemories:
@@ -109,15 +120,15 @@ class ExtractedMemories:
         turns: Sequence[Turn],
         drafts: Sequence[Draft],
         now: datetime,
-    ) -> int:
-        """Add the memories of the drafts to the batch; return their number.
+    ) -> StagedMemories:
+        """Add the memories of the drafts to the batch; return which they are.
 
         Raises:
             ModelUnavailable: The embedder does not answer.
         """
         records = self.records(context, strategy, turns, drafts, now)
         if not records:
-            return 0
+            return StagedMemories()
         scope = Scope(tenant=key.tenant)
         repeated = Repetitions()
         late: dict[str, StoredMemory] = {}
@@ -147,7 +158,13 @@ class ExtractedMemories:
             fresh = [memory_id for memory_id in fresh if memory_id != context.previous.id]
         changed = unique([*found.updated, *([context.previous.id] if context.previous is not None else [])])
         batch.add_jobs += self._jobs(key.tenant, fresh, changed, found, now)
-        return len(records)
+        return StagedMemories(
+            stored=[memory.record.id for memory in found.put if memory.record.id in known],
+            repeated=list(repeated.confirmed),
+            superseded=found.superseded,
+            merged=found.joins,
+            count=len(records),
+        )
 
     async def _repetitions(
         self, scope: Scope, records: Sequence[MemoryRecord], now: datetime
@@ -188,10 +205,11 @@ class ExtractedMemories:
         else:
             batch.put_memories += [_archived(memory, now) for memory in turns if memory.record.valid_to is None]
 
-    async def withdraw(self, batch: WriteBatch, key: SessionKey, piece: Sequence[Waiting], now: datetime) -> None:
-        """Add to the batch the removal of what only older contents of these turns supported."""
+    async def withdraw(self, batch: WriteBatch, key: SessionKey, piece: Sequence[Waiting], now: datetime) -> list[str]:
+        """Add to the batch the removal of what only older contents of these turns supported; return its ids."""
         edited = frozenset(entry.item.message.id for entry in piece if entry.item.edited)
-        await self._cascade.turns_edited(batch, Lost(key=key, ids=edited), self._made, (), now)
+        found = await self._cascade.turns_edited(batch, Lost(key=key, ids=edited), self._made, (), now)
+        return [memory.record.id for memory in found.gone]
 
     def _made(self, strategy: str) -> bool:
         """Tell whether memories of a strategy are made here, and not in the write of the session."""

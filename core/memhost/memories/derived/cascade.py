@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from memhost.jobs.outbox import Outbox
-from memhost.memories.derived.support import Lost, Support
+from memhost.memories.derived.support import Lost, Support, Withdrawn
 from memhost.models import TURN_STRATEGY, MemoryRecord, Scope, SessionKey, StoredMemory, WriteBatch
 from memhost.ports import Store
 
@@ -22,6 +22,10 @@ class Rereading(Protocol):
         self, batch: WriteBatch, key: SessionKey, ids: Collection[str], now: datetime, *, again: bool
     ) -> None:
         """Add to a batch that these messages are not read any more; `again`: what sums up the session is made again."""
+        ...
+
+    async def forget(self, batch: WriteBatch, tenant: str, records: Sequence[MemoryRecord], now: datetime) -> None:
+        """Add to a batch the removal of what else is kept of memories that are deleted for good."""
         ...
 
     async def edited(self, batch: WriteBatch, key: SessionKey, turn: StoredMemory, now: datetime) -> bool:
@@ -72,6 +76,7 @@ class Cascade:
             batch.add_jobs += found.jobs(self._outbox, tenant, now)
         changed += await self._made_from(batch, tenant, changed, now)
         await self._marks.mark(batch, tenant, changed, now)
+        await self._rereading.forget(batch, tenant, [memory.record for memory in memories], now)
         batch.delete_memories = batch.delete_memories[leaving:]
         await self._commit(tenant, batch)
 
@@ -97,7 +102,7 @@ class Cascade:
 
     async def turns_edited(
         self, batch: WriteBatch, lost: Lost, made: Callable[[str], bool], turns: Sequence[MemoryRecord], now: datetime
-    ) -> None:
+    ) -> Withdrawn:
         """Add to a batch what follows from turns that a session's write or an extraction has read again.
 
         Summary views are marked at once, by a commit of its own: they may be of wider scope than the write.
@@ -110,13 +115,14 @@ class Cascade:
             now: The current time.
         """
         if not lost.ids:
-            return
+            return Withdrawn()
         tenant = lost.key.tenant
         found = await self._support.withdraw(batch, lost, made, now)
         batch.add_jobs += found.jobs(self._outbox, tenant, now)
         marks = WriteBatch()
         await self._marks.mark(marks, tenant, [*turns, *(memory.record for memory in found.memories)], now)
         await self._commit(tenant, marks)
+        return found
 
     async def changed(self, batch: WriteBatch, tenant: str, memories: Sequence[MemoryRecord], now: datetime) -> None:
         """Add to a batch what follows from memories that it replaces, changes or removes."""

@@ -138,7 +138,7 @@ class _Groups:
                 self._set(echo, max(self._best.get(echo, echo), self._best.get(home, home)))
 
     def in_order(self) -> list[Hit]:
-        """What is shown, best first; of equal ones the newer fact before what it replaced."""
+        """Return the hits to show, best first; of equal ones the newer fact before what it replaced."""
         places: Iterable[int] = range(len(self._ordered))
         if self._hidden:
             places = [place for place in places if place not in self._hidden]
