@@ -26,6 +26,8 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -33,6 +35,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from memhost.models import Message
 from memhost.ports import SentenceReader
 from memhost.ranking import (
     DEFAULT_WEIGHTS,
@@ -45,8 +48,9 @@ from memhost.ranking import (
     traits_of,
 )
 from memhost.search.retrieval import weighted_legs
-from memhost.text.analysis import AnalysedQuery, analyse_query, index_terms, query_terms, split_speaker
+from memhost.text.analysis import AnalysedQuery, analyse_query, index_terms, query_terms
 from memhost.text.first_person import in_first_person, possible_speakers
+from memhost.text.speakers import labels_of, said_by
 from memhost.text.tokens import tokenize
 from memhost_model_static.embedder import StaticEmbedder
 
@@ -214,7 +218,7 @@ def _scope(
     embedder: LabEmbedder,
 ) -> Scope:
     """One conversation and its questions: text, ids of the evidence, category; without evidence they are left out."""
-    split = [split_speaker(message["content"]) for message in written]
+    split = _split(written)
     vectors = embedder.embed_now([body for _, body in split])
     turns = []
     for key, (message, (speaker, body)) in enumerate(zip(written, split, strict=True)):
@@ -244,6 +248,19 @@ def _scope(
     for counts in scope.counts:
         scope.frequency.update(counts.keys())
     return scope
+
+
+def _split(written: Sequence[dict[str, Any]]) -> list[tuple[str | None, str]]:
+    """Speaker and text of each message, as a server tells them once a session is stored."""
+    found: list[tuple[str | None, str]] = []
+    for _, session in groupby(written, key=itemgetter("session")):
+        said = [
+            Message(role=each["role"], content=each["content"], id=each["id"], created_at=datetime.now(UTC))
+            for each in session
+        ]
+        labels = labels_of(said)
+        found += [said_by(message, labels) for message in said]
+    return found
 
 
 def engine_bm25(scope: Scope, query: AnalysedQuery) -> Floats:

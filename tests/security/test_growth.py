@@ -21,7 +21,7 @@ from memhost.text.analysis import analyse_query, index_terms, split_speaker
 from memhost.text.best_passage import best_passage
 from memhost.text.first_person import in_first_person
 from memhost.text.small_talk import without_small_talk
-from memhost.text.speakers import speaker_of
+from memhost.text.speakers import labels_of, speaker_of
 from memhost.text.temporal.asked import Here, asked_times
 from memhost.text.temporal.dates import find_relative, said_date
 from memhost.text.tokens import tokenize
@@ -154,7 +154,7 @@ OTHERS: dict[str, Work] = {
     "find_relative": lambda text: find_relative(text, date(2026, 1, 2)),
     "said_date": lambda text: said_date(text, date(2026, 1, 2)),
     "traits_of": lambda text: traits_of(text, index_terms(text)),
-    "speaker": lambda text: (split_speaker("Ann: " + text), speaker_of(message(text))),
+    "speaker": lambda text: (split_speaker("Ann: " + text), speaker_of(message(text)), labels_of([message(text)] * 2)),
     "tokens": lambda text: count_tokens(message(text)),
     "answers": answered,
     "broken bodies": as_body,

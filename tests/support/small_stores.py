@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from memhost.models import Message
 from memhost.ranking import DEFAULT_WEIGHTS, Candidate, CorpusStats, Ranked, RankingWeights, rank, traits_of
-from memhost.text.analysis import analyse_query, index_terms, split_speaker
+from memhost.text.analysis import analyse_query, index_terms
+from memhost.text.speakers import labels_of, said_by
 from memhost_model_static.embedder import StaticEmbedder
 
 DATA = Path(__file__).parents[1] / "data" / "small_stores.json"
@@ -34,8 +37,14 @@ def questions(embedder: StaticEmbedder) -> Iterator[Asked]:
     """All questions with the turns of their stores."""
     for number, store in enumerate(json.loads(DATA.read_text(encoding="utf-8"))):
         turns = []
-        for position, (role, content) in enumerate(store["turns"]):
-            speaker, body = split_speaker(content)
+        said = [
+            Message(role=role, content=content, id=str(position), created_at=datetime.fromtimestamp(_NOON, UTC))
+            for position, (role, content) in enumerate(store["turns"])
+        ]
+        labels = labels_of(said)
+        for position, message in enumerate(said):
+            speaker, body = said_by(message, labels)
+            role = message.role
             when = _NOON + _BETWEEN_S * position
             terms = index_terms(body, speaker, when)
             vector = embedder.embed_now([body])[0]

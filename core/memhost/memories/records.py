@@ -27,6 +27,7 @@ from memhost.ranking import traits_of
 from memhost.text.analysis import index_terms, split_speaker
 from memhost.text.conversation import is_blank
 from memhost.text.recalled.own_text import found_by
+from memhost.text.speakers import same_name
 from memhost.text.unicode_forms import normal_form
 from memhost.usage.ledger import charged_to_owners
 
@@ -250,8 +251,8 @@ def _lead(text: str, draft: Draft) -> int:
     """Return the number of characters before the message itself: role and speaker's name with their colons."""
     lead = _role_lead(text, draft)
     if draft.speaker is not None:
-        speaker, body = split_speaker(text[lead:])
-        if speaker == draft.speaker:
+        label, body = split_speaker(text[lead:])
+        if label is not None and same_name(label, draft.speaker):
             lead = len(text.rstrip()) - len(body)  # the body has no space at its ends
     return lead
 

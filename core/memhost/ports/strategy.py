@@ -10,6 +10,7 @@ import msgspec
 
 from memhost.models import EventPrecision, MemoryRecord, MemoryType, Message, SessionKey
 from memhost.ports.models import Embedder, LanguageModel
+from memhost.text.speakers import Labels
 
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +75,8 @@ class ExtractionContext(msgspec.Struct, frozen=True, kw_only=True):
         messages: All messages that the session holds, the turns among them; empty if the session is gone. Without those
             whose memories were deleted; if `outdated`, with those that have left the session since.
         roles: Role of each message to extract from, by id.
+        labels: Words in front of messages (`Ana: ...`) that are names of speakers in this conversation; with them
+            `memhost.text.speakers.said_by` tells who said a message.
         max_topics: Most topics that a memory may have.
         grounding_strict: Drop texts whose references stay unresolved, instead of marking them
             (`metadata.ungrounded`).
@@ -90,6 +93,7 @@ class ExtractionContext(msgspec.Struct, frozen=True, kw_only=True):
     outdated: bool = False
     messages: list[Message] = []
     roles: dict[str, str] = {}
+    labels: Labels = frozenset()
     max_topics: int = 3
     grounding_strict: bool = False
 

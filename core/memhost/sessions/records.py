@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from memhost.memories.records import content_hash, derived_id, record_from_input
+from memhost.memories.records import content_hash, derived_id, index_records, record_from_input
 from memhost.messages.concurrent_writes import Missed, record_digest
 from memhost.models import (
     TURN_STRATEGY,
@@ -24,7 +24,7 @@ from memhost.models import (
     new_id,
 )
 from memhost.operations.requests import RecordFields, SessionRecordInput
-from memhost.ports import Store, Turn
+from memhost.ports import Draft, Embedder, Store, Turn
 from memhost.text.analysis import index_terms
 from memhost.text.recalled.own_text import found_by
 
@@ -151,6 +151,37 @@ async def retimed_memories(store: Store, key: SessionKey, turns: Sequence[Turn],
         for memory in held
         if memory.record.extraction_strategy == TURN_STRATEGY
     ]
+
+
+async def named_memories(
+    store: Store, key: SessionKey, speakers: Mapping[str, str], embedder: Embedder, retimed: Sequence[StoredMemory]
+) -> list[StoredMemory]:
+    """The memories of turns whose speaker has become known since they were stored, with that speaker.
+
+    Args:
+        store: The store.
+        key: Whose session.
+        speakers: Names of the speakers, by the id of the message.
+        embedder: Makes the vectors of what they said, which the names are no part of.
+        retimed: Memories of the session that the write changes anyhow; they are found as they will be.
+    """
+    if not speakers:
+        return []
+    derived = {derived_id(key.tenant, key.namespace, key.user, key.session, name): name for name in speakers}
+    scope = Scope(tenant=key.tenant, namespaces=(key.namespace,), users=(key.user,), sessions=(key.session,))
+    held = {memory.record.id: memory for memory in await store.get_memories(scope, [*speakers, *derived])}
+    held |= {memory.record.id: memory for memory in retimed if memory.record.id in held}
+    found = [
+        memory
+        for memory in held.values()
+        if memory.record.extraction_strategy == TURN_STRATEGY and memory.speaker is None
+    ]
+    names = [speakers[derived.get(memory.record.id, memory.record.id)] for memory in found]
+    drafts = [
+        Draft(text=memory.record.text, speaker=name, role=memory.role, position=memory.position)
+        for memory, name in zip(found, names, strict=True)
+    ]
+    return await index_records([memory.record for memory in found], embedder, drafts, in_request=True)
 
 
 def _retimed(memory: StoredMemory, moment: datetime, now: datetime) -> StoredMemory:

@@ -57,11 +57,13 @@ from memhost.operations.table import Call
 from memhost.operations.working_memory import PutSession
 from memhost.plugins.request_hooks import RequestHooks
 from memhost.ports import Clock, Draft, Embedder, Store, Turn
-from memhost.sessions.records import corrections, merge_records, retimed_memories
+from memhost.sessions.records import corrections, merge_records, named_memories, retimed_memories
+from memhost.sessions.speakers import speakers_in
 from memhost.sessions.summaries import SessionSummaries, stand_in
 from memhost.settings.schema import MemorySettings
 from memhost.storekit import to_micros
 from memhost.text.conversation import spoken
+from memhost.text.speakers import Labels
 
 _WRITE_TRIES = 20
 """Number of attempts at a write while other processes write the same session; each waits longer than the one before.
@@ -226,7 +228,8 @@ class SessionWriter:
         # 6. Stage: documents and jobs of turns that wait for a language model.
         waiting = await self._stage(request, before, session, turns, now)
         # 7. Extract: memories that need no model.
-        drafts = await self._extract(session, turns, now)
+        speakers = speakers_in(session, turns)
+        drafts = await self._extract(session, turns, speakers.labels, now)
         # 8. Hook: plugins may change or drop memories.
         offered = [*repeated.fresh, *repeated.completed.values(), *(record for record, _ in drafts)]
         records = await self._hooks.before_memories_stored(offered, context) if offered else []
@@ -235,11 +238,12 @@ class SessionWriter:
         told = {record.id: draft for record, draft in drafts}
         indexed = await index_records(records, self._embedder, [told.get(each.id) for each in records], in_request=True)
         retimed = await retimed_memories(self._store, key, merged.retimed, now)
+        named = await named_memories(self._store, key, speakers.found, self._embedder, retimed)
         # 10. Commit: everything at once, or nothing.
         changed = Changed(
             turns=turns,
             edited=_reworded(before, session, turns) if edited else set(),
-            stored=[*indexed, *more, *retimed],
+            stored=[*indexed, *more, *_each_once(retimed, named)],
             made=set(told),
             gone=[record for record in promoted if record.id in repeated.stays],
         )
@@ -285,12 +289,12 @@ class SessionWriter:
         return msgspec.structs.replace(waiting, jobs=[*waiting.jobs, *self._summaries.jobs(session, request, now)])
 
     async def _extract(
-        self, session: StoredSession, turns: list[Turn], now: datetime
+        self, session: StoredSession, turns: list[Turn], labels: Labels, now: datetime
     ) -> list[tuple[MemoryRecord, Draft]]:
         """Return the memories of strategies that need no model, each with its draft."""
         if not self._settings.long_term_memory:
             return []
-        return [*await self._extraction.extract(session, turns, now)]
+        return [*await self._extraction.extract(session, turns, labels, now)]
 
     async def _commit(
         self,
@@ -494,6 +498,11 @@ def _turns_of(session: StoredSession, turns: Sequence[Turn]) -> list[Turn]:
             message = waiting.popleft() if turn.occurrence == 1 else waiting.pop()
             found.append(Turn(message=message, position=turn.position, occurrence=turn.occurrence))
     return found
+
+
+def _each_once(retimed: Sequence[StoredMemory], named: Sequence[StoredMemory]) -> list[StoredMemory]:
+    """The memories of both; of one that is in both, the one with its speaker, which has the new time as well."""
+    return list({memory.record.id: memory for memory in (*retimed, *named)}.values())
 
 
 def _rename(taken: IdTaken, stored: Sequence[StoredMemory], guarded: set[str], key: SessionKey) -> None:

@@ -42,6 +42,49 @@ SPEAKER_LABELS = word_set(
     sources spoiler status step steps subject summary sunday task tasks third thought thoughts thursday time tip
     tips title tldr to today todo tomorrow topic total translation tuesday update url usage version warning
     wednesday week what when where which who why yesterday
+
+    accepted acknowledged added advice after answered approach bug caption changed closed command comment
+    completed confirmed correct correction created deadline decided deleted done draft evidence expected explanation
+    failed finding fix fixed follow-up headline implemented incorrect informed issue log merged message noted notice
+    observation observations okay opened outcome passed password perfect plan prompt proposal query received refused
+    rejected remark reply request requirement resolved response review score script sent started stdout stderr stored
+    suggestion task test testing text then todos understood updated verdict wrong
+
+    abgelehnt achtung anfrage anmerkung antwort aufgabe beispiel bemerkung beschluss betreff danach danke datum eingabe
+    entwurf entscheidung ergebnis erledigt erklarung fehler fertig fragen frage geandert gespeichert grund hinweis idee
+    info korrektur losung meldung nachtrag notiert notiz ort passwort problem quelle rat rezept termin thema titel tipp
+    verstanden vorschlag vorher wichtig ziel zitat zusammenfassung
+
+    attention avis brouillon citation commentaire compris conseil consigne corrige demande erreur etape exemple
+    fait idee merci note objet origine probleme question rappel reponse resume resultat solution sujet tache termine
+    titre
+
+    asunto aviso borrador consejo correccion cita ejemplo entendido entrada error fecha gracias hecho listo lugar nota
+    objetivo paso pregunta problema recordatorio respuesta resultado resumen salida solucion tarea tema titulo
+
+    aggiunto appunto attenzione avviso bozza capito compito consiglio corretto data domanda errore esempio fatto grazie
+    istruzioni motivo obiettivo oggetto passo problema risposta risultato soluzione titolo
+
+    aviso anotado assunto correcao dica duvida entendido erro exemplo feito lembrete nota objetivo obrigada obrigado
+    pergunta pronto rascunho resposta resumo solucao tarefa titulo
+
+    antwoord bedankt begrepen bron doel gedaan genoteerd herinnering idee klaar let onderwerp oplossing opdracht
+    opmerking probleem resultaat samenvatting taak vraag voorbeeld voorstel
+
+    blad cel gotowe notatka odpowiedz podsumowanie pomysl problem przyklad pytanie rozwiazanie temat uwaga wynik zadanie
+    zrozumiano
+
+    cevap cozum dikkat gorev hata konu not notlar ornek ozet sonuc soru sorun tamam taslak tesekkurler yanit
+
+    внимание вопрос вывод готово заметка замечание задача идея исправлено итог комментарии напоминание ответ ошибка
+    план понял поняла понятно пример причина проблема решение результат спасибо тема черновик цель шаг
+
+    إجابة الجواب جواب سؤال السؤال ملاحظة مثال خطأ تم شكرا الحل المشكلة النتيجة ملخص
+    उत्तर जवाब टिप्पणी धन्यवाद प्रश्न सवाल समस्या
+    例 例子 回答 回复 问 问题 答 答案 提示 注意 备注 完成 总结 结果 解决方案 谢谢 错误 草稿 任务 建议 原因 目标
+    質問 問題 注 注意点 メモ 例えば 結果 原因 要約 了解 完了 草案 案 提案 感想 理由 目的
+    エラー ポイント 課題 解決策 訂正 答え
+    질문 답변 대답 메모 참고 예 예시 결과 문제 해결 요약 감사 완료 오류 주의 초안
     """
 )
 """Labels that open a note, a header or a list: by form they cannot be told from a speaker's name."""

@@ -18,10 +18,10 @@ class Verbatim:
 
     async def extract(self, turns: Sequence[Turn], context: ExtractionContext) -> list[Draft]:
         """One draft per turn of any role but system and tool; it keeps the message's id."""
-        return [_draft(turn) for turn in turns if not is_background(turn.message)]
+        return [_draft(turn, context) for turn in turns if not is_background(turn.message)]
 
 
-def _draft(turn: Turn) -> Draft:
+def _draft(turn: Turn, context: ExtractionContext) -> Draft:
     message = turn.message
     return Draft(
         id=message.id if turn.occurrence == 1 else None,
@@ -29,7 +29,7 @@ def _draft(turn: Turn) -> Draft:
         memory_type=MemoryType.MESSAGE,
         created_at=message.created_at,
         source_ids=[message.id],
-        speaker=speaker_of(message),
+        speaker=speaker_of(message, context.labels),
         role=message.role,
         position=turn.position,
     )

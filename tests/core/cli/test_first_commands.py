@@ -21,7 +21,6 @@ from uvicorn.supervisors import multiprocess
 
 from memhost.cli import cli
 from memhost.cli.command_table import COMMANDS
-from memhost.cli.data.search import spoken
 from memhost.cli.failures import report
 from memhost.cli.hints import as_run
 from memhost.cli.printing import table
@@ -246,22 +245,6 @@ def test_a_search_shows_what_other_commands_take(invoke: Invoke) -> None:
     assert "It has the words" not in traced
     nothing = invoke("search", "zzzqqq", *data).stdout
     assert nothing.startswith("Nothing fits:")
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("user: Mia: My brother marries.", "Mia: My brother marries."),
-        ("assistant: Mia: Hello.", "Mia: Hello."),
-        ("user: My brother marries.", "user: My brother marries."),
-        ("assistant: Note: buy milk.", "assistant: Note: buy milk."),
-        ("Mia: user: x", "Mia: user: x"),
-        ("user: at 10:30 we leave", "user: at 10:30 we leave"),
-        ("", ""),
-    ],
-)
-def test_a_speaker_is_named_once(text: str, shown: str) -> None:
-    assert spoken(text) == shown
 
 
 def test_trash_of_nothing_fails_and_export_takes_an_option(invoke: Invoke, tmp_path: Path) -> None:

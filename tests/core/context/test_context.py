@@ -34,6 +34,7 @@ async def tell(host: Host, session: str, *said: str, user: str = "mia", day: str
         {
             "id": f"{session}.{at}",
             "role": "assistant" if at % 2 else "user",
+            "name": "Bob" if at % 2 else "Mia",
             "content": text,
             "created_at": f"{day}T10:{at:02d}:00Z",
         }

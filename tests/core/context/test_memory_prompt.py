@@ -115,7 +115,9 @@ async def test_without_a_window_memories_have_a_bound_all_the_same(host: Host) -
 
 async def test_small_talk_is_not_in_the_prompt(host: Host) -> None:
     said = ["Sam: Take care, Evan!", "Evan: I run every morning, Sam.", "Sam: Bye for now, Evan."]
-    turns = [{"id": str(at), "role": "user", "content": text} for at, text in enumerate(said)]
+    turns = [
+        {"id": str(at), "role": "user", "name": text.split(":")[0], "content": text} for at, text in enumerate(said)
+    ]
     await run(host, "put_session", session_id="s", messages=turns)
     prompt = await ask(host, "What does Evan do every morning?", long_term_search=True)
     assert [hit.id for hit in prompt.long_term_memories or ()] == ["1"]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from memhost.extraction.prompt_template import Question, build_request, item_keys
 from memhost.ports import ExtractionContext
+from memhost.text.speakers import Label
 from tests.support.conversations import context, message
 
 KEYS = list(item_keys(3).values())
@@ -34,7 +35,7 @@ def block(text: str, name: str) -> list[str]:
 
 
 def test_lines_carry_id_role_speaker_and_local_time() -> None:
-    given_context = context(timezone="Europe/Berlin")
+    given_context = context(timezone="Europe/Berlin", labels=frozenset({Label("user", "mia")}))
     _, user = prompt("Mia: I moved.", given=given_context, at="2026-02-28T23:30:00+00:00")
     assert "Europe/Berlin" in user
     (line,) = block(user, "messages")
@@ -43,8 +44,20 @@ def test_lines_carry_id_role_speaker_and_local_time() -> None:
         "role": "user",
         "speaker": "Mia",
         "at": "Sun 2026-03-01 00:30",
-        "text": "Mia: I moved.",
+        "text": "I moved.",
     }
+
+
+def test_a_name_that_is_no_label_of_the_conversation_stays_in_the_text() -> None:
+    _, user = prompt("Done: I moved.")
+    (line,) = block(user, "messages")
+    assert (json.loads(line)["text"], "speaker" in json.loads(line)) == ("Done: I moved.", False)
+
+
+def test_the_rules_say_whose_facts_are_whose() -> None:
+    system, _ = prompt("hello")
+    assert "A line with `speaker` is that person's, whatever its role" in system
+    assert "What the assistant (no `speaker`) says" in system
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ async def test_forgotten_memories_come_back_as_they_were(store: str, tmp_path: P
 @STORES
 async def test_turns_come_back_as_turns(store: str, tmp_path: Path) -> None:
     async with running_host(tmp_path, store=store, run_jobs=False) as host:
-        message = {"role": "user", "content": "Ada: I like tea", "id": "m1", "created_at": LONG_AGO}
+        message = {"role": "user", "name": "Ada", "content": "Ada: I like tea", "id": "m1", "created_at": LONG_AGO}
         await run(host, "put_session", session_id="s", messages=[message])
         (turn_id,) = await forget_all(host)
         await run(host, "restore_memories", ids=[turn_id])

@@ -21,7 +21,7 @@ MESSAGES = [
 async def explained(folder: Path, text: str, **fields: Any) -> dict[str, list[str]]:
     """The sentences about each message, by its number."""
     messages = [
-        {"id": str(place), "role": "user", "content": content, "created_at": at}
+        {"id": str(place), "role": "user", "name": content[:3], "content": content, "created_at": at}
         for place, (content, at) in enumerate(MESSAGES)
     ]
     async with running_host(folder, store="memory", run_jobs=False) as host:

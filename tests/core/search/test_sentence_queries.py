@@ -58,8 +58,8 @@ async def host_with(folder: Path, embedder: Words) -> AsyncIterator[Host]:
     configuration = load_configuration(environ=given, env_file=None, sections=plugins.sections())
     async with open_host(configuration, plugins, run_jobs=False) as host:
         messages = [
-            {"role": "user", "content": "Ana: I was in Rome with my sister last week."},
-            {"role": "assistant", "content": "Ben Marsh: Lovely! I have never been to Rome."},
+            {"role": "user", "name": "Ana", "content": "I was in Rome with my sister last week."},
+            {"role": "assistant", "name": "Ben Marsh", "content": "Lovely! I have never been to Rome."},
         ]
         await ask(host, "put_session", session_id="one", user_id="u", messages=messages)
         embedder.texts.clear()

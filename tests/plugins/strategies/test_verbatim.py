@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from msgspec import structs
 
 from memhost.models import MemoryType, Message, SessionKey
 from memhost.ports import ExtractionContext, Turn
+from memhost.text.speakers import Label
 from memhost_strategy_verbatim.strategy import Verbatim
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -20,7 +22,8 @@ def turn(role: str, content: str, position: int = 0, occurrence: int = 1) -> Tur
 
 
 async def test_turn_becomes_a_memory_with_its_origin() -> None:
-    (draft,) = await Verbatim().extract([turn("user", "Mia: I moved to Lyon.", 4)], CONTEXT)
+    context = structs.replace(CONTEXT, labels=frozenset({Label("user", "mia")}))
+    (draft,) = await Verbatim().extract([turn("user", "Mia: I moved to Lyon.", 4)], context)
     assert draft.text == "user: Mia: I moved to Lyon."
     assert draft.memory_type is MemoryType.MESSAGE
     assert (draft.id, draft.source_ids) == ("m4", ["m4"])
@@ -41,12 +44,11 @@ async def test_instructions_and_raw_output_are_left_out(role: str) -> None:
         ("USER", "hello", None),
         ("Tools", "hello", "Tools"),
         ("Mia", "hello", "Mia"),
-        ("Mia", "Tom: hello", "Tom"),
+        ("Mia", "Tom: hello", "Mia"),
+        ("user", "Tom: hello", None),
     ],
 )
-async def test_speaker_comes_from_the_text_or_from_a_role_that_is_a_name(
-    role: str, content: str, speaker: str | None
-) -> None:
+async def test_a_role_that_is_a_name_is_the_speaker(role: str, content: str, speaker: str | None) -> None:
     (draft,) = await Verbatim().extract([turn(role, content)], CONTEXT)
     assert draft.speaker == speaker
 

@@ -105,7 +105,7 @@ def _print_hit(hit: dict[str, Any], *, explain: bool) -> None:
     from memhost.cli.printing import day, printable, score, shorten
 
     date = day(hit.get("event_date") or hit.get("created_at"))
-    click.echo(printable(f"{score(hit.get('score'))}  {date}  {shorten(spoken(hit['text']))}"))
+    click.echo(printable(f"{score(hit.get('score'))}  {date}  {shorten(hit['text'])}"))
     owner = [f"{title} {hit[name]}" for name, title in _OWNER if hit.get(name)]
     click.echo(printable(f"       id {' · '.join([hit['id'], *owner])}"))
     if repeats := hit.get("repeats"):
@@ -122,12 +122,3 @@ def _print_hit(hit: dict[str, Any], *, explain: bool) -> None:
         click.echo(printable(f"       {sentence}"))
     if explain and hit.get("explain"):
         click.echo("       " + ", ".join(f"{name} {value:.3f}" for name, value in hit["explain"].items()))
-
-
-def spoken(text: str) -> str:
-    """Return the text without the role in front of a speaker's own name."""
-    from memhost.text.analysis import split_speaker
-
-    role, colon, said = text.partition(": ")
-    named = colon and role in ("user", "assistant") and split_speaker(said)[0] is not None
-    return said if named else text

@@ -16,6 +16,7 @@ from memhost.messages.windows import count_tokens
 from memhost.models import TURN_STRATEGY, Condition, MemoryRecord, Message, Op, Scope, SessionKey, StoredSession
 from memhost.ports import ExtractionContext, LaterStrategy, Store, Turn
 from memhost.settings import ExtractionSettings
+from memhost.text.speakers import labels_of
 from memhost.text.temporal.times import find_zone
 
 _EARLIER_MESSAGES = 10
@@ -67,6 +68,7 @@ class ExtractionContexts:
             entities=await self._entities(key),
             messages=messages,
             roles={turn.message.id: turn.message.role for turn in turns},
+            labels=labels_of(_all(messages, turns), key.user),
             max_topics=self._settings.top_k_topics,
         )
         target = strategy.target(context)
@@ -93,6 +95,12 @@ class ExtractionContexts:
     def _timezone(self, session: StoredSession | None) -> str:
         named = (session.content.data or {}).get(TIMEZONE_KEY) if session is not None else None
         return named if isinstance(named, str) and known_zone(named) else self._settings.default_timezone
+
+
+def _all(messages: Sequence[Message], turns: Sequence[Turn]) -> list[Message]:
+    """The messages of the session with those turns, some of which it may hold no more; those are the oldest."""
+    held = {message.id for message in messages}
+    return [*(turn.message for turn in turns if turn.message.id not in held), *messages]
 
 
 def known_zone(name: str) -> bool:

@@ -33,7 +33,7 @@ from memhost.ports import (
 from memhost.text.conversation import readable
 from memhost.text.passages import passages
 from memhost.text.recalled.own_text import without_recalled
-from memhost.text.speakers import is_background
+from memhost.text.speakers import Labels, is_background, speaker_of
 from memhost.usage.model_calls import ModelCalls, Purpose
 
 logger = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ class ExtractorCalls:
         turns, context = _as_said(turns, context)
         if all(is_background(turn.message) for turn in turns):
             return Asked(parsed=Parsed())
-        parts = divided(turns, self._max_tokens)
+        parts = divided(turns, self._max_tokens, context.labels)
         if len(parts) == 1:
             return await self._ask(strategy, turns, context, journal)
         return await self._ask_about_parts(strategy, parts, context, journal)
@@ -211,15 +211,18 @@ def _as_said(turns: Sequence[Turn], context: ExtractionContext) -> tuple[list[Tu
     return told, msgspec.structs.replace(context, earlier=earlier, messages=messages)
 
 
-def divided(turns: Sequence[Turn], max_tokens: int) -> list[list[Turn]]:
-    """The turns in the order in which they are asked about: together, or in parts where one of them is too long."""
+def divided(turns: Sequence[Turn], max_tokens: int, labels: Labels = frozenset()) -> list[list[Turn]]:
+    """The turns in the order in which they are asked about: together, or in parts where one of them is too long.
+
+    Each passage of a long turn is sent with the name of its speaker, where that is known, also by one of the labels.
+    """
     sizes = [sent_tokens(turn.message) for turn in turns]
     if all(size <= max_tokens for size in sizes):
         return [list(turns)]
     parts: list[list[Turn]] = []
     held = 0
     for turn, size in zip(turns, sizes, strict=True):
-        pieces = [turn] if size <= max_tokens else _pieces_of(turn, max_tokens)
+        pieces = [turn] if size <= max_tokens else _pieces_of(turn, max_tokens, labels)
         for piece in pieces:
             weight = size if len(pieces) == 1 else sent_tokens(piece.message)
             if parts and held + weight <= max_tokens:
@@ -231,12 +234,13 @@ def divided(turns: Sequence[Turn], max_tokens: int) -> list[list[Turn]]:
     return parts
 
 
-def _pieces_of(turn: Turn, max_tokens: int) -> list[Turn]:
-    """The turn as several of the same id, each with a passage of its text."""
+def _pieces_of(turn: Turn, max_tokens: int, labels: Labels) -> list[Turn]:
+    """The turn as several of the same id, each with a passage of its text and the name of its speaker."""
     message = turn.message
     most = max(_FEWEST_TOKENS, max_tokens - _MESSAGE_TOKENS)
     pieces = passages(readable(message), most, lambda text: prompt_tokens(data(text)))
-    bare = dict.fromkeys(("parts", *SENT_FIELDS), UNSET)
+    bare: dict[str, Any] = dict.fromkeys(("parts", *SENT_FIELDS), UNSET)
+    bare["name"] = speaker_of(message, labels) or UNSET
     return [
         msgspec.structs.replace(turn, message=msgspec.structs.replace(message, content=piece, **bare))
         for piece in pieces

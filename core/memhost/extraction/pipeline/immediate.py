@@ -10,6 +10,7 @@ from memhost.memories import trust
 from memhost.memories.records import derived_id, record_from_draft
 from memhost.models import MemoryRecord, SessionKey, StoredSession
 from memhost.ports import Draft, ExtractionContext, Strategy, Turn
+from memhost.text.speakers import Labels
 
 
 class ImmediateExtraction:
@@ -20,9 +21,16 @@ class ImmediateExtraction:
         self._index_messages = index_messages
 
     async def extract(
-        self, session: StoredSession, turns: Sequence[Turn], now: datetime
+        self, session: StoredSession, turns: Sequence[Turn], labels: Labels, now: datetime
     ) -> list[tuple[MemoryRecord, Draft]]:
-        """Memories of the turns, by the immediate strategies; marks the turns as kept."""
+        """Memories of the turns, by the immediate strategies; marks the turns as kept.
+
+        Args:
+            session: The session with these turns.
+            turns: Its new and changed turns.
+            labels: Words in front of its messages that are names of speakers.
+            now: Time of the write.
+        """
         found: list[tuple[MemoryRecord, Draft]] = []
         for turn in turns:
             if not turn.message.content:  # calls and pictures alone: nothing is there to be read
@@ -38,6 +46,7 @@ class ImmediateExtraction:
                 summary=session.content.context,
                 now=now,
                 roles={turn.message.id: turn.message.role for turn in turns},
+                labels=labels,
             )
             extractor = f"{strategy.name}/{strategy.version}"
             for draft in await strategy.extract(turns, context):
