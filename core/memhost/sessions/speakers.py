@@ -10,7 +10,7 @@ from memhost.models import StoredSession
 from memhost.ports import Turn
 from memhost.text.speakers import Labels, labels_of, said_by
 
-_BEFORE = 100
+_BEFORE = 40
 """Messages before those of a write that are read for the names of speakers."""
 
 

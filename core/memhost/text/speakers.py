@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from memhost.models import Message
@@ -154,12 +154,14 @@ def labels_of(messages: Iterable[Message], user: str = "") -> Labels:
     """Return the labels of a conversation that are names of speakers.
 
     A label is one if messages of the same role were sent with that name, if it is the name of the session's user in
-    front of what the user says, or if somebody else greets or thanks its bearer (`Hi Ana!`, `@Ana`). Others have to
-    come back as names do, at some point of the conversation:
+    front of what the user says, or if somebody else greets or thanks its bearer (`Hi Ana!`, `@Ana`). Others are names
+    where names come back in the conversation, as a whole or without the assistant: three of four messages have a label,
+    there are two labels, and one of them opens two messages. There
 
-    - the label opens two messages or more, there is another label, and three of four messages have one;
-    - there is one label for each of two roles, or somebody else addresses its bearer (`Ana, ...`, `..., Ana!`), or a
-      question under one label is answered under another: `Breakfast: ...` and `Lunch: ...` of a diary come back too.
+    - labels that open two messages are names if there is one label for each of two roles, if a question under one label
+      is answered under another, or if somebody else says the name of one (`Ana, ...`, `the tent of Ana`):
+      `Breakfast: ...` and `Lunch: ...` of a diary come back as well;
+    - one that opens a single message is a name if somebody else says it.
 
     So the first messages of a conversation may be undecided, and a word that opens one message stays in its text.
 
@@ -168,9 +170,7 @@ def labels_of(messages: Iterable[Message], user: str = "") -> Labels:
         user: Id of the user whose session it is.
     """
     found: set[Label] = set()
-    everybody, people = _Counts(), _Counts()
-    before: Label | None = None
-    asked = False
+    told: list[tuple[Message, Label | None, str]] = []
     for message in messages:
         if message.role.strip().lower() in _NAMELESS or not message.content.strip():
             continue
@@ -181,15 +181,8 @@ def labels_of(messages: Iterable[Message], user: str = "") -> Labels:
         label = None if name is None else _label(message, name)
         if label is not None and is_user(message.role) and user and same_name(label.name, user):
             found.add(label)
-        answers = None not in (before, label) and before != label and asked and not _asks(body)
-        before, asked = label, _asks(body)
-        everybody.add(label, body, answers=answers)
-        found.update(everybody.greeted())
-        found.update(everybody.recurring())
-        if not is_assistant(message.role):
-            people.add(label, body, answers=answers)
-            found.update(people.recurring())
-    return frozenset(found)
+        told.append((message, label, body))
+    return frozenset(found | _recurring(told)) if any(label for _, label, _ in told) else frozenset(found)
 
 
 def _label(message: Message, name: str) -> Label:
@@ -200,68 +193,122 @@ def _side(role: str) -> str:
     return "user" if is_user(role) else "assistant" if is_assistant(role) else role.strip().lower()
 
 
+def _recurring(told: Sequence[tuple[Message, Label | None, str]]) -> set[Label]:
+    """Return the labels that others greet, and those that come back, at some point of a conversation."""
+    labels = list(dict.fromkeys(label for _, label, _ in told if label is not None))[:_MAX_LABELS]
+    words = frozenset(word for label in labels for word in label.name.split())
+    counted = frozenset(labels)
+    everybody, people = _Counts(), _Counts()
+    before: Label | None = None
+    asked = False
+    for message, given, body in told:
+        label = given if given in counted else None
+        answers = None not in (before, label) and before != label and asked and not _asks(body)
+        before, asked = label, _asks(body)
+        named = list(_named_in(body[:_READ], words))
+        by = label.name if label is not None else ""
+        everybody.hear(named, by)
+        people.hear(named, by)
+        everybody.add(label, answers=answers)
+        if not is_assistant(message.role):
+            people.add(label, answers=answers)
+    return everybody.greeted | everybody.names | people.names
+
+
 _RECURS = 2
 """Messages under a label from which on it may be a name, and labels of such a conversation."""
 
 _MAX_LABELS = 64
-"""Different labels of a conversation that are counted; further ones are none."""
+"""Different labels of a conversation that are looked at; further ones are none."""
 
-_Addresses = dict[str, set[str]]
-"""Words with which somebody is addressed, and the labels of those who do, all folded; an empty one for no label."""
+_Naming = dict[str, set[str]]
+"""Words with which somebody is named, and the labels of those who do, all folded; an empty one for no label."""
 
 
 class _Counts:
-    """The labels of messages, and whom the messages address."""
+    """The labels of messages, and whom the messages name.
+
+    Attributes:
+        greeted: Labels whose bearers somebody else has greeted.
+        names: Labels that have come back as names do.
+    """
 
     def __init__(self) -> None:
+        self.greeted: set[Label] = set()
+        self.names: set[Label] = set()
         self._messages = 0
         self._labels: Counter[Label] = Counter()
-        self._greeted: _Addresses = defaultdict(set)
-        self._called: _Addresses = defaultdict(set)
+        self._greeted: _Naming = defaultdict(set)
+        self._named: _Naming = defaultdict(set)
         self._answered = False
+        self._told = False  # something that may make a label a name, since that was last looked at
 
-    def add(self, label: Label | None, body: str, *, answers: bool) -> None:
+    def hear(self, named: Iterable[tuple[str, bool]], by: str) -> None:
+        """Note whom a message under a label names, and whether it greets them."""
+        for word, greets in named:
+            for naming in (self._named, self._greeted)[: 1 + greets]:
+                self._told |= by not in naming[word]
+                naming[word].add(by)
+
+    def add(self, label: Label | None, *, answers: bool) -> None:
         """Count a message.
 
         Args:
             label: Its label, None without one.
-            body: What it says behind it.
             answers: It answers the question of the message before, which has another label.
         """
         self._messages += 1
-        self._answered = self._answered or answers
-        if label is not None and (label in self._labels or len(self._labels) < _MAX_LABELS):
+        self._told |= answers and not self._answered
+        self._answered |= answers
+        if label is not None:
             self._labels[label] += 1
-        for match in _ADDRESS.finditer(body[:_READ]):
-            greeted = match.group("mark") or match.group("greeted") or ""
-            word = greeted or match.group("called") or match.group("last")
-            if not word[0].islower():
-                by = self._greeted if greeted else self._called
-                by[fold(word)].add(label.name if label is not None else "")
+            self._told |= self._labels[label] <= _RECURS
+        if self._told:
+            self.greeted.update(each for each in self._labels if self._is_named(each, self._greeted))
+            if 4 * self._labels.total() >= 3 * self._messages:
+                self.names.update(self._coming_back())
+                self._told = False
 
-    def greeted(self) -> list[Label]:
-        """Return the labels whose bearers somebody else greets."""
-        return [label for label in self._labels if _is_addressed(label, self._greeted)] if self._greeted else []
-
-    def recurring(self) -> list[Label]:
-        """Return the labels that come back as names do."""
+    def _coming_back(self) -> list[Label]:
         again = [label for label, count in self._labels.items() if count >= _RECURS]
-        names = {label.name for label in self._labels}
-        if not again or len(names) < _RECURS or 4 * self._labels.total() < 3 * self._messages:
+        if not again or len({label.name for label in self._labels}) < _RECURS:
             return []
+        named = [label for label in self._labels if self._is_named(label, self._named)]
         sides = Counter(label.side for label in self._labels)
         of_two = len(sides) > 1 and max(sides.values()) == 1
-        addressed = any(_is_addressed(label, by) for label in again for by in (self._greeted, self._called))
-        return again if of_two or addressed or self._answered else []
+        return [*named, *again] if named or of_two or self._answered else []
+
+    def _is_named(self, label: Label, naming: _Naming) -> bool:
+        """Tell whether somebody with another label, or none, uses a word of the label as a name.
+
+        Not where it opens as many messages of another role: `Ana: ...` is then what an assistant tells Ana.
+        """
+        if not any(naming.get(word, set()) - {label.name} for word in label.name.split()):
+            return False
+        count = self._labels[label]
+        return not any(
+            other.name == label.name and other != label and self._labels[other] >= count for other in self._labels
+        )
+
+
+def _named_in(text: str, words: Collection[str]) -> Iterator[tuple[str, bool]]:
+    """Yield those of the words, folded, that stand in a text as names do, and whether their bearer is greeted."""
+    folded = fold(text)
+    if not any(word in folded for word in words):
+        return
+    for match in _ADDRESS.finditer(text):
+        greeted = match.group("mark") or match.group("greeted") or ""
+        word = greeted or match.group("called") or match.group("last")
+        if fold(word) in words and not word[0].islower():
+            yield fold(word), bool(greeted)
+    for match in _MENTION.finditer(text):
+        word = match.group("name")
+        if fold(word) in words and word[0].isupper() and fold(match.group("before")) not in _PLACES:
+            yield fold(word), False
 
 
 def _asks(text: str) -> bool:
     return any(mark in text for mark in "?？؟")
-
-
-def _is_addressed(label: Label, addressed: _Addresses) -> bool:
-    """Tell whether somebody with another label, or none, uses a word of the label to address its bearer."""
-    return any(addressed.get(word, set()) - {label.name} for word in label.name.split())
 
 
 _WORD = r"[^\W\d_]+(?:['’][^\W\d_]+)?"
@@ -274,5 +321,11 @@ _ADDRESS = re.compile(
     rf"|^\s*(?P<called>{_WORD})(?=[,!] )|, (?P<last>{_WORD})(?=\s*[.!?])",
     re.IGNORECASE,
 )
+_MENTION = re.compile(rf"(?P<before>[^\W\d_]+),? (?=(?P<name>{_WORD})(?:\W|$))")
+"""A word behind another one of the same sentence; with a capital it is likely a name."""
+
+_PLACES = frozenset(["in", "into", "inside", "nach", "aus", "en", "dans", "em", "в", "во", "из", "w", "ze"])
+"""Words in front of names of places."""
+
 _READ = 300
-"""Characters of a message at whose beginning somebody is addressed."""
+"""Characters of a message, from its beginning, that are read for names."""

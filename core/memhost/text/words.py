@@ -49,6 +49,10 @@ SPEAKER_LABELS = word_set(
     observation observations okay opened outcome passed password perfect plan prompt proposal query received refused
     rejected remark reply request requirement resolved response review score script sent started stdout stderr stored
     suggestion task test testing text then todos understood updated verdict wrong
+    breakfast dinner exercise lunch meals mood sleep snack weather weight workout
+    abendessen essen fruhstuck gewicht mittagessen schlaf stimmung wetter
+    cena colazione comida dejeuner desayuno diner humeur humor jantar meteo pranzo poids sommeil sueno
+    завтрак обед погода настроение сон ужин
 
     abgelehnt achtung anfrage anmerkung antwort aufgabe beispiel bemerkung beschluss betreff danach danke datum eingabe
     entwurf entscheidung ergebnis erledigt erklarung fehler fertig fragen frage geandert gespeichert grund hinweis idee
@@ -59,8 +63,9 @@ SPEAKER_LABELS = word_set(
     fait idee merci note objet origine probleme question rappel reponse resume resultat solution sujet tache termine
     titre
 
-    asunto aviso borrador consejo correccion cita ejemplo entendido entrada error fecha gracias hecho listo lugar nota
-    objetivo paso pregunta problema recordatorio respuesta resultado resumen salida solucion tarea tema titulo
+    pendiente asunto aviso borrador consejo correccion cita ejemplo entendido entrada error fecha gracias hecho listo
+    lugar nota objetivo paso pregunta problema recordatorio respuesta resultado resumen salida solucion tarea
+    tema titulo
 
     aggiunto appunto attenzione avviso bozza capito compito consiglio corretto data domanda errore esempio fatto grazie
     istruzioni motivo obiettivo oggetto passo problema risposta risultato soluzione titolo

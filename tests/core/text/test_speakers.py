@@ -125,6 +125,23 @@ def test_people_who_answer_each_other() -> None:
     assert speakers(turns[:3]) == [None] * 3
 
 
+def test_one_that_speaks_once_and_is_spoken_of() -> None:
+    turns = chat(
+        ("user", "Jimena: Me caso en Oaxaca."),
+        ("user", "Paloma: Yo llevo el mezcal."),
+        ("assistant", "Anotado: mezcal a cargo de Paloma."),
+        ("user", "Jimena: Y que Paloma no coma gluten."),
+        ("user", "Pendiente: confirmar al fotógrafo."),
+    )
+    assert speakers(turns) == ["Jimena", "Paloma", None, "Jimena", None]
+
+
+@pytest.mark.parametrize("place", ["Berlin", "Lyon", "Madrid", "Ankara"])
+def test_a_place_of_which_people_speak_is_no_name(place: str) -> None:
+    turns = [("user", "Ana: Hi Ben!"), ("assistant", f"Ben: Hi Ana, is it cold in {place}?")] * 2
+    assert speakers(chat(*turns, ("user", f"{place}: the boat is booked"))) == ["Ana", "Ben", "Ana", "Ben", None]
+
+
 def test_questions_about_subjects_are_no_dialogue() -> None:
     asked = [("user", "Python: How do I sort?"), ("user", "Java: And here?")]
     answers = [("assistant", "With sorted."), ("assistant", "With sort.")]
