@@ -150,6 +150,7 @@ CASES: Mapping[str, Case] = {
         unnamed=lambda _t: {"text": "tea"},
     ),
     "get_memory": _read(lambda t: {"memory_id": t.memory}),
+    "explain_memory": _read(lambda t: {"memory_id": t.memory}),
     "edit_memory": Case(
         named=lambda t: {"memory_id": t.memory, "topics": ["new"]} | t.owner,
         unnamed=lambda t: {"memory_id": t.memory, "topics": ["new"]},

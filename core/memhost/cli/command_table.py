@@ -23,6 +23,7 @@ COMMANDS = {
     "context": Lazy("memhost.cli.data.context:context", "Print what is remembered for a query, for a prompt."),
     "add": Lazy("memhost.cli.data.memories:add", "Store a memory."),
     "show": Lazy("memhost.cli.data.memories:show_", "Show all fields of a memory."),
+    "explain": Lazy("memhost.cli.data.explain:explain", "Show what a memory was made from, and what from it."),
     "edit": Lazy("memhost.cli.data.memories:edit", "Change a memory."),
     "forget": Lazy("memhost.cli.data.memories:forget", "Remove memories by their ids."),
     "rm": Lazy("memhost.cli.data.memories:forget", "Same as forget.", hidden=True),

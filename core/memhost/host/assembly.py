@@ -41,6 +41,7 @@ from memhost.jobs.maintenance import MaintenanceTasks
 from memhost.jobs.outbox import Outbox
 from memhost.jobs.tasks import LongWork
 from memhost.memories.derived.cascade import Cascade
+from memhost.memories.derived.chain import Chains
 from memhost.memories.derived.support import Support
 from memhost.memories.enrichment import Enrichment
 from memhost.memories.job_context import StagedContext
@@ -108,6 +109,7 @@ class Services:
     sessions: SessionService
     session_changes: SessionChanges
     memories: MemoryService
+    chains: Chains
     search: SearchService
     prompts: PromptService
     context: ContextService
@@ -164,6 +166,7 @@ def assemble(resources: Resources) -> Services:
         sessions=sessions,
         session_changes=SessionChanges(sessions, clock),
         memories=_memories(resources, hooks, cascade),
+        chains=_chains(resources),
         search=search,
         prompts=_prompts(resources, sessions, search),
         context=_context(resources, sessions, search),
@@ -342,20 +345,38 @@ def _queue(resources: Resources, prompts: PromptPolicy) -> _Queue:
     return _Queue(choice=choice, logs=logs, pending=pending)
 
 
-def _cascade(resources: Resources, queue: _Queue) -> Cascade:
-    store = resources.store
+def _support(resources: Resources) -> Support:
     specs = [entry.spec for entry in resources.plugins.strategies]
-    support = Support(
-        store,
+    return Support(
+        resources.store,
         resources.settings.memory,
         strategies=[spec.name for spec in specs],
         digests=[spec.name for spec in specs if spec.digests],
     )
+
+
+def _cascade(resources: Resources, queue: _Queue) -> Cascade:
+    store = resources.store
     rereading = ExtractionRereading(
         store=store, queue=queue.pending, logs=queue.logs, choice=queue.choice, clock=resources.clock
     )
     marks = ViewMarks(store, resources.outbox)
+    support = _support(resources)
     return Cascade(store=store, support=support, rereading=rereading, marks=marks, outbox=resources.outbox)
+
+
+def _chains(resources: Resources) -> Chains:
+    store, settings = resources.store, resources.settings
+    digests = frozenset(entry.spec.name for entry in resources.plugins.strategies if entry.spec.digests)
+    return Chains(
+        store=store,
+        support=_support(resources),
+        runs=RunRecords(store, settings.extraction.extraction_runs_keep_days),
+        views=ViewMarks(store, resources.outbox),
+        is_digest=digests.__contains__,
+        settings=settings.memory,
+        clock=resources.clock,
+    )
 
 
 def _extraction(

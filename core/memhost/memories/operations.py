@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
+from memhost.memories.derived.chain import Chains
 from memhost.memories.service import MemoryService
 from memhost.memories.trash import TrashService
 from memhost.models import MemoryRecord
 from memhost.operations.ams_compat import deleted_status
-from memhost.operations.long_term import CreateMemories, DeleteMemories, EditMemory, GetMemory, StoreMemories
+from memhost.operations.long_term import (
+    CreateMemories,
+    DeleteMemories,
+    EditMemory,
+    ExplainMemory,
+    GetMemory,
+    MemoryChain,
+    StoreMemories,
+)
 from memhost.operations.maintenance import ListTrash, RestoreMemories
 from memhost.operations.responses import Ack, DeletionAck, RestoreResult, StoredRecords, TrashPage
 from memhost.operations.table import Call, Operation, forward
@@ -87,6 +96,21 @@ OPERATIONS = (
         access="read",
         tag=TAG,
         summary="Read a memory.",
+        errors=("not_found", "long_term_memory_disabled"),
+    ),
+    Operation(
+        name="explain_memory",
+        request=ExplainMemory,
+        response=MemoryChain,
+        handler=forward(Chains, Chains.explain),
+        access="read",
+        tag=TAG,
+        summary="Show what a memory was made from, and what was made from it.",
+        description=(
+            "Backwards: the turns with their texts, the strategy and its run, what was merged into it and what it "
+            "replaced. Forwards: what replaced it, statements and summaries that were made from it, results of summary "
+            "views that count it. Also for memories in the trash."
+        ),
         errors=("not_found", "long_term_memory_disabled"),
     ),
     Operation(

@@ -92,6 +92,13 @@ async def names_of(store: Store, bounds: Scope, ids: Sequence[str], now: datetim
     return {name: [(KIND, item.document.id) for item in items] for name, items in found.items()}
 
 
+async def find_trashed(store: Store, bounds: Scope, memory_id: str, now: datetime) -> tuple[MemoryRecord, str] | None:
+    """The memory of that id that the trash holds inside the bounds, and why it went; the latest of several."""
+    found = (await _find(store, bounds, [memory_id], now))[memory_id]
+    latest = max(found, key=lambda item: item.entry.deleted_at, default=None)
+    return (latest.entry.memory, latest.entry.reason) if latest is not None else None
+
+
 class TrashService:
     """Lists what is in the trash, and brings memories back."""
 

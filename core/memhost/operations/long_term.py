@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from memhost.models import MemoryType
+from memhost.models import MemoryRecord, MemoryType
 from memhost.models.limits import Many, Metadata, Name, Tags, Text, VisibleText
 from memhost.operations.requests import (
     Entities,
@@ -287,3 +287,79 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     held_back: Annotated[
         list[HeldBack] | UnsetType, Meta(description="Memories that were found and left out, if there are any.")
     ] = UNSET
+
+
+class ExplainMemory(msgspec.Struct, kw_only=True):
+    """Which memory to explain."""
+
+    memory_id: IdOfMemory
+
+
+class SourceTurn(msgspec.Struct, frozen=True, kw_only=True):
+    """A turn that the memory was made from."""
+
+    id: Annotated[str, Meta(description="Id of the message.")]
+    memory_id: Annotated[str | None, Meta(description="Id of the turn's memory; null if there is none.")] = None
+    session_id: Annotated[str | None, Meta(description="Session in which it was said, where that is known.")] = None
+    role: Annotated[str | None, Meta(description="Role of who said it.")] = None
+    speaker: Annotated[str | None, Meta(description="Name of who said it, where it is known.")] = None
+    text: Annotated[str | None, Meta(description="What was said; null if it is not kept any more.")] = None
+    created_at: Annotated[datetime | None, Meta(description="When it was said.")] = None
+
+
+class RelatedMemory(msgspec.Struct, frozen=True, kw_only=True):
+    """Another memory of the chain."""
+
+    id: Annotated[str, Meta(description="Id of the memory.")]
+    text: Annotated[str, Meta(description="What it says, or said then.")]
+    relation: Annotated[
+        str,
+        Meta(
+            description="`source`: it was made from this one; `merged`: it went into it; `earlier`: its former text; "
+            "`replaced`: a fact that it replaced; `newer`: the fact that replaced it; `statement`, `summary`: made "
+            "from it."
+        ),
+    ]
+    at: Annotated[datetime | None, Meta(description="When that happened, where it is known.")] = None
+    extractor: Annotated[str | None, Meta(description="Strategy that made it; null if a client did.")] = None
+
+
+class ViewOfMemory(msgspec.Struct, frozen=True, kw_only=True):
+    """A result of a summary view that counts the memory."""
+
+    view_id: Annotated[str, Meta(description="Id of the view.")]
+    name: Annotated[str | None, Meta(description="Name of the view, if it has one.")]
+    group: Annotated[dict[str, str], Meta(description="Group of the result.")]
+
+
+class ChainRun(msgspec.Struct, frozen=True, kw_only=True):
+    """The run that made the memory; `session_extraction` shows all of it."""
+
+    at: Annotated[datetime, Meta(description="When it began.")]
+    model: Annotated[str, Meta(description="The model that answered; empty if none was asked.")]
+    turns: Annotated[list[str], Meta(description="Ids of the messages that it read.")]
+    cost_usd: Annotated[float | None, Meta(description="Cost in US dollars; null if the price is unknown.")]
+
+
+class MemoryChain(msgspec.Struct, frozen=True, kw_only=True):
+    """Origin and consequences of a memory, as far as the caller may see them."""
+
+    memory: Annotated[MemoryRecord, Meta(description="The memory.")]
+    state: Annotated[
+        Literal["stored", "trash"], Meta(description="Whether it is stored, or was moved to the trash.")
+    ] = "stored"
+    reason: Annotated[str | None, Meta(description="Why it is in the trash.")] = None
+    asked_for: Annotated[
+        str | None, Meta(description="The id that was asked for, if that memory went into this one.")
+    ] = None
+    made_by: Annotated[str, Meta(description="`client`, or the strategy with its version.")] = "client"
+    run: Annotated[ChainRun | None, Meta(description="The run that made it, while its record is kept.")] = None
+    turns: Annotated[list[SourceTurn], Meta(description="The turns that it was made from, oldest first.")] = []
+    before: Annotated[
+        list[RelatedMemory], Meta(description="Memories that it was made from, that went into it, or that it replaced.")
+    ] = []
+    after: Annotated[
+        list[RelatedMemory], Meta(description="Memories that replaced it, and those that were made from it.")
+    ] = []
+    views: Annotated[list[ViewOfMemory], Meta(description="Results of summary views that count it.")] = []
+    in_summary: Annotated[bool, Meta(description="Whether the running summary of its session covers it.")] = False

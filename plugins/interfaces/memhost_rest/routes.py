@@ -114,6 +114,7 @@ ROUTES: tuple[Route, ...] = (
         body="required",
     ),
     Route(verb="GET", path="/v1/long-term-memory/{memory_id}", operation="get_memory"),
+    Route(verb="GET", path="/v1/long-term-memory/{memory_id}/chain", operation="explain_memory"),
     Route(
         verb="PATCH",
         path="/v1/long-term-memory/{memory_id}",

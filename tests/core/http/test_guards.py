@@ -14,6 +14,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "create_memories": {"memories": [{"id": "a", "text": "x"}]},
     "search_memories": {"text": "x"},
     "get_memory": {"memory_id": "a"},
+    "explain_memory": {"memory_id": "a"},
     "edit_memory": {"memory_id": "a", "text": "y"},
     "delete_memories": {"memory_ids": ["a"]},
     "forget_memories": {"policy": {}},

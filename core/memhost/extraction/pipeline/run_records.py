@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,6 +13,7 @@ from memhost.extraction import mask_secrets
 from memhost.jobs.outbox import session_name
 from memhost.models import Document, Scope, SessionKey
 from memhost.operations.extraction import ExtractionCall, ExtractionRun
+from memhost.operations.long_term import ChainRun
 from memhost.operations.responses import Join
 from memhost.ports import Store
 from memhost.storage.bound_documents import by_prefix
@@ -66,6 +67,14 @@ class RunRecords:
         found = (await by_prefix(self._store, scope, KIND, [prefix], now, KEPT_RUNS))[prefix]
         runs = [msgspec.msgpack.decode(document.body, type=ExtractionRun) for document in found]
         return sorted(runs, key=lambda run: run.at, reverse=True)
+
+    async def made(self, key: SessionKey, memory_id: str, now: datetime) -> ChainRun | None:
+        """The latest run of the session that stored the memory or merged others into it; None if none is kept."""
+        run = next((run for run in await self.read(key, now) if memory_id in {*run.stored, *_joined_in(run)}), None)
+        if run is None:
+            return None
+        model = next((call.model for call in run.calls if call.model), "")
+        return ChainRun(at=run.at, model=model, turns=run.turns, cost_usd=run.cost_usd)
 
 
 def names_of_session(key: SessionKey) -> list[tuple[str, str]]:
@@ -183,8 +192,3 @@ def _name(key: SessionKey, number: int) -> str:
 
 def _joined_in(run: ExtractionRun) -> set[str]:
     return {name for join in run.merged for name in (join.stays, *join.goes)}
-
-
-def run_of(runs: Iterable[ExtractionRun], memory_id: str) -> ExtractionRun | None:
-    """The first of the runs that stored the memory, or merged others into it; None if none of them did."""
-    return next((run for run in runs if memory_id in run.stored or memory_id in _joined_in(run)), None)

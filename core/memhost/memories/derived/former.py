@@ -159,6 +159,7 @@ async def give_back(
 
 
 async def replaced_by(store: Store, scope: Scope, ids: Collection[str]) -> list[StoredMemory]:
+    """The memories inside the scope that one of these replaced."""
     """Stored memories of the scope that one of these replaced."""
     found: list[StoredMemory] = []
     values = tuple(metadata_text(name) for name in ids)

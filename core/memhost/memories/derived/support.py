@@ -12,6 +12,7 @@ from memhost.events import MemoriesDeleted, MemoriesUpdated
 from memhost.jobs.outbox import Outbox
 from memhost.memories import aliases
 from memhost.memories.derived import former
+from memhost.memories.derived.kept_turns import read_memories
 from memhost.memories.repetition import STALE
 from memhost.memories.trash import entries
 from memhost.models import TURN_STRATEGY, Condition, Job, MemoryRecord, Op, Scope, SessionKey, StoredMemory, WriteBatch
@@ -113,7 +114,7 @@ class Support:
         confirmed |= set(batch.delete_memories)
         resting = [
             memory
-            for memory in (await self._resting(lost, now) if lost.ids else ())
+            for memory in (await self.resting(lost, now) if lost.ids else ())
             if memory.record.id not in confirmed and (made(_maker(memory.record)) or self._is_digest(memory.record))
         ]
         if not resting:
@@ -130,7 +131,8 @@ class Support:
                 else:
                     found.gone.append(memory)
             elif record.id in untouched and left:
-                found.changed.append(replace(memory, record=_with_sources(record, left)))
+                times = await self._said(lost.key, left)
+                found.changed.append(replace(memory, record=_with_sources(record, left, times)))
             elif record.id in untouched and record.id not in repeated:
                 found.gone.append(memory)
         batch.put_memories += found.changed
@@ -152,19 +154,14 @@ class Support:
         handled = {memory.record.id for memory in batch.put_memories} | set(batch.delete_memories)
         found = [
             replace(memory, record=marked_stale(memory.record, now))
-            for memory in await self._resting(lost, now)
+            for memory in await self.resting(lost, now)
             if memory.record.id not in handled and not memory.record.pinned
         ]
         batch.put_memories += found
         return Withdrawn(changed=found, stale=[memory.record.id for memory in found])
 
-    # -- parts -----------------------------------------------------------------------------------------
-
-    def _is_digest(self, record: MemoryRecord) -> bool:
-        return record.extractor is not None and record.extraction_strategy in self._digests
-
-    async def _resting(self, lost: Lost, now: datetime) -> list[StoredMemory]:
-        """Memories that strategies and plugins made from one of the sources."""
+    async def resting(self, lost: Lost, now: datetime) -> list[StoredMemory]:
+        """The memories that strategies and plugins made from one of the sources."""
         others_than = (TURN_STRATEGY,) if lost.key.session else (TURN_STRATEGY, *self._strategies)
         derived = await self._derived(lost.owner, others_than)
         found = [memory for memory in derived if _rests_on(memory.record, lost.ids)]
@@ -173,6 +170,17 @@ class Support:
         here = [memory for memory in found if (memory.record.session_id or "") == lost.key.session]
         others = [memory for memory in found if (memory.record.session_id or "") != lost.key.session]
         return here + await self._merged_from(lost, others, now)
+
+    # -- parts -----------------------------------------------------------------------------------------
+
+    def _is_digest(self, record: MemoryRecord) -> bool:
+        return record.extractor is not None and record.extraction_strategy in self._digests
+
+    async def _said(self, key: SessionKey, names: Sequence[str]) -> list[datetime]:
+        """Times at which these turns were said, oldest first; none if one of them is not kept in the session."""
+        turns = await read_memories(self._store, key, names) if key.session else []
+        times = {next(iter(turn.record.source_ids), turn.record.id): turn.record.created_at for turn in turns}
+        return sorted(times.values()) if times.keys() >= set(names) else []
 
     async def _merged_from(self, lost: Lost, memories: Sequence[StoredMemory], now: datetime) -> list[StoredMemory]:
         """Those of other sessions' memories into which one of this session went.
@@ -231,8 +239,13 @@ def _rests_on(record: MemoryRecord, ids: Collection[str]) -> bool:
     return any(name in ids for name in record.source_ids)
 
 
-def _with_sources(record: MemoryRecord, left: Sequence[str]) -> MemoryRecord:
+def _with_sources(record: MemoryRecord, left: Sequence[str], times: Sequence[datetime]) -> MemoryRecord:
+    """The record with the sources that are left, and, where their times are known, said at these."""
     names = {name.replace(",", " ") for name in left}
     gone = {name.replace(",", " ") for name in record.source_ids} - names
     extracted = [name for name in record.extracted_from if name not in gone]
-    return msgspec.structs.replace(record, source_ids=list(left), extracted_from=extracted)
+    changed = msgspec.structs.replace(record, source_ids=list(left), extracted_from=extracted)
+    if record.said_at is None or not times:
+        return changed
+    earlier = [moment for moment in record.said_before if moment in times[:-1]]
+    return msgspec.structs.replace(changed, said_at=times[-1], said_before=earlier)
