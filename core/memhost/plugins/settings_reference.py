@@ -26,7 +26,8 @@ with its source, `memhost config check` says what is wrong.
 
 - **File**: TOML, JSON or YAML (with PyYAML), named by `--config` or `CONFIG_FILE`, or `memhost.toml`
   in the working directory. The headings below are its tables. Unknown names are errors.
-- **Environment**: the names below; the first of each also works with the prefix `MEMHOST_`. Upper and
+- **Environment**: the names below; the first of each also works with the prefix `MEMHOST_`, and of a plugin's
+  setting the path in the file as well: `STRATEGIES_DISCRETE_INSTRUCTIONS` is `DISCRETE_INSTRUCTIONS`. Upper and
   lower case are the same, and an empty variable counts as not set. Lists are separated by commas or
   written as JSON. `NAME_FILE` names a file that holds the value, for secrets.
 - Where a setting's own name and another name for it (such as one of Agent Memory Server) differ, the

@@ -98,6 +98,8 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
         shape: The same as msgspec sees it.
         description: What it does.
         own: Its own environment variables, with and without prefix.
+        by_path: The environment variables made from its path, if it is of a plugin
+            (`STRATEGIES_DISCRETE_INSTRUCTIONS`).
         aliases: Other environment variables that set it.
         secret: Never shown.
         option: Its command-line option, without dashes.
@@ -113,6 +115,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     shape: Any
     description: str
     own: tuple[str, ...]
+    by_path: tuple[str, ...]
     aliases: tuple[str, ...]
     secret: bool
     option: str
@@ -129,7 +132,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def env(self) -> tuple[str, ...]:
         """All its environment variables, own names first."""
-        return (*self.own, *self.aliases)
+        return (*self.own, *self.by_path, *self.aliases)
 
 
 @cache
@@ -149,8 +152,11 @@ def settings_of(section: str, struct: type[msgspec.Struct]) -> tuple[Setting, ..
     for field in info.fields:
         shape, extra, description = _unwrap(field.type)
         bare = field.encode_name.upper().replace("-", "_")
+        by_path: tuple[str, ...] = ()
         if section not in HOST_SECTIONS:
-            bare = f"{section.partition('.')[2].upper().replace('-', '_')}_{bare}"
+            kind, _, plugin = section.upper().replace("-", "_").partition(".")
+            bare = f"{plugin}_{bare}"
+            by_path = (f"{PREFIX}{kind}_{bare}", f"{kind}_{bare}")
         found.append(
             Setting(
                 section=section,
@@ -159,7 +165,8 @@ def settings_of(section: str, struct: type[msgspec.Struct]) -> tuple[Setting, ..
                 shape=shape,
                 description=description,
                 own=(PREFIX + bare, bare),
-                aliases=tuple(name for name in extra.get("env", ()) if name not in (PREFIX + bare, bare)),
+                by_path=by_path,
+                aliases=tuple(name for name in extra.get("env", ()) if name not in (PREFIX + bare, bare, *by_path)),
                 secret=bool(extra.get("secret")) or _holds_secret(shape),
                 option=extra.get("option") or field.encode_name.replace("_", "-"),
                 values=extra.get("values") or {},

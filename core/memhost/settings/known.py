@@ -49,8 +49,8 @@ CONFIG_FILE_VARIABLES = (
 )
 """Variables that name the configuration file, the first one given counts."""
 
-OWN_OTHERS = frozenset({"MEMHOST_DEBUG", "MEMHOST_URL", "MEMHOST_TOKEN"})
-"""Variables of the command line that are no settings."""
+OWN_OTHERS = frozenset({"MEMHOST_DEBUG", "MEMHOST_URL", "MEMHOST_TOKEN", "MEMHOST_EVAL_DATA"})
+"""Variables of the command line and of measurements that are no settings."""
 
 AUTH_VARIABLES = ("DISABLE_AUTH", "TOKEN_AUTH_ENABLED")
 """Older ways of Agent Memory Server to choose how callers are authenticated; see `legacy_auth`."""

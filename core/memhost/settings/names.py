@@ -17,6 +17,8 @@ from memhost.settings.known import (
 from memhost.settings.sources import Reading, Variables, suggest
 
 _LIKENESS = 0.88
+_TABLES = ("STRATEGIES_", "EXTRACTION_")
+"""Beginnings of names that other programs hardly use: those of tables of the configuration file."""
 _SHORTEST = 7
 """Short names resemble too many others to be guessed at."""
 
@@ -34,9 +36,17 @@ def check_variables(variables: Variables, known: tuple[Setting, ...], reading: R
         elif given.startswith(PREFIX):
             reading.warnings.append(f"{given} is not a setting.{suggest(given, ours)}")
         else:
-            near = _near(given, ours | NOT_USED)
+            near = _by_path(given, known) or _near(given, ours | NOT_USED)
             if near:
                 reading.warnings.append(f"{given} is not a setting. Did you mean {near}?")
+            elif given.startswith(_TABLES):
+                reading.warnings.append(f"{given} is not a setting.{suggest(given, ours)}")
+
+
+def _by_path(name: str, known: tuple[Setting, ...]) -> str | None:
+    """The setting of the host whose table and name in the file are those of the variable: `EXTRACTION_TOP_K_TOPICS`."""
+    paths = {setting.path.upper().replace(".", "_"): setting.own[1] for setting in known if not setting.by_path}
+    return None if name.startswith("SERVER_") else paths.get(name)
 
 
 def _near(name: str, ours: Iterable[str]) -> str | None:

@@ -70,7 +70,7 @@ def pick(setting: Setting, variables: Variables, reading: Reading, reserved: fro
     The setting's own names (with and without prefix) beat its aliases, with a warning where they
     differ. Two own names, or two aliases, with different values are a problem.
     """
-    own = _given(setting, setting.own, variables, reading, reserved)
+    own = _given(setting, (*setting.own, *setting.by_path), variables, reading, reserved)
     aliases = _given(setting, setting.aliases, variables, reading, reserved)
     for group in (own, aliases):
         if len({setting.values.get(item.raw.lower(), item.raw) for item in group}) > 1:
