@@ -17,6 +17,7 @@ import msgspec
 from memhost.text.temporal import date_names, date_phrases
 from memhost.text.temporal.calendar_words import WORDS, Unit
 from memhost.text.temporal.dates import QUOTED, Period, find_relative, months_later, whole_unit
+from memhost.text.temporal.seasons import Season, find_seasons
 from memhost.text.temporal.thai import relative_times
 from memhost.text.temporal.written import YMD, Order, Written, days_of, find_written, likely_languages, real
 from memhost.text.unicode_forms import fold
@@ -105,9 +106,10 @@ def _read(text: str, here: Here) -> Asked:
     order = here.order
     today = here.today if here.today is not None and _YEARS[0] < here.today.year < _YEARS[1] else None
     folded = fold(text)
-    written = find_written(text, order)
+    seasons = find_seasons(text, today)
+    written = [each for each in find_written(text, order) if not any(_overlap(each, one) for one in seasons)]
     dates: list[YMD] = []
-    spans: list[AskedSpan] = []
+    spans = [_of_season(each, folded, likely_languages(text)) for each in seasons]
     named: list[AskedSpan] = []
     place = 0
     while place < len(written):
@@ -139,6 +141,18 @@ def _read(text: str, here: Here) -> Asked:
         known = " ".join(span.said for span in spans)
         spans += [span for span in _relative(text[:_LONGEST], today) if fold(span.said) not in known]
     return Asked(tuple(dict.fromkeys(dates)), tuple(spans[:_MAX_SPANS]), tuple(named[:_MAX_SPANS]))
+
+
+def _overlap(one: Written, other: Season) -> bool:
+    return one.start < other.behind and other.at < one.end
+
+
+def _of_season(one: Season, folded: str, languages: Iterable[str]) -> AskedSpan:
+    said = folded[one.at : one.behind]
+    direction = _direction(folded, one.at, one.behind, languages)
+    if direction != "in":
+        return _bounded(one.start, one.end, direction, said)
+    return AskedSpan(start=one.start, end=one.end, precision="span", said=said)
 
 
 def _span_of(reading: YMD, said: str) -> AskedSpan:
