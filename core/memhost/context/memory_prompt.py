@@ -11,10 +11,10 @@ from msgspec import UNSET
 
 from memhost.context.evidence import Evidence, EvidenceReader, in_order_of_time, one_line, said_day
 from memhost.context.fitting import lines_that_fit
-from memhost.context.service import checked_zone, described_day
+from memhost.context.service import REASONS, checked_zone, described_day, held_back
 from memhost.errors import InvalidRequest
 from memhost.extraction.screening.injection import SUSPICIOUS
-from memhost.memories.trust import TRUST, is_held_back
+from memhost.memories.trust import is_held_back
 from memhost.messages.token_budgets import TOKENS_AROUND_A_MESSAGE, TokenCount, counter_for
 from memhost.messages.windows import truncate, window_of
 from memhost.models import Condition, Op
@@ -167,14 +167,16 @@ class PromptService:
         if answer.nothing_fits is True:
             return _Found([], [])
         hits = [hit for hit in answer.memories if not is_held_back(hit)]
-        held = [hit for hit in answer.memories if is_held_back(hit)]
+        held = held_back(answer.memories)
         if held:
             known = {hit.id for hit in hits}
-            others = await self._search.search(call, search, extra=[*extra, NOT_SUSPICIOUS])
-            hits += [hit for hit in others.memories if hit.id not in known][: len(held)]
+            without = Condition("id", Op.NONE, tuple(item.id for item in held))
+            others = await self._search.search(call, search, extra=[*extra, NOT_SUSPICIOUS, without])
+            fresh = [hit for hit in others.memories if hit.id not in known and not is_held_back(hit)]
+            hits += fresh[: len(held)]
         scope = call.caller.bounds.narrow(namespace=_only(search.namespace), user=_only(search.user_id))
         evidence = await self._reader.read(scope, hits, await self._reader.ended(scope, self._clock.now()), zone)
-        return _Found(evidence, [HeldBack(id=hit.id, trust=str(hit.metadata.get(TRUST))) for hit in held])
+        return _Found(evidence, held)
 
 
 class _Writer:
@@ -189,7 +191,7 @@ class _Writer:
 
     def memories(self, found: _Found, budget: int) -> tuple[str, list[Evidence]]:
         """The text of the memories that fit into so many tokens, in order of time; and these memories, best first."""
-        fence = self._fenced([self._left_out(found.held)] if found.held else [""])
+        fence = self._fenced(self._left_out(found.held) or [""])
         room = budget - self._count("\n".join([_HEADING, *fence])) - TOKENS_AROUND_A_MESSAGE
         kept = lines_that_fit(
             found.evidence, query=self._query, count=self._count, write=self._line, budget=room, zone=self._zone
@@ -237,7 +239,7 @@ class _Writer:
     def _text(self, kept: Sequence[Evidence], found: _Found) -> str:
         none = [] if kept else [_NO_ROOM if found.evidence else _NONE]
         lines = [self._line(item) for item in in_order_of_time(kept)]
-        lines += [self._left_out(found.held)] if found.held else []
+        lines += self._left_out(found.held)
         return "\n".join([_HEADING, *none, *(self._fenced(lines) if lines else [self._today])])
 
     def _fenced(self, lines: Sequence[str]) -> list[str]:
@@ -248,10 +250,13 @@ class _Writer:
         mark = hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
         return [f"{self._today} {_FENCED} [{mark}]", *lines, f"[{mark}]"]
 
-    def _left_out(self, held: Sequence[HeldBack]) -> str:
-        """Return a line that counts and names the omitted memories."""
-        names = ", ".join(f"{one_line(item.id)} ({item.trust})" for item in held)
-        return f"Left out because they look like instructions that the user did not give: {len(held)} ({names})."
+    def _left_out(self, held: Sequence[HeldBack]) -> list[str]:
+        """Return a line for each reason that counts and names the omitted memories."""
+        lines = []
+        for reason, sentence in REASONS.items():
+            names = [f"{one_line(item.id)} ({item.trust})" for item in held if item.reason == reason]
+            lines += [f"{sentence}: {len(names)} ({', '.join(names)})."] if names else []
+        return lines
 
 
 def _only(owner: TagFilter | None) -> str | None:

@@ -16,7 +16,7 @@ from memhost.context.people import who_is_who
 from memhost.context.rendering import line_of, messages_of
 from memhost.errors import Problem, ValidationFailed
 from memhost.memories.enabled import require_long_term_memory
-from memhost.memories.trust import TRUST, is_held_back
+from memhost.memories.trust import TRUST, is_held_back, why_held_back
 from memhost.messages.token_budgets import TokenCount, counter_for
 from memhost.models import MemoryHit, Scope, StoredSession
 from memhost.operations.long_term import Context, ContextItem, GetContext
@@ -98,7 +98,7 @@ class ContextService:
             about=ABOUT if request.budget >= _SHORT else SHORT_ABOUT,
             people=people,
             today=described_day(today, zone),
-            notes=notes_on(nothing_fits, len(held)),
+            notes=notes_on(nothing_fits, held),
         )
         fitter = Fitter(count, budget=request.budget, form=request.format, ids=request.include_ids, zone=zone)
         fitted = fitter.fit(frame, standing, evidence, query)
@@ -129,7 +129,7 @@ class ContextService:
         if answer.nothing_fits is True:
             return [], [], True
         hits = [hit for hit in answer.memories if not _is_there(hit, session)]
-        held = [HeldBack(id=hit.id, trust=str(hit.metadata.get(TRUST))) for hit in hits if is_held_back(hit)]
+        held = held_back(hits)
         return [hit for hit in hits if not is_held_back(hit)], held, not hits
 
 
@@ -154,12 +154,24 @@ def described_day(day: date, zone: str) -> str:
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
-def notes_on(nothing_fits: bool, held: int) -> list[str]:
+def held_back(hits: Sequence[MemoryHit]) -> list[HeldBack]:
+    """Those of the hits that contexts and prompts leave out, with why."""
+    found = [(hit, why_held_back(hit)) for hit in hits]
+    return [HeldBack(id=hit.id, trust=str(hit.metadata.get(TRUST)), reason=why) for hit, why in found if why]
+
+
+REASONS = {
+    "instruction": "Left out because they look like instructions that the user did not give",
+    "unsupported": "Left out because nobody said what they say",
+}
+"""Sentences about memories that are left out, by why; their number follows."""
+
+
+def notes_on(nothing_fits: bool, held: Sequence[HeldBack]) -> list[str]:
     """Notes on the evidence for its reader."""
     notes = [NOTHING_FITS] if nothing_fits else []
-    if held:
-        notes.append(f"Left out because they look like instructions that the user did not give: {held}.")
-    return notes
+    counts = {reason: sum(item.reason == reason for item in held) for reason in REASONS}
+    return [*notes, *(f"{REASONS[reason]}: {count}." for reason, count in counts.items() if count)]
 
 
 def question_of(session: StoredSession | None) -> str:

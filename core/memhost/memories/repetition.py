@@ -19,8 +19,9 @@ from unicodedata import category
 import msgspec
 
 from memhost.extraction.retry_prompt import UNGROUNDED
+from memhost.extraction.screening.evidence import UNSUPPORTED
 from memhost.extraction.screening.injection import SUSPICIOUS
-from memhost.memories.trust import TRUST
+from memhost.memories.trust import TRUST, vouched_for
 from memhost.models import MAX_ACCESSES, MemoryRecord, StoredMemory
 from memhost.models.memory import MOST_SAYINGS
 from memhost.ranking import traits_of
@@ -47,7 +48,7 @@ PROMPT_KEY = "prompt_sha256"
 STALE = "stale_since"
 """Metadata key of memories whose sources changed or were deleted since they were made: when that was."""
 
-NOTES = frozenset({SUSPICIOUS, RESTORED, SUPERSEDED_BY, TRUST, PROMPT_KEY, UNGROUNDED, STALE})
+NOTES = frozenset({SUSPICIOUS, RESTORED, SUPERSEDED_BY, TRUST, PROMPT_KEY, UNGROUNDED, UNSUPPORTED, STALE})
 """Metadata keys under which the server notes how a memory came about; they say nothing of what it tells."""
 
 
@@ -185,10 +186,12 @@ def _sayings(records: Sequence[MemoryRecord]) -> list[datetime]:
 def completed(stored: MemoryRecord, record: MemoryRecord, now: datetime) -> MemoryRecord | None:
     """The stored record with what its repetition adds, None if that is nothing.
 
-    The notes that a strategy made of a repetition are not added: they are about its own text.
+    The notes that a strategy made of a repetition are not added: they are about its own text. A memory that nobody had
+    said is one that somebody said from now on, if the repetition was.
     """
     more = record if record.extractor is None else msgspec.structs.replace(record, metadata={})
-    found = united(stored, [stored, more], now)
+    home = vouched_for(stored, record)
+    found = united(home, [home, more], now)
     same = msgspec.structs.replace(
         found, access_count=stored.access_count, last_accessed=stored.last_accessed, updated_at=stored.updated_at
     )

@@ -12,6 +12,7 @@ import msgspec
 
 from memhost.errors import Forbidden, InvalidRequest, NotFound
 from memhost.events import MemoriesDeleted, MemoriesStored, MemoriesUpdated, RequestContext
+from memhost.extraction.screening.evidence import UNSUPPORTED
 from memhost.extraction.screening.injection import SUSPICIOUS
 from memhost.jobs.outbox import Outbox
 from memhost.memories import aliases
@@ -30,6 +31,7 @@ from memhost.memories.records import (
 )
 from memhost.memories.repetition import NOTES
 from memhost.memories.trash import names_of
+from memhost.memories.trust import TRUST
 from memhost.models import (
     MemoryRecord,
     MemoryType,
@@ -313,8 +315,9 @@ def _changed(record: MemoryRecord, changes: dict[str, Any], now: datetime) -> Me
         changes = {"event_end": None, "event_precision": None, **changes}  # those of another date
     for name, value in changes.items():
         setattr(record, name, value)
-    if "text" in changes:  # the mark was about the former text
-        record.metadata = {name: value for name, value in record.metadata.items() if name != SUSPICIOUS}
+    if "text" in changes:  # the marks were about the former text
+        gone = {SUSPICIOUS, UNSUPPORTED, TRUST} if UNSUPPORTED in record.metadata else {SUSPICIOUS}
+        record.metadata = {name: value for name, value in record.metadata.items() if name not in gone}
     record.updated_at = now
     record.memory_hash = content_hash(record)
     return record

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
 
+import msgspec
+
+from memhost.extraction.screening.evidence import UNSUPPORTED
 from memhost.extraction.screening.injection import SUSPICIOUS
 from memhost.models import MemoryRecord
 
@@ -24,7 +28,7 @@ _BY_ROLE = {
 
 
 def label(record: MemoryRecord, source_ids: Sequence[str], roles: Mapping[str, str]) -> None:
-    """Write into a memory how far it may be trusted.
+    """Write into a memory how far it may be trusted; `external` if it says what nobody said (`UNSUPPORTED`).
 
     Args:
         record: The memory, which is changed.
@@ -32,7 +36,7 @@ def label(record: MemoryRecord, source_ids: Sequence[str], roles: Mapping[str, s
         roles: Role of each message that was read, by id.
     """
     said_by = [roles.get(source, "") for source in source_ids] or list(roles.values())
-    record.metadata = {**record.metadata, TRUST: trust_of(said_by)}
+    record.metadata = {**record.metadata, TRUST: trust_of([] if UNSUPPORTED in record.metadata else said_by)}
 
 
 def is_of_others(record: MemoryRecord) -> bool:
@@ -43,9 +47,28 @@ def is_of_others(record: MemoryRecord) -> bool:
     return record.metadata.get(TRUST) in LEVELS[1:]
 
 
+def why_held_back(record: MemoryRecord) -> Literal["instruction", "unsupported"] | None:
+    """Tell why a memory stays out of contexts and memory prompts; None if it does not.
+
+    It looks like an order, and the user did not give it; or it says what nobody said.
+    """
+    if record.metadata.get(SUSPICIOUS) is True and is_of_others(record):
+        return "instruction"
+    return "unsupported" if record.metadata.get(UNSUPPORTED) and is_of_others(record) else None
+
+
 def is_held_back(record: MemoryRecord) -> bool:
-    """Tell whether the memory stays out of memory prompts: it looks like an order, and the user did not give it."""
-    return record.metadata.get(SUSPICIOUS) is True and is_of_others(record)
+    """Tell whether the memory stays out of contexts and memory prompts (`why_held_back`)."""
+    return why_held_back(record) is not None
+
+
+def vouched_for(record: MemoryRecord, by: MemoryRecord) -> MemoryRecord:
+    """The memory without the mark of what nobody said, if a repetition of it was said."""
+    if UNSUPPORTED not in record.metadata or UNSUPPORTED in by.metadata:
+        return record
+    kept = {key: value for key, value in record.metadata.items() if key not in (UNSUPPORTED, TRUST)}
+    trust = {TRUST: by.metadata[TRUST]} if TRUST in by.metadata else {}
+    return msgspec.structs.replace(record, metadata={**kept, **trust})
 
 
 def trust_of(roles: Iterable[str]) -> str:

@@ -366,10 +366,17 @@ class PromptMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HeldBack(msgspec.Struct, frozen=True, kw_only=True):
-    """A memory that was found and left out of a prompt: it reads like an order, and not the user gave it."""
+    """A memory that was found and left out: it reads like an order of somebody else, or nobody said what it says."""
 
     id: Annotated[str, Meta(description="Id of the memory.")]
     trust: Annotated[str, Meta(description="Who said it: `assistant`, `tool` or `external`.")]
+    reason: Annotated[
+        Literal["instruction", "unsupported"],
+        Meta(
+            description="Why: `instruction`, it reads like an order that the user did not give; `unsupported`, its "
+            "names, numbers or dates (`metadata.unsupported`) occur in nothing that was said."
+        ),
+    ] = "instruction"
 
 
 class MemoryPrompt(msgspec.Struct, frozen=True, kw_only=True):

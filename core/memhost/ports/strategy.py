@@ -80,6 +80,7 @@ class ExtractionContext(msgspec.Struct, frozen=True, kw_only=True):
         max_topics: Most topics that a memory may have.
         grounding_strict: Drop texts whose references stay unresolved, instead of marking them
             (`metadata.ungrounded`).
+        drop_unsupported: Drop texts that say what nobody said, instead of marking them (`metadata.unsupported`).
     """
 
     session: SessionKey
@@ -96,6 +97,7 @@ class ExtractionContext(msgspec.Struct, frozen=True, kw_only=True):
     labels: Labels = frozenset()
     max_topics: int = 3
     grounding_strict: bool = False
+    drop_unsupported: bool = False
 
 
 class Strategy(Protocol):

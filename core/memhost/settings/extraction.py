@@ -99,6 +99,13 @@ class ExtractionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     grounding_strict: Annotated[
         bool, setting("Drop extracted texts with unresolved references, instead of marking them.")
     ] = False
+    unsupported_items: Annotated[
+        Literal["keep", "drop"],
+        setting(
+            "What becomes of extracted texts with names, numbers or dates that occur in nothing that was said: kept "
+            "with the lowest trust and out of contexts and memory prompts, or dropped."
+        ),
+    ] = "keep"
     enable_topic_extraction: Annotated[
         bool, setting("Find topics for memories that clients store without any (needs a language model).")
     ] = True

@@ -12,6 +12,7 @@ from memhost.extraction.pipeline.log import ExtractionLogs
 from memhost.memories.derived.kept_turns import read_turns
 from memhost.memories.records import unique
 from memhost.memories.repetition import STALE
+from memhost.memories.trust import is_held_back
 from memhost.messages.windows import count_tokens
 from memhost.models import TURN_STRATEGY, Condition, MemoryRecord, Message, Op, Scope, SessionKey, StoredSession
 from memhost.ports import ExtractionContext, LaterStrategy, Store, Turn
@@ -70,6 +71,8 @@ class ExtractionContexts:
             roles={turn.message.id: turn.message.role for turn in turns},
             labels=labels_of(_all(messages, turns), key.user),
             max_topics=self._settings.top_k_topics,
+            grounding_strict=self._settings.grounding_strict,
+            drop_unsupported=self._settings.unsupported_items == "drop",
         )
         target = strategy.target(context)
         if target is None:
@@ -90,7 +93,8 @@ class ExtractionContexts:
     async def _entities(self, key: SessionKey) -> list[str]:
         not_turns = Condition("extraction_strategy", Op.NONE, (TURN_STRATEGY,))
         found, _ = await self._store.list_memories(_owner(key), [not_turns], limit=_ENTITY_SOURCES)
-        return unique([name for memory in found for name in memory.record.entities])[:_ENTITIES]
+        known = [memory.record for memory in found if not is_held_back(memory.record)]
+        return unique([name for record in known for name in record.entities])[:_ENTITIES]
 
     def _timezone(self, session: StoredSession | None) -> str:
         named = (session.content.data or {}).get(TIMEZONE_KEY) if session is not None else None

@@ -21,7 +21,7 @@ _SECTION = re.compile(r"### (?:Standing rules|Profile)")
 _ITEM = re.compile(rf"\[\d+\] (?:{_DAY}\b|[\d-]*$)|\[\d+\]?$")
 _PEOPLE = re.compile(r"(?:The (?:user|assistant)s? speaks? as|Others who speak:) ")
 _NOTE = re.compile(
-    r"Left out because they |Nothing that is remembered fits the query|No relevant long-term memories"
+    r"Left out because |Nothing that is remembered fits the query|No relevant long-term memories"
     r"|Memories were found, but there is no room"
 )
 _BULLET = re.compile(r"(?:[-*•+]|\d{1,3}[.)])[ \t]+(?=\S)")

@@ -11,12 +11,30 @@ import msgspec
 from memhost.models import MemoryType, Message, StoredMemory
 from memhost.text.recalled.blocks import Line, enclosed, listed
 
-_HINT = re.compile(
-    r"memor(?:y|ies)|remember|\(said \d|\bfacts\b|about (?:the |this )?user|Today is |context|Erinnerung|Fakten"
-    r"|souvenirs|connus|conocidos|recuerdos|記憶|记忆|既知の|已知",
-    re.IGNORECASE,
+_HINTS = (
+    "memor",
+    "remember",
+    "(said ",
+    "facts",
+    "fakten",
+    "about the user",
+    "about user",
+    "about this user",
+    "on the user",
+    "regarding",
+    "today is ",
+    "context",
+    "erinnerung",
+    "souvenirs",
+    "connus",
+    "conocidos",
+    "recuerdos",
+    "ユーザーに",
+    "関連する記憶",
+    "关于用户",
+    "记忆",
 )
-"""Without one of these words a text holds no block."""
+"""Without one of these words, in small letters, a text holds no block."""
 
 _LEAD = re.compile(r"(?:[ \t]*>)*([ \t]*)")
 _CODE_FENCE = re.compile(r"(?:```|~~~)[\w-]*\s*")
@@ -30,7 +48,8 @@ def own_text(text: str) -> str:
     code; and what other systems write around memories: named elements and marks, and lists under headings that say
     that they are recalled or about the user. What a user writes of memories or in lists of their own stays.
     """
-    if _HINT.search(text) is None:
+    low = text.lower()
+    if not any(hint in low for hint in _HINTS):
         return text
     lines = list(_lines(text))
     bare = "\n".join(line.text for line in lines)

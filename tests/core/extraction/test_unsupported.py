@@ -1,0 +1,87 @@
+"""Memories that say what nobody said: kept with a mark and out of contexts, found by a search, or dropped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from msgspec import UNSET
+
+from memhost.host import Host
+from tests.support.extractions import derived, host_with_model, item, noting, said, settled
+from tests.support.hosts import run
+from tests.support.model_server import ModelServer
+
+INVENTED = "User is a 34-year-old teacher from Ohio named John Doe."
+TRUE = "User looks for a laptop for teaching."
+TURNS = said("Can you recommend a laptop for teaching?")
+
+
+async def told(host: Host, models: ModelServer) -> None:
+    models.answer(noting({"m0": [item(TRUE, "m0"), item(INVENTED, "m0")]}))
+    await run(host, "put_session", session_id="s", user_id="ana", messages=TURNS)
+    await settled(host, "s", user_id="ana")
+
+
+async def test_what_nobody_said_is_marked_and_found_but_in_no_context(models: ModelServer, tmp_path: Path) -> None:
+    async with host_with_model(models, tmp_path) as host:
+        await told(host, models)
+        by_text = {memory.text: memory.metadata for memory in await derived(host)}
+        assert by_text[TRUE]["trust"] == "user"
+        assert "unsupported" not in by_text[TRUE]
+        assert by_text[INVENTED]["trust"] == "external"
+        assert set(by_text[INVENTED]["unsupported"]) == {"34", "Ohio", "John Doe"}
+        query = "Is the user a teacher from Ohio?"
+        found = await run(host, "search_memories", text=query, user_id={"eq": "ana"})
+        (hit,) = [hit for hit in found.memories if hit.text == INVENTED]
+        context = await run(host, "get_context", query=query, user_id="ana", budget=1_000)
+        assert "Ohio" not in context.text.replace(query, "")
+        assert "Left out because nobody said what they say: 1." in context.text
+        assert [(held.id, held.trust, held.reason) for held in context.held_back] == [
+            (hit.id, "external", "unsupported")
+        ]
+        prompt = await run(host, "memory_prompt", query=query, long_term_search={"user_id": {"eq": "ana"}})
+        assert all(memory.text != INVENTED for memory in prompt.long_term_memories)
+        assert [(held.id, held.reason) for held in prompt.held_back] == [(hit.id, "unsupported")]
+        assert "John Doe" not in prompt.messages[0].content.text
+
+
+async def test_the_mark_goes_when_somebody_says_it(models: ModelServer, tmp_path: Path) -> None:
+    async with host_with_model(models, tmp_path) as host:
+        await told(host, models)
+        models.answer(noting({"n0": [item(INVENTED, "n0")]}))
+        turns = [*TURNS, *said("I'm John Doe, thirty-four, a teacher in Ohio.", prefix="n")]
+        await run(host, "put_session", session_id="s", user_id="ana", messages=turns)
+        await settled(host, "s", user_id="ana")
+        (found,) = [memory for memory in await derived(host) if memory.text == INVENTED]
+        assert found.metadata["trust"] == "user"
+        assert "unsupported" not in found.metadata
+        context = await run(host, "get_context", query="Who is John Doe?", user_id="ana", budget=1_000)
+        assert INVENTED in context.text
+        assert context.held_back is UNSET
+
+
+async def test_a_new_text_by_its_owner_has_no_mark(models: ModelServer, tmp_path: Path) -> None:
+    async with host_with_model(models, tmp_path) as host:
+        await told(host, models)
+        (found,) = [memory for memory in await derived(host) if memory.text == INVENTED]
+        changed = await run(host, "edit_memory", memory_id=found.id, text="User is a teacher.")
+        assert not {"unsupported", "trust"} & changed.metadata.keys()
+
+
+async def test_a_setting_drops_them(models: ModelServer, tmp_path: Path) -> None:
+    async with host_with_model(models, tmp_path, settings={"UNSUPPORTED_ITEMS": "drop"}) as host:
+        await told(host, models)
+        assert [memory.text for memory in await derived(host)] == [TRUE]
+        seen = await run(host, "preview_extraction", messages=TURNS)
+        assert any("34, Ohio" in each or "Ohio" in each for each in seen.dropped)
+
+
+@pytest.mark.parametrize("strict", [True, False])
+async def test_unclear_texts_are_dropped_where_the_setting_says_so(
+    models: ModelServer, tmp_path: Path, *, strict: bool
+) -> None:
+    models.answer(noting({"m0": [item("User met him yesterday.", "m0")]}))
+    async with host_with_model(models, tmp_path, settings={"GROUNDING_STRICT": str(strict).lower()}) as host:
+        seen = await run(host, "preview_extraction", messages=said("I met him yesterday."))
+        assert [memory.metadata.get("ungrounded") for memory in seen.memories] == ([] if strict else [True])
