@@ -17,12 +17,13 @@ from memhost.extraction.screening.injection import SUSPICIOUS
 from memhost.memories.trust import is_held_back
 from memhost.messages.token_budgets import TOKENS_AROUND_A_MESSAGE, TokenCount, counter_for
 from memhost.messages.windows import truncate, window_of
-from memhost.models import Condition, Op
+from memhost.models import Condition, MemoryRecord, Op
 from memhost.operations.long_term import MemoryPromptRequest
 from memhost.operations.requests import PromptSession, SearchFields, TagFilter
 from memhost.operations.responses import HeldBack, MemoryPrompt, PromptMessage, TextContent
 from memhost.operations.table import Call
 from memhost.ports import Clock, Store
+from memhost.search.facts.sources import is_turn
 from memhost.search.service import SearchService
 from memhost.sessions.service import SessionService
 from memhost.text.best_passage import best_passage
@@ -60,11 +61,16 @@ class _Found(NamedTuple):
     held: list[HeldBack]
 
 
+TurnPlace = tuple[str, str, str, str]
+"""Namespace, user, session and id of a message."""
+
+
 class _Said(NamedTuple):
-    """The summary of a session and its turns, oldest first."""
+    """The summary of a session and its turns with their places in it, oldest first."""
 
     summary: PromptMessage | None
     turns: list[PromptMessage]
+    places: list[TurnPlace]
 
     @property
     def messages(self) -> list[PromptMessage]:
@@ -105,10 +111,13 @@ class PromptService:
         found = None
         if wanted is not None and wanted is not False:
             found = await self._found(call, request, wanted, zone)
-        said = await self._said(call, asked) if asked is not None else _Said(None, [])
+        said = await self._said(call, asked) if asked is not None else _Said(None, [], [])
         query = _message("user", request.query)
         room = window - _tokens(query, count.count) if window is not None and window > 0 else None
         writer = _Writer(count, request, zone, described_day(local(self._clock.now(), zone).date(), zone))
+        if found is not None:
+            sure = said if room is None else writer.newest(said, room - int(room * _LEAST_SHARE))
+            found = found._replace(evidence=_unsaid(found.evidence, sure))
         shown: list[Evidence] = []
         memories: list[PromptMessage] = []
         if found is not None:
@@ -133,7 +142,7 @@ class PromptService:
             self._clock.now(),
         )
         if session is None:
-            return _Said(None, [])
+            return _Said(None, [], [])
         context = session.content.context
         summary = _message("system", f"## Summary of the conversation so far\n{context}") if context else None
         window = window_of(wanted.model_name, wanted.context_window_max)
@@ -143,8 +152,10 @@ class PromptService:
             call.notices.append(
                 ("notice", f"{left} older messages were left out; set context_window_max to include more.")
             )
-        turns = [(message.role, readable(message)) for message in shown]
-        return _Said(summary, [_message(_role(role), text) for role, text in turns if text])
+        told = [(message, text) for message in shown if (text := readable(message))]
+        turns = [_message(_role(message.role), text) for message, text in told]
+        key = session.key
+        return _Said(summary, turns, [(key.namespace, key.user, key.session, message.id) for message, _ in told])
 
     async def _found(
         self, call: Call, request: MemoryPromptRequest, wanted: SearchFields | Literal[True], zone: str
@@ -207,13 +218,15 @@ class _Writer:
             summary = self._fitting(summary, left // 3 if said.turns else left)
             left -= _tokens(summary, self._count) if summary is not None else 0
         kept: list[PromptMessage] = []
-        for message in reversed(said.turns):
+        places: list[TurnPlace] = []
+        for message, place in zip(reversed(said.turns), reversed(said.places), strict=True):
             fitting = self._fitting(message, left) if not kept else message
             if fitting is None or _tokens(fitting, self._count) > left:
                 break
             kept.append(fitting)
+            places += [place] if fitting is message else []  # of a message that is cut the rest is not there
             left -= _tokens(fitting, self._count)
-        return _Said(summary, kept[::-1])
+        return _Said(summary, kept[::-1], places[::-1])
 
     def _fitting(self, message: PromptMessage, room: int) -> PromptMessage | None:
         """The message, or with the passage of its text that says most about the query; None where nothing fits."""
@@ -257,6 +270,17 @@ class _Writer:
             names = [f"{one_line(item.id)} ({item.trust})" for item in held if item.reason == reason]
             lines += [f"{sentence}: {len(names)} ({', '.join(names)})."] if names else []
         return lines
+
+
+def _unsaid(evidence: Sequence[Evidence], said: _Said) -> list[Evidence]:
+    """The evidence without turns that the prompt holds as messages."""
+    places = set(said.places)
+    return [item for item in evidence if not (is_turn(item.hit) and places.issuperset(_places(item.hit)))]
+
+
+def _places(turn: MemoryRecord) -> list[TurnPlace]:
+    owner = (turn.namespace or "", turn.user_id or "", turn.session_id or "")
+    return [(*owner, name) for name in turn.source_ids or [turn.id]]
 
 
 def _only(owner: TagFilter | None) -> str | None:

@@ -129,3 +129,22 @@ async def test_what_a_turn_said_and_does_not_hold_any_more_is_marked(host: Host)
     await run(host, "put_session", session_id="s", messages=[turn])
     prompt = await ask(host, "Where do I live?", long_term_search=True)
     assert "no longer" not in prompt.messages[0].content.text
+
+
+@pytest.mark.parametrize("window", [None, 400, 4000])
+async def test_what_the_session_says_is_not_said_twice(host: Host, window: int | None) -> None:
+    key = {"id": "a0", "role": "user", "content": KEY}
+    talk = [
+        {"id": f"a{n}", "role": "user", "content": f"Note {n}: the key, the hall and the stairs."} for n in range(1, 60)
+    ]
+    await run(host, "put_session", session_id="s", user_id="u", messages=[key, *talk])
+    await run(host, "put_session", session_id="other", user_id="u", messages=[{**key, "id": "b0"}])
+    asked = {"session_id": "s", "user_id": "u"} | ({} if window is None else {"context_window_max": window})
+    search = {"user_id": {"eq": "u"}, "limit": 10}
+    prompt = await ask(host, "Where is the spare key?", session=asked, long_term_search=search)
+    texts = [message.content.text for message in prompt.messages]
+    said = {text for text in texts if text.startswith("Note")}
+    memories = next(text for text in texts if text.startswith("## Long-term"))
+    assert said
+    assert not any(text in memories for text in said)
+    assert KEY in "\n".join(texts)  # as a message where the window holds it, else as a memory
