@@ -212,12 +212,15 @@ def _event(hit: MemoryHit, zone: str) -> str:
     moment = hit.event_date.astimezone(UTC)
     midnight = (moment.hour, moment.minute, moment.second, moment.microsecond) == (0, 0, 0, 0)
     day = moment.date().isoformat() if midnight else _day(moment, zone)  # a date without a time is the same everywhere
-    precision = hit.metadata.get(PRECISION)
-    if precision == "year":
-        return day[:4]
-    if precision == "month":
-        return day[:7]
-    return f"week of {day}" if precision == "week" else f"about {day}" if precision == "around" else day
+    precision = hit.event_precision or hit.metadata.get(PRECISION)
+    units = {"year": 4, "month": 7}
+    if precision == "around" or (precision == "week" and moment.weekday()):  # a week is known by its Monday
+        return f"about {day}"
+    shown = f"week of {day}" if precision == "week" else day[: units.get(precision or "", 10)]
+    if hit.event_end is None:
+        return shown
+    end = hit.event_end.astimezone(UTC).date().isoformat() if midnight else _day(hit.event_end, zone)
+    return f"{shown} to {end[: units.get(precision or '', 10)]}"
 
 
 def _day(moment: datetime, zone: str) -> str:

@@ -20,6 +20,7 @@ from memhost.extraction.prompts import (
 from memhost.extraction.screening.injection import is_instruction_like
 from memhost.extraction.screening.safety import PLACEHOLDERS, Finding, check_prompt, is_refused, placeholders_of, render
 from memhost.extraction.screening.secrets import mask_secrets
+from memhost.extraction.temporal.dating import since_when
 from memhost.text.temporal.dates import Relative, find_relative, replace_relative
 from memhost.text.temporal.times import find_zone
 
@@ -55,6 +56,7 @@ __all__ = [
     "read_tags",
     "render",
     "replace_relative",
+    "since_when",
     "unique_tags",
     "unresolved",
     "validate_config",

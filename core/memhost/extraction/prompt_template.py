@@ -85,8 +85,8 @@ def item_keys(max_topics: int) -> dict[str, Key]:
         Key(name="entities", says="names of people, places, products and the like in the text", schema=_STRINGS),
         Key(
             name="event_date",
-            says="of an episodic one: when, as YYYY-MM-DD or ISO 8601 with offset; YYYY-MM or YYYY if only that is "
-            "known; else null",
+            says="when it happened or since when it holds, if said: YYYY-MM-DD or ISO 8601 with offset; YYYY-MM or "
+            "YYYY if only that is known; FROM/TO if it took longer; else null",
             schema={"type": ["string", "null"]},
         ),
         Key(name="source_message_ids", says="ids of the lines in <messages> that say it", schema=_STRINGS),

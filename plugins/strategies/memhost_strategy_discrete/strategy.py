@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from memhost.extraction import Item, PromptedStrategy
-from memhost.models import MemoryType
+from memhost.extraction import Item, PromptedStrategy, since_when
 from memhost.ports import Draft, ExtractionContext
 
 INSTRUCTIONS = """\
@@ -26,7 +25,5 @@ class Discrete(PromptedStrategy):
         return INSTRUCTIONS
 
     def adjust(self, item: Item, context: ExtractionContext) -> Draft | str:
-        """Facts have no date."""
-        if item.draft.memory_type is MemoryType.SEMANTIC:
-            item.draft.event_date = None
-        return item.draft
+        """Facts have a beginning."""
+        return since_when(item.draft, context)

@@ -121,18 +121,24 @@ def _raw(item: Item, ids: Mapping[str, str], manner: Sequence[Manner], keys: fro
         "type": item.type,
         "topics": item.topics,
         "entities": item.entities,
-        "event_date": item.date,
+        "event_date": _when(item),
         "source_message_ids": [_mistyped(each) for each in sources] if "ids" in manner else sources,
         "confidence": item.confidence,
         "subject": item.subject,
         "polarity": item.polarity,
     }
-    if "dates" in manner and item.date is not None:
-        raw["event_date"] = _in_words(item.date)
+    if "dates" in manner and raw["event_date"] is not None:
+        raw["event_date"] = _in_words(raw["event_date"])
     if "words" in manner:
         raw["confidence"] = next(word for least, word in _WORDS if item.confidence >= least)
         raw["type"] = {"semantic": "Fact", "episodic": "Event"}[item.type]
     return {key: value for key, value in raw.items() if not keys or key in keys}
+
+
+def _when(item: Item) -> str | None:
+    """When it happened, or since when it holds: a date, or both ends of a span."""
+    date = item.date or (item.since if item.type == "semantic" else None)
+    return f"{date}/{item.end}" if date and item.end else date
 
 
 def _mistyped(name: str) -> str:

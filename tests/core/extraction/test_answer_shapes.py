@@ -12,7 +12,7 @@ from memhost.extraction import PromptedSettings
 from memhost.extraction.parsing.answers import Limits, Reading, divide, read_answer
 from memhost.extraction.parsing.loose_json import mend
 from memhost.extraction.parsing.placeholders import plain_words
-from memhost.extraction.temporal.said_dates import read_date, read_precision
+from memhost.extraction.temporal.said_dates import read_date
 from memhost.ports import Parsed
 from memhost_strategy_discrete.strategy import Discrete
 from tests.support.conversations import NOW, answer, context, said
@@ -259,9 +259,9 @@ def test_a_precision_does_not_go_to_the_date_of_another_item() -> None:
     exact = {"text": "User moved to Oslo.", "type": "episodic", "event_date": "2026-02-03"}
     vague = {**exact, "event_date": "2026-02"}
     (item,) = read(answer(exact, vague)).items
-    assert (item.draft.event_date, item.draft.metadata) == (datetime(2026, 2, 3, tzinfo=UTC), {})
+    assert (item.draft.event_date, item.draft.event_precision) == (datetime(2026, 2, 3, tzinfo=UTC), "day")
     (item,) = read(answer({**exact, "event_date": None}, vague)).items
-    assert item.draft.metadata == {"event_date_precision": "month"}
+    assert item.draft.event_precision == "month"
 
 
 def test_long_text_is_divided_between_sentences_and_nothing_of_it_is_lost() -> None:
@@ -351,7 +351,9 @@ def test_sources_in_other_forms(given: Any) -> None:
         ("spring 2023", None, None),
         ("early May 2023", None, None),
         ("2023-05-??", None, None),
-        ("2023-05-07/2023-05-09", None, None),
+        ("2023-05-07/", None, None),
+        ("2023-05-07/now", None, None),
+        ("2023-05-07/2023-05-01", None, None),
         ("c. 2023", None, None),
         ("2020s", None, None),
         ("4.3.26", None, None),
@@ -365,9 +367,10 @@ def test_sources_in_other_forms(given: Any) -> None:
 )
 def test_dates_in_other_forms(given: Any, day: str | None, precision: str | None) -> None:
     expected = None if day is None else datetime.fromisoformat(day).replace(tzinfo=UTC)
-    assert read_date(given, NOW) == expected
-    if expected is not None:
-        assert read_precision(given) == precision
+    found = read_date(given)
+    assert (found and found.start) == expected
+    if found is not None:
+        assert (found.precision, found.end) == (precision or "day", None)
 
 
 def test_an_answer_of_which_nothing_can_be_used_is_asked_for_again_and_then_told() -> None:
@@ -386,7 +389,7 @@ def test_what_the_operator_wants_noted_may_be_said() -> None:
     strategy = Discrete(PromptedSettings(instructions="Note such things as: the team deploys on Fridays."))
     parsed = strategy.parse(answer({"text": "The team deploys on Fridays."}), said("We deploy on Fridays."), context())
     assert [draft.text for draft in parsed.drafts] == ["The team deploys on Fridays."]
-    form = answer({"text": "of an episodic one: when"}, {"text": "User likes tea."})
+    form = answer({"text": "when it happened or since when it holds"}, {"text": "User likes tea."})
     assert [draft.text for draft in strategy.parse(form, said("hi"), context()).drafts] == TEA
 
 

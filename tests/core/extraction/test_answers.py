@@ -160,7 +160,7 @@ def test_owner_and_id_of_an_answer_count_for_nothing() -> None:
         ("2026-03-12T10:00", datetime(2026, 3, 12, 10, tzinfo=UTC)),
         ("2026-03", datetime(2026, 3, 1, tzinfo=UTC)),
         ("1999", datetime(1999, 1, 1, tzinfo=UTC)),
-        ("2040-01-01", None),
+        ("2045-01-01", datetime(2045, 1, 1, tzinfo=UTC)),
         ("0001-01-01T00:00:00+14:00", None),
         ("next week", None),
         ("2026-13", None),
@@ -169,7 +169,63 @@ def test_owner_and_id_of_an_answer_count_for_nothing() -> None:
     ],
 )
 def test_dates(value: Any, expected: datetime | None) -> None:
-    assert read_date(value, NOW) == expected
+    found = read_date(value)
+    assert (found and found.start) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "end", "first", "last", "precision"),
+    [
+        ("2026-11-23/2026-11-27", None, "2026-11-23", "2026-11-27", "day"),
+        ("2026-11-23/27", None, "2026-11-23", "2026-11-27", "day"),
+        ("2026-11-23..27", None, "2026-11-23", "2026-11-27", "day"),
+        ("2026-11-23 to 2026-11-27", None, "2026-11-23", "2026-11-27", "day"),
+        ("23.11.2026 - 27.11.2026", None, "2026-11-23", "2026-11-27", "day"),
+        ("2026-11-28–12-02", None, "2026-11-28", "2026-12-02", "day"),
+        ("2026-11-23", "2026-11-27", "2026-11-23", "2026-11-27", "day"),
+        ("2023/05/07 - 2023/05/09", None, "2023-05-07", "2023-05-09", "day"),
+        ("2015/2019", None, "2015-01-01", "2019-01-01", "year"),
+        ("2015-06", "2019", "2015-06-01", "2019-01-01", "year"),
+        ("2026-03-12T10:00:00Z", "2026-03-12T11:30:00Z", "2026-03-12T10:00", "2026-03-12T11:30", "minute"),
+        ("2026-11-23", "2026-11-01", "2026-11-23", None, "day"),
+        ("2026-11-23", "2026-11-23", "2026-11-23", None, "day"),
+        ("2026-11-23", "soon", "2026-11-23", None, "day"),
+        ("1998", None, "1998-01-01", None, "year"),
+        ("2023/05", None, "2023-05-01", None, "month"),
+        ("2023/05/07", None, "2023-05-07", None, "day"),
+        ("2026-03-12T00:00:00Z", None, "2026-03-12", None, "day"),
+    ],
+)
+def test_spans_and_units(value: str, end: str | None, first: str, last: str | None, precision: str) -> None:
+    found = read_date(value, end)
+    assert found is not None
+    assert found.start == datetime.fromisoformat(first).replace(tzinfo=UTC)
+    assert found.end == (last and datetime.fromisoformat(last).replace(tzinfo=UTC))
+    assert found.precision == precision
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "2026-11-27..23",
+        "2026-11-27/2026-11-23",
+        "2026-11/27-30",
+        "05/07/2023",
+        "05/07/2023 to 07/07/2023",
+        "2020/21",
+        "2026-11-23/99",
+        "2026-11-23..",
+        "..2026-11-23",
+        "2026-11-23 or 2026-11-27",
+        "2026-11-23, 2026-11-27",
+        "between 2026-11-23 and 27",
+        "FROM/TO",
+        "YYYY-MM-DD/YYYY-MM-DD",
+        "555-1234/5678",
+    ],
+)
+def test_what_is_no_span(value: str) -> None:
+    assert read_date(value) is None
 
 
 def test_bad_date_is_told_and_the_item_kept() -> None:

@@ -163,7 +163,8 @@ def test_golden_fills_the_date_of_an_event_and_leaves_its_text(
     draft = date_draft(event(written, None), turns, context())
     assert draft.text == written
     assert draft.event_date == datetime.fromisoformat(expected).replace(tzinfo=UTC)
-    assert draft.metadata["event_date_precision"] in ("day", "weekend", "week", "around", "month", "year")
+    assert draft.event_precision in ("day", "week", "month", "year")
+    assert draft.event_end is None or (draft.event_end - draft.event_date).days == 1, "a weekend"
     assert draft.metadata.get("said_on") == (today if relative else None)
 
 
@@ -507,8 +508,8 @@ def test_of_one_message_alone_no_source_has_to_be_named() -> None:
 
 
 def test_a_precision_goes_with_its_date() -> None:
-    draft = Draft(text="User was in Oslo.", metadata={"event_date_precision": "month"}, source_ids=["m1"])
-    assert date_draft(draft, said("I was in Oslo."), context()).metadata == {}
+    draft = Draft(text="User was in Oslo.", event_precision="month", source_ids=["m1"])
+    assert date_draft(draft, said("I was in Oslo."), context()).event_precision is None
 
 
 def test_text_from_several_days_gets_no_date() -> None:

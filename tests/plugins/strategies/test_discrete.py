@@ -122,7 +122,7 @@ def test_relative_words_stay_and_cost_no_further_call_where_the_date_is_known() 
     (draft,) = parsed.drafts
     assert draft.text == "User met Bob yesterday."
     assert draft.event_date == datetime(2026, 2, 28, tzinfo=UTC)
-    assert draft.metadata == {"event_date_precision": "day", "said_on": "2026-03-01"}
+    assert (draft.event_precision, draft.metadata) == ("day", {"said_on": "2026-03-01"})
     assert parsed.repair is None
 
 
@@ -190,3 +190,32 @@ def test_any_two_answers(first: str, second: str) -> None:
     turns = said("I like tea.")
     parsed: Parsed = STRATEGY.parse(first, turns, context())
     assert STRATEGY.parse(second, turns, context(), parsed).repair is None
+
+
+@pytest.mark.parametrize(
+    ("text", "date", "since", "event"),
+    [
+        ("User was born on 1990-03-03.", "1990-03-03", "1990-03-03", None),
+        ("User has worked at Acme since June 2019.", "2019-06", "2019-06-01", None),
+        ("User lebt seit 2015 in Kiel.", "2015", "2015-01-01", None),
+        ("ユーザーは2019年6月から大阪に住んでいる。", "2019-06", "2019-06-01", None),
+        ("The deadline of User's thesis is 2026-09-01.", "2026-09-01", None, "2026-09-01"),
+        ("User's mortgage runs until 2045.", "2045", None, "2045-01-01"),
+        ("User worked at Acme from 2015 to 2019.", "2015/2019", None, "2015-01-01"),
+        ("User is vegan.", "2026-03-01", None, None),
+        ("User is vegan.", "2026-02-11", None, None),
+        ("User has a cat.", "2019", None, None),
+        ("User says on 2026-03-01 that User is vegan.", "2026-03-01", None, None),
+        ("User has room 2019.", None, None, None),
+        ("User lives in Oslo.", "soon", None, None),
+    ],
+)
+def test_facts_have_a_beginning_only_if_it_was_said(
+    text: str, date: str | None, since: str | None, event: str | None
+) -> None:
+    turns = said("I am telling you something about me.")
+    given = {"type": "semantic", "text": text, "event_date": date, "source_message_ids": ["m1"]}
+    (draft,) = STRATEGY.parse(answer(given), turns, context()).drafts
+    assert draft.valid_from == (since and datetime.fromisoformat(since).replace(tzinfo=UTC))
+    assert draft.event_date == (event and datetime.fromisoformat(event).replace(tzinfo=UTC))
+    assert draft.valid_to is None

@@ -14,7 +14,7 @@ from memhost.extraction.parsing import loose_json
 from memhost.extraction.parsing.placeholders import is_form, says_nothing
 from memhost.extraction.parsing.recovery import ABOUT, MAX_ITEMS, Group, find_items
 from memhost.extraction.parsing.replies import apologises
-from memhost.extraction.temporal.said_dates import read_date, read_precision
+from memhost.extraction.temporal.said_dates import read_date
 from memhost.models import MemoryType
 from memhost.ports import Draft
 from memhost.text.unicode_forms import normal_form
@@ -26,8 +26,8 @@ MAX_PARTS = 20
 """Memories that one over-long text is divided into."""
 
 PRECISION = "event_date_precision"
-"""Metadata key that says how exact an `event_date` is: `day`, `weekend`, `week`, `around`, `month` or `year`.
-Without it the date is as exact as written."""
+"""Metadata key in which earlier versions kept how exact an `event_date` is: `day`, `weekend`, `week`, `around`, `month`
+or `year`. Memories have `event_precision` instead."""
 
 MAX_TAG, MAX_ENTITIES = 100, 20
 """Characters of a topic or entity; entities of an item."""
@@ -87,7 +87,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         sent: Ids of the messages that were sent.
-        now: The current time; dates more than ten years after it are refused.
+        now: The current time.
         max_topics: Most topics of an item.
         max_text: Most characters of a text; a longer one is divided.
         frame: What the prompt says beside the conversation, by `placeholders.plain_words`: no memory.
@@ -245,8 +245,7 @@ def _read_item(raw: Any, limits: Limits) -> list[Item] | str:
     kind = raw.get("type", raw.get("memory_type", raw.get("kind")))
     kind = kind.strip().lower() if isinstance(kind, str) else ""
     date = raw.get("event_date", raw.get("date"))
-    moment = read_date(date, limits.now)
-    precision = read_precision(date) if moment is not None else None
+    when = read_date(date, raw.get("event_end", raw.get("end_date")))
 
     def draft(part: str) -> Draft:
         return Draft(
@@ -254,8 +253,9 @@ def _read_item(raw: Any, limits: Limits) -> list[Item] | str:
             memory_type=_TYPES.get(kind, MemoryType.SEMANTIC),
             topics=read_tags(raw.get("topics"), limits.max_topics),
             entities=read_tags(raw.get("entities"), MAX_ENTITIES),
-            event_date=moment,
-            metadata={} if precision is None else {PRECISION: precision},
+            event_date=None if when is None else when.start,
+            event_end=None if when is None else when.end,
+            event_precision=None if when is None else when.precision,
             source_ids=_sources(raw.get("source_message_ids", raw.get("source_ids")), limits.sent),
             confidence=_confidence(raw.get("confidence")),
         )
@@ -345,9 +345,11 @@ def _join(first: Draft, other: Draft) -> None:
     first.topics = unique_tags([*first.topics, *other.topics])
     first.entities = unique_tags([*first.entities, *other.entities])[:MAX_ENTITIES]
     first.source_ids = list(dict.fromkeys([*first.source_ids, *other.source_ids]))
-    if first.event_date is not None:
-        other.metadata.pop(PRECISION, None)
-    first.event_date = first.event_date or other.event_date
+    if first.event_date is None:
+        first.event_date, first.event_end = other.event_date, other.event_end
+        first.event_precision = other.event_precision
+    first.valid_from = first.valid_from or other.valid_from
+    first.valid_to = first.valid_to or other.valid_to
     first.metadata = {**other.metadata, **first.metadata}
     sure = [each for each in (first.confidence, other.confidence) if each is not None]
     first.confidence = max(sure) if sure else None

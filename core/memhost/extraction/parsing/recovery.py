@@ -64,7 +64,7 @@ _TEXTS = (
 )
 ABOUT = _set(
     """
-    type memory_type kind category topics topic tags tag entities entity event_date date time when
+    type memory_type kind category topics topic tags tag entities entity event_date event_end end_date date time when
     source_message_ids source_ids sources source message_ids message_id id ids confidence score importance
     polarity subject speaker role user user_id namespace session_id language reason reasoning thought thoughts
     explanation status title name

@@ -7,10 +7,9 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
 
-from memhost.extraction.parsing.answers import PRECISION
-from memhost.models import MemoryType, Message
+from memhost.models import EventPrecision, MemoryType, Message
 from memhost.ports import Draft, ExtractionContext, Turn
-from memhost.text.temporal.dates import ABSOLUTE, Period, find_relative, said_date
+from memhost.text.temporal.dates import ABSOLUTE, Period, Precision, find_relative, said_date
 from memhost.text.temporal.languages import common_words, languages_of
 from memhost.text.temporal.times import local
 
@@ -18,6 +17,16 @@ logger = logging.getLogger(__name__)
 
 SAID_ON = "said_on"
 """Metadata key: the day (`YYYY-MM-DD`) on which it was said, of memories whose text keeps a relative expression."""
+
+_UNITS: dict[Precision, EventPrecision] = {
+    "day": "day",
+    "weekend": "day",
+    "week": "week",
+    "around": "week",
+    "month": "month",
+    "year": "year",
+}
+"""How exact a period is, in units of the calendar: a date that is right but for some days is right to the week."""
 
 _LONGEST = 20_000
 """Characters of a text that is searched; in a longer one no expression is the only one."""
@@ -46,7 +55,7 @@ def date_draft(draft: Draft, turns: Sequence[Turn], context: ExtractionContext) 
     its only source that says just this. Where the model gave another date its own stays, and the log tells of it.
     """
     if draft.event_date is None:
-        draft.metadata.pop(PRECISION, None)
+        draft.event_end = draft.event_precision = None
     sources = _sources(draft, turns)
     days = {local(message.created_at, context.timezone).date() for message in sources}
     if len(days) != 1 or len(draft.text) > _LONGEST:
@@ -62,16 +71,40 @@ def date_draft(draft: Draft, turns: Sequence[Turn], context: ExtractionContext) 
         return draft
     if draft.event_date is None:
         draft.event_date = datetime.combine(period.value, time(), UTC)
-        draft.metadata[PRECISION] = period.precision
+        draft.event_precision = _UNITS[period.precision]
+        if period.precision == "weekend":
+            draft.event_end = datetime.combine(period.last, time(), UTC)
     elif not _is_within(draft.event_date, period, context.timezone):
         fields = {"session": context.session.session, "model": draft.event_date.date().isoformat()}
         logger.info("extraction.date_differs", extra={"fields": {**fields, "rule": period.value.isoformat()}})
     return draft
 
 
+def since_when(draft: Draft, context: ExtractionContext) -> Draft:
+    """A fact with the date that it was given as its beginning (`valid_from`), if that is a day before it was said.
+
+    A date to come and a span are those of what the fact tells of, and stay. A year that neither the text nor a source
+    says is none that was said, and goes, as the day on which it was said does.
+    """
+    when, span = draft.event_date, draft.event_end is not None
+    if draft.memory_type is not MemoryType.SEMANTIC or when is None:
+        return draft
+    sources = [message for message in context.messages if message.id in set(draft.source_ids)]
+    said = [message.created_at for message in sources] or [context.now]
+    today = {local(moment, context.timezone).date() for moment in said}
+    told = any(str(when.year) in text for text in (draft.text, *(message.content for message in sources)))
+    day = _day(when, context.timezone)
+    if not told or (day in today and not span):
+        draft.event_date = draft.event_end = draft.event_precision = None
+    elif not span and day < min(today):
+        draft.valid_from = draft.valid_from or when
+        draft.event_date = draft.event_precision = None
+    return draft
+
+
 def is_dated(draft: Draft) -> bool:
-    """Tell whether the draft has a date: that of the event, or one in the text."""
-    return draft.event_date is not None or ABSOLUTE.search(draft.text) is not None
+    """Tell whether the draft has a date: that of the event, since when it holds, or one in the text."""
+    return draft.event_date is not None or draft.valid_from is not None or ABSOLUTE.search(draft.text) is not None
 
 
 def _of_text(text: str, sources: Sequence[Message], today: date) -> Period | None:
@@ -122,8 +155,12 @@ def _is_form_of(word: str, other: str) -> bool:
 
 
 def _is_within(moment: datetime, period: Period, zone: str) -> bool:
-    day = moment.date() if moment.timetz() == time(tzinfo=UTC) else local(moment, zone).date()
-    return period.first <= day <= period.last
+    return period.first <= _day(moment, zone) <= period.last
+
+
+def _day(moment: datetime, zone: str) -> date:
+    """The day of a time; of a date without a time of day, which is midnight in UTC, that date."""
+    return moment.date() if moment.timetz() == time(tzinfo=UTC) else local(moment, zone).date()
 
 
 def _sources(draft: Draft, turns: Sequence[Turn]) -> list[Message]:

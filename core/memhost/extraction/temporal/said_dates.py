@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime, time
+from typing import Any, get_args
 
-_FURTHEST = timedelta(days=3653)
+import msgspec
+
+from memhost.models import EventPrecision
+
+_UNITS: tuple[EventPrecision, ...] = tuple(reversed(get_args(EventPrecision)))
+_BETWEEN = re.compile(r"\s*(?:/|\.{2,}|[–—~～至]|\s-\s|\s(?:to|bis)\s)\s*")
+_SHORT = re.compile(r"(?:\d{2}-)?\d{2}")
+_ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _PARTIAL = re.compile(r"(\d{4})(?:[-/.](\d{1,2}))?")
 _YEAR_FIRST = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})")
 _DAY_FIRST = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})")
@@ -37,34 +44,65 @@ _MONTHS = tuple(
 )
 
 
-def read_date(value: Any, now: datetime) -> datetime | None:
-    """The time that an item's `event_date` says, in UTC; None where it says none that can be kept.
+class SaidDate(msgspec.Struct, frozen=True):
+    """A date as it was said, in UTC: its first moment, its unit, and of a span the first moment of the last unit."""
+
+    start: datetime
+    precision: EventPrecision
+    end: datetime | None = None
+
+
+def read_date(value: Any, end: Any = None) -> SaidDate | None:
+    """The date or span that an item's `event_date` (with `event_end`) says; None where it says none that can be kept.
 
     ISO 8601 (without a zone: UTC), `YYYY-MM`, `YYYY`, a day with its month's name or its dots (`7 May 2023`,
-    `07.05.2023`); nothing more than ten years after `now`. `05/07/2023` may be in May or in July: it says none.
+    `07.05.2023`); of spans both ends (`2026-11-23/2026-11-27`, `2026-11-23..27`). `05/07/2023` may be in May or in
+    July: it says none, and neither does a span whose end lies before its beginning.
     """
     text = _text(value)
+    for sign in _BETWEEN.finditer(text):
+        left, right = text[: sign.start()], text[sign.end() :]
+        first, last = _read(left), _read(_whole(left, right))
+        if first is not None and last is not None:
+            return SaidDate(first[0], _coarser(first, last), last[0]) if first[0] <= last[0] else None
+    first, last = _read(text), _read(_text(end))
+    if first is None:
+        return None
+    if last is None or last[0] <= first[0]:
+        return SaidDate(*first)
+    return SaidDate(first[0], _coarser(first, last), last[0])
+
+
+def _coarser(one: tuple[datetime, EventPrecision], other: tuple[datetime, EventPrecision]) -> EventPrecision:
+    return max(one[1], other[1], key=_UNITS.index)
+
+
+def _read(text: str) -> tuple[datetime, EventPrecision] | None:
+    """The first moment of a date, and its unit."""
     try:
         moment = _moment(text)
         if moment is None:
             return None
         moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-        return moment if moment != _NO_DATE and moment - now <= _FURTHEST else None
     except (ValueError, OverflowError):
         return None
+    return None if moment == _NO_DATE else (moment, _precision(text, moment))
 
 
-def read_precision(value: Any) -> str | None:
-    """`week`, `month` or `year` for a date that says no more than that; None otherwise."""
-    text = _text(value)
+def _precision(text: str, moment: datetime) -> EventPrecision:
     if _WEEK.fullmatch(text):
         return "week"
     if match := _PARTIAL.fullmatch(text) or _CJK.fullmatch(text):
-        if match.lastindex == 3:
-            return None
-        return "month" if match[2] else "year"
-    match = _NAMED.fullmatch(text)
-    return "month" if match and not (match["day"] or match["day2"]) else None
+        return "day" if match.lastindex == 3 else "month" if match[2] else "year"
+    if (match := _NAMED.fullmatch(text)) and not (match["day"] or match["day2"]):
+        return "month"
+    return "day" if moment.timetz() == time(tzinfo=UTC) else "minute"
+
+
+def _whole(first: str, last: str) -> str:
+    """The end of a span in full: `27` and `11-27` after `2026-11-23` leave out what both ends have in common."""
+    short = _SHORT.fullmatch(last)
+    return f"{first[: -len(last)]}{last}" if short and _ISO_DAY.fullmatch(first) else last
 
 
 def _text(value: Any) -> str:
