@@ -41,7 +41,7 @@ class ForgetPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """The limits by which memories are forgotten.
 
     Attributes:
-        max_age_days: Memories created longer ago are deleted.
+        max_age_days: Memories that were said (`said_at`, else `created_at`) longer ago are deleted.
         max_inactive_days: Memories not accessed for longer are deleted. With both limits a memory must exceed both, or
             the age limit `hard_age_multiplier` times.
         budget: Number of remaining memories to keep per namespace and user, the best by recency and use.
@@ -208,9 +208,9 @@ class ForgettingService:
 def _bare(record: MemoryRecord) -> MemoryRecord:
     """Return the fields of a record that choosing needs, because many are held at a time.
 
-    A restored memory counts as old as its restoration.
+    What was made from an old conversation is as old as that. A restored memory counts as old as its restoration.
     """
-    born = max(record.created_at, restored_at(record) or record.created_at)
+    born = max(record.told_at, restored_at(record) or record.told_at)
     return MemoryRecord(
         id=record.id,
         text="",

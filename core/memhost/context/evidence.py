@@ -149,8 +149,8 @@ def _is_made(record: MemoryRecord) -> bool:
 
 def _said(record: MemoryRecord, turns: Mapping[str, StoredMemory]) -> datetime:
     """When a memory was said: of what was made from turns, when the last of them was."""
-    if not _is_made(record):
-        return record.created_at
+    if record.said_at is not None or not _is_made(record):
+        return record.told_at
     known = [turns[source].record for source in record.source_ids if source in turns]
     same = [turn.created_at for turn in known if (turn.session_id, turn.user_id) == (record.session_id, record.user_id)]
     return max(same, default=record.created_at)

@@ -431,6 +431,7 @@ def _summaries(resources: Resources, calls: ModelCalls) -> SessionSummaries:
         outbox=resources.outbox,
         settings=resources.settings.memory,
         clock=resources.clock,
+        zone=resources.settings.extraction.default_timezone,
     )
     resources.stack.push_async_callback(summaries.aclose)
     return summaries

@@ -16,7 +16,7 @@ _DAY_S = 86_400.0
 class Recency:
     """The formula with the weights of one request.
 
-    freshness falls with the time since the last access, novelty with the time since creation, each by its half
+    freshness falls with the time since the last access, novelty with the time since it was said, each by its half
     life in days; rank = semantic weight x (1 - dist) + recency weight x (freshness and novelty, weighted,
     clipped to 0..1).
     """
@@ -33,7 +33,7 @@ class Recency:
     def score(self, record: MemoryRecord, dist: float) -> float:
         """Rank of a hit, higher is better."""
         fresh = math.exp2(-self._days(record.last_accessed) / self._access_days)
-        novel = math.exp2(-self._days(record.created_at) / self._created_days)
+        novel = math.exp2(-self._days(record.told_at) / self._created_days)
         recency = min(1.0, max(0.0, self._freshness * fresh + self._novelty * novel))
         return self._semantic * (1.0 - dist) + self._recency * recency
 

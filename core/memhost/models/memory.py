@@ -185,7 +185,7 @@ class NewerFact(msgspec.Struct, frozen=True, kw_only=True):
 
     by: Annotated[str, Meta(description="Id of the memory with the newer fact.")]
     text: Annotated[str, Meta(description="The newer fact.")]
-    since: Annotated[datetime, Meta(description="When the newer fact was said, or else stored.")]
+    since: Annotated[datetime, Meta(description="Since when the newer fact holds.")]
     fact: Annotated[
         str, Meta(description="The older fact, which was made from the turn, or from the one that it replies to.")
     ]
@@ -196,7 +196,7 @@ class OlderFact(msgspec.Struct, frozen=True, kw_only=True):
 
     id: Annotated[str, Meta(description="Id of the memory with the older fact.")]
     text: Annotated[str, Meta(description="The older fact.")]
-    until: Annotated[datetime, Meta(description="When the newer fact was said, or else stored.")]
+    until: Annotated[datetime, Meta(description="Until when the older fact held.")]
 
 
 class MemoryHit(MemoryRecord, kw_only=True):

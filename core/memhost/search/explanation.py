@@ -62,7 +62,7 @@ class Explainer:
             if held:
                 found.append(f"{named} has: {', '.join(held)}.")
         if query.dates and parts.get("date", 0.0) > 0:
-            when = memory.record.event_date or memory.record.created_at
+            when = memory.record.event_date or memory.record.told_at
             found.append(f"Its date, {when:%Y-%m-%d}, is at or near the one that the query names.")
         if memory.speaker and not set(query.terms).isdisjoint(stems(memory.speaker)):
             found.append(f"{memory.speaker}, whom the query names, said it.")

@@ -113,7 +113,7 @@ def _describe(hit: MemoryHit, group: Group, newer: MemoryRecord | None) -> None:
             for record in group.replaces
         ]
     if group.replaced is not None and newer is not None:
-        since = group.replaced.valid_to or newer.created_at
+        since = group.replaced.valid_to or newer.told_at
         hit.superseded = NewerFact(by=newer.id, text=newer.text, since=since, fact=group.replaced.text)
 
 
@@ -263,7 +263,7 @@ def below_newer(ordered: Sequence[Scored]) -> list[Scored]:
 
 def _candidate(memory: StoredMemory) -> Candidate:
     record = memory.record
-    when = record.event_date or record.created_at
+    when = record.event_date or record.told_at
     return Candidate(
         record.id,
         record.text[memory.lead :],

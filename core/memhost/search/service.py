@@ -109,7 +109,7 @@ class SearchService:
         asked = search
         if optimize_query and search.text and mode in ("semantic", "pipeline") and request.search_mode != "hybrid":
             with phases("query"):
-                text = await self._optimizer.optimize(payer_within(scope), search.text)
+                text = await self._optimizer.optimize(payer_within(scope), search.text, now, zone)
             asked = msgspec.structs.replace(search, text=text)
         here = here_of(now, zone, request.locale)
         found = await self._find(asked, mode, conditions, request, first, phases, here, moment)

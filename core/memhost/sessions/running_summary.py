@@ -16,6 +16,7 @@ from memhost.models import Message, SessionKey
 from memhost.settings import LlmSettings
 from memhost.text.conversation import readable, together
 from memhost.text.recalled.own_text import without_recalled
+from memhost.text.temporal.times import describe_zone, shown
 from memhost.usage.model_calls import ModelCalls
 
 PLACEHOLDERS = ("{prev_summary}", "{messages_joined}")
@@ -98,7 +99,7 @@ class RunningSummary:
         """Tell whether a language model is configured."""
         return self._calls.available
 
-    async def extend(self, key: SessionKey, base: str, messages: Sequence[Message], window: int) -> Made:
+    async def extend(self, key: SessionKey, base: str, messages: Sequence[Message], window: int, zone: str) -> Made:
         """A summary of `base` and of as many of the messages, from the first on, as go into one call.
 
         A message that does not fit at all is read in pieces, in several calls.
@@ -108,6 +109,7 @@ class RunningSummary:
             base: The summary so far, or empty.
             messages: What to add, oldest first; at least one.
             window: Tokens that the session must fit; the summary gets its share of them.
+            zone: IANA name of the time zone of the session.
 
         Raises:
             ModelUnavailable: The model does not answer.
@@ -125,13 +127,13 @@ class RunningSummary:
         parts: list[str] = []
         if size > budget // 2:  # a client's own long context: it is read like messages
             parts, base, size = _pieces(safe_text(base), budget // 2), "", budget // 2
-        lines = self._fitting(messages, budget - size)
+        lines = self._fitting(messages, budget - size, zone)
         joined = "\n".join(lines)
         parts += _pieces(joined, budget // 2) if count(joined) > budget - size else [joined]
         tokens = 0
         for part in parts:
             answer = await self._calls.complete(
-                key, self._question(base, part, words), purpose="summary", max_tokens=room
+                key, self._question(base, part, words, zone), purpose="summary", max_tokens=room
             )
             tokens += answer.input_tokens + answer.output_tokens
             found = summary_of(answer.text, _RULES, part)
@@ -140,32 +142,34 @@ class RunningSummary:
             base = found
         return Made(text=base, messages=len(lines), tokens=tokens)
 
-    def _fitting(self, messages: Sequence[Message], room: int) -> list[str]:
+    def _fitting(self, messages: Sequence[Message], room: int, zone: str) -> list[str]:
         """Lines of the first messages that fit the room together, of the first one with its results in any case."""
         count = token_counter()
         lines: list[str] = []
         for message, start in zip(messages, together(messages), strict=True):
-            line = self._line(message)
+            line = self._line(message, zone)
             room -= count(line) + 1
             if room < 0 and start:
                 return lines[:start]
             lines.append(line)
         return lines
 
-    def _line(self, message: Message) -> str:
+    def _line(self, message: Message, zone: str) -> str:
         message = without_recalled(message)
         if self._prompt:
             return f"{message.role}: {readable(message)}"
-        return data({"role": message.role, "at": f"{message.created_at:%Y-%m-%d %H:%M}", "text": readable(message)})
+        return data({"role": message.role, "at": shown(message.created_at, zone), "text": readable(message)})
 
-    def _question(self, base: str, part: str, words: int) -> list[dict[str, str]]:
+    def _question(self, base: str, part: str, words: int, zone: str) -> list[dict[str, str]]:
         if self._prompt:
             values = dict(zip(PLACEHOLDERS, (base, part), strict=True))
             pattern = "|".join(re.escape(name) for name in PLACEHOLDERS)
             return [{"role": "user", "content": re.sub(pattern, lambda found: values[found.group()], self._prompt)}]
+        told = f"Local times are those of {describe_zone(zone)}."
+        parts = (told, block("reference", safe_text(base)), block("messages", part))
         return [
             {"role": "system", "content": _RULES.replace("{words}", str(words))},
-            {"role": "user", "content": f"{block('reference', safe_text(base))}\n\n{block('messages', part)}"},
+            {"role": "user", "content": "\n\n".join(parts)},
         ]
 
 

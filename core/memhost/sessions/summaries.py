@@ -19,6 +19,7 @@ import msgspec
 
 from memhost.errors import BudgetExceeded, MemhostError, ModelUnavailable, VersionMismatch
 from memhost.events import SessionOverfull
+from memhost.extraction.pipeline.contexts import zone_of
 from memhost.jobs.outbox import Outbox, session_name
 from memhost.messages.tokens import token_counter
 from memhost.messages.turns import fingerprint_of, turn_name
@@ -57,8 +58,10 @@ class SessionSummaries:
         outbox: Outbox,
         settings: MemorySettings,
         clock: Clock,
+        zone: str = "UTC",
     ) -> None:
         self._store = store
+        self._zone = zone
         self._summary = summary
         self._outbox = outbox
         self._settings = settings
@@ -167,7 +170,8 @@ class SessionSummaries:
                 return session
             while session is not None and (older := _older(session.content.messages, window)):
                 base = session.content.context or ""
-                made = await self._summary.extend(key, base, older, window)
+                zone = zone_of(session.content, self._zone)
+                made = await self._summary.extend(key, base, older, window, zone)
                 self._rest_until = None  # the model answers
                 session = await self._swap(key, base, older[: made.messages], made.text, made.tokens, window)
             return session

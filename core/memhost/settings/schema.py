@@ -316,7 +316,9 @@ class MemorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     forgetting_enabled: Annotated[bool, setting("Memories are forgotten periodically, by the limits below.")] = False
     forgetting_every_minutes: Annotated[float, setting("Minutes between runs of forgetting.", gt=0)] = 60.0
     forgetting_max_age_days: (
-        Annotated[float, setting("Forget memories created longer ago, days; see forgetting_max_inactive_days.", ge=0)]
+        Annotated[
+            float, setting("Forget memories that were said longer ago, days; see forgetting_max_inactive_days.", ge=0)
+        ]
         | None
     ) = None
     forgetting_max_inactive_days: (

@@ -44,7 +44,11 @@ _FIELDS = (
     "id",
     "text",
     "created_at",
+    "said_at",
     "event_date",
+    "event_end",
+    "event_precision",
+    "valid_from",
     "memory_type",
     "extraction_strategy",
     "namespace",
@@ -74,6 +78,8 @@ class ModelSummaries:
         most = min(_LINE_TOKENS, self._window(view) // 20)
         count = token_counter()
         fields = {name: value for name in _FIELDS if (value := getattr(record, name)) not in (None, [], {})}
+        if "said_at" in fields:  # when a model read it says nothing of what is newer
+            fields.pop("created_at")
         line = _encoded(fields)
         if count(line) > most:
             fields.pop("metadata", None)

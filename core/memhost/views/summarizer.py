@@ -94,8 +94,8 @@ class JoinedTexts:
 
 
 def when(record: MemoryRecord) -> datetime:
-    """The time that a memory tells of: of its event if that is known, else of its creation."""
-    return record.event_date or record.created_at
+    """The time that a memory tells of: of its event if that is known, else when it was said."""
+    return record.event_date or record.told_at
 
 
 class Gathered:

@@ -278,3 +278,11 @@ async def test_a_longer_interval_counts_from_the_last_start(store: str, tmp_path
             if minutes == "60":
                 clock.advance(3600)
                 assert await work(host) == 1
+
+
+async def test_what_was_said_long_ago_is_old(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with running_host(tmp_path, store="memory", clock=clock, run_jobs=False) as host:
+        await store_aged(host, clock, 1, prefix="told", said_at=days_ago(400, clock))
+        await store_aged(host, clock, 1, prefix="made")
+        assert (await forget(host, policy={"max_age_days": 100})).deleted_ids == ["told0"]

@@ -285,6 +285,14 @@ async def test_without_a_usable_answer_the_query_stays(answer: str | Exception, 
         assert (await search(host, "a fact about Rome", search_mode="semantic"))[0] == "Rome"
 
 
+async def test_the_model_is_told_which_day_it_is_where_the_caller_is(tmp_path: Path, script: Script) -> None:
+    async with host_with_models(tmp_path) as host:
+        await search(host, "What did I do last week?", search_mode="semantic")
+        await search(host, "What did I do last week?", search_mode="semantic", timezone="America/New_York")
+        days = [re.findall(r"Today is (.*?) for", call.prompt) for call in script.calls]
+        assert days == [["Thu 2026-01-01"], ["Wed 2025-12-31"]]
+
+
 async def test_operators_query_prompt(tmp_path: Path, script: Script) -> None:
     template = "Rewrite {query} as {json}"
     async with host_with_models(tmp_path, QUERY_OPTIMIZATION_PROMPT_TEMPLATE=template) as host:

@@ -438,3 +438,18 @@ async def test_conversation_cannot_leave_its_block(tmp_path: Path, script: Scrip
         user = script.calls[0].messages[1]["content"]
         assert user.count("</messages>") == 1
         assert user.count("</reference>") == 1
+
+
+async def test_lines_have_the_day_and_the_zone_of_the_session(tmp_path: Path, script: Script) -> None:
+    script.rule = lambda _asked: "A summary of what was said."
+    async with host_with_model(tmp_path, DEFAULT_TIMEZONE="America/New_York") as host:
+        for session, data, line, told in (
+            ("s", {"timezone": "Asia/Tokyo"}, "Thu 2024-02-01 08:45", "Asia/Tokyo"),
+            ("t", {"timezone": "Nowhere/Land"}, "Wed 2024-01-31 18:45", "America/New_York"),
+        ):
+            script.calls.clear()
+            messages = [{**each, "created_at": "2024-01-31T23:45:00Z"} for each in said(*range(12))]
+            await run(host, "put_session", session_id=session, messages=messages, context_window_max=200, data=data)
+            (first, *_) = script.of("summary")
+            assert f'"at":"{line}"' in first.prompt
+            assert f"Local times are those of {told}" in first.prompt

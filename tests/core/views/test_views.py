@@ -144,6 +144,14 @@ async def test_joined_texts_keep_the_newest_in_order_of_time() -> None:
     ]
 
 
+async def test_what_was_made_from_turns_is_in_order_of_what_was_said() -> None:
+    view, joined, gathered = SummaryView(id="v"), JoinedTexts(), Gathered(None)
+    late = make_record("late", "said long ago", created_at=START + timedelta(days=9), said_at=START)
+    for record in (make_record("soon", "said later", created_at=START + timedelta(days=1)), late):
+        gathered.add(record, joined.line(view, record))
+    assert gathered.lines() == ["2024-03-01: said long ago", "2024-03-02: said later"]
+
+
 # -- views and partitions ----------------------------------------------------------------------------------
 
 

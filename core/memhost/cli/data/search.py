@@ -104,7 +104,7 @@ def _print_hit(hit: dict[str, Any], *, explain: bool) -> None:
     """Print what was said, and below it, each id whole on one line, what can be copied into other commands."""
     from memhost.cli.printing import day, printable, score, shorten
 
-    date = day(hit.get("event_date") or hit.get("created_at"))
+    date = day(hit.get("event_date") or hit.get("said_at") or hit.get("created_at"))
     click.echo(printable(f"{score(hit.get('score'))}  {date}  {shorten(hit['text'])}"))
     owner = [f"{title} {hit[name]}" for name, title in _OWNER if hit.get(name)]
     click.echo(printable(f"       id {' · '.join([hit['id'], *owner])}"))

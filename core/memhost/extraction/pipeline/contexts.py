@@ -14,7 +14,17 @@ from memhost.memories.records import unique
 from memhost.memories.repetition import STALE
 from memhost.memories.trust import is_held_back
 from memhost.messages.windows import count_tokens
-from memhost.models import TURN_STRATEGY, Condition, MemoryRecord, Message, Op, Scope, SessionKey, StoredSession
+from memhost.models import (
+    TURN_STRATEGY,
+    Condition,
+    MemoryRecord,
+    Message,
+    Op,
+    Scope,
+    SessionKey,
+    StoredSession,
+    WorkingMemory,
+)
 from memhost.ports import ExtractionContext, LaterStrategy, Store, Turn
 from memhost.settings import ExtractionSettings
 from memhost.text.speakers import labels_of
@@ -97,8 +107,13 @@ class ExtractionContexts:
         return unique([name for record in known for name in record.entities])[:_ENTITIES]
 
     def _timezone(self, session: StoredSession | None) -> str:
-        named = (session.content.data or {}).get(TIMEZONE_KEY) if session is not None else None
-        return named if isinstance(named, str) and known_zone(named) else self._settings.default_timezone
+        return zone_of(session.content if session is not None else None, self._settings.default_timezone)
+
+
+def zone_of(content: WorkingMemory | None, default: str) -> str:
+    """The time zone that a session names in its data, if this machine knows it; else the default."""
+    named = (content.data or {}).get(TIMEZONE_KEY) if content is not None else None
+    return named if isinstance(named, str) and known_zone(named) else default
 
 
 def _all(messages: Sequence[Message], turns: Sequence[Turn]) -> list[Message]:

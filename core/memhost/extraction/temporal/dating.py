@@ -26,7 +26,7 @@ _UNITS: dict[Precision, EventPrecision] = {
     "month": "month",
     "year": "year",
 }
-"""How exact a period is, in units of the calendar: a date that is right but for some days is right to the week."""
+"""Units to which periods are exact; a date that is right but for some days is right to the week."""
 
 _LONGEST = 20_000
 """Characters of a text that is searched; in a longer one no expression is the only one."""

@@ -50,10 +50,11 @@ async def add_evidence(
     for hit in hits:
         if hit.id in said:
             hit.evidence = [_shown(turn, query) for turn in turns[hit.id]]
-            hit.said_at = hit.said_at or said[hit.id]
-            if hit.replaces is not UNSET:
-                hit.replaces = [msgspec.structs.replace(each, until=said[hit.id]) for each in hit.replaces]
-        if hit.superseded is not UNSET and hit.superseded.by in said:
+            if hit.said_at is None:  # an earlier version made it, and dated what it replaced by the server's clock
+                hit.said_at = said[hit.id]
+                if hit.replaces is not UNSET:
+                    hit.replaces = [msgspec.structs.replace(each, until=said[hit.id]) for each in hit.replaces]
+        if hit.superseded is not UNSET and (by := hit.superseded.by) in said and newer[by].said_at is None:
             hit.superseded = msgspec.structs.replace(hit.superseded, since=said[hit.superseded.by])
 
 
