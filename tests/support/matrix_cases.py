@@ -165,6 +165,12 @@ CASES: Mapping[str, Case] = {
         unnamed=lambda _t: {"report": True},
         unnamed_codes=_UNBOUND,
     ),
+    "rebuild_memories": Case(
+        named=lambda t: t.owner,
+        unnamed=_nothing,
+        own=frozenset({"ok"}) | _NO_MODEL,
+        unnamed_codes=_UNBOUND | _NO_MODEL,
+    ),
     "list_trash": _read(lambda t: t.owner, unnamed=_nothing),
     "restore_memories": Case(named=lambda t: {"ids": [t.trashed]}),
     "get_context": _read(

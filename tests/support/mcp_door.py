@@ -104,6 +104,8 @@ WITHOUT_TOOL = frozenset(
         *(
             "extract_session",
             "session_extraction",
+            "explain_memory",
+            "rebuild_memories",
             "preview_extraction",
             "forget_memories",
             "list_trash",

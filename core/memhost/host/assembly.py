@@ -22,6 +22,7 @@ from memhost.extraction.pipeline.extraction_queue import ExtractionQueue
 from memhost.extraction.pipeline.extractor_calls import ExtractorCalls
 from memhost.extraction.pipeline.immediate import ImmediateExtraction
 from memhost.extraction.pipeline.log import ExtractionLogs
+from memhost.extraction.pipeline.rebuild import Rebuilding
 from memhost.extraction.pipeline.rereading import ExtractionRereading
 from memhost.extraction.pipeline.run_records import RunRecords
 from memhost.extraction.pipeline.runs import ExtractionRuns
@@ -116,6 +117,7 @@ class Services:
     extraction: ExtractionRequests
     forgetting: ForgettingService
     compaction: CompactionService
+    rebuilding: Rebuilding
     trash: TrashService
     views: ViewService
     view_runs: ViewRuns
@@ -173,6 +175,7 @@ def assemble(resources: Resources) -> Services:
         extraction=_requests(resources, sessions, extraction),
         forgetting=forgetting,
         compaction=compaction,
+        rebuilding=_rebuilding(resources, queue, cascade, long_work),
         trash=TrashService(store=store, embedder=embedder, outbox=outbox, settings=memory, clock=clock),
         views=views,
         view_runs=view_runs,
@@ -363,6 +366,21 @@ def _cascade(resources: Resources, queue: _Queue) -> Cascade:
     marks = ViewMarks(store, resources.outbox)
     support = _support(resources)
     return Cascade(store=store, support=support, rereading=rereading, marks=marks, outbox=resources.outbox)
+
+
+def _rebuilding(resources: Resources, queue: _Queue, cascade: Cascade, long_work: LongWork) -> Rebuilding:
+    return Rebuilding(
+        store=resources.store,
+        choice=queue.choice,
+        queue=queue.pending,
+        logs=queue.logs,
+        support=_support(resources),
+        cascade=cascade,
+        long_work=long_work,
+        outbox=resources.outbox,
+        settings=resources.settings,
+        clock=resources.clock,
+    )
 
 
 def _chains(resources: Resources) -> Chains:

@@ -46,7 +46,7 @@ class LongWork:
         self._running: dict[asyncio.Task[None], asyncio.Task[Any]] = {}
 
     async def wait(
-        self, bounds: Scope, kind: Literal["compaction"], work: asyncio.Task[Any], wait_s: float
+        self, bounds: Scope, kind: Literal["compaction", "rebuild"], work: asyncio.Task[Any], wait_s: float
     ) -> Task | None:
         """Wait for the work; None if it is done in time, else the task that tells what becomes of it.
 

@@ -24,9 +24,9 @@ from memhost.storage.bound_documents import by_prefix, document_scope
 
 KIND = "trash"
 
-Reason = Literal["repeated", "merged", "reworded", "superseded", "forgotten", "unsupported"]
+Reason = Literal["repeated", "merged", "reworded", "superseded", "forgotten", "unsupported", "rebuilt"]
 """Why a memory went: word by word a repetition, merged into another, kept with another text, replaced long ago by a
-newer fact, given up by a policy, or made from a turn that says something else now."""
+newer fact, given up by a policy, made from a turn that says something else now, or to be made again from its turns."""
 
 _PAGE = 200
 _OWNERS = 20

@@ -96,6 +96,25 @@ class CompactMemories(msgspec.Struct, kw_only=True):
     ] = None
 
 
+class RebuildMemories(msgspec.Struct, kw_only=True):
+    """Whose memories to make again from the turns."""
+
+    namespace: OnlyNamespace = None
+    user_id: OnlyUser = None
+    session_id: OnlySession = None
+    dry_run: Annotated[bool, Meta(description="Change nothing; only say how much would be done.", examples=[True])] = (
+        False
+    )
+    wait_s: Annotated[
+        Annotated[float, Meta(ge=0, le=300)] | None,
+        Meta(
+            description="Longest time to wait until the turns wait for extraction, in seconds; longer work goes on and "
+            "the answer names its task. Absent: wait for the end.",
+            examples=[25.0],
+        ),
+    ] = None
+
+
 class ListTrash(msgspec.Struct, kw_only=True):
     """Which part of the trash to list."""
 

@@ -257,6 +257,30 @@ class CompactionAck(msgspec.Struct, frozen=True, kw_only=True):
     ] = UNSET
 
 
+class RebuildReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The beginning of a rebuild: extraction then reads the turns in the background. Or of a dry run."""
+
+    sessions: Annotated[int, Meta(description="Sessions with turns that wait now.")]
+    turns: Annotated[int, Meta(description="Turns that wait to be read again.")]
+    removed: Annotated[int, Meta(description="Memories of strategies that were moved to the trash.")]
+    kept: Annotated[
+        int,
+        Meta(
+            description="Other memories of these sessions that stay: of clients, edited, pinned, or made from turns "
+            "that are not kept."
+        ),
+    ]
+    dry_run: Annotated[bool, Meta(description="Nothing was changed.")] = False
+
+
+class RebuildAck(msgspec.Struct, frozen=True, kw_only=True):
+    """The report of a rebuild, or the task that continues it."""
+
+    status: Annotated[Literal["ok", "running"], Meta(description="`ok`; or `running`: the task continues it.")]
+    task_id: Annotated[str | UnsetType, Meta(description="The task, if the work goes on after the answer.")] = UNSET
+    report: Annotated[RebuildReport | UnsetType, Meta(description="What was done.")] = UNSET
+
+
 class TrashedMemory(msgspec.Struct, frozen=True, kw_only=True):
     """A memory that the server removed by itself."""
 
@@ -333,8 +357,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
     id: Annotated[str, Meta(description="Id of the task.")]
     type: Annotated[
-        Literal["summary_view_full_run", "compaction"],
-        Meta(description="What it does: compute a whole view, or compact memories."),
+        Literal["summary_view_full_run", "compaction", "rebuild"],
+        Meta(description="What it does: compute a whole view, compact memories, or have turns read again."),
     ] = "summary_view_full_run"
     status: Annotated[Literal["pending", "running", "success", "failed"], Meta(description="How far the task is.")] = (
         "pending"

@@ -77,6 +77,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "search_memories": {"text": "boat"},
     "get_memory": {"memory_id": "a1"},
     "explain_memory": {"memory_id": "a1"},
+    "rebuild_memories": {},
     "edit_memory": {"memory_id": "a1", "text": "changed"},
     "delete_memories": {"memory_ids": ["a1"]},
     "get_context": {"query": "boat", "budget": 500},

@@ -130,6 +130,7 @@ ROUTES: tuple[Route, ...] = (
         body="required",
     ),
     Route(verb="POST", path="/v1/long-term-memory/compact", operation="compact_memories"),
+    Route(verb="POST", path="/v1/long-term-memory/rebuild", operation="rebuild_memories"),
     Route(verb="GET", path="/v1/long-term-memory/trash", operation="list_trash"),
     Route(verb="POST", path="/v1/long-term-memory/restore", operation="restore_memories", body="required"),
     Route(

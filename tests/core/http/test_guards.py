@@ -15,6 +15,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "search_memories": {"text": "x"},
     "get_memory": {"memory_id": "a"},
     "explain_memory": {"memory_id": "a"},
+    "rebuild_memories": {},
     "edit_memory": {"memory_id": "a", "text": "y"},
     "delete_memories": {"memory_ids": ["a"]},
     "forget_memories": {"policy": {}},

@@ -190,33 +190,52 @@ class ExtractionQueue:
     def waiting_turn(
         self, session: StoredSession, turn: Turn, now: datetime, *, edited: bool
     ) -> tuple[WaitingTurn, Document]:
-        """The document by which a turn of the session waits."""
+        """A turn of the session that waits, and its document."""
         return self._document(session, turn, now, edited)
+
+    def waiting_document(
+        self, key: SessionKey, strategy: StrategyConfig, turn: Turn, fingerprint: bytes, now: datetime
+    ) -> Document:
+        """The document by which a turn waits, whether its session is there or not."""
+        return _made(key, strategy, turn, fingerprint, now, edited=False)[1]
 
     def _document(
         self, session: StoredSession, turn: Turn, now: datetime, edited: bool
     ) -> tuple[WaitingTurn, Document]:
-        key = session.key
-        item = WaitingTurn(
-            message=turn.message,
-            position=turn.position,
-            occurrence=turn.occurrence,
-            added_at=now,
-            tokens=count_tokens(turn.message),
-            strategy=session.content.long_term_memory_strategy,
-            edited=edited,
-        )
         mark = session.turns[turn_name(turn.message.id, turn.occurrence)]
-        document = Document(
-            kind=kind_of(key),
-            id=_document_id(mark.position, mark.fingerprint),
-            tenant=key.tenant,
-            namespace=key.namespace,
-            user=key.user,
-            body=msgspec.msgpack.encode(item),
-            updated_at=now,
-        )
-        return item, document
+        strategy = session.content.long_term_memory_strategy
+        return _made(session.key, strategy, turn, mark.fingerprint, now, edited=edited, place=mark.position)
+
+
+def _made(
+    key: SessionKey,
+    strategy: StrategyConfig,
+    turn: Turn,
+    fingerprint: bytes,
+    now: datetime,
+    *,
+    edited: bool,
+    place: int | None = None,
+) -> tuple[WaitingTurn, Document]:
+    item = WaitingTurn(
+        message=turn.message,
+        position=turn.position,
+        occurrence=turn.occurrence,
+        added_at=now,
+        tokens=count_tokens(turn.message),
+        strategy=strategy,
+        edited=edited,
+    )
+    document = Document(
+        kind=kind_of(key),
+        id=_document_id(turn.position if place is None else place, fingerprint),
+        tenant=key.tenant,
+        namespace=key.namespace,
+        user=key.user,
+        body=msgspec.msgpack.encode(item),
+        updated_at=now,
+    )
+    return item, document
 
 
 def kind_of(key: SessionKey) -> str:

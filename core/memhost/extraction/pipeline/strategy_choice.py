@@ -89,6 +89,11 @@ class StrategyChoice:
         found: Any = self._strategies.get(name)
         return found if found is not None and found.immediate else None
 
+    def in_background(self, name: str) -> bool:
+        """Tell whether there is a strategy of that name that reads turns in the background."""
+        found: Any = self._strategies.get(name)
+        return found is not None and not found.immediate
+
     def sums_up(self, key: SessionKey, wanted: StrategyConfig) -> bool:
         """Tell whether the session's strategy keeps one memory that sums up the session."""
         spec = self._specs.get(self.effective(key, wanted).strategy)

@@ -14,13 +14,16 @@ from memhost.memories import aliases
 from memhost.memories.derived import former
 from memhost.memories.derived.kept_turns import read_memories
 from memhost.memories.repetition import STALE
-from memhost.memories.trash import entries
+from memhost.memories.trash import Reason, entries
 from memhost.models import TURN_STRATEGY, Condition, Job, MemoryRecord, Op, Scope, SessionKey, StoredMemory, WriteBatch
 from memhost.operations.ams_compat import KNOWN_STRATEGIES
 from memhost.ports import Store
 from memhost.settings.schema import MemorySettings
+from memhost.storage.paging import scan
 
 _PAGE = 500
+
+NOT_TURNS = Condition("extraction_strategy", Op.NONE, (TURN_STRATEGY,))
 
 
 class Lost(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,12 +142,44 @@ class Support:
         await self.remove(batch, lost.owner, found, now)
         return found
 
-    async def remove(self, batch: WriteBatch, owner: Scope, found: Withdrawn, now: datetime) -> None:
+    async def renewable(
+        self, key: SessionKey, turns: Collection[str], made: Callable[[str], bool], now: datetime
+    ) -> tuple[list[StoredMemory], int]:
+        """The session's memories that can be made again from these turns alone, and how many others it has.
+
+        What a client stored, changed or repeated, and what is pinned or rests on anything else, is among the others.
+
+        Args:
+            key: The session.
+            turns: Ids of the messages that can be read again.
+            made: Whether a strategy of that name reads turns again.
+            now: The current time.
+        """
+        owner = Lost(key=key, ids=frozenset()).owner
+        scope = msgspec.structs.replace(owner, sessions=(key.session,))
+        there = [memory async for memory in scan(self._store, scope, [NOT_TURNS])]
+        able = [
+            memory
+            for memory in there
+            if memory.record.extractor is not None
+            and made(_maker(memory.record))
+            and memory.record.source_ids
+            and set(memory.record.source_ids) <= set(turns)
+        ]
+        untouched = await self._untouched(owner, able, now)
+        untouched |= {each.record.id for each in able if self._is_digest(each.record) and not each.record.pinned}
+        repeated = await aliases.led_to(self._store, owner, now) if able else set()
+        gone = [memory for memory in able if memory.record.id in untouched and memory.record.id not in repeated]
+        return gone, len(there) - len(gone)
+
+    async def remove(
+        self, batch: WriteBatch, owner: Scope, found: Withdrawn, now: datetime, *, reason: Reason = "unsupported"
+    ) -> None:
         """Add to a batch that the memories `gone` leave, and that what they had replaced holds again."""
         if not found.gone:
             return
         batch.delete_memories += [memory.record.id for memory in found.gone]
-        batch.put_documents += entries(owner.tenant, found.gone, "unsupported", now, self._settings)
+        batch.put_documents += entries(owner.tenant, found.gone, reason, now, self._settings)
         back = await former.give_back(self._store, batch, owner, found.gone, now)
         names = {memory.record.id for memory in back}
         found.changed[:] = [memory for memory in found.changed if memory.record.id not in names] + back
