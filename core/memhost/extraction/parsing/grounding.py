@@ -7,6 +7,7 @@ from datetime import date
 
 import msgspec
 
+from memhost.extraction.parsing.vague_references import vague
 from memhost.text.temporal.dates import QUOTED, find_relative
 from memhost.text.temporal.languages import Language, languages_of
 
@@ -41,6 +42,30 @@ class PointingWords(msgspec.Struct, frozen=True, kw_only=True):
 
 def _set(text: str) -> frozenset[str]:
     return frozenset(text.split())
+
+
+_PLACE_NOUNS = _set(
+    """
+    company office house home flat apartment city town village country school university shop store restaurant café
+    cafe bar hotel hospital park gym club library museum station airport beach island farm church studio factory
+    clinic camp garden plot allotment field room cabin cottage kitchen street valley lake area
+    entreprise bureau maison appartement ville village pays école université magasin hôpital parc musée
+    bibliothèque gare plage empresa oficina casa piso ciudad pueblo país escuela universidad tienda hospital parque
+    biblioteca museo playa
+    """
+)
+"""Nouns for places that `there` can refer to."""
+_PERSON_ENDINGS = tuple("father mother brother sister daughter grandson mate friend woman sman person".split())  # noqa: SIM905
+"""Endings of English nouns for persons: `stepfather`, `flatmate`, `salesman`."""
+_SPOKEN = re.compile(r"\w\s*:\s[^.!?]*$")
+"""Behind a colon somebody may be quoted."""
+_CALLED = re.compile(
+    r"\b(?:called|named|titled|nicknamed|heißt|namens|genannt|appelée?s?|nommée?s?|llamad[oa]s?|se llama|s'appelle)\s$"
+)
+_TITLE = re.compile(r"\s(?:[A-Z]\w+|of|the|and|in)\s[A-Z]\w+|\s[A-Z]\w+\s(?:of|the|and)\s[A-Z]")
+_NAME_BEHIND = re.compile(r",?\s[A-Z]\w|[.!?,]|$")
+_EXPLAINED = re.compile(r"\s*\([A-ZÄÖÜÉ][\w .-]*\)|[^.!?:;,()]{0,30}:\s[A-ZÄÖÜÉ]\w+|,?\s(?:in|at|en|à)\s[A-ZÄÖÜÉ]\w+")
+_OVER_THERE = re.compile(r"\s(?:over|up|down|back|out)\s")
 
 
 _WORDS: dict[Language, PointingWords] = {
@@ -112,53 +137,93 @@ _EXISTS = re.compile(
 def unresolved(text: str, *, dated: bool = False) -> list[str]:
     """Return the words of the text that point to something outside of it, as written, each once, in order.
 
-    Checks English, German, French and Spanish; quoted parts are left alone.
-    A pronoun counts as resolved if a name or a person that it can refer to comes before it; rules cannot tell which
-    person it is.
+    Checks pronouns of English, German, French and Spanish, and what is sure in further languages (`vague`); quoted
+    parts and names of several words (`My Little Pony`) are left alone. A pronoun counts as resolved if a name or a
+    person that it can refer to comes before it; rules cannot tell which person it is.
 
     Args:
         text: The text of a memory.
         dated: It is known when it happened: then words for time point to nothing unknown.
     """
-    languages = languages_of(text)
-    if not languages:
-        return []
     shown = QUOTED.sub(lambda quoted: " " * len(quoted[0]), text)
-    words = next((_WORDS[language] for language in languages if language in _WORDS), None)
+    found = list(vague(shown))
+    words = next((_WORDS[language] for language in languages_of(text) if language in _WORDS), None)
     if words is None:
-        return []
-    found = [] if dated else [(each.start, each.text) for each in find_relative(text, _ANY_DAY)]
+        return _in_order(found)
+    found += [] if dated else [(each.start, each.text) for each in find_relative(text, _ANY_DAY)]
     for phrase in words.phrases:
         found += [(match.start(), match[0]) for match in re.finditer(phrase, shown, re.IGNORECASE)]
     found += _pointing(shown, words)
-    return list(dict.fromkeys(word for _, word in sorted(found)))
+    return _in_order(found)
+
+
+def _in_order(found: list[tuple[int, str]]) -> list[str]:
+    """The words by place, each once; of words in one place the longest."""
+    longest = {start: max((word for at, word in found if at == start), key=len) for start, _ in found}
+    return list(dict.fromkeys(word for _, word in sorted(longest.items())))
+
+
+_RESOLVED_BY: dict[str, frozenset[str]] = {
+    "own": frozenset(),
+    "person": frozenset({"name", "person"}),
+    "possessive": frozenset({"name", "person", "user"}),
+    "place": frozenset({"name", "place"}),
+}
+"""The things before a word that resolve it, by its kind."""
 
 
 def _pointing(text: str, words: PointingWords) -> list[tuple[int, str]]:
     found = []
-    user = named = person = False
+    seen: set[str] = set()
     begins = True
     for match in _TOKEN.finditer(text):
         word, low = match[0], match[0].lower().replace("’", "'")
-        if low in words.own and not (low == "i" and word != "I"):
-            found.append((match.start(), word))
-        elif low in words.persons or (low == "her" and _is_object(text, match.end())):
-            if not (named or person):
-                found.append((match.start(), word))
-        elif low in words.possessives:
-            if not (named or person or user):
-                found.append((match.start(), word))
-        elif low in words.places:
-            if not named and not _EXISTS.match(text, match.start()):
+        kind = _kind(text, match, low, words)
+        if kind in ("own", "place") and _is_in_a_name(text, match, words, begins=begins):
+            seen.add("name")
+        elif kind is not None:
+            if not (seen & _RESOLVED_BY[kind] or _is_clear(text, match, kind)):
                 found.append((match.start(), word))
         elif low in _USER:
-            user = True
+            seen.add("user")
         elif word[0].isupper() and not (begins and low in words.opening):
-            named = named or not words.capitals or len(word) > 1
-        elif low.removesuffix("'s") in words.people:
-            person = True
+            seen |= {"name"} if not words.capitals or len(word) > 1 else set()
+        elif low.removesuffix("'s") in words.people or (words.capitals and low.endswith(_PERSON_ENDINGS)):
+            seen.add("person")
+        if low in _PLACE_NOUNS and not _OVER_THERE.match(text, match.end()):
+            seen.add("place")
         begins = text[match.end() : match.end() + 1] in (".", "!", "?", ":")
     return found
+
+
+def _kind(text: str, match: re.Match[str], low: str, words: PointingWords) -> str | None:
+    """The kind of a word that points to something; None if it does not."""
+    if low in words.own and not (low == "i" and match[0] != "I"):
+        return "own"
+    if low in words.persons or (low == "her" and _is_object(text, match.end())):
+        return "person"
+    return "possessive" if low in words.possessives else "place" if low in words.places else None
+
+
+def _is_clear(text: str, match: re.Match[str], kind: str) -> bool:
+    """Tell whether what stands around a word says what it means: quoted speech, `there is`, `ihm (Emil)`."""
+    if kind == "own":
+        return _SPOKEN.search(text, 0, match.start()) is not None
+    if kind == "place" and _EXISTS.match(text, match.start()):
+        return True
+    return _EXPLAINED.match(text, match.end()) is not None
+
+
+def _is_in_a_name(text: str, match: re.Match[str], words: PointingWords, *, begins: bool) -> bool:
+    """Tell whether a word is part of a name: `My Little Pony`, `US Steel`, `We Are Scientists`, `called Mine`."""
+    word, behind = match[0], text[match.end() :]
+    if not word[0].isupper() or word == "I":
+        return False
+    if _CALLED.search(text, 0, match.start()) or (len(word) > 1 and word.isupper() and not text.isupper()):
+        return True
+    if not words.capitals:
+        return False
+    return _TITLE.match(behind) is not None if begins else _NAME_BEHIND.match(behind) is not None
 
 
 def _is_object(text: str, end: int) -> bool:
