@@ -48,6 +48,7 @@ _SORTS = {
     "alias": "aliases",
     "former": "former_memories",
     "extraction_run": "extraction_runs",
+    "stale_summary": "stale_summaries",
 }
 """Sort of a document by the first word of its kind."""
 

@@ -66,6 +66,7 @@ from memhost.sessions.patch import SessionChanges
 from memhost.sessions.running_summary import RunningSummary
 from memhost.sessions.service import SessionService
 from memhost.sessions.summaries import SessionSummaries
+from memhost.sessions.summary_renewal import SummaryMarks
 from memhost.sessions.writer import SessionWriter
 from memhost.settings import Settings
 from memhost.storage.leases import Leases
@@ -365,7 +366,14 @@ def _cascade(resources: Resources, queue: _Queue) -> Cascade:
     )
     marks = ViewMarks(store, resources.outbox)
     support = _support(resources)
-    return Cascade(store=store, support=support, rereading=rereading, marks=marks, outbox=resources.outbox)
+    return Cascade(
+        store=store,
+        support=support,
+        rereading=rereading,
+        marks=marks,
+        running=SummaryMarks(store, resources.outbox),
+        outbox=resources.outbox,
+    )
 
 
 def _rebuilding(resources: Resources, queue: _Queue, cascade: Cascade, long_work: LongWork) -> Rebuilding:

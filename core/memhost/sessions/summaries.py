@@ -29,13 +29,12 @@ from memhost.operations.requests import MessageInput
 from memhost.operations.working_memory import PutSession
 from memhost.ports import Clock, Store
 from memhost.sessions.running_summary import RunningSummary
+from memhost.sessions.summary_renewal import EVENT, Renewed, SummaryRenewal, mark_of
 from memhost.settings.schema import MemorySettings
 from memhost.storekit import to_micros
 from memhost.text.conversation import readable, whole_from
 
 logger = logging.getLogger(__name__)
-
-EVENT = "session_overfull"
 
 _KEPT_SHARE = 0.4
 """Share of the window that the newest messages may keep."""
@@ -63,6 +62,7 @@ class SessionSummaries:
         self._store = store
         self._zone = zone
         self._summary = summary
+        self._renewal = SummaryRenewal(store, summary)
         self._outbox = outbox
         self._settings = settings
         self._clock = clock
@@ -147,10 +147,11 @@ class SessionSummaries:
             ModelRefused: The provider declines the content.
             AnswerUnusable: The model answers with no summary.
         """
-        before = await self._session(key)
-        if before is None or not self._due(before.content, window):
-            return False
         try:
+            renewed = await self._renew(key, window)
+            before = await self._session(key)
+            if before is None or not self._due(before.content, window):
+                return renewed
             return await self._run(key, window) is not None
         except BudgetExceeded as error:
             now = self._clock.now()
@@ -159,12 +160,48 @@ class SessionSummaries:
             self._outbox.committed(jobs)
             return False
 
+    async def _renew(self, key: SessionKey, window: int) -> bool:
+        """Make a summary again that covers turns which were edited or deleted since; return whether it changed."""
+        async with self._turns.setdefault(key, asyncio.Lock()):
+            session = await self._session(key)
+            if session is None or not (self._summary.available and self._settings.summarize):
+                return False
+            if not await self._renewal.marked(session, self._clock.now()):
+                return False
+            zone = zone_of(session.content, self._zone)
+            made = await self._renewal.make(session, window, zone, self._clock.now())
+            if made is None:
+                batch = WriteBatch(delete_documents=[mark_of(key)])
+                await self._store.commit(Scope(tenant=key.tenant), batch)
+                return False
+            return await self._swap_renewed(key, session.content.context or "", made)
+
+    async def _swap_renewed(self, key: SessionKey, base: str, made: Renewed) -> bool:
+        for attempt in range(_WRITE_TRIES):
+            session = await self._session(key)
+            if session is None or (session.content.context or "") != base:
+                return False
+            changed = _rewritten(
+                session,
+                self._clock.now(),
+                messages=session.content.messages,
+                summarized_from=[*session.summarized_from, _digest(base)][-_CONTEXTS_KEPT:],
+                context=made.text,
+                tokens=session.content.tokens + made.tokens,
+            )
+            batch = WriteBatch(put_session=changed, expect_version=session.version, delete_documents=[mark_of(key)])
+            try:
+                await self._store.commit(Scope(tenant=key.tenant), batch)
+            except VersionMismatch:
+                await asyncio.sleep(0.002 * attempt)
+                continue
+            logger.info("summary.renewed", extra={"fields": {"tenant": key.tenant, "session": key.session}})
+            return True
+        raise VersionMismatch(f"Session {key.session} is being changed by other writers too often.")
+
     async def _run(self, key: SessionKey, window: int) -> StoredSession | None:
         """Summarise chunk by chunk until only the newest messages are left; each is stored as it is done."""
-        lock = self._turns.get(key)
-        if lock is None:
-            lock = self._turns[key] = asyncio.Lock()
-        async with lock:
+        async with self._turns.setdefault(key, asyncio.Lock()):
             session = await self._session(key)
             if session is None or not self._overfull(session.content, window):
                 return session

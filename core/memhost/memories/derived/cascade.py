@@ -33,6 +33,14 @@ class Rereading(Protocol):
         ...
 
 
+class RunningSummaries(Protocol):
+    """Marks running summaries of sessions."""
+
+    async def outdate(self, batch: WriteBatch, key: SessionKey, ids: Collection[str], now: datetime) -> None:
+        """Add to a batch that the session's summary is made again, if it covers one of these messages."""
+        ...
+
+
 class SummaryMarks(Protocol):
     """Marks summaries of which memories have changed."""
 
@@ -49,16 +57,25 @@ class Cascade:
         support: Finds what rests on memories.
         rereading: Turns that wait for extraction.
         marks: Summaries of many memories.
+        running: Running summaries of sessions.
         outbox: Makes jobs.
     """
 
     def __init__(
-        self, *, store: Store, support: Support, rereading: Rereading, marks: SummaryMarks, outbox: Outbox
+        self,
+        *,
+        store: Store,
+        support: Support,
+        rereading: Rereading,
+        marks: SummaryMarks,
+        running: RunningSummaries,
+        outbox: Outbox,
     ) -> None:
         self._store = store
         self._support = support
         self._rereading = rereading
         self._marks = marks
+        self._running = running
         self._outbox = outbox
 
     async def deleted(self, tenant: str, memories: Sequence[StoredMemory], now: datetime) -> None:
@@ -72,6 +89,7 @@ class Cascade:
         for key, ids in turns_of(tenant, memories).items():
             found = await self._support.withdraw(batch, Lost(key=key, ids=frozenset(ids)), _anyone, now)
             await self._rereading.deleted(batch, key, ids, now, again=bool(found.stale))
+            await self._running.outdate(batch, key, ids, now)
             changed += [memory.record for memory in found.memories]
             batch.add_jobs += found.jobs(self._outbox, tenant, now)
         changed += await self._made_from(batch, tenant, changed, now)
@@ -120,6 +138,7 @@ class Cascade:
         found = await self._support.withdraw(batch, lost, made, now)
         batch.add_jobs += found.jobs(self._outbox, tenant, now)
         marks = WriteBatch()
+        await self._running.outdate(batch, lost.key, lost.ids, now)
         await self._marks.mark(marks, tenant, [*turns, *(memory.record for memory in found.memories)], now)
         await self._commit(tenant, marks)
         return found
