@@ -260,9 +260,14 @@ class ModelRefused(MemhostError):
 
 
 class AnswerUnusable(Unavailable):
-    """The model's answer could not be read, also after it was asked to mend it."""
+    """The model's answer could not be read, also after it was asked to mend it.
+
+    Attributes:
+        max_tries: Most attempts of a job that fails with this: each has asked the model twice.
+    """
 
     code = "answer_unusable"
+    max_tries = 2
 
 
 def passes(error: BaseException) -> bool:

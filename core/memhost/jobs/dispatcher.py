@@ -145,7 +145,7 @@ class Dispatcher:
                     self._watch.failed(hook, "blocked the whole process")
                 await self._put_off(job, hook, until, f"{type(error).__name__}: {error}", describe(error))
             else:
-                last = job.failures + 1 >= tries
+                last = job.failures + 1 >= min(tries, getattr(error, "max_tries", tries))
                 outcome = "buried" if last else "timeout" if isinstance(error, TimeoutError) else "failed"
                 await self._failed(job, hook, error, last)
         finally:

@@ -15,6 +15,9 @@ from memhost.ports import JobDispatcher
 logger = logging.getLogger(__name__)
 
 _SWEEP_EVERY_S = 30.0
+_LONG_S = 5.0
+_MAX_LONG = 8
+"""Jobs that may have given their places, for each place."""
 
 
 def _ignore(_free: int) -> None:
@@ -32,10 +35,18 @@ class JobLoop:
         poll_s: Longest time between two checks of the outbox, seconds.
         grace_s: How long running jobs may finish when it is stopped, seconds.
         on_free: Called with the number of further jobs that could run now, whenever it changes.
+        long_s: Time after which a running job gives its place to another one, seconds: it mostly waits for a model that
+            does not answer. At most eight times `concurrency` jobs have given theirs.
     """
 
     def __init__(
-        self, concurrency: int, poll_s: float, grace_s: float, on_free: Callable[[int], None] = _ignore
+        self,
+        concurrency: int,
+        poll_s: float,
+        grace_s: float,
+        on_free: Callable[[int], None] = _ignore,
+        *,
+        long_s: float = _LONG_S,
     ) -> None:
         self._poll_s = poll_s
         self._grace_s = grace_s
@@ -45,7 +56,10 @@ class JobLoop:
         self._stopping = False
         self._dispatcher: JobDispatcher | None = None
         self._looking: asyncio.Task[None] | None = None
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], float] = {}
+        self._long_s = long_s
+        self._long: set[asyncio.Task[None]] = set()
+        self._max_long = _MAX_LONG * concurrency
 
     async def start(self, dispatcher: JobDispatcher) -> None:
         """Begin to run jobs."""
@@ -103,6 +117,7 @@ class JobLoop:
 
     async def _look(self, dispatcher: JobDispatcher) -> float:
         """Start what is due; seconds to wait before looking again."""
+        self._give_places()
         if self._free == 0:
             return self._poll_s
         wait = await dispatcher.seconds_to_next()
@@ -121,7 +136,7 @@ class JobLoop:
             self._change_free(limit - len(jobs))
         for job in jobs:
             task = asyncio.create_task(dispatcher.run(job), name=f"memhost-job-{job.event}")
-            self._running.add(task)
+            self._running[task] = asyncio.get_running_loop().time()
             task.add_done_callback(self._done)
         return len(jobs)
 
@@ -129,9 +144,23 @@ class JobLoop:
         self._free += by
         self._on_free(self._free)
 
+    def _give_places(self) -> None:
+        """Let other jobs run in the places of those that take long."""
+        if self._free > 0:
+            return
+        before = asyncio.get_running_loop().time() - self._long_s
+        late = [task for task, began in self._running.items() if began <= before and task not in self._long]
+        given = late[: max(0, self._max_long - len(self._long))]
+        self._long.update(given)
+        if given:
+            self._change_free(len(given))
+
     def _done(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
-        self._change_free(1)
+        self._running.pop(task, None)
+        if task in self._long:
+            self._long.discard(task)
+        else:
+            self._change_free(1)
         self._wake.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("runner.job_crashed", extra={"fields": {"error": f"{type(error).__name__}: {error}"}})

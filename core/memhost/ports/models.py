@@ -112,13 +112,18 @@ class SentenceReader(Protocol):
 
 
 class Completion(msgspec.Struct, frozen=True, kw_only=True):
-    """Answer of a language model, with what it cost in tokens and US dollars (None: the price is not known)."""
+    """Answer of a language model, with what it cost in tokens and US dollars (None: the price is not known).
+
+    `cut` tells that the answer ran into its limit: `answer` if its text ends there, `thinking` if the model spent the
+    limit on thinking and gave no text.
+    """
 
     text: str
     model: str
     input_tokens: int = 0
     output_tokens: int = 0
     cost_usd: float | None = None
+    cut: Literal["", "answer", "thinking"] = ""
 
 
 @runtime_checkable

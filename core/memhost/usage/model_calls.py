@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -14,6 +15,8 @@ from memhost.models import SessionKey
 from memhost.ports import Completion, LanguageModel, ModelUse
 from memhost.settings.extraction import LlmSettings
 from memhost.usage.model_health import ModelHealth
+
+logger = logging.getLogger(__name__)
 
 Purpose = Literal["extraction", "repair", "summary", "view", "dedup", "enrichment", "query", "plugin"]
 """Purposes of calls, by which usage is counted separately."""
@@ -136,6 +139,9 @@ class ModelCalls:
             raise
         if self._health is not None:
             self._health.answered("language_model", chosen)
+        if answer.cut == "thinking":
+            fields = {"model": chosen, "purpose": purpose, "error": spent_on_thinking(answer)}
+            logger.warning("model.limit_spent", extra={"fields": fields})
         use = ModelUse(
             model=answer.model,
             input_tokens=answer.input_tokens,
@@ -182,6 +188,14 @@ class ChargedModel:
 
     async def aclose(self) -> None:
         """Nothing: the host closes the model."""
+
+
+def spent_on_thinking(answer: Completion) -> str:
+    """Say that a model has used up the limit of its answer before it gave one, and what to do."""
+    return (
+        f"{answer.model} spent the limit of its answer ({answer.output_tokens} tokens) on thinking and gave none: set "
+        "LLM_REASONING_EFFORT=low, or raise LLM_REASONING_TOKENS."
+    )
 
 
 def _models(settings: LlmSettings) -> Mapping[str, str]:

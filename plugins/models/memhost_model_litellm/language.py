@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -39,6 +39,8 @@ class LiteLLMModel:
         self._calls = calls
         self._forms: dict[str, str] = {}
         self._no_temperature: set[str] = set()
+        self._no_effort: set[str] = set()
+        self._reasons: set[str] = set()
 
     async def complete(
         self,
@@ -63,7 +65,7 @@ class LiteLLMModel:
         problem: ModelUnavailable | None = None
         for name in names:
             try:
-                return await self._ask(name, list(messages), schema, max_tokens)
+                return await self._ask(name, list(messages), purpose, schema, max_tokens)
             except ModelUnavailable as error:
                 problem = problem or error
                 if name != names[-1]:
@@ -88,14 +90,23 @@ class LiteLLMModel:
         await library.leave()
 
     async def _ask(
-        self, model: str, messages: list[dict[str, Any]], schema: dict[str, Any] | None, max_tokens: int | None
+        self,
+        model: str,
+        messages: list[dict[str, Any]],
+        purpose: str,
+        schema: dict[str, Any] | None,
+        max_tokens: int | None,
     ) -> Completion:
         """The answer of one model, with fewer wishes each time that the provider does not take them."""
         litellm = await ensure_loaded(model)
         form = self._first_form(litellm, model) if schema is not None else "off"
         warm = model not in self._no_temperature
+        effort = "" if model in self._no_effort else self._effort(purpose)
+        room = self._settings.reasoning_tokens if self._thinks(litellm, model, effort) else 0
         while True:
-            options: dict[str, Any] = {} if max_tokens is None else {"max_tokens": max_tokens}
+            options: dict[str, Any] = {} if max_tokens is None else {"max_tokens": max_tokens + room}
+            if effort:  # a provider whose models the library does not know may take it
+                options |= {"reasoning_effort": effort, "allowed_openai_params": ["reasoning_effort"]}
             if warm:
                 options["temperature"] = self._settings.temperature
             if schema is not None and form != "off":
@@ -104,7 +115,10 @@ class LiteLLMModel:
             try:
                 answer = await self._calls.run(model, request)
             except BadRequest as error:
-                if warm and "temperature" in error.detail.lower():
+                if effort and "reason" in error.detail.lower():
+                    effort = ""
+                    self._no_effort.add(model)
+                elif warm and "temperature" in error.detail.lower():
                     warm = False
                 elif form != "off" and self._settings.structured_output == "auto":
                     form = FORMS[FORMS.index(form) + 1]
@@ -113,7 +127,20 @@ class LiteLLMModel:
                 continue
             break
         self._remember(model, form if schema is not None else None, warm)
+        if _thought(answer):
+            self._reasons.add(model)
         return _completion(litellm, model, answer)
+
+    def _effort(self, purpose: str) -> str:
+        efforts: Mapping[str, str] = self._settings.reasoning_efforts  # type: ignore[assignment]  # plugins name others
+        return efforts.get(purpose, self._settings.reasoning_effort)
+
+    def _thinks(self, litellm: Any, model: str, effort: str) -> bool:
+        """Tell whether answers of the model may begin with thinking, which counts as part of them."""
+        if effort == "none":
+            return False
+        known = library.facts(litellm, model) or {}
+        return bool(effort) or model in self._reasons or bool(known.get("supports_reasoning"))
 
     async def _request(self, litellm: Any, model: str, messages: list[dict[str, Any]], options: dict[str, Any]) -> Any:
         if self._settings.aws_region and provider_of(model) in ("bedrock", "sagemaker"):
@@ -174,13 +201,21 @@ def _completion(litellm: Any, model: str, answer: Any) -> Completion:
     if refusal or named((choice.finish_reason, native)) == "content":
         raise ModelRefused(f"{model} refused this content.")
     usage = getattr(answer, "usage", None)
+    text = choice.message.content or ""
     return Completion(
-        text=choice.message.content or "",
+        text=text,
         model=model,
         input_tokens=int(getattr(usage, "prompt_tokens", 0) or 0),
         output_tokens=int(getattr(usage, "completion_tokens", 0) or 0),
         cost_usd=cost(litellm, model, answer),
+        cut="" if choice.finish_reason != "length" else "answer" if text.strip() else "thinking",
     )
+
+
+def _thought(answer: Any) -> bool:
+    """Tell whether an answer began with thinking, by its usage."""
+    details = getattr(getattr(answer, "usage", None), "completion_tokens_details", None)
+    return bool(getattr(details, "reasoning_tokens", 0) or 0)
 
 
 def cost(litellm: Any, model: str, answer: Any) -> float | None:

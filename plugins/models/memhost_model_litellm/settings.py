@@ -8,6 +8,12 @@ import msgspec
 
 from memhost.settings import Secret, setting
 
+Effort = Literal["", "none", "minimal", "low", "medium", "high"]
+"""Words for how much a model thinks, as LiteLLM takes them; empty: as it does by itself."""
+
+Purpose = Literal["extraction", "repair", "summary", "view", "dedup", "enrichment", "query", "plugin"]
+"""Purposes of calls, as the host names them."""
+
 
 class LiteLLMSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Calls of models; keys and addresses of providers are in the environment, under the providers' names."""
@@ -31,6 +37,26 @@ class LiteLLMSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
         float,
         setting("Temperature of language models, where the model takes one.", env=("LLM_TEMPERATURE",), ge=0, le=2),
     ] = 0.0
+    reasoning_effort: Annotated[
+        Effort,
+        setting(
+            "How much models that reason may think before they answer, where the model takes that; empty leaves it to "
+            "the model.",
+            env=("LLM_REASONING_EFFORT",),
+        ),
+    ] = ""
+    reasoning_efforts: Annotated[
+        dict[Purpose, Effort],
+        setting("The same for calls of one purpose, where it differs.", env=("LLM_REASONING_EFFORTS",)),
+    ] = {}
+    reasoning_tokens: Annotated[
+        int,
+        setting(
+            "Tokens by which the limit of an answer grows for models that reason, as room to think.",
+            env=("LLM_REASONING_TOKENS",),
+            ge=0,
+        ),
+    ] = 4000
     structured_output: Annotated[
         Literal["auto", "schema", "json", "off"],
         setting(

@@ -34,7 +34,7 @@ from memhost.text.conversation import readable
 from memhost.text.passages import passages
 from memhost.text.recalled.own_text import without_recalled
 from memhost.text.speakers import Labels, is_background, speaker_of
-from memhost.usage.model_calls import ModelCalls, Purpose
+from memhost.usage.model_calls import ModelCalls, Purpose, spent_on_thinking
 
 logger = logging.getLogger(__name__)
 
@@ -192,8 +192,22 @@ class ExtractorCalls:
             session = context.session
             fields = {"tenant": session.tenant, "session": session.session, "strategy": strategy.name}
             logger.warning("extraction.unreadable", extra={"fields": {**fields, "letters": len(answers[-1].text)}})
-            raise AnswerUnusable("The language model's answer is not the requested JSON.")
+            raise AnswerUnusable(_unreadable(answers[-1]))
         return Asked(parsed=parsed, answers=answers)
+
+
+def _unreadable(answer: Completion) -> str:
+    """Say why an answer could not be read, without quoting what people said."""
+    if answer.cut == "thinking":
+        return spent_on_thinking(answer)
+    cause = "is not the requested JSON"
+    if answer.cut:
+        cause += f": it ran into its limit after {answer.output_tokens} tokens"
+    elif not answer.text.strip():
+        cause += ": it is empty"
+    elif not any(mark in answer.text for mark in "[{"):
+        cause += f": it is {len(answer.text)} characters of plain text"
+    return f"The language model's answer {cause}."
 
 
 def _as_said(turns: Sequence[Turn], context: ExtractionContext) -> tuple[list[Turn], ExtractionContext]:
