@@ -1,16 +1,26 @@
-"""Marks memories that say what nothing in front of the model says."""
+"""Where memories come from: restores lost sources, and marks what nothing in front of the model says."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from memhost.extraction.prompt_template import Question
-from memhost.extraction.screening.evidence import UNSUPPORTED, Evidence, Said
+from memhost.extraction.screening.evidence import UNSUPPORTED, Evidence, Said, alike
 from memhost.models import Message
 from memhost.ports import Draft, ExtractionContext, Turn
 from memhost.text.conversation import readable
-from memhost.text.speakers import speaker_of
+from memhost.text.speakers import is_background, speaker_of
+from memhost.text.temporal.languages import common_words, languages_of
 from memhost.text.temporal.times import local
+from memhost.text.unicode_forms import fold
+
+_MOST, _FEW, _FEWEST_WORDS = 0.6, 0.25, 3
+"""Share of a text's words that its source has, share that no other message has, and words that tell enough."""
+_LETTERS = re.compile(r"[^\W_\u3040-\u30ff\u3400-\u9fff]+")
+_SIGNS = re.compile("[\u3040-\u30ff\u3400-\u9fff]+")
+_ENDING = re.compile("[\u3040-\u309f]*")
+_ABOUT_NOTHING = frozenset(("user", "users", "user's", "nutzer", "пользователь", "пользователя"))
 
 
 def evidence_of(question: Question, turns: Sequence[Turn], context: ExtractionContext) -> Evidence:
@@ -26,6 +36,40 @@ def evidence_of(question: Question, turns: Sequence[Turn], context: ExtractionCo
     ]
     known += [key.user, key.namespace, *(text for text in context.config.values() if isinstance(text, str))]
     return Evidence(said, known, local(context.now, context.timezone).date())
+
+
+def with_source(draft: Draft, turns: Sequence[Turn]) -> Draft:
+    """The draft; one that names no message gets the one as its source that alone has the words of its text.
+
+    Most of the words have to be in that message, in whatever form, and few of them in each other one.
+    """
+    words = _telling(draft.text)
+    if draft.source_ids or len(words) < _FEWEST_WORDS:
+        return draft
+    told: dict[str, str] = {}
+    for turn in turns:
+        if not is_background(turn.message):
+            told[turn.message.id] = f"{told.get(turn.message.id, '')}\n{readable(turn.message)}"
+    shares = sorted(((_share(words, text), name) for name, text in told.items()), reverse=True)
+    if len(shares) > 1 and shares[0][0] >= _MOST and shares[1][0] <= _FEW:
+        draft.source_ids = [shares[0][1]]
+    return draft
+
+
+def _telling(text: str) -> frozenset[str]:
+    """The words of a folded text that say what it is about; pairs of signs in scripts without blanks."""
+    folded = fold(text)
+    common = frozenset().union(*(common_words(language) for language in languages_of(text)))
+    words = {word for word in _LETTERS.findall(folded) if len(word) > 3 and word not in common}
+    signs = {run[at : at + 2] for run in _SIGNS.findall(folded) for at in range(len(run) - 1)}
+    return frozenset(words - _ABOUT_NOTHING) | {pair for pair in signs if not _ENDING.fullmatch(pair)}
+
+
+def _share(words: frozenset[str], text: str) -> float:
+    folded = fold(text)
+    there = frozenset(_LETTERS.findall(folded))
+    found = sum(word in folded or any(alike(word, other) for other in there) for word in words)
+    return found / len(words)
 
 
 def supported(
