@@ -210,6 +210,8 @@ class CompactionService:
             gone = [memory for memory in found if _is_replaced(memory)]
             batch = WriteBatch(delete_memories=[memory.record.id for memory in gone])
             batch.put_documents = entries(scope.tenant, gone, "superseded", now, self._settings)
+            records = [memory.record for memory in gone]
+            batch.delete_documents = await former.names_of(self._store, document_scope(scope), records, now)
             dropped += await self._delete(scope, batch, turn, now)
         return dropped
 

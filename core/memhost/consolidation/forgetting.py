@@ -14,6 +14,7 @@ from memhost.consolidation.similarity import restored_at
 from memhost.errors import Problem
 from memhost.events import MemoriesDeleted
 from memhost.jobs.outbox import Outbox
+from memhost.memories.derived import former
 from memhost.memories.enabled import require_long_term_memory
 from memhost.memories.recency import Recency
 from memhost.memories.records import refuse
@@ -196,6 +197,9 @@ class ForgettingService:
             part = [memory.record.id for memory in going]
             batch = WriteBatch(delete_memories=part)
             batch.put_documents = entries(scope.tenant, going, "forgotten", now, self._settings)
+            batch.delete_documents = await former.names_of(
+                self._store, document_scope(scope), [memory.record for memory in going], now
+            )
             batch.add_jobs = self._outbox.memory_jobs(
                 "memories_deleted", MemoriesDeleted, part, tenant=scope.tenant, now=now
             )

@@ -15,6 +15,7 @@ from memhost.consolidation.compaction_pass import batches
 from memhost.consolidation.judge import MAX_PAIRS, Pair
 from memhost.errors import Busy, ModelUnavailable, StoreUnavailable
 from memhost.host import Host
+from memhost.memories.derived import former
 from memhost.models import WriteBatch
 from memhost.operations.responses import CompactionReport
 from memhost.storage.leases import Leases
@@ -333,3 +334,24 @@ async def test_the_schedule_goes_on_with_an_unfinished_pass(tmp_path: Path) -> N
             await work(host, rounds=2)
             clock.advance(600)
         assert (judged(), len(await stored(host))) == ([10, 10, 5], 25)
+
+
+@STORES
+@pytest.mark.parametrize("bounded", [True, False], ids=["history", "forgetting"])
+async def test_former_states_go_with_their_memories(bounded: bool, store: str, tmp_path: Path) -> None:
+    clock = FakeClock()
+    bound: dict[str, Any] = {"SUPERSEDED_KEEP_DAYS": "3000"} if bounded else {}
+    async with judging_host(tmp_path, store, clock=clock, **bound) as host:
+        script().rule = always("update")
+        await keep(host, "old", GREEN)
+        await keep(host, "new", BLACK, created_at=after(60))
+        assert (await compact(host)).superseded == 1
+        clock.advance(2900 * 86_400)
+        assert len(await host.store.list_documents(SCOPE, former.KIND, clock.now())) == 1
+        if bounded:
+            clock.advance(101 * 86_400)
+            assert (await compact(host)).expired == 1
+        else:
+            forget = {"policy": {"max_age_days": 1}, "dry_run": False}
+            assert set((await run(host, "forget_memories", **forget)).deleted_ids) == {"old", "new"}
+        assert await host.store.list_documents(SCOPE, former.KIND, clock.now()) == []
