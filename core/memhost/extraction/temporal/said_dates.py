@@ -11,7 +11,7 @@ import msgspec
 from memhost.models import EventPrecision
 
 _UNITS: tuple[EventPrecision, ...] = tuple(reversed(get_args(EventPrecision)))
-_BETWEEN = re.compile(r"\s*(?:/|\.{2,}|[–—~～至]|\s-\s|\s(?:to|bis)\s)\s*")
+_BETWEEN = re.compile(r"/|\.\.+|[–—~～至]|\s-\s|\s(?:to|bis)\s")
 _SHORT = re.compile(r"(?:\d{2}-)?\d{2}")
 _ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _PARTIAL = re.compile(r"(\d{4})(?:[-/.](\d{1,2}))?")
@@ -61,7 +61,7 @@ def read_date(value: Any, end: Any = None) -> SaidDate | None:
     """
     text = _text(value)
     for sign in _BETWEEN.finditer(text):
-        left, right = text[: sign.start()], text[sign.end() :]
+        left, right = text[: sign.start()].strip(), text[sign.end() :].strip()
         first, last = _read(left), _read(_whole(left, right))
         if first is not None and last is not None:
             return SaidDate(first[0], _coarser(first, last), last[0]) if first[0] <= last[0] else None
