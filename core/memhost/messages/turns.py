@@ -149,6 +149,11 @@ def turn_name(message_id: str, occurrence: int) -> str:
     return message_id if occurrence == 1 else f"{message_id}{_REPEAT}{occurrence}"
 
 
+def message_of(name: str) -> str:
+    """The id of the message that a turn of that name is."""
+    return name.partition(_REPEAT)[0]
+
+
 def unseen(stored: StoredSession | None, given: set[str], since: int | None) -> list[Message]:
     """Stored messages that a client leaves out of a write because it cannot know of them: stored after `since`."""
     if stored is None or since is None:

@@ -214,3 +214,11 @@ class DeleteSession(msgspec.Struct, kw_only=True):
     session_id: SessionToFind
     user_id: UserToFind = None
     namespace: NamespaceToFind = None
+    with_memories: Annotated[
+        bool,
+        Meta(
+            description="Also delete the memories of its turns, for good, and move to the trash what was made from "
+            "them alone. Memories that clients stored stay.",
+            examples=[False],
+        ),
+    ] = False

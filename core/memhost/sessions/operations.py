@@ -90,7 +90,7 @@ OPERATIONS = (
         handler=forward(SessionService, SessionService.delete),
         access="delete",
         tag=TAG,
-        summary="Delete a session; memories made from it stay.",
+        summary="Delete a session; memories made from it stay, unless `with_memories` is true.",
         errors=("ambiguous_session",),
         repeatable=True,
     ),

@@ -130,7 +130,7 @@ class SessionService:
         return await self._with_extraction(session, view)
 
     async def delete(self, call: Call, request: DeleteSession) -> Ack:
-        """Delete the session if there is one; memories made from it stay.
+        """Delete the session if there is one; memories made from it stay, unless the request says otherwise.
 
         Raises:
             AmbiguousSession: Several sessions answer to the identity; nothing was deleted.
@@ -145,10 +145,10 @@ class SessionService:
                 raise AmbiguousSession(
                     f"Several sessions have the id {request.session_id}; give namespace and user_id."
                 )
-            if not keys:
+            if not keys and not (request.with_memories and bounds.covers(key)):
                 return Ack()
-            key = keys[0]
-        await self._writer.delete(bounds, key)
+            key = keys[0] if keys else key
+        await self._writer.delete(bounds, key, with_memories=request.with_memories)
         return Ack()
 
     async def _with_extraction(self, session: StoredSession, view: WorkingMemoryView) -> WorkingMemoryView:

@@ -13,6 +13,7 @@ from msgspec import UNSET, UnsetType
 
 from memhost.errors import Forbidden, IdTaken, Problem, SessionChanged, VersionMismatch
 from memhost.events import (
+    MemoriesDeleted,
     MemoriesStored,
     RequestContext,
     SessionIdle,
@@ -27,7 +28,7 @@ from memhost.extraction.prompts import UNSAFE
 from memhost.jobs.outbox import Outbox, session_name
 from memhost.memories import aliases
 from memhost.memories.derived.cascade import Cascade
-from memhost.memories.derived.support import Lost
+from memhost.memories.derived.support import TURNS, Lost
 from memhost.memories.exact_duplicates import Repetitions, find_repetitions
 from memhost.memories.records import (
     check_records,
@@ -36,7 +37,7 @@ from memhost.memories.records import (
     refuse,
 )
 from memhost.messages.concurrent_writes import Missed, changes_of, merged_context, merged_data
-from memhost.messages.turns import Merged, check_messages, merge_turns, turn_name
+from memhost.messages.turns import Merged, check_messages, merge_turns, message_of, turn_name
 from memhost.models import (
     Job,
     MemoryRecord,
@@ -61,6 +62,7 @@ from memhost.sessions.records import corrections, merge_records, named_memories,
 from memhost.sessions.speakers import speakers_in
 from memhost.sessions.summaries import SessionSummaries, stand_in
 from memhost.settings.schema import MemorySettings
+from memhost.storage.paging import scan
 from memhost.storekit import to_micros
 from memhost.text.conversation import spoken
 from memhost.text.speakers import Labels
@@ -189,11 +191,30 @@ class SessionWriter:
         if any(isinstance(message.created_at, UnsetType) for message in request.messages):
             call.notices.append(("deprecation", MISSING_CREATED_AT))
 
-    async def delete(self, bounds: Scope, key: SessionKey) -> None:
-        """Delete a session, the records of its extraction, and the jobs that its silence would have started."""
+    async def delete(self, bounds: Scope, key: SessionKey, *, with_memories: bool = False) -> None:
+        """Delete a session, the records of its extraction, and the jobs that its silence would have started.
+
+        `with_memories`: also the memories of its turns, and what was made from them alone.
+        """
         batch = WriteBatch(delete_session=key, cancel_jobs=self._outbox.ids("session_idle", session_name(key)))
         batch.delete_documents = names_of_session(key)
+        if with_memories:
+            now = self._clock.now()
+            batch.delete_memories = await self._forget_turns(key, now)
+            batch.add_jobs = self._outbox.memory_jobs(
+                "memories_deleted", MemoriesDeleted, batch.delete_memories, tenant=key.tenant, now=now
+            )
         await self._store.commit(bounds, batch)
+        self._outbox.committed(batch.add_jobs)
+
+    async def _forget_turns(self, key: SessionKey, now: datetime) -> list[str]:
+        """Carry the deletion of all turns of a session on; return the ids of their memories, which go next."""
+        scope = Scope(tenant=key.tenant, namespaces=(key.namespace,), users=(key.user,), sessions=(key.session,))
+        turns = [memory async for memory in scan(self._store, scope, [TURNS]) if memory.record.extractor is not None]
+        session = await self._store.get_session(scope, key, now)
+        names = {message_of(name) for name in session.turns} if session is not None else set()
+        await self._cascade.deleted(key.tenant, turns, now, {key: names} if names else None)
+        return [memory.record.id for memory in turns]
 
     async def _write(
         self,

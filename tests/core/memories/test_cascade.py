@@ -271,6 +271,28 @@ async def test_the_text_of_a_turn_that_is_edited_in_long_term_memory_is_read_aga
         assert await texts(host) == [BRUGES]
 
 
+@STORES
+@pytest.mark.parametrize("indexed", ["true", "false"])
+async def test_a_session_is_deleted_with_its_memories(
+    models: ModelServer, tmp_path: Path, storage: dict[str, str], indexed: str
+) -> None:
+    items = {**HOMES, "first": [item("User has a cat.", "m1")], "second": [item("User has a cat.", "m4")]}
+    settings = {**storage, "INDEX_ALL_MESSAGES": indexed}
+    async with opened(models, tmp_path, items, settings=settings) as host:
+        await run(host, "create_memories", memories=[{"id": "own", "text": "A.", "user_id": "u", "session_id": "s"}])
+        await put(host, says("m1", "first Ghent"), says("m2", "Bruges"))
+        await put(host, says("m4", "second"), session="t")
+        await put(host, says("m1", "Ghent"), user="v")
+        await run(host, "delete_session", session_id="s", user_id="u", with_memories=True)
+        assert await texts(host) == ["A.", "User has a cat."]
+        assert await texts(host, "v") == [GHENT]
+        assert await unsupported(host) == sorted([GHENT, BRUGES])
+        turns = sorted(text for text in await stored(host) if text.startswith("user: "))
+        assert turns == (["user: Ghent", "user: second"] if indexed == "true" else [])
+        (cat,) = [each for each in await derived(host) if each.text == "User has a cat."]
+        assert cat.source_ids == ["m4"]
+
+
 # -- what stays as it is -----------------------------------------------------------------------------------------
 
 

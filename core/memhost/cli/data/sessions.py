@@ -90,6 +90,7 @@ def show_(
 @click.argument("session_id")
 @_namespace
 @_user
+@click.option("--with-memories", is_flag=True, help="Also delete its turns, and what was made from them alone.")
 @force_option
 @url_options
 @config_options
@@ -98,16 +99,17 @@ def delete(
     session_id: str,
     namespace: str | None,
     user_id: str | None,
+    with_memories: bool,
     force: bool,
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Delete a session; memories made from it stay."""
-    confirm(f"Delete the session {session_id}?", force=force)
+    """Delete a session; memories made from it stay, unless you say otherwise."""
+    confirm(f"Delete the session {session_id}{' with its memories' if with_memories else ''}?", force=force)
     request = {"session_id": session_id, "namespace": namespace, "user_id": user_id}
     target = target_of(options)
     ask(target, "get_session", request)
-    answer = ask(target, "delete_session", request)
+    answer = ask(target, "delete_session", {**request, **({"with_memories": True} if with_memories else {})})
     if as_json:
         show_line({**answer, "session_id": session_id})
     else:

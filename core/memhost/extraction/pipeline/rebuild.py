@@ -17,13 +17,10 @@ from memhost.jobs.outbox import Outbox
 from memhost.jobs.tasks import LongWork
 from memhost.memories.derived.cascade import Cascade
 from memhost.memories.derived.kept_turns import turn_of
-from memhost.memories.derived.support import Support, Withdrawn
+from memhost.memories.derived.support import TURNS, Support, Withdrawn
 from memhost.memories.enabled import require_long_term_memory
 from memhost.messages.turns import fingerprint_of, turn_name
 from memhost.models import (
-    TURN_STRATEGY,
-    Condition,
-    Op,
     Scope,
     SessionKey,
     StoredMemory,
@@ -40,8 +37,6 @@ from memhost.settings import Settings
 from memhost.storage.paging import scan, session_keys, walk
 
 logger = logging.getLogger(__name__)
-
-_TURNS = Condition("extraction_strategy", Op.ANY, (TURN_STRATEGY,))
 
 
 class Rebuilding:
@@ -121,7 +116,7 @@ class Rebuilding:
     async def _sessions(self, scope: Scope) -> list[SessionKey]:
         """The sessions inside the scope that are there, or of which long-term memory keeps turns."""
         keys = dict.fromkeys(await session_keys(self._store, scope, self._clock.now()))
-        async for memory in walk(self._store, scope, [_TURNS]):
+        async for memory in walk(self._store, scope, [TURNS]):
             record = memory.record
             if record.session_id:
                 keys[SessionKey(scope.tenant, record.namespace or "", record.user_id or "", record.session_id)] = None
@@ -176,7 +171,7 @@ class Rebuilding:
         deleted = set((await self._logs.read(key, now)).deleted)
         found: dict[str, Turn] = {}
         scope = Scope(tenant=key.tenant, namespaces=(key.namespace,), users=(key.user,), sessions=(key.session,))
-        kept: Sequence[StoredMemory] = [memory async for memory in scan(self._store, scope, [_TURNS])]
+        kept: Sequence[StoredMemory] = [memory async for memory in scan(self._store, scope, [TURNS])]
         for turn in map(turn_of, (memory for memory in kept if memory.record.extractor is not None)):
             found[turn.message.id] = turn
         for message in session.content.messages if session is not None else ():

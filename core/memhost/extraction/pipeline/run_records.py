@@ -27,6 +27,9 @@ KEPT_RUNS = 50
 _ALL_LETTERS = 60_000
 """Characters of all questions and answers of a run."""
 
+_MOST_SOUGHT = 100
+"""Texts that are looked for in records."""
+
 _SENTENCE_LETTERS = 500
 _ITEMS = 200
 
@@ -85,8 +88,13 @@ def names_of_session(key: SessionKey) -> list[tuple[str, str]]:
 async def naming(
     store: Store, owner: Scope, ids: Collection[str], texts: Collection[str], now: datetime
 ) -> list[tuple[str, str]]:
-    """(kind, id) of the owner's records that name one of these ids, or hold one of these texts."""
+    """(kind, id) of the owner's records that name one of these ids, or hold one of these texts.
+
+    Of many texts it is not worth to look for each: then all of the owner's records count.
+    """
     found = await store.list_documents(owner, KIND, now)
+    if len(texts) > _MOST_SOUGHT:
+        return [(KIND, document.id) for document in found]
     names = {name.encode("utf-8", "surrogatepass") for name in ids}
     said = {form.encode("utf-8", "surrogatepass") for text in texts if text for form in (text, _as_data(text))}
     return [

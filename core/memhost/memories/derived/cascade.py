@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -78,15 +78,30 @@ class Cascade:
         self._running = running
         self._outbox = outbox
 
-    async def deleted(self, tenant: str, memories: Sequence[StoredMemory], now: datetime) -> None:
+    async def deleted(
+        self,
+        tenant: str,
+        memories: Sequence[StoredMemory],
+        now: datetime,
+        messages: Mapping[SessionKey, Collection[str]] | None = None,
+    ) -> None:
         """Commit what follows from the deletion of these memories, which comes next.
 
         What was made from a deleted turn alone goes to the trash; what has other sources loses this one.
+
+        Args:
+            tenant: Whose memories they are.
+            memories: The memories.
+            now: The current time.
+            messages: Ids of further messages that are deleted, of which there may be no memories, by session.
         """
         batch = WriteBatch(delete_memories=[memory.record.id for memory in memories])
         leaving = len(batch.delete_memories)
         changed = [memory.record for memory in memories]
-        for key, ids in turns_of(tenant, memories).items():
+        turns = turns_of(tenant, memories)
+        for key, names in (messages or {}).items():
+            turns.setdefault(key, set()).update(names)
+        for key, ids in turns.items():
             found = await self._support.withdraw(batch, Lost(key=key, ids=frozenset(ids)), _anyone, now)
             await self._rereading.deleted(batch, key, ids, now, again=bool(found.stale))
             await self._running.outdate(batch, key, ids, now)

@@ -23,6 +23,7 @@ from memhost.storage.paging import scan
 
 _PAGE = 500
 
+TURNS = Condition("extraction_strategy", Op.ANY, (TURN_STRATEGY,))
 NOT_TURNS = Condition("extraction_strategy", Op.NONE, (TURN_STRATEGY,))
 
 

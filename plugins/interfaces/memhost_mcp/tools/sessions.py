@@ -88,7 +88,8 @@ class SessionDeleted(msgspec.Struct):
 
 
 async def _delete(context: ToolContext, request: DeleteSession) -> SessionDeleted:
-    view = await read_session(context, GetSession(**fields_of(request)))
+    wanted = GetSession(session_id=request.session_id, user_id=request.user_id, namespace=request.namespace)
+    view = await read_session(context, wanted)
     if view is None:
         return SessionDeleted(deleted=False)
     fields = {"session_id": view.session_id, "namespace": view.namespace, "user_id": view.user_id}
@@ -151,7 +152,7 @@ ROWS = (
         answer=_listed,
         result=SessionsListed,
     ),
-    ToolRow(operation="delete_session", run=_delete, result=SessionDeleted),
+    ToolRow(operation="delete_session", run=_delete, result=SessionDeleted, hidden=("with_memories",)),
     ToolRow(
         operation="change_session",
         name="update_session_data",
