@@ -104,6 +104,7 @@ class Evidence:
         self._today = today
         self._days = {each.day for each in said if each.day is not None} or {today}
         self._text = "\n".join([*(each.text for each in said), *known])
+        self._talk = "\n".join(each.text for each in said)
         self._readable = len(self._text) <= _MOST
         if not self._readable:
             return
@@ -112,13 +113,13 @@ class Evidence:
         self._words = frozenset(_WORD.findall(self._folded))
         self._named = frozenset(
             fold(_bare(word[0]))
-            for word in _NAME.finditer(self._text)
-            if word[0][0].isupper() and not _OPENS.search(self._text[max(0, word.start() - 3) : word.start()])
+            for word in _NAME.finditer(self._talk)
+            if word[0][0].isupper() and not _OPENS.search(self._talk[max(0, word.start() - 3) : word.start()])
         )
         numbers = _numbers(self._folded)
         parts = numbers & {0.25, 0.5, 0.75}
         self._numbers = numbers | {whole + part for whole in numbers | {1} for part in parts}
-        self._known_language = _is_known_language(self._text)
+        self._known_language = _is_known_language(self._talk)
         self._listed = 1 + len(re.findall(r"[,、，;]|\b(?:and|und|et|y|e|и|plus)\b|&", self._folded))
 
     def missing(self, text: str, entities: Sequence[str] = ()) -> list[str]:
@@ -144,7 +145,7 @@ class Evidence:
         yield from self._missing_signs(text, entities)
         languages = languages_of(text)
         listed = {fold(word) for entity in entities for word in _NAME.findall(entity)}
-        german = "de" in (languages if len(languages) == 1 else languages_of(self._text)) or "ß" in text
+        german = "de" in (languages if len(languages) == 1 else languages_of(self._talk)) or "ß" in text
         before: tuple[int, bool] = (-1, False)
         marked: list[tuple[int, int]] = []
         for phrase in _phrases(text):
@@ -203,16 +204,16 @@ class Evidence:
 
     def _may_be_translated(self, name: str, text: str) -> bool:
         """Tell whether a name may be another form of one that was said: in another script or language."""
-        if _FOREIGN.search(self._text):
-            return not _FOREIGN.search(name) or bool(_LATIN_NAME.search(self._text))
+        if _FOREIGN.search(self._talk):
+            return not _FOREIGN.search(name) or bool(_LATIN_NAME.search(self._talk))
         if _FOREIGN.search(name):
             return True
-        here, there = set(languages_of(text)), set(languages_of(self._text))
+        here, there = set(languages_of(text)), set(languages_of(self._talk))
         return not here & there and bool(self._named - known_names.COMMON)
 
     def _missing_signs(self, text: str, entities: Sequence[str]) -> Iterator[str]:
         """Names in scripts without capitals: those that the model lists and that a word beside them marks as names."""
-        if _LATIN_NAME.search(self._text) and not _FOREIGN.search(self._text):
+        if _LATIN_NAME.search(self._talk) and not _FOREIGN.search(self._talk):
             return
         for entity in entities:
             place = text.find(entity)

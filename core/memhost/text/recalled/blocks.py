@@ -24,7 +24,7 @@ _NOTE = re.compile(
     r"Left out because |Nothing that is remembered fits the query|No relevant long-term memories"
     r"|Memories were found, but there is no room"
 )
-_BULLET = re.compile(r"(?:[-*•+]|\d{1,3}[.)])[ \t]+(?=\S)")
+_BULLET = re.compile(r"(?:(?:[-*•+]|\d{1,3}[.)])[ \t]+|・[ \t]*)(?=\S)")
 _PROMPT = re.compile(r"(?:system: ?)?#{1,6} Long-term memories related to the query", re.IGNORECASE)
 _MARK = re.compile(r"\[([0-9a-f]{16})\]")
 _SAID = re.compile(rf"\(said {_DAY}(?:; .*)?\)$")
@@ -35,20 +35,28 @@ _DECODER = JSONDecoder()
 
 _RECALLED = r"(?:recalled|relevant|retrieved|remembered|injected)"
 _KEPT = r"(?:user(?:'s)?|long[ _-]?term|stored|saved|core|past|previous|persistent|archival|conversation|agent)"
+_MEMORIES = (
+    r"(?:recuerdos|memorias|souvenirs|erinnerungen|ricordi|memorie|memórias|lembranças|воспоминания|память|herinneringen"
+    r"|wspomnienia|minnen|anılar|記憶|记忆|回忆|기억)"
+)
 _NAMED = re.compile(
     rf"(?P<sure>(?:{_RECALLED}|{_KEPT}|super)[ _-]?memor(?:y|ies)(?:[ _-]context)?|memories"
     r"|memory[ _-](?:context|blocks?|bank|results?)"
-    r"|known[ _-]facts|user[ _-]facts|relevante erinnerungen|erinnerungen|souvenirs pertinents|recuerdos relevantes"
-    r"|関連する記憶|相关记忆)|memory|facts",
+    rf"|known[ _-]facts|user[ _-]facts)|(?P<closed>(?:\w+[ _-])?{_MEMORIES}(?:[ _-]\w+)?)|memory|facts",
     re.IGNORECASE,
 )
-"""Names of elements and marks that other systems put around what they recall."""
-_OPENED = re.compile(r"(?P<lead><)(?P<name>[\w-]{4,40})(?:\s[^<>\n]*)?>|(?P<mark>\[)(?P<title>[^\[\]\n/]{4,40})\]")
+"""Names of elements and marks that other systems put around what they recall; `closed` ones only with their end."""
+_OPENED = re.compile(r"<(?P<name>\w[\w-]{1,40})(?:\s[^<>\n]*)?>|[\[【](?P<title>[^\[\]【】\n/]{2,40})[\]】]")
 
 _USER = (
     r"(?:the\s|this\s|our\s)?(?:current\s)?user(?:['’]s\b.{0,40}|,.{0,40}"
     r"|\s(?:from|in|so|that|which|you|to|for|and|i)\b.{0,40})?"
 )
+_TOLD = (
+    rf"(?:{_MEMORIES}|fakten|informationen|faits|informations|hechos|datos|información|fatti|informazioni|fatos|informações"
+    r"|факты|сведения|информация)"
+)
+_USERS = r"(?:(?:be)?nutzer(?:in|s)?|utilisat(?:eur|rice)|usuári[oa]|usuari[oa]|utente|пользовател[еяь])\b"
 _TITLE = re.compile(
     rf"""
     (?:here\s(?:are|is)\s)?(?:the\s|some\s|a\slist\sof\s)?
@@ -59,12 +67,12 @@ _TITLE = re.compile(
           \s(?:known\s)?(?:about|on|regarding)\s{_USER}
         |what\s(?:i|we|you|the\sassistant)\s(?:already\s)?(?:knows?|remembers?)\sabout\s{_USER}
         |long-term\smemories\srelated\sto\sthe\squery
-        |(?:bekannte\s)?(?:fakten|informationen)\süber\s(?:den|die)\s(?:be)?nutzer(?:in)?\b.{{0,40}}
-        |relevante\serinnerungen\b.{{0,40}}
-        |faits\sconnus\ssur\sl['’]utilisat(?:eur|rice)\b.{{0,40}}|souvenirs\spertinents\b.{{0,40}}
-        |(?:hechos|datos)\sconocidos\s(?:sobre|del?)\s(?:el\s|la\s)?usuari[oa]\b.{{0,40}}|recuerdos\srelevantes\b.{{0,40}}
-        |ユーザーに(?:関する|ついて)の?(?:既知の)?(?:事実|情報)|関連する記憶
-        |关于用户的(?:已知)?(?:事实|信息|记忆)|相关(?:的)?记忆|用户记忆
+        |(?:\w+\s)?{_TOLD}(?:\s\w+)?\s(?:\w{{1,5}}\s){{0,2}}(?:\w{{1,4}}['’])?{_USERS}(?:\s\(.{{0,40}}\))?
+        |(?:relevante|pertinenti)\s{_MEMORIES}\b.{{0,40}}
+        |{_MEMORIES}\s(?:pertinents|relevantes|pertinenti|rilevanti)\b.{{0,40}}
+        |(?:важные|релевантные)\sвоспоминания\b.{{0,40}}
+        |ユーザーに(?:関する|ついて)の?(?:既知の)?(?:事実|情報|記憶)|ユーザーの記憶|関連する記憶
+        |关于用户的(?:已知)?(?:事实|信息|记忆)|相关(?:的)?记忆|用户(?:的)?记忆
     )
     |{_KEPT}\smemor(?:y|ies)|(?:user|model\sset|memory)\scontext)
     \s*(?:\([^()]{{0,60}}\))?
@@ -77,7 +85,8 @@ _HEADING = re.compile(
 
 _ABOUT_USER = re.compile(
     rf"(?:the |this )?user\b|user's|(?:user|assistant|human|ai): |\[?\(?{_DAY}|.*\(?{_DAY}[^)]*[)\]]$"
-    r"|(?:der |die )?(?:be)?nutzer(?:in)?\b|l['’]utilisat|(?:el |la )?usuari[oa]\b|ユーザー|用户",
+    r"|(?:der |die )?(?:be)?nutzer(?:in)?\b|l['’]utilisat|(?:el |la )?usuari[oa]\b"
+    r"|(?:o |a )?usuári[oa]\b|l['’]utente\b|пользовател|ユーザー|利用者|用户",
     re.IGNORECASE,
 )
 _ROLE_LEAD = re.compile(rf"(?:[\[(]?{_DAY}[^\w]{{1,4}})?(?:user|assistant|human|ai)\s?[:：]", re.IGNORECASE)
@@ -117,20 +126,29 @@ def enclosed(text: str) -> Iterator[tuple[int, int]]:
         if named is None or match.start() < end:
             continue
         sure = named["sure"] is not None
-        close = f"</{match['name']}>" if match["name"] else f"[/{match['title']}]"
-        closed = None if close in never else re.compile(re.escape(close), re.IGNORECASE).search(text, match.end())
+        close = _closing(match["name"], match["title"])
+        closed = None if close in never else re.compile(close, re.IGNORECASE).search(text, match.end())
         if closed is not None:
             end = closed.end()  # the outermost one decides
             inner = text[match.end() : closed.start()].strip()
             listed = named[0].lower() == "memory" and _BULLET.match(inner) is not None
-            if _is_recalled(inner.split("\n"), sure=sure or listed):
+            if _is_recalled(inner.split("\n"), sure=sure or listed or named["closed"] is not None):
                 yield match.start(), end
             continue
         never.add(close)
-        last = _end_of_list(text, match.end()) if sure else None
-        if last is not None:
+        last = _end_of_list(text, match.end())
+        if last is not None and (sure or _is_recalled(text[match.end() : last].strip().split("\n"), sure=False)):
             end = last
             yield match.start(), end
+
+
+def _closing(name: str | None, title: str | None) -> str:
+    """The pattern of what closes an element, or a mark in brackets."""
+    if name is not None:
+        return rf"</{re.escape(name)}>"
+    told = re.escape(title or "")
+    ends = rf"/\s*{told}|(?:end|ende|fin|fine|fim|конец)(?: of| de| di)?:? {told}"
+    return rf"[\[【]\s*(?:{ends}|{told}\s?(?:ここまで|終わり|終了|结束|结尾))\s*[\]】]"
 
 
 def _lines_from(text: str, start: int) -> Iterator[tuple[str, int]]:
