@@ -172,6 +172,39 @@ async def test_a_memory_with_sources_in_two_sessions_goes_with_the_last(models: 
         assert await texts(host) == []
 
 
+DOG, REX, BOTH = "User has a dog.", "User's dog is called Rex.", "User has a dog called Rex."
+
+
+@pytest.mark.parametrize(
+    ("verdict", "deleted", "text", "stale"),
+    [
+        ("merge", "m2", BOTH, True),
+        ("merge", "m1", BOTH, True),
+        ("same", "m2", REX, True),
+        ("same", "m1", REX, False),
+    ],
+)
+async def test_a_merged_text_that_says_more_than_its_sources_is_marked(
+    models: ModelServer, tmp_path: Path, verdict: str, deleted: str, text: str, stale: bool
+) -> None:
+    items = {"dog": [item(DOG, "m1")], "Rex": [item(REX, "m2")]}
+
+    def rule(call: Call) -> Any:
+        if "<pairs>" in call.prompt:
+            return {"verdicts": [{"pair": 1, "verdict": verdict, "text": BOTH if verdict == "merge" else None}]}
+        return notes(items)(call)
+
+    async with opened(models, tmp_path, {}) as host:
+        models.answer(rule)
+        await put(host, says("m1", "a dog"))
+        await put(host, says("m1", "a dog"), says("m2", "Rex"))
+        assert await texts(host) == [text]
+        await delete(host, deleted)
+        (merged,) = await derived(host)
+        assert (merged.text, merged.source_ids) == (text, [{"m1": "m2", "m2": "m1"}[deleted]])
+        assert (STALE in merged.metadata) == stale
+
+
 async def test_a_deleted_turn_that_waits_is_not_read_any_more(models: ModelServer, tmp_path: Path) -> None:
     async with opened(models, tmp_path, HOMES, run_jobs=False) as host:
         await run(

@@ -13,7 +13,7 @@ from memhost.jobs.outbox import Outbox
 from memhost.memories import aliases
 from memhost.memories.derived import former
 from memhost.memories.derived.kept_turns import read_memories
-from memhost.memories.repetition import STALE
+from memhost.memories.repetition import STALE, statement
 from memhost.memories.trash import Reason, entries
 from memhost.models import TURN_STRATEGY, Condition, Job, MemoryRecord, Op, Scope, SessionKey, StoredMemory, WriteBatch
 from memhost.operations.ams_compat import KNOWN_STRATEGIES
@@ -135,8 +135,11 @@ class Support:
                 else:
                     found.gone.append(memory)
             elif record.id in untouched and left:
-                times = await self._said(lost.key, left)
-                found.changed.append(replace(memory, record=_with_sources(record, left, times)))
+                record = _with_sources(record, left, await self._said(lost.key, left))
+                if await self._says_more(lost, record, now):
+                    record = marked_stale(record, now)
+                    found.stale.append(record.id)
+                found.changed.append(replace(memory, record=record))
             elif record.id in untouched and record.id not in repeated:
                 found.gone.append(memory)
         batch.put_memories += found.changed
@@ -211,6 +214,17 @@ class Support:
 
     def _is_digest(self, record: MemoryRecord) -> bool:
         return record.extractor is not None and record.extraction_strategy in self._digests
+
+    async def _says_more(self, lost: Lost, record: MemoryRecord, now: datetime) -> bool:
+        """Tell whether memories were merged into it, and none of those that still have a source says what it says."""
+        kept = (await former.read(self._store, lost.owner, [record], now))[record.id]
+        joined = [each.state for each in kept if each.state.how == "joined" and each.state.parts]
+        if not joined:
+            return False
+        said = statement(record.text)
+        parts = [joined[0].memory, *(part for state in joined for part in state.parts)]
+        left = [part for part in parts if not part.source_ids or not set(part.source_ids) <= lost.ids]
+        return all(statement(part.text) != said for part in left)
 
     async def _said(self, key: SessionKey, names: Sequence[str]) -> list[datetime]:
         """Times at which these turns were said, oldest first; none if one of them is not kept in the session."""
