@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -11,11 +11,14 @@ import msgspec
 from msgspec import UNSET
 
 from memhost.memories.records import content_hash, derived_id, index_records, record_from_input
+from memhost.memories.repetition import indexed_anew
 from memhost.messages.concurrent_writes import Missed, record_digest
 from memhost.models import (
     TURN_STRATEGY,
+    Condition,
     MemoryRecord,
     MemoryType,
+    Op,
     Scope,
     SessionKey,
     StoredMemory,
@@ -40,6 +43,9 @@ _NOT_SAID = (
 )
 _SAID = tuple(name for name in RecordFields.__struct_fields__ if name not in _NOT_SAID)
 """Fields of a memory that clients set: a change of one in the session reaches long-term memory."""
+
+_MOST_MADE = 1000
+"""Memories made from turns of one moment that get the time to which it is corrected."""
 
 _KEPT_UNSAID = (*_SAID, "last_accessed", "access_count")
 
@@ -139,18 +145,34 @@ def _corrected(held: MemoryRecord, record: MemoryRecord, earlier: MemoryRecord) 
 
 
 async def retimed_memories(store: Store, key: SessionKey, turns: Sequence[Turn], now: datetime) -> list[StoredMemory]:
-    """The memories of turns whose time was corrected, with that time."""
+    """The memories of turns whose time was corrected, and those made from them, with that time."""
     times = {turn.message.id: turn.message.created_at for turn in turns if turn.occurrence == 1}
     if not times:
         return []
     names = {derived_id(key.tenant, key.namespace, key.user, key.session, name): name for name in times}
     scope = Scope(tenant=key.tenant, namespaces=(key.namespace,), users=(key.user,), sessions=(key.session,))
     held = await store.get_memories(scope, [*times, *names])
-    return [
-        _retimed(memory, times[names.get(memory.record.id, memory.record.id)], now)
-        for memory in held
-        if memory.record.extraction_strategy == TURN_STRATEGY
-    ]
+    kept = [memory for memory in held if memory.record.extraction_strategy == TURN_STRATEGY]
+    made = await _made_then(store, scope, {memory.record.created_at for memory in kept}, times)
+    return [*(_retimed(memory, times[names.get(memory.record.id, memory.record.id)], now) for memory in kept), *made]
+
+
+async def _made_then(
+    store: Store, scope: Scope, moments: Collection[datetime], times: Mapping[str, datetime]
+) -> list[StoredMemory]:
+    """Memories that count as said at one of the moments, made from turns whose times are known now, with these.
+
+    Where another source has a time that is not known here, that of the memory stays.
+    """
+    found = []
+    for moment in moments:
+        page, _ = await store.list_memories(scope, [Condition("said_at", Op.EQ, (moment,))], limit=_MOST_MADE)
+        for memory in page:
+            record = memory.record
+            if record.extractor is not None and record.source_ids and times.keys() >= set(record.source_ids):
+                said = max(times[name] for name in record.source_ids)
+                found.append(indexed_anew(memory, msgspec.structs.replace(record, said_at=said)))
+    return found
 
 
 async def named_memories(

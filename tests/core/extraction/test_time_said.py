@@ -119,3 +119,26 @@ async def test_another_date_has_no_end_and_precision_of_the_former(models: Model
             host, "edit_memory", memory_id="stay", event_date="2021-01-01T00:00:00Z", event_precision="year"
         )
         assert (changed.event_end, changed.event_precision) == (None, "year")
+
+
+@STORES
+async def test_a_corrected_time_of_a_turn_is_that_of_what_it_says(
+    models: ModelServer, tmp_path: Path, storage: dict[str, str]
+) -> None:
+    models.answer(noting({"a": [item("User has a cat.", "a")], "b": [item("User has a dog.", "a", "b")]}))
+    async with host_with_model(models, tmp_path, settings=storage) as host:
+        soon = datetime.now(UTC).replace(microsecond=0)
+        untimed = [{"id": name, "role": "user", "content": f"It is {name}."} for name in "ab"]
+        for each in await told(host, "s", *untimed):
+            assert each.said_at is not None
+            assert each.said_at >= soon
+        await run(
+            host,
+            "put_session",
+            session_id="s",
+            user_id="ana",
+            messages=[turn("a", "It is a.", "2024-05-03T10:00:00Z"), turn("b", "It is b.", "2024-05-03T10:05:00Z")],
+        )
+        found = {record.text: record.said_at for record in await derived(host)}
+        assert found["User has a cat."] == datetime(2024, 5, 3, 10, 0, tzinfo=UTC)
+        assert found["User has a dog."] == datetime(2024, 5, 3, 10, 5, tzinfo=UTC)
