@@ -12,14 +12,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from difflib import SequenceMatcher
 from functools import cached_property
+from typing import NamedTuple
 
 import msgspec
 
 from memhost.extraction.screening import known_names
 from memhost.extraction.screening.spoken_numbers import LANGUAGES, Number, numbers_in
 from memhost.text.temporal.calendar_words import WORDS
-from memhost.text.temporal.dates import find_relative
-from memhost.text.temporal.languages import common_words, languages_of
+from memhost.text.temporal.dates import Period, find_relative
+from memhost.text.temporal.languages import Language, common_words, languages_of
 from memhost.text.temporal.written import YMD, find_written
 from memhost.text.unicode_forms import fold
 
@@ -35,6 +36,10 @@ _FACTORS = (7, 12, 24, 30, 52, 60, 100, 365, 1_000)
 _LEAST = 3
 """Numbers below this say little: one, a pair, both."""
 
+_SPELT_ALIKE = 0.75
+"""Ratio of `difflib` from which two words may be spellings of one name."""
+_ENOUGH = 20_000
+"""Characters that tell the languages of a talk."""
 _COMMON_SHARE = 0.25
 _WORD = re.compile(r"[^\W\d_]+")
 _LATIN = re.compile("[A-Za-z]")
@@ -90,6 +95,15 @@ class Said(msgspec.Struct, frozen=True):
     day: date | None = None
 
 
+class _Line(NamedTuple):
+    """A line's day, the periods that it means, whether it means one that cannot be told, and weekdays that it names."""
+
+    day: date
+    periods: tuple[Period, ...]
+    open: bool
+    weekdays: frozenset[int]
+
+
 class Evidence:
     """All that the model was shown, to ask whether a memory follows from it.
 
@@ -108,6 +122,7 @@ class Evidence:
         self._readable = len(self._text) <= _MOST
         if not self._readable:
             return
+        self._alike: dict[str, bool] = {}
         self._folded = fold(self._text)
         self._squashed = re.sub(r"[\W_]", "", self._folded)
         self._words = frozenset(_WORD.findall(self._folded))
@@ -119,7 +134,8 @@ class Evidence:
         numbers = _numbers(self._folded)
         parts = numbers & {0.25, 0.5, 0.75}
         self._numbers = numbers | {whole + part for whole in numbers | {1} for part in parts}
-        self._known_language = _is_known_language(self._talk)
+        self._languages = languages_of(self._talk[:_ENOUGH])
+        self._known_language = _is_known_language(self._talk[:_ENOUGH], self._languages)
         self._listed = 1 + len(re.findall(r"[,、，;]|\b(?:and|und|et|y|e|и|plus)\b|&", self._folded))
 
     def missing(self, text: str, entities: Sequence[str] = ()) -> list[str]:
@@ -145,7 +161,7 @@ class Evidence:
         yield from self._missing_signs(text, entities)
         languages = languages_of(text)
         listed = {fold(word) for entity in entities for word in _NAME.findall(entity)}
-        german = "de" in (languages if len(languages) == 1 else languages_of(self._talk)) or "ß" in text
+        german = "de" in (languages if len(languages) == 1 else self._languages) or "ß" in text
         before: tuple[int, bool] = (-1, False)
         marked: list[tuple[int, int]] = []
         for phrase in _phrases(text):
@@ -181,6 +197,7 @@ class Evidence:
         return low in listed or not _OPENS.search(front)
 
     def _has_name(self, word: str, phrase: Sequence[re.Match[str]]) -> bool:
+        short = word.isupper() and 1 < len(word) <= 5
         word = fold(_bare(word))
         bare = re.sub(r"\W", "", word)
         if word in known_names.COMMON:
@@ -190,17 +207,16 @@ class Evidence:
         initials = "".join(each[0][0] for each in phrase).casefold()
         if len(initials) > 1 and initials in self._words:
             return True
-        if any(alike(bare, other) for other in self._words):
+        if self._is_like_a_word(bare) or (short and bare in self._initials):
             return True
-        if word.isascii() and len(bare) <= 5 and self._spells(bare):
-            return True
-        short = {each for name, group in known_names.NICKNAMES.items() if alike(bare, name) for each in group}
-        return any(alike(name, other) for name in short for other in self._words)
+        others = {each for name, group in known_names.NICKNAMES.items() if alike(bare, name) for each in group}
+        return any(map(self._is_like_a_word, others))
 
-    def _spells(self, letters: str) -> bool:
-        """Tell whether words in a row begin with these letters."""
-        initials = "".join(word[0] for word in _WORD.findall(self._folded))
-        return len(letters) >= 2 and letters in initials
+    def _is_like_a_word(self, name: str) -> bool:
+        """Tell whether a folded name may be a form of a word that was said."""
+        if (known := self._alike.get(name)) is None:
+            known = self._alike[name] = any(alike(name, other) for other in self._words)
+        return known
 
     def _may_be_translated(self, name: str, text: str) -> bool:
         """Tell whether a name may be another form of one that was said: in another script or language."""
@@ -208,7 +224,7 @@ class Evidence:
             return not _FOREIGN.search(name) or bool(_LATIN_NAME.search(self._talk))
         if _FOREIGN.search(name):
             return True
-        here, there = set(languages_of(text)), set(languages_of(self._talk))
+        here, there = set(languages_of(text)), set(self._languages)
         return not here & there and bool(self._named - known_names.COMMON)
 
     def _missing_signs(self, text: str, entities: Sequence[str]) -> Iterator[str]:
@@ -262,7 +278,7 @@ class Evidence:
             return True
         if any(value * factor in said or value / factor in said for factor in _FACTORS):
             return True
-        if len(bare := f"{value:.0f}") >= 4 and bare in re.sub(r"\D", "", self._folded):
+        if len(bare := f"{value:.0f}") >= 4 and bare in self._digits:
             return True
         years = {self._today.year - each for each in said if 1900 <= each <= self._today.year}
         if any(abs(value - year) <= 1 for year in years):
@@ -282,8 +298,8 @@ class Evidence:
     def _is_dated(self, year: int, month: int, day: int) -> bool:
         if not month:
             return self._has_year(year)
-        if _VAGUE.search(self._folded) or not self._has_year(year or self._today.year):
-            return bool(_VAGUE.search(self._folded))
+        if self._vague or not self._has_year(year or self._today.year):
+            return self._vague
         months = self._months
         near = {(said.month + shift - 1) % 12 + 1 for said in self._days for shift in (-1, 0, 1)}
         last = monthrange(year or self._today.year, month)[1]
@@ -291,7 +307,7 @@ class Evidence:
             return True
         if not day and month in months | near:
             return True
-        return any(self._is_counted(each, year, month, day) for each in self._said)
+        return any(self._is_counted(each, year, month, day) for each in self._lines)
 
     @cached_property
     def _months(self) -> frozenset[int]:
@@ -307,32 +323,49 @@ class Evidence:
             return True
         return any(abs(self._today.year - year - each) <= 1 for each in self._numbers if each >= _LEAST)
 
-    def _is_counted(self, said: Said, year: int, month: int, day: int) -> bool:
+    def _is_counted(self, line: _Line, year: int, month: int, day: int) -> bool:
         """Tell whether the words of a line lead to the date: yesterday, next week, on Friday."""
-        if said.day is None:
-            return False
-        spoken = (year or said.day.year, month, day or said.day.day)
-        if abs(_real(*spoken) - said.day) <= timedelta(days=1):
+        spoken = (year or line.day.year, month, day or line.day.day)
+        meant = _real(*spoken)
+        days = abs(meant - line.day).days
+        if days <= 1 or line.open:
             return True
-        for each in find_relative(said.text, said.day):
-            if each.period is None:
-                return True
-            first, last = each.period.first - timedelta(days=1), each.period.last + timedelta(days=1)
+        for period in line.periods:
+            first, last = period.first - timedelta(days=1), period.last + timedelta(days=1)
             if (first.year, first.month) <= spoken[:2] <= (last.year, last.month) and (
-                not day or first <= _real(*spoken) <= last
+                not day or first <= meant <= last
             ):
                 return True
-        days = abs(_real(*spoken) - said.day).days
         if days in self._numbers or any(abs(days - 7 * weeks) <= 1 for weeks in self._numbers if weeks >= 1):
             return True
-        if not day or days > _NEAR:
-            return False
-        return _real(*spoken).weekday() in _weekdays(said.text)
+        return bool(day) and days <= _NEAR and meant.weekday() in line.weekdays
+
+    @cached_property
+    def _lines(self) -> list[_Line]:
+        """What the words of each line whose day is known say of time."""
+        found = []
+        for said in self._said:
+            if said.day is not None:
+                relative = find_relative(said.text, said.day)
+                periods = tuple(each.period for each in relative if each.period is not None)
+                found.append(_Line(said.day, periods, len(periods) < len(relative), frozenset(_weekdays(said.text))))
+        return found
+
+    @cached_property
+    def _vague(self) -> bool:
+        return _VAGUE.search(self._folded) is not None
+
+    @cached_property
+    def _initials(self) -> str:
+        return "".join(word[0] for word in _WORD.findall(self._folded))
+
+    @cached_property
+    def _digits(self) -> str:
+        return re.sub(r"\D", "", self._folded)
 
 
-def _is_known_language(text: str) -> bool:
+def _is_known_language(text: str, languages: Sequence[Language]) -> bool:
     """Tell whether a text is in languages whose number words are known: a third of its words are common in one."""
-    languages = languages_of(text)
     if not languages or _UKRAINIAN.search(text):
         return False
     if not _LATIN.search(text) or languages[0] in ("zh", "ja", "ru"):
@@ -387,8 +420,13 @@ def alike(word: str, other: str) -> bool:
     """Tell whether two folded words may be forms of one name: inflected, shortened, part of the other, misspelt."""
     if not word or not other or word[0] != other[0]:
         return len(other) >= 4 and len(word) >= 4 and (other in word or word in other)
+    if not 0.5 <= len(word) / len(other) <= 2:
+        return False
     shared = next((at for at, pair in enumerate(zip(word, other, strict=False)) if pair[0] != pair[1]), None)
     shared = min(len(word), len(other)) if shared is None else shared
     if shared >= max(3, 0.6 * min(len(word), len(other))) and 2 * shared >= max(len(word), len(other)):
         return True
-    return min(len(word), len(other)) >= 5 and SequenceMatcher(None, word, other).ratio() >= 0.75
+    if min(len(word), len(other)) < 5:
+        return False
+    matcher = SequenceMatcher(None, word, other)
+    return matcher.quick_ratio() >= _SPELT_ALIKE and matcher.ratio() >= _SPELT_ALIKE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from memhost.text.unicode_forms import fold
@@ -167,6 +167,7 @@ _ENDINGS = {
 }
 
 
+@lru_cache(maxsize=8192)
 def _word_value(word: str, language: str) -> float | None:
     if language == "ru":
         for length in range(min(len(word), 12), 1, -1):
