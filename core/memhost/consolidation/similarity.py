@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
+from memhost.extraction.screening.evidence import UNSUPPORTED
 from memhost.memories.repetition import RESTORED
 from memhost.models import TURN_STRATEGY, Condition, MemoryRecord, MemoryType, Op, StoredMemory
 from memhost.text.analysis import DATE_MARK, SPEAKER_MARK
@@ -30,7 +31,10 @@ def can_merge(memory: StoredMemory) -> bool:
 
 
 def can_change(memory: StoredMemory) -> bool:
-    """Tell whether memhost may say, unasked, until when the memory held; also of one that has ended already."""
+    """Tell whether memhost may say, unasked, until when the memory held; also of one that has ended already.
+
+    What nobody said (`UNSUPPORTED`) changes nothing and is changed by nothing.
+    """
     record = memory.record
     return (
         not record.pinned
@@ -38,6 +42,7 @@ def can_change(memory: StoredMemory) -> bool:
         and record.extraction_strategy not in MERGEABLE.values
         and record.memory_type is not MemoryType.MESSAGE
         and RESTORED not in record.metadata
+        and not record.metadata.get(UNSUPPORTED)
         and len(record.text) <= MAX_TEXT_LENGTH
         and memory.vector is not None
         and bool(np.any(memory.vector))

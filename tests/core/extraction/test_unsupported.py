@@ -8,7 +8,7 @@ import pytest
 from msgspec import UNSET
 
 from memhost.host import Host
-from tests.support.extractions import derived, host_with_model, item, noting, said, settled
+from tests.support.extractions import derived, extractions, host_with_model, item, noting, said, settled
 from tests.support.hosts import run
 from tests.support.model_server import ModelServer
 
@@ -59,6 +59,17 @@ async def test_the_mark_goes_when_somebody_says_it(models: ModelServer, tmp_path
         context = await run(host, "get_context", query="Who is John Doe?", user_id="ana", budget=1_000)
         assert INVENTED in context.text
         assert context.held_back is UNSET
+
+
+async def test_what_nobody_said_ends_and_joins_no_fact(models: ModelServer, tmp_path: Path) -> None:
+    models.answer(noting({"m0": [item("User lives in Rome.", "m0")], "n0": [item("User lives in Paris.", "n0")]}))
+    async with host_with_model(models, tmp_path) as host:
+        for turns in (said("I live in Rome."), said("Can you recommend a laptop?", prefix="n")):
+            await run(host, "put_session", session_id=turns[0]["id"], user_id="ana", messages=turns)
+            await settled(host, turns[0]["id"], user_id="ana")
+        assert len(extractions(models)) == len(models.chat_requests) == 2
+        texts = {memory.text: memory.superseded_by for memory in await derived(host)}
+        assert texts == {"User lives in Rome.": None, "User lives in Paris.": None}
 
 
 async def test_a_new_text_by_its_owner_has_no_mark(models: ModelServer, tmp_path: Path) -> None:
