@@ -139,7 +139,7 @@ def message(text: str) -> Message:
 
 
 def answered(text: str) -> None:
-    limits = Limits(now=NOW, sent=frozenset({"m"}))
+    limits = Limits(now=NOW, sent=("m",))
     read_answer(text, limits)
     read_answer('{"memories": [{"text": "' + text + '"}]}', limits)
 

@@ -11,9 +11,10 @@ from typing import Any, Literal
 
 import msgspec
 
-from memhost.consolidation.similarity import numbers
+from memhost.consolidation.wording import stands_for
 from memhost.errors import BudgetExceeded, ModelRefused, ModelUnavailable
 from memhost.models import MemoryRecord, SessionKey, StoredMemory
+from memhost.ports import Completion
 from memhost.usage.model_calls import ModelCalls
 
 logger = logging.getLogger(__name__)
@@ -86,11 +87,13 @@ class Judgement:
         verdicts: By index of the pair; pairs without a usable one are left out.
         calls: Calls that were made.
         answered: False if the model could not be asked: a later call may succeed.
+        answer: What the model answered, None if it did not.
     """
 
     verdicts: dict[int, Verdict] = field(default_factory=dict)
     calls: int = 0
     answered: bool = True
+    answer: Completion | None = None
 
 
 class Judge:
@@ -118,7 +121,7 @@ class Judge:
         except (ModelUnavailable, BudgetExceeded) as error:
             _tell(owner, error.message)
             return Judgement(calls=int(not isinstance(error, BudgetExceeded)), answered=False)
-        return Judgement(verdicts=read(answer.text, pairs), calls=1)
+        return Judgement(verdicts=read(answer.text, pairs), calls=1, answer=answer)
 
 
 def question(pairs: Sequence[Pair]) -> str:
@@ -145,17 +148,11 @@ def read(answer: str, pairs: Sequence[Pair]) -> dict[int, Verdict]:
         if kind not in KINDS or number - 1 in found:
             continue
         merged = text.strip() if isinstance(text, str) else ""
-        if kind == "merge" and not _keeps_all(merged, pairs[number - 1]):
+        pair = pairs[number - 1]
+        if kind == "merge" and not stands_for(merged, (pair.older.record.text, pair.newer.record.text)):
             continue
         found[number - 1] = Verdict(kind, merged if kind == "merge" else "")
     return found
-
-
-def _keeps_all(text: str, pair: Pair) -> bool:
-    """Tell whether a merged text can replace both: neither blank nor much longer, and with the numbers of both."""
-    inputs = (pair.older.record.text, pair.newer.record.text)
-    longest = 2 * sum(len(each) for each in inputs)
-    return 0 < len(text) <= longest and numbers(text) == numbers(inputs[0]) | numbers(inputs[1])
 
 
 def _items(answer: str) -> list[Any]:

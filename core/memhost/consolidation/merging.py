@@ -46,7 +46,7 @@ class Outcome:
 
 
 class _Groups:
-    """The groups of memories to merge. A group is cohesive: each two of its members are comparable and near.
+    """The groups of memories to merge. A group is cohesive: each two of its members are comparable, and near or judged.
 
     Sameness that is judged in pairs is not transitive. "Ana moved to Rome" is near "Ana lives in Rome", and that is
     near "Ana loves Rome"; with the two pairs judged `same` and no further rule, the three would become one memory, and
@@ -56,6 +56,7 @@ class _Groups:
     def __init__(self, memories: Iterable[StoredMemory], furthest: float) -> None:
         self._furthest = furthest
         self._of = {memory.record.id: [memory] for memory in memories}
+        self._judged: set[frozenset[str]] = set()
         self.wordings: dict[str, Wording] = {}
 
     def of(self, memory_id: str) -> list[StoredMemory]:
@@ -71,6 +72,7 @@ class _Groups:
         # lives in Rome since 2020" for another, either text would lose what the other pair says.
         if older is newer or len(worded) + (wording is not None) > 1:
             return
+        self._judged.add(frozenset((pair.older.record.id, pair.newer.record.id)))
         if not all(self._near(one, other) for one in older for other in newer):
             return
         older += newer
@@ -80,7 +82,8 @@ class _Groups:
             self.wordings[pair.older.record.id] = wording
 
     def _near(self, one: StoredMemory, other: StoredMemory) -> bool:
-        return joinable(one, other) and distance(one, other) <= self._furthest
+        judged = frozenset((one.record.id, other.record.id)) in self._judged
+        return joinable(one, other) and (judged or distance(one, other) <= self._furthest)
 
 
 def apply(

@@ -5,21 +5,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 
 from memhost.consolidation.closing import Change, reclosed, said_order, settled
 from memhost.consolidation.judge import MAX_PAIRS, Judge, Judgement, Pair, Verdict
 from memhost.consolidation.merging import Outcome, Wording, apply, shown
-from memhost.consolidation.similarity import MERGEABLE, SAME_EVENT, can_change, can_merge, comparable, distance
+from memhost.consolidation.similarity import can_change, can_merge, distance, says_no_more
 from memhost.errors import ModelUnavailable
 from memhost.memories.derived.former import replaced_by
+from memhost.memories.nearest import nearest
 from memhost.memories.records import content_hash
 from memhost.memories.repetition import statement
 from memhost.memories.trash import entries
 from memhost.models import (
-    CandidateQuery,
     Condition,
     Document,
     Op,
@@ -30,7 +30,7 @@ from memhost.models import (
     new_id,
 )
 from memhost.operations.responses import Join
-from memhost.ports import Embedder, Store
+from memhost.ports import Completion, Draft, Embedder, Store
 from memhost.settings.schema import MemorySettings
 from memhost.storage.bound_documents import document_scope
 from memhost.usage.model_calls import ModelCalls
@@ -38,9 +38,7 @@ from memhost.usage.model_calls import ModelCalls
 JUDGED = "judged"
 """Kind of the documents that tell which pairs a model found to be distinct."""
 
-_CANDIDATES = 10
-_PAIRS_A_MEMORY = 5
-_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+_PAIRS_A_MEMORY = 15
 _JUDGED_FOR = timedelta(days=7)
 
 
@@ -61,6 +59,7 @@ class Resolution:
         undecided: Pairs that nobody has judged.
         reached: False if the model could not be asked.
         llm_calls: Calls to the language model.
+        answer: What it answered, None if it did not.
     """
 
     put: list[StoredMemory] = field(default_factory=list)
@@ -75,6 +74,7 @@ class Resolution:
     undecided: int = 0
     reached: bool = True
     llm_calls: int = 0
+    answer: Completion | None = None
 
     def add_to(self, batch: WriteBatch) -> None:
         """Add everything to the batch that is to be committed."""
@@ -109,10 +109,12 @@ class SemanticDeduplication:
         now: datetime,
         again: Sequence[tuple[StoredMemory, StoredMemory]] = (),
         repeated: Mapping[str, StoredMemory] | None = None,
+        said: Mapping[str, Draft] | None = None,
     ) -> Resolution:
         """Decide about new memories of one owner, which have vectors, with at most one call to the language model.
 
-        Without a language model all of them stay: no rule can tell whether two texts mean the same.
+        What a strategy says of a memory counts; the model is asked about those of which nobody said anything. Without a
+        language model these stay: no rule can tell whether two texts mean the same.
 
         Args:
             owner: Whose memories they are, and who pays; memories of other sessions of the owner count as well.
@@ -121,15 +123,18 @@ class SemanticDeduplication:
             again: New memories (of `fresh`) that say what a stored one says as well, each with that one. They become
                 one, unless something else is known to have held in between.
             repeated: Stored memories that the new ones repeat, as these complete them, by id.
+            said: The drafts of the memories, by id.
         """
-        repeated = repeated or {}
-        if not self.enabled or not self.can_judge or not fresh:
+        repeated, said = repeated or {}, said or {}
+        if not self.enabled or not fresh:
             return Resolution(put=[*fresh, *repeated.values()])
         scope = Scope(tenant=owner.tenant, namespaces=(owner.namespace,), users=(owner.user,))
         new = {memory.record.id: memory for memory in fresh}
-        pairs = await self.pairs(scope, fresh, now, new, repeated)
-        same = [_pair(repeated.get(stored.record.id, stored), made, new) for made, stored in again]
-        return await self.settle(scope, owner, pairs, now, fresh=new, again=True, same=same, repeated=repeated)
+        told = await self._told(scope, new, said, repeated)
+        told += [(_pair(repeated.get(stored.record.id, stored), made, new), Verdict("same")) for made, stored in again]
+        silent = [memory for name, memory in new.items() if name not in said or said[name].relation is None]
+        pairs = await self.pairs(scope, silent, now, new, repeated) if self.can_judge else []
+        return await self.settle(scope, owner, pairs, now, fresh=new, again=True, told=told, repeated=repeated)
 
     async def pairs(
         self,
@@ -139,33 +144,29 @@ class SemanticDeduplication:
         fresh: Collection[str] = (),
         repeated: Mapping[str, StoredMemory] | None = None,
     ) -> list[Pair]:
-        """Pairs of the memories with near ones inside the scope, which is one owner's; nearest first, each once.
+        """Pairs of the memories with stored ones that may be about the same, each once: first the nearest of each.
 
-        `fresh` are ids of those that are new: they are compared with each other, and with what is stored under other
-        ids, also with facts that have ended, but held later than the new one says (it was learnt late). One statement
-        that is stored twice is no pair (see `repetition.compatible`). `repeated` are stored memories as they will be.
-        No model is called.
+        `fresh` are ids of those that are new: they are compared with what is stored under other ids, also with facts
+        that have ended, but held later than the new one says (it was learnt late); and not with each other, because one
+        answer that lists two facts has told them apart. One statement that is stored twice is no pair (see
+        `repetition.compatible`). `repeated` are stored memories as they will be. No model is called.
         """
-        furthest = self._settings.deduplication_distance_threshold
-        able = [memory for memory in memories if can_merge(memory)]
-        found: dict[frozenset[str], Pair] = {}
-        for index, memory in enumerate(able):
-            others = [each for each in able[index + 1 :] if each.record.id in fresh] if fresh else []
-            stored = await self._near(scope, memory, now, furthest, fresh)
-            others += [(repeated or {}).get(other.record.id, other) for other in stored]
-            near = [
-                (_pair(memory, other, fresh), can_merge(other))
+        found: dict[frozenset[str], tuple[int, Pair]] = {}
+        for memory in filter(can_merge, memories):
+            stored = await self._near(scope, memory, now, fresh)
+            others = [(repeated or {}).get(other.record.id, other) for other in stored]
+            able = [
+                other
                 for other in others
-                if can_change(other)
-                and comparable(memory, other)
-                and distance(memory, other) <= furthest
+                if other.record.id != memory.record.id
+                and can_change(other)
                 and statement(memory.record.text) != statement(other.record.text)
             ]
-            near.sort(key=lambda each: (each[0].distance, each[0].older.record.id, each[0].newer.record.id))
-            for wanted in (True, False):  # what has ended takes no place of what holds
-                for pair in [pair for pair, holds in near if holds is wanted][:_PAIRS_A_MEMORY]:
-                    found.setdefault(frozenset((pair.older.record.id, pair.newer.record.id)), pair)
-        return sorted(found.values(), key=lambda pair: pair.distance)
+            able.sort(key=lambda other: not can_merge(other))  # what has ended takes no place of what holds
+            for place, other in enumerate(able[:_PAIRS_A_MEMORY]):
+                pair = _pair(memory, other, fresh)
+                found.setdefault(frozenset((pair.older.record.id, pair.newer.record.id)), (place, pair))
+        return [pair for _, pair in sorted(found.values(), key=lambda each: (each[0], each[1].distance))]
 
     async def settle(
         self,
@@ -177,7 +178,7 @@ class SemanticDeduplication:
         fresh: Mapping[str, StoredMemory] | None = None,
         ask: bool = True,
         again: bool = False,
-        same: Sequence[Pair] = (),
+        told: Sequence[tuple[Pair, Verdict]] = (),
         repeated: Mapping[str, StoredMemory] | None = None,
     ) -> Resolution:
         """Decide the pairs, and say what has to be committed.
@@ -190,15 +191,14 @@ class SemanticDeduplication:
             fresh: New memories by id; they come back in `put` unless they went into others.
             ask: Whether the language model may be asked, once.
             again: Pairs about which the model gives no usable answer are left for compaction to ask again.
-            same: Pairs that are known to be the same.
+            told: Pairs that are decided already.
             repeated: Stored memories as new ones complete them, by id; they come back in `put` as well.
         """
         fresh, repeated = fresh or {}, repeated or {}
         open_ = list(pairs)
         asked = open_[:MAX_PAIRS] if ask and self._judge.available else []
         judgement = await self._judge.ask(owner, asked) if asked else Judgement()
-        decided = [(asked[index], verdict) for index, verdict in judgement.verdicts.items()]
-        decided += [(pair, Verdict("same")) for pair in same]
+        decided = [*told, *((asked[index], verdict) for index, verdict in judgement.verdicts.items())]
         wordings = await self._worded(decided)
         unchanged = await self._unchanged(scope, [pair for pair, _ in decided], fresh, repeated)
         decided = [
@@ -213,6 +213,7 @@ class SemanticDeduplication:
         given = {**repeated, **fresh}
         resolution = self._resolution(scope.tenant, outcome, unchanged, given, fresh, followed, now)
         resolution.llm_calls = judgement.calls
+        resolution.answer = judgement.answer
         resolution.reached = judgement.answered
         resolution.undecided = len(open_) - (len(asked) if judgement.answered else 0)
         resolution.judged = _distinct(asked, judgement, again) if judgement.answered else set()
@@ -222,8 +223,38 @@ class SemanticDeduplication:
 
     # -- parts -----------------------------------------------------------------------------------------
 
+    async def _told(
+        self,
+        scope: Scope,
+        fresh: Mapping[str, StoredMemory],
+        said: Mapping[str, Draft],
+        repeated: Mapping[str, StoredMemory],
+    ) -> list[tuple[Pair, Verdict]]:
+        """What strategies say of new memories and known ones, as far as it can be so.
+
+        "The same" is believed only where the known memory has all names and numbers of the new one: with it only the
+        words of the new one go.
+        """
+        named = {
+            name: said[name] for name in fresh if name in said and said[name].relation not in (None, "new", "adds")
+        }
+        ids = list(dict.fromkeys(known for draft in named.values() for known in draft.known))
+        stored = await self._store.get_memories(scope, ids) if ids else []
+        known = {each.record.id: repeated.get(each.record.id, each) for each in stored if can_change(each)}
+        found = []
+        for name, draft in named.items():
+            for other in (known[each] for each in draft.known if each in known):
+                pair = _pair(fresh[name], other, fresh)
+                if draft.relation == "replaces":
+                    found.append((pair, Verdict("update")))
+                elif draft.relation == "corrects":
+                    found.append((pair, Verdict("correction")))
+                elif says_no_more(fresh[name].record, other.record):
+                    found.append((pair, Verdict("same")))
+        return found
+
     async def _near(
-        self, scope: Scope, memory: StoredMemory, now: datetime, furthest: float, fresh: Collection[str]
+        self, scope: Scope, memory: StoredMemory, now: datetime, fresh: Collection[str]
     ) -> list[StoredMemory]:
         """Stored memories near this one that hold; for a new one also those that ended after it began to hold.
 
@@ -231,28 +262,32 @@ class SemanticDeduplication:
         """
         record = memory.record
         if record.id not in fresh:
-            return await self._candidates(scope, memory, furthest, fresh, Condition("valid_to", Op.NOT_LTE, (now,)))
+            return await self._nearest(scope, memory, now, fresh, Condition("valid_to", Op.NOT_LTE, (now,)))
         since = min(record.held_from, now)
-        found = await self._candidates(scope, memory, furthest, fresh, Condition("valid_to", Op.NOT_LTE, (since,)))
+        found = await self._nearest(scope, memory, now, fresh, Condition("valid_to", Op.NOT_LTE, (since,)))
         later = {each.record.id for each in found if each.record.told_at > record.told_at}
         if later:
-            over = await self._candidates(scope, memory, furthest, fresh, Condition("valid_to", Op.LTE, (since,)))
+            over = await self._nearest(scope, memory, now, fresh, Condition("valid_to", Op.LTE, (since,)))
             found += [each for each in over if each.record.superseded_by in later]
         return found
 
-    async def _candidates(
-        self, scope: Scope, memory: StoredMemory, furthest: float, fresh: Collection[str], valid: Condition
+    async def _nearest(
+        self, scope: Scope, memory: StoredMemory, now: datetime, fresh: Collection[str], valid: Condition
     ) -> list[StoredMemory]:
         record = memory.record
-        about = [] if record.event_date is None else _about(record.event_date)
-        query = CandidateQuery(
-            conditions=(MERGEABLE, Condition("memory_type", Op.ANY, (record.memory_type.value,)), valid, *about),
-            vector=memory.vector,
-            vector_limit=_CANDIDATES + 1,
-            max_distance=furthest,
+        subject = record.metadata.get("subject")
+        found = await nearest(
+            self._store,
+            scope,
+            record.text,
+            memory.vector,
+            now,
+            subject=subject if isinstance(subject, str) else "",
+            entities=record.entities,
+            most=_PAIRS_A_MEMORY + 1,
+            valid=valid,
         )
-        found = await self._store.candidates(scope, query)
-        return [hit.memory for hit in found.hits if hit.memory.record.id not in fresh]
+        return [each for each in found if each.record.id not in fresh]
 
     async def _worded(self, decided: Iterable[tuple[Pair, Verdict]]) -> dict[str, Wording]:
         """Merged texts with their vectors, embedded in one request; none if the embedder does not answer."""
@@ -350,16 +385,6 @@ def _ended(
                 found.updated.append(memory.record.id)
     found.updated = [name for name in dict.fromkeys(found.updated) if name not in found.superseded]
     return put
-
-
-def _about(when: datetime) -> list[Condition]:
-    """Conditions for events within a day of a time; the ends of time have nothing beyond them."""
-    found = []
-    if when < _LAST - SAME_EVENT:
-        found.append(Condition("event_date", Op.NOT_GT, (when + SAME_EVENT,)))
-    if when > _FIRST + SAME_EVENT:
-        found.append(Condition("event_date", Op.NOT_LTE, (when - SAME_EVENT - timedelta(microseconds=1),)))
-    return found
 
 
 def pair_mark(pair: Pair) -> bytes:

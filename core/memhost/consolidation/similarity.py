@@ -11,6 +11,7 @@ from memhost.extraction.screening.evidence import UNSUPPORTED
 from memhost.memories.repetition import RESTORED
 from memhost.models import TURN_STRATEGY, Condition, MemoryRecord, MemoryType, Op, StoredMemory
 from memhost.text.analysis import DATE_MARK, SPEAKER_MARK
+from memhost.text.unicode_forms import fold
 from memhost.text.words import STOP_WORDS
 
 MERGEABLE = Condition("extraction_strategy", Op.NONE, (TURN_STRATEGY, "summary"))
@@ -98,6 +99,13 @@ def content_words(memory: StoredMemory) -> list[str]:
     """The analysed words of a memory that carry its content, in order."""
     marks = (DATE_MARK, SPEAKER_MARK)
     return [term for term in memory.terms if term not in STOP_WORDS and not term.startswith(marks)]
+
+
+def says_no_more(record: MemoryRecord, other: MemoryRecord) -> bool:
+    """Tell whether another text has all numbers and all names of a record's text, so that it may stand for both."""
+    told = fold(other.text)
+    names = [name for name in record.entities if fold(name) in fold(record.text)]
+    return numbers(record.text) <= numbers(other.text) and all(fold(name) in told for name in names)
 
 
 def numbers(text: str) -> frozenset[str]:

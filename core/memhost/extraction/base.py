@@ -97,7 +97,8 @@ class PromptedStrategy(ABC):
         # What the operator wants noted is not the form: it may well be what somebody says.
         form = msgspec.structs.replace(self.question(turns, context), instructions=self.instructions(context))
         limits = Limits(
-            sent=frozenset(turn.message.id for turn in turns),
+            sent=tuple(turn.message.id for turn in turns),
+            known=tuple(memory.id for memory in context.known),
             now=context.now,
             max_topics=context.max_topics,
             max_text=self.max_text,

@@ -420,7 +420,7 @@ def _extraction(
         resources.settings.extraction,
     )
     choice, logs, pending = queue.choice, queue.logs, queue.pending
-    contexts = ExtractionContexts(store, settings)
+    contexts = ExtractionContexts(store, embedder, settings)
     extracted = ExtractedMemories(
         store=store,
         embedder=embedder,

@@ -48,7 +48,10 @@ PROMPT_KEY = "prompt_sha256"
 STALE = "stale_since"
 """Metadata key of memories whose sources changed or were deleted since they were made: when that was."""
 
-NOTES = frozenset({SUSPICIOUS, RESTORED, SUPERSEDED_BY, TRUST, PROMPT_KEY, UNGROUNDED, UNSUPPORTED, STALE})
+ADDS_TO = "adds_to"
+"""Metadata key of a memory that tells more about the matter of others: their ids."""
+
+NOTES = frozenset({SUSPICIOUS, RESTORED, SUPERSEDED_BY, TRUST, PROMPT_KEY, UNGROUNDED, UNSUPPORTED, STALE, ADDS_TO})
 """Metadata keys under which the server notes how a memory came about; they say nothing of what it tells."""
 
 

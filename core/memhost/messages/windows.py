@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from memhost.extraction.prompt_template import BACKGROUND_LETTERS
+from memhost.extraction.shown import shown_to_model
 from memhost.messages.tokens import token_counter
 from memhost.models import Message
 from memhost.operations.ams_compat import SUMMARISING_WINDOW
 from memhost.text.conversation import readable, together, whole_from
-from memhost.text.speakers import is_background
 
 UNKNOWN_MODEL_WINDOW = 128_000
 """Tokens assumed for a model that is not in the table."""
@@ -84,10 +83,8 @@ def prompt_tokens(text: str) -> int:
 
 
 def sent_tokens(message: Message) -> int:
-    """Tokens of a message in a question about it; at most `BACKGROUND_LETTERS` of a tool's result are sent."""
-    text = readable(message)
-    background = is_background(message)
-    return prompt_tokens(f"{message.role}: {text[:BACKGROUND_LETTERS] if background else text}")
+    """Tokens of a message in a question about it, as far as it is sent."""
+    return prompt_tokens(f"{message.role}: {shown_to_model(message)}")
 
 
 def total_tokens(messages: Sequence[Message]) -> int:

@@ -1,7 +1,7 @@
 """Operations on extraction: start it, see what it would give, and check custom prompts."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -126,12 +126,27 @@ class PreviewExtraction(msgspec.Struct, kw_only=True):
     ] = None
 
 
+class PlannedChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What would become of a stored memory, or of an item that says what a stored memory says."""
+
+    what: Annotated[
+        Literal["repeats", "replaces"],
+        Meta(
+            description="`repeats`: nothing new is stored but a source; `replaces`: the stored memory holds no longer."
+        ),
+    ]
+    id: Annotated[str, Meta(description="Id of the stored memory.")]
+    text: Annotated[str, Meta(description="Its text.")]
+    by: Annotated[str, Meta(description="Id of the memory that replaces it; empty for a repetition.")] = ""
+
+
 class ExtractionPreview(msgspec.Struct, frozen=True, kw_only=True):
     """The memories that would be stored, the items left out with the reasons, and the cost of finding out."""
 
     strategy: Annotated[str, Meta(description="The strategy that was tried.")]
     memories: Annotated[list[MemoryRecord], Meta(description="Memories that would be stored.")]
     dropped: Annotated[list[str], Meta(description="What was left out, and why.")]
+    changes: Annotated[list[PlannedChange], Meta(description="What would become of stored memories.")]
     calls: Annotated[int, Meta(description="Calls to the language model.")]
     input_tokens: Annotated[int, Meta(description="Tokens sent to it.")]
     output_tokens: Annotated[int, Meta(description="Tokens that it answered.")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -25,6 +25,24 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     occurrence: int = 1
 
 
+class KnownMemory(msgspec.Struct, frozen=True, kw_only=True):
+    """A stored statement of the same owner that may be about what the turns say.
+
+    `said` is when it was said, as far as that is known, else when it was stored. `subject` is what it is about, empty
+    if nobody said.
+    """
+
+    id: str
+    text: str
+    said: datetime
+    subject: str = ""
+
+
+Relation = Literal["new", "same", "replaces", "corrects", "adds"]
+"""What a new memory is to a known one: unlike it, without anything beside it, its end, what is true in place of it, or
+more about its matter."""
+
+
 class Draft(msgspec.Struct, kw_only=True):
     """A memory as a strategy proposes it; the server adds owner, times, hash, vector and provenance.
 
@@ -34,7 +52,8 @@ class Draft(msgspec.Struct, kw_only=True):
     vector by the server's embedder, where the strategy has it already; without it the server embeds the text.
     `said_at` is when it was said; without it the server takes the time of the latest source, of the turns given if
     `source_ids` names none. `event_end` and `event_precision` belong to `event_date`; `valid_from` and `valid_to` say
-    since and until when the fact holds, where that was said.
+    since and until when the fact holds, where that was said. `relation` says what it is to the memories of `known`,
+    which are ids of `ExtractionContext.known`. Where it is None the server finds out by itself.
     """
 
     text: str
@@ -56,6 +75,8 @@ class Draft(msgspec.Struct, kw_only=True):
     position: int | None = None
     confidence: float | None = None
     embedding: list[float] | None = None
+    relation: Relation | None = None
+    known: list[str] = []
 
 
 class ExtractionContext(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +90,8 @@ class ExtractionContext(msgspec.Struct, frozen=True, kw_only=True):
         timezone: IANA name of the zone in which relative times are meant, where a message names none.
         earlier: Messages just before the turns, oldest first: already processed, given to resolve references.
         entities: Names that this user's memories already use.
+        topics: Topics that this user's memories already use.
+        known: Stored statements of this user that are nearest to the turns, the nearest first.
         previous: The stored memory with the id that `ModelStrategy.target` names, None if there is none.
         outdated: Messages that `previous` was made from were edited or deleted since: it has to be made again, from
             `messages` alone.
@@ -90,6 +113,8 @@ class ExtractionContext(msgspec.Struct, frozen=True, kw_only=True):
     timezone: str = "UTC"
     earlier: list[Message] = []
     entities: list[str] = []
+    topics: list[str] = []
+    known: list[KnownMemory] = []
     previous: MemoryRecord | None = None
     outdated: bool = False
     messages: list[Message] = []

@@ -12,7 +12,7 @@ from memhost.errors import Forbidden, InvalidRequest, NotFound
 from memhost.extraction.pipeline.contexts import ExtractionContexts
 from memhost.extraction.pipeline.extractor_calls import ExtractorCalls
 from memhost.extraction.pipeline.runs import ExtractionRuns
-from memhost.extraction.pipeline.store_drafts import ExtractedMemories
+from memhost.extraction.pipeline.store_drafts import ExtractedMemories, Plan
 from memhost.extraction.pipeline.strategy_choice import StrategyChoice
 from memhost.memories.enabled import require_long_term_memory
 from memhost.memories.records import refuse
@@ -31,6 +31,7 @@ from memhost.models import (
 from memhost.operations.extraction import (
     ExtractionPreview,
     ExtractSession,
+    PlannedChange,
     PreviewExtraction,
     SessionExtraction,
     SessionExtractionView,
@@ -132,18 +133,22 @@ class ExtractionRequests:
         dropped: list[str] = []
         answers: list[Completion] = []
         memories: list[MemoryRecord] = []
+        changes: list[PlannedChange] = []
         for turns in self._pieces(session.content.messages):
             context = await self._contexts.make(key, session, turns, config, strategy, now)
             asked = await self._asking.ask(strategy, turns, context)
             kept, left_out = self._memories.acceptable(asked.parsed.drafts)
-            memories += self._memories.records(context, strategy, turns, kept, now)
+            plan = await self._memories.plan(key, strategy, context, turns, kept, now, hooks=False)
+            memories += plan.new
+            changes += _changes(plan)
             dropped += [*asked.parsed.dropped, *left_out]
-            answers += asked.answers
+            answers += [*asked.answers, *([plan.found.answer] if plan.found.answer is not None else [])]
         costs = [answer.cost_usd for answer in answers]
         return ExtractionPreview(
             strategy=strategy.name,
             memories=memories,
             dropped=dropped,
+            changes=changes,
             calls=len(answers),
             input_tokens=sum(answer.input_tokens for answer in answers),
             output_tokens=sum(answer.output_tokens for answer in answers),
@@ -171,6 +176,20 @@ class ExtractionRequests:
             tokens += size
             pieces[-1].append(Turn(message=message, position=position))
         return pieces
+
+
+def _changes(plan: Plan) -> list[PlannedChange]:
+    """What a plan does to stored memories."""
+    texts = {memory.record.id: memory.record for memory in plan.found.put}
+    repeated = [memory.record for memory in plan.repeated.confirmed.values()]
+    repeated += [texts[join.stays] for join in plan.found.joins if join.stays not in plan.fresh and join.stays in texts]
+    return [
+        *(PlannedChange(what="repeats", id=record.id, text=record.text) for record in repeated),
+        *(
+            PlannedChange(what="replaces", id=name, text=texts[name].text, by=texts[name].superseded_by or "")
+            for name in plan.found.superseded
+        ),
+    ]
 
 
 def _key(bounds: Scope, request: ExtractSession) -> SessionKey:

@@ -338,7 +338,12 @@ class MemorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     ] = 7.0
     deduplication_distance_threshold: Annotated[
         float,
-        setting("Cosine distance up to which a language model judges whether memories mean the same.", ge=0, le=2),
+        setting(
+            "Cosine distance up to which memories that mean the same as a third one become one with it, though nobody "
+            "compared them with each other.",
+            ge=0,
+            le=2,
+        ),
     ] = 0.35
     dedup_auto_distance: Annotated[
         float,

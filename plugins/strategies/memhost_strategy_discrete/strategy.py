@@ -8,10 +8,10 @@ from memhost.ports import Draft, ExtractionContext
 INSTRUCTIONS = """\
 Note two kinds of memories.
 - semantic: facts that hold beyond this conversation, about the user, the people and things around them, or the \
-environment the agent works in: who they are, have, like, can, want, decided.
-- episodic: single events that happened or are planned, with their date as exact as it was said.
-Leave out: small talk and passing moods; how-to knowledge and anything a general model knows; questions that were only \
-asked; what is of no use once this conversation is over. A name, number or date that was said belongs into the text."""
+environment the agent works in: who they are, have, like, can, want, decided, and why.
+- episodic: single events that happened or are planned, with their date.
+Leave out: small talk, passing moods, what any general model knows, questions only asked, what is of no use once this \
+conversation is over. Names, numbers and dates that were said belong into the text."""
 
 
 class Discrete(PromptedStrategy):

@@ -54,7 +54,8 @@ def _extraction(asked: Asked, told: Told) -> str:
     manner = told.steps[-1][0].manner
     again = asked.purpose == "repair"
     schema = _keys(asked)
-    raw = [_raw(item, ids, manner, schema) for item in items]
+    known = _known(asked)
+    raw = [_raw(item, ids, manner, schema) | _related(item, known, schema) for item in items]
     return _written(raw, [] if again else manner)
 
 
@@ -86,9 +87,9 @@ def _new_lines(asked: Asked) -> list[dict[str, Any]]:
 
 
 def _ids(lines: Sequence[Mapping[str, Any]], told: Told) -> dict[str, str]:
-    """The id of each turn's line, by the turn's key; turns that are no new line are left out."""
+    """The number of each turn's line, by the turn's key; turns that are no new line are left out."""
     found: dict[str, str] = {}
-    free = [(str(line["id"]), _plain(str(line.get("text", "")))) for line in lines]
+    free = [(str(line["n"]), _plain(str(line.get("text", "")))) for line in lines]
     for is_line in (str.__eq__, _is_part):
         for key, text in told.texts.items():
             line = next((each for each in free if key not in found and is_line(each[1], _plain(text))), None)
@@ -115,14 +116,14 @@ def _keys(asked: Asked) -> frozenset[str]:
 
 
 def _raw(item: Item, ids: Mapping[str, str], manner: Sequence[Manner], keys: frozenset[str]) -> dict[str, Any]:
-    sources = [ids[key] for key in item.sources if key in ids]
+    sources = [int(ids[key]) for key in item.sources if key in ids]
     raw: dict[str, Any] = {
         "text": item.text,
         "type": item.type,
         "topics": item.topics,
         "entities": item.entities,
         "event_date": _when(item),
-        "source_message_ids": [_mistyped(each) for each in sources] if "ids" in manner else sources,
+        "lines": [_mistyped(each) for each in sources] if "ids" in manner else sources,
         "confidence": item.confidence,
         "subject": item.subject,
         "polarity": item.polarity,
@@ -141,9 +142,27 @@ def _when(item: Item) -> str | None:
     return f"{date}/{item.end}" if date and item.end else date
 
 
-def _mistyped(name: str) -> str:
-    """An id with one wrong letter, as models write them."""
-    return name[:-1] + ("X" if name[-1] != "X" else "Y")
+def _related(item: Item, known: Mapping[str, int], keys: frozenset[str]) -> dict[str, Any]:
+    """What an item says that it is to known memories; a memory that the prompt does not show is not known."""
+    if "known" not in keys:
+        return {}
+    for word, target in (("same", item.same), ("replaces", item.replaces), ("adds", item.adds)):
+        number = item.number if item.number is not None else known.get(_plain(target or ""))
+        if target is not None and number is not None:
+            return {"known": f"{word} {number}"}
+    return {"known": "new"}
+
+
+def _known(asked: Asked) -> dict[str, int]:
+    """The numbers of the known memories in the prompt, by text."""
+    given = "\n".join(str(each["content"]) for each in asked.messages if each["role"] == "user")
+    lines = [json.loads(line) for line in given.splitlines() if line.startswith('{"known":')]
+    return {_plain(line["text"]): line["known"] for line in lines}
+
+
+def _mistyped(number: int) -> int:
+    """A number that no line has, as models write them."""
+    return number + 100
 
 
 def _in_words(date: str) -> str:

@@ -17,7 +17,7 @@ from memhost.ports import Parsed
 from memhost_strategy_discrete.strategy import Discrete
 from tests.support.conversations import NOW, answer, context, said
 
-LIMITS = Limits(sent=frozenset({"m1", "m2"}), now=NOW)
+LIMITS = Limits(sent=("m1", "m2"), now=NOW)
 TEA, CAT, BOTH = ["User likes tea."], ["User has a cat."], ["User likes tea.", "User has a cat."]
 GOOD = '{"memories": [{"text": "User likes tea."}]}'
 
@@ -210,7 +210,7 @@ def test_words_for_nothing_are_an_empty_answer(text: str) -> None:
 )
 def test_the_form_is_no_memory(item: dict[str, Any]) -> None:
     frame = plain_words("Lasting facts about the user. " + PROMPT)
-    reading = read_answer(answer(item), Limits(sent=frozenset(), now=NOW, frame=frame))
+    reading = read_answer(answer(item), Limits(sent=(), now=NOW, frame=frame))
     assert reading.items == []
     assert reading.faults == 1
 
@@ -234,7 +234,7 @@ PROMPT = str(request.messages[0]["content"])
     .split("|"),
 )
 def test_statements_that_only_look_like_nothing_are_kept(text: str) -> None:
-    limits = Limits(sent=frozenset(), now=NOW, frame=plain_words(PROMPT))
+    limits = Limits(sent=(), now=NOW, frame=plain_words(PROMPT))
     (item,) = read_answer(answer({"text": text.strip()}), limits).items
     assert item.draft.text == text.strip()
 

@@ -15,7 +15,7 @@ from memhost.extraction.temporal.said_dates import read_date
 from memhost.models import MemoryType
 from tests.support.conversations import NOW, answer
 
-LIMITS = Limits(sent=frozenset({"m1", "m2"}), now=NOW)
+LIMITS = Limits(sent=("m1", "m2"), now=NOW)
 TEA = {"text": "User likes tea."}
 
 
@@ -267,5 +267,5 @@ def test_any_json_is_read_without_an_error(items: list[Any], length: int) -> Non
             draft = item.draft
             assert 2 <= len(draft.text) <= MAX_TEXT
             draft.text.encode()
-            assert set(draft.source_ids) <= LIMITS.sent
+            assert set(draft.source_ids) <= set(LIMITS.sent)
             assert draft.confidence is None or 0 <= draft.confidence <= 1

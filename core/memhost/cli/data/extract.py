@@ -186,6 +186,8 @@ def _print_preview(preview: dict[str, Any]) -> None:
             for memory in preview["memories"]
         ],
     )
+    for change in preview.get("changes", ()):
+        click.echo(f"{change['what']}: {shorten(change['text'])}")
     for reason in preview["dropped"]:
         click.echo(f"left out: {reason}")
 

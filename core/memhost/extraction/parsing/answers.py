@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +17,7 @@ from memhost.extraction.parsing.recovery import ABOUT, MAX_ITEMS, Group, find_it
 from memhost.extraction.parsing.replies import apologises
 from memhost.extraction.temporal.said_dates import read_date
 from memhost.models import MemoryType
-from memhost.ports import Draft
+from memhost.ports import Draft, Relation
 from memhost.text.unicode_forms import normal_form
 
 MIN_TEXT, MAX_TEXT = 3, 1000
@@ -29,6 +30,9 @@ PRECISION = "event_date_precision"
 """Metadata key in which earlier versions kept how exact an `event_date` is: `day`, `weekend`, `week`, `around`, `month`
 or `year`. Memories have `event_precision` instead."""
 
+SUBJECT = "subject"
+"""Metadata key that says what a statement is about, in words that stay the same when the fact changes."""
+
 MAX_TAG, MAX_ENTITIES = 100, 20
 """Characters of a topic or entity; entities of an item."""
 
@@ -40,6 +44,15 @@ _TYPES = {
     "episode": MemoryType.EPISODIC,
     "event": MemoryType.EPISODIC,
 }
+_SOURCE_KEYS = ("lines", "source_message_ids", "source_ids")
+_RELATION_KEYS = ("relation", "action", "known")
+_RELATIONS: dict[Relation, tuple[str, ...]] = {
+    "corrects": ("correct",),
+    "replaces": ("replac", "supersed", "updat"),
+    "same": ("same", "repeat", "duplicat", "already"),
+    "adds": ("add", "extend", "detail", "refine"),
+}
+_WHOLE = re.compile(r"(?<![\d.])\d{1,6}(?![\d.])")
 _NO_VALUE = frozenset({"", "null", "none", "n/a", "unknown"})
 _SURROGATES = re.compile("[\x00\ud800-\udfff]")
 _WORD = re.compile(r"\w+")
@@ -86,15 +99,17 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Limits of an answer.
 
     Attributes:
-        sent: Ids of the messages that were sent.
+        sent: Ids of the messages that were sent, in the order of their lines.
+        known: Ids of the known memories, in the order of their numbers.
         now: The current time.
         max_topics: Most topics of an item.
         max_text: Most characters of a text; a longer one is divided.
         frame: What the prompt says beside the conversation, by `placeholders.plain_words`: no memory.
     """
 
-    sent: frozenset[str]
+    sent: Sequence[str]
     now: datetime
+    known: Sequence[str] = ()
     max_topics: int = 3
     max_text: int = MAX_TEXT
     frame: str = ""
@@ -160,6 +175,8 @@ def _read_group(group: Group, limits: Limits) -> Reading:
             )
         if result[0].draft.event_date is None and _says_something(raw.get("event_date")):
             dropped.append(f"Item {number}: its event_date is not a valid date; the memory was kept without it.")
+        if unknown := _unknown(raw, limits):
+            dropped.append(f"Item {number}: there is no {unknown}; the memory was kept without it.")
     if len(group.items) > MAX_ITEMS:
         dropped.append(f"{len(group.items) - MAX_ITEMS} items beyond the {MAX_ITEMS} that are read.")
     merged = merge_items(items)
@@ -246,6 +263,8 @@ def _read_item(raw: Any, limits: Limits) -> list[Item] | str:
     kind = kind.strip().lower() if isinstance(kind, str) else ""
     date = raw.get("event_date", raw.get("date"))
     when = read_date(date, raw.get("event_end", raw.get("end_date")))
+    subject = read_tags(raw.get("subject"), 1)
+    relation, known = read_relation(raw, limits.known)
 
     def draft(part: str) -> Draft:
         return Draft(
@@ -256,8 +275,11 @@ def _read_item(raw: Any, limits: Limits) -> list[Item] | str:
             event_date=None if when is None else when.start,
             event_end=None if when is None else when.end,
             event_precision=None if when is None else when.precision,
-            source_ids=_sources(raw.get("source_message_ids", raw.get("source_ids")), limits.sent),
+            metadata={SUBJECT: subject[0].casefold()} if subject else {},
+            source_ids=_sources(raw, limits.sent),
             confidence=_confidence(raw.get("confidence")),
+            relation=relation,
+            known=list(known),
         )
 
     return [Item(draft=draft(part), raw=raw) for part in divide(text[: MAX_PARTS * limits.max_text], limits.max_text)]
@@ -287,13 +309,61 @@ def divide(text: str, most: int) -> list[str]:
     return [part for part in parts if part]
 
 
-def _sources(value: Any, sent: frozenset[str]) -> list[str]:
+def read_relation(raw: Mapping[str, Any], known: Sequence[str]) -> tuple[Relation | None, list[str]]:
+    """What an item says that it is to known memories: the relation, and their ids.
+
+    Models write `"known": "replaces 2"`, but also an object, or keys of their own (`"action": "replaces", "known": 2`).
+    None where nothing is said, or a memory is named that there is not.
+    """
+    said = [raw.get(key) for key in _RELATION_KEYS]
+    text = json.dumps([each for each in said if each is not None], ensure_ascii=False, default=str).lower()
+    found = next((relation for relation, words in _RELATIONS.items() if any(word in text for word in words)), None)
+    numbers = list(dict.fromkeys(int(number) for number in _WHOLE.findall(text)))
+    if not numbers:
+        return ("new" if "new" in text or found == "adds" else None), []
+    ids = [known[number - 1] for number in numbers if 1 <= number <= len(known)]
+    return (found, ids) if found is not None and len(ids) == len(numbers) else (None, [])
+
+
+def _unknown(raw: Mapping[str, Any], limits: Limits) -> str:
+    """What an item names that there is not; empty if nothing."""
+    key, value = _cited(raw)
+    if missing := [part for part in _parts(value, limits.sent) if not _source(part, key, limits.sent)]:
+        return f"message {', '.join(missing)[:200]}"
+    numbers = _WHOLE.findall(str(raw.get("known") or ""))
+    if missing := [number for number in numbers if not 1 <= int(number) <= len(limits.known)]:
+        return f"known memory {', '.join(missing)[:200]}"
+    return ""
+
+
+def _cited(raw: Mapping[str, Any]) -> tuple[str, Any]:
+    """The key by which an item names its sources (numbers of lines, or ids of messages), and what it says."""
+    return next(((key, raw[key]) for key in _SOURCE_KEYS if raw.get(key) is not None), ("", None))
+
+
+def _sources(raw: Mapping[str, Any], sent: Sequence[str]) -> list[str]:
+    """The ids of the messages that an item names; of the only one that was asked about, if it names another."""
+    key, value = _cited(raw)
+    parts = _parts(value, sent)
+    found = [name for part in parts if (name := _source(part, key, sent))]
+    return list(dict.fromkeys(found if found or not parts or len(sent) != 1 else sent))
+
+
+def _parts(value: Any, sent: Sequence[str]) -> list[str]:
+    """The ids and numbers of a value, apart."""
     values = value if isinstance(value, list) else [value]
-    ids = [str(each) for each in values if isinstance(each, (str, int)) and not isinstance(each, bool)]
-    parts = [part for each in ids for part in ([each] if each in sent else _LIST_SIGNS.split(each.strip("[] ")))]
-    return list(
-        dict.fromkeys(name for part in parts if (name := part.strip(" \t\"'")) in sent or (name := part) in sent)
-    )
+    names = [str(each) for each in values if isinstance(each, (str, int)) and not isinstance(each, bool)]
+    parts = [part for each in names for part in ([each] if each in sent else _LIST_SIGNS.split(each.strip("[] ")))]
+    return [part for part in parts if part.strip(" \t\"'")]
+
+
+def _source(part: str, key: str, sent: Sequence[str]) -> str:
+    """The id that a part means: that of the line with this number, or itself; empty if there is none."""
+    bare = part.strip(" \t\"'")
+    number = bare.lstrip("n#")
+    line = sent[int(number) - 1] if _WHOLE.fullmatch(number) and 1 <= int(number) <= len(sent) else ""
+    name = next((each for each in (part, bare) if each in sent), "")
+    return (line or name) if key == "lines" else (name or line)
 
 
 def _confidence(value: Any) -> float | None:

@@ -65,7 +65,8 @@ _TEXTS = (
 ABOUT = _set(
     """
     type memory_type kind category topics topic tags tag entities entity event_date event_end end_date date time when
-    source_message_ids source_ids sources source message_ids message_id id ids confidence score importance
+    lines known relation action confidence score importance
+    source_message_ids source_ids sources source message_ids message_id id ids
     polarity subject speaker role user user_id namespace session_id language reason reasoning thought thoughts
     explanation status title name
     """
@@ -75,7 +76,7 @@ ABOUT = _set(
 _PARTS = frozenset(("text", "output_text", "thinking", "reasoning", "tool_use", "tool_call", "function"))
 """Types of the parts of a provider's message: their text is an answer, and no memory."""
 
-_FIELDS = frozenset(("topics", "entities", "source_message_ids", "event_date", "confidence"))
+_FIELDS = frozenset(("topics", "entities", "lines", "source_message_ids", "event_date", "confidence"))
 """Names of fields that a memory has, and that objects around memories do not have."""
 
 _FIRST_WORD = re.compile(r"\w+")

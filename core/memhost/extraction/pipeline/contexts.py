@@ -7,13 +7,16 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+import numpy as np
 
+from memhost.extraction.parsing.answers import SUBJECT
 from memhost.extraction.pipeline.log import ExtractionLogs
 from memhost.memories.derived.kept_turns import read_turns
+from memhost.memories.nearest import in_turns, nearest, statements_now
 from memhost.memories.records import unique
 from memhost.memories.repetition import STALE
 from memhost.memories.trust import is_held_back
-from memhost.messages.windows import count_tokens
+from memhost.messages.windows import count_tokens, prompt_tokens
 from memhost.models import (
     TURN_STRATEGY,
     Condition,
@@ -25,14 +28,21 @@ from memhost.models import (
     StoredSession,
     WorkingMemory,
 )
-from memhost.ports import ExtractionContext, LaterStrategy, Store, Turn
+from memhost.ports import Embedder, ExtractionContext, KnownMemory, LaterStrategy, Store, Turn
 from memhost.settings import ExtractionSettings
-from memhost.text.speakers import labels_of
+from memhost.text.conversation import readable
+from memhost.text.speakers import is_background, labels_of
 from memhost.text.temporal.times import find_zone
+from memhost.usage.ledger import charged_to
 
-_EARLIER_MESSAGES = 10
-_EARLIER_TOKENS = 1000
-_ENTITIES = 20
+_EARLIER_MESSAGES = 6
+_EARLIER_TOKENS = 160
+_KNOWN, _KNOWN_TOKENS = 10, 250
+"""Known memories that a strategy sees, and tokens of their texts."""
+_QUESTIONS = 8
+"""Parts of the turns that known memories are sought for, each by itself."""
+_LONGEST = 2_000
+_ENTITIES = _TOPICS = 12
 _ENTITY_SOURCES = 50
 """Newest memories of the user whose entities are offered for resolving references."""
 
@@ -43,8 +53,9 @@ TIMEZONE_KEY = "timezone"
 class ExtractionContexts:
     """Collects contexts from the store."""
 
-    def __init__(self, store: Store, settings: ExtractionSettings) -> None:
+    def __init__(self, store: Store, embedder: Embedder, settings: ExtractionSettings) -> None:
         self._store = store
+        self._embedder = embedder
         self._settings = settings
         self._logs = ExtractionLogs(store)
 
@@ -66,7 +77,11 @@ class ExtractionContexts:
             config: The strategy's options.
             strategy: The strategy.
             now: The current time.
+
+        Raises:
+            ModelUnavailable: The embedder does not answer.
         """
+        names, topics = await self._in_use(key)
         deleted = set((await self._logs.read(key, now)).deleted)
         messages = [each for each in session.content.messages if each.id not in deleted] if session is not None else []
         context = ExtractionContext(
@@ -76,7 +91,8 @@ class ExtractionContexts:
             now=now,
             timezone=self._timezone(session),
             earlier=_earlier(messages, {turn.message.id for turn in turns}),
-            entities=await self._entities(key),
+            entities=names,
+            topics=topics,
             messages=messages,
             roles={turn.message.id: turn.message.role for turn in turns},
             labels=labels_of(_all(messages, turns), key.user),
@@ -86,7 +102,7 @@ class ExtractionContexts:
         )
         target = strategy.target(context)
         if target is None:
-            return context
+            return msgspec.structs.replace(context, known=await self._known(key, turns, now))
         previous = await self._previous(key, target)
         context = msgspec.structs.replace(context, previous=previous)
         if previous is None or STALE not in previous.metadata:
@@ -100,11 +116,45 @@ class ExtractionContexts:
         found = await self._store.get_memories(_owner(key), [memory_id])
         return found[0].record if found else None
 
-    async def _entities(self, key: SessionKey) -> list[str]:
+    async def _in_use(self, key: SessionKey) -> tuple[list[str], list[str]]:
+        """Names and topics of the owner's newest statements."""
         not_turns = Condition("extraction_strategy", Op.NONE, (TURN_STRATEGY,))
         found, _ = await self._store.list_memories(_owner(key), [not_turns], limit=_ENTITY_SOURCES)
-        known = [memory.record for memory in found if not is_held_back(memory.record)]
-        return unique([name for record in known for name in record.entities])[:_ENTITIES]
+        said = [memory.record for memory in found if not is_held_back(memory.record)]
+        names = unique([name for record in said for name in record.entities])
+        topics = {topic.casefold(): topic for record in reversed(said) for topic in record.topics}
+        return names[:_ENTITIES], list(reversed(topics.values()))[:_TOPICS]
+
+    async def _known(self, key: SessionKey, turns: Sequence[Turn], now: datetime) -> list[KnownMemory]:
+        """The statements of the owner that are nearest to the turns."""
+        owner = _owner(key)
+        _, total = await self._store.list_memories(owner, statements_now(now), limit=1)
+        said = _parts([turn.message for turn in turns]) if total else []
+        if not said:
+            return []
+        with charged_to(key):
+            vectors = await self._embedder.embed(said)
+        legs = [
+            await nearest(self._store, owner, text, np.asarray(vector, dtype=np.float32), now, most=_KNOWN)
+            for text, vector in zip(said, vectors, strict=True)
+        ]
+        known: list[KnownMemory] = []
+        room = _KNOWN_TOKENS
+        for memory in in_turns(legs, _KNOWN):
+            record = memory.record
+            room -= prompt_tokens(record.text)
+            if room < 0:
+                break
+            subject = record.metadata.get(SUBJECT)
+            known.append(
+                KnownMemory(
+                    id=record.id,
+                    text=record.text,
+                    said=record.told_at,
+                    subject=subject[:100] if isinstance(subject, str) else "",
+                )
+            )
+        return known
 
     def _timezone(self, session: StoredSession | None) -> str:
         return zone_of(session.content if session is not None else None, self._settings.default_timezone)
@@ -142,3 +192,11 @@ def _earlier(messages: Sequence[Message], extracted_now: set[str]) -> list[Messa
             break
         kept.append(message)
     return kept[::-1]
+
+
+def _parts(messages: Sequence[Message]) -> list[str]:
+    """What the messages say, in at most so many parts as known memories are sought for."""
+    texts = [readable(message)[:_LONGEST] for message in messages if not is_background(message)]
+    texts = [text for text in texts if text.strip()]
+    size = -(-len(texts) // _QUESTIONS)
+    return ["\n".join(texts[start : start + size])[:_LONGEST] for start in range(0, len(texts), size or 1)]

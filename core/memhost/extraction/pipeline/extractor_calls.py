@@ -13,6 +13,7 @@ from msgspec import UNSET
 from memhost.errors import AnswerUnusable, MemhostError, ModelRefused, PluginFailure
 from memhost.extraction.pipeline.answer_journal import AnswerJournal, PartJournal
 from memhost.extraction.prompt_template import data
+from memhost.extraction.shown import shown_to_model
 from memhost.logs import describe
 from memhost.memories.records import record_from_draft
 from memhost.messages.windows import prompt_tokens, sent_tokens
@@ -252,7 +253,7 @@ def _pieces_of(turn: Turn, max_tokens: int, labels: Labels) -> list[Turn]:
     """The turn as several of the same id, each with a passage of its text and the name of its speaker."""
     message = turn.message
     most = max(_FEWEST_TOKENS, max_tokens - _MESSAGE_TOKENS)
-    pieces = passages(readable(message), most, lambda text: prompt_tokens(data(text)))
+    pieces = passages(shown_to_model(message), most, lambda text: prompt_tokens(data(text)))
     bare: dict[str, Any] = dict.fromkeys(("parts", *SENT_FIELDS), UNSET)
     bare["name"] = speaker_of(message, labels) or UNSET
     return [

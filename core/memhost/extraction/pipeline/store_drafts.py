@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import msgspec
@@ -21,7 +21,7 @@ from memhost.memories.derived.cascade import Cascade
 from memhost.memories.derived.support import Lost
 from memhost.memories.exact_duplicates import Repetitions, find_repetitions
 from memhost.memories.records import derived_id, given_vectors, index_records, record_from_draft, unique
-from memhost.memories.repetition import PROMPT_KEY
+from memhost.memories.repetition import ADDS_TO, PROMPT_KEY
 from memhost.models import TURN_STRATEGY, Job, MemoryRecord, Scope, SessionKey, StoredMemory, WriteBatch
 from memhost.operations.responses import Join
 from memhost.plugins.request_hooks import RequestHooks
@@ -38,6 +38,35 @@ class StagedMemories(msgspec.Struct, frozen=True, kw_only=True):
     superseded: list[str] = []
     merged: list[Join] = []
     count: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What the drafts of a run change.
+
+    Attributes:
+        records: New memories, without those that repeat stored ones.
+        stored: The same with terms and vectors.
+        repeated: Memories that the drafts repeat.
+        found: What has to be committed.
+    """
+
+    records: list[MemoryRecord]
+    stored: list[StoredMemory]
+    repeated: Repetitions
+    found: Resolution
+
+    @property
+    def new(self) -> list[MemoryRecord]:
+        """The new memories that stay."""
+        kept = set(self.fresh)
+        return [memory.record for memory in self.found.put if memory.record.id in kept]
+
+    @property
+    def fresh(self) -> list[str]:
+        """Ids of the new memories that stay."""
+        known = {record.id for record in self.records} | set(self.found.made)
+        return [memory.record.id for memory in self.found.put if memory.record.id in known]
 
 
 class ExtractedMemories:
@@ -99,17 +128,75 @@ class ExtractedMemories:
         key = context.session
         hashes = self._choice.prompt_hashes(strategy.name, context.config)
         found: dict[str, MemoryRecord] = {}
-        for draft in drafts:
-            # Sessions may number their messages alike, and a fact may become true again.
-            owner = (key.tenant, key.namespace, key.user, key.session)
-            memory_id = draft.id or derived_id(*owner, strategy.name, *sorted(draft.source_ids), draft.text)
+        for memory_id, draft in self._by_id(context, strategy, drafts).items():
             extractor = f"{strategy.name}/{strategy.version}"
             record = record_from_draft(draft, key, memory_id, extractor, now, turns)
             trust.label(record, draft.source_ids, context.roles)
             if hashes:
                 record.metadata = {**record.metadata, PROMPT_KEY: hashes}
-            found.setdefault(memory_id, record)
+            if draft.relation == "adds" and draft.known:
+                record.metadata = {**record.metadata, ADDS_TO: list(draft.known)}
+            found[memory_id] = record
         return _in_order(list(found.values()), turns, now)
+
+    def _by_id(self, context: ExtractionContext, strategy: LaterStrategy, drafts: Sequence[Draft]) -> dict[str, Draft]:
+        """The drafts by the ids of their memories; the first of those that have one id."""
+        key = context.session
+        # Sessions may number their messages alike, and a fact may become true again.
+        owner = (key.tenant, key.namespace, key.user, key.session)
+        found: dict[str, Draft] = {}
+        for draft in drafts:
+            made = derived_id(*owner, strategy.name, *sorted(draft.source_ids), draft.text)
+            found.setdefault(draft.id or made, draft)
+        return found
+
+    async def plan(
+        self,
+        key: SessionKey,
+        strategy: LaterStrategy,
+        context: ExtractionContext,
+        turns: Sequence[Turn],
+        drafts: Sequence[Draft],
+        now: datetime,
+        *,
+        hooks: bool = True,
+    ) -> Plan:
+        """What the drafts would change; nothing is written.
+
+        Args:
+            key: Whose session.
+            strategy: What made the drafts.
+            context: What it knew.
+            turns: What it was asked about.
+            drafts: The drafts.
+            now: The current time.
+            hooks: Whether plugins may change the memories first, as they may before memories are stored.
+
+        Raises:
+            ModelUnavailable: The embedder does not answer.
+        """
+        records = self.records(context, strategy, turns, drafts, now)
+        scope = Scope(tenant=key.tenant)
+        repeated = Repetitions()
+        late: dict[str, StoredMemory] = {}
+        target = strategy.target(context)
+        if target is None:
+            repeated, late = await self._repetitions(scope, records, now)
+            records = repeated.fresh
+        elif context.previous is not None:
+            records = [_updated(record, context.previous) for record in records]
+        if records and hooks:
+            asked = RequestContext(scope=scope, subject=f"strategy:{strategy.name}", request_id=target or "", now=now)
+            records = await self._hooks.before_memories_stored(records, asked)
+        stored = await index_records(records, self._embedder, vectors=given_vectors(drafts))
+        if target is None:
+            again = [(memory, late[memory.record.id]) for memory in stored if memory.record.id in late]
+            more = {each.record.id: each for each in repeated.parted(list(repeated.completed.values()))[1]}
+            said = self._by_id(context, strategy, drafts)
+            found = await self._deduplication.resolve(key, stored, now, again, more, said)
+        else:
+            found = Resolution(put=list(stored))
+        return Plan(records=records, stored=stored, repeated=repeated, found=found)
 
     async def stage(
         self,
@@ -126,44 +213,26 @@ class ExtractedMemories:
         Raises:
             ModelUnavailable: The embedder does not answer.
         """
-        records = self.records(context, strategy, turns, drafts, now)
-        if not records:
+        if not drafts:
             return StagedMemories()
-        scope = Scope(tenant=key.tenant)
-        repeated = Repetitions()
-        late: dict[str, StoredMemory] = {}
-        target = strategy.target(context)
-        if target is None:
-            repeated, late = await self._repetitions(scope, records, now)
-            records = repeated.fresh
-            batch.access = repeated.access(now)
-        elif context.previous is not None:
-            records = [_updated(record, context.previous) for record in records]
-        asked = RequestContext(scope=scope, subject=f"strategy:{strategy.name}", request_id=target or "", now=now)
-        records = await self._hooks.before_memories_stored(records, asked) if records else []
-        stored = await index_records(records, self._embedder, vectors=given_vectors(drafts))
-        if target is None:
-            again = [(memory, late[memory.record.id]) for memory in stored if memory.record.id in late]
-            more = {each.record.id: each for each in repeated.parted(list(repeated.completed.values()))[1]}
-            found = await self._deduplication.resolve(key, stored, now, again, more)
-        else:
-            found = Resolution(put=stored)
+        plan = await self.plan(key, strategy, context, turns, drafts, now)
+        found, scope = plan.found, Scope(tenant=key.tenant)
+        if strategy.target(context) is None:
+            batch.access = plan.repeated.access(now)
         found.add_to(batch)
-        if target is None:
-            await note_changes(self._store, self._cascade, batch, scope, found, stored, self._kept, now)
-        known = {record.id for record in records}
-        known |= set(found.made)
-        fresh = [memory.record.id for memory in found.put if memory.record.id in known]
+        if strategy.target(context) is None:
+            await note_changes(self._store, self._cascade, batch, scope, found, plan.stored, self._kept, now)
+        fresh = plan.fresh
         if context.previous is not None:
             fresh = [memory_id for memory_id in fresh if memory_id != context.previous.id]
         changed = unique([*found.updated, *([context.previous.id] if context.previous is not None else [])])
         batch.add_jobs += self._jobs(key.tenant, fresh, changed, found, now)
         return StagedMemories(
-            stored=[memory.record.id for memory in found.put if memory.record.id in known],
-            repeated=list(repeated.confirmed),
+            stored=plan.fresh,
+            repeated=list(plan.repeated.confirmed),
             superseded=found.superseded,
             merged=found.joins,
-            count=len(records),
+            count=len(plan.records),
         )
 
     async def _repetitions(

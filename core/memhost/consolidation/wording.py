@@ -1,0 +1,86 @@
+"""Tells whether one text can stand for two: with all of both, and nothing beside."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from memhost.text.languages import function_words, language_of, stem_in
+from memhost.text.temporal.written import find_written
+from memhost.text.tokens import tokenize
+from memhost.text.unicode_forms import fold
+
+_NUMBER = re.compile(r"\d+(?:[.,:/-]\d+)*")
+_NAME = re.compile(r"(?<=[^\s.!?:;])\s+[\"'(]?([A-ZÀ-ÖØ-ÞА-ЯЁΑ-Ω][\w'’-]*)")
+"""A word with a capital that does not begin a sentence."""
+_HAN = re.compile("[\u2e80-\u303f\u30a0-\u30ff\u3400-\u9fff\uac00-\ud7ff]")
+"""Signs of Chinese, Japanese (no hiragana, which hold the grammar) and Korean, whose words cannot be told apart."""
+_LINKING = frozenset(("called", "named", "both", "together", "also", "heisst", "heissen", "zusammen", "beide"))
+"""Words that join two statements, beside the function words of each language."""
+
+Day = tuple[int, int, int]
+
+
+def stands_for(text: str, others: Sequence[str]) -> bool:
+    """Tell whether a text may replace all the others: it says what they say, and nothing else.
+
+    It has every number, every date (as exact as the most exact of them) and every name of the others, and no number, no
+    date and no word of content that none of them has. When in doubt it may not, and the texts stay as they are.
+
+    Args:
+        text: What a model wrote in place of the others.
+        others: Statements.
+    """
+    if not text.strip() or len(text) > 2 * sum(map(len, others)):
+        return False
+    dates, digits = _dates(text), _digits(text)
+    said = [day for other in others for day in _dates(other)]
+    counted = {number for other in others for number in _digits(other)}
+    if digits != counted or not _same_days(dates, said):
+        return False
+    language = language_of(" ".join((text, *others)))
+    told = set(_stems(text, language))
+    known = {stem for other in others for stem in _stems(other, language)}
+    names = {stem for other in others for name in _names(other) for stem in _stems(name, language)}
+    if not names <= told or not told <= known | _LINKING:
+        return False
+    return set(_HAN.findall(text)) == {sign for other in others for sign in _HAN.findall(other)}
+
+
+def _dates(text: str) -> list[Day]:
+    return [each.date for each in find_written(text)]
+
+
+def _digits(text: str) -> frozenset[str]:
+    """The numbers of a text that are no part of a date, each in one form."""
+    rest = list(fold(text))
+    for each in find_written(text):
+        rest[each.start : each.end] = " " * (each.end - each.start)
+    return frozenset(_NUMBER.findall("".join(rest)))
+
+
+def _same_days(dates: Sequence[Day], said: Sequence[Day]) -> bool:
+    """Tell whether the dates are those that were said; a month or year of a date that is more exact may be missing."""
+    if not set(dates) <= set(said):
+        return False
+    return all(any(_is_within(day, date) for date in dates) for day in said)
+
+
+def _is_within(day: Day, date: Day) -> bool:
+    """Tell whether a date says all that a day (0 for an unknown part) says."""
+    return all(not part or part == other for part, other in zip(day, date, strict=True))
+
+
+def _names(text: str) -> set[str]:
+    """Words with a capital inside of sentences; in German that is every noun."""
+    return {name for name in _NAME.findall(text) if fold(name) not in ("i", "user", "user's", "users")}
+
+
+def _stems(text: str, language: str) -> list[str]:
+    """The stems of the words that carry content; no numbers, no dates and no words in scripts without spaces."""
+    rest = list(fold(text))
+    for each in find_written(text):
+        rest[each.start : each.end] = " " * (each.end - each.start)
+    idle = function_words(language)
+    words = (word for word in tokenize("".join(rest), language) if word not in idle and not _HAN.search(word))
+    return [stem_in(word, language) for word in words if not any(sign.isdigit() for sign in word)]

@@ -1,0 +1,109 @@
+"""The statements of an owner that may be about what a text says: by meaning, by words, and by what they are about."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from itertools import chain, zip_longest
+
+from memhost.models import (
+    TURN_STRATEGY,
+    CandidateQuery,
+    Condition,
+    MemoryType,
+    Op,
+    Scope,
+    StoredMemory,
+    TextMatch,
+    Vector,
+)
+from memhost.ports import Store
+from memhost.text.analysis import analyse_query, query_terms
+
+OF_EACH = 10
+"""Statements that are looked at of each kind of nearness. Of 50 pairs of a fact and its change, in the wording of a
+language model, the ten nearest by vector hold 43; a distance that holds as many lets hundreds of others in."""
+
+_STATEMENTS = (
+    Condition("extraction_strategy", Op.NONE, (TURN_STRATEGY, "summary")),
+    Condition("memory_type", Op.NONE, (MemoryType.MESSAGE.value,)),
+)
+_LONGEST = 2_000
+_MOST_TERMS = 64
+
+
+async def nearest(
+    store: Store,
+    owner: Scope,
+    text: str,
+    vector: Vector | None,
+    now: datetime,
+    *,
+    subject: str = "",
+    entities: Sequence[str] = (),
+    most: int = OF_EACH,
+    valid: Condition | None = None,
+) -> list[StoredMemory]:
+    """Statements of the owner that hold, the nearest first; no turns and no summaries of sessions.
+
+    These are the nearest by vector, by words, and those of the same subject and of the same entities, in turns.
+
+    Args:
+        store: Where they are.
+        owner: One owner's memories.
+        text: What is said.
+        vector: Its embedding; None: by words alone.
+        now: The current time.
+        subject: What it is about (`metadata.subject`), empty if nobody said.
+        entities: Names in it.
+        most: Most statements.
+        valid: When they hold, in place of now.
+    """
+    conditions = statements_now(now) if valid is None else (*_STATEMENTS, valid)
+    terms = await asyncio.to_thread(_terms, text[:_LONGEST])
+    query = CandidateQuery(
+        conditions=conditions,
+        text=TextMatch(any_of=terms) if terms else None,
+        text_limit=OF_EACH,
+        vector=vector,
+        vector_limit=OF_EACH,
+    )
+    found = await store.candidates(owner, query)
+    hits = found.hits
+    by_meaning = [hit for hit in hits if hit.distance is not None]
+    by_meaning.sort(key=lambda hit: (hit.distance or 0.0, hit.memory.record.id))
+    by_words = [hit for hit in hits if hit.text_score is not None]
+    by_words.sort(key=lambda hit: (-(hit.text_score or 0.0), hit.memory.record.id))
+    alike: list[list[StoredMemory]] = []
+    for condition in _about(subject, entities):
+        page, _ = await store.list_memories(owner, [*conditions, condition], limit=OF_EACH)
+        alike.append(page)
+    legs = [*alike, [hit.memory for hit in by_meaning], [hit.memory for hit in by_words]]
+    return in_turns(legs, most)
+
+
+def in_turns(legs: Sequence[Sequence[StoredMemory]], most: int) -> list[StoredMemory]:
+    """The first of each list, then the second of each, and so on; each memory once."""
+    ordered: Iterable[StoredMemory | None] = chain.from_iterable(zip_longest(*legs))
+    found: dict[str, StoredMemory] = {}
+    for each in ordered:
+        if each is not None:
+            found.setdefault(each.record.id, each)
+    return list(found.values())[:most]
+
+
+def statements_now(now: datetime) -> tuple[Condition, ...]:
+    """Conditions of statements that hold now."""
+    return (*_STATEMENTS, Condition("valid_to", Op.NOT_LTE, (now,)))
+
+
+def _terms(text: str) -> tuple[str, ...]:
+    return tuple(query_terms(analyse_query(text)))[:_MOST_TERMS]
+
+
+def _about(subject: str, entities: Sequence[str]) -> list[Condition]:
+    found = [Condition("metadata.subject", Op.ANY, (subject,))] if subject else []
+    if entities:
+        found.append(Condition("entities", Op.ANY, tuple(entities)))
+    return found

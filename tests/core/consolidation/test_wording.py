@@ -1,0 +1,58 @@
+"""When one text may stand for two: all of both in it, and nothing beside."""
+
+from __future__ import annotations
+
+import pytest
+
+from memhost.consolidation.wording import stands_for
+
+MAY = [
+    (
+        "User runs the Berlin marathon on 2026-09-27 with Tom.",
+        ("User runs the Berlin marathon on 2026-09-27.", "User runs the Berlin marathon in September 2026 with Tom."),
+    ),
+    (
+        "User was born on 1990-03-03 in Graz.",
+        ("User was born on 3 March 1990.", "User was born on 1990-03-03 in Graz."),
+    ),
+    ("User lives in Berlin with Anna.", ("User lives in Berlin.", "User lives in Berlin with Anna.")),
+    ("User wohnt mit Anna in Berlin.", ("User wohnt in Berlin.", "User wohnt mit Anna in Berlin.")),
+    ("User habite à Lyon avec Paul.", ("User habite à Lyon.", "User habite à Lyon avec Paul.")),
+    ("User vive en Sevilla con su hermana Inés.", ("User vive en Sevilla.", "User vive con su hermana Inés.")),
+    ("User живёт в Казани с сестрой.", ("User живёт в Казани.", "User живёт с сестрой.")),
+    ("Userは横浜に妻と住んでいる。", ("Userは横浜に住んでいる。", "Userは妻と住んでいる。")),
+    ("User的猫叫米洛，三岁。", ("User的猫叫米洛。", "User的猫三岁。")),
+]
+MUST_NOT = [
+    ("", ("User lives in Berlin.", "User lives in Berlin with Anna.")),
+    ("User lives with Anna.", ("User lives in Berlin.", "User lives in Berlin with Anna.")),
+    ("User has a dog and hates cats.", ("User has a dog.", "User has a cat.")),
+    ("User has 5 dogs.", ("User has 2 dogs.", "User has 3 dogs.")),
+    ("User pays 900 EUR.", ("User pays 900 EUR for the flat.", "User pays 60 EUR for the garage.")),
+    ("User flies on 2026-12-04.", ("User flies on 2026-12-03.", "User flies in December 2026.")),
+    ("User flies in December 2026.", ("User flies on 2026-12-03.", "User flies in December 2026.")),
+    ("User flies on 2026-12-03.", ("User flies in 2026.", "User flies in December 2026.")),
+    ("User has a dog.", ("User has a dog named Rex.", "User has a dog named Bo.")),
+    ("User likes tea, probably green.", ("User likes tea.", "User likes green things.")),
+    ("User wohnt in Berlin.", ("User wohnt in Berlin.", "User wohnt mit Anna in Berlin.")),
+    ("User wohnt in Berlin und arbeitet dort.", ("User wohnt in Berlin.", "User mag Berlin.")),
+    ("User habite à Lyon.", ("User habite à Lyon.", "User habite avec Paul.")),
+    ("User vive en Sevilla con su novia.", ("User vive en Sevilla.", "User vive con su hermana.")),
+    ("User живёт в Москве.", ("User живёт в Казани.", "User живёт с сестрой.")),
+    ("Userは妻と住んでいる。", ("Userは横浜に住んでいる。", "Userは妻と住んでいる。")),
+    ("Userは東京に妻と住んでいる。", ("Userは横浜に住んでいる。", "Userは妻と住んでいる。")),
+    ("User的狗叫米洛。", ("User的猫叫米洛。", "User的猫三岁。")),
+    ("User plays chess. " * 40, ("User plays chess.", "User plays chess on Mondays.")),
+]
+
+
+@pytest.mark.parametrize(("text", "others"), MAY)
+def test_a_text_with_all_of_both_may_replace_them(text: str, others: tuple[str, str]) -> None:
+    assert stands_for(text, others)
+    assert stands_for(text, others[::-1])
+
+
+@pytest.mark.parametrize(("text", "others"), MUST_NOT)
+def test_a_text_that_loses_or_adds_something_may_not(text: str, others: tuple[str, str]) -> None:
+    assert not stands_for(text, others)
+    assert not stands_for(text, others[::-1])
