@@ -235,9 +235,8 @@ class SemanticDeduplication:
         "The same" is believed only where the known memory has all names and numbers of the new one: with it only the
         words of the new one go.
         """
-        named = {
-            name: said[name] for name in fresh if name in said and said[name].relation not in (None, "new", "adds")
-        }
+        related = ("same", "replaces", "corrects")
+        named = {name: said[name] for name in fresh if name in said and said[name].relation in related}
         ids = list(dict.fromkeys(known for draft in named.values() for known in draft.known))
         stored = await self._store.get_memories(scope, ids) if ids else []
         known = {each.record.id: repeated.get(each.record.id, each) for each in stored if can_change(each)}
