@@ -232,8 +232,8 @@ class SemanticDeduplication:
     ) -> list[tuple[Pair, Verdict]]:
         """What strategies say of new memories and known ones, as far as it can be so.
 
-        "The same" is believed only where the known memory has all names and numbers of the new one: with it only the
-        words of the new one go.
+        "The same" is believed only where the known memory has all names and numbers of the new one, and is about the
+        same: only the words of the new one go.
         """
         related = ("same", "replaces", "corrects")
         named = {name: said[name] for name in fresh if name in said and said[name].relation in related}
@@ -248,7 +248,7 @@ class SemanticDeduplication:
                     found.append((pair, Verdict("update")))
                 elif draft.relation == "corrects":
                     found.append((pair, Verdict("correction")))
-                elif says_no_more(fresh[name].record, other.record):
+                elif says_no_more(fresh[name], other, self._settings.deduplication_distance_threshold):
                     found.append((pair, Verdict("same")))
         return found
 

@@ -10,7 +10,7 @@ import numpy as np
 from memhost.extraction.screening.evidence import UNSUPPORTED
 from memhost.memories.repetition import RESTORED
 from memhost.models import TURN_STRATEGY, Condition, MemoryRecord, MemoryType, Op, StoredMemory
-from memhost.text.analysis import DATE_MARK, SPEAKER_MARK
+from memhost.text.analysis import DATE_MARK, SPEAKER_MARK, index_terms
 from memhost.text.unicode_forms import fold
 from memhost.text.words import STOP_WORDS
 
@@ -23,6 +23,8 @@ MAX_TEXT_LENGTH = 2000
 SAME_EVENT = timedelta(days=1)
 """Greatest distance between two dates of one event."""
 
+_USER = frozenset(index_terms("User users user's"))
+"""Words that nearly every statement has."""
 _NUMBER = re.compile(r"\d+(?:[.,:/-]\d+)*")
 
 
@@ -101,11 +103,22 @@ def content_words(memory: StoredMemory) -> list[str]:
     return [term for term in memory.terms if term not in STOP_WORDS and not term.startswith(marks)]
 
 
-def says_no_more(record: MemoryRecord, other: MemoryRecord) -> bool:
-    """Tell whether another text has all numbers and all names of a record's text, so that it may stand for both."""
-    told = fold(other.text)
-    names = [name for name in record.entities if fold(name) in fold(record.text)]
-    return numbers(record.text) <= numbers(other.text) and all(fold(name) in told for name in names)
+def says_no_more(memory: StoredMemory, other: StoredMemory, furthest: float) -> bool:
+    """Tell whether another statement may stand for one that is said to be the same.
+
+    It has all numbers and all names of it, and it is about the same: it shares a word of content, or is near.
+
+    Args:
+        memory: What would go.
+        other: What would stay.
+        furthest: Cosine distance up to which statements without a word in common count as near.
+    """
+    one, told = memory.record, fold(other.record.text)
+    names = [name for name in one.entities if fold(name) in fold(one.text)]
+    if not numbers(one.text) <= numbers(other.record.text) or not all(fold(name) in told for name in names):
+        return False
+    shared = (set(content_words(memory)) & set(content_words(other))) - _USER
+    return bool(shared) or distance(memory, other) <= furthest
 
 
 def numbers(text: str) -> frozenset[str]:

@@ -38,7 +38,7 @@ async def nearest(
     owner: Scope,
     text: str,
     vector: Vector | None,
-    now: datetime,
+    since: datetime,
     *,
     subject: str = "",
     entities: Sequence[str] = (),
@@ -54,13 +54,13 @@ async def nearest(
         owner: One owner's memories.
         text: What is said.
         vector: Its embedding; None: by words alone.
-        now: The current time.
+        since: They hold at this moment, or held after it.
         subject: What it is about (`metadata.subject`), empty if nobody said.
         entities: Names in it.
         most: Most statements.
-        valid: When they hold, in place of now.
+        valid: When they hold, in place of `since`.
     """
-    conditions = statements_now(now) if valid is None else (*_STATEMENTS, valid)
+    conditions = statements_of(since) if valid is None else (*_STATEMENTS, valid)
     terms = await asyncio.to_thread(_terms, text[:_LONGEST])
     query = CandidateQuery(
         conditions=conditions,
@@ -93,9 +93,9 @@ def in_turns(legs: Sequence[Sequence[StoredMemory]], most: int) -> list[StoredMe
     return list(found.values())[:most]
 
 
-def statements_now(now: datetime) -> tuple[Condition, ...]:
-    """Conditions of statements that hold now."""
-    return (*_STATEMENTS, Condition("valid_to", Op.NOT_LTE, (now,)))
+def statements_of(since: datetime) -> tuple[Condition, ...]:
+    """Conditions of statements that hold at a moment, or held after it."""
+    return (*_STATEMENTS, Condition("valid_to", Op.NOT_LTE, (since,)))
 
 
 def _terms(text: str) -> tuple[str, ...]:

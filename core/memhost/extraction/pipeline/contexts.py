@@ -12,7 +12,7 @@ import numpy as np
 from memhost.extraction.parsing.answers import SUBJECT
 from memhost.extraction.pipeline.log import ExtractionLogs
 from memhost.memories.derived.kept_turns import read_turns
-from memhost.memories.nearest import in_turns, nearest, statements_now
+from memhost.memories.nearest import in_turns, nearest, statements_of
 from memhost.memories.records import unique
 from memhost.memories.repetition import STALE
 from memhost.memories.trust import is_held_back
@@ -126,16 +126,17 @@ class ExtractionContexts:
         return names[:_ENTITIES], list(reversed(topics.values()))[:_TOPICS]
 
     async def _known(self, key: SessionKey, turns: Sequence[Turn], now: datetime) -> list[KnownMemory]:
-        """The statements of the owner that are nearest to the turns."""
+        """The nearest statements of the owner, of those that held when the turns were said, or later."""
         owner = _owner(key)
-        _, total = await self._store.list_memories(owner, statements_now(now), limit=1)
+        since = min([now, *(turn.message.created_at for turn in turns)])
+        _, total = await self._store.list_memories(owner, statements_of(since), limit=1)
         said = _parts([turn.message for turn in turns]) if total else []
         if not said:
             return []
         with charged_to(key):
             vectors = await self._embedder.embed(said)
         legs = [
-            await nearest(self._store, owner, text, np.asarray(vector, dtype=np.float32), now, most=_KNOWN)
+            await nearest(self._store, owner, text, np.asarray(vector, dtype=np.float32), since, most=_KNOWN)
             for text, vector in zip(said, vectors, strict=True)
         ]
         known: list[KnownMemory] = []
