@@ -100,16 +100,9 @@ def make(number: int) -> Timeline:
     random = Random(number)
     said = [each for facet in range(random.choice((1, 1, 2))) for each in _facet(random, f"{number}x{facet}")]
     said.sort(key=lambda each: each.at)
-    sessions: list[list[Said]] = [[]]
-    for each in said:
-        if sessions[-1] and random.random() < 0.6:
-            sessions.append([])
-        sessions[-1].append(each)
+    sessions = [[each] for each in said]  # two facts of one answer are not compared: a model has told them apart
     if random.random() < 0.6:
         random.shuffle(sessions)
-    for session in sessions:  # a model lists its items in any order
-        if random.random() < 0.3:
-            random.shuffle(session)
     return Timeline(tuple(said), tuple(tuple(session) for session in sessions))
 
 
