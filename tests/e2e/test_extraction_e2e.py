@@ -18,8 +18,13 @@ from tests.support.extractions import item, noting, said
 from tests.support.model_server import ModelServer, environment
 
 NOTES = {
-    "m0": [item("User moved to Oslo in March 2026.", "m0", type="episodic", event_date="2026-03-01", topics=["home"])],
-    "m1": [item("User's daughter Ida studies law.", "m1", entities=["User", "Ida"]), item("Unsure.", confidence=0.1)],
+    "We moved to Oslo": [
+        item("User moved to Oslo in March 2026.", "m0", type="episodic", event_date="2026-03-01", topics=["home"])
+    ],
+    "Our Ida": [
+        item("User's daughter Ida studies law.", "m1", entities=["User", "Ida"]),
+        item("Unsure.", confidence=0.1),
+    ],
 }
 TALK = said("We moved to Oslo yesterday.", "Our Ida is doing law now.")
 

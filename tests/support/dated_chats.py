@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from memhost.host import Host
-from tests.support.extractions import fresh_lines, settled
+from tests.support.extractions import settled, texts_of
 from tests.support.hosts import run
 from tests.support.model_server import Call, Given, ModelServer
 
@@ -32,15 +32,16 @@ async def tell_all(host: Host, models: ModelServer, users: set[str]) -> None:
     models.answer(lambda call: _answer(call, answers))
     for user, session, messages, given, fields in sessions(users):
         for part, memories in zip(messages, given, strict=True):
-            answers[part[-1]["id"]] = memories
+            answers.clear()
+            answers[part[-1]["content"]] = memories
             await run(host, "put_session", session_id=session, user_id=user, messages=part, flush=True, **fields)
             await settled(host, session, user_id=user)
 
 
 def _answer(call: Call, answers: Mapping[str, list[Any]]) -> Given | None:
     if "<messages>" in call.prompt:
-        lines = fresh_lines(call)
-        return {"memories": next((given for name, given in answers.items() if f'"{name}"' in lines), [])}
+        lines = texts_of(call)
+        return {"memories": next((given for text, given in answers.items() if text in lines), [])}
     pairs = [json.loads(line) for line in call.prompt.splitlines() if line.startswith('{"pair": ')]
     return {"verdicts": [{"pair": pair["pair"], "verdict": _verdict(pair), "text": None} for pair in pairs]}
 

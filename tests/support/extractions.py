@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from memhost.host import Host
 from memhost.models import MemoryRecord
 from memhost.ports import Clock
+from memhost.testing.models import Asked
 from memhost.testing.polling import until
 from tests.support.hosts import run, running_host
 from tests.support.model_server import Call, Given, ModelServer, Rule, environment
@@ -53,10 +55,26 @@ def item(text: str, *sources: str, **fields: Any) -> dict[str, Any]:
     return {"type": "semantic", "text": text, "source_message_ids": list(sources), "confidence": 0.9, **fields}
 
 
-def fresh_lines(call: Call) -> str:
+def fresh_lines(call: Call | Asked) -> str:
     """The part of a prompt that holds the messages to extract from."""
     text = call.prompt
     return text[text.rfind("<messages>") : text.rfind("</messages>")]
+
+
+def lines_of(call: Call | Asked) -> list[dict[str, Any]]:
+    """The lines that a prompt gives to extract from."""
+    return [json.loads(line) for line in fresh_lines(call).splitlines()[1:]]
+
+
+def texts_of(call: Call | Asked) -> list[str]:
+    """The texts of the lines that a prompt gives to extract from."""
+    return [line["text"] for line in lines_of(call)]
+
+
+def known_to(call: Call | Asked) -> dict[str, int]:
+    """The known memories that a prompt of extraction shows: their numbers by text."""
+    shown = [json.loads(line) for line in call.prompt.splitlines() if line.startswith('{"known":')]
+    return {line["text"]: line["known"] for line in shown}
 
 
 def extractions(models: ModelServer) -> list[Call]:
@@ -65,11 +83,14 @@ def extractions(models: ModelServer) -> list[Call]:
 
 
 def noting(items: Mapping[str, Sequence[dict[str, Any]]]) -> Rule:
-    """A rule: for each message id of `items` that a prompt gives to extract from, its memories."""
+    """A rule: for each text of `items` that a line to extract from holds, its memories."""
 
     def rule(call: Call) -> Given | None:
-        lines = fresh_lines(call)
-        return {"memories": [entry for name, values in items.items() if f'"{name}"' in lines for entry in values]}
+        if "<messages>" not in call.prompt:
+            return None
+        lines = texts_of(call)
+        held = (values for text, values in items.items() if any(text in line for line in lines))
+        return {"memories": [entry for values in held for entry in values]}
 
     return rule
 

@@ -281,7 +281,7 @@ async def test_what_is_said_elsewhere_or_still_or_was_touched_stays(models: Mode
 
 
 async def test_nothing_goes_before_the_turn_has_been_read_anew(models: ModelServer, tmp_path: Path) -> None:
-    models.answer(noting({"q1": [item("User lives in Ghent.", "q1")]}))
+    models.answer(noting({"I live in Ghent": [item("User lives in Ghent.", "q1")]}))
     async with host_with_model(models, tmp_path, store="memory") as host:
         await put(host, says("q1", "I live in Ghent"))
         await run(host, "put_session", session_id="s", user_id="u", messages=[])
