@@ -39,7 +39,7 @@ SETTINGS = {
 """Of hosts for this: with a language model (`tests.support.scripted`, answering with `echo`), and all that follows."""
 
 _MARK = re.compile(r"zq[0-9]{2}q")
-_MESSAGE_ID = re.compile(r'"(t[0-9]+)"')
+_LINE = re.compile(r'^\{"n":([0-9]+),', re.MULTILINE)
 _CALLERS_AT_ONCE = 12
 
 OWNERS = tuple(product(TENANTS, NAMESPACES, USERS))
@@ -74,9 +74,9 @@ def echo(asked: Asked) -> str:
     if "<messages>" not in asked.prompt:
         return f"They speak of {marks or 'this and that'}."
     fresh = asked.prompt[asked.prompt.rfind("<messages>") :]
-    ids = sorted(set(_MESSAGE_ID.findall(fresh)))
-    item = {"type": "semantic", "text": f"Noted {marks}", "source_message_ids": ids, "confidence": 0.9}
-    return json.dumps({"memories": [item] if ids else []})
+    lines = [int(number) for number in _LINE.findall(fresh)]
+    item = {"type": "semantic", "text": f"Noted {marks}", "lines": lines, "confidence": 0.9}
+    return json.dumps({"memories": [item] if lines else []})
 
 
 def actors() -> list[_Actor]:

@@ -88,7 +88,7 @@ class Bench:
                 message = json.loads(line)
                 for word in WORD.findall(message["text"]):
                     self.paid[word] = self.paid.get(word, 0) + 1
-                    items.append({"text": f"User said {word}.", "source_message_ids": [message["id"]]})
+                    items.append({"text": f"User said {word}.", "lines": [message["n"]]})
         return json.dumps({"memories": items})
 
     # -- the store ---------------------------------------------------------------------------------------

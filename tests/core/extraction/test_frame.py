@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memhost.extraction.prompt_template import Question, build_request, item_keys
-from memhost.ports import ExtractionContext
-from memhost.text.speakers import Label
-from tests.support.conversations import context, message
+from memhost.ports import ExtractionContext, KnownMemory
+from tests.support.conversations import NOW, context, message
 
 KEYS = list(item_keys(3).values())
 
@@ -34,13 +33,13 @@ def block(text: str, name: str) -> list[str]:
     return inner.split("\n")
 
 
-def test_lines_carry_id_role_speaker_and_local_time() -> None:
-    given_context = context(timezone="Europe/Berlin", labels=frozenset({Label("user", "mia")}))
+def test_lines_carry_number_role_speaker_and_local_time() -> None:
+    given_context = context(timezone="Europe/Berlin")
     _, user = prompt("Mia: I moved.", given=given_context, at="2026-02-28T23:30:00+00:00")
     assert "Europe/Berlin" in user
     (line,) = block(user, "messages")
     assert json.loads(line) == {
-        "id": "m0",
+        "n": 1,
         "role": "user",
         "speaker": "Mia",
         "at": "Sun 2026-03-01 00:30",
@@ -76,18 +75,51 @@ def test_times_are_those_of_the_zone(zone: str, at: str, shown: str) -> None:
     assert json.loads(block(user, "messages")[0])["at"] == shown
 
 
+def test_the_day_stands_where_it_changes() -> None:
+    times = ("2026-03-01T22:50:00+00:00", "2026-03-01T22:55:00+00:00", "2026-03-01T23:10:00+00:00")
+    messages = [message("hi", at=at) for at in (*times, times[2], times[0])]
+    question = Question(instructions="", keys=KEYS, messages=messages)
+    given_context = context(timezone="Europe/Berlin", earlier=[message("ho", at=times[2])])
+    user = build_request(question, given_context).messages[1]["content"]
+    lines = [json.loads(line) for line in block(user, "messages")]
+    assert [(line["n"], line["at"]) for line in lines] == [
+        (1, "Sun 2026-03-01 23:50"),
+        (2, "23:55"),
+        (3, "Mon 2026-03-02 00:10"),
+        (4, "00:10"),
+        (5, "Sun 2026-03-01 23:50"),
+    ]
+    (earlier,) = block(user, "reference")
+    assert json.loads(earlier)["at"] == "Mon 2026-03-02 00:10", "each block begins with a day"
+
+
 def test_unknown_zone_is_not_named() -> None:
     assert "UTC" in prompt("hello", given=context(timezone="Nowhere/Land"))[1]
 
 
 def test_reference_is_apart_and_complete() -> None:
-    given_context = context(summary="They met Bob.", entities=["Bob"], earlier=[message("hi", id="e1")])
+    said = datetime.fromisoformat("2026-02-28T23:30:00+00:00")
+    given_context = context(
+        timezone="Europe/Berlin",
+        summary="They met Bob.",
+        entities=["Bob"],
+        topics=["friends"],
+        known=[
+            KnownMemory(id="k1", text="Bob lives in Bonn.", said=said, subject="home town"),
+            KnownMemory(id="k2", text="Bob cooks.", said=said),
+        ],
+        earlier=[message("hi", id="e1")],
+    )
     _, user = prompt("He called.", given=given_context)
-    reference = [json.loads(line) for line in block(user, "reference")]
-    assert "They met Bob." in reference[0].values()
-    assert ["Bob"] in reference[1].values()
-    assert reference[2]["id"] == "e1"
+    known, other, *rest = (json.loads(line) for line in block(user, "reference"))
+    assert known == {"known": 1, "text": "Bob lives in Bonn.", "subject": "home town", "said": "2026-03-01"}
+    assert other == {"known": 2, "text": "Bob cooks.", "said": "2026-03-01"}
+    assert "They met Bob." in rest[0].values()
+    assert ["Bob"] in rest[1].values()
+    assert rest[2] == {"known topics": ["friends"]}
+    assert rest[3:] == [{"role": "user", "at": "Sun 2026-03-01 10:00", "text": "hi"}]
     assert len(block(user, "messages")) == 1
+    assert not any(name in user for name in ("k1", "k2", "e1", "m0")), "ids cost tokens, and numbers do"
 
 
 def test_long_tool_output_is_shortened_and_talk_is_not() -> None:
@@ -117,10 +149,11 @@ def test_guidance_has_its_block_and_its_rule() -> None:
     ],
 )
 def test_no_content_leaves_its_block(text: str) -> None:
-    given_context = context(summary=text, entities=[text], earlier=[message(text, id=text)])
+    known = [KnownMemory(id=text, text=text, said=NOW, subject=text)]
+    given_context = context(summary=text, entities=[text], topics=[text], known=known, earlier=[message(text, id=text)])
     _, user = prompt(text, text, guidance=text, given=given_context)
     assert len(block(user, "messages")) == 2
-    assert len(block(user, "reference")) == 3
+    assert len(block(user, "reference")) == 5
     assert json.loads(block(user, "messages")[0])["text"] == text
     user.encode()
 
@@ -129,7 +162,7 @@ def test_no_content_leaves_its_block(text: str) -> None:
 def test_no_text_leaves_its_block(contents: list[str], guidance: str) -> None:
     _, user = prompt(*contents, guidance=guidance, given=context(summary=guidance))
     lines = block(user, "messages")
-    assert [json.loads(line)["id"] for line in lines] == [f"m{number}" for number in range(len(contents))]
+    assert [json.loads(line)["n"] for line in lines] == list(range(1, len(contents) + 1))
     user.encode()
 
 

@@ -32,6 +32,7 @@ from memhost.testing.models import Asked, Given
 from memhost.usage.model_health import ModelHealth, WatchedEmbedder
 from tests.core.jobs.test_jobs import work
 from tests.support import scripted
+from tests.support.extractions import texts_of
 from tests.support.hosts import run, running_host
 from tests.support.scripted import Script
 
@@ -59,9 +60,8 @@ def advance(host: Host, seconds: float) -> None:
 
 
 def fresh_ids(asked: Asked) -> list[str]:
-    """Ids of the messages that a prompt gives to extract from."""
-    text = asked.prompt
-    return re.findall(r'"(m\d+)"', text[text.rfind("<messages>") : text.rfind("</messages>")])
+    """Ids of the messages that a prompt gives to extract from, by their texts (see `say`)."""
+    return [f"m{number}" for text in texts_of(asked) for number in re.findall(r"^I like dish number (\d+)\.$", text)]
 
 
 def noting(refuse: Callable[[str], Exception | None] = lambda _name: None) -> Callable[[Asked], Given]:
@@ -101,7 +101,7 @@ async def test_turns_wait_for_a_model_that_is_taken_away(tmp_path: Path, script:
     script.rule = noting()
     async with hosted(tmp_path, "sqlite") as host:
         await say(host, 1)
-        messages = [{"id": "m2", "role": "user", "content": "I like tea."}]
+        messages = [{"id": "m2", "role": "user", "content": "I like dish number 2."}]
         strategy = {"strategy": "preferences"}
         await run(host, "put_session", session_id="t", messages=messages, long_term_memory_strategy=strategy)
     async with hosted(tmp_path, "sqlite", LLM="none") as host:

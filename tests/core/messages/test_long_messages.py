@@ -24,6 +24,7 @@ from tests.support import scripted
 from tests.support.conversations import NOW, message, turns_of
 from tests.support.hosts import run, running_host
 
+SHORT = ("Hello, I have news.", "That is all.")
 NOTES = "The notes of the garden club go on about the budget, as every year. "
 TEXTS = {
     "sentences": "My cat is called Mimi. " + NOTES * 200,
@@ -48,15 +49,17 @@ async def test_a_long_message_is_read_in_parts_that_together_are_the_message(tmp
     def rule(asked: Asked) -> str:
         if asked.purpose != "extraction":
             return json.dumps({"verdicts": []})
-        text = f"Part {len(script.of('extraction'))} has {len(lines_of(asked)[0]['text'])} letters."
-        return json.dumps({"memories": [{"text": text, "source_message_ids": ["long"]}]})
+        lines = lines_of(asked)
+        text = f"Part {len(script.of('extraction'))} has {len(lines[0]['text'])} letters."
+        parts = [line["n"] for line in lines if line["text"] not in SHORT]
+        return json.dumps({"memories": [{"text": text, "lines": parts, "known": "new"}]})
 
     script.rule = rule
     settings = {"LLM": "scripted", "EXTRACTION_MAX_TOKENS": "500", "EXTRACTION_DEBOUNCE_SECONDS": "0"}
     said = [
-        {"id": "before", "role": "user", "content": "Hello, I have news."},
+        {"id": "before", "role": "user", "content": SHORT[0]},
         {"id": "long", "role": "user", "content": TEXTS[kind]},
-        {"id": "after", "role": "user", "content": "That is all."},
+        {"id": "after", "role": "user", "content": SHORT[1]},
     ]
     async with running_host(
         tmp_path, store="memory", extra=[scripted.POINT], settings=settings, clock=FakeClock(), run_jobs=False
@@ -66,16 +69,18 @@ async def test_a_long_message_is_read_in_parts_that_together_are_the_message(tmp
         view = await run(host, "get_session", session_id="s")
         assert (view.extraction.pending, view.extraction.state) == (0, "idle")
         calls = script.of("extraction")
-        long = [line["text"] for call in calls for line in lines_of(call) if line["id"] == "long"]
+        long = [line["text"] for call in calls for line in lines_of(call) if line["text"] not in SHORT]
         assert "".join(long) == TEXTS[kind]
         assert len(long) > 2
         assert all(sum(prompt_tokens(line["text"]) for line in lines_of(call)) <= 500 for call in calls)
         assert not kind.startswith("Chinese") or max(map(len, long)) <= 500, "such a letter may well be a token"
-        read = [line["id"] for call in calls for line in lines_of(call)]
-        assert (read.count("before"), read.count("after")) == (1, 1)
+        read = [line["text"] for call in calls for line in lines_of(call)]
+        assert [read.count(text) for text in SHORT] == [1, 1]
         found = await run(host, "search_memories", extraction_strategy={"none": ["message"]}, limit=100)
         assert len(found.memories) == len(calls), "what each part gave is kept"
-        assert all(memory.source_ids == ["long"] for memory in found.memories if memory.source_ids)
+        sources = [memory.source_ids for memory in found.memories]
+        short = sum(all(line["text"] in SHORT for line in lines_of(call)) for call in calls)
+        assert (sources.count(["long"]), sources.count([])) == (len(calls) - short, short)
 
 
 async def test_what_was_paid_for_is_kept_when_a_later_part_fails(tmp_path: Path) -> None:

@@ -31,8 +31,8 @@ def test_question_has_the_lines_and_the_rules() -> None:
     system, user = asked(STRATEGY.prepare(turns, context(timezone="Europe/Oslo", max_topics=5)))
     assert "up to 5 subjects" in system
     assert "episodic" in system
-    assert '{"id":"m1","role":"user","at":"Sun 2026-03-01 10:00","text":"I moved to Oslo."}' in user
-    assert '"id":"m2","role":"assistant"' in user
+    assert '{"n":1,"role":"user","at":"Sun 2026-03-01 10:00","text":"I moved to Oslo."}' in user
+    assert '{"n":2,"role":"assistant","at":"10:00","text":"Nice!"}' in user
 
 
 def test_operators_words_are_trusted_and_the_sessions_are_guidance() -> None:

@@ -19,7 +19,7 @@ def test_items_have_polarity_and_subject() -> None:
     assert request is not None
     assert request.schema is not None
     keys = request.schema["properties"]["memories"]["items"]["properties"]
-    assert {"text", "polarity", "subject", "source_message_ids"} <= set(keys)
+    assert {"text", "polarity", "subject", "lines"} <= set(keys)
     assert not {"type", "event_date"} & set(keys)
 
 
