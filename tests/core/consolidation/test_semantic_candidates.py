@@ -19,6 +19,7 @@ from tests.support.dedup_hosts import (
     judging_host,
     keep,
     memory,
+    pairs_of,
     script,
     stored,
     trashed,
@@ -44,7 +45,6 @@ STORES = pytest.mark.parametrize("store", ["memory", "sqlite"])
         {"extraction_strategy": "message"},
         {"extraction_strategy": "summary"},
         {"memory_type": MemoryType.MESSAGE},
-        {"memory_type": MemoryType.EPISODIC},
         {"user_id": None},
         {"user_id": "bob"},
         {"namespace": "home"},
@@ -52,11 +52,10 @@ STORES = pytest.mark.parametrize("store", ["memory", "sqlite"])
         {"valid_to": after(0)},
         {"superseded_by": "x"},
         {"metadata": {"restored_at": "2024-03-01T00:00:00+00:00"}},
-        {"event_date": after(10 * 86_400)},
     ],
     ids=str,
 )
-async def test_what_is_never_joined(store: str, fields: dict[str, Any], tmp_path: Path) -> None:
+async def test_what_is_never_compared(store: str, fields: dict[str, Any], tmp_path: Path) -> None:
     async with judging_host(tmp_path, store) as host:
         script().rule = always("same")
         await keep(host, "old", GREEN, **fields)
@@ -64,15 +63,56 @@ async def test_what_is_never_joined(store: str, fields: dict[str, Any], tmp_path
         assert (set(await stored(host)), judged()) == ({"old", "new"}, [])
 
 
+KINDS_AND_TIMES = pytest.mark.parametrize(
+    "fields", [{"memory_type": MemoryType.EPISODIC}, {"event_date": after(10 * 86_400)}], ids=str
+)
+
+
 @STORES
-async def test_events_within_a_day_are_compared(store: str, tmp_path: Path) -> None:
+@KINDS_AND_TIMES
+@pytest.mark.parametrize("said", ["same", {"verdict": "merge", "text": f"{GREEN} {BLACK}"}], ids=["same", "merge"])
+async def test_other_kinds_and_times_are_never_joined(
+    store: str, fields: dict[str, Any], said: Any, tmp_path: Path
+) -> None:
+    async with judging_host(tmp_path, store) as host:
+        script().rule = always(said)
+        await keep(host, "old", GREEN, **fields)
+        await write(host, await memory(host, "new", BLACK, event_date=after(0), created_at=after(60)))
+        records = await stored(host)
+        assert {name: record.text for name, record in records.items()} == {"old": GREEN, "new": BLACK}
+        assert all(record.superseded_by is None for record in records.values())
+        assert (judged(), await trashed(host)) == ([1], {})
+
+
+@STORES
+@KINDS_AND_TIMES
+async def test_a_fact_may_end_one_of_another_kind_or_time(store: str, fields: dict[str, Any], tmp_path: Path) -> None:
+    async with judging_host(tmp_path, store) as host:
+        script().rule = always("update")
+        await keep(host, "old", GREEN, **fields)
+        found = await write(host, await memory(host, "new", BLACK, event_date=after(0), created_at=after(60)))
+        assert (found.superseded, judged(), set(await stored(host))) == (["old"], [1], {"old", "new"})
+
+
+@STORES
+async def test_far_ones_are_compared(store: str, tmp_path: Path) -> None:
+    """A fact and its change may share hardly a word."""
+    async with judging_host(tmp_path, store) as host:
+        script().rule = always("update")
+        await keep(host, "old", "User lives in Oslo.")
+        found = await write(host, await memory(host, "new", "The family moved to Lima.", created_at=after(60)))
+        assert (found.superseded, judged()) == (["old"], [1])
+
+
+@STORES
+async def test_events_within_a_day_are_joined(store: str, tmp_path: Path) -> None:
     async with judging_host(tmp_path, store) as host:
         script().rule = always("same")
         event: dict[str, Any] = {"memory_type": MemoryType.EPISODIC}
         await keep(host, "old", GREEN, event_date=after(0), **event)
         await keep(host, "undated", BLACK, **event)
         await write(host, await memory(host, "new", "User drinks white tea daily.", event_date=after(86_400), **event))
-        assert (set(await stored(host)), judged()) == ({"old", "undated"}, [1])
+        assert (set(await stored(host)), judged()) == ({"old", "undated"}, [2])
 
 
 @STORES
@@ -115,21 +155,33 @@ async def test_the_judge_is_not_asked_about_one_text(
 
 
 @STORES
-async def test_new_ones_are_compared_with_each_other(store: str, tmp_path: Path) -> None:
+async def test_new_ones_are_not_compared_with_each_other(store: str, tmp_path: Path) -> None:
     async with judging_host(tmp_path, store) as host:
         script().rule = always("same")
         fresh = [await memory(host, f"m{number}", text) for number, text in enumerate((GREEN, BLACK))]
         found = await write(host, *fresh)
-        assert (set(await stored(host)), found.updated, judged()) == ({"m0"}, [], [1])
+        assert (set(await stored(host)), found.updated, judged()) == ({"m0", "m1"}, [], [])
+
+
+@STORES
+async def test_each_new_one_is_compared_with_what_is_stored(store: str, tmp_path: Path) -> None:
+    async with judging_host(tmp_path, store) as host:
+        script().rule = always("distinct")
+        await keep(host, "old", "User drinks white tea daily.")
+        await write(host, *[await memory(host, f"m{number}", text) for number, text in enumerate((GREEN, BLACK))])
+        shown = [(pair["older"]["text"], pair["newer"]["text"]) for pair in pairs_of(script().of("dedup")[0])]
+        assert sorted(shown) == [("User drinks white tea daily.", text) for text in (BLACK, GREEN)]
+        assert len(judged()) == 1
 
 
 async def test_a_bridge_does_not_pull_strangers_together(tmp_path: Path) -> None:
     async with judging_host(tmp_path) as host:
         script().rule = always("same")
-        texts = ("a b c d e f", "d e f g h i j c", "g h i j k l m")
-        fresh = [await memory(host, f"m{number}", text) for number, text in enumerate(texts)]
-        await write(host, *fresh)
-        assert len(await stored(host)) >= 2
+        await keep(host, "m0", "a b c d e f")
+        await keep(host, "m2", "g h i j k l m")
+        await write(host, await memory(host, "m1", "d e f g h i j c", created_at=after(60)))
+        assert judged() == [2]
+        assert set(await stored(host)) == {"m0", "m2"}
 
 
 async def test_switched_off(tmp_path: Path) -> None:

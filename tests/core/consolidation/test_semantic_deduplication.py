@@ -49,24 +49,30 @@ UNRELATED = (
 )
 
 
+def about(text: str) -> str:
+    """What a text is about."""
+    return next((word for word in ("tea", "dog") if word in text), "else")
+
+
 # -- cost --------------------------------------------------------------------------------------------------
 
 
 @STORES
-async def test_new_memories_without_near_ones_cost_nothing(store: str, tmp_path: Path) -> None:
+async def test_new_memories_cost_nothing_where_nothing_is_stored(store: str, tmp_path: Path) -> None:
     async with judging_host(tmp_path, store) as host:
-        await keep(host, "old", GREEN)
+        await keep(host, "bobs", GREEN, user_id="bob")
+        await keep(host, "turn", GREEN, extraction_strategy="message")
         fresh = [await memory(host, f"new-{number}", text) for number, text in enumerate(UNRELATED)]
         before = len(script().embedded)
         found = await write(host, *fresh)
         assert (judged(), len(script().embedded), found.llm_calls) == ([], before, 0)
-        assert len(await stored(host)) == 6
+        assert len(await stored(host)) == 7
 
 
 @STORES
-async def test_all_near_pairs_go_into_one_call(store: str, tmp_path: Path) -> None:
+async def test_all_pairs_go_into_one_call(store: str, tmp_path: Path) -> None:
     async with judging_host(tmp_path, store) as host:
-        script().rule = always("same")
+        script().rule = judge(lambda older, newer: "same" if about(older) == about(newer) else "distinct")
         await keep(host, "tea", GREEN)
         await keep(host, "dog", "Rex is a big brown dog.")
         fresh = [
@@ -76,7 +82,7 @@ async def test_all_near_pairs_go_into_one_call(store: str, tmp_path: Path) -> No
         ]
         before = len(script().embedded)
         found = await write(host, *fresh)
-        assert (judged(), len(script().embedded), found.llm_calls) == ([2], before, 1)
+        assert (judged(), len(script().embedded), found.llm_calls) == ([6], before, 1)
         assert set(await stored(host)) == {"tea", "dog", "else"}
         assert sorted(found.updated) == ["dog", "tea"]
 
@@ -84,11 +90,15 @@ async def test_all_near_pairs_go_into_one_call(store: str, tmp_path: Path) -> No
 async def test_more_pairs_than_fit_are_left_to_compaction(tmp_path: Path) -> None:
     async with judging_host(tmp_path) as host:
         script().rule = always("distinct")
+        for number in range(20):
+            await keep(host, f"old{number:02}", f"User has seen the film number {number}.")
         fresh = [
-            await memory(host, f"m{number:02}", f"User has seen the film number {number}.") for number in range(40)
+            await memory(host, f"m{number:02}", f"User has seen the film number {number}.") for number in range(20, 40)
         ]
         found = await write(host, *fresh)
         assert judged() == [MAX_PAIRS]
+        newer = {pair["newer"]["text"] for pair in pairs_of(script().of("dedup")[0])}
+        assert len(newer) == 20, "of each the nearest come first"
         assert (found.undecided > 0, len(await stored(host))) == (True, 40)
 
 
@@ -162,7 +172,12 @@ async def test_update_supersedes_and_can_be_undone(store: str, tmp_path: Path) -
 @STORES
 async def test_merged_texts_are_embedded_in_one_request(store: str, tmp_path: Path) -> None:
     async with judging_host(tmp_path, store) as host:
-        script().rule = judge(lambda older, newer: {"verdict": "merge", "text": f"{older} {newer}"})
+        script().rule = judge(
+            lambda older, newer: {
+                "verdict": "merge" if about(older) == about(newer) else "distinct",
+                "text": f"{older} {newer}",
+            }
+        )
         await keep(host, "tea", GREEN)
         await keep(host, "dog", "Rex is a big brown dog.")
         fresh = [
@@ -308,13 +323,13 @@ TEXTS = (
 )
 ENTRIES = st.fixed_dictionaries(
     {
-        "pair": st.integers(-1, 12),
+        "pair": st.integers(-1, 21),
         "verdict": st.sampled_from(["same", "update", "correction", "merge", "distinct", "drop", None]),
         "text": st.sampled_from([None, "", "User drinks tea.", "x" * 500, GREEN]),
     }
 )
 ANSWERS = st.one_of(
-    st.lists(ENTRIES, max_size=12).map(lambda items: json.dumps({"verdicts": items})), st.text(max_size=40)
+    st.lists(ENTRIES, max_size=21).map(lambda items: json.dumps({"verdicts": items})), st.text(max_size=40)
 )
 
 
