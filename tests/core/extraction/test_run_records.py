@@ -55,7 +55,9 @@ async def test_a_run_shows_what_was_asked_answered_stored_and_dropped(
     models: ModelServer, tmp_path: Path, storage: dict[str, str]
 ) -> None:
     models.answer(
-        noting({"m1": [item("User lives in Oslo.", "m1"), item("User may like fish.", "m1", confidence=0.1)]})
+        noting(
+            {"I live in Oslo.": [item("User lives in Oslo.", "m1"), item("User may like fish.", "m1", confidence=0.1)]}
+        )
     )
     async with opened(models, tmp_path, settings=storage) as host:
         await put(host, "Hello!", "I live in Oslo.")
@@ -76,11 +78,12 @@ async def test_a_run_shows_what_was_asked_answered_stored_and_dropped(
 
 
 async def test_a_repetition_and_a_withdrawal_are_shown(models: ModelServer, tmp_path: Path) -> None:
-    models.answer(noting({"m0": [item("User lives in Oslo.", "m0")], "m1": [item("User lives in Oslo.", "m1")]}))
+    texts = ("I live in Oslo.", "Oslo, yes.")
+    models.answer(noting({text: [item("User lives in Oslo.", f"m{index}")] for index, text in enumerate(texts)}))
     async with opened(models, tmp_path) as host:
-        await put(host, "I live in Oslo.")
+        await put(host, texts[0])
         (memory,) = await derived(host)
-        await put(host, "I live in Oslo.", "Oslo, yes.")
+        await put(host, *texts)
         assert (await shown(host)).runs[0].repeated == [memory.id]
         models.answer(noting({}))
         await put(host, "Never mind.", "Wrong chat.")
@@ -89,7 +92,7 @@ async def test_a_repetition_and_a_withdrawal_are_shown(models: ModelServer, tmp_
 
 async def test_answers_that_cannot_be_read_are_shown_with_the_reason(models: ModelServer, tmp_path: Path) -> None:
     models.script("no JSON", "still none")
-    models.answer(noting({"m0": [item("User runs.", "m0")]}))
+    models.answer(noting({"I run.": [item("User runs.", "m0")]}))
     async with opened(models, tmp_path) as host:
         await put(host, "I run.")
         newest, oldest = (await shown(host)).runs
@@ -121,7 +124,7 @@ async def test_a_model_that_is_away_leaves_a_state_and_no_records(models: ModelS
 
 
 async def test_secrets_are_masked_whatever_the_policy_is(models: ModelServer, tmp_path: Path) -> None:
-    models.answer(noting({"m0": [item(f"User's key is {SECRET}.", "m0")]}))
+    models.answer(noting({"My key": [item(f"User's key is {SECRET}.", "m0")]}))
     async with opened(models, tmp_path, settings={"SECRET_POLICY": "keep"}) as host:
         await put(host, f"My key is {SECRET} and I like tea.")
         (first,) = (await shown(host)).runs
@@ -150,7 +153,7 @@ async def test_a_session_keeps_so_many_runs(models: ModelServer, tmp_path: Path)
 
 
 async def test_none_are_kept_where_that_is_set(models: ModelServer, tmp_path: Path) -> None:
-    models.answer(noting({"m0": [item("User runs.", "m0")]}))
+    models.answer(noting({"I run.": [item("User runs.", "m0")]}))
     async with opened(models, tmp_path, settings={"EXTRACTION_RUNS_KEEP_DAYS": "0"}) as host:
         await put(host, "I run.")
         view = await shown(host)
@@ -184,7 +187,9 @@ async def test_they_go_with_the_session_and_with_the_user(models: ModelServer, t
 
 
 async def test_they_go_with_a_memory_that_they_hold_and_others_stay(models: ModelServer, tmp_path: Path) -> None:
-    models.answer(noting({"a0": [item("User lives in Oslo.", "a0")], "b0": [item("User runs.", "b0")]}))
+    models.answer(
+        noting({"I live in Oslo.": [item("User lives in Oslo.", "a0")], "I run.": [item("User runs.", "b0")]})
+    )
     async with opened(models, tmp_path) as host:
         for name, text in (("a", "I live in Oslo."), ("b", "I run.")):
             messages = said(text, prefix=name)

@@ -39,7 +39,7 @@ async def test_it_is_the_time_of_the_latest_source(
     models: ModelServer, tmp_path: Path, storage: dict[str, str]
 ) -> None:
     items = [item("User has a cat called Miso.", "a", "b"), item("User has a dog.", "a"), item("User has pets.")]
-    models.answer(noting({"b": items}))
+    models.answer(noting({"Miso!": items}))
     async with host_with_model(models, tmp_path, settings=storage) as host:
         turns = (turn("a", "A cat and a dog.", "2024-05-03T10:00:00Z"), turn("b", "Miso!", "2024-05-03T10:02:00+02:00"))
         found = {record.text: record for record in await told(host, "s", *turns)}
@@ -59,7 +59,7 @@ async def test_memories_of_one_answer_are_in_the_order_of_the_turns(models: Mode
     names = ("cat", "dog", "bird", "fish")
     cat, dog, bird, fish = (f"User has a {name}." for name in names)
     items = [item(bird, "c"), item(cat, "a"), item(dog, "b"), item(fish, "c", "a")]
-    models.answer(noting({"c": items}))
+    models.answer(noting({"It is c.": items}))
     async with host_with_model(models, tmp_path) as host:
         turns = [turn(name, f"It is {name}.", "2024-05-03T10:00:00Z") for name in "abc"]
         found = await told(host, "s", *turns)
@@ -67,10 +67,10 @@ async def test_memories_of_one_answer_are_in_the_order_of_the_turns(models: Mode
 
 
 async def test_what_is_said_again_is_said_at_both_times(models: ModelServer, tmp_path: Path) -> None:
-    models.answer(noting({"new": [item("User plays go.", "new")], "old": [item("User plays go.", "old")]}))
+    models.answer(noting({"today": [item("User plays go.", "new")], "at school": [item("User plays go.", "old")]}))
     async with host_with_model(models, tmp_path) as host:
-        await told(host, "s1", turn("new", "I play go.", "2026-10-01T10:00:00Z"))
-        (found,) = await told(host, "s2", turn("old", "I play go.", "2024-10-01T10:00:00Z"))
+        await told(host, "s1", turn("new", "I play go today.", "2026-10-01T10:00:00Z"))
+        (found,) = await told(host, "s2", turn("old", "I play go at school.", "2024-10-01T10:00:00Z"))
         assert found.said_at == datetime(2026, 10, 1, 10, tzinfo=UTC)
         assert found.said_before == [datetime(2024, 10, 1, 10, tzinfo=UTC)]
         assert found.held_from == datetime(2024, 10, 1, 10, tzinfo=UTC)
