@@ -15,7 +15,7 @@ from memhost.consolidation.merging import Outcome, Wording, apply, shown
 from memhost.consolidation.similarity import can_change, can_merge, distance, says_no_more
 from memhost.errors import ModelUnavailable
 from memhost.memories.derived.former import replaced_by
-from memhost.memories.nearest import nearest
+from memhost.memories.nearest import nearest, of_subject
 from memhost.memories.records import content_hash
 from memhost.memories.repetition import statement
 from memhost.memories.trash import entries
@@ -110,11 +110,13 @@ class SemanticDeduplication:
         again: Sequence[tuple[StoredMemory, StoredMemory]] = (),
         repeated: Mapping[str, StoredMemory] | None = None,
         said: Mapping[str, Draft] | None = None,
+        shown: Collection[str] = (),
     ) -> Resolution:
         """Decide about new memories of one owner, which have vectors, with at most one call to the language model.
 
-        What a strategy says of a memory counts; the model is asked about those of which nobody said anything. Without a
-        language model these stay: no rule can tell whether two texts mean the same.
+        What a strategy says of a memory counts. The model is asked about those of which nobody said anything, and about
+        those that are new to a strategy which did not see a stored one of the same subject. Without a language model
+        these stay: no rule can tell whether two texts mean the same.
 
         Args:
             owner: Whose memories they are, and who pays; memories of other sessions of the owner count as well.
@@ -124,6 +126,7 @@ class SemanticDeduplication:
                 one, unless something else is known to have held in between.
             repeated: Stored memories that the new ones repeat, as these complete them, by id.
             said: The drafts of the memories, by id.
+            shown: Ids of the stored memories that the strategy could see.
         """
         repeated, said = repeated or {}, said or {}
         if not self.enabled or not fresh:
@@ -133,7 +136,11 @@ class SemanticDeduplication:
         told = await self._told(scope, new, said, repeated)
         told += [(_pair(repeated.get(stored.record.id, stored), made, new), Verdict("same")) for made, stored in again]
         silent = [memory for name, memory in new.items() if name not in said or said[name].relation is None]
-        pairs = await self.pairs(scope, silent, now, new, repeated) if self.can_judge else []
+        pairs: list[Pair] = []
+        if self.can_judge:
+            unaware = [new[name] for name, draft in said.items() if name in new and draft.relation in ("new", "adds")]
+            pairs = await self.pairs(scope, silent, now, new, repeated)
+            pairs += await self._of_subjects(scope, unaware, now, new, shown)
         return await self.settle(scope, owner, pairs, now, fresh=new, again=True, told=told, repeated=repeated)
 
     async def pairs(
@@ -250,6 +257,30 @@ class SemanticDeduplication:
                     found.append((pair, Verdict("correction")))
                 elif says_no_more(fresh[name], other, self._settings.deduplication_distance_threshold):
                     found.append((pair, Verdict("same")))
+        return found
+
+    async def _of_subjects(
+        self,
+        scope: Scope,
+        memories: Sequence[StoredMemory],
+        now: datetime,
+        fresh: Collection[str],
+        shown: Collection[str],
+    ) -> list[Pair]:
+        """Pairs of new memories with stored ones of the same subject that the strategy did not see."""
+        found = []
+        for memory in filter(can_merge, memories):
+            subject = memory.record.metadata.get("subject")
+            since = min(memory.record.held_from, now)
+            others = await of_subject(self._store, scope, subject, since) if isinstance(subject, str) else []
+            found += [
+                _pair(memory, other, fresh)
+                for other in others
+                if other.record.id not in fresh
+                and other.record.id not in shown
+                and can_change(other)
+                and statement(memory.record.text) != statement(other.record.text)
+            ]
         return found
 
     async def _near(

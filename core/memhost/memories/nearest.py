@@ -18,6 +18,7 @@ from memhost.models import (
     TextMatch,
     Vector,
 )
+from memhost.models.filters import metadata_text
 from memhost.ports import Store
 from memhost.text.analysis import analyse_query, query_terms
 
@@ -83,6 +84,13 @@ async def nearest(
     return in_turns(legs, most)
 
 
+async def of_subject(store: Store, owner: Scope, subject: str, since: datetime) -> list[StoredMemory]:
+    """The newest statements of a subject (`metadata.subject`) that hold at a moment, or held after it."""
+    conditions = [*statements_of(since), Condition("metadata.subject", Op.ANY, (metadata_text(subject),))]
+    page, _ = await store.list_memories(owner, conditions, limit=OF_EACH)
+    return page
+
+
 def in_turns(legs: Sequence[Sequence[StoredMemory]], most: int) -> list[StoredMemory]:
     """The first of each list, then the second of each, and so on; each memory once."""
     ordered: Iterable[StoredMemory | None] = chain.from_iterable(zip_longest(*legs))
@@ -103,7 +111,7 @@ def _terms(text: str) -> tuple[str, ...]:
 
 
 def _about(subject: str, entities: Sequence[str]) -> list[Condition]:
-    found = [Condition("metadata.subject", Op.ANY, (subject,))] if subject else []
+    found = [Condition("metadata.subject", Op.ANY, (metadata_text(subject),))] if subject else []
     if entities:
         found.append(Condition("entities", Op.ANY, tuple(entities)))
     return found

@@ -331,3 +331,40 @@ async def test_the_nearest_are_shown_within_their_room(store: str, tmp_path: Pat
         assert list(shown.values()) == list(range(1, len(shown) + 1))
         assert len(shown) <= 10
         assert '{"known topics":["travel"]}' in script().of("extraction")[-1].prompt
+
+
+OLD, NEW = "User works at Arden as a nurse.", "User teaches yoga in Bergen."
+
+
+@STORES
+@pytest.mark.parametrize(
+    ("subject", "replaced"), [("job", True), ("hobby", False), (None, False)], ids=["same", "another", "none"]
+)
+async def test_what_is_new_to_the_model_is_judged_with_what_it_did_not_see_of_its_subject(
+    tmp_path: Path, store: str, subject: str | None, replaced: bool
+) -> None:
+    noted = item(NEW, known="new", subject=subject)
+    async with talking(tmp_path, store) as host:
+        near = [
+            {"id": f"n{n}", "text": f"User teaches yoga in Bergen, course {n}.", "user_id": "ann"} for n in range(20)
+        ]
+        old = {"id": "old", "text": OLD, "user_id": "ann", "metadata": {"subject": "job"}}
+        await run(host, "store_memories", memories=[*near, old])
+        await work(host)
+        noting({"I teach yoga now.": [noted]}, verdict="update")
+        await say(host, "I teach yoga now.")
+        judged_pairs = [pair["older"]["text"] for asked in script().of("dedup") for pair in pairs_of(asked)]
+        assert judged_pairs == ([OLD] if replaced else [])
+        assert ((await by_text(host))[OLD].superseded_by is not None) is replaced
+
+
+@STORES
+async def test_what_the_model_saw_of_the_subject_is_not_judged_again(tmp_path: Path, store: str) -> None:
+    async with talking(tmp_path, store) as host:
+        old = {"id": "old", "text": OLD, "user_id": "ann", "metadata": {"subject": "job"}}
+        await run(host, "store_memories", memories=[old])
+        await work(host)
+        noting({"I teach yoga now.": [item(NEW, known="new", subject="job")]}, verdict="update")
+        await say(host, "I teach yoga now.")
+        assert script().of("dedup") == []
+        assert (await by_text(host))[OLD].superseded_by is None

@@ -193,7 +193,8 @@ class ExtractedMemories:
             again = [(memory, late[memory.record.id]) for memory in stored if memory.record.id in late]
             more = {each.record.id: each for each in repeated.parted(list(repeated.completed.values()))[1]}
             said = self._by_id(context, strategy, drafts)
-            found = await self._deduplication.resolve(key, stored, now, again, more, said)
+            seen = [memory.id for memory in context.known]
+            found = await self._deduplication.resolve(key, stored, now, again, more, said, seen)
         else:
             found = Resolution(put=list(stored))
         return Plan(records=records, stored=stored, repeated=repeated, found=found)
