@@ -348,7 +348,13 @@ async def test_what_is_new_to_the_model_is_judged_with_what_it_did_not_see_of_it
         near = [
             {"id": f"n{n}", "text": f"User teaches yoga in Bergen, course {n}.", "user_id": "ann"} for n in range(20)
         ]
-        old = {"id": "old", "text": OLD, "user_id": "ann", "metadata": {"subject": "job"}}
+        old = {
+            "id": "old",
+            "text": OLD,
+            "user_id": "ann",
+            "metadata": {"subject": "job"},
+            "created_at": "2025-01-01T00:00:00Z",
+        }
         await run(host, "store_memories", memories=[*near, old])
         await work(host)
         noting({"I teach yoga now.": [noted]}, verdict="update")
@@ -361,7 +367,13 @@ async def test_what_is_new_to_the_model_is_judged_with_what_it_did_not_see_of_it
 @STORES
 async def test_what_the_model_saw_of_the_subject_is_not_judged_again(tmp_path: Path, store: str) -> None:
     async with talking(tmp_path, store) as host:
-        old = {"id": "old", "text": OLD, "user_id": "ann", "metadata": {"subject": "job"}}
+        old = {
+            "id": "old",
+            "text": OLD,
+            "user_id": "ann",
+            "metadata": {"subject": "job"},
+            "created_at": "2025-01-01T00:00:00Z",
+        }
         await run(host, "store_memories", memories=[old])
         await work(host)
         noting({"I teach yoga now.": [item(NEW, known="new", subject="job")]}, verdict="update")
