@@ -75,10 +75,7 @@ def _numbered(noted: dict[str, Any], asked: Asked) -> dict[str, Any]:
 
 async def say(host: Host, *texts: str, session: str = "s", user: str = "ann") -> None:
     """The messages of a session, all of them, extracted."""
-    messages = [
-        {"id": f"{session}{number}", "role": "user", "content": text, "created_at": f"2025-12-31T0{number}:00:00Z"}
-        for number, text in enumerate(texts)
-    ]
+    messages = [{"id": f"{session}{number}", "role": "user", "content": text} for number, text in enumerate(texts)]
     await run(host, "put_session", session_id=session, user_id=user, messages=messages)
     host.clock.advance(60)  # type: ignore[attr-defined]
     await work(host)
@@ -310,6 +307,26 @@ async def test_a_number_that_there_is_not_is_told_and_the_judge_is_asked(store: 
         assert (len(records), records[OSLO].superseded_by, "adds_to" in records[LIMA].metadata) == (3, None, False)
         (call,) = script().of("dedup")
         assert {pair["newer"]["text"] for pair in pairs_of(call)} == {LIMA}
+
+
+@STORES
+async def test_a_preview_tells_what_would_become_of_known_memories(store: str, tmp_path: Path) -> None:
+    harp, again = "User plays the harp.", "User practises the harp."
+    async with talking(tmp_path, store) as host:
+        noting({"first": [item(OSLO, "s0"), item(harp, "s0")]})
+        await say(host, "first")
+        before = await stored(host)
+        ids = {record.text: name for name, record in before.items()}
+        noting({"second": [item(LIMA, "s1", known=("replaces", OSLO)), item(again, "s1", known=("same", harp))]})
+        messages = [{"id": "s1", "role": "user", "content": "second"}]
+        seen = await run(host, "preview_extraction", messages=messages, user_id="ann")
+        (lima,) = seen.memories
+        assert lima.text == LIMA
+        assert sorted((each.what, each.id, each.by) for each in seen.changes) == [
+            ("repeats", ids[harp], ""),
+            ("replaces", ids[OSLO], lima.id),
+        ]
+        assert (await stored(host), await trashed(host), seen.calls) == (before, {}, 1)
 
 
 # -- what the model is shown -------------------------------------------------------------------------------------------
