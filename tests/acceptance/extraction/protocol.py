@@ -122,7 +122,7 @@ def _raw(item: Item, ids: Mapping[str, str], manner: Sequence[Manner], keys: fro
         "type": item.type,
         "topics": item.topics,
         "entities": item.entities,
-        "event_date": item.since if item.date is None and item.type == "semantic" else item.date,
+        "event_date": _when(item),
         "lines": [_mistyped(each) for each in sources] if "ids" in manner else sources,
         "confidence": item.confidence,
         "subject": item.subject,

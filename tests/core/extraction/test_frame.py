@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from memhost.extraction.prompt_template import Question, build_request, item_keys
 from memhost.ports import ExtractionContext, KnownMemory
+from memhost.text.speakers import Label
 from tests.support.conversations import NOW, context, message
 
 KEYS = list(item_keys(3).values())
@@ -34,7 +35,7 @@ def block(text: str, name: str) -> list[str]:
 
 
 def test_lines_carry_number_role_speaker_and_local_time() -> None:
-    given_context = context(timezone="Europe/Berlin")
+    given_context = context(timezone="Europe/Berlin", labels=frozenset({Label("user", "mia")}))
     _, user = prompt("Mia: I moved.", given=given_context, at="2026-02-28T23:30:00+00:00")
     assert "Europe/Berlin" in user
     (line,) = block(user, "messages")
