@@ -18,7 +18,7 @@ TURNS = said("Can you recommend a laptop for teaching?")
 
 
 async def told(host: Host, models: ModelServer) -> None:
-    models.answer(noting({"m0": [item(TRUE, "m0"), item(INVENTED, "m0")]}))
+    models.answer(noting({"a laptop": [item(TRUE, "m0"), item(INVENTED, "m0")]}))
     await run(host, "put_session", session_id="s", user_id="ana", messages=TURNS)
     await settled(host, "s", user_id="ana")
 
@@ -49,7 +49,7 @@ async def test_what_nobody_said_is_marked_and_found_but_in_no_context(models: Mo
 async def test_the_mark_goes_when_somebody_says_it(models: ModelServer, tmp_path: Path) -> None:
     async with host_with_model(models, tmp_path) as host:
         await told(host, models)
-        models.answer(noting({"n0": [item(INVENTED, "n0")]}))
+        models.answer(noting({"John Doe": [item(INVENTED, "n0")]}))
         turns = [*TURNS, *said("I'm John Doe, thirty-four, a teacher in Ohio.", prefix="n")]
         await run(host, "put_session", session_id="s", user_id="ana", messages=turns)
         await settled(host, "s", user_id="ana")
@@ -92,7 +92,7 @@ async def test_a_setting_drops_them(models: ModelServer, tmp_path: Path) -> None
 async def test_unclear_texts_are_dropped_where_the_setting_says_so(
     models: ModelServer, tmp_path: Path, *, strict: bool
 ) -> None:
-    models.answer(noting({"m0": [item("User met him yesterday.", "m0")]}))
+    models.answer(noting({"I met him": [item("User met him yesterday.", "m0")]}))
     async with host_with_model(models, tmp_path, settings={"GROUNDING_STRICT": str(strict).lower()}) as host:
         seen = await run(host, "preview_extraction", messages=said("I met him yesterday."))
         assert [memory.metadata.get("ungrounded") for memory in seen.memories] == ([] if strict else [True])

@@ -231,7 +231,7 @@ async def test_appends_without_a_time_are_always_new(host: Host) -> None:
 
 
 async def test_a_turn_costs_the_model_once(models: ModelServer, tmp_path: Path) -> None:
-    models.answer(noting({"a": [item("User plays the harp.", "a")], "c": [item("User works nights.", "c")]}))
+    models.answer(noting({TEXTS[0]: [item("User plays the harp.", "a")], TEXTS[1]: [item("User works nights.", "d")]}))
     async with host_with_model(models, tmp_path, store="memory") as host:
         for ids, count in (("ab", 1), ("cd", 2), ("ef", 2)):
             turns = [message(TEXTS[turn], ids[turn]) for turn in range(count)]
