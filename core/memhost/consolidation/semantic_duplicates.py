@@ -133,9 +133,9 @@ class SemanticDeduplication:
             return Resolution(put=[*fresh, *repeated.values()])
         scope = Scope(tenant=owner.tenant, namespaces=(owner.namespace,), users=(owner.user,))
         new = {memory.record.id: memory for memory in fresh}
-        told = await self._told(scope, new, said, repeated)
+        told, answered = await self._told(scope, new, said, repeated)
         told += [(_pair(repeated.get(stored.record.id, stored), made, new), Verdict("same")) for made, stored in again]
-        silent = [memory for name, memory in new.items() if name not in said or said[name].relation is None]
+        silent = [memory for name, memory in new.items() if name not in answered]
         pairs: list[Pair] = []
         if self.can_judge:
             unaware = [new[name] for name, draft in said.items() if name in new and draft.relation in ("new", "adds")]
@@ -236,18 +236,20 @@ class SemanticDeduplication:
         fresh: Mapping[str, StoredMemory],
         said: Mapping[str, Draft],
         repeated: Mapping[str, StoredMemory],
-    ) -> list[tuple[Pair, Verdict]]:
-        """What strategies say of new memories and known ones, as far as it can be so.
+    ) -> tuple[list[tuple[Pair, Verdict]], set[str]]:
+        """What strategies say of new memories and known ones, and the ids of those of which they said something.
 
-        "The same" is believed only where the known memory has all names and numbers of the new one, and is about the
-        same: only the words of the new one go.
+        "The same" is believed only where the known memory has all of the new one: its text stays, and only the words of
+        the new one go.
         """
         related = ("same", "replaces", "corrects")
         named = {name: said[name] for name in fresh if name in said and said[name].relation in related}
         ids = list(dict.fromkeys(known for draft in named.values() for known in draft.known))
         stored = await self._store.get_memories(scope, ids) if ids else []
         known = {each.record.id: repeated.get(each.record.id, each) for each in stored if can_change(each)}
+        furthest = self._settings.deduplication_distance_threshold
         found = []
+        told = {name for name in fresh if name in said and said[name].relation in ("new", "adds", *related)}
         for name, draft in named.items():
             for other in (known[each] for each in draft.known if each in known):
                 pair = _pair(fresh[name], other, fresh)
@@ -255,9 +257,11 @@ class SemanticDeduplication:
                     found.append((pair, Verdict("update")))
                 elif draft.relation == "corrects":
                     found.append((pair, Verdict("correction")))
-                elif says_no_more(fresh[name], other, self._settings.deduplication_distance_threshold):
-                    found.append((pair, Verdict("same")))
-        return found
+                elif says_no_more(fresh[name], other, furthest):
+                    found.append((pair, Verdict("merge", other.record.text)))
+                else:
+                    told.discard(name)
+        return found, told
 
     async def _of_subjects(
         self,
@@ -320,15 +324,18 @@ class SemanticDeduplication:
         return [each for each in found if each.record.id not in fresh]
 
     async def _worded(self, decided: Iterable[tuple[Pair, Verdict]]) -> dict[str, Wording]:
-        """Merged texts with their vectors, embedded in one request; none if the embedder does not answer."""
-        texts = list(dict.fromkeys(verdict.text for _, verdict in decided if verdict.kind == "merge"))
+        """Merged texts with their vectors, the others' embedded in one request, if the embedder answers."""
+        merged = [(pair, verdict.text) for pair, verdict in decided if verdict.kind == "merge"]
+        known = {each.record.text: each.vector for pair, _ in merged for each in (pair.older, pair.newer)}
+        found = {text: Wording(text, known[text]) for _, text in merged if text in known}
+        texts = list(dict.fromkeys(text for _, text in merged if text not in known))
         if not texts:
-            return {}
+            return found
         try:
             vectors = await self._embedder.embed(texts)
         except ModelUnavailable:
-            return {}
-        return {text: Wording(text, vector) for text, vector in zip(texts, vectors, strict=True)}
+            return found
+        return found | {text: Wording(text, vector) for text, vector in zip(texts, vectors, strict=True)}
 
     async def _unchanged(
         self,

@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
+from memhost.consolidation.wording import stands_for
 from memhost.extraction.screening.evidence import UNSUPPORTED
 from memhost.memories.repetition import RESTORED
 from memhost.models import TURN_STRATEGY, Condition, MemoryRecord, MemoryType, Op, StoredMemory
 from memhost.text.analysis import DATE_MARK, SPEAKER_MARK, index_terms
-from memhost.text.unicode_forms import fold
 from memhost.text.words import STOP_WORDS
 
 MERGEABLE = Condition("extraction_strategy", Op.NONE, (TURN_STRATEGY, "summary"))
@@ -106,16 +106,15 @@ def content_words(memory: StoredMemory) -> list[str]:
 def says_no_more(memory: StoredMemory, other: StoredMemory, furthest: float) -> bool:
     """Tell whether another statement may stand for one that is said to be the same.
 
-    It has all numbers and all names of it, and it is about the same: it shares a word of content, or is near.
+    It has all numbers, dates and names of it, denies what it denies, and is about the same: it shares a word of
+    content, or is near.
 
     Args:
         memory: What would go.
         other: What would stay.
         furthest: Cosine distance up to which statements without a word in common count as near.
     """
-    one, told = memory.record, fold(other.record.text)
-    names = [name for name in one.entities if fold(name) in fold(one.text)]
-    if not numbers(one.text) <= numbers(other.record.text) or not all(fold(name) in told for name in names):
+    if not stands_for(other.record.text, (memory.record.text, other.record.text)):
         return False
     shared = (set(content_words(memory)) & set(content_words(other))) - _USER
     return bool(shared) or distance(memory, other) <= furthest

@@ -5,12 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from memhost.extraction.screening.spoken_numbers import LANGUAGES, Number, numbers_in
 from memhost.text.languages import function_words, language_of, stem_in
+from memhost.text.temporal.languages import languages_of
 from memhost.text.temporal.written import find_written
 from memhost.text.tokens import tokenize
 from memhost.text.unicode_forms import fold
 
-_NUMBER = re.compile(r"\d+(?:[.,:/-]\d+)*")
+_DENIALS = re.compile(
+    r"\b(?:not?|never|none|nobody|nothing|neither|nor|without|cannot|\w+n't|nicht|nichts|kein\w*|nie|niemals|niemand|ohne"
+    r"|ne|n'\w+|pas|jamais|rien|aucune?|sans|nunca|jamas|nada|nadie|ningun[oa]?|sin|non|mai|nessun\w*|niente|senza|nao|sem"
+    r"|nenhum\w*|niet|geen|nooit|zonder|не|нет|никогда|ничего|никто|без)\b|[不没沒無无未非]|ない|ません|なし|ず(?:に|、)|않|없|못"
+)
+"""Words of denial, folded, in English, German, French, Spanish, Italian, Portuguese, Dutch, Russian, Chinese, Japanese
+and Korean."""
 _NAME = re.compile(r"(?<=[^\s.!?:;])\s+[\"'(]?([A-ZÀ-ÖØ-ÞА-ЯЁΑ-Ω][\w'’-]*)")
 """A word with a capital that does not begin a sentence."""
 _HAN = re.compile("[\u2e80-\u303f\u30a0-\u30ff\u3400-\u9fff\uac00-\ud7ff]")
@@ -25,7 +33,8 @@ def stands_for(text: str, others: Sequence[str]) -> bool:
     """Tell whether a text may replace all the others: it says what they say, and nothing else.
 
     It has every number, every date (as exact as the most exact of them) and every name of the others, and no number, no
-    date and no word of content that none of them has. When in doubt it may not, and the texts stay as they are.
+    date and no word of content that none of them has. All of them deny something, or none does. When in doubt it may
+    not, and the texts stay as they are.
 
     Args:
         text: What a model wrote in place of the others.
@@ -33,10 +42,12 @@ def stands_for(text: str, others: Sequence[str]) -> bool:
     """
     if not text.strip() or len(text) > 2 * sum(map(len, others)):
         return False
-    dates, digits = _dates(text), _digits(text)
     said = [day for other in others for day in _dates(other)]
-    counted = {number for other in others for number in _digits(other)}
-    if digits != counted or not _same_days(dates, said):
+    languages = frozenset(languages_of(" ".join((text, *others)))) & LANGUAGES
+    counted = [_numbers(other, languages) for other in others]
+    if not _same_days(_dates(text), said) or not _same_numbers(_numbers(text, languages), counted):
+        return False
+    if any(denies(text) is not denies(other) for other in others):
         return False
     language = language_of(" ".join((text, *others)))
     told = set(_stems(text, language))
@@ -51,12 +62,27 @@ def _dates(text: str) -> list[Day]:
     return [each.date for each in find_written(text)]
 
 
-def _digits(text: str) -> frozenset[str]:
-    """The numbers of a text that are no part of a date, each in one form."""
+def denies(text: str) -> bool:
+    """Tell whether a text has a word of denial, in the languages of `_DENIALS`."""
+    return _DENIALS.search(fold(text)) is not None
+
+
+def _numbers(text: str, languages: frozenset[str]) -> list[Number]:
+    """The numbers of a text that are no part of a date: in digits, and in words but for "one", which is an article."""
     rest = list(fold(text))
     for each in find_written(text):
         rest[each.start : each.end] = " " * (each.end - each.start)
-    return frozenset(_NUMBER.findall("".join(rest)))
+    plain = "".join(rest)
+    found = numbers_in(plain, languages)
+    return [each for each in found if each.values != {1.0} or plain[each.start].isdigit()]
+
+
+def _same_numbers(numbers: Sequence[Number], others: Sequence[Sequence[Number]]) -> bool:
+    """Tell whether a text has the numbers that all the others together have."""
+    known = [number for other in others for number in other]
+    return all(any(one.values & other.values for other in known) for one in numbers) and all(
+        any(one.values & other.values for other in numbers) for one in known
+    )
 
 
 def _same_days(dates: Sequence[Day], said: Sequence[Day]) -> bool:

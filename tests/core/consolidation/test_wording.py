@@ -7,6 +7,9 @@ import pytest
 from memhost.consolidation.wording import stands_for
 
 MAY = [
+    ("User has two cats, Milo and Luna.", ("User has 2 cats.", "User's two cats are called Milo and Luna.")),
+    ("User has 12 hens.", ("User has twelve hens.", "User has 12 hens.")),
+    ("User does not eat meat.", ("User doesn't eat meat.", "User does not eat meat.")),
     (
         "User runs the Berlin marathon on 2026-09-27 with Tom.",
         ("User runs the Berlin marathon on 2026-09-27.", "User runs the Berlin marathon in September 2026 with Tom."),
@@ -24,6 +27,15 @@ MAY = [
     ("User的猫叫米洛，三岁。", ("User的猫叫米洛。", "User的猫三岁。")),
 ]
 MUST_NOT = [
+    ("User likes tea.", ("User likes tea.", "User does not like tea.")),
+    ("User never eats meat.", ("User eats meat.", "User never eats meat.")),
+    ("User isst kein Fleisch.", ("User isst Fleisch.", "User isst kein Fleisch.")),
+    ("User не ест мясо.", ("User ест мясо.", "User не ест мясо.")),
+    ("User不吃肉。", ("User吃肉。", "User不吃肉。")),
+    ("User has two cats.", ("User has two cats.", "User has three cats.")),
+    ("Anna has a cat.", ("Anna has a cat.", "User knows that Ann has a cat.")),
+    ("User lives in Rome.", ("User lives in Rome.", "User lives in Bern.")),
+    ("User likes jazz.", ("User likes jazz.", "User likes jazz and plays tuba in Bonn.")),
     ("", ("User lives in Berlin.", "User lives in Berlin with Anna.")),
     ("User lives with Anna.", ("User lives in Berlin.", "User lives in Berlin with Anna.")),
     ("User has a dog and hates cats.", ("User has a dog.", "User has a cat.")),

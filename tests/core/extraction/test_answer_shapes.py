@@ -204,7 +204,7 @@ def test_words_for_nothing_are_an_empty_answer(text: str) -> None:
         {"text": "The statement itself", "event_date": "YYYY-MM-DD or null"},
         {"text": "Answer with one JSON object and nothing else"},
         {"text": "the statement, under 300 characters"},
-        {"text": "names of people, places, products and the like in the text"},
+        {"text": "what it is about, in words that stay when the fact changes"},
         {"text": "lasting facts about the user"},
     ],
 )

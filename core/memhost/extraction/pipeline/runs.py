@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -43,6 +43,9 @@ from memhost.settings import ExtractionSettings
 from memhost.usage.model_calls import Exchange, observed
 
 logger = logging.getLogger(__name__)
+
+PAUSE = timedelta(hours=12)
+"""Time between two turns after which a conversation begins anew."""
 
 _REJECTED_AT_ONCE = 4
 """Number of rejected messages of a run after which the others are not tried."""
@@ -382,12 +385,17 @@ def _without(parsed: Parsed, piece: Sequence[Waiting], alive: Sequence[Waiting],
 
 
 def cut(waiting: Sequence[Waiting], max_tokens: int) -> list[Waiting]:
-    """The first waiting turns that fit into `max_tokens` together; at least one, which may be asked about in parts."""
+    """The first waiting turns that fit into `max_tokens` together; at least one, which may be asked about in parts.
+
+    A piece ends before a pause of `PAUSE`: what is said after it may change what was said before, and is asked about
+    with that as known.
+    """
     piece: list[Waiting] = []
     tokens = 0
     for entry in waiting:
         tokens += sent_tokens(entry.item.message)
-        if piece and tokens > max_tokens:
+        paused = bool(piece) and entry.item.message.created_at - piece[-1].item.message.created_at >= PAUSE
+        if piece and (tokens > max_tokens or paused):
             break
         piece.append(entry)
     return piece
