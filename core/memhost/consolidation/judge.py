@@ -149,7 +149,11 @@ def read(answer: str, pairs: Sequence[Pair]) -> dict[int, Verdict]:
             continue
         merged = text.strip() if isinstance(text, str) else ""
         pair = pairs[number - 1]
-        if kind == "merge" and not stands_for(merged, (pair.older.record.text, pair.newer.record.text)):
+        texts = (pair.older.record.text, pair.newer.record.text)
+        if kind == "merge" and not stands_for(merged, texts):
+            continue
+        if kind == "same" and not any(stands_for(one, texts) for one in texts):
+            found[number - 1] = Verdict("distinct")  # with either text something of the other would be lost
             continue
         found[number - 1] = Verdict(kind, merged if kind == "merge" else "")
     return found

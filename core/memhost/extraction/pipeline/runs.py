@@ -212,6 +212,8 @@ class ExtractionRuns:
             await self._store.commit(Scope(tenant=key.tenant), _consumed(piece))
             return 0
         strategy, config = chosen
+        if strategy.target(ExtractionContext(session=key, config=config, summary=None, now=now)) is None:
+            piece = until_pause(piece)
         run = _Run(f"{strategy.name}/{strategy.version}", now, exchanges, shown=session is not None)
         turns = [entry.item.turn for entry in piece]
         context = await self._contexts.make(key, session, turns, config, strategy, now)
@@ -385,20 +387,25 @@ def _without(parsed: Parsed, piece: Sequence[Waiting], alive: Sequence[Waiting],
 
 
 def cut(waiting: Sequence[Waiting], max_tokens: int) -> list[Waiting]:
-    """The first waiting turns that fit into `max_tokens` together; at least one, which may be asked about in parts.
-
-    A piece ends before a pause of `PAUSE`: what is said after it may change what was said before, and is asked about
-    with that as known.
-    """
+    """The first waiting turns that fit into `max_tokens` together; at least one, which may be asked about in parts."""
     piece: list[Waiting] = []
     tokens = 0
     for entry in waiting:
         tokens += sent_tokens(entry.item.message)
-        paused = bool(piece) and entry.item.message.created_at - piece[-1].item.message.created_at >= PAUSE
-        if piece and (tokens > max_tokens or paused):
+        if piece and tokens > max_tokens:
             break
         piece.append(entry)
     return piece
+
+
+def until_pause(piece: Sequence[Waiting]) -> list[Waiting]:
+    """The turns before the first pause of `PAUSE`.
+
+    What is said after it may change what was said before, and is asked about with that as known.
+    """
+    times = [entry.item.message.created_at for entry in piece]
+    end = next((place for place in range(1, len(times)) if times[place] - times[place - 1] >= PAUSE), len(piece))
+    return list(piece[:end])
 
 
 def _consumed(piece: Sequence[Waiting]) -> WriteBatch:
