@@ -63,6 +63,7 @@ HONEST: tuple[tuple[str, ...], ...] = (
     ("Can you recommend a laptop?", "User looks for a laptop."),
     ("It costs half a million.", "It costs 500,000."),
     ("at the end of April we are in Wales", "User is in Wales until 2026-04-30.", "Wales"),
+    ("The trip is off, Wiebke broke her leg.", "User's trip in June 2026 is cancelled because Wiebke broke a leg."),
     # German
     ("Ich wohne seit drei Jahren in München.", "User wohnt seit 2023 in München.", "München"),
     ("Meine Miete ist achthundertfünfzig Euro.", "User zahlt 850 Euro Miete."),

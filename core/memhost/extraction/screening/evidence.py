@@ -300,12 +300,12 @@ class Evidence:
             return self._has_year(year)
         if self._vague or not self._has_year(year or self._today.year):
             return self._vague
+        if not day:  # a month of a year that is near may be known from elsewhere
+            return True
         months = self._months
         near = {(said.month + shift - 1) % 12 + 1 for said in self._days for shift in (-1, 0, 1)}
         last = monthrange(year or self._today.year, month)[1]
-        if day and (day in self._numbers or day in (1, 15, last)) and month in months | near:
-            return True
-        if not day and month in months | near:
+        if (day in self._numbers or day in (1, 15, last)) and month in months | near:
             return True
         return any(self._is_counted(each, year, month, day) for each in self._lines)
 
