@@ -41,7 +41,8 @@ async def tell_all(host: Host, models: ModelServer, users: set[str]) -> None:
 def _answer(call: Call, answers: Mapping[str, list[Any]]) -> Given | None:
     if "<messages>" in call.prompt:
         lines = texts_of(call)
-        return {"memories": next((given for text, given in answers.items() if text in lines), [])}
+        # The name in front of a text stands beside it in a line.
+        return {"memories": next((given for text, given in answers.items() if any(map(text.endswith, lines))), [])}
     pairs = [json.loads(line) for line in call.prompt.splitlines() if line.startswith('{"pair": ')]
     return {"verdicts": [{"pair": pair["pair"], "verdict": _verdict(pair), "text": None} for pair in pairs]}
 

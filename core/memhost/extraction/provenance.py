@@ -30,6 +30,7 @@ def evidence_of(question: Question, turns: Sequence[Turn], context: ExtractionCo
     known = [
         context.summary or "",
         *context.entities,
+        *(memory.text for memory in context.known),
         *question.known.values(),
         question.guidance,
         question.instructions,
@@ -90,6 +91,7 @@ def supported(
                 dropped.append(f"A text says what nobody said ({', '.join(words)}): {draft.text}")
                 continue
             draft.metadata = {**draft.metadata, UNSUPPORTED: words}
+            draft.relation, draft.known = "new", []  # it ends no fact, and nobody needs to ask what it is
         kept.append(draft)
     return kept
 

@@ -88,6 +88,8 @@ async def test_turns_and_statements_together_find_what_each_finds(host: Host, mo
             next((n for n, hit in enumerate(facts, 1) if re.search(pattern, hit.text, re.I)), None)
         )
     assert None not in ranks["both"]
+    reciprocal = {name: sum(1 / each for each in given if each) / len(QUESTIONS) for name, given in ranks.items()}
+    assert reciprocal["both"] >= max(0.85, reciprocal["turns"]), reciprocal
     first = {name: sum(each == 1 for each in given) for name, given in ranks.items()}
     assert first["both"] >= max(first["turns"], first["statements"])
     assert rank((await found(host, "evan", "What is Evan's favorite food?"))[:3], r"loves? ginger snaps") is not None

@@ -141,8 +141,7 @@ class ExtractionContexts:
         ]
         known: list[KnownMemory] = []
         room = _KNOWN_TOKENS
-        for memory in in_turns(legs, _KNOWN):
-            record = memory.record
+        for record in [memory.record for memory in in_turns(legs, _KNOWN) if not is_held_back(memory.record)]:
             room -= prompt_tokens(record.text)
             if room < 0:
                 break
