@@ -247,7 +247,6 @@ class SemanticDeduplication:
         ids = list(dict.fromkeys(known for draft in named.values() for known in draft.known))
         stored = await self._store.get_memories(scope, ids) if ids else []
         known = {each.record.id: repeated.get(each.record.id, each) for each in stored if can_change(each)}
-        furthest = self._settings.deduplication_distance_threshold
         found = []
         told = {name for name in fresh if name in said and said[name].relation in ("new", "adds", *related)}
         for name, draft in named.items():
@@ -257,7 +256,7 @@ class SemanticDeduplication:
                     found.append((pair, Verdict("update")))
                 elif draft.relation == "corrects":
                     found.append((pair, Verdict("correction")))
-                elif says_no_more(fresh[name], other, furthest):
+                elif says_no_more(fresh[name], other):
                     found.append((pair, Verdict("merge", other.record.text)))
                 else:
                     told.discard(name)

@@ -126,10 +126,10 @@ async def test_the_same_is_not_believed_where_a_name_or_number_would_go(
     store: str, old: str, new: str, names: list[str], tmp_path: Path
 ) -> None:
     async with talking(tmp_path, store) as host:
-        noting({"first": [item(old, "s0")]})
-        await say(host, "first")
-        noting({"second": [item(new, "s1", entities=names, known=("same", old))]})
-        await say(host, "first", "second")
+        noting({old: [item(old, "s0")]})
+        await say(host, old)
+        noting({new: [item(new, "s1", entities=names, known=("same", old))]})
+        await say(host, old, new)
         records = await by_text(host)
         assert set(records) == {old, new}
         assert [records[text].source_ids for text in (old, new)] == [["s0"], ["s1"]]
