@@ -42,6 +42,7 @@ GROUPS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("usage",),
         ("jobs",),
         ("memories",),
+        ("profile",),
         ("messages",),
         ("consolidation",),
         ("admin",),

@@ -21,6 +21,7 @@ COMMANDS = {
     "demo": Lazy("memhost.cli.server.demo:demo", "Try it out: a server, a conversation, a few questions."),
     "search": Lazy("memhost.cli.data.search:search", "Search memories."),
     "context": Lazy("memhost.cli.data.context:context", "Print what is remembered for a query, for a prompt."),
+    "profile": Lazy("memhost.cli.data.users:profile", "Show what is known of a user, and standing rules."),
     "add": Lazy("memhost.cli.data.memories:add", "Store a memory."),
     "show": Lazy("memhost.cli.data.memories:show_", "Show all fields of a memory."),
     "explain": Lazy("memhost.cli.data.memories:explain", "Show what a memory was made from, and what from it."),

@@ -14,6 +14,7 @@ from memhost.consolidation.judge import MAX_PAIRS, Judge, Judgement, Pair, Verdi
 from memhost.consolidation.merging import Outcome, Wording, apply, shown
 from memhost.consolidation.similarity import can_change, can_merge, distance, says_no_more
 from memhost.errors import ModelUnavailable
+from memhost.extraction.kinds import may_relate, may_replace
 from memhost.memories.derived.former import replaced_by
 from memhost.memories.nearest import nearest, of_subject
 from memhost.memories.records import content_hash
@@ -167,6 +168,7 @@ class SemanticDeduplication:
                 for other in others
                 if other.record.id != memory.record.id
                 and can_change(other)
+                and may_relate(memory.record, other.record)
                 and statement(memory.record.text) != statement(other.record.text)
             ]
             able.sort(key=lambda other: not can_merge(other))  # what has ended takes no place of what holds
@@ -240,7 +242,8 @@ class SemanticDeduplication:
         """What strategies say of new memories and known ones, and the ids of those of which they said something.
 
         "The same" is believed only where the known memory has all of the new one: its text stays, and only the words of
-        the new one go.
+        the new one go. What an agent did does not end what the user said, nor a rule of one project that of another
+        (`may_replace`).
         """
         related = ("same", "replaces", "corrects")
         named = {name: said[name] for name in fresh if name in said and said[name].relation in related}
@@ -252,11 +255,12 @@ class SemanticDeduplication:
         for name, draft in named.items():
             for other in (known[each] for each in draft.known if each in known):
                 pair = _pair(fresh[name], other, fresh)
-                if draft.relation == "replaces":
+                one, two = fresh[name].record, other.record
+                if draft.relation == "replaces" and may_replace(one, two):
                     found.append((pair, Verdict("update")))
-                elif draft.relation == "corrects":
+                elif draft.relation == "corrects" and may_replace(one, two):
                     found.append((pair, Verdict("correction")))
-                elif says_no_more(fresh[name], other):
+                elif draft.relation == "same" and may_relate(one, two) and says_no_more(fresh[name], other):
                     found.append((pair, Verdict("merge", other.record.text)))
                 else:
                     told.discard(name)
@@ -282,6 +286,7 @@ class SemanticDeduplication:
                 if other.record.id not in fresh
                 and other.record.id not in shown
                 and can_change(other)
+                and may_relate(memory.record, other.record)
                 and statement(memory.record.text) != statement(other.record.text)
             ]
         return found

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from memhost.consolidation.wording import stands_for
+from memhost.extraction.kinds import may_relate
 from memhost.extraction.screening.evidence import UNSUPPORTED
 from memhost.memories.repetition import RESTORED
 from memhost.models import TURN_STRATEGY, Condition, MemoryRecord, MemoryType, Op, StoredMemory
@@ -73,6 +74,7 @@ def comparable(first: StoredMemory, second: StoredMemory) -> bool:
         one.id != other.id
         and (one.namespace or "", one.user_id or "") == (other.namespace or "", other.user_id or "")
         and one.memory_type is other.memory_type
+        and may_relate(one, other)
         and _same_time(one, other)
     )
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from memhost.extraction.kinds import ACTION, ATTRIBUTED_TO, kind_of
 from memhost.extraction.parsing.answers import PRECISION
 from memhost.memories.trust import is_held_back
 from memhost.models import Condition, MemoryHit, MemoryRecord, MemoryType, Op, Scope, StoredMemory
@@ -183,6 +184,8 @@ def _evidence(rank: int, hit: MemoryHit, stored: StoredMemory | None, names: Col
             speaker, text = stored.role, hit.text[len(stored.role) + 2 :]
     if hit.memory_type is MemoryType.MESSAGE:
         text = own_text(text)
+    elif kind_of(hit) == ACTION and not text.casefold().count((by := str(hit.metadata.get(ATTRIBUTED_TO))).casefold()):
+        speaker = by  # what an agent did must not pass for what the user did
     return Evidence(
         hit=hit, rank=rank, speaker=label(speaker), text=one_line(text), said=hit.created_at, position=position
     )

@@ -20,8 +20,9 @@ from memhost.context.rendering import Rendered, messages_of, render
 from memhost.messages.token_budgets import TOKENS_AROUND_A_MESSAGE, TokenCount
 from memhost.operations.long_term import ContextFormat
 
-_STABLE_SHARE = 0.5
-"""Share of the budget that rules and profile may take; the rest is for evidence."""
+_STABLE_SHARE = {"rules": 0.5, "profile": 0.3}
+"""Share of the budget that the stable part may have with rules, and with the profile behind them; the rest is for
+evidence."""
 _PASSAGE_SHARE = 0.08
 """Share of the budget that one passage may take, the first three of the search's order thrice as much."""
 _LEAST_PASSAGE, _MOST_PASSAGE = 48, 400
@@ -91,8 +92,8 @@ class Fitter:
         parts = next((each for each in (frame, without_people, bare) if self._fits(each)), None)
         if parts is None:
             return None
-        room = int(self._budget * _STABLE_SHARE)
-        for name in ("rules", "profile"):
+        for name, share in _STABLE_SHARE.items():
+            room = int(self._budget * share)
             lines: list[str] = []
             for line in getattr(standing, name):
                 longer = msgspec.structs.replace(parts, **{name: [*lines, line]})

@@ -12,6 +12,7 @@ from msgspec import UNSET
 from memhost.context.evidence import Evidence, EvidenceReader, in_order_of_time, one_line, said_day
 from memhost.context.fitting import lines_that_fit
 from memhost.context.service import REASONS, checked_zone, described_day, held_back
+from memhost.context.standing import Standing
 from memhost.errors import InvalidRequest
 from memhost.extraction.screening.injection import SUSPICIOUS
 from memhost.memories.trust import is_held_back
@@ -41,6 +42,10 @@ _WITHOUT_WINDOW = 4_000
 """Tokens of memories where the request names neither window nor model."""
 _LEAST_SHARE = 1 / 3
 """Share of the window that memories may take, however many messages there are."""
+
+_RULES_SHARE, _MOST_RULES_TOKENS = 1 / 4, 1_000
+"""Share of the window, and tokens, that standing rules may take."""
+_RULES = "## Remembered rules that the user gave"
 
 _HEADING = "## Long-term memories related to the query"
 _NONE = "No relevant long-term memories were found."
@@ -82,8 +87,16 @@ class PromptService:
     """Puts context before a query."""
 
     def __init__(
-        self, *, store: Store, sessions: SessionService, search: SearchService, clock: Clock, zone: str = "UTC"
+        self,
+        *,
+        store: Store,
+        sessions: SessionService,
+        search: SearchService,
+        clock: Clock,
+        zone: str = "UTC",
+        standing: Standing | None = None,
     ) -> None:
+        self._standing = standing
         self._sessions = sessions
         self._search = search
         self._clock = clock
@@ -93,8 +106,9 @@ class PromptService:
     async def build(self, call: Call, request: MemoryPromptRequest) -> MemoryPrompt:
         """The prompt's messages, oldest first, and the memories in it, best first.
 
-        With a window the whole fits into it: the query, then memories in at least a third of the rest, then the newest
-        messages. A message or memory that is longer alone is cut to the passage that says most about the query.
+        Standing rules of the user come first, if there are any. With a window the whole fits into it: the query, the
+        rules in at most a quarter of it, then memories in at least a third of the rest, then the newest messages. A
+        message or memory that is longer alone is cut to the passage that says most about the query.
 
         Raises:
             InvalidRequest: Neither a session nor a search is asked for.
@@ -115,6 +129,8 @@ class PromptService:
         query = _message("user", request.query)
         room = window - _tokens(query, count.count) if window is not None and window > 0 else None
         writer = _Writer(count, request, zone, described_day(local(self._clock.now(), zone).date(), zone))
+        rules = await self._rules(call, request, room, count.count)
+        room = None if room is None else room - sum(_tokens(each, count.count) for each in rules)
         if found is not None:
             sure = said if room is None else writer.newest(said, room - int(room * _LEAST_SHARE))
             found = found._replace(evidence=_unsaid(found.evidence, sure))
@@ -127,10 +143,32 @@ class PromptService:
             room = None if room is None else room - _tokens(memories[0], count.count)
         said = said if room is None else writer.newest(said, room)
         return MemoryPrompt(
-            messages=[*said.messages, *memories, query],
+            messages=[*rules, *said.messages, *memories, query],
             long_term_memories=[item.hit for item in shown] or None,
             held_back=(found.held if found is not None else None) or UNSET,
         )
+
+    async def _rules(
+        self, call: Call, request: MemoryPromptRequest, room: int | None, count: Callable[[str], int]
+    ) -> list[PromptMessage]:
+        """A message with the standing rules of the one user whom the request names; none where there are no rules."""
+        session, search = request.session, request.long_term_search
+        by = search if isinstance(search, SearchFields) else None
+        user = (session.user_id if session is not None else None) or (_only(by.user_id) if by is not None else None)
+        if self._standing is None or not user:
+            return []
+        named = (session.namespace if session is not None else None) or (
+            _only(by.namespace) if by is not None else None
+        )
+        scope = call.caller.bounds.narrow(namespace=named or None, user=user)
+        lines = [f"- {rule}" for rule in await self._standing.rules(scope, session.session_id if session else None)]
+        most = _MOST_RULES_TOKENS if room is None else min(_MOST_RULES_TOKENS, int(room * _RULES_SHARE))
+        while lines:
+            message = _message("system", "\n".join([_RULES, *lines]))
+            if _tokens(message, count) <= most:
+                return [message]
+            lines.pop()
+        return []
 
     async def _said(self, call: Call, wanted: PromptSession) -> _Said:
         """The summary and the messages of a session, as many of the newest as the window and an answer hold."""

@@ -12,7 +12,7 @@ from memhost.models import Scope
 
 
 class StableLines(msgspec.Struct, frozen=True):
-    """Lines of the stable part, each on one line, in an order that new ones do not change: they come last.
+    """Lines of the stable part, each on one line, in an order that stays while nothing else changes.
 
     Attributes:
         rules: Standing rules: what the user has told assistants to do or not to do, always.
@@ -26,17 +26,17 @@ class StableLines(msgspec.Struct, frozen=True):
 class StableSource(Protocol):
     """Who knows the standing rules and the profile of a scope."""
 
-    async def lines(self, scope: Scope) -> StableLines:
-        """The lines, the longest known first, so that what is said later leaves the beginning as it was."""
+    async def lines(self, scope: Scope, session_id: str | None) -> StableLines:
+        """The lines of a scope, for an agent that is in a session: those first that shall stay if room is short."""
         ...
 
 
 class NothingStanding:
     """Knows neither standing rules nor a profile."""
 
-    async def lines(self, scope: Scope) -> StableLines:
+    async def lines(self, scope: Scope, session_id: str | None) -> StableLines:
         """No lines."""
-        del scope
+        del scope, session_id
         return StableLines()
 
 

@@ -15,6 +15,9 @@ from memhost.operations.long_term import ContextFormat
 from memhost.operations.responses import PromptMessage, TextContent
 from memhost.text.best_passage import CUT
 
+RULES_ABOUT = "Standing rules are what the user asked for: keep them."
+"""Sentence that stands at the top where there are rules: they are no data, unlike everything else."""
+
 
 class Rendered(NamedTuple):
     """A context as text: `stable` is its beginning, which does not depend on the query, `rest` all behind it."""
@@ -45,11 +48,15 @@ def line_of(evidence: Evidence) -> str:
     return f"{CUT} {told}" if evidence.skipped else told
 
 
+def _about(parts: Parts) -> str:
+    return f"{parts.about} {RULES_ABOUT}" if parts.rules else parts.about
+
+
 # -- Markdown ----------------------------------------------------------------------------------------------------
 
 
 def _markdown(parts: Parts, ids: bool) -> Rendered:
-    stable = [f"## Memory\n{parts.about}\n"]
+    stable = [f"## Memory\n{_about(parts)}\n"]
     stable += [f"{parts.people}\n"] if parts.people else []
     for title, lines in (("Standing rules", parts.rules), ("Profile", parts.profile)):
         if lines:
@@ -90,7 +97,7 @@ def escape(text: str) -> str:
 
 
 def _xml(parts: Parts, ids: bool) -> Rendered:
-    stable = [f"<memory>\n<about>{escape(parts.about)}</about>\n"]
+    stable = [f"<memory>\n<about>{escape(_about(parts))}</about>\n"]
     stable += [f"<people>{escape(parts.people)}</people>\n"] if parts.people else []
     for name, inner, lines in (("rules", "rule", parts.rules), ("profile", "fact", parts.profile)):
         if lines:
@@ -134,7 +141,7 @@ def _fields(item: Item, ids: bool) -> dict[str, str]:
 
 
 def _json(parts: Parts, ids: bool) -> Rendered:
-    stable: dict[str, Any] = {"about": parts.about}
+    stable: dict[str, Any] = {"about": _about(parts)}
     for name in ("people", "rules", "profile"):
         if value := getattr(parts, name):
             stable[name] = value

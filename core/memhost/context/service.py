@@ -88,7 +88,7 @@ class ContextService:
         count, people, standing, ended, found = await asyncio.gather(
             counter_for(request.model_name),
             who_is_who(self._store, scope),
-            self._standing.lines(scope),
+            self._standing.lines(scope, request.session_id or None),
             self._reader.ended(scope, self._clock.now()),
             self._find(call, request, scope, query, session),
         )

@@ -5,6 +5,7 @@ that the words tell, and asks for repairs. The other names are its parts, for st
 """
 
 from memhost.extraction.base import PromptedConfig, PromptedSettings, PromptedStrategy
+from memhost.extraction.kinds import KIND, NOTED, PREFERENCE, Kind
 from memhost.extraction.parsing.answers import Item, Limits, Reading, read_answer, read_tags, unique_tags
 from memhost.extraction.parsing.grounding import unresolved
 from memhost.extraction.prompt_template import Key, Question, answer_schema, build_request, item_keys
@@ -25,10 +26,14 @@ from memhost.text.temporal.dates import Relative, find_relative, replace_relativ
 from memhost.text.temporal.times import find_zone
 
 __all__ = [
+    "KIND",
+    "NOTED",
     "PLACEHOLDERS",
+    "PREFERENCE",
     "Finding",
     "Item",
     "Key",
+    "Kind",
     "Limits",
     "PromptPolicy",
     "PromptedConfig",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Annotated
 
 import msgspec
 
+from memhost.extraction import kinds
 from memhost.extraction import retry_prompt as repairs
 from memhost.extraction.parsing.answers import MAX_TEXT, Item, Limits, Reading, merge_drafts, read_answer
 from memhost.extraction.parsing.placeholders import plain_words
@@ -15,6 +16,7 @@ from memhost.extraction.prompt_template import Key, Question, build_request, ite
 from memhost.extraction.prompts import checked_prompt, prompt_field
 from memhost.extraction.provenance import evidence_of, supported, with_source
 from memhost.extraction.temporal.dating import date_draft
+from memhost.models import Message
 from memhost.ports import Draft, ExtractionContext, ModelRequest, Parsed, Turn
 from memhost.settings.fields import setting
 from memhost.text.speakers import is_background
@@ -74,6 +76,18 @@ class PromptedStrategy(ABC):
         """Keys of each item, in the order of the prompt."""
         return list(item_keys(context.max_topics).values())
 
+    def noted(self, context: ExtractionContext) -> Collection[str]:
+        """Kinds of memories to note (`fact`, `event`, `instruction`, `action`); none if it does not tell them apart."""
+        return ()
+
+    def _marked(self, item: Item, messages: Sequence[Message], context: ExtractionContext) -> Draft | str:
+        noted = self.noted(context)
+        return (
+            kinds.marked(item.draft, item.raw, messages, noted, context.labels, context.timezone)
+            if noted
+            else item.draft
+        )
+
     def adjust(self, item: Item, context: ExtractionContext) -> Draft | str:
         """The draft of an item as the strategy wants it, or why it is left out."""
         return item.draft
@@ -115,8 +129,11 @@ class PromptedStrategy(ABC):
             return repairs.unread(reading.problem, before)
         dropped = list(reading.dropped)
         drafts = []
+        messages = [turn.message for turn in turns]
         for item in reading.items:
-            result = self.adjust(item, context)
+            result = self._marked(item, messages, context)
+            if isinstance(result, Draft):
+                result = self.adjust(msgspec.structs.replace(item, draft=result), context)
             if isinstance(result, Draft):
                 drafts.append(result)
             else:

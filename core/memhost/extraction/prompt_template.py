@@ -227,6 +227,8 @@ def _known_line(number: int, memory: KnownMemory, zone: str) -> str:
     line: dict[str, Any] = {"known": number, "text": memory.text}
     if memory.subject:
         line["subject"] = memory.subject
+    if memory.scope:
+        line["scope"] = memory.scope
     return data({**line, "said": local(memory.said, zone).date().isoformat()})
 
 

@@ -15,6 +15,7 @@ from memhost.consolidation.forgetting import ForgettingService
 from memhost.consolidation.semantic_duplicates import SemanticDeduplication
 from memhost.context.memory_prompt import PromptService
 from memhost.context.service import ContextService
+from memhost.context.standing import Standing
 from memhost.events import ExtractionDue
 from memhost.extraction import PromptPolicy
 from memhost.extraction.pipeline.contexts import ExtractionContexts
@@ -55,6 +56,7 @@ from memhost.plugins import EventHook, PluginManager
 from memhost.plugins.health import PluginWatch
 from memhost.plugins.request_hooks import RequestHooks
 from memhost.ports import Authenticator, Clock, Embedder, LanguageModel, LaterStrategy, Reranker, Store, Strategy
+from memhost.profile.service import ProfileService
 from memhost.ranking import RankingWeights
 from memhost.search.access_tracking import AccessTracker
 from memhost.search.query_rewriting import QueryOptimizer
@@ -115,6 +117,7 @@ class Services:
     search: SearchService
     prompts: PromptService
     context: ContextService
+    profile: ProfileService
     extraction: ExtractionRequests
     forgetting: ForgettingService
     compaction: CompactionService
@@ -164,6 +167,8 @@ def assemble(resources: Resources) -> Services:
     views = _views(resources, calls, prompts)
     view_runs = ViewRuns(store=store, views=views, outbox=outbox, long_work=long_work, clock=clock)
     maintenance = _maintenance(resources, calls, forgetting, compaction, view_runs, extraction.runs, summaries)
+    profile = ProfileService(store=store, settings=memory, clock=clock)
+    memory_prompts, context = _reading(resources, sessions, search, profile)
     schedules = Schedules(plugins=resources.plugins, store=store, tenants=tenants, every_s=intervals(settings))
     return Services(
         sessions=sessions,
@@ -171,8 +176,9 @@ def assemble(resources: Resources) -> Services:
         memories=_memories(resources, hooks, cascade),
         chains=_chains(resources),
         search=search,
-        prompts=_prompts(resources, sessions, search),
-        context=_context(resources, sessions, search),
+        prompts=memory_prompts,
+        context=context,
+        profile=profile,
         extraction=_requests(resources, sessions, extraction),
         forgetting=forgetting,
         compaction=compaction,
@@ -293,25 +299,23 @@ def _search(resources: Resources, calls: ModelCalls, hooks: RequestHooks, metric
     )
 
 
-def _prompts(resources: Resources, sessions: SessionService, search: SearchService) -> PromptService:
-    return PromptService(
-        store=resources.store,
-        sessions=sessions,
-        search=search,
-        clock=resources.clock,
-        zone=resources.settings.extraction.default_timezone,
-    )
-
-
-def _context(resources: Resources, sessions: SessionService, search: SearchService) -> ContextService:
-    return ContextService(
-        store=resources.store,
+def _reading(
+    resources: Resources, sessions: SessionService, search: SearchService, profile: ProfileService
+) -> tuple[PromptService, ContextService]:
+    """Return what agents read: memory prompts and contexts."""
+    store, clock, settings = resources.store, resources.clock, resources.settings
+    zone, standing = settings.extraction.default_timezone, Standing(profile, clock)
+    prompts = PromptService(store=store, sessions=sessions, search=search, clock=clock, zone=zone, standing=standing)
+    context = ContextService(
+        store=store,
         search=search,
         sessions=sessions,
-        settings=resources.settings.memory,
-        clock=resources.clock,
-        zone=resources.settings.extraction.default_timezone,
+        settings=settings.memory,
+        clock=clock,
+        zone=zone,
+        standing=standing,
     )
+    return prompts, context
 
 
 @dataclass(frozen=True, kw_only=True)

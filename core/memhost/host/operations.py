@@ -14,6 +14,7 @@ from memhost.operations.admin import PluginName
 from memhost.operations.responses import Health, PluginList, PluginReport, Readiness
 from memhost.operations.table import Call, Nothing, Operation, OperationTable, forward
 from memhost.ports import Host as PublicHost
+from memhost.profile import operations as profile
 from memhost.search import operations as search
 from memhost.sessions import operations as sessions
 from memhost.usage import operations as usage
@@ -85,5 +86,5 @@ OPERATIONS = (
 
 def core_operations() -> OperationTable:
     """Return the operations of the host itself."""
-    rooms = (jobs, sessions, extraction, memories, search, context, consolidation, views, usage, admin)
+    rooms = (jobs, sessions, extraction, memories, search, context, profile, consolidation, views, usage, admin)
     return OperationTable((*OPERATIONS, *(operation for room in rooms for operation in room.OPERATIONS)))

@@ -18,6 +18,7 @@ from unicodedata import category
 
 import msgspec
 
+from memhost.extraction.kinds import may_relate
 from memhost.extraction.retry_prompt import UNGROUNDED
 from memhost.extraction.screening.evidence import UNSUPPORTED
 from memhost.extraction.screening.injection import SUSPICIOUS
@@ -87,6 +88,7 @@ def compatible(stored: MemoryRecord, record: MemoryRecord) -> bool:
         and (stored.valid_to, stored.superseded_by) == (record.valid_to, record.superseded_by)
         and _since_the_same(stored, record)
         and all(_adds(getattr(stored, name), getattr(record, name)) for name in _EVENT)
+        and may_relate(stored, record)
         and (record.extractor is not None or stored.memory_type is record.memory_type)
         and (record.extractor is not None or _agree(stored.metadata, record.metadata))
     )

@@ -1,4 +1,4 @@
-"""Operations on users as a whole: removing every trace of one."""
+"""Operations on users as a whole: what is known of one, and removing every trace of one."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -45,4 +45,81 @@ class ErasureReceipt(msgspec.Struct, frozen=True, kw_only=True):
     ]
     sha256: Annotated[
         str, Meta(description="Hex digest of the JSON object of the other fields, keys sorted, without blanks.")
+    ]
+
+
+class GetProfile(msgspec.Struct, kw_only=True):
+    """Whose profile, and which part of it."""
+
+    user_id: Annotated[_Named, Meta(description="The user.", examples=["ana"])]
+    namespace: Annotated[
+        str | None,
+        Meta(
+            description="Only what was said in this namespace; absent or empty: in all that the caller reaches.",
+            examples=["travel"],
+        ),
+    ] = None
+    limit: Annotated[int, Meta(ge=1, le=200, description="Most facets to return.", examples=[50])] = 50
+    offset: Annotated[int, Meta(ge=0, description="Facets to skip.", examples=[0])] = 0
+
+
+class ProfileStatement(msgspec.Struct, frozen=True, kw_only=True):
+    """A statement that holds."""
+
+    id: Annotated[str, Meta(description="Id of the memory.")]
+    text: Annotated[str, Meta(description="What it says.")]
+    kind: Annotated[str | None, Meta(description="`preference`, or null for a fact.")]
+    said_at: Annotated[datetime, Meta(description="When it was said.")]
+    since: Annotated[datetime | None, Meta(description="Since when it holds, if that is known.")]
+    evidence: Annotated[int, Meta(description="Turns that say it, repetitions included; 0 if none is known.")]
+
+
+class PastStatement(msgspec.Struct, frozen=True, kw_only=True):
+    """A statement that held, and holds no longer."""
+
+    id: Annotated[str, Meta(description="Id of the memory.")]
+    text: Annotated[str, Meta(description="What it says.")]
+    said_at: Annotated[datetime, Meta(description="When it was said.")]
+    until: Annotated[datetime, Meta(description="Until when it held.")]
+    superseded_by: Annotated[str | None, Meta(description="Id of the memory that replaced it, if one did.")]
+
+
+class ProfileFacet(msgspec.Struct, frozen=True, kw_only=True):
+    """A matter of which something is known: what holds of it now, and what held before."""
+
+    subject: Annotated[str, Meta(description="What it is about.")]
+    namespace: Annotated[str | None, Meta(description="Namespace in which it was said, if any.")]
+    statements: Annotated[
+        list[ProfileStatement],
+        Meta(description="What holds, the newest first. More than one where nobody said that one replaces the other."),
+    ]
+    evidence: Annotated[int, Meta(description="Turns that say what holds, each once.")]
+    first_seen: Annotated[datetime, Meta(description="When the matter was first spoken of.")]
+    last_seen: Annotated[datetime, Meta(description="When what holds was last said.")]
+    history: Annotated[list[PastStatement], Meta(description="What held before, the latest first; at most 20.")]
+
+
+class StandingRule(msgspec.Struct, frozen=True, kw_only=True):
+    """An instruction that the user gave, and that holds until another one ends it."""
+
+    id: Annotated[str, Meta(description="Id of the memory.")]
+    text: Annotated[str, Meta(description="What it says.")]
+    scope: Annotated[
+        str | None,
+        Meta(description="The project or subject that it is for; `session`: only its session; null: everything."),
+    ]
+    namespace: Annotated[str | None, Meta(description="Namespace in which it was said, if any.")]
+    session_id: Annotated[str | None, Meta(description="Session in which it was said.")]
+    said_at: Annotated[datetime, Meta(description="When it was said.")]
+    evidence: Annotated[int, Meta(description="Turns that say it; 0 if none is known.")]
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
+    """The facets of a user and the standing rules, whatever is asked."""
+
+    user_id: Annotated[str, Meta(description="The user.")]
+    facets: Annotated[list[ProfileFacet], Meta(description="The facets, the one that was spoken of last first.")]
+    total: Annotated[int, Meta(description="How many facets there are.")]
+    rules: Annotated[
+        list[StandingRule], Meta(description="Standing rules: those for everything, then those of the newest scope.")
     ]

@@ -29,13 +29,14 @@ class KnownMemory(msgspec.Struct, frozen=True, kw_only=True):
     """A stored statement of the same owner that may be about what the turns say.
 
     `said` is when it was said, as far as that is known, else when it was stored. `subject` is what it is about, empty
-    if nobody said.
+    if nobody said; `scope` is where it holds, if it is an instruction that does not hold everywhere.
     """
 
     id: str
     text: str
     said: datetime
     subject: str = ""
+    scope: str = ""
 
 
 Relation = Literal["new", "same", "replaces", "corrects", "adds"]

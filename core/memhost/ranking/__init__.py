@@ -16,6 +16,7 @@ asks or answers; the kind of answer expected. Each can be weighted or switched o
 """
 
 from memhost.ranking.features import FEATURES, feature_matrix
+from memhost.ranking.own_names import speaks_of_user
 from memhost.ranking.score import DEFAULT_WEIGHTS, rank
 from memhost.ranking.traits import traits_of
 from memhost.ranking.types import Candidate, CorpusStats, Ranked
@@ -30,5 +31,6 @@ __all__ = [
     "RankingWeights",
     "feature_matrix",
     "rank",
+    "speaks_of_user",
     "traits_of",
 ]

@@ -38,6 +38,11 @@ _NAMING = re.compile(
 """A memory or a turn that says the user's name, which stands right behind the match."""
 
 
+def speaks_of_user(text: str) -> bool:
+    """Tell whether a statement speaks of the user, as those that strategies make call the person: "User", "用户"."""
+    return _SPEAKS_OF_USER.search(fold(text)) is not None
+
+
 def own_subjects(query: AnalysedQuery, candidates: Sequence[Candidate]) -> tuple[Floats, set[str]]:
     """Return 1 for each memory of a user whom the query names, and the stems of those names.
 

@@ -99,6 +99,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "change_session": {"session_id": "s", "user_id": "ann", "messages": [_MESSAGE]},
     "delete_session": {"session_id": "s"},
     "delete_user": {"user_id": "ann"},
+    "get_profile": {"user_id": "ann"},
 }
 """Arguments that each operation accepts; those not named need none."""
 

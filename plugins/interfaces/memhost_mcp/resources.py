@@ -30,6 +30,13 @@ class RecordAddress(msgspec.Struct, kw_only=True):
     id: str
 
 
+class ProfileAddress(msgspec.Struct, kw_only=True):
+    """The profile of a user."""
+
+    namespace: str
+    user_id: str
+
+
 class SummaryAddress(msgspec.Struct, kw_only=True):
     """A summary: `partition` is `field=value` pairs joined by commas."""
 
@@ -57,6 +64,14 @@ async def _record(context: ToolContext, address: RecordAddress) -> Document:
     return _json(await read_memory(context, address.id))
 
 
+async def _profile(context: ToolContext, address: ProfileAddress) -> Document:
+    owner = context.owner(_part(address.namespace), _part(address.user_id))
+    if not owner.user:
+        raise NotFound("A profile is that of one user: name it in the address.")
+    fields = {"namespace": owner.namespace, "user_id": owner.user, "limit": 200}
+    return _json(await context.ask("get_profile", fields))
+
+
 async def _summary(context: ToolContext, address: SummaryAddress) -> Document:
     pairs = [pair.partition("=") for pair in (_part(address.partition) or "").split(",") if pair]
     group = {name: value for name, _, value in pairs}
@@ -79,6 +94,14 @@ RESOURCES = (
         run=_record,
         access="read",
         address="memory://record/{id}",
+    ),
+    Offer(
+        name="profile",
+        description="What holds of a user, and standing rules. _ stands for every namespace.",
+        arguments=ProfileAddress,
+        run=_profile,
+        access="read",
+        address="memory://profile/{namespace}/{user_id}",
     ),
     Offer(
         name="summary",

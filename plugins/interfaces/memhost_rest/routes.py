@@ -165,6 +165,7 @@ ROUTES: tuple[Route, ...] = (
     Route(verb="GET", path="/v1/plugins", operation="list_plugins"),
     Route(verb="GET", path="/v1/plugins/{name}", operation="get_plugin"),
     Route(verb="GET", path="/v1/usage", operation="get_usage"),
+    Route(verb="GET", path="/v1/users/{user_id}/profile", operation="get_profile"),
     Route(
         verb="DELETE",
         path="/v1/users/{user_id}",

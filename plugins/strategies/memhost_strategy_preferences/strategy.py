@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from memhost.extraction import Item, Key, PromptedStrategy, read_tags
+from memhost.extraction import KIND, PREFERENCE, Item, Key, PromptedStrategy, read_tags
 from memhost.models import MemoryType
 from memhost.ports import Draft, ExtractionContext
 
@@ -45,10 +45,11 @@ class Preferences(PromptedStrategy):
         return [usual[0], *_KEYS, *usual[1:]]
 
     def adjust(self, item: Item, context: ExtractionContext) -> Draft | str:
-        """Polarity and subject go to the metadata."""
+        """Kind, polarity and subject go to the metadata."""
         draft = item.draft
         draft.memory_type = MemoryType.SEMANTIC
         draft.event_date = None
+        draft.metadata[KIND] = PREFERENCE
         polarity = item.raw.get("polarity")
         if isinstance(polarity, str) and polarity.strip().lower() in _POLARITIES:
             draft.metadata["polarity"] = polarity.strip().lower()

@@ -117,6 +117,8 @@ async def played(conversation: Conversation, folder: Path, store: str = "memory"
     MODEL.__init__()  # type: ignore[misc]
     MODEL.told = stage.told
     settings = {**SETTINGS, "DEFAULT_STRATEGY": conversation.strategy}
+    if any(item.kind == "action" for step in conversation.steps for item in step.items):
+        settings["DISCRETE_KINDS"] = "fact,event,instruction,action"
     async with running_host(
         folder, store=store, extra=[_POINT], settings=settings, clock=stage.clock, run_jobs=False
     ) as host:

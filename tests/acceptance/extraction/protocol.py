@@ -53,9 +53,9 @@ def _extraction(asked: Asked, told: Told) -> str:
     items = [item for item, step in _given(told, lines, ids) if _answers(step, item, ids, told)]
     manner = told.steps[-1][0].manner
     again = asked.purpose == "repair"
-    schema = _keys(asked)
+    schema, types = _keys(asked), _types(asked)
     known = _known(asked)
-    raw = [_raw(item, ids, manner, schema) | _related(item, known, schema) for item in items]
+    raw = [_raw(item, ids, manner, schema, types) | _related(item, known, schema) for item in items]
     return _written(raw, [] if again else manner)
 
 
@@ -110,16 +110,28 @@ def _is_part(shown: str, text: str) -> bool:
 
 def _keys(asked: Asked) -> frozenset[str]:
     """The keys of an item that memhost asks for."""
+    return frozenset(_properties(asked))
+
+
+def _types(asked: Asked) -> frozenset[str]:
+    """The kinds of items that memhost asks for."""
+    return frozenset(_properties(asked).get("type", {}).get("enum", ()))
+
+
+def _properties(asked: Asked) -> dict[str, Any]:
     schema: Any = asked.schema or {}
-    items = schema.get("properties", {}).get("memories", {}).get("items", {})
-    return frozenset(items.get("properties", {}))
+    found: dict[str, Any] = schema.get("properties", {}).get("memories", {}).get("items", {}).get("properties", {})
+    return found
 
 
-def _raw(item: Item, ids: Mapping[str, str], manner: Sequence[Manner], keys: frozenset[str]) -> dict[str, Any]:
+def _raw(
+    item: Item, ids: Mapping[str, str], manner: Sequence[Manner], keys: frozenset[str], types: frozenset[str]
+) -> dict[str, Any]:
     sources = [int(ids[key]) for key in item.sources if key in ids]
     raw: dict[str, Any] = {
         "text": item.text,
-        "type": item.type,
+        "type": item.kind if item.kind in types else item.type,
+        "scope": item.scope,
         "topics": item.topics,
         "entities": item.entities,
         "event_date": _when(item),
@@ -132,7 +144,7 @@ def _raw(item: Item, ids: Mapping[str, str], manner: Sequence[Manner], keys: fro
         raw["event_date"] = _in_words(raw["event_date"])
     if "words" in manner:
         raw["confidence"] = next(word for least, word in _WORDS if item.confidence >= least)
-        raw["type"] = {"semantic": "Fact", "episodic": "Event"}[item.type]
+        raw["type"] = {"semantic": "Fact", "episodic": "Event"}.get(raw["type"], raw["type"].title())
     return {key: value for key, value in raw.items() if not keys or key in keys}
 
 

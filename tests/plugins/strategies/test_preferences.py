@@ -33,7 +33,7 @@ def test_polarity_and_subject_go_to_the_metadata() -> None:
         "source_message_ids": ["m1"],
     }
     (draft,) = STRATEGY.parse(answer(item), TURNS, context()).drafts
-    assert draft.metadata == {"polarity": "negative", "subject": "coffee"}
+    assert draft.metadata == {"kind": "preference", "polarity": "negative", "subject": "coffee"}
     assert (draft.memory_type, draft.event_date, draft.source_ids) == (MemoryType.SEMANTIC, None, ["m1"])
 
 
@@ -41,7 +41,7 @@ def test_polarity_and_subject_go_to_the_metadata() -> None:
 def test_wrong_values_are_left_out(wrong: Any) -> None:
     item = {"text": "User dislikes coffee.", "polarity": wrong, "subject": 5}
     (draft,) = STRATEGY.parse(answer(item), TURNS, context()).drafts
-    assert draft.metadata == {}
+    assert draft.metadata == {"kind": "preference"}
 
 
 def test_metadata_is_not_shared_between_drafts() -> None:

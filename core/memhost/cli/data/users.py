@@ -1,4 +1,4 @@
-"""`memhost user delete`."""
+"""`memhost profile` and `memhost user delete`."""
 
 from __future__ import annotations
 
@@ -55,3 +55,49 @@ def delete(
     if receipt.get("files") == "pending":
         click.echo("memhost is still removing remaining bytes of deleted data from the store's files.")
     click.echo(f"Receipt {receipt['id']} of {receipt['erased_at']}, sha256 {receipt['sha256']}")
+
+
+@click.command()
+@click.argument("user_id")
+@click.option("-n", "--namespace", help="Only what was said in this namespace.")
+@click.option("-l", "--limit", type=click.IntRange(1, 200), default=50, show_default=True, help="Most facets.")
+@click.option("--offset", type=click.IntRange(0), default=0, help="Facets to skip.")
+@click.option("--history", is_flag=True, help="Show what held before, too.")
+@url_options
+@config_options
+@json_option
+def profile(
+    user_id: str,
+    namespace: str | None,
+    limit: int,
+    offset: int,
+    history: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Show what is known of a user: standing rules, and what holds of each facet."""
+    request = {"user_id": user_id, "namespace": namespace, "limit": limit, "offset": offset}
+    found = ask(target_of(options), "get_profile", request)
+    if as_json:
+        show(found)
+    else:
+        _print(found, offset, history=history)
+
+
+def _print(found: dict[str, Any], offset: int, *, history: bool) -> None:
+    from memhost.cli.printing import day, printable, shorten
+
+    if not found["facets"] and not found["rules"]:
+        click.echo(printable(f"Nothing is known of {found['user_id']}."))
+        return
+    for rule in found["rules"]:
+        where = f" ({rule['scope']})" if rule["scope"] else ""
+        click.echo(printable(f"rule{where}: {shorten(rule['text'])}"))
+    for facet in found["facets"]:
+        for statement in facet["statements"]:
+            seen = f"said {day(statement['said_at'])}, {statement['evidence']} turns"
+            click.echo(printable(f"{facet['subject']}: {shorten(statement['text'])} ({seen})"))
+        for past in facet["history"] if history else ():
+            click.echo(printable(f"  until {day(past['until'])}: {shorten(past['text'])}"))
+    if left := found["total"] - offset - len(found["facets"]):
+        click.echo(f"{left} more; see --offset.", err=True)

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from memhost.extraction.kinds import scope_of
 from memhost.extraction.parsing.answers import SUBJECT
 from memhost.extraction.pipeline.log import ExtractionLogs
 from memhost.memories.derived.kept_turns import read_turns
@@ -152,6 +153,7 @@ class ExtractionContexts:
                     text=record.text,
                     said=record.told_at,
                     subject=subject[:100] if isinstance(subject, str) else "",
+                    scope=scope_of(record),
                 )
             )
         return known

@@ -70,6 +70,25 @@ def is_instruction_like(text: str) -> bool:
     return any(map(_tells, _windows(text))) or any(_tells(hidden) for _, _, hidden in decoded_parts(text))
 
 
+def takes_over(text: str) -> bool:
+    """Tell whether a text sets aside the rules that an assistant has, or says whom to obey.
+
+    No honest wish of a user has a use for it: rules as "never mention prices" or "always answer in English", do not.
+    """
+    return any(_takes_over(part) for part in _windows(text)) or any(
+        _takes_over(hidden) for _, _, hidden in decoded_parts(text)
+    )
+
+
+@cache
+def _obeyed() -> Patterns:
+    return Patterns(tuple(pattern for rule in RULES if rule.id in _OBEYED for pattern in rule.patterns))
+
+
+def _takes_over(text: str) -> bool:
+    return _obeyed().occur_in(plain_text(text))
+
+
 def _windows(text: str) -> Iterator[str]:
     """A long text in parts that overlap by more than an order is long, so that no step takes long."""
     start = 0

@@ -26,6 +26,7 @@ _NOTE = re.compile(
 )
 _BULLET = re.compile(r"(?:(?:[-*•+]|\d{1,3}[.)])[ \t]+|・[ \t]*)(?=\S)")
 _PROMPT = re.compile(r"(?:system: ?)?#{1,6} Long-term memories related to the query", re.IGNORECASE)
+_RULES = re.compile(r"(?:system: ?)?#{1,6} Remembered rules that the user gave")
 _MARK = re.compile(r"\[([0-9a-f]{16})\]")
 _SAID = re.compile(rf"\(said {_DAY}(?:; .*)?\)$")
 
@@ -218,7 +219,7 @@ def listed(lines: Sequence[Line]) -> Iterator[tuple[int, int]]:
     at = 0
     while at < len(lines):
         first = at
-        end = _context(lines, at) or _prompt(lines, at) or _headed(lines, at)
+        end = _context(lines, at) or _prompt(lines, at) or _rules(lines, at) or _headed(lines, at)
         if not end and _MARK.fullmatch(lines[at].text.strip()):
             first, end = _begun_before(lines, at), at + 1
         if end and first < end - 1:
@@ -291,6 +292,16 @@ def _prompt(lines: Sequence[Line], at: int) -> int:
     else:
         return 0
     while at < len(lines) and (_BULLET.match(lines[at].text) or _NOTE.match(lines[at].text)):
+        at += 1
+    return at
+
+
+def _rules(lines: Sequence[Line], at: int) -> int:
+    """The end of the standing rules of a memory prompt that begin here; 0 if none do."""
+    if not _RULES.fullmatch(lines[at].text):
+        return 0
+    at += 1
+    while at < len(lines) and _BULLET.match(lines[at].text):
         at += 1
     return at
 
