@@ -40,8 +40,9 @@ def noted(asked: Asked) -> str:
     """One statement for each line."""
     text = asked.prompt
     lines = text[text.rfind("<messages>\n") + 11 : text.rfind("\n</messages>")].splitlines()
+    told = "User told some friends and others about {}."
     items = [
-        {"text": f"User told friends in Berlin about {_words(line['text'])}.", "lines": [line["n"]], "known": "new"}
+        {"text": told.format(_words(line["text"])), "lines": [line["n"]], "known": "new"}
         for line in map(json.loads, lines)
     ]
     return json.dumps({"memories": items})

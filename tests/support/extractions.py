@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -73,8 +74,8 @@ def texts_of(call: Call | Asked) -> list[str]:
 
 def known_to(call: Call | Asked) -> dict[str, int]:
     """The known memories that a prompt of extraction shows: their numbers by text."""
-    shown = [json.loads(line) for line in call.prompt.splitlines() if line.startswith('{"known":')]
-    return {line["text"]: line["known"] for line in shown}
+    shown = [json.loads(line) for line in call.prompt.splitlines() if re.match(r'\[\d+,"', line)]
+    return {line[2]: line[0] for line in shown}
 
 
 def extractions(models: ModelServer) -> list[Call]:

@@ -168,8 +168,8 @@ def _related(item: Item, known: Mapping[str, int], keys: frozenset[str]) -> dict
 def _known(asked: Asked) -> dict[str, int]:
     """The numbers of the known memories in the prompt, by text."""
     given = "\n".join(str(each["content"]) for each in asked.messages if each["role"] == "user")
-    lines = [json.loads(line) for line in given.splitlines() if line.startswith('{"known":')]
-    return {_plain(line["text"]): line["known"] for line in lines}
+    lines = [json.loads(line) for line in given.splitlines() if re.match(r'\[\d+,"', line)]
+    return {_plain(line[2]): line[0] for line in lines}
 
 
 def _mistyped(number: int) -> int:

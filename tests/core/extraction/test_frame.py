@@ -113,8 +113,8 @@ def test_reference_is_apart_and_complete() -> None:
     )
     _, user = prompt("He called.", given=given_context)
     known, other, *rest = (json.loads(line) for line in block(user, "reference"))
-    assert known == {"known": 1, "text": "Bob lives in Bonn.", "subject": "home town", "said": "2026-03-01"}
-    assert other == {"known": 2, "text": "Bob cooks.", "said": "2026-03-01"}
+    assert known == [1, "2026-03-01", "Bob lives in Bonn.", "home town"]
+    assert other == [2, "2026-03-01", "Bob cooks."]
     assert "They met Bob." in rest[0].values()
     assert ["Bob"] in rest[1].values()
     assert rest[2] == {"known topics": ["friends"]}

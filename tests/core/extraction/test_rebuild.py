@@ -65,9 +65,10 @@ async def test_memories_are_made_again_from_the_turns(
 
 
 async def test_a_replaced_fact_is_made_again_with_what_replaced_it(models: ModelServer, tmp_path: Path) -> None:
+    long = says("m1", "Ghent. " + "I walk along the canals and count the boats. " * 80)  # as much as is worth a call
     async with opened(models, tmp_path, HOMES, updates={BRUGES: GHENT}) as host:
-        await put(host, says("m1", "Ghent"))
-        await put(host, says("m1", "Ghent"), says("m2", "Bruges"))
+        await put(host, long)
+        await put(host, long, says("m2", "Bruges"))
         report = await rebuilt(host, user_id="u")
         assert report.removed == 2
         await settled(host, "s", user_id="u")

@@ -37,9 +37,9 @@ from memhost.text.temporal.times import find_zone
 from memhost.usage.ledger import charged_to
 
 _EARLIER_MESSAGES = 6
-_EARLIER_TOKENS = 160
-_KNOWN, _KNOWN_TOKENS = 10, 250
-"""Known memories that a strategy sees, and tokens of their texts."""
+_EARLIER_TOKENS = 140
+_KNOWN, _KNOWN_TOKENS, _LINE_TOKENS = 10, 250, 13
+"""Known memories that a strategy sees, tokens of all of them, and of each beside its text."""
 _QUESTIONS = 8
 """Parts of the turns that known memories are sought for, each by itself."""
 _LONGEST = 2_000
@@ -143,7 +143,7 @@ class ExtractionContexts:
         known: list[KnownMemory] = []
         room = _KNOWN_TOKENS
         for record in [memory.record for memory in in_turns(legs, _KNOWN) if not is_held_back(memory.record)]:
-            room -= prompt_tokens(record.text)
+            room -= _LINE_TOKENS + prompt_tokens(record.text)
             if room < 0:
                 break
             subject = record.metadata.get(SUBJECT)

@@ -46,6 +46,8 @@ logger = logging.getLogger(__name__)
 
 PAUSE = timedelta(hours=12)
 """Time between two turns after which a conversation begins anew."""
+WORTH_A_CALL = 600
+"""Tokens of turns that are about as many as the prompt around them."""
 
 _REJECTED_AT_ONCE = 4
 """Number of rejected messages of a run after which the others are not tried."""
@@ -399,13 +401,18 @@ def cut(waiting: Sequence[Waiting], max_tokens: int) -> list[Waiting]:
 
 
 def until_pause(piece: Sequence[Waiting]) -> list[Waiting]:
-    """The turns before the first pause of `PAUSE`.
+    """The turns before the first pause of `PAUSE` behind `WORTH_A_CALL` tokens.
 
-    What is said after it may change what was said before, and is asked about with that as known.
+    What is said after it may change what was said before, and is asked about with that as known. Fewer tokens are not
+    worth a call of their own.
     """
-    times = [entry.item.message.created_at for entry in piece]
-    end = next((place for place in range(1, len(times)) if times[place] - times[place - 1] >= PAUSE), len(piece))
-    return list(piece[:end])
+    tokens = 0
+    for place, entry in enumerate(piece):
+        message = entry.item.message
+        if tokens >= WORTH_A_CALL and message.created_at - piece[place - 1].item.message.created_at >= PAUSE:
+            return list(piece[:place])
+        tokens += sent_tokens(message)
+    return list(piece)
 
 
 def _consumed(piece: Sequence[Waiting]) -> WriteBatch:
