@@ -224,7 +224,7 @@ def _reference(known: Mapping[str, str], context: ExtractionContext) -> str:
 
 
 def _known_line(number: int, memory: KnownMemory, zone: str) -> str:
-    """A known memory as an array, in half the tokens of an object: number, day, text, and subject and scope if known."""
+    """A known memory as an array, in half the tokens of an object: number, day, text, and subject and scope."""
     line: list[Any] = [number, local(memory.said, zone).date().isoformat(), memory.text]
     line += [memory.subject] if memory.subject or memory.scope else []
     return data([*line, memory.scope] if memory.scope else line)
