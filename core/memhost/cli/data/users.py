@@ -95,7 +95,8 @@ def _print(found: dict[str, Any], offset: int, *, history: bool) -> None:
         click.echo(printable(f"rule{where}: {shorten(rule['text'])}"))
     for facet in found["facets"]:
         for statement in facet["statements"]:
-            seen = f"said {day(statement['said_at'])}, {statement['evidence']} turns"
+            turns = statement["evidence"]
+            seen = f"said {day(statement['said_at'])}, {turns} turn{'' if turns == 1 else 's'}"
             click.echo(printable(f"{facet['subject']}: {shorten(statement['text'])} ({seen})"))
         for past in facet["history"] if history else ():
             click.echo(printable(f"  until {day(past['until'])}: {shorten(past['text'])}"))
