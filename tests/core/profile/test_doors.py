@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -33,7 +34,8 @@ async def tell(chat: Chats) -> None:
 async def test_rest_has_a_route(tmp_path: Path) -> None:
     async with chats(tmp_path) as chat:
         await tell(chat)
-        transport = httpx.ASGITransport(build_app(chat.host))
+        app: Any = build_app(chat.host)
+        transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
             found = (await http.get("/v1/users/mia/profile", params={"limit": 1})).json()
             assert [each["text"] for each in found["facets"][0]["statements"]] == ["User lives in Pisa."]
