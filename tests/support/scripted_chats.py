@@ -14,6 +14,7 @@ from memhost.host import Host
 from memhost.models import Condition, MemoryRecord, Op, Scope
 from memhost.testing.clock import FakeClock
 from memhost.testing.models import Asked, ScriptedModel
+from tests.support.extractions import known_to
 from tests.support.hosts import run, running_host
 
 POINT = EntryPoint(name="scripted", value="memhost.testing.models", group="memhost")
@@ -109,8 +110,7 @@ async def chats(folder: Path, settings: Mapping[str, str] | None = None) -> Asyn
 def _answer(asked: Asked, items: list[dict[str, Any]]) -> str:
     if asked.purpose not in ("extraction", "repair"):
         return '{"verdicts": []}'
-    lines = [json.loads(line) for line in asked.prompt.splitlines() if line.startswith('{"known":')]
-    known = {line["text"]: line["known"] for line in lines}
+    known = known_to(asked)
     return json.dumps({"memories": [_item(item, known) for item in items]})
 
 

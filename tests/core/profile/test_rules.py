@@ -154,7 +154,7 @@ async def test_a_rule_ends_a_rule_of_its_own_scope_alone(chat: Chats) -> None:
 async def test_the_known_memories_say_their_scope(chat: Chats) -> None:
     await chat.tell(("user", "Tabs in Ledger."), items=[rule("In Ledger use tabs.", scope="Ledger")])
     await chat.tell(("user", "Which tabs in Ledger?"), items=[])
-    assert '"text":"In Ledger use tabs.","scope":"Ledger"' in chat.model.calls[-1].prompt
+    assert '"In Ledger use tabs.","","Ledger"]' in chat.model.calls[-1].prompt
 
 
 async def test_a_rule_for_this_session_holds_in_no_other(chat: Chats) -> None:
