@@ -9,8 +9,8 @@ import numpy as np
 
 from memhost.consolidation.wording import stands_for
 from memhost.extraction.kinds import may_relate
-from memhost.extraction.screening.evidence import UNSUPPORTED
 from memhost.memories.repetition import RESTORED
+from memhost.memories.trust import DOUBTS
 from memhost.models import TURN_STRATEGY, Condition, MemoryRecord, MemoryType, Op, StoredMemory
 from memhost.text.analysis import DATE_MARK, SPEAKER_MARK, index_terms
 from memhost.text.words import STOP_WORDS
@@ -41,7 +41,7 @@ def can_merge(memory: StoredMemory) -> bool:
 def can_change(memory: StoredMemory) -> bool:
     """Tell whether memhost may say, unasked, until when the memory held; also of one that has ended already.
 
-    What nobody said (`UNSUPPORTED`) changes nothing and is changed by nothing.
+    What the user may never have said (`DOUBTS`) changes nothing and is changed by nothing.
     """
     record = memory.record
     return (
@@ -50,7 +50,7 @@ def can_change(memory: StoredMemory) -> bool:
         and record.extraction_strategy not in MERGEABLE.values
         and record.memory_type is not MemoryType.MESSAGE
         and RESTORED not in record.metadata
-        and not record.metadata.get(UNSUPPORTED)
+        and not any(record.metadata.get(mark) for mark in DOUBTS)
         and len(record.text) <= MAX_TEXT_LENGTH
         and memory.vector is not None
         and bool(np.any(memory.vector))

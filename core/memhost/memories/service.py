@@ -12,7 +12,6 @@ import msgspec
 
 from memhost.errors import Forbidden, InvalidRequest, NotFound
 from memhost.events import MemoriesDeleted, MemoriesStored, MemoriesUpdated, RequestContext
-from memhost.extraction.screening.evidence import UNSUPPORTED
 from memhost.extraction.screening.injection import SUSPICIOUS
 from memhost.jobs.outbox import Outbox
 from memhost.memories import aliases
@@ -31,7 +30,7 @@ from memhost.memories.records import (
 )
 from memhost.memories.repetition import NOTES
 from memhost.memories.trash import names_of
-from memhost.memories.trust import TRUST
+from memhost.memories.trust import DOUBTS, TRUST
 from memhost.models import (
     MemoryRecord,
     MemoryType,
@@ -316,7 +315,8 @@ def _changed(record: MemoryRecord, changes: dict[str, Any], now: datetime) -> Me
     for name, value in changes.items():
         setattr(record, name, value)
     if "text" in changes:  # the marks were about the former text
-        gone = {SUSPICIOUS, UNSUPPORTED, TRUST} if UNSUPPORTED in record.metadata else {SUSPICIOUS}
+        doubted = any(mark in record.metadata for mark in DOUBTS)
+        gone = {SUSPICIOUS, *DOUBTS, TRUST} if doubted else {SUSPICIOUS}
         record.metadata = {name: value for name, value in record.metadata.items() if name not in gone}
     record.updated_at = now
     record.memory_hash = content_hash(record)

@@ -10,9 +10,19 @@ import msgspec
 from memhost.extraction.screening.evidence import UNSUPPORTED
 from memhost.extraction.screening.injection import SUSPICIOUS
 from memhost.models import MemoryRecord
+from memhost.text.speakers import is_assistant
 
 TRUST = "trust"
 """Metadata key: `user`, `assistant`, `tool` or `external`, the least trusted source of the memory."""
+
+UNCONFIRMED = "unconfirmed"
+"""Metadata key: true for what the assistant alone said, and nobody took up."""
+
+DOUBTS = (UNSUPPORTED, UNCONFIRMED)
+"""Metadata keys of memories that the user may never have said: they end no fact, join none, and are in no context."""
+
+SAID_BY = "said_by"
+"""Metadata key: the name of who said it, where one named speaker said all of it."""
 
 LEVELS = ("user", "assistant", "tool", "external")
 """Levels of trust, from statements of the user to texts by nobody in the conversation."""
@@ -39,6 +49,23 @@ def label(record: MemoryRecord, source_ids: Sequence[str], roles: Mapping[str, s
     record.metadata = {**record.metadata, TRUST: trust_of([] if UNSUPPORTED in record.metadata else said_by)}
 
 
+def name_speaker(record: MemoryRecord, said: Sequence[tuple[str, str | None]], *, action: bool) -> None:
+    """Write into a memory who said it, and whether that was the assistant alone.
+
+    What an assistant without a name says of the user counts only where somebody takes it up. What it did itself counts.
+
+    Args:
+        record: The memory, which is changed.
+        said: Role and name, where known, of who said each of its sources.
+        action: It tells what an agent did.
+    """
+    names = {name for _, name in said}
+    if len(names) == 1 and (name := names.pop()) is not None:
+        record.metadata = {**record.metadata, SAID_BY: name}
+    elif said and not action and all(name is None and is_assistant(role) for role, name in said):
+        record.metadata = {**record.metadata, UNCONFIRMED: True}
+
+
 def is_of_others(record: MemoryRecord) -> bool:
     """Tell whether the memory comes from the assistant, a tool or a third person, not from the user.
 
@@ -47,14 +74,16 @@ def is_of_others(record: MemoryRecord) -> bool:
     return record.metadata.get(TRUST) in LEVELS[1:]
 
 
-def why_held_back(record: MemoryRecord) -> Literal["instruction", "unsupported"] | None:
+def why_held_back(record: MemoryRecord) -> Literal["instruction", "unsupported", "unconfirmed"] | None:
     """Tell why a memory stays out of contexts and memory prompts; None if it does not.
 
-    It looks like an order, and the user did not give it; or it says what nobody said.
+    It looks like an order, and the user did not give it; it says what nobody said; or only the assistant said it.
     """
     if record.metadata.get(SUSPICIOUS) is True and is_of_others(record):
         return "instruction"
-    return "unsupported" if record.metadata.get(UNSUPPORTED) and is_of_others(record) else None
+    if record.metadata.get(UNSUPPORTED) and is_of_others(record):
+        return "unsupported"
+    return "unconfirmed" if record.metadata.get(UNCONFIRMED) is True and is_of_others(record) else None
 
 
 def is_held_back(record: MemoryRecord) -> bool:
@@ -63,10 +92,11 @@ def is_held_back(record: MemoryRecord) -> bool:
 
 
 def vouched_for(record: MemoryRecord, by: MemoryRecord) -> MemoryRecord:
-    """The memory without the mark of what nobody said, if a repetition of it was said."""
-    if UNSUPPORTED not in record.metadata or UNSUPPORTED in by.metadata:
+    """The memory without the marks of what nobody said, if a repetition of it was said."""
+    gone = {mark for mark in DOUBTS if mark in record.metadata and mark not in by.metadata}
+    if not gone or any(mark in by.metadata for mark in DOUBTS):
         return record
-    kept = {key: value for key, value in record.metadata.items() if key not in (UNSUPPORTED, TRUST)}
+    kept = {key: value for key, value in record.metadata.items() if key not in (*gone, TRUST)}
     trust = {TRUST: by.metadata[TRUST]} if TRUST in by.metadata else {}
     return msgspec.structs.replace(record, metadata={**kept, **trust})
 

@@ -395,10 +395,11 @@ class HeldBack(msgspec.Struct, frozen=True, kw_only=True):
     id: Annotated[str, Meta(description="Id of the memory.")]
     trust: Annotated[str, Meta(description="Who said it: `assistant`, `tool` or `external`.")]
     reason: Annotated[
-        Literal["instruction", "unsupported"],
+        Literal["instruction", "unsupported", "unconfirmed"],
         Meta(
             description="Why: `instruction`, it reads like an order that the user did not give; `unsupported`, its "
-            "names, numbers or dates (`metadata.unsupported`) occur in nothing that was said."
+            "names, numbers or dates (`metadata.unsupported`) occur in nothing that was said; `unconfirmed`, only the "
+            "assistant said it."
         ),
     ] = "instruction"
 

@@ -13,6 +13,7 @@ from memhost.consolidation.semantic_duplicates import Resolution, SemanticDedupl
 from memhost.consolidation.similarity import is_late
 from memhost.events import MemoriesDeleted, MemoriesStored, MemoriesSuperseded, MemoriesUpdated, RequestContext
 from memhost.extraction import mask_secrets
+from memhost.extraction.kinds import ACTION, KIND
 from memhost.extraction.pipeline.extraction_queue import Waiting
 from memhost.extraction.pipeline.strategy_choice import StrategyChoice
 from memhost.jobs.outbox import Outbox
@@ -22,12 +23,13 @@ from memhost.memories.derived.support import Lost
 from memhost.memories.exact_duplicates import Repetitions, find_repetitions
 from memhost.memories.records import derived_id, given_vectors, index_records, record_from_draft, unique
 from memhost.memories.repetition import ADDS_TO, PROMPT_KEY
-from memhost.models import TURN_STRATEGY, Job, MemoryRecord, Scope, SessionKey, StoredMemory, WriteBatch
+from memhost.models import TURN_STRATEGY, Job, MemoryRecord, Message, Scope, SessionKey, StoredMemory, WriteBatch
 from memhost.operations.responses import Join
 from memhost.plugins.request_hooks import RequestHooks
 from memhost.ports import Draft, Embedder, ExtractionContext, LaterStrategy, Store, Turn
 from memhost.settings import ExtractionSettings
 from memhost.settings.schema import MemorySettings
+from memhost.text.speakers import speaker_of
 
 
 class StagedMemories(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,11 +129,17 @@ class ExtractedMemories:
         """
         key = context.session
         hashes = self._choice.prompt_hashes(strategy.name, context.config)
+        told: dict[str, list[Message]] = {}
+        for turn in turns:
+            told.setdefault(turn.message.id, []).append(turn.message)
         found: dict[str, MemoryRecord] = {}
         for memory_id, draft in self._by_id(context, strategy, drafts).items():
             extractor = f"{strategy.name}/{strategy.version}"
             record = record_from_draft(draft, key, memory_id, extractor, now, turns)
             trust.label(record, draft.source_ids, context.roles)
+            sources = [message for name in draft.source_ids for message in told.get(name, ())]
+            said = [(message.role, speaker_of(message, context.labels)) for message in sources]
+            trust.name_speaker(record, said, action=record.metadata.get(KIND) == ACTION)
             if hashes:
                 record.metadata = {**record.metadata, PROMPT_KEY: hashes}
             if draft.relation == "adds" and draft.known:
