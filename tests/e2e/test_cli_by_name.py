@@ -44,6 +44,10 @@ COVERED = {
     "usage",
     "user delete",
     "call",
+    "explain",
+    "extraction show",
+    "profile",
+    "rebuild",
 }
 """Commands that the tests below run with `--url`."""
 OTHERS = {"mcp", "mcp config", "mcp check", "eval", "context"}
@@ -114,6 +118,7 @@ def test_single_memories(server: ServerProcess) -> None:
     assert (edited["topics"], edited["event_date"], edited["pinned"]) == (["travel"], "2026-06-12T00:00:00Z", True)
     found = told(server, "search", "window", "-u", "ana", "-n", "seats", "-l", "1", "--explain")
     assert [(hit["id"], bool(hit["explain"])) for hit in found["memories"]] == [(memory_id, True)]
+    assert told(server, "explain", memory_id)["memory"]["id"] == memory_id
     assert told(server, "forget", memory_id, "--force")["deleted_ids"] == [memory_id]
     gone = ask(server, "show", memory_id)
     assert (gone.exit_code, "[not_found]" in gone.stderr) == (1, True)
@@ -134,6 +139,10 @@ def test_sessions(server: ServerProcess) -> None:
     )
     state = told(server, "extract", "-s", "s1", "-u", "bo", "-n", "talks")
     assert (state["state"], state["pending"]) == ("idle", 0)
+    assert told(server, "extraction", "show", "s1", "-u", "bo", "-n", "talks", "-l", "3")["session_id"] == "s1"
+    rebuilt = told(server, "rebuild", "-u", "bo", "-n", "talks", "--dry-run")
+    assert rebuilt["dry_run"] is True
+    assert told(server, "profile", "bo", "-n", "talks", "-l", "5")["user_id"] == "bo"
     assert told(server, "sessions", "delete", "s1", "-u", "bo", "-n", "talks", "--force")["session_id"] == "s1"
     assert ask(server, "sessions", "show", "s1").exit_code == 1
 

@@ -239,7 +239,7 @@ class SemanticDeduplication:
         said: Mapping[str, Draft],
         repeated: Mapping[str, StoredMemory],
     ) -> tuple[list[tuple[Pair, Verdict]], set[str]]:
-        """What strategies say of new memories and known ones, and the ids of those of which they said something.
+        """Return what strategies say of new memories and known ones, and the ids of those of which they said something.
 
         "The same" is believed only where the known memory has all of the new one: its text stays, and only the words of
         the new one go. What an agent did does not end what the user said, nor a rule of one project that of another

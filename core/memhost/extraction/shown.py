@@ -1,4 +1,4 @@
-"""What a model is shown of a message: all of what was said, the ends of long code and logs."""
+"""The part of a message that a model is shown: all of what was said, the ends of long code and logs."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ class PreviewExtraction(msgspec.Struct, kw_only=True):
 
 
 class PlannedChange(msgspec.Struct, frozen=True, kw_only=True):
-    """What would become of a stored memory, or of an item that says what a stored memory says."""
+    """The fate of a stored memory, or of an item that says what a stored memory says."""
 
     what: Annotated[
         Literal["repeats", "replaces"],

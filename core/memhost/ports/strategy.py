@@ -40,8 +40,8 @@ class KnownMemory(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Relation = Literal["new", "same", "replaces", "corrects", "adds"]
-"""What a new memory is to a known one: unlike it, without anything beside it, its end, what is true in place of it, or
-more about its matter."""
+"""The relation of a new memory to a known one: unlike it, without anything beside it, its end, what is true in place of
+it, or more about its matter."""
 
 
 class Draft(msgspec.Struct, kw_only=True):

@@ -179,7 +179,7 @@ class ExtractionRequests:
 
 
 def _changes(plan: Plan) -> list[PlannedChange]:
-    """What a plan does to stored memories."""
+    """Return what a plan does to stored memories."""
     texts = {memory.record.id: memory.record for memory in plan.found.put}
     repeated = [memory.record for memory in plan.repeated.confirmed.values()]
     repeated += [texts[join.stays] for join in plan.found.joins if join.stays not in plan.fresh and join.stays in texts]

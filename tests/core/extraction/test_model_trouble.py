@@ -20,7 +20,7 @@ from tests.support.model_server import ModelServer, completion, content_filter, 
 NOW = datetime(2026, 3, 3, tzinfo=UTC)
 QUICK = {"LLM_MAX_WAIT_SECONDS": "0", "JOB_BACKOFF_S": "30,120,600"}
 TEXTS = ("I live in Oslo.", "I have a cat.", "I play chess.")
-NOTES = noting({f"m{index}": [item(f"Fact {index}.", f"m{index}")] for index in range(3)})
+NOTES = noting({text: [item(f"Fact {index}.", f"m{index}")] for index, text in enumerate(TEXTS)})
 
 
 @asynccontextmanager

@@ -62,9 +62,11 @@ async def test_the_mark_goes_when_somebody_says_it(models: ModelServer, tmp_path
 
 
 async def test_what_nobody_said_ends_and_joins_no_fact(models: ModelServer, tmp_path: Path) -> None:
-    models.answer(noting({"m0": [item("User lives in Rome.", "m0")], "n0": [item("User lives in Paris.", "n0")]}))
+    laptop = "Can you recommend a laptop?"
+    notes = {"I live in Rome.": [item("User lives in Rome.", "m0")], laptop: [item("User lives in Paris.", "n0")]}
+    models.answer(noting(notes))
     async with host_with_model(models, tmp_path) as host:
-        for turns in (said("I live in Rome."), said("Can you recommend a laptop?", prefix="n")):
+        for turns in (said("I live in Rome."), said(laptop, prefix="n")):
             await run(host, "put_session", session_id=turns[0]["id"], user_id="ana", messages=turns)
             await settled(host, turns[0]["id"], user_id="ana")
         assert len(extractions(models)) == len(models.chat_requests) == 2

@@ -310,7 +310,7 @@ def divide(text: str, most: int) -> list[str]:
 
 
 def read_relation(raw: Mapping[str, Any], known: Sequence[str]) -> tuple[Relation | None, list[str]]:
-    """What an item says that it is to known memories: the relation, and their ids.
+    """Return what an item says that it is to known memories: the relation, and their ids.
 
     Models write `"known": "replaces 2"`, but also an object, or keys of their own (`"action": "replaces", "known": 2`).
     None where nothing is said, or a memory is named that there is not.
@@ -326,7 +326,7 @@ def read_relation(raw: Mapping[str, Any], known: Sequence[str]) -> tuple[Relatio
 
 
 def _unknown(raw: Mapping[str, Any], limits: Limits) -> str:
-    """What an item names that there is not; empty if nothing."""
+    """Return what an item names that there is not; empty if nothing."""
     key, value = _cited(raw)
     if missing := [part for part in _parts(value, limits.sent) if not _source(part, key, limits.sent)]:
         return f"message {', '.join(missing)[:200]}"

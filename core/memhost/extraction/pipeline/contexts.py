@@ -197,7 +197,7 @@ def _earlier(messages: Sequence[Message], extracted_now: set[str]) -> list[Messa
 
 
 def _parts(messages: Sequence[Message]) -> list[str]:
-    """What the messages say, in at most so many parts as known memories are sought for."""
+    """Return what the messages say, in at most so many parts as known memories are sought for."""
     texts = [readable(message)[:_LONGEST] for message in messages if not is_background(message)]
     texts = [text for text in texts if text.strip()]
     size = -(-len(texts) // _QUESTIONS)

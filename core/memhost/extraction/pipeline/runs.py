@@ -45,7 +45,7 @@ from memhost.usage.model_calls import Exchange, observed
 logger = logging.getLogger(__name__)
 
 PAUSE = timedelta(hours=12)
-"""Time between two turns after which a conversation begins anew."""
+"""Time between two turns after which another conversation begins."""
 WORTH_A_CALL = 600
 """Tokens of turns that are about as many as the prompt around them."""
 

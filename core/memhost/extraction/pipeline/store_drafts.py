@@ -44,7 +44,7 @@ class StagedMemories(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What the drafts of a run change.
+    """The changes by the drafts of a run.
 
     Attributes:
         records: New memories, without those that repeat stored ones.
@@ -169,7 +169,7 @@ class ExtractedMemories:
         *,
         hooks: bool = True,
     ) -> Plan:
-        """What the drafts would change; nothing is written.
+        """Return what the drafts would change; nothing is written.
 
         Args:
             key: Whose session.

@@ -342,7 +342,7 @@ class Evidence:
 
     @cached_property
     def _lines(self) -> list[_Line]:
-        """What the words of each line whose day is known say of time."""
+        """Return what the words of each line whose day is known say of time."""
         found = []
         for said in self._said:
             if said.day is not None:
