@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from itertools import chain, zip_longest
+from itertools import chain, pairwise, zip_longest
 
 from memhost.models import (
     TURN_STRATEGY,
@@ -32,6 +32,8 @@ _STATEMENTS = (
 )
 _LONGEST = 2_000
 _MOST_TERMS = 64
+_MOST_PHRASES = 100
+_SIGNS = ".,;:!?…\"'()[]{}«»“”„‘’。、，！？"
 
 
 async def nearest(
@@ -48,7 +50,8 @@ async def nearest(
 ) -> list[StoredMemory]:
     """Statements of the owner that hold, the nearest first; no turns and no summaries of sessions.
 
-    These are the nearest by vector, by words, and those of the same subject and of the same entities, in turns.
+    These are the nearest by vector, by words, those of the same entities, and those of the same subject (or else of a
+    subject that the text names), in turns.
 
     Args:
         store: Where they are.
@@ -77,7 +80,8 @@ async def nearest(
     by_words = [hit for hit in hits if hit.text_score is not None]
     by_words.sort(key=lambda hit: (-(hit.text_score or 0.0), hit.memory.record.id))
     alike: list[list[StoredMemory]] = []
-    for condition in _about(subject, entities):
+    subjects = (subject,) if subject else _phrases(text[:_LONGEST])
+    for condition in _about(subjects, entities):
         page, _ = await store.list_memories(owner, [*conditions, condition], limit=OF_EACH)
         alike.append(page)
     legs = [*alike, [hit.memory for hit in by_meaning], [hit.memory for hit in by_words]]
@@ -110,8 +114,15 @@ def _terms(text: str) -> tuple[str, ...]:
     return tuple(query_terms(analyse_query(text)))[:_MOST_TERMS]
 
 
-def _about(subject: str, entities: Sequence[str]) -> list[Condition]:
-    found = [Condition("metadata.subject", Op.ANY, (metadata_text(subject),))] if subject else []
+def _phrases(text: str) -> tuple[str, ...]:
+    """The words of a text and its pairs of neighbours, in small letters: what subjects look like."""
+    words = [word for word in (each.strip(_SIGNS) for each in text.casefold().split()) if word]
+    pairs = (f"{one} {other}" for one, other in pairwise(words))
+    return tuple(dict.fromkeys([*words, *pairs]))[:_MOST_PHRASES]
+
+
+def _about(subjects: Sequence[str], entities: Sequence[str]) -> list[Condition]:
+    found = [Condition("metadata.subject", Op.ANY, tuple(map(metadata_text, subjects)))] if subjects else []
     if entities:
         found.append(Condition("entities", Op.ANY, tuple(entities)))
     return found

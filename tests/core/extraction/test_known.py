@@ -397,3 +397,20 @@ async def test_what_the_model_saw_of_the_subject_is_not_judged_again(tmp_path: P
         await say(host, "I teach yoga now.")
         assert script().of("dedup") == []
         assert (await by_text(host))[OLD].superseded_by is None
+
+
+@STORES
+@pytest.mark.parametrize(
+    ("turn", "shown"),
+    [("I started a new job at Stripe.", True), ("My jobs list is long.", False), ("I started at Stripe.", False)],
+)
+async def test_a_statement_is_shown_whose_subject_is_named(tmp_path: Path, store: str, turn: str, shown: bool) -> None:
+    old = {"id": "old", "text": "User writes programs for Google.", "metadata": {"subject": "job"}, "user_id": "ann"}
+    near = [{"id": f"n{n}", "text": f"User started a list of {n} at Stripe.", "user_id": "ann"} for n in range(30)]
+    async with talking(tmp_path, store) as host:
+        await run(host, "store_memories", memories=[*near, {**old, "created_at": "2020-01-01T00:00:00Z"}])
+        await work(host)
+        noting({})
+        await say(host, turn)
+        (asked,) = script().of("extraction")
+        assert (old["text"] in known_to(asked)) is shown
