@@ -14,7 +14,7 @@ from memhost.extraction.parsing.answers import MAX_TEXT, Item, Limits, Reading, 
 from memhost.extraction.parsing.placeholders import plain_words
 from memhost.extraction.prompt_template import Key, Question, build_request, item_keys, system_text
 from memhost.extraction.prompts import checked_prompt, prompt_field
-from memhost.extraction.provenance import evidence_of, supported, with_source
+from memhost.extraction.provenance import supported, with_source
 from memhost.extraction.temporal.dating import date_draft
 from memhost.models import Message
 from memhost.ports import Draft, ExtractionContext, ModelRequest, Parsed, Turn
@@ -140,7 +140,7 @@ class PromptedStrategy(ABC):
                 dropped.append(result)
         drafts = merge_drafts(date_draft(with_source(draft, turns), turns, context) for draft in drafts)
         if self.target(context) is None:
-            drafts = supported(drafts, dropped, evidence_of(self.question(turns, context), turns, context), context)
+            drafts = supported(drafts, dropped, self.question(turns, context), turns, context)
         if before is not None:
             return repairs.mended(before, drafts, dropped, reading, context)
         return repairs.first(drafts, dropped, reading, context)

@@ -23,9 +23,19 @@ _ENDING = re.compile("[\u3040-\u309f]*")
 _ABOUT_NOTHING = frozenset(("user", "users", "user's", "nutzer", "пользователь", "пользователя"))
 
 
-def evidence_of(question: Question, turns: Sequence[Turn], context: ExtractionContext) -> Evidence:
-    """All that the model was shown: the turns and the lines before them, names, summary, guidance and instructions."""
-    said = [_said(message, context) for message in (*context.earlier, *(turn.message for turn in turns))]
+def evidence_of(
+    question: Question, turns: Sequence[Turn], context: ExtractionContext, *, background: bool = True
+) -> Evidence:
+    """All that the model was shown: the turns and the lines before them, names, summary, guidance and instructions.
+
+    Args:
+        question: The question.
+        turns: What it was asked about.
+        context: What it knew.
+        background: With the lines of tools and systems, which are evidence for what names them as its source.
+    """
+    shown = (*context.earlier, *(turn.message for turn in turns))
+    said = [_said(message, context) for message in shown if background or not is_background(message)]
     key = context.session
     known = [
         context.summary or "",
@@ -74,18 +84,23 @@ def _share(words: frozenset[str], text: str) -> float:
 
 
 def supported(
-    drafts: Sequence[Draft], dropped: list[str], evidence: Evidence, context: ExtractionContext
+    drafts: Sequence[Draft], dropped: list[str], question: Question, turns: Sequence[Turn], context: ExtractionContext
 ) -> list[Draft]:
     """The drafts; those with names, numbers or dates that nothing shows are marked, or left out if that is the policy.
 
     Args:
         drafts: Memories of an answer, which are changed.
         dropped: Where a sentence is added for each that is left out.
-        evidence: What the model was shown.
+        question: What the model was asked.
+        turns: What it was asked about.
         context: Says what is to become of them.
     """
     kept = []
+    tools = {turn.message.id for turn in turns if is_background(turn.message)}
+    told = evidence_of(question, turns, context, background=False)
+    whole = evidence_of(question, turns, context) if tools else told
     for draft in drafts:
+        evidence = told if tools.isdisjoint(draft.source_ids) and draft.source_ids else whole
         if words := evidence.missing(draft.text, draft.entities):
             if context.drop_unsupported:
                 dropped.append(f"A text says what nobody said ({', '.join(words)}): {draft.text}")

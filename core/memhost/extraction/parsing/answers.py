@@ -342,11 +342,11 @@ def _cited(raw: Mapping[str, Any]) -> tuple[str, Any]:
 
 
 def _sources(raw: Mapping[str, Any], sent: Sequence[str]) -> list[str]:
-    """The ids of the messages that an item names; of the only one that was asked about, if it names another."""
+    """The ids of the messages that an item names; of the only one that was asked about, if it names none of them."""
     key, value = _cited(raw)
     parts = _parts(value, sent)
     found = [name for part in parts if (name := _source(part, key, sent))]
-    return list(dict.fromkeys(found if found or not parts or len(sent) != 1 else sent))
+    return list(dict.fromkeys(found if found or len(sent) != 1 else sent))
 
 
 def _parts(value: Any, sent: Sequence[str]) -> list[str]:

@@ -73,6 +73,8 @@ _TIME = re.compile(
 _COUNTED_HAN = re.compile(
     r"(?:年|か月|ヶ月|个月|個月|週|周|日|天|時|点|點|分|円|元|块|人|名|位|泊|歳|岁|個|个|匹|只|隻|本|枚|回|次|台|階|楼|杯|冊|件|万|公里|米|斤)"
 )
+_BRIEF = 4
+"""Words of a talk that is too short to tell its language."""
 _VAGUE = re.compile(
     r"\b(?:later|after(?:wards)?|earlier|before|ago|within|from now|sp(?:ä|a)ter|danach|vorher|vor"
     r"|davor|plus tard|apr(?:è|e)s|avant|despu(?:é|e)s|antes|luego|dopo|prima|depois|спустя|после"
@@ -225,7 +227,7 @@ class Evidence:
         if _FOREIGN.search(name):
             return True
         here, there = set(languages_of(text)), set(self._languages)
-        return not here & there and bool(self._named - known_names.COMMON)
+        return bool(there) and not here & there and bool(self._named - known_names.COMMON)
 
     def _missing_signs(self, text: str, entities: Sequence[str]) -> Iterator[str]:
         """Names in scripts without capitals: those that the model lists and that a word beside them marks as names."""
@@ -298,6 +300,8 @@ class Evidence:
     def _is_dated(self, year: int, month: int, day: int) -> bool:
         if not month:
             return self._has_year(year)
+        if any((month, day) == each[1:] and (not each[0] or not year or each[0] == year) for each in self._written):
+            return True
         if self._vague or not self._has_year(year or self._today.year):
             return self._vague
         if not day:  # a month of a year that is near may be known from elsewhere
@@ -312,9 +316,13 @@ class Evidence:
     @cached_property
     def _months(self) -> frozenset[int]:
         """The months that the lines name."""
+        return frozenset(month for _, month, _ in self._written if month)
+
+    @cached_property
+    def _written(self) -> frozenset[YMD]:
+        """The dates of the lines, and their second readings."""
         written = [each for one in self._said for each in find_written(one.text)]
-        readings = (reading for each in written for reading in (each.date, each.other) if reading is not None)
-        return frozenset(month for _, month, _ in readings if month)
+        return frozenset(date for each in written for date in (each.date, each.other) if date is not None)
 
     def _has_year(self, year: int) -> bool:
         if any(abs(year - day.year) <= 1 for day in (*self._days, self._today)):
@@ -366,6 +374,8 @@ class Evidence:
 
 def _is_known_language(text: str, languages: Sequence[Language]) -> bool:
     """Tell whether a text is in languages whose number words are known: a third of its words are common in one."""
+    if len(_WORD.findall(text)) <= _BRIEF and not any(sign.isdigit() for sign in text):
+        return True  # too short to hold a number in words that nobody here knows
     if not languages or _UKRAINIAN.search(text):
         return False
     if not _LATIN.search(text) or languages[0] in ("zh", "ja", "ru"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 
 from memhost.models import EventPrecision, MemoryType, Message
 from memhost.ports import Draft, ExtractionContext, Turn
@@ -27,6 +27,9 @@ _UNITS: dict[Precision, EventPrecision] = {
     "year": "year",
 }
 """Units to which periods are exact; a date that is right but for some days is right to the week."""
+
+_LAST_YEAR = timedelta(days=366)
+"""Time before what was said in which a month or a day without a year lies."""
 
 _LONGEST = 20_000
 """Characters of a text that is searched; in a longer one no expression is the only one."""
@@ -84,7 +87,8 @@ def since_when(draft: Draft, context: ExtractionContext) -> Draft:
     """A fact with the date that it was given as its beginning (`valid_from`), if that is a day before it was said.
 
     A date to come and a span are those of what the fact tells of, and stay. A year that neither the text nor a source
-    says is none that was said, and goes, as the day on which it was said does.
+    says, and that does not follow from the calendar ("since March"), is none that was said, and goes, as the day on
+    which it was said does.
     """
     when, span = draft.event_date, draft.event_end is not None
     if draft.memory_type is not MemoryType.SEMANTIC or when is None:
@@ -94,6 +98,7 @@ def since_when(draft: Draft, context: ExtractionContext) -> Draft:
     today = {local(moment, context.timezone).date() for moment in said}
     told = any(str(when.year) in text for text in (draft.text, *(message.content for message in sources)))
     day = _day(when, context.timezone)
+    told = told or timedelta() < min(today) - day < _LAST_YEAR
     if not told or (day in today and not span):
         draft.event_date = draft.event_end = draft.event_precision = None
     elif not span and day < min(today):
