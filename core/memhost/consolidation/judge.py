@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from memhost.consolidation.similarity import says_no_more
+from memhost.consolidation.similarity import may_be_one
 from memhost.consolidation.wording import stands_for
 from memhost.errors import BudgetExceeded, ModelRefused, ModelUnavailable
 from memhost.models import MemoryRecord, SessionKey, StoredMemory
@@ -153,7 +153,7 @@ def read(answer: str, pairs: Sequence[Pair]) -> dict[int, Verdict]:
         texts = (pair.older.record.text, pair.newer.record.text)
         if kind == "merge" and not stands_for(merged, texts):
             continue
-        if kind == "same" and not (says_no_more(pair.older, pair.newer) or says_no_more(pair.newer, pair.older)):
+        if kind == "same" and not may_be_one(pair.older, pair.newer):
             found[number - 1] = Verdict("distinct")  # with either text something of the other would be lost
             continue
         found[number - 1] = Verdict(kind, merged if kind == "merge" else "")

@@ -12,7 +12,14 @@ import msgspec
 from memhost.consolidation.closing import Change, reclosed, said_order, settled
 from memhost.consolidation.judge import MAX_PAIRS, Judge, Judgement, Pair, Verdict
 from memhost.consolidation.merging import Outcome, Wording, apply, shown
-from memhost.consolidation.similarity import can_change, can_merge, distance, says_no_more
+from memhost.consolidation.similarity import (
+    can_change,
+    can_merge,
+    distance,
+    has_something_in_common,
+    may_end,
+    says_no_more,
+)
 from memhost.errors import ModelUnavailable
 from memhost.extraction.kinds import may_relate, may_replace
 from memhost.memories.derived.former import replaced_by
@@ -208,6 +215,8 @@ class SemanticDeduplication:
         asked = open_[:MAX_PAIRS] if ask and self._judge.available else []
         judgement = await self._judge.ask(owner, asked) if asked else Judgement()
         decided = [*told, *((asked[index], verdict) for index, verdict in judgement.verdicts.items())]
+        ends = ("update", "correction")
+        decided = [each for each in decided if each[1].kind not in ends or may_end(each[0].newer, each[0].older)]
         wordings = await self._worded(decided)
         unchanged = await self._unchanged(scope, [pair for pair, _ in decided], fresh, repeated)
         decided = [
@@ -241,8 +250,9 @@ class SemanticDeduplication:
     ) -> tuple[list[tuple[Pair, Verdict]], set[str]]:
         """Return what strategies say of new memories and known ones, and the ids of those of which they said something.
 
-        "The same" is believed only where the known memory has all of the new one: its text stays, and only the words of
-        the new one go. What an agent did does not end what the user said, nor a rule of one project that of another
+        "The same" is believed at once where the known memory has all of the new one: its text stays, and only the words
+        of the new one go; otherwise a judge is asked as well. What has nothing in common with a known memory does not
+        end it. What an agent did does not end what the user said, nor a rule of one project that of another
         (`may_replace`).
         """
         related = ("same", "replaces", "corrects")
@@ -256,9 +266,10 @@ class SemanticDeduplication:
             for other in (known[each] for each in draft.known if each in known):
                 pair = _pair(fresh[name], other, fresh)
                 one, two = fresh[name].record, other.record
-                if draft.relation == "replaces" and may_replace(one, two):
+                able = may_replace(one, two) and has_something_in_common(fresh[name], other)
+                if draft.relation == "replaces" and able:
                     found.append((pair, Verdict("update")))
-                elif draft.relation == "corrects" and may_replace(one, two):
+                elif draft.relation == "corrects" and able and pair.older is other:  # not what was said later
                     found.append((pair, Verdict("correction")))
                 elif draft.relation == "same" and may_relate(one, two) and says_no_more(fresh[name], other):
                     found.append((pair, Verdict("merge", other.record.text)))

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from memhost.consolidation.wording import stands_for
+from memhost.consolidation.wording import holds_facts_of, says_all
 from memhost.extraction.kinds import may_relate
 from memhost.memories.repetition import RESTORED
-from memhost.memories.trust import DOUBTS
+from memhost.memories.trust import DOUBTS, TRUST
 from memhost.models import TURN_STRATEGY, Condition, MemoryRecord, MemoryType, Op, StoredMemory
 from memhost.text.analysis import DATE_MARK, SPEAKER_MARK, index_terms
 from memhost.text.words import STOP_WORDS
@@ -22,8 +22,12 @@ MAX_TEXT_LENGTH = 2000
 """Characters of the longest text that is compared."""
 
 NEAR = 0.35
-"""Cosine distance within which statements without a word in common may be about the same; by the built-in embedder 11
+"""Cosine distance within which statements without a word in common may be about one matter; by the built-in embedder 11
 of 2,450 pairs about different things are."""
+
+FAR = 0.75
+"""Cosine distance beyond which statements without a word in common are hardly about one matter: of 50 facts and their
+changes, by the built-in embedder, all are nearer."""
 
 SAME_EVENT = timedelta(days=1)
 """Greatest distance between two dates of one event."""
@@ -110,19 +114,37 @@ def content_words(memory: StoredMemory) -> list[str]:
 
 
 def says_no_more(memory: StoredMemory, other: StoredMemory) -> bool:
-    """Tell whether another statement may stand for one that is said to be the same.
-
-    It has all numbers, dates and names of it, denies what it denies, and is about the same: it shares a word of
-    content, or is nearer than `NEAR`.
+    """Tell whether another statement may stand for one that is said to be the same: it says all of it.
 
     Args:
         memory: What would go.
         other: What would stay.
     """
-    if not stands_for(other.record.text, (memory.record.text, other.record.text)):
-        return False
+    return says_all(other.record.text, memory.record.text)
+
+
+def may_be_one(memory: StoredMemory, other: StoredMemory) -> bool:
+    """Tell whether two statements that a judge calls the same may become one.
+
+    One of them has all numbers, dates and names of both, both deny or none does, and they are about one matter.
+    """
+    texts = (memory.record.text, other.record.text)
     shared = (set(content_words(memory)) & set(content_words(other))) - _USER
-    return bool(shared) or distance(memory, other) <= NEAR
+    alike = bool(shared) or distance(memory, other) <= NEAR
+    return alike and any(holds_facts_of(text, texts) for text in texts)
+
+
+def has_something_in_common(memory: StoredMemory, other: StoredMemory) -> bool:
+    """Tell whether two statements may be about one matter: they share a word or a subject, or are not far apart."""
+    subjects = [each.record.metadata.get("subject") for each in (memory, other)]
+    shared = (set(content_words(memory)) & set(content_words(other))) - _USER
+    return bool(shared) or (bool(subjects[0]) and subjects[0] == subjects[1]) or distance(memory, other) <= FAR
+
+
+def may_end(memory: StoredMemory, other: StoredMemory) -> bool:
+    """Tell whether a statement may end another: what tools and pages say ends nothing that somebody said."""
+    low = ("tool", "external")
+    return memory.record.metadata.get(TRUST) not in low or other.record.metadata.get(TRUST) in low
 
 
 def numbers(text: str) -> frozenset[str]:

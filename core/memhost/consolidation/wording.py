@@ -11,6 +11,7 @@ from memhost.text.temporal.languages import languages_of
 from memhost.text.temporal.written import find_written
 from memhost.text.tokens import tokenize
 from memhost.text.unicode_forms import fold
+from memhost.text.words import word_set
 
 _DENIALS = re.compile(
     r"\b(?:not?|never|none|nobody|nothing|neither|nor|without|cannot|\w+n't|nicht|nichts|kein\w*|nie|niemals|niemand|ohne"
@@ -20,40 +21,57 @@ _DENIALS = re.compile(
 """Words of denial, folded, in English, German, French, Spanish, Italian, Portuguese, Dutch, Russian, Chinese, Japanese
 and Korean."""
 _NAME = re.compile(r"(?<=[^\s.!?:;])\s+[\"'(]?([A-ZÀ-ÖØ-ÞА-ЯЁΑ-Ω][\w'’-]*)")
-"""A word with a capital that does not begin a sentence."""
+"""A word with a capital inside of a sentence; in German every noun."""
 _HAN = re.compile("[\u2e80-\u303f\u30a0-\u30ff\u3400-\u9fff\uac00-\ud7ff]")
 """Signs of Chinese, Japanese (no hiragana, which hold the grammar) and Korean, whose words cannot be told apart."""
-_LINKING = frozenset(("called", "named", "both", "together", "also", "heisst", "heissen", "zusammen", "beide"))
-"""Words that join two statements, beside the function words of each language."""
+_LINKING = word_set(
+    """
+    called named both together also heisst heissen zusammen beide birthday geburtstag anniversaire cumpleanos compleanno
+    user users nutzer
+    """
+)
+"""Words that join two statements, or that a date and "born" say as well, beside the function words of each language."""
 
 Day = tuple[int, int, int]
+
+
+def holds_facts_of(text: str, others: Sequence[str]) -> bool:
+    """Tell whether a text has the numbers, dates and names of all the others, and denies what they deny.
+
+    Args:
+        text: What would stay in place of the others.
+        others: Statements, the text perhaps among them.
+    """
+    days = [day for other in others for day in _dates(other)]
+    languages = frozenset(languages_of(" ".join((text, *others)))) & LANGUAGES
+    counted = [_numbers(other, languages) for other in others]
+    if not _same_days(_dates(text), days) or not _same_numbers(_numbers(text, languages), counted):
+        return False
+    if any(denies(text) is not denies(other) for other in others):
+        return False
+    language = language_of(" ".join((text, *others)))
+    names = {stem for other in others for name in _NAME.findall(other) for stem in _stems(name, language)}
+    return names <= set(_stems(text, language))
 
 
 def stands_for(text: str, others: Sequence[str]) -> bool:
     """Tell whether a text may replace all the others: it says what they say, and nothing else.
 
-    It has every number, every date (as exact as the most exact of them) and every name of the others, and no number, no
-    date and no word of content that none of them has. All of them deny something, or none does. When in doubt it may
-    not, and the texts stay as they are.
+    It has every number, every date (as exact as the most exact of them) and every word of content of each of the
+    others, in the same order, and no number, no date and no word of content that none of them has. All of them deny
+    something, or none does. When in doubt it may not, and the texts stay as they are.
 
     Args:
         text: What a model wrote in place of the others.
         others: Statements.
     """
-    if not text.strip() or len(text) > 2 * sum(map(len, others)):
-        return False
-    said = [day for other in others for day in _dates(other)]
-    languages = frozenset(languages_of(" ".join((text, *others)))) & LANGUAGES
-    counted = [_numbers(other, languages) for other in others]
-    if not _same_days(_dates(text), said) or not _same_numbers(_numbers(text, languages), counted):
-        return False
-    if any(denies(text) is not denies(other) for other in others):
+    if not text.strip() or len(text) > 2 * sum(map(len, others)) or not holds_facts_of(text, others):
         return False
     language = language_of(" ".join((text, *others)))
-    told = set(_stems(text, language))
-    known = {stem for other in others for stem in _stems(other, language)}
-    names = {stem for other in others for name in _names(other) for stem in _stems(name, language)}
-    if not names <= told or not told <= known | _LINKING:
+    told = _stems(text, language)
+    said = [_stems(other, language) for other in others]
+    known = {stem for stems in said for stem in stems}
+    if not all(_is_in_order(stems, told) for stems in said) or not set(told) <= known:
         return False
     return set(_HAN.findall(text)) == {sign for other in others for sign in _HAN.findall(other)}
 
@@ -97,9 +115,22 @@ def _is_within(day: Day, date: Day) -> bool:
     return all(not part or part == other for part, other in zip(day, date, strict=True))
 
 
-def _names(text: str) -> set[str]:
-    """Words with a capital inside of sentences; in German that is every noun."""
-    return {name for name in _NAME.findall(text) if fold(name) not in ("i", "user", "user's", "users")}
+def says_all(text: str, other: str) -> bool:
+    """Tell whether a text says all that another says, and of the same: it begins with the same word of content.
+
+    "User's mother lives in Ulm" does not say that User lives in Ulm.
+    """
+    if not stands_for(text, (text, other)):
+        return False
+    language = language_of(f"{text} {other}")
+    told, said = _stems(text, language), _stems(other, language)
+    return told[:1] == said[:1] and (bool(told) or bool(_HAN.search(text)))
+
+
+def _is_in_order(stems: Sequence[str], among: Sequence[str]) -> bool:
+    """Tell whether the stems are among the others, in the same order."""
+    rest = iter(among)
+    return all(stem in rest for stem in stems)
 
 
 def _stems(text: str, language: str) -> list[str]:
@@ -109,4 +140,7 @@ def _stems(text: str, language: str) -> list[str]:
         rest[each.start : each.end] = " " * (each.end - each.start)
     idle = function_words(language)
     words = (word for word in tokenize("".join(rest), language) if word not in idle and not _HAN.search(word))
-    return [stem_in(word, language) for word in words if not any(sign.isdigit() for sign in word)]
+    numbers = numbers_in("".join(rest), LANGUAGES)
+    counted = {word for each in numbers for word in "".join(rest)[each.start : each.end].split()}
+    kept = (word for word in words if not any(sign.isdigit() for sign in word) and word not in counted | _LINKING)
+    return [stem_in(word, language) for word in kept]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from memhost.consolidation.wording import stands_for
+from memhost.consolidation.wording import says_all, stands_for
 
 MAY = [
     ("User has two cats, Milo and Luna.", ("User has 2 cats.", "User's two cats are called Milo and Luna.")),
@@ -27,6 +27,18 @@ MAY = [
     ("User的猫叫米洛，三岁。", ("User的猫叫米洛。", "User的猫三岁。")),
 ]
 MUST_NOT = [
+    ("User is allergic to nuts.", ("User is allergic to nuts.", "User is allergic to penicillin.")),
+    ("User is allergic to nuts.", ("User is allergic to nuts.", "User is allergic to milk.")),
+    ("User's mother is a nurse.", ("User's mother is a nurse.", "User's father is a nurse.")),
+    ("User quit smoking.", ("User quit smoking.", "User started smoking.")),
+    ("The door is unlocked.", ("The door is unlocked.", "The door is locked.")),
+    ("User pays the rent monthly.", ("User pays the rent monthly.", "User pays the rent weekly.")),
+    ("Anna lent User money.", ("Anna lent User money.", "User lent money to Anna.")),
+    ("User prefers email over phone.", ("User prefers email over phone.", "User prefers phone over email.")),
+    ("User lives in Berlin and works in Bonn.", ("User lives in Berlin.", "User works in Berlin and lives in Bonn.")),
+    ("User trinkt gern Tee.", ("User trinkt gern Tee.", "User trinkt gern Kaffee.")),
+    ("User aime le thé.", ("User aime le thé.", "User déteste le thé.")),
+    ("User любит чай.", ("User любит чай.", "User любит кофе.")),
     ("User likes tea.", ("User likes tea.", "User does not like tea.")),
     ("User never eats meat.", ("User eats meat.", "User never eats meat.")),
     ("User isst kein Fleisch.", ("User isst Fleisch.", "User isst kein Fleisch.")),
@@ -68,3 +80,37 @@ def test_a_text_with_all_of_both_may_replace_them(text: str, others: tuple[str, 
 def test_a_text_that_loses_or_adds_something_may_not(text: str, others: tuple[str, str]) -> None:
     assert not stands_for(text, others)
     assert not stands_for(text, others[::-1])
+
+
+@pytest.mark.parametrize(
+    ("text", "other"),
+    [
+        ("User lives in Oslo, Norway.", "User lives in Oslo."),
+        ("User lives in Berlin with Anna.", "User lives in Berlin."),
+        ("User likes green tea.", "User likes tea."),
+        ("User wohnt seit 2020 in Berlin.", "User wohnt seit 2020 in Berlin."),
+        ("User живёт в Казани с сестрой.", "User живёт в Казани."),
+    ],
+)
+def test_a_text_with_more_says_all_of_one_with_less(text: str, other: str) -> None:
+    assert says_all(text, other)
+    assert text == other or not says_all(other, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "other"),
+    [
+        ("User's mother lives in Berlin.", "User lives in Berlin."),
+        ("Anna has a cat.", "Ann has a cat."),
+        ("User lives in Rome.", "User lives in Bern."),
+        ("User likes tea.", "User does not like tea."),
+        ("User has two cats.", "User has three cats."),
+        ("User wants to be called Mabs.", "User has a garden with dahlias."),
+        ("User is allergic to nuts.", "User is allergic to penicillin."),
+        ("Anna lent User money.", "User lent Anna money."),
+        ("Die Mutter von User wohnt in Ulm.", "User wohnt in Ulm."),
+        ("User habite à Lyon.", "User travaille à Lyon."),
+    ],
+)
+def test_a_text_about_something_else_does_not(text: str, other: str) -> None:
+    assert not says_all(text, other)

@@ -101,13 +101,45 @@ async def test_the_same_adds_a_source_and_no_memory(store: str, tmp_path: Path) 
         noting({"I live in Oslo.": [item("User lives in Oslo, Norway.", "s0", entities=["Oslo", "Norway"])]})
         await say(host, "I live in Oslo.")
         ((name, _),) = (await stored(host)).items()
-        again = item("User has a home in Oslo.", "s1", entities=["Oslo"], known=("same", "User lives in Oslo, Norway."))
+        again = item("User lives in Oslo.", "s1", entities=["Oslo"], known=("same", "User lives in Oslo, Norway."))
         noting({"Back home in Oslo.": [again]})
         await say(host, "I live in Oslo.", "Back home in Oslo.")
         (record,) = (await stored(host)).values()
         assert (record.id, record.source_ids) == (name, ["s0", "s1"])
         assert {"Oslo", "Norway"} <= set(record.entities)
         assert (judged(), {reason for reason, _ in (await trashed(host)).values()}) == ([], {"merged"})
+
+
+@STORES
+@pytest.mark.parametrize("verdict", ["same", "distinct"])
+async def test_other_words_for_the_same_need_a_second_opinion(store: str, verdict: str, tmp_path: Path) -> None:
+    old, new = "User lives in Oslo.", "User has a home in Oslo."
+    async with talking(tmp_path, store) as host:
+        noting({old: [item(old, "s0", entities=["Oslo"])]})
+        await say(host, old)
+        noting({"Back home in Oslo.": [item(new, "s1", entities=["Oslo"], known=("same", old))]}, verdict=verdict)
+        await say(host, old, "Back home in Oslo.")
+        assert len(script().of("dedup")) == 1
+        assert len(await stored(host)) == (1 if verdict == "same" else 2)
+
+
+@STORES
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("User is allergic to nuts.", "User has a rabbit called Flo."),
+        ("User is allergic to nuts.", "User is not allergic to nuts."),
+        ("User has two cats.", "User has three cats."),
+        ("User lives in Rom.", "User lives in Bern."),
+    ],
+)
+async def test_two_opinions_do_not_make_two_facts_one(store: str, old: str, new: str, tmp_path: Path) -> None:
+    async with talking(tmp_path, store) as host:
+        noting({old: [item(old, "s0")]})
+        await say(host, old)
+        noting({new: [item(new, "s1", known=("same", old))]}, verdict="same")
+        await say(host, old, new)
+        assert set(await by_text(host)) == {old, new}
 
 
 @STORES
@@ -311,7 +343,7 @@ async def test_a_number_that_there_is_not_is_told_and_the_judge_is_asked(store: 
 
 @STORES
 async def test_a_preview_tells_what_would_become_of_known_memories(store: str, tmp_path: Path) -> None:
-    harp, again = "User plays the harp.", "User practises the harp."
+    harp, again = "User plays the harp at home.", "User plays the harp."
     async with talking(tmp_path, store) as host:
         noting({"first": [item(OSLO, "s0"), item(harp, "s0")]})
         await say(host, "first")
