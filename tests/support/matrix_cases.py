@@ -151,6 +151,11 @@ CASES: Mapping[str, Case] = {
     ),
     "get_memory": _read(lambda t: {"memory_id": t.memory}),
     "explain_memory": _read(lambda t: {"memory_id": t.memory}),
+    "get_profile": _read(
+        lambda t: {"user_id": t.user, "namespace": t.namespace},
+        unnamed=lambda t: {"user_id": t.user},
+        unnamed_codes=_UNBOUND,
+    ),
     "edit_memory": Case(
         named=lambda t: {"memory_id": t.memory, "topics": ["new"]} | t.owner,
         unnamed=lambda t: {"memory_id": t.memory, "topics": ["new"]},

@@ -105,6 +105,7 @@ WITHOUT_TOOL = frozenset(
             "extract_session",
             "session_extraction",
             "explain_memory",
+            "get_profile",
             "rebuild_memories",
             "preview_extraction",
             "forget_memories",

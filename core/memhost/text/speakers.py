@@ -321,7 +321,7 @@ _ADDRESS = re.compile(
     rf"|^\s*(?P<called>{_WORD})(?=[,!] )|, (?P<last>{_WORD})(?=\s*[.!?])",
     re.IGNORECASE,
 )
-_MENTION = re.compile(rf"(?P<before>[^\W\d_]+),? (?=(?P<name>{_WORD})(?:\W|$))")
+_MENTION = re.compile(rf"(?<![^\W\d_])(?P<before>[^\W\d_]+),? (?=(?P<name>{_WORD})(?:\W|$))")
 """A word behind another one of the same sentence; with a capital it is likely a name."""
 
 _PLACES = frozenset(["in", "into", "inside", "nach", "aus", "en", "dans", "em", "в", "во", "из", "w", "ze"])
