@@ -69,7 +69,7 @@ STAGES = {
     "coverage": ("coverage",),
     "variants": ("variants",),
     "session": ("session",),
-    "own vector": ("vector",),
+    "own vector": ("vector", "centred"),
     "neighbours' vectors": ("vector_before", "vector_after", "vector_before2", "vector_after2"),
     "speaker": ("speaker", "first_person", "speaker_first_person"),
     "date": ("date", "date_after"),

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from memhost.ranking import traits as t
+from memhost.ranking.meaning import cosines
 from memhost.ranking.nearness import nearness
 from memhost.ranking.own_names import own_subjects
 from memhost.ranking.prices import names_price
@@ -43,6 +44,7 @@ FEATURES = (
     "vector_after",
     "vector_before2",
     "vector_after2",
+    "centred",
     "speaker",
     "first_person",
     "speaker_first_person",
@@ -350,14 +352,7 @@ def _add_vectors(
     weights: RankingWeights,
     layout: _Layout,
 ) -> None:
-    cosine = np.zeros(len(candidates))
-    if query_vector is not None:
-        size = len(query_vector)
-        rows = [(i, c.vector) for i, c in enumerate(candidates) if c.vector is not None and len(c.vector) == size]
-        if rows:
-            stacked = np.concatenate([vector for _, vector in rows]).reshape(len(rows), size)
-            near = _row_sums(stacked, query_vector)
-            cosine[[i for i, _ in rows]] = (near - weights.vector_floor) / (1.0 - weights.vector_floor)
+    cosine, columns["centred"] = cosines(candidates, query_vector, weights.vector_floor)
     columns["vector"] = cosine
     for name, offset in _AROUND:
         columns[f"vector_{name}"] = layout.near(cosine, offset, weights.alone)

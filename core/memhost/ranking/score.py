@@ -16,7 +16,7 @@ DEFAULT_WEIGHTS = RankingWeights()
 _STAGES = {
     "lexical": ("lexical", "variants", "phrase"),
     "coverage": ("coverage",),
-    "semantic": ("vector",),
+    "semantic": ("vector", "centred"),
     "context": tuple(name for name in FEATURES if name.startswith(("lexical_", "vector_", "answers"))),
     "session": ("session",),
     "speaker": ("speaker", "first_person", "speaker_first_person"),

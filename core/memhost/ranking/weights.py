@@ -30,20 +30,20 @@ class RankingWeights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     session_b: float = 0.75
     """The same for whole sessions."""
 
-    lexical: float = 0.75
+    lexical: float = 0.48
     """BM25 of the memory itself."""
     lexical_before: float = 0.0
     """BM25 of the turn before it, and likewise below."""
-    lexical_after: float = 0.5
+    lexical_after: float = 0.47
     lexical_before2: float = 1.39
-    lexical_after2: float = 0.14
-    lexical_asked: float = 2.45
+    lexical_after2: float = 0.12
+    lexical_asked: float = 2.44
     """BM25 of the turn before it if that is a question, to which this turn is then the answer."""
-    coverage: float = 6.1
+    coverage: float = 5.93
     """Share of the query's terms, by idf, found in the turn or near it."""
-    variants: float = 2.22
+    variants: float = 2.14
     """Share of the query's terms, by idf, that are missing but for a word that begins alike."""
-    session: float = 4.16
+    session: float = 4.3
     """BM25 of the session."""
     phrase: float = 4.0
     """Share of the quoted phrases of the query that occur verbatim."""
@@ -51,64 +51,66 @@ class RankingWeights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     vector_floor: float = 0.0
     """Cosine of unrelated texts with the embedder in use, in [0, 1): cosines are counted from there. 0 for the
     static model; some hosted models have 0.7."""
-    vector: float = 3.27
+    vector: float = 0.79
     """Cosine of the memory and the query, from -1 to 1, and of its neighbours below."""
-    vector_before: float = 1.01
-    vector_after: float = 0.77
-    vector_before2: float = 1.45
-    vector_after2: float = 0.5
+    vector_before: float = 1.03
+    vector_after: float = 0.69
+    vector_before2: float = 1.39
+    vector_after2: float = 0.44
+    centred: float = 2.21
+    """Cosine of the memory and the query, both counted from the mean of the candidates."""
     sentences: float = 1.5
     """Factor of ``vector`` for embedders that read whole sentences (`memhost.ports.SentenceReader`). Chosen, like the
     next, for `minilm` on a grid of 20 pairs (docs/benchmarks.md): the weights were fitted for the static model."""
     sentences_around: float = 0.5
     """The same for the four weights of the neighbours' vectors: a sentence understood needs them less."""
 
-    speaker: float = 0.75
+    speaker: float = 0.8
     """The query names one known speaker, and this is a turn of that speaker's."""
-    first_person: float = 0.13
+    first_person: float = 0.32
     """Words of the first person: a turn that tells something of the speaker."""
     speaker_first_person: float = 0.48
     """Both of the two above."""
 
-    date: float = 3.15
+    date: float = 3.18
     """Nearness of the memory's date to one that the query names: 1 same day, 0.6 same month."""
-    date_after: float = 1.41
+    date_after: float = 1.4
     """Weight of how soon after a named day it was said: 1 on the day, 0 from 15 days on."""
     newness: float = 0.6
     """From the oldest to the newest of the statements of one speaker that answer a question of the present alike (by
     judgement: enough to decide between equals)."""
 
-    question: float = -0.36
+    question: float = -0.35
     """The turn ends in a question."""
-    asks: float = -0.37
+    asks: float = -0.31
     """The turn holds a question mark."""
-    answers: float = 0.5
+    answers: float = 0.41
     """The turn before it ends in a question."""
-    length: float = 0.73
+    length: float = 1.36
     """ln(1 + terms) / 5."""
-    opening: float = 1.16
+    opening: float = 1.12
     """First turn of a session, where people tell their news; in short sessions only as far as it holds the query's
     words."""
 
-    expected_time: float = 1.61
+    expected_time: float = 1.64
     """The query asks when, and the memory holds an expression of time; likewise below."""
-    expected_number: float = 0.65
-    expected_person: float = 0.39
-    expected_place: float = 1.2
+    expected_number: float = 0.66
+    expected_person: float = 0.37
+    expected_place: float = 1.22
     expected_price: float = 2.2
 
-    own_words: float = 1.24
+    own_words: float = 1.25
     """The query is about the one who asks, and this is what the user said, or a statement."""
-    others_words: float = 1.33
+    others_words: float = 1.32
     """The query asks what the assistant said, and this is a turn of the assistant's."""
-    user_turn: float = 0.85
+    user_turn: float = 0.89
     """The user's turns and statements, as far as the assistant writes longer turns than the user (0 to 1)."""
-    lexical_asked_assisted: float = -1.46
+    lexical_asked_assisted: float = -1.42
     """Added to `lexical_asked` as far as the assistant writes longer turns than the user; the four below likewise."""
-    question_assisted: float = 0.36
-    asks_assisted: float = 0.17
-    answers_assisted: float = -0.69
-    length_assisted: float = -1.03
+    question_assisted: float = 0.33
+    asks_assisted: float = 0.16
+    answers_assisted: float = -0.59
+    length_assisted: float = -1.0
 
     alone: float = 0.5
     """A memory that is not a turn counts as if its neighbours had this share of its own value."""

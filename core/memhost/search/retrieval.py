@@ -316,7 +316,7 @@ def weighted_legs(weights: RankingWeights, alpha: float | None, *, sentences: bo
     words = 1.0 if alpha is None else min(1.0, (1.0 - alpha) / (1.0 - USUAL_ALPHA))
     own, around = (weights.sentences, weights.sentences_around) if sentences else (1.0, 1.0)
     factors = {name: near * around for name in weights.__struct_fields__ if name.startswith("vector_")}
-    factors |= {"vector": near * own, "vector_floor": 1.0}
+    factors |= {"vector": near * own, "centred": near * own, "vector_floor": 1.0}
     factors |= {
         name: words
         for name in weights.__struct_fields__

@@ -271,12 +271,14 @@ def test_nearer_vector_is_preferred() -> None:
     none = turn(3, "six", 5, "s3")
     hits = rank(analyse_query("unknown"), query, [none, far, near], STATS)
     assert hits[0].key == 1
-    assert hits[0].breakdown["semantic"] == pytest.approx(DEFAULT_WEIGHTS.vector * DEFAULT_WEIGHTS.slope)
+    assert hits[0].breakdown["semantic"] == pytest.approx(
+        (DEFAULT_WEIGHTS.vector + DEFAULT_WEIGHTS.centred) * DEFAULT_WEIGHTS.slope, abs=0.01
+    )
 
 
 def test_cosines_count_from_the_floor_of_the_embedder() -> None:
     query = np.array([1.0, 0.0], dtype=np.float32)
-    weights = msgspec.structs.replace(DEFAULT_WEIGHTS, vector_floor=0.6)
+    weights = msgspec.structs.replace(DEFAULT_WEIGHTS, vector_floor=0.6, centred=0.0)
     unrelated = turn(1, "one", 5, "s1", vector=np.array([0.6, 0.8], dtype=np.float32))
     hit = rank(analyse_query("unknown"), query, [unrelated], STATS, weights)[0]
     assert hit.breakdown["semantic"] == pytest.approx(0.0, abs=1e-6)
@@ -496,3 +498,50 @@ def test_who_is_neither_user_nor_assistant_gains_nothing_by_whose_words_are_aske
     said = turn("x", "The budget for books is 40.", 0, role=role), turn("y", "A budget for books.", 1, role=role)
     for query in ("What is my budget for books?", "Which budget for books did you suggest?"):
         assert {hit.breakdown["role"] for hit in ask(query, *said)} == {0.0}
+
+
+def centred(query: Vector | None, *vectors: Vector | None) -> list[float]:
+    candidates = [turn(n, "Something", None, None, vector=vector) for n, vector in enumerate(vectors)]
+    matrix = feature_matrix(analyse_query("Riga"), query, candidates, STATS, DEFAULT_WEIGHTS)
+    return [float(value) for value in matrix[:, FEATURES.index("centred")]]
+
+
+def mixed(*parts: tuple[int, float]) -> Vector:
+    vector = np.zeros(8, dtype=np.float32)
+    for place, share in parts:
+        vector[place] = share
+    return vector / np.float32(np.linalg.norm(vector))
+
+
+def test_what_all_candidates_share_counts_for_less_than_what_sets_one_apart() -> None:
+    common = [mixed((0, 1.0), (2 + n % 5, 0.3)) for n in range(200)]
+    asked = mixed((0, 1.0), (1, 0.4))
+    alike, apart = mixed((0, 1.0)), mixed((0, 0.6), (1, 0.8))
+    assert float(asked @ alike) > float(asked @ apart)
+    near = centred(asked, *common, alike, apart)
+    assert near[201] > 0.7 > near[200]
+    assert max(near[:200]) < 0.3
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_few_candidates_have_nothing_in_common_yet(count: int) -> None:
+    vectors = [mixed((0, 1.0), (n + 1, 0.5)) for n in range(count)]
+    asked = mixed((0, 1.0), (1, 0.2))
+    for near, vector in zip(centred(asked, *vectors), vectors, strict=True):
+        assert near == pytest.approx(float(asked @ vector), abs=0.12)
+
+
+def test_without_a_meaning_nothing_is_near() -> None:
+    zeros = np.zeros(8, dtype=np.float32)
+    unit, short = mixed((0, 1.0)), np.ones(1, dtype=np.float32)
+    assert centred(None, unit, unit) == [0.0, 0.0]
+    assert centred(zeros, unit, unit) == [0.0, 0.0]
+    assert centred(unit, None, short, zeros, unit)[:3] == [0.0, 0.0, 0.0]
+
+
+def test_equal_memories_are_equally_near_wherever_they_stand() -> None:
+    generator = np.random.default_rng(7)
+    rows = generator.normal(size=(40, 256)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    near = centred(rows[0], *rows[1:], *rows[1:])
+    assert near[:39] == near[39:]

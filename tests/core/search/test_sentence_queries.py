@@ -113,7 +113,8 @@ def test_vectors_of_sentences_weigh_by_a_factor(alpha: float | None) -> None:
     usual, sentences = weighted_legs(DEFAULT_WEIGHTS, alpha), weighted_legs(DEFAULT_WEIGHTS, alpha, sentences=True)
     for name in FEATURES:
         factor = 1.0
-        if name.startswith("vector"):
-            factor = DEFAULT_WEIGHTS.sentences if name == "vector" else DEFAULT_WEIGHTS.sentences_around
+        if name.startswith("vector") or name == "centred":
+            own = name in ("vector", "centred")
+            factor = DEFAULT_WEIGHTS.sentences if own else DEFAULT_WEIGHTS.sentences_around
         assert getattr(sentences, name) == pytest.approx(factor * getattr(usual, name)), name
     assert sentences.vector_floor == DEFAULT_WEIGHTS.vector_floor
