@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -11,14 +11,18 @@ import numpy as np
 import numpy.typing as npt
 
 from memhost.ranking import traits as t
+from memhost.ranking.matches import Matches, matches
 from memhost.ranking.meaning import cosines
+from memhost.ranking.near_words import near_words
 from memhost.ranking.nearness import nearness
 from memhost.ranking.own_names import own_subjects
 from memhost.ranking.prices import names_price
 from memhost.ranking.recent import newness
+from memhost.ranking.several import asks_for_several
 from memhost.ranking.types import Candidate, CorpusStats, Vector
 from memhost.ranking.weights import RankingWeights
 from memhost.text.analysis import AnalysedQuery
+from memhost.text.languages import ENGLISH
 from memhost.text.speakers import is_assistant, is_user
 from memhost.text.temporal.written import find_dates
 from memhost.text.tokens import stem, tokenize
@@ -37,7 +41,10 @@ FEATURES = (
     "lexical_asked",
     "coverage",
     "variants",
+    "alike",
+    "alike_near",
     "session",
+    "session_several",
     "phrase",
     "vector",
     "vector_before",
@@ -141,12 +148,13 @@ def feature_matrix(
     groups = list(zip(query.terms, query.others, strict=True))
     groups = [group for group in groups if group[0] not in speakers] or groups
     topic = [term for term, _ in groups]
-    counts = _term_counts(groups, joined)
+    found = matches(groups, _near(query, topic, query_vector), joined)
     lengths = np.array([terms.count(" ") - 1 for terms in joined], dtype=np.float64)
     columns: dict[str, Floats] = {}
     traits = _traits(candidates, joined)
     ends = _has(traits, t.QUESTION)
-    _add_lexical(columns, topic, counts, _variants(topic, counts, joined), lengths, stats, weights, layout, ends)
+    _add_lexical(columns, topic, found, lengths, stats, weights, layout, ends)
+    columns["session_several"] = columns["session"] * asks_for_several(query)
     _add_vectors(columns, query_vector, candidates, weights, layout)
     columns["phrase"] = _phrases(query, joined)
     columns["first_person"] = (traits % t.ENDING // t.FIRST_PERSON) / t.FIRST_PERSON_MOST
@@ -258,38 +266,6 @@ def _joined_terms(candidates: Sequence[Candidate]) -> list[str]:
     return [f" {c.terms if isinstance(c.terms, str) else ' '.join(c.terms)} " for c in candidates]
 
 
-def _term_counts(groups: Sequence[tuple[str, Sequence[str]]], joined: Sequence[str]) -> Floats:
-    """Return how often each topic term, in any of its forms, occurs in each candidate.
-
-    Of a run of the same term, every other counts. Searching each joined string is several times faster than looking up
-    each of its terms.
-    """
-    out = np.empty((len(joined), len(groups)))
-    for j, (term, others) in enumerate(groups):
-        sought = f" {term} "
-        out[:, j] = [terms.count(sought) for terms in joined]
-        for other in others:
-            sought = f" {other} "
-            out[:, j] += [terms.count(sought) for terms in joined]
-    return out
-
-
-def _variants(topic: Sequence[str], counts: Floats, joined: Sequence[str]) -> Floats:
-    """Return 1 where a term is missing but another begins alike (``photo`` for ``photography``), else 0.
-
-    Alike is a word that shares all but the last two letters of the stem (four at least), or one of five or six letters
-    that a longer stem begins with.
-    """
-    out = np.zeros(counts.shape)
-    for j, term in enumerate(topic):
-        if len(term) > 3 and term.isalpha():
-            sought = [f" {term[: max(4, len(term) - 2)]}"]
-            sought += [f" {term[:length]} " for length in (5, 6) if len(term) > length + 1]
-            for start in sought:
-                out[:, j] += [start in terms for terms in joined]
-    return np.where(counts > 0, 0.0, np.minimum(out, 1.0))
-
-
 def _idf(frequency: Floats, total: float) -> Floats:
     return np.log1p((total - frequency + 0.5) / (frequency + 0.5))
 
@@ -312,14 +288,14 @@ def _row_sums(rows: npt.NDArray[np.floating[Any]], factors: npt.NDArray[np.float
 def _add_lexical(
     columns: dict[str, Floats],
     topic: Sequence[str],
-    counts: Floats,
-    variants: Floats,
+    matched: Matches,
     lengths: Floats,
     stats: CorpusStats,
     weights: RankingWeights,
     layout: _Layout,
     ends: Floats,
 ) -> None:
+    counts = matched.counts
     found = (counts > 0).astype(np.float64)
     among = found.sum(axis=0)
     frequency = np.maximum(among, [stats.document_frequency.get(term, 0) for term in topic])
@@ -330,19 +306,37 @@ def _add_lexical(
     own = _bm25(counts, idf, lengths, average, weights.k1, weights.b) / (most * (weights.k1 + 1.0))
     columns["lexical"] = own
     present = found * np.minimum(1.0, (_LONG / np.maximum(lengths, 1.0)) ** 0.25)[:, None]
-    coverage = present
     for name, offset in _AROUND:
         columns[f"lexical_{name}"] = layout.near(own, offset, weights.alone)
-        coverage = np.maximum(coverage, layout.near(present, offset, 0.0) * _COVERAGE_SHARE[offset])
     columns["lexical_asked"] = layout.near(own * ends, -1, 0.0)
+    coverage = _covered(present, layout)
     columns["coverage"] = _row_sums(coverage, idf) / most
-    columns["variants"] = _row_sums(variants, idf) / most
+    columns["variants"] = _row_sums(matched.variants, idf) / most
+    columns["alike"] = _row_sums(matched.alike, idf) / most
+    more = _covered(np.maximum(present, matched.alike), layout) - coverage if matched.alike.any() else matched.alike
+    columns["alike_near"] = _row_sums(more, idf) / most
     in_session = np.zeros((layout.sessions, counts.shape[1]))
     np.add.at(in_session, layout.session, counts)
     long: Floats = np.bincount(layout.session, lengths, layout.sessions).astype(np.float64)
     session_idf = _idf((in_session > 0).sum(axis=0).astype(np.float64), float(layout.sessions))
     bm25 = _bm25(in_session, session_idf, long, float(long.mean()), weights.k1, weights.session_b)
     columns["session"] = (bm25 / max(float(session_idf.sum()) * (weights.k1 + 1.0), 1e-9))[layout.session]
+
+
+def _covered(present: Floats, layout: _Layout) -> Floats:
+    """Return how far each term is found in each candidate or near it."""
+    coverage = present
+    for _, offset in _AROUND:
+        coverage = np.maximum(coverage, layout.near(present, offset, 0.0) * _COVERAGE_SHARE[offset])
+    return coverage
+
+
+def _near(query: AnalysedQuery, topic: Sequence[str], query_vector: Vector | None) -> list[Mapping[str, float]]:
+    """Return the words near in meaning to each term: none for names, other languages, and searches by words alone."""
+    if query.language != ENGLISH or query_vector is None:
+        return [{}] * len(topic)
+    words = dict(zip(query.terms, query.words, strict=True))
+    return [{} if words[term] in query.names else near_words(term) for term in topic]
 
 
 def _add_vectors(

@@ -16,9 +16,9 @@ DEFAULT_WEIGHTS = RankingWeights()
 _STAGES = {
     "lexical": ("lexical", "variants", "phrase"),
     "coverage": ("coverage",),
-    "semantic": ("vector", "centred"),
+    "semantic": ("vector", "centred", "alike", "alike_near"),
     "context": tuple(name for name in FEATURES if name.startswith(("lexical_", "vector_", "answers"))),
-    "session": ("session",),
+    "session": ("session", "session_several"),
     "speaker": ("speaker", "first_person", "speaker_first_person"),
     "role": ("own_words", "others_words", "user_turn"),
     "date": ("date", "date_after", "newness"),

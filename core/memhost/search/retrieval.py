@@ -316,11 +316,11 @@ def weighted_legs(weights: RankingWeights, alpha: float | None, *, sentences: bo
     words = 1.0 if alpha is None else min(1.0, (1.0 - alpha) / (1.0 - USUAL_ALPHA))
     own, around = (weights.sentences, weights.sentences_around) if sentences else (1.0, 1.0)
     factors = {name: near * around for name in weights.__struct_fields__ if name.startswith("vector_")}
-    factors |= {"vector": near * own, "centred": near * own, "vector_floor": 1.0}
+    factors |= {"vector": near * own, "centred": near * own, "vector_floor": 1.0, "alike": near, "alike_near": near}
     factors |= {
         name: words
         for name in weights.__struct_fields__
-        if name.startswith("lexical") or name in ("coverage", "variants", "session", "phrase")
+        if name.startswith("lexical") or name in ("coverage", "variants", "session", "session_several", "phrase")
     }
     changed = {name: factor * getattr(weights, name) for name, factor in factors.items()}
     return msgspec.structs.replace(weights, **changed)
