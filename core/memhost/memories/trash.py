@@ -12,9 +12,10 @@ import msgspec
 from memhost.errors import DocumentGone, IdTaken
 from memhost.events import MemoriesStored, MemoriesUpdated
 from memhost.jobs.outbox import Outbox
+from memhost.memories.derived import former
 from memhost.memories.enabled import require_long_term_memory
 from memhost.memories.records import derived_id, index_records, unique
-from memhost.memories.repetition import RESTORED, SUPERSEDED_BY
+from memhost.memories.repetition import RESTORED
 from memhost.models import Document, MemoryRecord, Scope, StoredMemory, WriteBatch
 from memhost.operations.responses import RestoreResult, TrashedMemory, TrashPage
 from memhost.operations.table import Call
@@ -140,7 +141,8 @@ class TrashService:
     async def restore(self, call: Call, ids: Sequence[str]) -> RestoreResult:
         """Restore memories and index them again; facts that a newer one replaced become valid again.
 
-        What is brought back is not merged again by itself, and ages from now.
+        What is brought back is not merged again by itself, and ages from now. When all that was merged into a memory is
+        back, that memory is as it was before, unless somebody changed it since.
 
         Raises:
             LongTermMemoryDisabled: Long-term memory is off.
@@ -159,6 +161,8 @@ class TrashService:
             if items:
                 trashed[name] = max(items, key=lambda item: item.entry.deleted_at)
         restored, lost = await self._put_back(bounds, trashed, now)
+        merged = [trashed[name].entry.memory for name in restored if trashed[name].entry.reason == "merged"]
+        await self._undo_joins(bounds, merged, now)
         back = [name for name in names if name in valid or name in restored]
         return RestoreResult(
             restored=back,
@@ -170,16 +174,42 @@ class TrashService:
         """Undo that the memories were replaced."""
         if not memories:
             return set()
-        put = []
+        put, used = [], []
+        states = await former.read(self._store, bounds, [memory.record for memory in memories], now)
         for memory in memories:
-            metadata = {key: value for key, value in memory.record.metadata.items() if key != SUPERSEDED_BY}
-            record = msgspec.structs.replace(memory.record, superseded_by=None, valid_to=None, metadata=metadata)
-            put.append(replace(memory, record=_brought_back(record, now)))
+            before = [each for each in states[memory.record.id] if each.state.how == "superseded"][-1:]
+            used += [each.name for each in before]
+            put.append(replace(memory, record=_brought_back(former.undone(memory.record, before), now)))
         ids = [memory.record.id for memory in put]
         jobs = self._outbox.memory_jobs("memories_updated", MemoriesUpdated, ids, tenant=bounds.tenant, now=now)
-        await self._store.commit(bounds, WriteBatch(put_memories=put, add_jobs=jobs))
+        await self._store.commit(bounds, WriteBatch(put_memories=put, delete_documents=used, add_jobs=jobs))
         self._outbox.committed(jobs)
         return set(ids)
+
+    async def _undo_joins(self, bounds: Scope, parts: Sequence[MemoryRecord], now: datetime) -> None:
+        """Give memories their state before these went into them, where nothing else of the join is missing."""
+        owners = {(record.namespace or "", record.user_id or "") for record in parts}
+        for namespace, user in sorted(owners):
+            owner = Scope(tenant=bounds.tenant, namespaces=(namespace,), users=(user,))
+            for kept in await former.joins_of(self._store, owner, {record.id for record in parts}, now):
+                state = kept.state
+                wanted = [state.memory.id, *(part.id for part in state.parts)]
+                living = {each.record.id: each for each in await self._store.get_memories(owner, wanted)}
+                joined = living.get(state.memory.id)
+                if joined is None or len(living) < len(set(wanted)) or joined.record.updated_at != state.changed_at:
+                    continue
+                (before,) = await index_records([state.memory], self._embedder, in_request=True)
+                jobs = self._outbox.memory_jobs(
+                    "memories_updated", MemoriesUpdated, [state.memory.id], tenant=bounds.tenant, now=now
+                )
+                batch = WriteBatch(
+                    put_memories=[before], require_documents=[kept.name], delete_documents=[kept.name], add_jobs=jobs
+                )
+                try:
+                    await self._store.commit(document_scope(owner), batch)
+                except DocumentGone:  # undone by another call
+                    continue
+                self._outbox.committed(jobs)
 
     async def _put_back(self, bounds: Scope, trashed: dict[str, _Found], now: datetime) -> tuple[set[str], set[str]]:
         """Store entries of the trash; return the restored ids, and the ids that another owner has taken."""

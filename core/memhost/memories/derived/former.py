@@ -18,7 +18,7 @@ from memhost.memories.repetition import SUPERSEDED_BY
 from memhost.models import Condition, Document, MemoryRecord, Op, Scope, StoredMemory, WriteBatch
 from memhost.models.filters import metadata_text
 from memhost.ports import Store
-from memhost.storage.bound_documents import by_prefix
+from memhost.storage.bound_documents import by_prefix, document_scope
 from memhost.storekit import to_micros
 
 KIND = "former"
@@ -90,7 +90,7 @@ async def note_changes(
 def _changed(before: MemoryRecord, after: MemoryRecord, parts: Sequence[MemoryRecord]) -> Former | None:
     if after.superseded_by is not None and before.superseded_by != after.superseded_by:
         how: How = "superseded"
-    elif before.extractor is not None and before.updated_at != after.updated_at:
+    elif before.updated_at != after.updated_at and (parts or before.extractor is not None):
         how = "joined"
     else:
         return None
@@ -124,6 +124,19 @@ async def read(store: Store, scope: Scope, records: Iterable[MemoryRecord], now:
     }
 
 
+async def joins_of(store: Store, owner: Scope, parts: Collection[str], now: datetime) -> list[Kept]:
+    """The former states of memories of one owner into which one of these was merged."""
+    found: list[Kept] = []
+    after = ""
+    while True:
+        documents = await store.list_documents(document_scope(owner), KIND, now, after=after, limit=_PAGE)
+        kept = [Kept(name=(each.kind, each.id), state=_decoder.decode(each.body)) for each in documents]
+        found += [each for each in kept if any(part.id in parts for part in each.state.parts)]
+        if len(documents) < _PAGE:
+            return found
+        after = documents[-1].id
+
+
 async def give_back(
     store: Store, batch: WriteBatch, scope: Scope, gone: Collection[StoredMemory], now: datetime
 ) -> list[StoredMemory]:
@@ -149,7 +162,7 @@ async def give_back(
         heir = _heir(memory.record, leaving)
         replacing = [each for each in states[memory.record.id] if each.state.how == "superseded"][-1:]
         if heir is None:
-            record = _undone(memory.record, replacing)
+            record = undone(memory.record, replacing)
             batch.delete_documents += [each.name for each in replacing]
         else:
             record = _inherited(memory.record, heir)
@@ -194,7 +207,7 @@ def _inherited(record: MemoryRecord, heir: MemoryRecord) -> MemoryRecord:
     )
 
 
-def _undone(record: MemoryRecord, kept: Sequence[Kept]) -> MemoryRecord:
+def undone(record: MemoryRecord, kept: Sequence[Kept]) -> MemoryRecord:
     """The record before it was replaced. What others changed since stays, and so do sources and accesses."""
     state = kept[0].state if kept else None
     if state is not None and state.changed_at == record.updated_at:

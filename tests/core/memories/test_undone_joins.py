@@ -1,0 +1,97 @@
+"""A join is undone by bringing back what went into a memory: both are as they were."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from memhost.host import Host
+from memhost.memories.repetition import RESTORED
+from memhost.models import MemoryRecord
+from memhost.testing.clock import FakeClock
+from memhost.testing.factories import after
+from tests.support.dedup_hosts import always, judging_host, keep, script, stored
+from tests.support.hosts import run
+
+STORES = pytest.mark.parametrize("store", ["memory", "sqlite"])
+TEXTS = {"old": "User likes green tea.", "new": "User likes green tea with mint."}
+
+
+async def compact(host: Host) -> Any:
+    """The report of a compaction of everything, some time later."""
+    host.clock.advance(3600)  # type: ignore[attr-defined]
+    return (await run(host, "compact_memories", report=True, wait_s=30)).report
+
+
+def as_was(record: MemoryRecord) -> MemoryRecord:
+    """The record without what a restore notes, and without counts of reading."""
+    metadata = {key: value for key, value in record.metadata.items() if key != RESTORED}
+    same: dict[str, Any] = {"updated_at": record.created_at, "last_accessed": record.created_at, "access_count": 0}
+    return msgspec.structs.replace(record, metadata=metadata, **same)
+
+
+@STORES
+async def test_both_are_as_they_were_when_the_part_is_back(store: str, tmp_path: Path) -> None:
+    async with judging_host(tmp_path, store, clock=FakeClock()) as host:
+        script().rule = always("same")
+        for name, text in TEXTS.items():
+            await keep(host, name, text, topics=[name], created_at=after(60 if name == "new" else 0))
+        before = {name: as_was(record) for name, record in (await stored(host)).items()}
+        assert (await compact(host)).merged == 1
+        (joined,) = (await stored(host)).values()
+        assert set(joined.topics) == {"old", "new"}
+        gone = ({"old", "new"} - {joined.id}).pop()
+        report = await run(host, "restore_memories", ids=[gone])
+        assert report.restored == [gone]
+        now = await stored(host)
+        assert {name: as_was(record) for name, record in now.items()} == before
+        assert now[joined.id].updated_at == before[joined.id].created_at or RESTORED not in now[joined.id].metadata
+
+
+@STORES
+async def test_what_was_changed_since_stays_changed(store: str, tmp_path: Path) -> None:
+    async with judging_host(tmp_path, store, clock=FakeClock()) as host:
+        script().rule = always("same")
+        for name, text in TEXTS.items():
+            await keep(host, name, text, topics=[name], created_at=after(60 if name == "new" else 0))
+        assert (await compact(host)).merged == 1
+        (joined,) = (await stored(host)).values()
+        host.clock.advance(60)  # type: ignore[attr-defined]
+        await run(host, "edit_memory", memory_id=joined.id, topics=["mine"])
+        gone = ({"old", "new"} - {joined.id}).pop()
+        await run(host, "restore_memories", ids=[gone])
+        now = await stored(host)
+        assert now.keys() == {"old", "new"}
+        assert now[joined.id].topics == ["mine"]
+
+
+@STORES
+async def test_a_join_of_three_is_undone_when_all_are_back(store: str, tmp_path: Path) -> None:
+    texts = {**TEXTS, "third": "User likes green tea with mint leaves."}
+    async with judging_host(tmp_path, store, clock=FakeClock(), DEDUPLICATION_DISTANCE_THRESHOLD="2") as host:
+        script().rule = always("same")
+        for number, (name, text) in enumerate(texts.items()):
+            await keep(host, name, text, topics=[name], created_at=after(60 * number))
+        before = {name: as_was(record) for name, record in (await stored(host)).items()}
+        await compact(host)
+        (joined,) = (await stored(host)).values()
+        first, second = sorted(texts.keys() - {joined.id})
+        await run(host, "restore_memories", ids=[first])
+        assert set((await stored(host))[joined.id].topics) == texts.keys()
+        await run(host, "restore_memories", ids=[second])
+        assert {name: as_was(record) for name, record in (await stored(host)).items()} == before
+
+
+@STORES
+async def test_a_replaced_fact_is_as_it_was(store: str, tmp_path: Path) -> None:
+    async with judging_host(tmp_path, store, clock=FakeClock()) as host:
+        script().rule = always("update")
+        await keep(host, "old", TEXTS["old"], topics=["tea"])
+        await keep(host, "new", "User gave up tea.", created_at=after(60))
+        before = as_was((await stored(host))["old"])
+        assert (await compact(host)).superseded == 1
+        assert (await run(host, "restore_memories", ids=["old"])).restored == ["old"]
+        assert as_was((await stored(host))["old"]) == before
