@@ -9,7 +9,9 @@ from memhost.text.languages import ENGLISH
 from memhost.text.words import word_set
 
 _HELPERS = r"(?:has|have|had|does|do|did|is|are|was|were|can|could|will|would|should|might)"
-_THINGS = re.compile(rf"\b(?:what|which|how many)\b(?P<asked>(?: +[^\W_][\w'’.-]*)*?) +{_HELPERS}\b", re.IGNORECASE)
+_THINGS = re.compile(
+    rf"\b(?:what|which|how many)\b(?P<asked>(?: +[^\W_][\w'’.-]*){{0,8}}?) +{_HELPERS}\b", re.IGNORECASE
+)
 """The words between "which" and the verb: "which *two cities* has"."""
 _KIND = re.compile(r"^(?:kind|type|sort|genre|form|variety|style) of ", re.IGNORECASE)
 _BEHIND = re.compile(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+import memhost.ranking.near_words as near_words_module
 from memhost.ranking import DEFAULT_WEIGHTS, FEATURES, Candidate, CorpusStats, feature_matrix
 from memhost.ranking.near_words import near_words
 from memhost.text.analysis import analyse_query, index_terms
@@ -147,3 +150,11 @@ def test_nearness_is_above_0_and_at_most_1_and_the_list_is_of_stems() -> None:
     assert all(0.0 < nearness <= 1.0 for nearness in near.values())
     assert near_words("nosuchword") == {}
     assert all(stem(word) == word or near_words(word) for word in near)
+
+
+def test_each_line_of_the_list_is_found() -> None:
+    lines = Path(near_words_module.__file__ or "").with_suffix(".txt").read_text(encoding="utf-8").splitlines()
+    for line in lines:
+        stem, *pairs = line.split(" ")
+        assert set(near_words(stem)) == {pair.split("=")[0] for pair in pairs}
+    assert not any(near_words(stem) for stem in ("", "a", "zzz", "tea=", "aback startl", "не", "\ud800"))

@@ -12,6 +12,7 @@ from memhost.ports import Draft, ExtractionContext, Turn
 from memhost.text.temporal.dates import ABSOLUTE, Period, Precision, find_relative, said_date
 from memhost.text.temporal.languages import common_words, languages_of
 from memhost.text.temporal.times import local
+from memhost.text.temporal.written import find_written
 
 logger = logging.getLogger(__name__)
 
@@ -98,13 +99,23 @@ def since_when(draft: Draft, context: ExtractionContext) -> Draft:
     today = {local(moment, context.timezone).date() for moment in said}
     told = any(str(when.year) in text for text in (draft.text, *(message.content for message in sources)))
     day = _day(when, context.timezone)
-    told = told or timedelta() < min(today) - day < _LAST_YEAR
+    if timedelta() < min(today) - day < _LAST_YEAR:
+        texts = (draft.text, *(message.content for message in sources))
+        told = told or any(_leads_to(text, day, min(today)) for text in texts)
     if not told or (day in today and not span):
         draft.event_date = draft.event_end = draft.event_precision = None
     elif not span and day < min(today):
         draft.valid_from = draft.valid_from or when
         draft.event_date = draft.event_precision = None
     return draft
+
+
+def _leads_to(text: str, day: date, today: date) -> bool:
+    """Tell whether a text names the month of a day, or counts to it: since March, since last Monday."""
+    text = text[:_LONGEST]
+    named = any(each.date[1] == day.month and each.date[2] in (0, day.day) for each in find_written(text))
+    periods = [each.period for each in find_relative(text, today) if each.period is not None]
+    return named or any(period.first <= day <= period.last for period in periods)
 
 
 def is_dated(draft: Draft) -> bool:
