@@ -13,10 +13,11 @@ from memhost.consolidation.changes import note_changes
 from memhost.consolidation.compaction_state import Cursor, read_cursor, write_cursor
 from memhost.consolidation.judge import MAX_PAIRS, Pair
 from memhost.consolidation.semantic_duplicates import Resolution, SemanticDeduplication, judged_pairs, pair_mark
-from memhost.consolidation.similarity import MERGEABLE, can_merge
+from memhost.consolidation.similarity import can_merge
 from memhost.events import MemoriesDeleted, MemoriesStored, MemoriesSuperseded, MemoriesUpdated
 from memhost.jobs.outbox import Outbox
 from memhost.memories.derived.cascade import Cascade
+from memhost.memories.nearest import STATEMENTS_ONLY
 from memhost.models import Condition, Op, Scope, SessionKey, StoredMemory, WriteBatch
 from memhost.operations.responses import CompactionReport, Join
 from memhost.ports import Clock, Store
@@ -110,7 +111,7 @@ class ComparingPass:
         cursor = await self._begin(scope, now, judging=calls > 0)
         progress = _Progress(calls, await judged_pairs(self._store, scope, now), gone, waits=cursor.waits)
         started = perf_counter()
-        changed = [MERGEABLE, *([_changed_since(cursor.since)] if not cursor.whole and cursor.since else [])]
+        changed = [STATEMENTS_ONLY, *([_changed_since(cursor.since)] if not cursor.whole and cursor.since else [])]
         resume: datetime | None = None
         async for chunk in self._chunks(scope, changed, cursor.resume):
             progress.meet(chunk)
@@ -142,8 +143,8 @@ class ComparingPass:
         cursor = msgspec.structs.replace(cursor, begun=now, whole=cursor.since is None)
         if cursor.since is not None and cursor.memories >= 0:
             # Memories that came with an old `updated_at` (an import) show in the numbers alone.
-            changed = await count(self._store, scope, [MERGEABLE, _changed_since(cursor.since)])
-            cursor.whole = await count(self._store, scope, [MERGEABLE]) > cursor.memories + changed
+            changed = await count(self._store, scope, [STATEMENTS_ONLY, _changed_since(cursor.since)])
+            cursor.whole = await count(self._store, scope, [STATEMENTS_ONLY]) > cursor.memories + changed
         return cursor
 
     async def _end(
@@ -152,7 +153,7 @@ class ComparingPass:
         if resume is not None:
             after = msgspec.structs.replace(cursor, resume=resume, judged=judging)
         else:
-            memories = await count(self._store, scope, [MERGEABLE])
+            memories = await count(self._store, scope, [STATEMENTS_ONLY])
             since = cursor.begun if cursor.waits is None else min(cursor.waits, cursor.begun or now)
             after = Cursor(since=since, memories=memories, judged=judging)
         await write_cursor(self._store, scope, after, now)

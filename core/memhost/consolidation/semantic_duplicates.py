@@ -18,10 +18,10 @@ from memhost.consolidation.similarity import (
     distance,
     has_something_in_common,
     may_end,
-    says_no_more,
 )
+from memhost.consolidation.wording import says_all
 from memhost.errors import ModelUnavailable
-from memhost.extraction.kinds import may_relate, may_replace
+from memhost.extraction.kinds import may_relate, may_replace, subject_of
 from memhost.memories.derived.former import replaced_by
 from memhost.memories.nearest import nearest, of_subject
 from memhost.memories.records import content_hash
@@ -170,14 +170,7 @@ class SemanticDeduplication:
         for memory in filter(can_merge, memories):
             stored = await self._near(scope, memory, now, fresh)
             others = [(repeated or {}).get(other.record.id, other) for other in stored]
-            able = [
-                other
-                for other in others
-                if other.record.id != memory.record.id
-                and can_change(other)
-                and may_relate(memory.record, other.record)
-                and statement(memory.record.text) != statement(other.record.text)
-            ]
+            able = [other for other in others if _can_pair(memory, other)]
             able.sort(key=lambda other: not can_merge(other))  # what has ended takes no place of what holds
             for place, other in enumerate(able[:_PAIRS_A_MEMORY]):
                 pair = _pair(memory, other, fresh)
@@ -271,7 +264,7 @@ class SemanticDeduplication:
                     found.append((pair, Verdict("update")))
                 elif draft.relation == "corrects" and able and pair.older is other:  # not what was said later
                     found.append((pair, Verdict("correction")))
-                elif draft.relation == "same" and may_relate(one, two) and says_no_more(fresh[name], other):
+                elif draft.relation == "same" and may_relate(one, two) and says_all(two.text, one.text):
                     found.append((pair, Verdict("merge", other.record.text)))
                 else:
                     told.discard(name)
@@ -288,18 +281,11 @@ class SemanticDeduplication:
         """Pairs of new memories with stored ones of the same subject that the strategy did not see."""
         found = []
         for memory in filter(can_merge, memories):
-            subject = memory.record.metadata.get("subject")
+            subject = subject_of(memory.record)
             since = min(memory.record.held_from, now)
-            others = await of_subject(self._store, scope, subject, since) if isinstance(subject, str) else []
-            found += [
-                _pair(memory, other, fresh)
-                for other in others
-                if other.record.id not in fresh
-                and other.record.id not in shown
-                and can_change(other)
-                and may_relate(memory.record, other.record)
-                and statement(memory.record.text) != statement(other.record.text)
-            ]
+            others = await of_subject(self._store, scope, subject, since) if subject else []
+            unseen = [other for other in others if other.record.id not in fresh and other.record.id not in shown]
+            found += [_pair(memory, other, fresh) for other in unseen if _can_pair(memory, other)]
         return found
 
     async def _near(
@@ -324,14 +310,13 @@ class SemanticDeduplication:
         self, scope: Scope, memory: StoredMemory, now: datetime, fresh: Collection[str], valid: Condition
     ) -> list[StoredMemory]:
         record = memory.record
-        subject = record.metadata.get("subject")
         found = await nearest(
             self._store,
             scope,
             record.text,
             memory.vector,
             now,
-            subject=subject if isinstance(subject, str) else "",
+            subject=subject_of(record),
             entities=record.entities,
             most=_PAIRS_A_MEMORY + 1,
             valid=valid,
@@ -472,6 +457,14 @@ def _note(owner: SessionKey, marks: Collection[bytes], now: datetime) -> Documen
         body=msgspec.msgpack.encode(sorted(marks)),
         updated_at=now,
         expires_at=now + _JUDGED_FOR,
+    )
+
+
+def _can_pair(memory: StoredMemory, other: StoredMemory) -> bool:
+    """Tell whether a stored memory may change for what another says; one statement stored twice is no pair."""
+    one, two = memory.record, other.record
+    return (
+        one.id != two.id and can_change(other) and may_relate(one, two) and statement(one.text) != statement(two.text)
     )
 
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, timedelta
 
 import numpy as np
 
-from memhost.consolidation.wording import holds_facts_of, says_all
-from memhost.extraction.kinds import may_relate
+from memhost.consolidation.wording import holds_facts_of
+from memhost.extraction.kinds import may_relate, subject_of
+from memhost.memories.nearest import STATEMENTS_ONLY
 from memhost.memories.repetition import RESTORED
 from memhost.memories.trust import DOUBTS, TRUST
-from memhost.models import TURN_STRATEGY, Condition, MemoryRecord, MemoryType, Op, StoredMemory
+from memhost.models import MemoryRecord, MemoryType, StoredMemory
 from memhost.text.analysis import DATE_MARK, SPEAKER_MARK, index_terms
 from memhost.text.words import STOP_WORDS
-
-MERGEABLE = Condition("extraction_strategy", Op.NONE, (TURN_STRATEGY, "summary"))
-"""Turns are evidence, and a thread's summary is one of its kind: neither is merged for what it means."""
 
 MAX_TEXT_LENGTH = 2000
 """Characters of the longest text that is compared."""
@@ -34,7 +31,6 @@ SAME_EVENT = timedelta(days=1)
 
 _USER = frozenset(index_terms("User users user's"))
 """Words that nearly every statement has."""
-_NUMBER = re.compile(r"\d+(?:[.,:/-]\d+)*")
 
 
 def can_merge(memory: StoredMemory) -> bool:
@@ -51,7 +47,7 @@ def can_change(memory: StoredMemory) -> bool:
     return (
         not record.pinned
         and (record.superseded_by is None or record.valid_to is not None)
-        and record.extraction_strategy not in MERGEABLE.values
+        and record.extraction_strategy not in STATEMENTS_ONLY.values
         and record.memory_type is not MemoryType.MESSAGE
         and RESTORED not in record.metadata
         and not any(record.metadata.get(mark) for mark in DOUBTS)
@@ -113,32 +109,21 @@ def content_words(memory: StoredMemory) -> list[str]:
     return [term for term in memory.terms if term not in STOP_WORDS and not term.startswith(marks)]
 
 
-def says_no_more(memory: StoredMemory, other: StoredMemory) -> bool:
-    """Tell whether another statement may stand for one that is said to be the same: it says all of it.
-
-    Args:
-        memory: What would go.
-        other: What would stay.
-    """
-    return says_all(other.record.text, memory.record.text)
-
-
 def may_be_one(memory: StoredMemory, other: StoredMemory) -> bool:
     """Tell whether two statements that a judge calls the same may become one.
 
     One of them has all numbers, dates and names of both, both deny or none does, and they are about one matter.
     """
     texts = (memory.record.text, other.record.text)
-    shared = (set(content_words(memory)) & set(content_words(other))) - _USER
-    alike = bool(shared) or distance(memory, other) <= NEAR
+    alike = _share_a_word(memory, other) or distance(memory, other) <= NEAR
     return alike and any(holds_facts_of(text, texts) for text in texts)
 
 
 def has_something_in_common(memory: StoredMemory, other: StoredMemory) -> bool:
     """Tell whether two statements may be about one matter: they share a word or a subject, or are not far apart."""
-    subjects = [each.record.metadata.get("subject") for each in (memory, other)]
-    shared = (set(content_words(memory)) & set(content_words(other))) - _USER
-    return bool(shared) or (bool(subjects[0]) and subjects[0] == subjects[1]) or distance(memory, other) <= FAR
+    subject = subject_of(memory.record)
+    same_subject = bool(subject) and subject == subject_of(other.record)
+    return same_subject or _share_a_word(memory, other) or distance(memory, other) <= FAR
 
 
 def may_end(memory: StoredMemory, other: StoredMemory) -> bool:
@@ -147,9 +132,8 @@ def may_end(memory: StoredMemory, other: StoredMemory) -> bool:
     return memory.record.metadata.get(TRUST) not in low or other.record.metadata.get(TRUST) in low
 
 
-def numbers(text: str) -> frozenset[str]:
-    """The numbers in a text, as written."""
-    return frozenset(_NUMBER.findall(text))
+def _share_a_word(memory: StoredMemory, other: StoredMemory) -> bool:
+    return not (set(content_words(memory)) & set(content_words(other))) <= _USER
 
 
 def _same_time(one: MemoryRecord, other: MemoryRecord) -> bool:

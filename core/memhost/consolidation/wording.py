@@ -87,20 +87,24 @@ def denies(text: str) -> bool:
 
 def _numbers(text: str, languages: frozenset[str]) -> list[Number]:
     """The numbers of a text that are no part of a date: in digits, and in words but for "one", which is an article."""
+    plain = _without_dates(text)
+    found = numbers_in(plain, languages)
+    return [each for each in found if each.values != {1.0} or plain[each.start].isdigit()]
+
+
+def _without_dates(text: str) -> str:
+    """The folded text, with blanks in place of its dates."""
     rest = list(fold(text))
     for each in find_written(text):
         rest[each.start : each.end] = " " * (each.end - each.start)
-    plain = "".join(rest)
-    found = numbers_in(plain, languages)
-    return [each for each in found if each.values != {1.0} or plain[each.start].isdigit()]
+    return "".join(rest)
 
 
 def _same_numbers(numbers: Sequence[Number], others: Sequence[Sequence[Number]]) -> bool:
     """Tell whether a text has the numbers that all the others together have."""
     known = [number for other in others for number in other]
-    return all(any(one.values & other.values for other in known) for one in numbers) and all(
-        any(one.values & other.values for other in numbers) for one in known
-    )
+    said, told = ({value for one in each for value in one.values} for each in (known, numbers))
+    return all(one.values & said for one in numbers) and all(one.values & told for one in known)
 
 
 def _same_days(dates: Sequence[Day], said: Sequence[Day]) -> bool:
@@ -135,12 +139,8 @@ def _is_in_order(stems: Sequence[str], among: Sequence[str]) -> bool:
 
 def _stems(text: str, language: str) -> list[str]:
     """The stems of the words that carry content; no numbers, no dates and no words in scripts without spaces."""
-    rest = list(fold(text))
-    for each in find_written(text):
-        rest[each.start : each.end] = " " * (each.end - each.start)
-    idle = function_words(language)
-    words = (word for word in tokenize("".join(rest), language) if word not in idle and not _HAN.search(word))
-    numbers = numbers_in("".join(rest), LANGUAGES)
-    counted = {word for each in numbers for word in "".join(rest)[each.start : each.end].split()}
-    kept = (word for word in words if not any(sign.isdigit() for sign in word) and word not in counted | _LINKING)
-    return [stem_in(word, language) for word in kept]
+    plain = _without_dates(text)
+    counted = {word for each in numbers_in(plain, LANGUAGES) for word in plain[each.start : each.end].split()}
+    idle = function_words(language) | counted | _LINKING
+    words = (word for word in tokenize(plain, language) if word not in idle and not _HAN.search(word))
+    return [stem_in(word, language) for word in words if not any(sign.isdigit() for sign in word)]

@@ -20,6 +20,9 @@ KIND = "kind"
 """Metadata key: `instruction`, `action` or `preference`."""
 INSTRUCTION, ACTION, PREFERENCE = "instruction", "action", "preference"
 
+SUBJECT = "subject"
+"""Metadata key that says what a statement is about, in words that stay the same when the fact changes."""
+
 SCOPE = "scope"
 """Metadata key of instructions: the project or subject that they are for. Without it they hold everywhere."""
 THIS_SESSION = "session"
@@ -97,6 +100,12 @@ def kind_of(record: MemoryRecord) -> str:
     """The kind of a memory that a strategy made, empty for facts and events; keys of clients are their own matter."""
     kind = record.metadata.get(KIND)
     return kind if isinstance(kind, str) and record.extractor is not None else ""
+
+
+def subject_of(record: MemoryRecord) -> str:
+    """What a memory says it is about; empty if nobody said."""
+    subject = record.metadata.get(SUBJECT)
+    return subject if isinstance(subject, str) else ""
 
 
 def scope_of(record: MemoryRecord) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import chain, pairwise, zip_longest
 
+from memhost.extraction.kinds import SUBJECT
 from memhost.models import (
     TURN_STRATEGY,
     CandidateQuery,
@@ -26,8 +27,11 @@ OF_EACH = 10
 """Statements that are looked at of each kind of nearness. Of 50 pairs of a fact and its change, in the wording of a
 language model, the ten nearest by vector hold 43; a distance that holds as many lets hundreds of others in."""
 
+STATEMENTS_ONLY = Condition("extraction_strategy", Op.NONE, (TURN_STRATEGY, "summary"))
+"""Turns are evidence, and a session's summary is one of its kind: neither is merged for what it means."""
+
 _STATEMENTS = (
-    Condition("extraction_strategy", Op.NONE, (TURN_STRATEGY, "summary")),
+    STATEMENTS_ONLY,
     Condition("memory_type", Op.NONE, (MemoryType.MESSAGE.value,)),
 )
 _LONGEST = 2_000
@@ -90,7 +94,7 @@ async def nearest(
 
 async def of_subject(store: Store, owner: Scope, subject: str, since: datetime) -> list[StoredMemory]:
     """The newest statements of a subject (`metadata.subject`) that hold at a moment, or held after it."""
-    conditions = [*statements_of(since), Condition("metadata.subject", Op.ANY, (metadata_text(subject),))]
+    conditions = [*statements_of(since), *_about((subject,), ())]
     page, _ = await store.list_memories(owner, conditions, limit=OF_EACH)
     return page
 
@@ -122,7 +126,7 @@ def _phrases(text: str) -> tuple[str, ...]:
 
 
 def _about(subjects: Sequence[str], entities: Sequence[str]) -> list[Condition]:
-    found = [Condition("metadata.subject", Op.ANY, tuple(map(metadata_text, subjects)))] if subjects else []
+    found = [Condition(f"metadata.{SUBJECT}", Op.ANY, tuple(map(metadata_text, subjects)))] if subjects else []
     if entities:
         found.append(Condition("entities", Op.ANY, tuple(entities)))
     return found

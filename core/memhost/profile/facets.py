@@ -10,8 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from memhost.extraction.kinds import ACTION, INSTRUCTION, kind_of
-from memhost.extraction.parsing.answers import SUBJECT
+from memhost.extraction.kinds import ACTION, INSTRUCTION, kind_of, subject_of
 from memhost.memories.trust import is_of_others
 from memhost.models import MemoryRecord
 from memhost.ranking import speaks_of_user
@@ -56,10 +55,9 @@ def is_over(record: MemoryRecord, now: datetime) -> bool:
     return record.valid_to is not None and record.valid_to <= now
 
 
-def subject_of(record: MemoryRecord) -> str:
+def folded_subject(record: MemoryRecord) -> str:
     """Return what a statement is about: equal for subjects that differ in letter case, gaps or forms of a letter."""
-    subject = record.metadata.get(SUBJECT)
-    return " ".join(normal_form("NFKC", subject).casefold().split()) if isinstance(subject, str) else ""
+    return " ".join(normal_form("NFKC", subject_of(record)).casefold().split())
 
 
 def is_of_profile(record: MemoryRecord) -> bool:
@@ -98,7 +96,7 @@ def facets_of(records: Iterable[MemoryRecord], heirs: Mapping[str, MemoryRecord]
             heir = _heir(record, known)
             if heir is None or not holds(heir, now) or not is_of_profile(heir):
                 continue
-            if subject_of(heir):  # the facet has another name now
+            if folded_subject(heir):  # the facet has another name now
                 _add(past.setdefault(_name_of(heir), []), record)
             else:
                 _add(current.setdefault(name, []), heir)
@@ -130,7 +128,7 @@ def ordered_rules(records: Sequence[MemoryRecord], scopes: Mapping[str, str]) ->
 
 
 def _name_of(record: MemoryRecord) -> FacetName:
-    return record.namespace or "", record.user_id or "", subject_of(record)
+    return record.namespace or "", record.user_id or "", folded_subject(record)
 
 
 def _heir(record: MemoryRecord, known: Mapping[str, MemoryRecord]) -> MemoryRecord | None:

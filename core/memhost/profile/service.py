@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from memhost.extraction.kinds import INSTRUCTION, KIND, THIS_SESSION, kind_of, scope_of
-from memhost.extraction.parsing.answers import SUBJECT
+from memhost.extraction.kinds import INSTRUCTION, KIND, SUBJECT, THIS_SESSION, kind_of, scope_of
 from memhost.memories.enabled import require_long_term_memory
+from memhost.memories.nearest import STATEMENTS_ONLY
 from memhost.memories.trust import LEVELS, TRUST
-from memhost.models import TURN_STRATEGY, Condition, MemoryRecord, MemoryType, Op, Scope
+from memhost.models import Condition, MemoryRecord, MemoryType, Op, Scope
 from memhost.operations.table import Call
 from memhost.operations.users import GetProfile, PastStatement, Profile, ProfileFacet, ProfileStatement, StandingRule
 from memhost.ports import Clock, Store
@@ -26,7 +26,7 @@ _ROUNDS = 4
 """Most steps from a past statement to the one that took its place last."""
 
 _HAS_SUBJECT = (
-    Condition("extraction_strategy", Op.NONE, (TURN_STRATEGY, "summary")),
+    STATEMENTS_ONLY,
     Condition("memory_type", Op.ANY, (MemoryType.SEMANTIC.value,)),
     Condition(f"metadata.{SUBJECT}", Op.PREFIX, ("",)),
 )

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from memhost.extraction.kinds import SUBJECT
 from memhost.extraction.parsing import loose_json
 from memhost.extraction.parsing.placeholders import is_form, says_nothing
 from memhost.extraction.parsing.recovery import ABOUT, MAX_ITEMS, Group, find_items
@@ -29,9 +30,6 @@ MAX_PARTS = 20
 PRECISION = "event_date_precision"
 """Metadata key in which earlier versions kept how exact an `event_date` is: `day`, `weekend`, `week`, `around`, `month`
 or `year`. Memories have `event_precision` instead."""
-
-SUBJECT = "subject"
-"""Metadata key that says what a statement is about, in words that stay the same when the fact changes."""
 
 MAX_TAG, MAX_ENTITIES = 100, 20
 """Characters of a topic or entity; entities of an item."""

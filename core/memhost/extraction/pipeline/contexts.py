@@ -9,8 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from memhost.extraction.kinds import scope_of
-from memhost.extraction.parsing.answers import SUBJECT
+from memhost.extraction.kinds import scope_of, subject_of
 from memhost.extraction.pipeline.log import ExtractionLogs
 from memhost.memories.derived.kept_turns import read_turns
 from memhost.memories.nearest import in_turns, nearest, statements_of
@@ -146,13 +145,12 @@ class ExtractionContexts:
             room -= _LINE_TOKENS + prompt_tokens(record.text)
             if room < 0:
                 break
-            subject = record.metadata.get(SUBJECT)
             known.append(
                 KnownMemory(
                     id=record.id,
                     text=record.text,
                     said=record.told_at,
-                    subject=subject[:100] if isinstance(subject, str) else "",
+                    subject=subject_of(record)[:100],
                     scope=scope_of(record),
                 )
             )
