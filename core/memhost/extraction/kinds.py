@@ -103,7 +103,7 @@ def kind_of(record: MemoryRecord) -> str:
 
 
 def subject_of(record: MemoryRecord) -> str:
-    """What a memory says it is about; empty if nobody said."""
+    """The subject of a memory, empty if it has none."""
     subject = record.metadata.get(SUBJECT)
     return subject if isinstance(subject, str) else ""
 
