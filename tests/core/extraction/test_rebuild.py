@@ -188,3 +188,51 @@ async def test_who_reaches_all_users_must_name_one(models: ModelServer, tmp_path
     async with opened(models, tmp_path, HOMES) as host:
         with pytest.raises(Forbidden, match="user_id"):
             await run(host, "rebuild_memories", bound_to(namespaces=("work",)))
+
+
+@STORES
+async def test_a_turn_that_was_edited_in_long_term_memory_is_read_as_it_is_there(
+    models: ModelServer, tmp_path: Path, storage: dict[str, str]
+) -> None:
+    items = {"Ghent": [item(GHENT, "m1")], "Bruges": [item(BRUGES, "m1")]}
+    async with opened(models, tmp_path, items, settings=storage) as host:
+        await put(host, says("m1", "I live in Ghent"))
+        await run(host, "edit_memory", memory_id="m1", text="user: I live in Bruges")
+        await settled(host, "s", user_id="u")
+        assert await texts(host) == [BRUGES]
+        await rebuilt(host, user_id="u")
+        await settled(host, "s", user_id="u")
+        assert await texts(host) == [BRUGES]
+        await put(host, says("m1", "I still live in Ghent"))
+        await rebuilt(host, user_id="u")
+        await settled(host, "s", user_id="u")
+        assert await texts(host) == [GHENT]
+
+
+async def test_an_edited_turn_that_waits_still_takes_back_what_it_said(models: ModelServer, tmp_path: Path) -> None:
+    cat = "User has a cat."
+    items = {"first": [item(cat, "m1")], "second": [item(cat, "m2")]}
+    async with opened(models, tmp_path, items) as host:
+        await put(host, says("m1", "first"))
+        await put(host, says("m2", "second"), session="t")
+        models.answer(lambda _call: (503, "down"))
+        fields = {"session_id": "t", "user_id": "u", "messages": [says("m2", "nothing")]}
+        await run(host, "put_session", **fields)
+        await rebuilt(host, user_id="u", session_id="t")
+        assert [each.source_ids for each in await derived(host)] == [["m1", "m2"]]
+        models.answer(notes({}))
+        await run(host, "extract_session", session_id="t", user_id="u")
+        await settled(host, "t", user_id="u")
+        assert [each.source_ids for each in await derived(host)] == [["m1"]]
+
+
+async def test_a_pinned_summary_stays(models: ModelServer, tmp_path: Path) -> None:
+    models.answer(lambda _call: {"memories": [{"text": "First summary."}]})
+    async with host_with_model(models, tmp_path, store="memory") as host:
+        fields = {"session_id": "s", "user_id": "u", "long_term_memory_strategy": SUMMARY}
+        await run(host, "put_session", messages=[says("m1", "Ghent"), says("m2", "Rome")], **fields)
+        await settled(host, "s", user_id="u")
+        (summary,) = await derived(host)
+        await run(host, "edit_memory", memory_id=summary.id, pinned=True)
+        report = await rebuilt(host, user_id="u")
+        assert (report.removed, report.kept) == (0, 1)

@@ -194,10 +194,10 @@ class ExtractionQueue:
         return self._document(session, turn, now, edited)
 
     def waiting_document(
-        self, key: SessionKey, strategy: StrategyConfig, turn: Turn, fingerprint: bytes, now: datetime
+        self, key: SessionKey, strategy: StrategyConfig, turn: Turn, fingerprint: bytes, now: datetime, *, edited: bool
     ) -> Document:
         """The document by which a turn waits, whether its session is there or not."""
-        return _made(key, strategy, turn, fingerprint, now, edited=False)[1]
+        return _made(key, strategy, turn, fingerprint, now, edited=edited)[1]
 
     def _document(
         self, session: StoredSession, turn: Turn, now: datetime, edited: bool

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
 from datetime import datetime
+
+import msgspec
 
 from memhost.errors import Forbidden, InvalidRequest
 from memhost.events import MemoriesDeleted
@@ -21,6 +22,7 @@ from memhost.memories.derived.support import TURNS, Support, Withdrawn
 from memhost.memories.enabled import require_long_term_memory
 from memhost.messages.turns import fingerprint_of, turn_name
 from memhost.models import (
+    Message,
     Scope,
     SessionKey,
     StoredMemory,
@@ -157,26 +159,35 @@ class Rebuilding:
         await self._cascade.changed(batch, key.tenant, [memory.record for memory in found.memories], now)
         batch.delete_documents.append(AnswerJournal(self._store, self._clock, key).name)
         wanted = _wanted(session)
+        edited = {entry.item.message.id for entry in await self._queue.list_all(key, now) if entry.item.edited}
         for turn in turns:
-            mark = session.turns.get(turn_name(turn.message.id, turn.occurrence)) if session is not None else None
+            name = turn.message.id
+            mark = session.turns.get(turn_name(name, turn.occurrence)) if session is not None else None
             fingerprint = mark.fingerprint if mark is not None else fingerprint_of(turn.message)
-            batch.put_documents.append(self._queue.waiting_document(key, wanted, turn, fingerprint, now))
+            document = self._queue.waiting_document(key, wanted, turn, fingerprint, now, edited=name in edited)
+            batch.put_documents.append(document)
         batch.add_jobs += self._queue.jobs(key, now, now)
         await self._store.commit(Scope(tenant=key.tenant), batch)
         self._outbox.committed(batch.add_jobs)
         return len(turns), len(gone), stays
 
     async def _turns(self, key: SessionKey, session: StoredSession | None, now: datetime) -> list[Turn]:
-        """The turns that can be read: those of the session, and those that long-term memory keeps."""
+        """The turns that can be read: those of the session, and those that long-term memory keeps.
+
+        Of both the session's counts, with the text of its memory if that was edited since.
+        """
         deleted = set((await self._logs.read(key, now)).deleted)
-        found: dict[str, Turn] = {}
         scope = Scope(tenant=key.tenant, namespaces=(key.namespace,), users=(key.user,), sessions=(key.session,))
-        kept: Sequence[StoredMemory] = [memory async for memory in scan(self._store, scope, [TURNS])]
-        for turn in map(turn_of, (memory for memory in kept if memory.record.extractor is not None)):
-            found[turn.message.id] = turn
+        kept: dict[str, StoredMemory] = {}
+        async for memory in scan(self._store, scope, [TURNS]):
+            if memory.record.extractor is not None:
+                kept[turn_of(memory).message.id] = memory
+        found = {name: turn_of(memory) for name, memory in kept.items()}
         for message in session.content.messages if session is not None else ():
             mark = session.turns.get(message.id) if session is not None else None
             if mark is not None and message.content:
+                if message.id in kept and _is_newer(kept[message.id], message):
+                    message = msgspec.structs.replace(message, content=found[message.id].message.content)
                 found[message.id] = Turn(message=message, position=mark.position)
         left = [turn for turn in found.values() if turn.message.id not in deleted]
         return sorted(left, key=lambda turn: (turn.position, turn.message.created_at, turn.message.id))
@@ -190,3 +201,8 @@ class Rebuilding:
 
 def _wanted(session: StoredSession | None) -> StrategyConfig:
     return session.content.long_term_memory_strategy if session is not None else StrategyConfig()
+
+
+def _is_newer(memory: StoredMemory, message: Message) -> bool:
+    """Tell whether the memory of a message was changed after it was made."""
+    return message.persisted_at is not None and memory.record.updated_at > message.persisted_at
