@@ -162,6 +162,8 @@ class TrashService:
                 trashed[name] = max(items, key=lambda item: item.entry.deleted_at)
         restored, lost = await self._put_back(bounds, trashed, now)
         merged = [trashed[name].entry.memory for name in restored if trashed[name].entry.reason == "merged"]
+        # Those of an earlier call, which may have ended before it undid their join.
+        merged += [living[name].record for name in taken if RESTORED in living[name].record.metadata]
         await self._undo_joins(bounds, merged, now)
         back = [name for name in names if name in valid or name in restored]
         return RestoreResult(

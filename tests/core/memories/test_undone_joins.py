@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from memhost.errors import StoreUnavailable
 from memhost.host import Host
 from memhost.memories.repetition import RESTORED
 from memhost.models import MemoryRecord
@@ -66,6 +67,31 @@ async def test_what_was_changed_since_stays_changed(store: str, tmp_path: Path) 
         now = await stored(host)
         assert now.keys() == {"old", "new"}
         assert now[joined.id].topics == ["mine"]
+
+
+@STORES
+async def test_a_restore_that_ended_half_way_is_completed_by_another(
+    store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with judging_host(tmp_path, store, clock=FakeClock()) as host:
+        script().rule = always("same")
+        for name, text in TEXTS.items():
+            await keep(host, name, text, topics=[name], created_at=after(60 if name == "new" else 0))
+        before = {name: as_was(record) for name, record in (await stored(host)).items()}
+        await compact(host)
+        (joined,) = (await stored(host)).values()
+        gone = ({"old", "new"} - {joined.id}).pop()
+
+        async def lost(*_args: Any, **_fields: Any) -> None:
+            raise StoreUnavailable("The store is gone.")
+
+        with monkeypatch.context() as broken:
+            broken.setattr("memhost.memories.derived.former.joins_of", lost)
+            with pytest.raises(StoreUnavailable):
+                await run(host, "restore_memories", ids=[gone])
+        report = await run(host, "restore_memories", ids=[gone])
+        assert (report.restored, report.taken) == ([], [gone])
+        assert {name: as_was(record) for name, record in (await stored(host)).items()} == before
 
 
 @STORES
