@@ -33,7 +33,7 @@ class RefusedByUserError(MemhostError):
 
 
 class NeedsForceError(ConfigurationError):
-    """A command that cannot be undone needs a confirmation, and there is no terminal to ask on."""
+    """A command needs a confirmation, and there is no terminal to ask on."""
 
     code = "needs_force"
 

@@ -78,7 +78,7 @@ def show_line(value: Mapping[str, Any]) -> None:
 
 
 def confirm(question: str, *, force: bool) -> None:
-    """Ask before something that cannot be undone.
+    """Ask before something that removes or replaces much.
 
     Raises:
         RefusedByUserError: The answer was no.
@@ -87,7 +87,7 @@ def confirm(question: str, *, force: bool) -> None:
     if force:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise NeedsForceError("This cannot be undone, and there is no terminal to ask for confirmation: add --force.")
+        raise NeedsForceError("This needs a confirmation, and there is no terminal to ask on: add --force.")
     if not click.confirm(question, err=True):
         raise RefusedByUserError("Nothing was done.")
 

@@ -149,8 +149,9 @@ OPERATIONS = (
         description=(
             "`reason` is `forgotten` (by a policy), `repeated` (word by word another memory), `merged` (into another "
             "one that means the same), `reworded` (the former text of a merged memory, under an id of its own), "
-            "`superseded` (replaced long ago by a newer fact) or `unsupported` (made from a turn alone that was "
-            "edited and says something else). Memories that a client deletes do not appear here."
+            "`superseded` (replaced long ago by a newer fact), `unsupported` (all that it was made from was deleted, "
+            "or says something else now) or `rebuilt` (to be made again from its turns). Memories that a client "
+            "deletes do not appear here."
         ),
         errors=("invalid_arguments", "long_term_memory_disabled"),
     ),

@@ -292,8 +292,8 @@ class TrashedMemory(msgspec.Struct, frozen=True, kw_only=True):
     reason: Annotated[
         str,
         Meta(
-            description="Why it was removed: `forgotten`, `repeated`, `merged`, `reworded`, `superseded` or "
-            "`unsupported`; the description of the operation explains them."
+            description="Why it was removed: `forgotten`, `repeated`, `merged`, `reworded`, `superseded`, "
+            "`unsupported` or `rebuilt`; the description of the operation explains them."
         ),
     ]
     deleted_at: Annotated[datetime, Meta(description="When it was removed.")]

@@ -19,6 +19,7 @@ from memhost.models import Condition, Document, MemoryRecord, Op, Scope, StoredM
 from memhost.models.filters import metadata_text
 from memhost.ports import Store
 from memhost.storage.bound_documents import by_prefix, document_scope
+from memhost.storage.paging import scan
 from memhost.storekit import to_micros
 
 KIND = "former"
@@ -173,16 +174,10 @@ async def give_back(
 
 async def replaced_by(store: Store, scope: Scope, ids: Collection[str]) -> list[StoredMemory]:
     """The memories inside the scope that one of these replaced."""
-    """Stored memories of the scope that one of these replaced."""
-    found: list[StoredMemory] = []
-    values = tuple(metadata_text(name) for name in ids)
-    while values:
-        condition = Condition(f"metadata.{SUPERSEDED_BY}", Op.ANY, values)
-        page, total = await store.list_memories(scope, [condition], limit=_PAGE, offset=len(found))
-        found += page
-        if not page or len(found) >= total:
-            break
-    return [memory for memory in found if memory.record.superseded_by in ids]
+    if not ids:
+        return []
+    condition = Condition(f"metadata.{SUPERSEDED_BY}", Op.ANY, tuple(metadata_text(name) for name in ids))
+    return [memory async for memory in scan(store, scope, [condition]) if memory.record.superseded_by in ids]
 
 
 def _heir(record: MemoryRecord, leaving: Mapping[str, MemoryRecord]) -> MemoryRecord | None:

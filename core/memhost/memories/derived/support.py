@@ -21,8 +21,6 @@ from memhost.ports import Store
 from memhost.settings.schema import MemorySettings
 from memhost.storage.paging import scan
 
-_PAGE = 500
-
 TURNS = Condition("extraction_strategy", Op.ANY, (TURN_STRATEGY,))
 NOT_TURNS = Condition("extraction_strategy", Op.NONE, (TURN_STRATEGY,))
 
@@ -202,8 +200,12 @@ class Support:
     async def resting(self, lost: Lost, now: datetime) -> list[StoredMemory]:
         """The memories that strategies and plugins made from one of the sources."""
         others_than = (TURN_STRATEGY,) if lost.key.session else (TURN_STRATEGY, *self._strategies)
-        derived = await self._derived(lost.owner, others_than)
-        found = [memory for memory in derived if _rests_on(memory.record, lost.ids)]
+        conditions = (Condition("extraction_strategy", Op.NONE, others_than),)
+        found = [
+            memory
+            async for memory in scan(self._store, lost.owner, conditions)
+            if memory.record.extractor is not None and not lost.ids.isdisjoint(memory.record.source_ids)
+        ]
         if not lost.key.session:
             return found
         here = [memory for memory in found if (memory.record.session_id or "") == lost.key.session]
@@ -250,17 +252,6 @@ class Support:
                 found.append(memory)
         return found
 
-    async def _derived(self, scope: Scope, others_than: tuple[str, ...]) -> list[StoredMemory]:
-        conditions = (Condition("extraction_strategy", Op.NONE, others_than),)
-        found: list[StoredMemory] = []
-        read = 0
-        while True:
-            page, total = await self._store.list_memories(scope, conditions, limit=_PAGE, offset=read)
-            read += len(page)
-            found += [memory for memory in page if memory.record.extractor is not None and memory.record.source_ids]
-            if not page or read >= total:
-                return found
-
     async def _untouched(self, owner: Scope, memories: Iterable[StoredMemory], now: datetime) -> set[str]:
         """Ids of those that nobody but the server has changed since they were made, and that are not pinned."""
         records = [memory.record for memory in memories if not memory.record.pinned]
@@ -283,10 +274,6 @@ def marked_stale(record: MemoryRecord, now: datetime) -> MemoryRecord:
 
 def _maker(record: MemoryRecord) -> str:
     return (record.extractor or "").partition("/")[0]
-
-
-def _rests_on(record: MemoryRecord, ids: Collection[str]) -> bool:
-    return any(name in ids for name in record.source_ids)
 
 
 def _with_sources(record: MemoryRecord, left: Sequence[str], times: Sequence[datetime]) -> MemoryRecord:
