@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from memhost.errors import Forbidden, InvalidRequest
+from memhost.extraction.pipeline.answer_journal import AnswerJournal
 from memhost.host import Host
+from memhost.models import SessionKey
+from memhost.ports import Completion
 from memhost.testing.polling import until
 from tests.core.memories.test_cascade import (
     BRUGES,
@@ -236,3 +239,35 @@ async def test_a_pinned_summary_stays(models: ModelServer, tmp_path: Path) -> No
         await run(host, "edit_memory", memory_id=summary.id, pinned=True)
         report = await rebuilt(host, user_id="u")
         assert (report.removed, report.kept) == (0, 1)
+
+
+async def test_a_turn_that_waits_already_waits_once(models: ModelServer, tmp_path: Path) -> None:
+    async with opened(models, tmp_path, HOMES) as host:
+        await put(host, says("m1", "I live in Ghent"))
+        models.answer(lambda _call: (503, "down"))
+        await run(host, "edit_memory", memory_id="m1", text="user: I live in Bruges")
+        await rebuilt(host, user_id="u")
+        assert (await run(host, "get_session", session_id="s", user_id="u")).extraction.pending == 1
+
+
+async def test_an_answer_of_an_earlier_attempt_is_not_used(models: ModelServer, tmp_path: Path) -> None:
+    async with opened(models, tmp_path, HOMES) as host:
+        await put(host, says("m1", "Ghent"))
+        journal = AnswerJournal(host.store, host.clock, SessionKey("default", "", "u", "s"))
+        journal.begin("discrete/1", ["a"], whole=True)
+        await journal.write([Completion(text="{}", model="m", input_tokens=1, output_tokens=1)])
+        assert (await journal.read()).documents == ["a"]
+        models.answer(lambda _call: (503, "down"))
+        await rebuilt(host, user_id="u")
+        assert (await journal.read()).documents == []
+
+
+async def test_what_tells_of_the_memories_is_marked(models: ModelServer, tmp_path: Path) -> None:
+    async with opened(models, tmp_path, HOMES) as host:
+        await put(host, says("m1", "Ghent"))
+        view = await run(host, "create_summary_view", source="long_term", group_by=["user_id"])
+        models.answer(lambda _call: "The user lives in Ghent.")
+        await run(host, "run_summary_view_partition", view_id=view.id, group={"user_id": "u"})
+        models.answer(lambda _call: (503, "down"))
+        await rebuilt(host, user_id="u")
+        assert [each.stale for each in await run(host, "list_summary_view_partitions", view_id=view.id)] == [True]
