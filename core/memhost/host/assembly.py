@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import msgspec
@@ -18,19 +16,21 @@ from memhost.context.service import ContextService
 from memhost.context.standing import Standing
 from memhost.events import ExtractionDue
 from memhost.extraction import PromptPolicy
-from memhost.extraction.pipeline.contexts import ExtractionContexts
-from memhost.extraction.pipeline.extraction_queue import ExtractionQueue
-from memhost.extraction.pipeline.extractor_calls import ExtractorCalls
 from memhost.extraction.pipeline.immediate import ImmediateExtraction
-from memhost.extraction.pipeline.log import ExtractionLogs
 from memhost.extraction.pipeline.rebuild import Rebuilding
-from memhost.extraction.pipeline.rereading import ExtractionRereading
-from memhost.extraction.pipeline.run_records import RunRecords
 from memhost.extraction.pipeline.runs import ExtractionRuns
-from memhost.extraction.pipeline.store_drafts import ExtractedMemories
-from memhost.extraction.pipeline.strategy_choice import StrategyChoice
 from memhost.hooks import Need
+from memhost.host.extraction_parts import (
+    ExtractionParts,
+    chains,
+    extraction_parts,
+    make_cascade,
+    rebuilding,
+    requests,
+    waiting_turns,
+)
 from memhost.host.maintenance import core_tasks
+from memhost.host.resources import Resources
 from memhost.jobs import (
     Dispatcher,
     JobService,
@@ -40,11 +40,9 @@ from memhost.jobs import (
     intervals,
 )
 from memhost.jobs.maintenance import MaintenanceTasks
-from memhost.jobs.outbox import Outbox
 from memhost.jobs.tasks import LongWork
 from memhost.memories.derived.cascade import Cascade
 from memhost.memories.derived.chain import Chains
-from memhost.memories.derived.support import Support
 from memhost.memories.enrichment import Enrichment
 from memhost.memories.job_context import StagedContext
 from memhost.memories.missing_vectors import MissingVectors
@@ -52,12 +50,10 @@ from memhost.memories.service import MemoryService
 from memhost.memories.trash import TrashService
 from memhost.metrics import Metrics
 from memhost.models import Job, SessionKey
-from memhost.plugins import EventHook, PluginManager
+from memhost.plugins import EventHook
 from memhost.plugins.health import PluginWatch
 from memhost.plugins.request_hooks import RequestHooks
-from memhost.ports import Authenticator, Clock, Embedder, LanguageModel, LaterStrategy, Reranker, Store, Strategy
 from memhost.profile.service import ProfileService
-from memhost.ranking import RankingWeights
 from memhost.search.access_tracking import AccessTracker
 from memhost.search.query_rewriting import QueryOptimizer
 from memhost.search.reranking import Reranking
@@ -68,42 +64,18 @@ from memhost.sessions.patch import SessionChanges
 from memhost.sessions.running_summary import RunningSummary
 from memhost.sessions.service import SessionService
 from memhost.sessions.summaries import SessionSummaries
-from memhost.sessions.summary_renewal import SummaryMarks
 from memhost.sessions.writer import SessionWriter
-from memhost.settings import Settings
 from memhost.storage.leases import Leases
-from memhost.usage.ledger import LateMeter, UsageLedger
+from memhost.usage.ledger import UsageLedger
 from memhost.usage.model_calls import ChargedModel, ModelCalls
 from memhost.usage.model_health import ModelHealth
 from memhost.usage.reports import UsageReports
 from memhost.usage.tenants import Tenants
-from memhost.views.marks import ViewMarks
 from memhost.views.model_summarizer import ModelSummaries
 from memhost.views.partitions import ViewPartitions
 from memhost.views.runs import ViewRuns
 from memhost.views.service import ViewService
 from memhost.views.summarizer import JoinedTexts
-
-
-@dataclass(frozen=True, kw_only=True)
-class Resources:
-    """The opened resources, which close with the stack."""
-
-    stack: AsyncExitStack
-    settings: Settings
-    weights: RankingWeights
-    plugins: PluginManager
-    clock: Clock
-    outbox: Outbox
-    store: Store
-    embedder: Embedder
-    llm: LanguageModel | None
-    reranker: Reranker | None
-    health: ModelHealth
-    authenticator: Authenticator
-    strategies: Mapping[str, Strategy | LaterStrategy]
-    meter: LateMeter
-    sections: Mapping[str, msgspec.Struct]
 
 
 @dataclass(kw_only=True)
@@ -154,9 +126,9 @@ def assemble(resources: Resources) -> Services:
     search = _search(resources, calls, hooks, metrics)
     prompts = PromptPolicy(mode=settings.extraction.custom_prompts, approved=settings.extraction.approved_prompts)
     deduplication = SemanticDeduplication(store=store, embedder=embedder, calls=calls, settings=memory)
-    queue = _queue(resources, prompts)
-    cascade = _cascade(resources, queue)
-    extraction = _extraction(resources, calls, hooks, queue, cascade, deduplication)
+    queue = waiting_turns(resources, prompts)
+    cascade = make_cascade(resources, queue)
+    extraction = extraction_parts(resources, calls, hooks, queue, cascade, deduplication)
     summaries = _summaries(resources, calls)
     sessions = _sessions(resources, hooks, extraction, summaries, cascade)
     forgetting = ForgettingService(store=store, outbox=outbox, settings=memory, clock=clock)
@@ -174,15 +146,15 @@ def assemble(resources: Resources) -> Services:
         sessions=sessions,
         session_changes=SessionChanges(sessions, clock),
         memories=_memories(resources, hooks, cascade),
-        chains=_chains(resources),
+        chains=chains(resources),
         search=search,
         prompts=memory_prompts,
         context=context,
         profile=profile,
-        extraction=_requests(resources, sessions, extraction),
+        extraction=requests(resources, sessions, extraction),
         forgetting=forgetting,
         compaction=compaction,
-        rebuilding=_rebuilding(resources, queue, cascade, long_work),
+        rebuilding=rebuilding(resources, queue, cascade, long_work),
         trash=TrashService(store=store, embedder=embedder, outbox=outbox, settings=memory, clock=clock),
         views=views,
         view_runs=view_runs,
@@ -318,141 +290,6 @@ def _reading(
     return prompts, context
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Extraction:
-    """The parts that extract memories from turns in the background."""
-
-    choice: StrategyChoice
-    pending: ExtractionQueue
-    contexts: ExtractionContexts
-    extracted: ExtractedMemories
-    asking: ExtractorCalls
-    runs: ExtractionRuns
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Queue:
-    """The turns that wait, and which strategy reads them."""
-
-    choice: StrategyChoice
-    logs: ExtractionLogs
-    pending: ExtractionQueue
-
-
-def _queue(resources: Resources, prompts: PromptPolicy) -> _Queue:
-    store, settings = resources.store, resources.settings.extraction
-    choice = StrategyChoice(
-        strategies=resources.strategies,
-        default=resources.settings.memory.default_strategy,
-        settings=settings,
-        specs={entry.spec.name: entry.spec for entry in resources.plugins.strategies},
-        prompts=prompts,
-    )
-    logs = ExtractionLogs(store)
-    pending = ExtractionQueue(store=store, logs=logs, choice=choice, outbox=resources.outbox, settings=settings)
-    return _Queue(choice=choice, logs=logs, pending=pending)
-
-
-def _support(resources: Resources) -> Support:
-    specs = [entry.spec for entry in resources.plugins.strategies]
-    return Support(
-        resources.store,
-        resources.settings.memory,
-        strategies=[spec.name for spec in specs],
-        digests=[spec.name for spec in specs if spec.digests],
-    )
-
-
-def _cascade(resources: Resources, queue: _Queue) -> Cascade:
-    store = resources.store
-    rereading = ExtractionRereading(
-        store=store, queue=queue.pending, logs=queue.logs, choice=queue.choice, clock=resources.clock
-    )
-    marks = ViewMarks(store, resources.outbox)
-    support = _support(resources)
-    return Cascade(
-        store=store,
-        support=support,
-        rereading=rereading,
-        marks=marks,
-        running=SummaryMarks(store, resources.outbox),
-        outbox=resources.outbox,
-    )
-
-
-def _rebuilding(resources: Resources, queue: _Queue, cascade: Cascade, long_work: LongWork) -> Rebuilding:
-    return Rebuilding(
-        store=resources.store,
-        choice=queue.choice,
-        queue=queue.pending,
-        logs=queue.logs,
-        support=_support(resources),
-        cascade=cascade,
-        long_work=long_work,
-        outbox=resources.outbox,
-        settings=resources.settings,
-        clock=resources.clock,
-    )
-
-
-def _chains(resources: Resources) -> Chains:
-    store, settings = resources.store, resources.settings
-    digests = frozenset(entry.spec.name for entry in resources.plugins.strategies if entry.spec.digests)
-    return Chains(
-        store=store,
-        support=_support(resources),
-        runs=RunRecords(store, settings.extraction.extraction_runs_keep_days),
-        views=ViewMarks(store, resources.outbox),
-        is_digest=digests.__contains__,
-        settings=settings.memory,
-        clock=resources.clock,
-    )
-
-
-def _extraction(
-    resources: Resources,
-    calls: ModelCalls,
-    hooks: RequestHooks,
-    queue: _Queue,
-    cascade: Cascade,
-    deduplication: SemanticDeduplication,
-) -> _Extraction:
-    store, embedder, outbox, settings = (
-        resources.store,
-        resources.embedder,
-        resources.outbox,
-        resources.settings.extraction,
-    )
-    choice, logs, pending = queue.choice, queue.logs, queue.pending
-    contexts = ExtractionContexts(store, embedder, settings)
-    extracted = ExtractedMemories(
-        store=store,
-        embedder=embedder,
-        choice=choice,
-        deduplication=deduplication,
-        hooks=hooks,
-        cascade=cascade,
-        outbox=outbox,
-        settings=settings,
-        kept=resources.settings.memory,
-    )
-    asking = ExtractorCalls(calls, embedder, settings.extraction_max_tokens)
-    runs = ExtractionRuns(
-        store=store,
-        choice=choice,
-        pending=pending,
-        logs=logs,
-        contexts=contexts,
-        asking=asking,
-        memories=extracted,
-        records=RunRecords(store, settings.extraction_runs_keep_days),
-        outbox=outbox,
-        settings=settings,
-        clock=resources.clock,
-    )
-    return _Extraction(choice=choice, pending=pending, contexts=contexts, extracted=extracted, asking=asking, runs=runs)
-
-
 def _summaries(resources: Resources, calls: ModelCalls) -> SessionSummaries:
     running = RunningSummary(calls, resources.settings.llm)
     summaries = SessionSummaries(
@@ -479,23 +316,10 @@ def _views(resources: Resources, calls: ModelCalls, prompts: PromptPolicy) -> Vi
     )
 
 
-def _requests(resources: Resources, sessions: SessionService, extraction: _Extraction) -> ExtractionRequests:
-    return ExtractionRequests(
-        sessions=sessions,
-        choice=extraction.choice,
-        runs=extraction.runs,
-        contexts=extraction.contexts,
-        memories=extraction.extracted,
-        asking=extraction.asking,
-        settings=resources.settings,
-        clock=resources.clock,
-    )
-
-
 def _sessions(
     resources: Resources,
     hooks: RequestHooks,
-    extraction: _Extraction,
+    extraction: ExtractionParts,
     summaries: SessionSummaries,
     cascade: Cascade,
 ) -> SessionService:

@@ -10,8 +10,8 @@ import msgspec
 
 from memhost import hookspecs
 from memhost.errors import ConfigurationError
-from memhost.host.assembly import Resources
 from memhost.host.auth_chain import AuthChain
+from memhost.host.resources import Resources
 from memhost.jobs.outbox import Outbox
 from memhost.plugins import PluginManager, Registry
 from memhost.ports import Authenticator, Clock, Embedder, LanguageModel, Reranker, Store

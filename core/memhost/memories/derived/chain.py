@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -61,7 +61,6 @@ class Chains:
         support: Support,
         runs: Runs,
         views: ViewResults,
-        is_digest: Callable[[str], bool],
         settings: MemorySettings,
         clock: Clock,
     ) -> None:
@@ -69,7 +68,6 @@ class Chains:
         self._support = support
         self._runs = runs
         self._views = views
-        self._is_digest = is_digest
         self._settings = settings
         self._clock = clock
 
@@ -192,7 +190,7 @@ class Chains:
         found: dict[str, RelatedMemory] = {}
         for each in lost:
             for made in await self._support.resting(each, now):
-                relation = "summary" if self._is_digest(made.record.extraction_strategy) else "statement"
+                relation = "summary" if self._support.is_digest(made.record) else "statement"
                 found.setdefault(made.record.id, _related(made.record, relation, made.record.created_at))
         return list(found.values())
 

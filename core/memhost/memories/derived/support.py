@@ -117,7 +117,7 @@ class Support:
         resting = [
             memory
             for memory in (await self.resting(lost, now) if lost.ids else ())
-            if memory.record.id not in confirmed and (made(_maker(memory.record)) or self._is_digest(memory.record))
+            if memory.record.id not in confirmed and (made(_maker(memory.record)) or self.is_digest(memory.record))
         ]
         if not resting:
             return found
@@ -126,7 +126,7 @@ class Support:
         for memory in resting:
             record = memory.record
             left = [name for name in record.source_ids if name not in lost.ids]
-            if self._is_digest(record):
+            if self.is_digest(record):
                 if left or record.pinned:
                     found.changed.append(replace(memory, record=marked_stale(record, now)))
                     found.stale.append(record.id)
@@ -169,7 +169,7 @@ class Support:
             and set(memory.record.source_ids) <= set(turns)
         ]
         untouched = await self._untouched(owner, able, now)
-        untouched |= {each.record.id for each in able if self._is_digest(each.record) and not each.record.pinned}
+        untouched |= {each.record.id for each in able if self.is_digest(each.record) and not each.record.pinned}
         repeated = await aliases.led_to(self._store, owner, now) if able else set()
         gone = [memory for memory in able if memory.record.id in untouched and memory.record.id not in repeated]
         return gone, len(there) - len(gone)
@@ -212,10 +212,11 @@ class Support:
         others = [memory for memory in found if (memory.record.session_id or "") != lost.key.session]
         return here + await self._merged_from(lost, others, now)
 
-    # -- parts -----------------------------------------------------------------------------------------
-
-    def _is_digest(self, record: MemoryRecord) -> bool:
+    def is_digest(self, record: MemoryRecord) -> bool:
+        """Tell whether the memory sums up many turns."""
         return record.extractor is not None and record.extraction_strategy in self._digests
+
+    # -- parts -----------------------------------------------------------------------------------------
 
     async def _says_more(self, lost: Lost, record: MemoryRecord, now: datetime) -> bool:
         """Tell whether memories were merged into it, and none of those that still have a source says what it says."""
