@@ -38,6 +38,14 @@ NAMED = [
     ("зимой 2023 года", "2023-12-01", "2024-03-01"),
     ("2024年夏天我去了哪里？", "2024-06-01", "2024-09-01"),
     ("去年の夏どこに行った？", "2025-06-01", "2025-09-01"),
+    ("去年夏休み", "2025-06-01", "2025-09-01"),
+    ("2024年夏我去了哪里", "2024-06-01", "2024-09-01"),
+    ("In this fall of 2024", "2024-09-01", "2024-12-01"),
+    ("What did I plan for this fall?", "2026-09-01", "2026-12-01"),
+    ("Wat deed ik vorige lente?", "2026-03-01", "2026-06-01"),
+    ("Cosa faccio quest'estate?", "2026-06-01", "2026-09-01"),
+    ("l'été de 2024", "2024-06-01", "2024-09-01"),
+    ("winter 2024", "2024-12-01", "2025-03-01"),
 ]
 LEFT_ALONE = """
 What do I do in summer? | I will fall | fall in love 2024 | Spring Framework 2024 | real estate 2025 prices | Q4
@@ -50,7 +58,12 @@ Cosa faccio d'estate? | lente | la primavera di Praga | primo piano | un quarto 
 O que faço no verão? | inverno | primeiro andar | lente | Em que estação?
 Wat doe ik in de zomer? | de eerste keer | kwart voor drie | herfstblad | lente-ui
 Что я делаю летом? | ему 5 лет | лета не было | весна пришла | четверть часа
-夏天我做什么？ | 春节 | 秋子 | 冬瓜 | 本季 | 夏さんは元気？ | 春雨が好き | 四半期
+In diesem Fall brauche ich Hilfe | Was tun wir im letzten Fall? | Wann war der Fall 2023?
+Did prices fall in 2024? | Why did this fall apart? | Will this fall under the budget? | this spring roll
+Who owns this estate? | the estate of 2023 | the 2022 Winter Olympics | the last quarter-final | this quarter mile
+Was kostet der Audi Q3 2025? | a VW T3 1985 | Keychron Q1 2023 | le prix a été de 2000 euros | j'ai été 2024 fois
+questa lente è rotta | ¿Dónde compré esta lente? | onde comprei esta lente? | la lente del 2024 è rotta | May I go
+2024年春节我去了哪里？ | 2022年冬奥会 | 上秋千 | 这春卷好吃吗 | 2024年秋葉原 | 夏天我做什么？ | 春节 | 秋子 | 冬瓜 | 本季 | 夏さんは元気？ | 春雨が好き | 四半期
 """
 
 

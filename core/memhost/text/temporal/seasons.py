@@ -9,16 +9,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import date
+from functools import cache
 from typing import NamedTuple
 
+from memhost.text.temporal.written import likely_languages
 from memhost.text.unicode_forms import fold
 
 _YEAR = r"(?P<year>(?:19|20)\d\d)"
+_HAN = r"(?:[天季]|(?![\u4e00-\u9fff])|(?=[我你您他她它咱去在的和是有休]))"
+"""What stands behind 春 where it is the season: 春节, 冬奥会 and 秋葉原 are no three months."""
+_ETE = r"(?<!\ba )(?<!ai )(?<!as )(?<!ont )(?<!ait )(?<!ons )(?<!vez )(?<!ent )ete"
+"""Not the participle: `a été`, `avait été`."""
+_FALL = r"fall(?! in\b| (?:apart|asleep|behind|down|flat|ill|off|short|through|under)\b)"
 _SEASONS = (
-    r"springtime|spring|fruhling|fruhjahr|printemps|primavera|lente|voorjaar|весн(?:а|ой|ы|у|ою)|春(?:天|季)?",
-    r"summertime|summer|sommer|ete|verano|(?<!real )estate|verao|zomer|лет(?:о|ом|а|у)|夏(?:天|季)?",
-    r"autumn|fall|herbst|automne|otono|autunno|outono|herfst|осен(?:ь|ью|и)|秋(?:天|季)?",
-    r"wintertime|winter|hiver|invierno|inverno|зим(?:а|ой|ы|у|ою)|冬(?:天|季)?",
+    rf"springtime|spring(?! (?:onions?|rolls?)\b)|fruhling|fruhjahr|printemps|primavera|lente|voorjaar"
+    rf"|весн(?:а|ой|ы|у|ою)|春{_HAN}",
+    rf"summertime|summer|sommer|{_ETE}|verano|(?<!real )estate|verao|zomer|лет(?:о|ом|а|у)|夏{_HAN}",
+    rf"autumn|{_FALL}|herbst|automne|otono|autunno|outono|herfst|осен(?:ь|ью|и)|秋{_HAN}",
+    rf"wintertime|winter(?! (?:olympic|paralympic))|hiver|invierno|inverno|зим(?:а|ой|ы|у|ою)|冬{_HAN}",
 )
 _SEASON = "(?:" + "|".join(f"(?P<s{number}>{names})" for number, names in enumerate(_SEASONS)) + ")"
 _ORDINALS = (
@@ -28,34 +36,42 @@ _ORDINALS = (
     r"fourth|last|4th|vierte[sn]?|4\.|quatrieme|4e|cuarto|quarto|vierde|четв[её]рт(?:ый|ом)|第四|4",
 )
 _ORDINAL = "(?:" + "|".join(f"(?P<o{number}>{names})" for number, names in enumerate(_ORDINALS)) + ")"
-_UNIT = "(?:quarter|quartal|trimestre|trimestr|kwartaal|квартал(?:е)?|季度|四半期)"
+_UNIT = (
+    r"(?:quarter(?![ -](?:final|horse|mile|note|pound))|quartal|trimestre|trimestr|kwartaal|квартал(?:е)?|季度|四半期)"
+)
 _OF = r"(?:,| of| de[l]?| di| do| des jahres| van| in| года?|/| -)?\s?"
 _LAST = (
     r"last|past|previous|letzte[rnms]?|vergangene[rnms]?|vorige[rnms]?|vorig|afgelopen"
     r"|прошл(?:ый|ым|ой|ого|ом|ое|ую)|上个?|去年[的の]?"
 )
-_THIS = r"this|current|diese[rnms]?|deze|dit|ce|cet|cette|est[ea]|quest[ao]|эт(?:им|ой|ого|ом|от)|今年[的の]?|这个?|本"
+_THIS = (
+    r"this|current|diese[rnms]?|deze|dit|ce|cet|cette|est[ea]|quest[ao'’]|эт(?:им|ой|ого|ом|от)|今年[的の]?|这个?|本"
+)
 _NEXT = r"next|coming|nachste[rnms]?|kommende[rnms]?|volgende?|следующ(?:им|ей|его|ем|ий)|明年的?|来年の|下个?"
 _RELATIVE = f"(?:(?P<last>{_LAST})|(?P<this>{_THIS})|(?P<next>{_NEXT}))"
 _LAST_BEHIND = r"dernier|derniere|pasad[oa]|scors[oa]|passad[oa]"
 _NEXT_BEHIND = r"prochain|prochaine|que viene|proxim[oa]|prossim[oa]|que vem"
 _BEHIND = f"(?:(?P<last>{_LAST_BEHIND})|(?P<next>{_NEXT_BEHIND}))"
 _B, _E = r"(?<![^\W\u3040-\u9fff])", r"(?![^\W\u3040-\u9fff])"
-_PATTERNS = tuple(
-    re.compile(pattern.replace("й", "и").replace("ё", "е"))  # as `fold` has them
-    for pattern in (
-        rf"{_B}{_SEASON}{_OF}{_YEAR}{_E}",
-        rf"{_B}{_YEAR}(?:\s?年の?|'s|\s)?\s?{_SEASON}{_E}",
-        rf"{_B}{_RELATIVE}\s?{_SEASON}{_E}",
-        rf"{_B}{_SEASON} {_BEHIND}{_E}",
-        rf"{_B}[qtк](?P<q>[1-4]){_OF}{_YEAR}{_E}",
-        rf"{_B}{_YEAR}[ /-]?[qtк](?P<q>[1-4]){_E}",
-        rf"{_B}{_ORDINAL}\s?{_UNIT}{_OF}{_YEAR}{_E}",
-        rf"{_B}{_YEAR}\s?年の?\s?{_ORDINAL}\s?{_UNIT}{_E}",
-        rf"{_B}{_RELATIVE}\s?(?P<unit>{_UNIT}){_E}",
-        rf"{_B}(?P<unit>{_UNIT}) {_BEHIND}{_E}",
-    )
+_Q = r"(?<!audi )(?<!keychron )(?<!vw )[qtк](?P<q>[1-4])"
+_PATTERNS = (
+    rf"{_B}{_SEASON}{_OF}{_YEAR}{_E}",
+    rf"{_B}{_YEAR}(?:\s?年の?|'s|\s)?\s?{_SEASON}{_E}",
+    rf"{_B}{_RELATIVE}\s?{_SEASON}{_E}",
+    rf"{_B}{_SEASON} {_BEHIND}{_E}",
+    rf"{_B}{_Q}{_OF}{_YEAR}{_E}",
+    rf"{_B}{_YEAR}[ /-]?{_Q}{_E}",
+    rf"{_B}{_ORDINAL}\s?{_UNIT}{_OF}{_YEAR}{_E}",
+    rf"{_B}{_YEAR}\s?年の?\s?{_ORDINAL}\s?{_UNIT}{_E}",
+    rf"{_B}{_RELATIVE}\s?(?P<unit>{_UNIT}){_E}",
+    rf"{_B}(?P<unit>{_UNIT}) {_BEHIND}{_E}",
 )
+_HOMONYMS = {
+    "fall": ("en", {"da", "de", "nb", "sv"}, "last past previous this current next coming"),
+    "lente": ("nl", {"es", "it", "pt"}, "vorige vorig afgelopen deze volgend volgende"),
+    "estate": ("it", {"en"}, "questa quest' quest’ scorsa prossima"),
+}
+"""Seasons of one language that are something else in others (`in diesem Fall`), and the words beside them there."""
 _LONGEST = 2_000
 
 
@@ -77,13 +93,32 @@ def find_seasons(text: str, today: date | None) -> list[Season]:
     """
     folded = fold(text[:_LONGEST])
     found: list[Season] = []
-    for pattern in _PATTERNS:
+    for pattern in _patterns():
         for match in pattern.finditer(folded):
             at, behind = match.span()
-            if any(at < each.behind and each.at < behind for each in found):
+            if any(at < each.behind and each.at < behind for each in found) or _is_homonym(match, text):
                 continue
             found += (Season(at, behind, start, end) for start, end in _days(match, today))
     return sorted(found)
+
+
+@cache
+def _patterns() -> tuple[re.Pattern[str], ...]:
+    return tuple(re.compile(pattern.replace("й", "и").replace("ё", "е")) for pattern in _PATTERNS)  # as `fold` has them
+
+
+def _is_homonym(match: re.Match[str], text: str) -> bool:
+    """Tell whether the season is a word of another language here: by the word beside it, else by the text."""
+    groups = match.groupdict()
+    season = next((name for number in range(4) if (name := groups.get(f"s{number}"))), "")
+    if season not in _HOMONYMS:
+        return False
+    own, others, beside = _HOMONYMS[season]
+    relative = groups.get("last") or groups.get("this") or groups.get("next")
+    if relative:
+        return relative not in beside.split()
+    languages = likely_languages(text)
+    return own not in languages and not others.isdisjoint(languages)
 
 
 def _days(match: re.Match[str], today: date | None) -> Iterator[tuple[date, date]]:
