@@ -33,7 +33,7 @@ _HAVE_DONE = re.compile(
 )
 """As in: What has Ana painted so far?"""
 _ALL = re.compile(
-    r"^(?:please )?(?:list|name|enumerate)\b.*\b\w+s\b|\b(?:list|name|tell me|show me|what are) (?:all|every)\b"
+    r"^(?:please )?(?:list(?! price)|name(?! of)|enumerate)\b.*\b\w+s\b|\b(?:list|name|tell me|show me|what are) (?:all|every)\b"
     r"|\bhow many (?:different|times)\b|\bin (?:what|which|how many) ways\b|\bwhat (?:else|all)\b",
     re.IGNORECASE,
 )
@@ -44,11 +44,13 @@ _SINGULARS = word_set(
     happiness progress kindness guess mess loss glass grass kiss miss pass press stress access express christmas
     thanksgiving texas paris always perhaps its his this thus plus minus us yes politics physics mathematics athletics
     economics headquarters whereabouts
+    jeans trousers pants shorts tights pajamas pyjamas glasses sunglasses spectacles goggles binoculars scissors pliers
+    tweezers headphones earphones earbuds
     years months weeks days hours minutes seconds miles kilometers kilometres meters metres dollars euros pounds kilos
     kilograms grams degrees inches pages steps calories
     """
 )
-"""Words that end like plurals and are none, and units, of which a question asks for one number."""
+"""Words that end like plurals and are none, pairs that are one thing, and units, of which a question asks for one number."""
 
 
 def asks_for_several(query: AnalysedQuery) -> bool:

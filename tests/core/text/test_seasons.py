@@ -63,7 +63,8 @@ Did prices fall in 2024? | Why did this fall apart? | Will this fall under the b
 Who owns this estate? | the estate of 2023 | the 2022 Winter Olympics | the last quarter-final | this quarter mile
 Was kostet der Audi Q3 2025? | a VW T3 1985 | Keychron Q1 2023 | le prix a été de 2000 euros | j'ai été 2024 fois
 questa lente è rotta | ¿Dónde compré esta lente? | onde comprei esta lente? | la lente del 2024 è rotta | May I go
-2024年春节我去了哪里？ | 2022年冬奥会 | 上秋千 | 这春卷好吃吗 | 2024年秋葉原 | 夏天我做什么？ | 春节 | 秋子 | 冬瓜 | 本季 | 夏さんは元気？ | 春雨が好き | 四半期
+2024年春节我去了哪里？ | 2022年冬奥会 | 上秋千 | 这春卷好吃吗 | 2024年秋葉原
+夏天我做什么？ | 春节 | 秋子 | 冬瓜 | 本季 | 夏さんは元気？ | 春雨が好き | 四半期
 """
 
 
