@@ -4,7 +4,7 @@
 FROM python:3.12-slim AS build
 ARG EXTRAS=redis,litellm,mcp,jwt
 WORKDIR /src
-COPY pyproject.toml README.md CHANGELOG.md SECURITY.md LICENSE ./
+COPY pyproject.toml README.md CHANGELOG.md SECURITY.md LICENSE NOTICE ./
 COPY tools/build_hook.py tools/
 COPY docs docs
 COPY core core

@@ -47,6 +47,7 @@ from memhost.ranking import (
     rank,
     traits_of,
 )
+from memhost.ranking.types import Floats
 from memhost.search.retrieval import weighted_legs
 from memhost.text.analysis import AnalysedQuery, analyse_query, index_terms, query_terms
 from memhost.text.first_person import in_first_person, possible_speakers
@@ -81,7 +82,6 @@ STAGES = {
     "opening": ("opening",),
     "expected answer": ("expected_time", "expected_number", "expected_person", "expected_place"),
 }
-Floats = npt.NDArray[np.float64]
 
 
 class LabEmbedder(Protocol):

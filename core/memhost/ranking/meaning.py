@@ -9,11 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from memhost.ranking.types import Candidate, Vector
-
-Floats = npt.NDArray[np.float64]
+from memhost.ranking.types import Candidate, Floats, Vector
 
 _FEW = 30.0
 """Candidates whose mean counts half: of a few there is no telling what is common to all (by judgement)."""

@@ -1,8 +1,8 @@
 """English words that mean alike (`wed`: `bride`, `marriage`, `ceremony`), by their stems.
 
 ``tools/near_words.py`` makes the list from the word vectors of the embedder `static` and from WordNet, which keeps out
-names, numbers, units, and words of which one excludes the other (hot and cold, uncle and cousin). It is read when the
-first English query comes: 0.7 MB, about 10 ms.
+names, numbers, units, and words of which one excludes the other (hot and cold, uncle and cousin); NOTICE has the
+licences of both. It is read when the first English query comes: 0.7 MB, about 10 ms.
 """
 
 from __future__ import annotations

@@ -6,9 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from memhost.ranking.types import Candidate
+from memhost.ranking.types import Candidate, Floats
 from memhost.text.analysis import AnalysedQuery
 from memhost.text.speakers import is_user
 from memhost.text.tokens import tokenize
@@ -17,7 +16,6 @@ from memhost.text.unicode_forms import fold
 _START = 400
 """Characters of a memory in which a name is sought."""
 
-Floats = npt.NDArray[np.float64]
 
 _USER = (
     r"(?:(?:the )?user|(?:der |die )?nutzer(?:in)?|l'utilisat(?:eur|rice)|(?:el |la )?usuari[oa]|l'utente"

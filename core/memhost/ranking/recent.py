@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from memhost.ranking.types import Candidate
+from memhost.ranking.types import Candidate, Floats
 from memhost.text.analysis import AnalysedQuery
-
-Floats = npt.NDArray[np.float64]
 
 _ALIKE = 0.95
 """Share of the best coverage from which on statements answer alike (by judgement)."""

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from memhost.ranking.features import FEATURES, Floats, feature_matrix
-from memhost.ranking.types import Candidate, CorpusStats, Ranked, Vector
+from memhost.ranking.features import FEATURES, feature_matrix
+from memhost.ranking.types import Candidate, CorpusStats, Floats, Ranked, Vector
 from memhost.ranking.weights import RankingWeights
 from memhost.text.analysis import AnalysedQuery
 

@@ -33,7 +33,8 @@ _HAVE_DONE = re.compile(
 )
 """As in: What has Ana painted so far?"""
 _ALL = re.compile(
-    r"^(?:please )?(?:list(?! price)|name(?! of)|enumerate)\b.*\b\w+s\b|\b(?:list|name|tell me|show me|what are) (?:all|every)\b"
+    r"^(?:please )?(?:list(?! price)|name(?! of)|enumerate)\b.*\b\w+s\b"
+    r"|\b(?:list|name|tell me|show me|what are) (?:all|every)\b"
     r"|\bhow many (?:different|times)\b|\bin (?:what|which|how many) ways\b|\bwhat (?:else|all)\b",
     re.IGNORECASE,
 )
@@ -50,7 +51,7 @@ _SINGULARS = word_set(
     kilograms grams degrees inches pages steps calories
     """
 )
-"""Words that end like plurals and are none, pairs that are one thing, and units, of which a question asks for one number."""
+"""Words that end like plurals and are none, pairs that are one thing, and units, of which one number is asked for."""
 
 
 def asks_for_several(query: AnalysedQuery) -> bool:
