@@ -53,13 +53,15 @@ def own_subjects(query: AnalysedQuery, candidates: Sequence[Candidate]) -> tuple
     named: set[str] = set()
     if not asked:
         return found, named
+    users = {role for role in {candidate.role for candidate in candidates} if is_user(role)}  # each looked at once
     by_owner: dict[str | None, list[int]] = {}
     for i, candidate in enumerate(candidates):
         by_owner.setdefault(candidate.owner, []).append(i)
     for owner, members in by_owner.items():
-        plain = [(i, _plain(candidates[i].text)) for i in members]
+        told = [i for i in members if candidates[i].position is None or candidates[i].role in users]
+        plain = [(i, _plain(candidates[i].text)) for i in told]
         holding = {i: text for name in asked for i, text in plain if name in text}
-        telling = {i: _named_in(text) for i, text in holding.items() if _may_name(candidates[i])}
+        telling = {i: _named_in(text) for i, text in holding.items()}
         names = (_labels(candidates, members) | set().union(*telling.values()) | _words(owner)) & asked
         others = {i: text for i, text in holding.items() if _of_another(candidates[i], text)} if names else {}
         own = {name for name in names if not _is_in(name, others, telling)}
@@ -94,10 +96,6 @@ def _labels(candidates: Sequence[Candidate], members: Sequence[int]) -> set[str]
     return _words(users[0]) if len(users) == 1 and all(map(is_user, labels[users[0]])) else set()
 
 
-def _may_name(candidate: Candidate) -> bool:
-    return candidate.position is None or is_user(candidate.role)
-
-
 def _named_in(text: str) -> set[str]:
     """The words of the name that a text, folded, gives the user; none if it names nobody."""
     text = text[:200].strip()
@@ -109,10 +107,8 @@ def _named_in(text: str) -> set[str]:
 
 
 def _of_another(candidate: Candidate, text: str) -> bool:
-    """Tell whether a memory that mentions a name speaks of somebody beside the user: it is of the user, or a turn."""
-    if candidate.position is not None:
-        return is_user(candidate.role)
-    return _SPEAKS_OF_USER.search(text) is not None
+    """Tell whether what tells of the user and mentions a name speaks of somebody beside them: any turn may."""
+    return candidate.position is not None or _SPEAKS_OF_USER.search(text) is not None
 
 
 def _plain(text: str) -> str:

@@ -13,10 +13,11 @@ import pytest
 
 from memhost.host import Host
 from memhost.models import CandidateQuery, Candidates, MemoryRecord, MemoryType, Scope, StoredMemory, WriteBatch
-from memhost.ranking import Ranked
+from memhost.ranking import Ranked, traits_of
 from memhost.search.facts.grouping import Hit, grouped
 from memhost.specs import StrategySpec
 from memhost.testing.factories import make_memory
+from memhost.text.analysis import index_terms
 from memhost_strategy_verbatim.strategy import Verbatim
 from tests.support.hosts import ADMIN, bound_to, run, running_host
 from tests.support.plugin_factory import make_plugin
@@ -465,6 +466,24 @@ def test_the_better_of_statement_and_turn_decides() -> None:
     assert shown(grouped(ordered, stored, {})) == [("A", 0.9, ["a"]), ("b", 0.8, [])]
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_turn_said_again_is_one_hit_whether_its_ending_was_kept_or_not(kept: bool) -> None:
+    again = turn("b", "i live in Porto now", 4)
+    if kept:
+        again = replace(again, traits=traits_of(again.record.text, []))
+    ordered, stored = ranked(turn("a"), again, turn("c", "The gate squeaks."))
+    (first, other) = grouped(ordered, stored, {})
+    assert (first.record.id, other.record.id) == ("a", "c")
+    assert first.group is not None
+    assert [one.id for one in first.group.repeats] == ["b"]
+
+
+@pytest.mark.parametrize("other", [{"user_id": "bob"}, {"namespace": "home"}, {"topics": ["home"]}])
+def test_what_others_said_in_the_same_words_is_a_hit_of_its_own(other: dict[str, Any]) -> None:
+    ordered, stored = ranked(turn("a"), turn("b", position=4, **other))
+    assert shown(grouped(ordered, stored, {})) == [("a", 0.9, []), ("b", 0.8, [])]
+
+
 def test_a_turn_is_of_one_statement_and_a_statement_has_all_its_turns() -> None:
     ordered, stored = ranked(
         turn("a", "Yes, since May."), fact("B", "since May", "a"), fact("A", "Porto", "a", "b"), turn("b", "In Porto!")
@@ -500,6 +519,20 @@ def test_a_newer_fact_takes_the_place_of_the_older_and_its_turns() -> None:
     assert groups[1].replaced.id == "old"
     ordered, stored = ranked(turn("b", "The gate squeaks."), new, fact("old", "lives in Porto", "a"), turn("a"))
     assert shown(grouped(ordered, stored, {"old": new.record})) == [("b", 0.9, []), ("new", 0.8, []), ("a", 0.6, [])]
+
+
+def test_a_reply_that_repeats_the_older_fact_is_never_lifted_and_counts_only_beside_the_newer() -> None:
+    new, old = fact("new", "User lives in Faro", "z"), fact("old", "User lives in Porto", "a")
+    reply = turn("r", "Porto is lovely.", 1)
+    reply = replace(reply, role="assistant", terms=tuple(index_terms("Porto is lovely.")))
+    old = replace(old, terms=tuple(index_terms(old.record.text)))
+    ordered, stored = ranked(new, turn("a", "In Porto."), old, turn("b", "The gate squeaks.", 7), reply)
+    hits = grouped(ordered, stored, {"old": new.record})
+    assert [hit.record.id for hit in hits] == ["new", "a", "b", "r"]
+    assert hits[3].group is not None
+    assert hits[3].group.replaced == old.record
+    ordered, stored = ranked(turn("a", "In Porto."), old, turn("b", "The gate squeaks.", 7), reply)
+    assert grouped(ordered, stored, {"old": new.record})[-1].group is None  # the newer one is no match
 
 
 # -- in a context -----------------------------------------------------------------------------------------------

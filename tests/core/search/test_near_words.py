@@ -140,6 +140,12 @@ def test_word_itself_is_not_lifted_further_and_searches_by_words_know_no_meaning
     assert lifted(query, text, meaning=False)[0] == (0.0, 0.0)
 
 
+def test_words_nearby_add_only_what_the_words_themselves_have_not_covered() -> None:
+    ((own, near),) = lifted("Which doctor was at the clinic?", "The physician waits at the clinic.")
+    assert 0.0 < own < 1.0
+    assert near == pytest.approx(own)
+
+
 def test_there_are_twice_as_many_cases_apart() -> None:
     assert len(APART) >= 2 * len(ALIKE)
 
@@ -156,5 +162,7 @@ def test_each_line_of_the_list_is_found() -> None:
     lines = Path(near_words_module.__file__ or "").with_suffix(".txt").read_text(encoding="utf-8").splitlines()
     for line in lines:
         stem, *pairs = line.split(" ")
-        assert set(near_words(stem)) == {pair.split("=")[0] for pair in pairs}
+        near = near_words(stem)
+        assert set(near) == {pair.split("=")[0] for pair in pairs}
+        assert all(0.0 < nearness <= 1.0 for nearness in near.values())
     assert not any(near_words(stem) for stem in ("", "a", "zzz", "tea=", "aback startl", "не", "\ud800"))

@@ -18,6 +18,7 @@ from memhost.ranking import (
 )
 from memhost.ranking.prices import names_price
 from memhost.ranking.score import _STAGES
+from memhost.ranking.traits import ENDING, fingerprint
 from memhost.ranking.types import Vector
 from memhost.text.analysis import analyse_query, index_terms
 
@@ -282,6 +283,8 @@ def test_cosines_count_from_the_floor_of_the_embedder() -> None:
     unrelated = turn(1, "one", 5, "s1", vector=np.array([0.6, 0.8], dtype=np.float32))
     hit = rank(analyse_query("unknown"), query, [unrelated], STATS, weights)[0]
     assert hit.breakdown["semantic"] == pytest.approx(0.0, abs=1e-6)
+    same = turn(1, "one", 5, "s1", vector=query)
+    assert rank(analyse_query("unknown"), query, [same], STATS, weights)[0].nearness == pytest.approx(1.0)
 
 
 def test_vectors_of_another_length_are_not_compared() -> None:
@@ -358,6 +361,15 @@ def test_traits_see_through_a_trailing_caption() -> None:
     text = "Is that yours? [shows a kite]"
     assert traits_of(text, index_terms(text)) & 3 == 3
     assert traits_of("No? Yes.", index_terms("No? Yes.")) & 3 == 2
+
+
+def test_traits_hold_the_ending_of_a_text() -> None:
+    kept = [traits_of(text, index_terms(text)) for text in ("Hi, I live in Porto now.", "i live in Porto now")]
+    assert kept[0] // ENDING == kept[1] // ENDING == fingerprint("I live in Porto now!")
+    others = {fingerprint(f"I live in house number {number}.") for number in range(500)}
+    assert len(others) == 500
+    assert 0 < min(others) <= max(others) < 1 << 30
+    assert fingerprint("") > 0
 
 
 def opening(query: str, *candidates: Candidate) -> list[float]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from memhost.ranking import DEFAULT_WEIGHTS, FEATURES, Candidate, CorpusStats, feature_matrix
 from memhost.ranking.several import asks_for_several
-from memhost.text.analysis import analyse_query
+from memhost.text.analysis import analyse_query, index_terms
 
 SEVERAL = [
     "Which cities has Ana visited?",
@@ -91,6 +92,17 @@ def test_plurals_lists_and_what_was_done_so_far_ask_for_several(text: str) -> No
 @pytest.mark.parametrize("text", ONE)
 def test_questions_in_the_singular_measures_and_other_languages_ask_for_one(text: str) -> None:
     assert not asks_for_several(analyse_query(text))
+
+
+@pytest.mark.parametrize(("text", "several"), [("Which cities did Ana visit?", True), ("Which city is it?", False)])
+def test_a_session_counts_apart_for_questions_that_ask_for_several(text: str, several: bool) -> None:
+    turns = [
+        Candidate(n, said, index_terms(said), session="s", position=n) for n, said in enumerate(["A city.", "So."])
+    ]
+    columns = feature_matrix(analyse_query(text), None, turns, CorpusStats(documents=9), DEFAULT_WEIGHTS).T
+    session = columns[FEATURES.index("session")]
+    assert session.min() > 0.0
+    assert columns[FEATURES.index("session_several")].tolist() == (session * several).tolist()
 
 
 def test_there_are_twice_as_many_for_one() -> None:

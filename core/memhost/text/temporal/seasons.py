@@ -44,9 +44,7 @@ _LAST = (
     r"last|past|previous|letzte[rnms]?|vergangene[rnms]?|vorige[rnms]?|vorig|afgelopen"
     r"|прошл(?:ый|ым|ой|ого|ом|ое|ую)|上个?|去年[的の]?"
 )
-_THIS = (
-    r"this|current|diese[rnms]?|deze|dit|ce|cet|cette|est[ea]|quest[ao'’]|эт(?:им|ой|ого|ом|от)|今年[的の]?|这个?|本"
-)
+_THIS = r"this|current|diese[rnms]?|deze|dit|ce|cet|cette|est[ea]|quest[ao']|эт(?:им|ой|ого|ом|от)|今年[的の]?|这个?|本"
 _NEXT = r"next|coming|nachste[rnms]?|kommende[rnms]?|volgende?|следующ(?:им|ей|его|ем|ий)|明年的?|来年の|下个?"
 _RELATIVE = f"(?:(?P<last>{_LAST})|(?P<this>{_THIS})|(?P<next>{_NEXT}))"
 _LAST_BEHIND = r"dernier|derniere|pasad[oa]|scors[oa]|passad[oa]"
@@ -69,7 +67,7 @@ _PATTERNS = (
 _HOMONYMS = {
     "fall": ("en", {"da", "de", "nb", "sv"}, "last past previous this current next coming"),
     "lente": ("nl", {"es", "it", "pt"}, "vorige vorig afgelopen deze volgend volgende"),
-    "estate": ("it", {"en"}, "questa quest' quest’ scorsa prossima"),
+    "estate": ("it", {"en"}, "questa quest' scorsa prossima"),
 }
 """Seasons of one language that are something else in others (`in diesem Fall`), and the words beside them there."""
 _LONGEST = 2_000
