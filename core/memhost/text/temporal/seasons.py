@@ -17,7 +17,7 @@ from memhost.text.unicode_forms import fold
 
 _YEAR = r"(?P<year>(?:19|20)\d\d)"
 _HAN = r"(?:[天季]|(?![\u4e00-\u9fff])|(?=[我你您他她它咱去在的和是有休]))"
-"""What stands behind 春 where it is the season: 春节, 冬奥会 and 秋葉原 are no three months."""
+"""Signs behind that of a season that leave it one: names of festivals and places go on with others."""
 _ETE = r"(?<!\ba )(?<!ai )(?<!as )(?<!ont )(?<!ait )(?<!ons )(?<!vez )(?<!ent )ete"
 """Not the participle: `a été`, `avait été`."""
 _FALL = r"fall(?! in\b| (?:apart|asleep|behind|down|flat|ill|off|short|through|under)\b)"
