@@ -28,7 +28,7 @@ from tests.core.memories.test_cascade import (
 )
 from tests.support.extractions import derived, extractions, host_with_model, item, settled
 from tests.support.hosts import bound_to, run, running_host
-from tests.support.model_server import Call, ModelServer
+from tests.support.model_server import Call, ModelServer, failure
 
 STORES = pytest.mark.parametrize("storage", ["memory", "sqlite", "redis"], indirect=True)
 PARIS = "User lives in Paris."
@@ -218,7 +218,7 @@ async def test_an_edited_turn_that_waits_still_takes_back_what_it_said(models: M
     async with opened(models, tmp_path, items) as host:
         await put(host, says("m1", "first"))
         await put(host, says("m2", "second"), session="t")
-        models.answer(lambda _call: (503, "down"))
+        models.answer(lambda _call: failure(503))
         fields = {"session_id": "t", "user_id": "u", "messages": [says("m2", "nothing")]}
         await run(host, "put_session", **fields)
         await rebuilt(host, user_id="u", session_id="t")
@@ -244,7 +244,7 @@ async def test_a_pinned_summary_stays(models: ModelServer, tmp_path: Path) -> No
 async def test_a_turn_that_waits_already_waits_once(models: ModelServer, tmp_path: Path) -> None:
     async with opened(models, tmp_path, HOMES) as host:
         await put(host, says("m1", "I live in Ghent"))
-        models.answer(lambda _call: (503, "down"))
+        models.answer(lambda _call: failure(503))
         await run(host, "edit_memory", memory_id="m1", text="user: I live in Bruges")
         await rebuilt(host, user_id="u")
         assert (await run(host, "get_session", session_id="s", user_id="u")).extraction.pending == 1
@@ -257,7 +257,7 @@ async def test_an_answer_of_an_earlier_attempt_is_not_used(models: ModelServer, 
         journal.begin("discrete/1", ["a"], whole=True)
         await journal.write([Completion(text="{}", model="m", input_tokens=1, output_tokens=1)])
         assert (await journal.read()).documents == ["a"]
-        models.answer(lambda _call: (503, "down"))
+        models.answer(lambda _call: failure(503))
         await rebuilt(host, user_id="u")
         assert (await journal.read()).documents == []
 
@@ -268,6 +268,6 @@ async def test_what_tells_of_the_memories_is_marked(models: ModelServer, tmp_pat
         view = await run(host, "create_summary_view", source="long_term", group_by=["user_id"])
         models.answer(lambda _call: "The user lives in Ghent.")
         await run(host, "run_summary_view_partition", view_id=view.id, group={"user_id": "u"})
-        models.answer(lambda _call: (503, "down"))
+        models.answer(lambda _call: failure(503))
         await rebuilt(host, user_id="u")
         assert [each.stale for each in await run(host, "list_summary_view_partitions", view_id=view.id)] == [True]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -11,10 +12,11 @@ from typing import Any
 import pytest
 
 from memhost.errors import NotFound
-from memhost.extraction.pipeline.run_records import KEPT_RUNS, KIND
+from memhost.extraction.pipeline.run_records import KEPT_RUNS, KIND, RunRecords, naming, record_of
 from memhost.host import Host
-from memhost.models import Scope
+from memhost.models import Scope, SessionKey, WriteBatch
 from memhost.testing.clock import FakeClock
+from memhost.usage.model_calls import Exchange
 from tests.support.extractions import derived, host_with_model, item, noting, said, settled
 from tests.support.hosts import bound_to, run, running_host
 from tests.support.model_server import ModelServer, content_filter, failure
@@ -226,3 +228,21 @@ async def test_a_session_that_no_strategy_reads_is_off(tmp_path: Path) -> None:
         await run(host, "put_session", session_id="s", user_id="ana", messages=said("I run."))
         view = await shown(host)
         assert (view.state, view.pending, view.runs) == ("off", 0, [])
+
+
+async def test_records_that_hold_a_text_are_found_as_prompts_have_it(tmp_path: Path) -> None:
+    key = SessionKey("default", "", "ana", "s")
+    quoted = 'Ana said "no"\nand left.'
+    asked = [
+        Exchange(purpose="extraction", messages=[{"role": "user", "content": f'{{"text": {json.dumps(quoted)}}}'}])
+    ]
+    async with running_host(tmp_path, store="memory", run_jobs=False) as host:
+        now = host.clock.now()
+        records = RunRecords(host.store, 7)
+        (held,) = records.document(key, 0, record_of("discrete/1", ["m1"], asked, now), now)
+        (other,) = records.document(key, 1, record_of("discrete/1", ["m2"], [], now), now)
+        await host.store.commit(Scope(), WriteBatch(put_documents=[held, other]))
+        assert await naming(host.store, Scope(), ["x"], [quoted], now) == [(KIND, held.id)]
+        many = [f"text {number}" for number in range(101)]
+        assert await naming(host.store, Scope(), ["x"], many[:100], now) == []
+        assert await naming(host.store, Scope(), ["x"], many, now) == [(KIND, held.id), (KIND, other.id)]
