@@ -10,10 +10,11 @@ import pytest
 
 from memhost.errors import StoreUnavailable
 from memhost.host import Host
+from memhost.memories.derived.former import Former, Kept, undone
 from memhost.memories.repetition import RESTORED
 from memhost.models import MemoryRecord
 from memhost.testing.clock import FakeClock
-from memhost.testing.factories import after
+from memhost.testing.factories import after, make_record
 from tests.support.dedup_hosts import always, judging_host, keep, script, stored
 from tests.support.hosts import run
 
@@ -121,3 +122,19 @@ async def test_a_replaced_fact_is_as_it_was(store: str, tmp_path: Path) -> None:
         assert (await compact(host)).superseded == 1
         assert (await run(host, "restore_memories", ids=["old"])).restored == ["old"]
         assert as_was((await stored(host))["old"]) == before
+
+
+def test_what_is_undone_keeps_accesses_and_sources() -> None:
+    before = make_record("a", "User lives in Ghent.", source_ids=["m1"], topics=["home"])
+    ended = msgspec.structs.replace(
+        before,
+        superseded_by="b",
+        updated_at=after(60),
+        access_count=3,
+        last_accessed=after(90),
+        source_ids=["m1", "m2"],
+    )
+    state = Former(how="superseded", memory=before, changed_at=after(60))
+    found = undone(ended, [Kept(name=("former", "x"), state=state)])
+    assert (found.superseded_by, found.updated_at, found.topics) == (None, before.updated_at, ["home"])
+    assert (found.access_count, found.last_accessed, found.source_ids) == (3, after(90), ["m1", "m2"])

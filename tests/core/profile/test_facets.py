@@ -1,15 +1,20 @@
-"""Facets as pure functions: what stands for one, and which are chosen."""
+"""Facets: what stands for one, and which are chosen; and whose rules stand first."""
 
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
+from memhost.context.standing import Standing
 from memhost.extraction.kinds import INSTRUCTION, KIND
-from memhost.models import MemoryRecord
+from memhost.memories.records import index_records
+from memhost.memories.trust import TRUST
+from memhost.models import MemoryRecord, Scope, WriteBatch
 from memhost.profile.facets import Facet, facets_of
 from memhost.profile.service import profile_lines
 from memhost.testing.factories import START, after, make_record
+from tests.support.hosts import running_host
 
 NOW = START + timedelta(days=9)
 
@@ -42,3 +47,17 @@ def test_facets_of_most_turns_are_chosen_and_lines_stand_once() -> None:
     same = Facet("place", [told("c", "User lives in  Ghent.", "place", source_ids=["m4", "m5", "m6"])])
     assert profile_lines([known, fresh], 1) == ["User lives in Ghent."]
     assert profile_lines([known, fresh, same], 3) == ["User lives in Ghent.", "User drinks tea."]
+
+
+async def test_rules_are_those_of_one_user_that_hold_already(tmp_path: Path) -> None:
+    async with running_host(tmp_path, store="memory", run_jobs=False) as host:
+        now = host.clock.now()
+        order = {KIND: INSTRUCTION, TRUST: "user"}
+        rules = [
+            told("a", "User wants short answers.", metadata=order),
+            told("b", "User wants long answers.", metadata=order, valid_from=now + timedelta(days=1)),
+        ]
+        await host.store.commit(Scope(), WriteBatch(put_memories=await index_records(rules, host.embedder)))
+        standing = Standing(host.services.profile, host.clock)
+        assert await standing.rules(Scope(users=("ann",)), None) == ["User wants short answers."]
+        assert await standing.rules(Scope(users=("ann", "bob")), None) == await standing.rules(Scope(), None) == []
