@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ import pytest
 
 from memhost.errors import StoreUnavailable
 from memhost.host import Host
+from memhost.memories.derived import former
 from memhost.memories.derived.former import Former, Kept, undone
 from memhost.memories.repetition import RESTORED
-from memhost.models import MemoryRecord
+from memhost.memories.trash import entries
+from memhost.models import MemoryRecord, Scope, StoredMemory, WriteBatch
 from memhost.testing.clock import FakeClock
 from memhost.testing.factories import after, make_record
 from tests.support.dedup_hosts import always, judging_host, keep, script, stored
@@ -138,3 +141,35 @@ def test_what_is_undone_keeps_accesses_and_sources() -> None:
     found = undone(ended, [Kept(name=("former", "x"), state=state)])
     assert (found.superseded_by, found.updated_at, found.topics) == (None, before.updated_at, ["home"])
     assert (found.access_count, found.last_accessed, found.source_ids) == (3, after(90), ["m1", "m2"])
+
+
+async def test_a_join_that_another_call_undid_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with judging_host(tmp_path, "memory", clock=FakeClock()) as host:
+        script().rule = always("same")
+        for name, text in TEXTS.items():
+            await keep(host, name, text, topics=[name], created_at=after(60 if name == "new" else 0))
+        await compact(host)
+        (joined,) = (await stored(host)).values()
+        find = former.joins_of
+
+        async def found_by_two(*args: Any) -> list[Kept]:
+            found = await find(*args)
+            await host.store.commit(Scope(), WriteBatch(delete_documents=[each.name for each in found]))
+            return found
+
+        monkeypatch.setattr("memhost.memories.derived.former.joins_of", found_by_two)
+        gone = ({"old", "new"} - {joined.id}).pop()
+        assert (await run(host, "restore_memories", ids=[gone])).restored == [gone]
+        assert set((await stored(host))[joined.id].topics) == {"old", "new"}
+
+
+async def test_of_an_id_that_two_owners_had_the_latest_comes_back(tmp_path: Path) -> None:
+    async with judging_host(tmp_path, "memory", clock=FakeClock()) as host:
+        batch = WriteBatch()
+        for number, user in enumerate(("ann", "bob", "cid")):
+            memory = StoredMemory(record=make_record("a", user, user_id=user))
+            moment = host.clock.now() + timedelta(seconds=number % 2)
+            batch.put_documents += entries("default", [memory], "forgotten", moment, host.settings.memory)
+        await host.store.commit(Scope(), batch)
+        await run(host, "restore_memories", ids=["a"])
+        assert (await stored(host))["a"].text == "bob"
