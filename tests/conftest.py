@@ -54,6 +54,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 settings.register_profile("memhost", deadline=None)
 settings.load_profile("memhost")
 
+
+@pytest.fixture(autouse=True, scope="session")
+def own_configurations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The server's key, which hosts and processes of tests make for their user, goes into a folder of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.getbasetemp() / "configurations"))
+        yield
+
+
 EXECUTED = staticmethod(HostProcess.spawn)
 
 

@@ -25,7 +25,7 @@ GROUPS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("models",),
         ("text",),
         ("errors",),
-        ("metrics", "logs", "settings", "redis_urls", "reading"),
+        ("metrics", "logs", "settings", "redis_urls", "reading", "integrity"),
         ("ports", "ranking"),
         ("credentials", "storekit"),
     ),

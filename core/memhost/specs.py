@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from memhost.integrity import Keyring
 from memhost.ports import (
     Authenticator,
     Clock,
@@ -66,6 +67,7 @@ class OpenContext(msgspec.Struct, frozen=True, kw_only=True):
         reindex: The operator asked to replace vectors of another embedder.
         existing: The store must be there already: opening it makes no new one.
         store: The open store, for plugins that are opened after it: auth providers and job runners.
+        keys: The server's keys, None if it has none: then what a store holds is not sealed.
         setting: The value of any setting by its path (`stores.redis.url`), None where there is no such setting.
     """
 
@@ -78,6 +80,7 @@ class OpenContext(msgspec.Struct, frozen=True, kw_only=True):
     store: Store | None = None
     model: str = ""
     meter: Meter = _ignore
+    keys: Keyring | None = None
     setting: Callable[[str], Any] = _no_setting
 
 

@@ -85,7 +85,7 @@ def administrator(tenant: str = "default") -> Call:
     from memhost.operations import Call
 
     caller = Caller(subject="command line", bounds=Scope(tenant=tenant), roles=EVERY_ROLE)
-    return Call(caller=caller, request_id=REQUEST_ID)
+    return Call(caller=caller, request_id=REQUEST_ID, door="command-line")
 
 
 class Remote:
@@ -292,7 +292,7 @@ async def opened(
     with untouched(configuration, config_file, creates=creates) as (folder, file):
         asked = configuration.data_dir
         if folder is not None:
-            configuration, plugins = load(folder, file, options)
+            configuration, plugins = load(folder, file, {**(options or {}), "server.integrity_key": "none"})
         async with open_host(configuration, plugins, run_jobs=run_jobs, **extra) as host:
             if folder is not None and str((await host.store.info()).details.get("path", "")).startswith(folder):
                 click.echo(f"{asked} contains no data yet.", err=True)

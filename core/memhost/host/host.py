@@ -19,7 +19,7 @@ from memhost.host.login_throttle import LoginThrottle
 from memhost.host.open_resources import automatic
 from memhost.host.readiness import component, model_component, waiting_work
 from memhost.metrics import Metrics
-from memhost.models import Caller
+from memhost.models import Actor, Caller, acted_by
 from memhost.models.roles import HOLDERS
 from memhost.operations import Access, Call, OperationTable
 from memhost.operations.limits import check_request
@@ -165,7 +165,7 @@ class Host:
                 await self.services.tenants.note(call.caller.bounds.tenant, self.clock.now())
             if operation.audited:
                 await self.services.audit.record(call, name, str(getattr(request, operation.audited)))
-            with charged_to(payer_within(call.caller.bounds)):
+            with acted_by(_actor(call, name)), charged_to(payer_within(call.caller.bounds)):
                 result = await operation.handler(self, call, request)
             code = "ok"
             if (hits := _hits_of(result)) is not None:
@@ -243,6 +243,11 @@ class Host:
             ("reranker", self.reranker is not None),
         ]
         return [kind for kind, used in found if used]
+
+
+def _actor(call: Call, operation: str) -> Actor:
+    caller = call.caller
+    return Actor(caller.subject, caller.credential, call.door, operation, call.request_id)
 
 
 def _lacking(caller: Caller, access: Access) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import AsyncExitStack
 from inspect import iscoroutinefunction
 from typing import Any
@@ -12,7 +13,9 @@ from memhost import hookspecs
 from memhost.errors import ConfigurationError
 from memhost.host.auth_chain import AuthChain
 from memhost.host.resources import Resources
+from memhost.integrity.keys import Keyring, load_keys
 from memhost.jobs.outbox import Outbox
+from memhost.logs import log
 from memhost.plugins import PluginManager, Registry
 from memhost.ports import Authenticator, Clock, Embedder, LanguageModel, Reranker, Store
 from memhost.ranking import RankingWeights
@@ -21,6 +24,8 @@ from memhost.specs import OpenContext
 from memhost.usage.ledger import LateMeter
 from memhost.usage.model_health import ModelHealth, WatchedEmbedder
 from memhost.usage.passage_embedding import PassageEmbedder
+
+logger = logging.getLogger(__name__)
 
 
 class ResourceOpener:
@@ -48,7 +53,9 @@ class ResourceOpener:
         reranker: Reranker | None = None
         if settings.server.reranker != "none":
             reranker = await self._enter_model(stack, plugins.rerankers, settings.server.reranker)
-        store: Store = await self.enter(stack, plugins.stores, "stores", store_name(self._configuration, self._plugins))
+        chosen = store_name(self._configuration, self._plugins)
+        self._context = msgspec.structs.replace(self._context, keys=self._keys(chosen))
+        store: Store = await self.enter(stack, plugins.stores, "stores", chosen)
         self._context = msgspec.structs.replace(self._context, store=store)
         authenticator = await self._authenticator(stack, settings.server.auth)
         strategies = {
@@ -72,11 +79,33 @@ class ResourceOpener:
             authenticator=authenticator,
             strategies=strategies,
             meter=self._meter,
+            keys=self._context.keys,
             sections={
                 entry.plugin: self._configuration.section("plugins", entry.spec.name)
                 for entry in plugins.settings_sections
             },
         )
+
+    def _keys(self, store: str) -> Keyring | None:
+        """The server's keys; those that nobody asked for are no reason not to start.
+
+        Raises:
+            ConfigurationError: The keys that the settings name cannot be used.
+        """
+        text, entry = self._configuration.settings.server.integrity_key, self._plugins.stores.get(store)
+        if not text and entry is not None and entry.spec.shared:
+            log(logger, logging.WARNING, "integrity.no_key", reason="the store is shared", set="INTEGRITY_KEY")
+            return None
+        try:
+            keys = load_keys(text)
+        except ConfigurationError as error:
+            if text:
+                raise
+            log(logger, logging.WARNING, "integrity.no_key", reason=error.message, set="INTEGRITY_KEY")
+            return None
+        if keys is not None:
+            log(logger, logging.INFO, "integrity.key", id=keys.id, source=keys.source)
+        return keys
 
     async def _authenticator(self, stack: AsyncExitStack, names: str) -> Authenticator:
         """The provider of that name, or several, by their names with commas."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from memhost.integrity import Keyring
 from memhost.jobs.outbox import Outbox
 from memhost.plugins import PluginManager
 from memhost.ports import Authenticator, Clock, Embedder, LanguageModel, LaterStrategy, Reranker, Store, Strategy
@@ -35,4 +36,5 @@ class Resources:
     authenticator: Authenticator
     strategies: Mapping[str, Strategy | LaterStrategy]
     meter: LateMeter
+    keys: Keyring | None
     sections: Mapping[str, msgspec.Struct]

@@ -21,7 +21,7 @@ from memhost.jobs.outbox import Outbox
 from memhost.jobs.schedules import Schedules
 from memhost.logs import describe
 from memhost.metrics import JobOutcome, Metrics
-from memhost.models import Job, JobState, Scope, SessionKey, WriteBatch
+from memhost.models import Actor, Job, JobState, Scope, SessionKey, WriteBatch, acted_by
 from memhost.plugins import EventHook, PluginManager
 from memhost.plugins.health import PluginWatch
 from memhost.ports import Clock, PutsOff, Store
@@ -173,9 +173,10 @@ class Dispatcher:
         event = msgspec.msgpack.decode(job.payload, type=EVENTS[job.event])
         context = self._make_context(job, hook)
         limit = hook.options.timeout_s or self._settings.job_timeout_s
-        with charged_to(SessionKey(job.tenant, "", "", "")):
-            await hook.within(limit, event=event, context=context)
-        await self._store.commit(context.scope, context.batch)
+        with acted_by(Actor(job.plugin, "", "job", job.event, job.id)):
+            with charged_to(SessionKey(job.tenant, "", "", "")):
+                await hook.within(limit, event=event, context=context)
+            await self._store.commit(context.scope, context.batch)
         self._outbox.committed(context.batch.add_jobs)
 
     async def _failed(self, job: Job, hook: EventHook, error: Exception, last: bool) -> None:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from memhost._moved import renamed
+from memhost.models.actor import NOBODY, Actor, acted_by, acting
 from memhost.models.filters import Condition, Op, matches
 from memhost.models.memory import (
     MAX_ACCESSES,
@@ -46,11 +47,13 @@ __all__ = [
     "DEFAULT_TENANT",
     "EVERY_ROLE",
     "MAX_ACCESSES",
+    "NOBODY",
     "RIGHTS",
     "ROLES",
     "SENT_FIELDS",
     "TURN_STRATEGY",
     "AccessMark",
+    "Actor",
     "Caller",
     "CandidateHit",
     "CandidateQuery",
@@ -84,6 +87,8 @@ __all__ = [
     "WorkingMemory",
     "WriteBatch",
     "WriteResult",
+    "acted_by",
+    "acting",
     "matches",
     "new_id",
 ]

@@ -67,12 +67,14 @@ def _intersect(allowed: tuple[str, ...] | None, value: str | None) -> tuple[str,
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """Who calls, as the authentication plugin resolved it.
 
-    `bounds` limits everything that the caller can reach; `roles` are of `memhost.models.ROLES`.
+    `bounds` limits everything that the caller can reach; `roles` are of `memhost.models.ROLES`. `credential` is the id
+    of the credential, for attribution, where the provider knows one.
     """
 
     subject: str
     bounds: Scope = Scope()
     roles: frozenset[str] = frozenset()
+    credential: str = ""
 
     @property
     def runs_tenant(self) -> bool:

@@ -42,6 +42,7 @@ class Call:
         caller: The authenticated caller; every service call is bound to `caller.bounds`.
         request_id: Id that follows the call through logs and jobs.
         notices: (kind, sentence) pairs that the operation wants to tell, for instance `deprecation`.
+        door: Name of the interface through which the call came, for attribution.
         progress: `await call.progress(done, total, message)` tells how far it is; heard by interfaces that can show
             it, for callers who asked.
     """
@@ -49,6 +50,7 @@ class Call:
     caller: Caller
     request_id: str
     notices: list[tuple[str, str]] = field(default_factory=list)
+    door: str = "python"
     progress: Callable[[float, float | None, str], Awaitable[None]] = _unheard
 
 

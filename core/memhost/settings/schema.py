@@ -13,7 +13,7 @@ import msgspec
 
 from memhost.settings.addresses import check_network, check_origin
 from memhost.settings.extraction import ExtractionSettings, LlmSettings
-from memhost.settings.fields import setting
+from memhost.settings.fields import Secret, setting
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
@@ -28,6 +28,15 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     port: Annotated[int, setting("Port to listen on; 0 picks a free one.", ge=0, le=65535)] = 8000
     workers: Annotated[int, setting("Server processes.", ge=1, le=256)] = 1
     data_dir: Annotated[str, setting("Folder for the server's files.", env=("DATA",), option="data")] = "~/.memhost"
+    integrity_key: Annotated[
+        Secret,
+        setting(
+            "Secret by which the server proves that what it reads is what it wrote, of 32 characters or more; several "
+            "with spaces: the first counts, the others check what they signed. file:PATH names a file with them, made "
+            "if it is missing; none proves nothing. By default memhost/integrity.key in the user's folder of "
+            "configurations, and none where the store is shared between machines."
+        ),
+    ] = Secret()
     log_level: Annotated[LogLevel, setting("Least severe log line written.")] = "INFO"
     log_format: Annotated[Literal["text", "json"], setting("Form of log lines on stderr.")] = "text"
 

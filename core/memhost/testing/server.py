@@ -198,5 +198,15 @@ class WorkerProcess(HostProcess):
 
 def _clean_environment() -> dict[str, str]:
     """The environment without settings that would change what a test starts."""
-    names = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV", "SSL_CERT_FILE")
-    return {name: os.environ[name] for name in names if name in os.environ}
+    names = (
+        "PATH",
+        "HOME",
+        "XDG_CONFIG_HOME",
+        "LANG",
+        "LC_ALL",
+        "TMPDIR",
+        "PYTHONPATH",
+        "VIRTUAL_ENV",
+        "SSL_CERT_FILE",
+    )
+    return {name: os.environ[name] for name in (*names, "SSL_CERT_FILE") if name in os.environ}

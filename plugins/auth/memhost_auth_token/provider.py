@@ -174,6 +174,7 @@ def caller_of(token: Token) -> Caller:
         subject=f"token {token.id}",
         bounds=Scope(tenant=token.tenant, namespaces=token.namespaces, users=token.users),
         roles=frozenset({token.role}),
+        credential=token.id,
     )
 
 

@@ -99,7 +99,7 @@ class Catalog:
         return [name for name in found.sessions if name.startswith(beginning)]
 
     def _context(self, request: McpRequest, progress: Any = None) -> ToolContext:
-        call = Call(caller=request.caller, request_id=request.request_id)
+        call = Call(caller=request.caller, request_id=request.request_id, door="mcp")
         if progress is not None:
             call.progress = progress
         return ToolContext(self.host, call, request, require_scope=self.settings.require_scope)

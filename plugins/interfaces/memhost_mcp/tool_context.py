@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -89,7 +90,7 @@ class ToolContext:
 def _bounded(call: Call, bounds: Scope) -> Call:
     """The same call with other bounds; notices and progress stay shared."""
     caller = msgspec.structs.replace(call.caller, bounds=bounds)
-    return Call(caller=caller, request_id=call.request_id, notices=call.notices, progress=call.progress)
+    return replace(call, caller=caller)
 
 
 def _resolve(

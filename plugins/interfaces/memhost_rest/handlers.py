@@ -199,7 +199,7 @@ class RestApp:
                 body = route.rewrite(body)
         query = parse_query(scope["query_string"])
         request, ignored = endpoint.decoder.read(_path_values(route, values), query, body, strict=endpoint.strict)
-        call = Call(caller=caller, request_id=request_log.id)
+        call = Call(caller=caller, request_id=request_log.id, door="rest")
         if ignored:
             call.notices.append(("ignored", errors.ignored(ignored)))
         try:

@@ -19,8 +19,10 @@ import msgspec
 from memhost.cli.access import load, untouched
 from memhost.errors import ConfigurationError, MemhostError, StoreMismatch
 from memhost.host import Host, open_host
+from memhost.host.open_resources import store_name
 from memhost.host.readiness import waiting_work
 from memhost.http.connections import connection_limit, raise_descriptor_limit
+from memhost.integrity.keys import NONE, load_keys
 from memhost.plugins import PluginManager
 from memhost.ports import SelfChecking
 from memhost.settings import Configuration
@@ -68,6 +70,7 @@ async def examine(data: str | None, config_file: Path | None, *, call_model: boo
     checks += _configuration(configuration)
     checks += _plugins(plugins)
     checks += _data_folder(configuration.data_dir)
+    checks.append(_keys(configuration, plugins))
     checks.append(_port(configuration))
     checks.append(_connections(configuration))
     with _silence():  # what is logged on the way is in the checks
@@ -145,6 +148,23 @@ def _data_folder(folder: Path) -> list[Check]:
     return [_ok("data folder", f"{folder} is writable, {megabytes} MB free")]
 
 
+def _keys(configuration: Configuration, plugins: PluginManager) -> Check:
+    text = configuration.settings.server.integrity_key
+    chosen = plugins.stores.get(store_name(configuration, plugins))
+    fix = "Set INTEGRITY_KEY to the output of openssl rand -hex 32 and keep it apart from the data (docs/security.md)."
+    if text == NONE or (not text and chosen is not None and chosen.spec.shared):
+        return _warn("server's key", "none: edits behind the server's back cannot be proven", fix)
+    try:
+        keys = load_keys(text, make=False)
+    except ConfigurationError as error:
+        return _fail("server's key", error.message)
+    if keys is None:
+        return _ok("server's key", "will be made with the first start")
+    if keys.source.startswith(str(configuration.data_dir) + os.sep):
+        return _warn("server's key", f"{keys.source} lies beside the data that it is to prove", fix)
+    return _ok("server's key", f"{keys.id}, {keys.source}")
+
+
 def _port(configuration: Configuration) -> Check:
     server = configuration.settings.server
     family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
@@ -191,7 +211,7 @@ async def _opened(
     queued = runner is not None and runner.spec.separate
     with untouched(configuration, config_file) as (other, file):
         if other is not None:
-            configuration, plugins = load(other, file)
+            configuration, plugins = load(other, file, {"server.integrity_key": "none"})
         async with open_host(configuration, plugins, run_jobs=queued) as host:
             yield host
 
