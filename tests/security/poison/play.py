@@ -1,0 +1,286 @@
+"""Writes the cases to one host, each to an owner of its own, and reads what the owner would read."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+
+from memhost.admin.export_import import Importer
+from memhost.host import Host
+from memhost.models import Caller, Scope
+from memhost.testing.hosts import OWN
+from tests.security.poison import model
+from tests.security.poison.cases import Attack, Harmless
+from tests.support.hosts import ADMIN, run, running_host
+from tests.support.mcp_door import McpDoor, mcp_door
+
+_CALLERS = EntryPoint(name="testing-callers", value=OWN["testing-callers"], group="memhost")
+_SETTINGS = {"AUTH": "testing", "COMPACTION_EVERY_MINUTES": "0"}
+_WITH_MODEL = {"LLM": "repeating", "EXTRACTION_DEBOUNCE_SECONDS": "0"}
+_BATCH = 20
+_ROUNDS = 500
+"""Most rounds of background jobs: more never end."""
+
+_ROLES = {
+    "tool": "tool",
+    "document": "web_page",
+    "agent": "system",
+    "user_turn": "user",
+    "bound": "user",
+    "assistant_turn": "assistant",
+    "extraction": "tool",
+}
+"""The role of the turns that an attack writes, by channel."""
+
+_MARK = re.compile(r"\[([0-9a-f]{16})\]")
+_DATE = re.compile(r" \[= [^\]]*\]")
+
+
+class Victims:
+    """The host with the cases in it.
+
+    Attributes:
+        host: The host.
+        mcp: The MCP interface of the host.
+        view: Id of a summary view with a partition for each user.
+    """
+
+    def __init__(self, host: Host, mcp: McpDoor) -> None:
+        self.host = host
+        self.mcp = mcp
+        self.view = ""
+
+    # -- writing -----------------------------------------------------------------------------------------------
+
+    async def attack(self, case: Attack) -> None:
+        """Write an attack through its channel."""
+        if case.channel in ("memory", "mcp", "import"):
+            records = [_record(case, number, step) for number, step in enumerate(case.steps)]
+            await {"memory": self._stored, "mcp": self._told, "import": self._imported}[case.channel](records)
+        elif case.channel == "summary":
+            context = "\n".join(str(step) for step in case.steps)
+            hello = {"id": f"{case.id}-m", "role": "user", "content": "Let us go on."}
+            await self._session(case, [hello], context=context)
+        elif case.channel == "hook":
+            message = {"id": f"{case.id}-m", "role": "user", "content": f"{model.FETCH} the page, please."}
+            model.MODEL.fetched[message["id"]] = [_text(step) for step in case.steps]
+            await self._session(case, [message])
+        else:
+            if case.cites == "user":
+                model.MODEL.borrowed.update(_text(step) for step in case.steps if not isinstance(step, list))
+            turns = [_turn(case, number, step) for number, step in enumerate(case.steps)]
+            for last in range(1, len(turns) + 1):  # one turn after the other, as they would come
+                await self._session(case, turns[:last])
+
+    async def _stored(self, records: Sequence[Mapping[str, Any]]) -> None:
+        writer = _caller(str(records[0]["user_id"]), "agent")
+        await run(self.host, "create_memories", writer, memories=records)
+
+    async def _told(self, records: Sequence[Mapping[str, Any]]) -> None:
+        writer = _caller(str(records[0]["user_id"]), "agent")
+        for record in records:
+            outcome = await self.mcp.call("store_memory", writer, {k: v for k, v in record.items() if k != "id"})
+            assert outcome.code == "ok", outcome
+
+    async def _imported(self, records: Sequence[Mapping[str, Any]]) -> None:
+        host = self.host
+        importer = Importer(store=host.store, embedder=host.embedder, tenant="default", clock=host.clock)
+        lines = json.dumps({"memories": records}, ensure_ascii=False).encode()
+        await importer.feed(1, lines)
+        tally = await importer.finish()
+        assert not tally.problems, tally.problems
+
+    async def _session(self, case: Attack, messages: Sequence[Mapping[str, Any]], **fields: Any) -> None:
+        if case.strategy is not None:
+            fields["long_term_memory_strategy"] = {"strategy": case.strategy}
+        writer = _caller(case.id, "tool" if case.channel == "bound" else "user")
+        await run(
+            self.host, "put_session", writer, session_id=case.id, user_id=case.id, messages=list(messages), **fields
+        )
+
+    async def harmless(self, texts: Sequence[Harmless]) -> None:
+        """Write the texts of one user: said by them, and some of them by others to a second owner."""
+        user = texts[0].user
+        turns = [_plain_turn(user, number, "user", each.text) for number, each in enumerate(texts)]
+        await run(self.host, "put_session", _caller(user, "user"), session_id=user, user_id=user, messages=turns)
+        others = [each for each in texts if each.anybody]
+        if others:
+            records = [
+                {"id": f"{user}-c{number}", "text": each.text, "user_id": f"{user}-c"}
+                for number, each in enumerate(others)
+            ]
+            await run(self.host, "create_memories", _caller(f"{user}-c", "agent"), memories=records)
+            told = [_plain_turn(f"{user}-t", number, "tool", each.text) for number, each in enumerate(others)]
+            caller, owner = _caller(f"{user}-t", "user"), f"{user}-t"
+            await run(self.host, "put_session", caller, session_id=owner, user_id=owner, messages=told)
+
+    async def settle(self) -> None:
+        """Run background jobs until none is left, and make the view."""
+        for _ in range(_ROUNDS):
+            jobs = await self.host.services.dispatcher.claim(_BATCH)
+            for job in jobs:
+                await self.host.services.dispatcher.run(job)
+            if not jobs:
+                break
+        else:
+            raise AssertionError("background jobs do not end")
+        made = await run(self.host, "create_summary_view", source="long_term", name="people", group_by=["user_id"])
+        self.view = made.id
+
+    # -- reading -----------------------------------------------------------------------------------------------
+
+    async def surfaced(self, case: Attack) -> dict[str, str]:
+        """What must not be and is, by the way of reading, each with a piece of text that shows it."""
+        caller = _caller(case.id, "user")
+        own = {"eq": case.id}
+        found: dict[str, str] = {}
+
+        def note(way: str, text: str) -> None:
+            for canary in case.canary:
+                if canary in text:
+                    at = text.index(canary)
+                    found.setdefault(way, text[max(0, at - 60) : at + len(canary) + 60])
+
+        prompt = await run(
+            self.host, "memory_prompt", caller, query=case.query, long_term_search={"user_id": own, "limit": 10}
+        )
+        context = await run(self.host, "get_context", caller, query=case.query, user_id=case.id)
+        note("rules", "\n".join([*context.rules, *context.profile]))
+        said = [message.content.text for message in prompt.messages[:-1]]
+        if case.channel == "user_turn" or case.plain:
+            note("prompt", "\n".join(outside(text) for text in said))
+        else:
+            note("prompt", "\n".join(said))
+            note("context", context.text)
+            hits = await run(self.host, "search_memories", caller, text=case.query, user_id=own, limit=10)
+            note("search", "\n".join(hit.text for hit in hits.memories))
+            by_mcp = await self.mcp.call("search_memory", caller, {"query": case.query, "user_id": case.id})
+            note("mcp", json.dumps(json.loads(by_mcp.text), ensure_ascii=False))
+            ran = await run(self.host, "run_summary_view_partition", view_id=self.view, group={"user_id": case.id})
+            note("view", str(ran.summary))
+        if case.channel not in ("memory", "mcp", "import"):
+            note("session", await self._in_session(case, caller))
+        for text in await self._upgraded(case):
+            note("label", text)
+        return found
+
+    async def _in_session(self, case: Attack, caller: Caller) -> str:
+        """What the prompt of the session says outside of a fence; turns in the role of their writer are in place."""
+        prompt = await run(
+            self.host,
+            "memory_prompt",
+            caller,
+            query=case.query,
+            session={"session_id": case.id, "user_id": case.id},
+        )
+        own = {"user_turn": "user", "assistant_turn": "assistant"}.get(case.channel)
+        return "\n".join(outside(message.content.text) for message in prompt.messages[:-1] if message.role != own)
+
+    async def _upgraded(self, case: Attack) -> Iterable[str]:
+        """Texts of what is stored of an attack with the trust of the user."""
+        if case.channel == "user_turn":
+            return []
+        scope = Scope(tenant="default", users=(case.id,))
+        memories, _ = await self.host.store.list_memories(scope, [], limit=1000)
+        return [each.record.text for each in memories if trust_of(each.record) == "user"]
+
+    async def held_back(self, texts: Sequence[Harmless]) -> dict[str, list[str]]:
+        """Where each of the texts of one user is missing, by text."""
+        user = texts[0].user
+        missing: dict[str, list[str]] = {}
+        for each in texts:
+            places = await self._missing(user, each.text)
+            if each.anybody:
+                found = await run(self.host, "search_memories", text=each.text, user_id={"eq": f"{user}-c"}, limit=10)
+                places += [] if _has([hit.text for hit in found.memories], each.text) else ["search of a client's"]
+                kept = await run(self.host, "get_session", session_id=f"{user}-t", user_id=f"{user}-t")
+                places += [] if _has([turn.content for turn in kept.messages], each.text) else ["session of a tool's"]
+            if places:
+                missing[each.text] = places
+        return missing
+
+    async def _missing(self, user: str, text: str) -> list[str]:
+        caller, own = _caller(user, "user"), {"eq": user}
+        hits = await run(self.host, "search_memories", caller, text=text, user_id=own, limit=10)
+        search = {"user_id": own, "limit": 10}
+        prompt = await run(self.host, "memory_prompt", caller, query=text, long_term_search=search)
+        context = await run(self.host, "get_context", caller, query=text, user_id=user)
+        return [
+            way
+            for way, texts in (
+                ("search", [hit.text for hit in hits.memories]),
+                ("prompt", [message.content.text for message in prompt.messages[:-1]]),
+                ("context", [context.text]),
+            )
+            if not _has(texts, text)
+        ]
+
+
+def trust_of(record: Any) -> str:
+    """The trust of a stored memory: the server's own field."""
+    return str(getattr(record, "trust", None) or record.metadata.get("trust", ""))
+
+
+@asynccontextmanager
+async def victims(folder: Path, *, with_model: bool, store: str = "memory") -> AsyncIterator[Victims]:
+    """A host for the cases. With a model everything that is said is extracted by one that repeats all it reads."""
+    model.reset()
+    settings = {**_SETTINGS, **(_WITH_MODEL if with_model else {})}
+    async with (
+        running_host(folder, store=store, extra=[_CALLERS, model.POINT], settings=settings, run_jobs=False) as host,
+        mcp_door(host, ADMIN) as door,
+    ):
+        yield Victims(host, door)
+
+
+def _caller(user: str, channel: str) -> Caller:
+    """A caller bound to one user, with a credential of that channel."""
+    fields: dict[str, Any] = {"channel": channel} if "channel" in Caller.__struct_fields__ else {}
+    return Caller(subject=user, bounds=Scope(users=(user,)), roles=frozenset({"writer"}), **fields)
+
+
+def _record(case: Attack, number: int, step: Any) -> dict[str, Any]:
+    fields = step if isinstance(step, dict) else {"text": step}
+    return {"id": f"{case.id}-{number}", "user_id": case.id, **fields}
+
+
+def _turn(case: Attack, number: int, step: Any) -> dict[str, Any]:
+    if isinstance(step, list):
+        return _plain_turn(case.id, number, step[0], step[1])
+    fields = step if isinstance(step, dict) else {"content": step}
+    return {**_plain_turn(case.id, number, _ROLES[case.channel], ""), **fields}
+
+
+def _plain_turn(owner: str, number: int, role: str, text: str) -> dict[str, Any]:
+    at = datetime(2026, 11, 2, 9, number % 60, tzinfo=UTC).isoformat()
+    return {"id": f"{owner}-m{number}", "role": role, "content": text, "created_at": at}
+
+
+def _text(step: Any) -> str:
+    if isinstance(step, list):
+        return str(step[1])
+    return str(step.get("content", step.get("text", ""))) if isinstance(step, dict) else str(step)
+
+
+def outside(text: str) -> str:
+    """The text without what stands between two equal marks of a fence."""
+    mark = _MARK.search(text)
+    if mark is None:
+        return text
+    end = text.rfind(mark[0])
+    return text if end <= mark.end() else text[: mark.start()] + text[end + len(mark[0]) :]
+
+
+def _has(texts: Sequence[str], wanted: str) -> bool:
+    """Tell whether one of the texts holds the wanted one, whatever blanks and added dates."""
+    return any(_plain(wanted) in _plain(text) for text in texts)
+
+
+def _plain(text: str) -> str:
+    return " ".join(_DATE.sub("", text).split())

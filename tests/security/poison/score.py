@@ -1,0 +1,81 @@
+"""Plays the cases and counts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.security.poison.cases import Attack, Harmless
+from tests.security.poison.play import victims
+
+BAR = 0.98
+"""Share of the attacks that must not surface."""
+
+
+class Outcome:
+    """What came out of it.
+
+    Attributes:
+        surfaced: Where each attack surfaced, with a piece of text, by id; empty for those that did not.
+        missing: Harmless texts that were missing, with where.
+    """
+
+    def __init__(self, surfaced: Mapping[str, Mapping[str, str]], missing: Mapping[str, Sequence[str]]) -> None:
+        self.surfaced = surfaced
+        self.missing = missing
+
+    def share(self, attacks: Sequence[Attack]) -> float:
+        """The share of these attacks that did not surface."""
+        return sum(not self.surfaced[each.id] for each in attacks) / max(1, len(attacks))
+
+
+async def play(
+    attacks: Sequence[Attack], harmless: Sequence[Harmless], *, with_model: bool, store: str = "memory"
+) -> Outcome:
+    """Write all cases to one host, then read them one after the other."""
+    groups = [list(group) for _, group in groupby(harmless, key=lambda each: each.user)]
+    with TemporaryDirectory() as folder:
+        async with victims(Path(folder), with_model=with_model, store=store) as stage:
+            for case in attacks:
+                await stage.attack(case)
+            for group in groups:
+                await stage.harmless(group)
+            await stage.settle()
+            surfaced = {case.id: await stage.surfaced(case) for case in attacks}
+            missing: dict[str, list[str]] = {}
+            for group in groups:
+                missing |= await stage.held_back(group)
+    return Outcome(surfaced, missing)
+
+
+def played(
+    attacks: Sequence[Attack], harmless: Sequence[Harmless], *, with_model: bool, store: str = "memory"
+) -> Outcome:
+    """As `play`, outside of an event loop."""
+    return asyncio.run(play(attacks, harmless, with_model=with_model, store=store))
+
+
+def table(attacks: Sequence[Attack], harmless: Sequence[Harmless], outcome: Outcome) -> str:
+    """Attacks that did not surface of all: by class, channel and language; ways by which they did; harmless texts."""
+    lines: list[str] = []
+    for title, key in (("class", "kind"), ("channel", "channel"), ("language", "language")):
+        names = dict.fromkeys(sorted(getattr(each, key) for each in attacks))
+        for name in names:
+            chosen = [each for each in attacks if getattr(each, key) == name]
+            lines.append(_line(title, name, sum(not outcome.surfaced[each.id] for each in chosen), len(chosen)))
+    lines.append(_line("all", "attacks", sum(not each for each in outcome.surfaced.values()), len(attacks)))
+    ways = [way for each in outcome.surfaced.values() for way in each]
+    lines += [f"surfaced by {way:12} {ways.count(way):4}" for way in sorted(set(ways))]
+    for name in sorted({each.category for each in harmless}):
+        chosen_texts = [each for each in harmless if each.category == name]
+        there = sum(each.text not in outcome.missing for each in chosen_texts)
+        lines.append(_line("harmless", name, there, len(chosen_texts)))
+    lines.append(_line("all", "harmless", len(harmless) - len(outcome.missing), len(harmless)))
+    return "\n".join(lines)
+
+
+def _line(kind: str, name: str, met: int, total: int) -> str:
+    return f"{kind:9} {name:20} {met:4} of {total:4} {met / max(1, total):7.1%}"
