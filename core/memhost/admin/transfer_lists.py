@@ -84,7 +84,7 @@ def record_of(given: SessionRecordInput, found: MemoryRecord | None, now: dateti
         }
         given = msgspec.structs.replace(given, **times)
     assert isinstance(given.id, str)
-    return record_from_input(given, given.id, now, default_type=MemoryType.SEMANTIC)
+    return record_from_input(given, given.id, now, default_type=MemoryType.SEMANTIC, trust="import")
 
 
 def _id_of(given: SessionRecordInput) -> str:

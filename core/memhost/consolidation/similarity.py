@@ -10,7 +10,7 @@ from memhost.consolidation.wording import holds_facts_of
 from memhost.extraction.kinds import may_relate, subject_of
 from memhost.memories.nearest import STATEMENTS_ONLY
 from memhost.memories.repetition import RESTORED
-from memhost.memories.trust import DOUBTS, TRUST
+from memhost.memories.trust import DOUBTS, level_of
 from memhost.models import MemoryRecord, MemoryType, StoredMemory
 from memhost.text.analysis import DATE_MARK, SPEAKER_MARK, index_terms
 from memhost.text.words import STOP_WORDS
@@ -129,7 +129,7 @@ def has_something_in_common(memory: StoredMemory, other: StoredMemory) -> bool:
 def may_end(memory: StoredMemory, other: StoredMemory) -> bool:
     """Tell whether a statement may end another: what tools and pages say ends nothing that somebody said."""
     low = ("tool", "external")
-    return memory.record.metadata.get(TRUST) not in low or other.record.metadata.get(TRUST) in low
+    return level_of(memory.record) not in low or level_of(other.record) in low
 
 
 def _share_a_word(memory: StoredMemory, other: StoredMemory) -> bool:

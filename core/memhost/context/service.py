@@ -16,7 +16,7 @@ from memhost.context.people import who_is_who
 from memhost.context.rendering import line_of, messages_of
 from memhost.errors import Problem, ValidationFailed
 from memhost.memories.enabled import require_long_term_memory
-from memhost.memories.trust import TRUST, is_held_back, why_held_back
+from memhost.memories.trust import is_held_back, level_of, why_held_back
 from memhost.messages.token_budgets import TokenCount, counter_for
 from memhost.models import MemoryHit, Scope, StoredSession
 from memhost.operations.long_term import Context, ContextItem, GetContext
@@ -157,7 +157,7 @@ _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday",
 def held_back(hits: Sequence[MemoryHit]) -> list[HeldBack]:
     """Those of the hits that contexts and prompts leave out, with why."""
     found = [(hit, why_held_back(hit)) for hit in hits]
-    return [HeldBack(id=hit.id, trust=str(hit.metadata.get(TRUST)), reason=why) for hit, why in found if why]
+    return [HeldBack(id=hit.id, trust=level_of(hit), reason=why) for hit, why in found if why]
 
 
 REASONS = {

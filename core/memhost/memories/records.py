@@ -18,8 +18,8 @@ from ulid import ULID
 from memhost.errors import PluginFailure, Problem, UnsafePrompt, ValidationFailed
 from memhost.extraction.screening.injection import SUSPICIOUS, is_instruction_like
 from memhost.memories.repetition import statement
-from memhost.memories.trust import is_of_others
-from memhost.models import MemoryRecord, MemoryType, SessionKey, StoredMemory, Vector
+from memhost.memories.trust import CLAIMS, is_of_others
+from memhost.models import MemoryRecord, MemoryType, SessionKey, StoredMemory, Trust, Vector
 from memhost.operations.ams_compat import unreadable_tags, without_commas
 from memhost.operations.requests import RecordFields
 from memhost.ports import Draft, Embedder, Turn
@@ -66,8 +66,13 @@ def _hash_of(record: MemoryRecord, text: str) -> str:
     return hashlib.sha256(json.dumps(owner, sort_keys=True).encode()).hexdigest()
 
 
-def record_from_input(given: RecordFields, memory_id: str, now: datetime, *, default_type: MemoryType) -> MemoryRecord:
-    """Return a memory made of a client's fields; fields that the server owns (hash, `persisted_at`) are set again."""
+def record_from_input(
+    given: RecordFields, memory_id: str, now: datetime, *, default_type: MemoryType, trust: Trust
+) -> MemoryRecord:
+    """Return a memory made of a client's fields; fields that the server owns (hash, `persisted_at`) are set again.
+
+    What the client says under keys of metadata that are the server's own (`CLAIMS`) is left out.
+    """
     fields: dict[str, Any] = {"last_accessed": now, "created_at": now, "updated_at": now, "memory_type": default_type}
     fields |= {name: value for name, value in zip(_GIVEN, _of(given), strict=True) if value is not UNSET}
     for name in ("session_id", "user_id", "namespace"):
@@ -75,7 +80,10 @@ def record_from_input(given: RecordFields, memory_id: str, now: datetime, *, def
     for name in ("topics", "entities", "extracted_from"):
         fields[name] = unique(fields[name] or ())
     fields["said_before"] = sorted(fields["said_before"] or ())
-    record = MemoryRecord(id=memory_id, **fields)
+    metadata = fields.get("metadata") or {}
+    if not CLAIMS.isdisjoint(metadata):
+        fields["metadata"] = {key: value for key, value in metadata.items() if key not in CLAIMS}
+    record = MemoryRecord(id=memory_id, trust=trust, **fields)
     record.memory_hash = content_hash(record)
     return record
 

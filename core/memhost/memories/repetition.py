@@ -21,9 +21,10 @@ import msgspec
 from memhost.extraction.kinds import may_relate
 from memhost.extraction.retry_prompt import UNGROUNDED
 from memhost.extraction.screening.injection import SUSPICIOUS
-from memhost.memories.trust import DOUBTS, SAID_BY, TRUST, vouched_for
+from memhost.memories.trust import DOUBTS, SAID_BY, TRUST, level_of, vouched_for
 from memhost.models import MAX_ACCESSES, MemoryRecord, StoredMemory
 from memhost.models.memory import MOST_SAYINGS
+from memhost.models.trust import lowest, rank
 from memhost.ranking import traits_of
 from memhost.text.analysis import index_terms
 from memhost.text.recalled.own_text import found_by
@@ -79,19 +80,40 @@ def compatible(stored: MemoryRecord, record: MemoryRecord) -> bool:
     """Tell whether `record` can be merged into `stored` without losing anything, if their texts make one `statement`.
 
     Both must be of one owner and hold for the same time; dates of events and metadata must not contradict each other.
-    One statement made in two sessions is one memory. What a strategy extracted may be called another type; what a
-    client wrote stays of the type that the client gave.
+    What is trusted less adds nothing to what is trusted more, and what is trusted more stays a memory of its own. One
+    statement made in two sessions is one memory. What a strategy extracted may be called another type; what a client
+    wrote stays of the type that the client gave.
     """
     # One of the two may lack a field, but both must not differ in it: "Ana saw the dentist" of 3 May and of 9 June are
     # two visits; with a date in one only, the merged memory has that date, and nothing is lost.
     return (
         (stored.namespace or "", stored.user_id or "") == (record.namespace or "", record.user_id or "")
         and (stored.valid_to, stored.superseded_by) == (record.valid_to, record.superseded_by)
+        and _may_take_in(stored, record)
         and _since_the_same(stored, record)
         and all(_adds(getattr(stored, name), getattr(record, name)) for name in _EVENT)
         and may_relate(stored, record)
         and (record.extractor is not None or stored.memory_type is record.memory_type)
         and (record.extractor is not None or _agree(stored.metadata, record.metadata))
+    )
+
+
+def _may_take_in(stored: MemoryRecord, record: MemoryRecord) -> bool:
+    """Tell whether trust lets a record go into a stored memory: no further, or it says what nobody had said."""
+    more = rank(level_of(record)) - rank(level_of(stored))
+    if more > 0:
+        return any(mark in stored.metadata for mark in DOUBTS) and not any(mark in record.metadata for mark in DOUBTS)
+    return not more or _adds_nothing(stored, record)
+
+
+def _adds_nothing(stored: MemoryRecord, record: MemoryRecord) -> bool:
+    told = {key: value for key, value in record.metadata.items() if key not in NOTES}
+    return (
+        set(record.topics) <= set(stored.topics)
+        and set(record.entities) <= set(stored.entities)
+        and all(getattr(record, name) in (None, getattr(stored, name)) for name in (*_EVENT, "valid_from"))
+        and (stored.pinned or not record.pinned)
+        and (record.extractor is not None or told.keys() <= stored.metadata.keys())
     )
 
 
@@ -148,6 +170,7 @@ def _kind_of(record: MemoryRecord) -> tuple[object, ...]:
         *(getattr(record, name) for name in _EVENT),
         record.memory_type,
         record.extractor is None,
+        rank(level_of(record)),
         msgspec.json.encode(told, order="deterministic"),
     )
 
@@ -178,6 +201,7 @@ def united(kept: MemoryRecord, records: Sequence[MemoryRecord], now: datetime) -
         said_before=[*said[:1], *said[1:-1][1 - MOST_SAYINGS :]] if len(said) > 1 else [],
         valid_from=kept.valid_from or min((each.valid_from for each in records if each.valid_from), default=None),
         metadata={**metadata, **kept.metadata},
+        trust=kept.trust if len({level_of(each) for each in (kept, *records)}) == 1 else lowest(map(level_of, records)),
         updated_at=now,
     )
 
@@ -192,9 +216,12 @@ def _sayings(records: Sequence[MemoryRecord]) -> list[datetime]:
 def completed(stored: MemoryRecord, record: MemoryRecord, now: datetime) -> MemoryRecord | None:
     """The stored record with what its repetition adds, None if that is nothing.
 
-    The notes that a strategy made of a repetition are not added: they are about its own text. A memory that nobody had
+    What is trusted less adds nothing. The notes that a strategy made of a repetition are not added: they are about its
+    own text. A memory that nobody had
     said is one that somebody said from now on, if the repetition was.
     """
+    if rank(level_of(record)) < rank(level_of(stored)):
+        return None
     more = record if record.extractor is None else msgspec.structs.replace(record, metadata={})
     home = vouched_for(stored, record)
     found = united(home, [home, more], now)

@@ -30,15 +30,17 @@ from memhost.memories.records import (
 )
 from memhost.memories.repetition import NOTES
 from memhost.memories.trash import names_of
-from memhost.memories.trust import DOUBTS, TRUST
+from memhost.memories.trust import CLAIMS, DOUBTS, level_of
 from memhost.models import (
     MemoryRecord,
     MemoryType,
     Scope,
     StoredMemory,
+    Trust,
     WriteBatch,
     new_id,
 )
+from memhost.models.trust import lowest, of_memory
 from memhost.operations.long_term import EditMemory
 from memhost.operations.requests import RecordInput, SessionRecordInput
 from memhost.operations.responses import StoredRecord
@@ -133,7 +135,10 @@ class MemoryService:
         self._check_enabled()
         refuse(check_records(given, [item.id for item in given]))
         now = self._clock.now()
-        records = [record_from_input(item, item.id, now, default_type=MemoryType.SEMANTIC) for item in given]
+        trust = of_memory(call.caller.channel)
+        records = [
+            record_from_input(item, item.id, now, default_type=MemoryType.SEMANTIC, trust=trust) for item in given
+        ]
         bounds = call.caller.bounds
         for record in records:
             if not bounds.allows(record.namespace, record.user_id, record.session_id):
@@ -207,7 +212,7 @@ class MemoryService:
         stored = await self._stored(bounds, request.memory_id)
         before = replace(stored, record=msgspec.structs.replace(stored.record))  # which the changes go into
         text, now = stored.record.text, self._clock.now()
-        record = _changed(stored.record, changes, now)
+        record = _changed(stored.record, changes, now, of_memory(call.caller.channel))
         if not bounds.allows(record.namespace, record.user_id, record.session_id):
             raise Forbidden("This credential may not move memories to that owner.")
         kept = await self._hooks.before_memories_stored([record], self._context(call, now))
@@ -300,7 +305,7 @@ def _with_id(item: SessionRecordInput) -> RecordInput:
     return RecordInput(**fields, id=item.id if isinstance(item.id, str) else new_id())
 
 
-def _changed(record: MemoryRecord, changes: dict[str, Any], now: datetime) -> MemoryRecord:
+def _changed(record: MemoryRecord, changes: dict[str, Any], now: datetime, editor: Trust) -> MemoryRecord:
     for name in ("namespace", "user_id", "session_id"):
         if name in changes:
             changes[name] = changes[name] or None
@@ -309,14 +314,16 @@ def _changed(record: MemoryRecord, changes: dict[str, Any], now: datetime) -> Me
             changes[name] = unique(changes[name])
     if "metadata" in changes:
         notes = {name: value for name, value in record.metadata.items() if name in NOTES}
-        changes["metadata"] = {**(changes["metadata"] or {}), **notes}
+        told = {name: value for name, value in (changes["metadata"] or {}).items() if name not in CLAIMS}
+        changes["metadata"] = {**told, **notes}
     if "event_date" in changes and changes["event_date"] != record.event_date:
         changes = {"event_end": None, "event_precision": None, **changes}  # those of another date
+    if "text" in changes and changes["text"] != record.text:  # the editor's words, and no longer those of its sources
+        record.trust = lowest((level_of(record), editor))
     for name, value in changes.items():
         setattr(record, name, value)
     if "text" in changes:  # the marks were about the former text
-        doubted = any(mark in record.metadata for mark in DOUBTS)
-        gone = {SUSPICIOUS, *DOUBTS, TRUST} if doubted else {SUSPICIOUS}
+        gone = {SUSPICIOUS, *DOUBTS}
         record.metadata = {name: value for name, value in record.metadata.items() if name not in gone}
     record.updated_at = now
     record.memory_hash = content_hash(record)

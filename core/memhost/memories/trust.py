@@ -1,4 +1,4 @@
-"""Where the text of a memory comes from, and so how far it may be trusted."""
+"""Tells how far a memory is trusted, and which memories stay out of contexts."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import msgspec
 
 from memhost.extraction.screening.evidence import UNSUPPORTED
 from memhost.extraction.screening.injection import SUSPICIOUS
-from memhost.models import MemoryRecord
+from memhost.models import MemoryRecord, Message, Trust
+from memhost.models.trust import TRUSTS, by_role, lowest
 from memhost.text.speakers import is_assistant
 
 TRUST = "trust"
-"""Metadata key: `user`, `assistant`, `tool` or `external`, the least trusted source of the memory."""
+"""Metadata key under which release 0.1.0 kept the level; clients cannot set it, and `MemoryRecord.trust` has it now."""
 
 UNCONFIRMED = "unconfirmed"
 """Metadata key: true for what the assistant alone said, and nobody took up."""
@@ -24,29 +25,37 @@ DOUBTS = (UNSUPPORTED, UNCONFIRMED)
 SAID_BY = "said_by"
 """Metadata key: the name of who said it, where one named speaker said all of it."""
 
-LEVELS = ("user", "assistant", "tool", "external")
-"""Levels of trust, from statements of the user to texts by nobody in the conversation."""
-
-_BY_ROLE = {
-    "user": "user",
-    "human": "user",
-    "assistant": "assistant",
-    "ai": "assistant",
-    "tool": "tool",
-    "function": "tool",
-}
+CLAIMS = frozenset({TRUST, SUSPICIOUS})
+"""Metadata keys by which a client would say how far its own text is trusted; they are left out of what it writes."""
 
 
-def label(record: MemoryRecord, source_ids: Sequence[str], roles: Mapping[str, str]) -> None:
-    """Write into a memory how far it may be trusted; `external` if it says what nobody said (`UNSUPPORTED`).
+def level_of(record: MemoryRecord) -> Trust:
+    """Tell how far a memory is trusted. Of one that release 0.1.0 stored, its label tells if a strategy made it."""
+    if record.trust is not None:
+        return record.trust
+    told = record.metadata.get(TRUST) if record.extractor is not None else None
+    return told if told in TRUSTS else "agent"
+
+
+def trusts_of(messages: Iterable[Message]) -> dict[str, Trust]:
+    """Tell how far each message is trusted, by id: as was noted when it was stored, else by its role."""
+    found: dict[str, Trust] = {}
+    for message in messages:
+        level = message.trust or by_role(message.role)
+        found[message.id] = lowest((found[message.id], level)) if message.id in found else level
+    return found
+
+
+def label(record: MemoryRecord, source_ids: Sequence[str], trusts: Mapping[str, Trust]) -> None:
+    """Write into a memory how far it is trusted; `external` if it says what nobody said (`UNSUPPORTED`).
 
     Args:
         record: The memory, which is changed.
         source_ids: Messages that it was made of; all of them if none are named.
-        roles: Role of each message that was read, by id.
+        trusts: How far each message that was read is trusted, by id.
     """
-    said_by = [roles.get(source, "") for source in source_ids] or list(roles.values())
-    record.metadata = {**record.metadata, TRUST: trust_of([] if UNSUPPORTED in record.metadata else said_by)}
+    known: list[Trust] = [trusts.get(source, "external") for source in source_ids] or list(trusts.values())
+    record.trust = lowest(() if UNSUPPORTED in record.metadata else known)
 
 
 def name_speaker(record: MemoryRecord, said: Sequence[tuple[str, str | None]], *, action: bool) -> None:
@@ -67,11 +76,11 @@ def name_speaker(record: MemoryRecord, said: Sequence[tuple[str, str | None]], *
 
 
 def is_of_others(record: MemoryRecord) -> bool:
-    """Tell whether the memory comes from the assistant, a tool or a third person, not from the user.
+    """Tell whether the memory comes from the assistant, a tool or a third person.
 
-    A memory that a client stored has no label: it is its owner's.
+    What a client stored as a memory, or a file brought, counts as its owner's.
     """
-    return record.metadata.get(TRUST) in LEVELS[1:]
+    return level_of(record) in ("assistant", "tool", "external")
 
 
 def why_held_back(record: MemoryRecord) -> Literal["instruction", "unsupported", "unconfirmed"] | None:
@@ -97,11 +106,4 @@ def vouched_for(record: MemoryRecord, by: MemoryRecord) -> MemoryRecord:
     if not gone or any(mark in by.metadata for mark in DOUBTS):
         return record
     kept = {key: value for key, value in record.metadata.items() if key not in (*gone, TRUST)}
-    trust = {TRUST: by.metadata[TRUST]} if TRUST in by.metadata else {}
-    return msgspec.structs.replace(record, metadata={**kept, **trust})
-
-
-def trust_of(roles: Iterable[str]) -> str:
-    """The label of a memory made from messages of those roles: that of the least trusted; `external` without any."""
-    found = [_BY_ROLE.get(role.strip().lower(), "external") for role in roles]
-    return max(found, key=LEVELS.index, default="external")
+    return msgspec.structs.replace(record, metadata=kept, trust=level_of(by))

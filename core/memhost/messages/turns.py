@@ -12,7 +12,8 @@ from msgspec import UNSET, UnsetType
 
 from memhost.errors import InvalidRequest, Problem
 from memhost.messages.concurrent_writes import Missed
-from memhost.models import SENT_FIELDS, Message, StoredSession, TurnMark, new_id
+from memhost.models import SENT_FIELDS, Message, StoredSession, Trust, TurnMark, new_id
+from memhost.models.trust import by_role, lowest, of_turn
 from memhost.operations.limits import MAX_ITEMS, MAX_MESSAGE_LENGTH, too_deep, too_many
 from memhost.operations.requests import MessageInput
 from memhost.ports import Turn
@@ -93,13 +94,15 @@ def merge_turns(
     stored: StoredSession | None,
     now: datetime,
     missed: Missed,
+    channel: Trust | None = None,
 ) -> Merged:
     """The messages to store, and what of them is new.
 
     A stored message among those given stays as it is. One that the session already holds, unchanged, keeps what the
     server knows of it (extraction flag, `persisted_at`, time), whatever the client sends. Which one that is: see
     `Recognition`. A changed message keeps its position. Messages that others have added or changed since the client
-    read the session (`missed`) stay so, the added ones in front of those that this write adds.
+    read the session (`missed`) stay so, the added ones in front of those that this write adds. `channel` bounds how far
+    new and changed messages are trusted (`Caller.channel`).
 
     Raises:
         InvalidRequest: A message has no visible content.
@@ -122,6 +125,7 @@ def merge_turns(
             messages.append(before)
             continue
         message = _message(item, message_id, before, mark, now)
+        message.trust = _trust_of(message.role, before, channel)
         refuse_empty(item, message, number)
         fingerprint = fingerprint_of(message)
         if before is not None and mark is not None and missed.kept("turn", name, fingerprint):
@@ -321,6 +325,12 @@ def _message(
     return message
 
 
+def _trust_of(role: str, before: Message | None, channel: Trust | None) -> Trust:
+    """Tell how far a message is trusted that a caller with that channel writes; never further than what it replaces."""
+    said = of_turn(role, channel)
+    return said if before is None else lowest((before.trust or by_role(before.role), said))
+
+
 def _is_repeated(item: MessageInput, before: Message) -> bool:
     """Tell whether this is plainly the stored message (same text, no other time), as most of a history is."""
     return (
@@ -350,6 +360,8 @@ def _is_plain_copy(message: Message, before: Message) -> bool:
 
 def _restore(message: Message, before: Message | None) -> None:
     """An unchanged turn keeps its flags; one that had left the session was dealt with before it left."""
+    if before is not None:
+        message.trust = before.trust
     message.discrete_memory_extracted = before.discrete_memory_extracted if before is not None else "t"
     message.persisted_at = before.persisted_at if before is not None else None
 

@@ -42,6 +42,7 @@ from memhost.models.stored import (
     WriteBatch,
     WriteResult,
 )
+from memhost.models.trust import TRUSTS, Trust
 
 __all__ = [
     "DEFAULT_TENANT",
@@ -51,6 +52,7 @@ __all__ = [
     "RIGHTS",
     "ROLES",
     "SENT_FIELDS",
+    "TRUSTS",
     "TURN_STRATEGY",
     "AccessMark",
     "Actor",
@@ -82,6 +84,7 @@ __all__ = [
     "StoredSession",
     "StrategyConfig",
     "TextMatch",
+    "Trust",
     "TurnMark",
     "Vector",
     "WorkingMemory",

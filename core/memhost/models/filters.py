@@ -25,6 +25,7 @@ TAG_FIELDS = (
     "memory_type",
     "id",
     "memory_hash",
+    "trust",
 )
 LIST_FIELDS = ("topics", "entities")
 DATE_FIELDS = (

@@ -8,6 +8,8 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 from ulid import ULID
 
+from memhost.models.trust import Trust
+
 ExtractionFlag = Literal["t", "f"]
 
 TURN_STRATEGY = "message"
@@ -46,8 +48,9 @@ class StrategyConfig(msgspec.Struct, kw_only=True):
 class Message(msgspec.Struct, kw_only=True):
     """One turn of a conversation. `discrete_memory_extracted` is "t" once extraction has read the turn.
 
-    `content` is its text. Where the content was sent in another form (a list of parts, null), `parts` holds that as it
-    was. The fields behind it are kept as they were sent, and UNSET where they were not.
+    `trust` is how far it is trusted, by who sent it in which role; None for turns that earlier versions stored (their
+    role tells). `content` is its text. Where the content was sent in another form (a list of parts, null), `parts`
+    holds that as it was. The fields behind it are kept as they were sent, and UNSET where they were not.
     """
 
     role: str
@@ -56,6 +59,7 @@ class Message(msgspec.Struct, kw_only=True):
     created_at: datetime
     persisted_at: datetime | None = None
     discrete_memory_extracted: ExtractionFlag = "f"
+    trust: Trust | None = None
     parts: Any = UNSET
     name: Any = UNSET
     tool_calls: Any = UNSET
@@ -130,6 +134,15 @@ class MemoryRecord(msgspec.Struct, kw_only=True):
         datetime | None, Meta(description="Until when the fact held; searches leave it out afterwards.")
     ] = None
     superseded_by: Annotated[str | None, Meta(description="Id of the memory that replaced it, if any.")] = None
+    trust: Annotated[
+        Trust | None,
+        Meta(
+            description="Where it comes from, and so how far it is trusted, by credential, door and role: `operator`, "
+            "`user`, `assistant`, `agent` (a program stored it), `import`, `tool`, `external` (a page, a document, "
+            "somebody unknown). Of what was made from several sources the least trusted. Null: an earlier version "
+            "stored it."
+        ),
+    ] = None
 
     @property
     def told_at(self) -> datetime:

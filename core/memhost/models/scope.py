@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from memhost.models.roles import OPERATORS
+from memhost.models.trust import Trust
 
 DEFAULT_TENANT = "default"
 
@@ -68,13 +69,15 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """Who calls, as the authentication plugin resolved it.
 
     `bounds` limits everything that the caller can reach; `roles` are of `memhost.models.ROLES`. `credential` is the id
-    of the credential, for attribution, where the provider knows one.
+    of the credential, for attribution, where the provider knows one. `channel` bounds how far what it writes is
+    trusted: turns by the lower of it and their role, memories as it says (None: as an agent's).
     """
 
     subject: str
     bounds: Scope = Scope()
     roles: frozenset[str] = frozenset()
     credential: str = ""
+    channel: Trust | None = None
 
     @property
     def runs_tenant(self) -> bool:

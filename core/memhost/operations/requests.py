@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from memhost.models import MAX_ACCESSES, EventPrecision, MemoryType
+from memhost.models import MAX_ACCESSES, EventPrecision, MemoryType, Trust
 from memhost.models.limits import (
     DEEPEST_OFFSET,
     MAX_MESSAGE_LENGTH,
@@ -102,6 +102,9 @@ class MessageInput(msgspec.Struct, kw_only=True):
     discrete_memory_extracted: Annotated[
         ExtractionFlag | UnsetType,
         Meta(description="Set by the server; what a client sends is ignored.", examples=["f"]),
+    ] = UNSET
+    trust: Annotated[
+        Sent, Meta(description="Set by the server; what a client sends is ignored.", examples=["user"])
     ] = UNSET
     name: Annotated[Sent, Meta(examples=["ana"])] = UNSET
     tool_calls: Annotated[
@@ -430,6 +433,13 @@ class SearchFields(msgspec.Struct, kw_only=True):
     ] = None
     memory_type: Annotated[
         MemoryTypeFilter | None, Meta(description="Only memories of these types.", examples=[{"eq": "semantic"}])
+    ] = None
+    trust: Annotated[
+        TagFilter | None, Meta(description="Only memories of these levels of trust.", examples=[{"eq": "user"}])
+    ] = None
+    min_trust: Annotated[
+        Trust | None,
+        Meta(description="Only memories that are trusted as far as this, or further.", examples=["assistant"]),
     ] = None
     created_at: Annotated[
         DateFilter | None,

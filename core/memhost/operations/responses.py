@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from memhost.models import MemoryHit, MemoryRecord, StrategyConfig
+from memhost.models import MemoryHit, MemoryRecord, StrategyConfig, Trust
 from memhost.operations.requests import ExtractionFlag, MessageContent, Sent
 from memhost.ports.host import ComponentHealth as ComponentHealth
 from memhost.ports.host import Readiness as Readiness
@@ -84,6 +84,10 @@ class MessageView(msgspec.Struct, kw_only=True):
     discrete_memory_extracted: Annotated[
         ExtractionFlag, Meta(description='`"f"`: it waits to be extracted; `"t"`: it does not.')
     ] = "f"
+    trust: Annotated[
+        Trust | None,
+        Meta(description="How far it is trusted, by who sent it in which role; null: an earlier version stored it."),
+    ] = None
     name: Sent = UNSET
     tool_calls: Sent = UNSET
     tool_call_id: Sent = UNSET
@@ -393,7 +397,7 @@ class HeldBack(msgspec.Struct, frozen=True, kw_only=True):
     """A memory that was found and left out: it reads like an order of somebody else, or nobody said what it says."""
 
     id: Annotated[str, Meta(description="Id of the memory.")]
-    trust: Annotated[str, Meta(description="Who said it: `assistant`, `tool` or `external`.")]
+    trust: Annotated[Trust, Meta(description="How far it is trusted.")]
     reason: Annotated[
         Literal["instruction", "unsupported", "unconfirmed"],
         Meta(

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-from memhost.models import EventPrecision, MemoryRecord, MemoryType, Message, SessionKey
+from memhost.models import EventPrecision, MemoryRecord, MemoryType, Message, SessionKey, Trust
 from memhost.ports.models import Embedder, LanguageModel
 from memhost.text.speakers import Labels
 
@@ -99,6 +99,7 @@ class ExtractionContext(msgspec.Struct, frozen=True, kw_only=True):
         messages: All messages that the session holds, the turns among them; empty if the session is gone. Without those
             whose memories were deleted; if `outdated`, with those that have left the session since.
         roles: Role of each message to extract from, by id.
+        trusts: How far each message to extract from is trusted, by id.
         labels: Words in front of messages (`Ana: ...`) that are names of speakers in this conversation; with them
             `memhost.text.speakers.said_by` tells who said a message.
         max_topics: Most topics that a memory may have.
@@ -120,6 +121,7 @@ class ExtractionContext(msgspec.Struct, frozen=True, kw_only=True):
     outdated: bool = False
     messages: list[Message] = []
     roles: dict[str, str] = {}
+    trusts: dict[str, Trust] = {}
     labels: Labels = frozenset()
     max_topics: int = 3
     grounding_strict: bool = False

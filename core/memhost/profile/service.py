@@ -8,8 +8,8 @@ from datetime import datetime
 from memhost.extraction.kinds import INSTRUCTION, KIND, SUBJECT, THIS_SESSION, kind_of, scope_of
 from memhost.memories.enabled import require_long_term_memory
 from memhost.memories.nearest import STATEMENTS_ONLY
-from memhost.memories.trust import LEVELS, TRUST
 from memhost.models import Condition, MemoryRecord, MemoryType, Op, Scope
+from memhost.models.trust import at_least
 from memhost.operations.table import Call
 from memhost.operations.users import GetProfile, PastStatement, Profile, ProfileFacet, ProfileStatement, StandingRule
 from memhost.ports import Clock, Store
@@ -84,7 +84,7 @@ class ProfileService:
         """
         conditions = [
             Condition(f"metadata.{KIND}", Op.ANY, (INSTRUCTION,)),
-            Condition(f"metadata.{TRUST}", Op.ANY, LEVELS[:1]),
+            Condition("trust", Op.ANY, at_least("user")),
             Condition("valid_to", Op.NOT_LTE, (now,)),
             Condition("valid_from", Op.NOT_GT, (now,)),
         ]

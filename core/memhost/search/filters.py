@@ -10,8 +10,10 @@ from typing import Any
 import msgspec
 
 from memhost.errors import Problem, ValidationFailed
+from memhost.memories.trust import TRUST
 from memhost.models import Condition, Op
 from memhost.models.filters import metadata_text
+from memhost.models.trust import at_least
 from memhost.operations.requests import (
     DateFilter,
     MemoryTypeFilter,
@@ -50,7 +52,10 @@ def compile_filters(request: SearchFields, zone: str = "UTC") -> tuple[Condition
             compiler = partial(date_conditions, zone=zone) if isinstance(value, DateFilter) else tag_conditions
             _compile(name, value, compiler, (name,), conditions, problems)
     for key, value in (request.metadata or {}).items():
-        _compile(f"metadata.{key}", value, metadata_conditions, ("metadata", key), conditions, problems)
+        name = TRUST if key == TRUST else f"metadata.{key}"  # where the level stood before it was the server's own
+        _compile(name, value, metadata_conditions, ("metadata", key), conditions, problems)
+    if request.min_trust is not None:
+        conditions.append(Condition("trust", Op.ANY, at_least(request.min_trust)))
     if problems:
         raise ValidationFailed(problems)
     return tuple(conditions)

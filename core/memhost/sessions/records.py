@@ -12,6 +12,7 @@ from msgspec import UNSET
 
 from memhost.memories.records import content_hash, derived_id, index_records, record_from_input
 from memhost.memories.repetition import indexed_anew
+from memhost.memories.trust import level_of
 from memhost.messages.concurrent_writes import Missed, record_digest
 from memhost.models import (
     TURN_STRATEGY,
@@ -24,8 +25,10 @@ from memhost.models import (
     StoredMemory,
     StoredSession,
     StrategyConfig,
+    Trust,
     new_id,
 )
+from memhost.models.trust import lowest
 from memhost.operations.requests import RecordFields, SessionRecordInput
 from memhost.ports import Draft, Embedder, Store, Turn
 from memhost.text.analysis import index_terms
@@ -67,6 +70,7 @@ def merge_records(
     missed: Missed,
     *,
     promote: bool,
+    trust: Trust,
 ) -> SessionRecords:
     """Return the memories of a session after a write.
 
@@ -81,6 +85,7 @@ def merge_records(
         now: Time of the write.
         missed: What others changed.
         promote: Whether there is a long-term memory to store them in.
+        trust: How far new memories are trusted, and changed ones at most.
     """
     known = {record.id: record for record in before.content.memories} if before else {}
     found = SessionRecords(kept=[], promoted=[], corrected={})
@@ -88,7 +93,7 @@ def merge_records(
     for item in given:
         memory_id = item.id if isinstance(item.id, str) else new_id()
         earlier = known.get(memory_id)
-        record = record_from_input(item, memory_id, now, default_type=MemoryType.MESSAGE)
+        record = record_from_input(item, memory_id, now, default_type=MemoryType.MESSAGE, trust=trust)
         if earlier is not None:
             record = _filled(record, item, earlier)
             if memory_id in written and missed.kept("memory", memory_id, record_digest(record)):
@@ -109,6 +114,7 @@ def merge_records(
                 record.persisted_at = earlier.persisted_at
                 continue
             found.corrected[memory_id] = earlier
+            record.trust = lowest((level_of(earlier), trust))
         record.persisted_at = now
         found.promoted.append(record)
     named = {record.id for record in found.kept}
@@ -133,9 +139,8 @@ async def corrections(store: Store, bounds: Scope, found: SessionRecords) -> lis
 
 
 def _corrected(held: MemoryRecord, record: MemoryRecord, earlier: MemoryRecord) -> MemoryRecord:
-    changes: dict[str, Any] = {
-        name: getattr(record, name) for name in _SAID if getattr(record, name) != getattr(earlier, name)
-    }
+    changes: dict[str, Any] = {"trust": lowest((level_of(held), level_of(record)))} if held.text != record.text else {}
+    changes |= {name: getattr(record, name) for name in _SAID if getattr(record, name) != getattr(earlier, name)}
     if "metadata" in changes:  # what the server noted there stays
         noted = {name: value for name, value in held.metadata.items() if name not in earlier.metadata}
         changes["metadata"] = {**noted, **record.metadata}

@@ -209,6 +209,7 @@ def _shown(message: Message) -> MessageView:
         created_at=message.created_at,
         persisted_at=message.persisted_at,
         discrete_memory_extracted=message.discrete_memory_extracted,
+        trust=message.trust,
         **sent,
         **{f"other_{number}": value for number, value in enumerate(others.values())},
     )

@@ -52,6 +52,7 @@ from memhost.models import (
     WriteBatch,
 )
 from memhost.models.limits import MIN_TTL_S
+from memhost.models.trust import of_memory
 from memhost.operations.ams_compat import MISSING_CREATED_AT, Reads, read_at, shown_version
 from memhost.operations.limits import DATA_BYTES, too_big
 from memhost.operations.table import Call
@@ -234,7 +235,7 @@ class SessionWriter:
         # 2. Stand in: messages that a summary has folded away are put back in the place of that summary.
         given, summary, before = stand_in(request, before)
         # 3. Merge: what the client sends with what others have written since it read.
-        merged = merge_turns(given, before, now, missed)
+        merged = merge_turns(given, before, now, missed, call.caller.channel)
         content = _content(request, before, now)
         content.messages = merged.messages
         content.data = merged_data(request.data, before, missed)
@@ -290,6 +291,7 @@ class SessionWriter:
             now,
             missed,
             promote=self._settings.long_term_memory,
+            trust=of_memory(call.caller.channel),
         )
         content.memories = records.kept
         promoted = await corrections(self._store, call.caller.bounds, records)

@@ -51,7 +51,7 @@ _UNSEEN: dict[type[Any], tuple[str, ...]] = {
         "said_at",
         "said_before",
     ),
-    requests.MessageInput: ("persisted_at", "discrete_memory_extracted", "others"),
+    requests.MessageInput: ("persisted_at", "discrete_memory_extracted", "trust", "others"),
 }
 """Fields that are the server's own, or rare; they are taken and not asked for."""
 

@@ -19,6 +19,7 @@ _COLUMNS = {
     "memory_hash": "m.hash",
     "memory_type": "m.memory_type",
     "extraction_strategy": "m.extraction_strategy",
+    "trust": "m.trust",
 }
 _OWNERS = {
     "namespace": ("m.nscope", Kind.NAMESPACE, "namespace"),

@@ -158,7 +158,7 @@ def _insert(
         if memory.vector is not None:
             vectors.append((vid, encode_vector(memory.vector)))
         facets += _facets(rid, record)
-    connection.executemany(f"INSERT INTO memories VALUES({','.join('?' * 22)})", rows)
+    connection.executemany(f"INSERT INTO memories VALUES({','.join('?' * 23)})", rows)
     connection.executemany("INSERT INTO contents VALUES(?, ?, ?)", contents)
     connection.executemany("INSERT INTO words(rowid, scope, terms) VALUES(?, ?, ?)", words)
     connection.executemany("INSERT INTO vectors VALUES(?, ?)", vectors)
@@ -186,6 +186,7 @@ def _row(rid: int, scopes: ScopeIds, memory: StoredMemory) -> tuple[Value, ...]:
         to_micros_or_none(record.said_at),
         to_micros_or_none(record.event_end),
         to_micros(record.held_from),
+        record.trust or "",
     )
 
 

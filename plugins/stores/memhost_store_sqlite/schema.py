@@ -127,7 +127,10 @@ ALTER TABLE memories ADD COLUMN held_from INTEGER;
 """
 """Times of records by which memories are filtered; rows that are older have none until they are written again."""
 
-MIGRATIONS: tuple[str, ...] = (INITIAL, FAILURES, BOOLEANS, TIMES)
+TRUST = "ALTER TABLE memories ADD COLUMN trust TEXT NOT NULL DEFAULT ''"
+"""The level of trust of records; of rows that are older nothing is known until they are written again."""
+
+MIGRATIONS: tuple[str, ...] = (INITIAL, FAILURES, BOOLEANS, TIMES, TRUST)
 """Step n brings a file from version n to n + 1. Steps are never edited after a release, only appended."""
 
 

@@ -54,7 +54,7 @@ def by(record: MemoryRecord) -> str | None:
 
 def trust(record: MemoryRecord) -> str | None:
     """Whose word it is."""
-    found = record.metadata.get("trust")
+    found = record.trust
     return found if isinstance(found, str) else None
 
 

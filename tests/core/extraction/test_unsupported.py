@@ -26,11 +26,11 @@ async def told(host: Host, models: ModelServer) -> None:
 async def test_what_nobody_said_is_marked_and_found_but_in_no_context(models: ModelServer, tmp_path: Path) -> None:
     async with host_with_model(models, tmp_path) as host:
         await told(host, models)
-        by_text = {memory.text: memory.metadata for memory in await derived(host)}
-        assert by_text[TRUE]["trust"] == "user"
-        assert "unsupported" not in by_text[TRUE]
-        assert by_text[INVENTED]["trust"] == "external"
-        assert set(by_text[INVENTED]["unsupported"]) == {"34", "Ohio", "John Doe"}
+        by_text = {memory.text: memory for memory in await derived(host)}
+        assert by_text[TRUE].trust == "user"
+        assert "unsupported" not in by_text[TRUE].metadata
+        assert by_text[INVENTED].trust == "external"
+        assert set(by_text[INVENTED].metadata["unsupported"]) == {"34", "Ohio", "John Doe"}
         query = "Is the user a teacher from Ohio?"
         found = await run(host, "search_memories", text=query, user_id={"eq": "ana"})
         (hit,) = [hit for hit in found.memories if hit.text == INVENTED]
@@ -54,7 +54,7 @@ async def test_the_mark_goes_when_somebody_says_it(models: ModelServer, tmp_path
         await run(host, "put_session", session_id="s", user_id="ana", messages=turns)
         await settled(host, "s", user_id="ana")
         (found,) = [memory for memory in await derived(host) if memory.text == INVENTED]
-        assert found.metadata["trust"] == "user"
+        assert found.trust == "user"
         assert "unsupported" not in found.metadata
         context = await run(host, "get_context", query="Who is John Doe?", user_id="ana", budget=1_000)
         assert INVENTED in context.text
@@ -79,7 +79,8 @@ async def test_a_new_text_by_its_owner_has_no_mark(models: ModelServer, tmp_path
         await told(host, models)
         (found,) = [memory for memory in await derived(host) if memory.text == INVENTED]
         changed = await run(host, "edit_memory", memory_id=found.id, text="User is a teacher.")
-        assert not {"unsupported", "trust"} & changed.metadata.keys()
+        assert "unsupported" not in changed.metadata
+        assert changed.trust == "external"
 
 
 async def test_a_setting_drops_them(models: ModelServer, tmp_path: Path) -> None:

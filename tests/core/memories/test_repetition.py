@@ -102,7 +102,7 @@ ADDING: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({}, {"pinned": True}),
     ({}, {"metadata": {"src": "crm"}}),
     ({"metadata": {"n": 1}}, {"metadata": {"n": 1.0, "m": 2}}),
-    ({"metadata": {"trust": "user"}}, {"metadata": {"trust": "assistant"}}),
+    ({"trust": "agent"}, {"trust": "assistant"}),
     ({}, {"event_date": after(0)}),
     ({"event_date": after(0)}, {}),
     ({"user_id": ""}, {"user_id": None}),

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from memhost.memories.trust import SAID_BY, TRUST, UNCONFIRMED, is_held_back, name_speaker, trust_of, why_held_back
+from memhost.memories.trust import SAID_BY, UNCONFIRMED, is_held_back, name_speaker, why_held_back
 from memhost.models import MemoryRecord
+from memhost.models.trust import by_role, lowest
 from memhost.testing.factories import make_record
 
 
 def told(*said: tuple[str, str | None], action: bool = False) -> MemoryRecord:
     record = make_record("m", "User likes tea.")
-    record.metadata = {TRUST: trust_of([role for role, _ in said])}
+    record.trust = lowest(by_role(role) for role, _ in said)
     name_speaker(record, said, action=action)
     return record
 
@@ -39,7 +40,7 @@ def test_what_one_named_speaker_said_has_the_name(said: list[tuple[str, str | No
 def test_what_only_the_assistant_said_is_in_no_context(said: list[tuple[str, str | None]]) -> None:
     record = told(*said)
     assert (record.metadata[UNCONFIRMED], is_held_back(record)) == (True, True)
-    if record.metadata[TRUST] == "assistant":
+    if record.trust == "assistant":
         assert why_held_back(record) == "unconfirmed"
 
 

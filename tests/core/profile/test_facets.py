@@ -9,7 +9,6 @@ from typing import Any
 from memhost.context.standing import Standing
 from memhost.extraction.kinds import INSTRUCTION, KIND
 from memhost.memories.records import index_records
-from memhost.memories.trust import TRUST
 from memhost.models import MemoryRecord, Scope, WriteBatch
 from memhost.profile.facets import Facet, facets_of
 from memhost.profile.service import profile_lines
@@ -52,10 +51,10 @@ def test_facets_of_most_turns_are_chosen_and_lines_stand_once() -> None:
 async def test_rules_are_those_of_one_user_that_hold_already(tmp_path: Path) -> None:
     async with running_host(tmp_path, store="memory", run_jobs=False) as host:
         now = host.clock.now()
-        order = {KIND: INSTRUCTION, TRUST: "user"}
+        order = {KIND: INSTRUCTION}
         rules = [
-            told("a", "User wants short answers.", metadata=order),
-            told("b", "User wants long answers.", metadata=order, valid_from=now + timedelta(days=1)),
+            told("a", "User wants short answers.", metadata=order, trust="user"),
+            told("b", "User wants long answers.", metadata=order, trust="user", valid_from=now + timedelta(days=1)),
         ]
         await host.store.commit(Scope(), WriteBatch(put_memories=await index_records(rules, host.embedder)))
         standing = Standing(host.services.profile, host.clock)

@@ -77,7 +77,7 @@ async def test_honest_rules_reach_contexts_prompts_and_the_profile(chat: Chats) 
     assert all(f"\n- {text}" in first.content.text for text in HONEST)
     for text in HONEST:
         kept = (await chat.statements())[text]
-        assert (kept.metadata["kind"], kept.metadata["trust"]) == ("instruction", "user")
+        assert (kept.metadata["kind"], kept.trust) == ("instruction", "user")
         assert "suspicious" not in kept.metadata
 
 

@@ -557,7 +557,7 @@ async def test_a_statement_that_fits_as_well_stands_alone_in_the_context(host: H
 async def test_a_turn_that_must_be_held_back_does_not_come_in_with_its_statement(host: Host) -> None:
     await tell(host, "s-05", SAID, *NOISE)
     await state(host, "porto", PORTO, "s-05", "s-05-0")
-    await change(host, "s-05-0", metadata={"trust": "external", "suspicious": True})
+    await change(host, "s-05-0", trust="external", metadata={"suspicious": True})
     found = await run(host, "get_context", query="Who came along by train from Graz?", user_id="mia", budget=400)
     assert PORTO in found.text
     assert "by train" not in found.text

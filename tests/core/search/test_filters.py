@@ -154,15 +154,15 @@ async def test_a_filter_that_says_nothing_is_refused(test: dict[str, Any], messa
 @STORES
 async def test_an_edit_sets_metadata_and_keeps_notes_of_the_server(store: str, tmp_path: Path) -> None:
     async with running_host(tmp_path, store=store, run_jobs=False) as host:
-        given = {"state": "open", "n": 1, "trust": "user"}
+        given = {"state": "open", "n": 1, "adds_to": ["x"]}
         await run(host, "create_memories", memories=[{"id": "m", "text": "Task one", "metadata": given}])
-        edited = await run(host, "edit_memory", memory_id="m", metadata={"state": "done", "trust": "assistant"})
-        assert edited.metadata == {"state": "done", "trust": "user"}
+        edited = await run(host, "edit_memory", memory_id="m", metadata={"state": "done", "adds_to": ["y"]})
+        assert edited.metadata == {"state": "done", "adds_to": ["x"]}
         assert (await run(host, "search_memories", metadata={"state": {"eq": "done"}})).total == 1
         assert (await run(host, "search_memories", metadata={"n": {"eq": 1}})).total == 0
         both = await run(host, "edit_memory", memory_id="m", text="Task two", metadata={"state": "new"})
-        assert (both.text, both.metadata) == ("Task two", {"state": "new", "trust": "user"})
-        assert (await run(host, "edit_memory", memory_id="m", clear=["metadata"])).metadata == {"trust": "user"}
+        assert (both.text, both.metadata) == ("Task two", {"state": "new", "adds_to": ["x"]})
+        assert (await run(host, "edit_memory", memory_id="m", clear=["metadata"])).metadata == {"adds_to": ["x"]}
         with pytest.raises(ValidationFailed):
             await run(host, "edit_memory", memory_id="m", metadata={"a": "x" * 1_000_000})
-        assert (await run(host, "get_memory", memory_id="m")).metadata == {"trust": "user"}
+        assert (await run(host, "get_memory", memory_id="m")).metadata == {"adds_to": ["x"]}

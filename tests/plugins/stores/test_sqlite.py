@@ -135,7 +135,7 @@ async def test_texts_that_read_like_booleans_are_found_in_older_files(tmp_path: 
         await store.commit(EVERYWHERE, put(*memories))
     with sqlite3.connect(tmp_path / "memhost.db") as connection:
         connection.execute("UPDATE facets SET text = 'true' WHERE key = 'metadata.b'")
-        for name in ("said_at", "event_end", "held_from"):
+        for name in ("said_at", "event_end", "held_from", "trust"):
             connection.execute(f"ALTER TABLE memories DROP COLUMN {name}")
         connection.execute(f"PRAGMA user_version = {MIGRATIONS.index(BOOLEANS)}")
     async with opening(tmp_path) as store:
@@ -154,7 +154,7 @@ async def test_rows_of_older_files_hold_since_ever_until_they_are_written_again(
         await store.commit(EVERYWHERE, put(memory))
         assert (await store.list_memories(EVERYWHERE, held))[1] == 0
     with sqlite3.connect(tmp_path / "memhost.db") as connection:
-        for name in ("said_at", "event_end", "held_from"):
+        for name in ("said_at", "event_end", "held_from", "trust"):
             connection.execute(f"ALTER TABLE memories DROP COLUMN {name}")
         connection.execute(f"PRAGMA user_version = {MIGRATIONS.index(TIMES)}")
     async with opening(tmp_path) as store:

@@ -15,7 +15,7 @@ from memhost.memories.derived.kept_turns import read_turns
 from memhost.memories.nearest import in_turns, nearest, statements_of
 from memhost.memories.records import unique
 from memhost.memories.repetition import STALE
-from memhost.memories.trust import is_held_back
+from memhost.memories.trust import is_held_back, trusts_of
 from memhost.messages.windows import count_tokens, prompt_tokens
 from memhost.models import (
     TURN_STRATEGY,
@@ -95,6 +95,7 @@ class ExtractionContexts:
             topics=topics,
             messages=messages,
             roles={turn.message.id: turn.message.role for turn in turns},
+            trusts=trusts_of(turn.message for turn in turns),
             labels=labels_of(_all(messages, turns), key.user),
             max_topics=self._settings.top_k_topics,
             grounding_strict=self._settings.grounding_strict,

@@ -46,13 +46,14 @@ class ImmediateExtraction:
                 summary=session.content.context,
                 now=now,
                 roles={turn.message.id: turn.message.role for turn in turns},
+                trusts=trust.trusts_of(turn.message for turn in turns),
                 labels=labels,
             )
             extractor = f"{strategy.name}/{strategy.version}"
             for draft in await strategy.extract(turns, context):
                 memory_id = draft.id or draft_id(session.key, extractor, draft)
                 record = record_from_draft(draft, session.key, memory_id, extractor, now, turns)
-                trust.label(record, draft.source_ids, context.roles)
+                trust.label(record, draft.source_ids, context.trusts)
                 found.append((record, draft))
         self._mark(session, turns, found, now)
         return found

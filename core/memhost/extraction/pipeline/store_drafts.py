@@ -136,7 +136,7 @@ class ExtractedMemories:
         for memory_id, draft in self._by_id(context, strategy, drafts).items():
             extractor = f"{strategy.name}/{strategy.version}"
             record = record_from_draft(draft, key, memory_id, extractor, now, turns)
-            trust.label(record, draft.source_ids, context.roles)
+            trust.label(record, draft.source_ids, context.trusts)
             sources = [message for name in draft.source_ids for message in told.get(name, ())]
             said = [(message.role, speaker_of(message, context.labels)) for message in sources]
             trust.name_speaker(record, said, action=record.metadata.get(KIND) == ACTION)

@@ -42,5 +42,6 @@ def turn_of(memory: StoredMemory) -> Turn:
         created_at=record.created_at,
         persisted_at=record.persisted_at,
         discrete_memory_extracted="t",
+        trust=record.trust,
     )
     return Turn(message=message, position=memory.position or 0)
