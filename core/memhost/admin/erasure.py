@@ -15,13 +15,14 @@ from memhost.errors import Forbidden
 from memhost.events import EVENTS, MemoriesDeleted, event_payload
 from memhost.jobs.outbox import Outbox
 from memhost.jobs.tasks import KIND as TASKS
+from memhost.jobs.tasks import Tasks
 from memhost.memories.trash import trashed_ids
 from memhost.models import Document, Job, JobState, Scope, WriteBatch, new_id
-from memhost.operations.responses import SummaryView, SummaryViewPartitionResult, Task
+from memhost.operations.responses import SummaryView, SummaryViewPartitionResult
 from memhost.operations.table import Call
 from memhost.operations.users import DeleteUser, ErasureReceipt
 from memhost.ports import Clock, Store
-from memhost.storage.bound_documents import BoundDocuments, covers, document_scope
+from memhost.storage.bound_documents import BoundDocuments, document_scope
 from memhost.storage.paging import session_keys
 from memhost.storage.secure_delete import Scrubbing
 from memhost.usage.ledger import UsageLedger
@@ -69,7 +70,7 @@ class Erasure:
         self._clock = clock
         self._scrubbing = Scrubbing(store)
         self._views = BoundDocuments(store, "view", SummaryView)
-        self._tasks = BoundDocuments(store, TASKS, Task)
+        self._tasks = Tasks(store, clock)
 
     async def aclose(self) -> None:
         """Stop cleaning files."""
@@ -202,13 +203,13 @@ class Erasure:
                 counts["usage_sheets"] += await self._without_name(within, kind, now)
             await self._remove(within.tenant, [(document.kind, document.id) for document in documents])
             counts[_SORTS.get(word, "other_documents")] += len(documents)
-        for sort, bound in (("views", self._views), ("tasks", self._tasks)):
-            mine = [item for item in await bound.list_all(scope, now) if covers(scope, item.bounds)]
-            await self._remove(scope.tenant, [(bound.kind, item.content.id) for item in mine])
-            counts[sort] += len(mine)
-            if sort == "views":
-                for item in mine:
-                    counts["view_results"] += await self._results(scope.tenant, item.content.id, now)
+        tasks = await self._tasks.by_key(scope)
+        await self._remove(scope.tenant, [(TASKS, key) for key in tasks])
+        views = await self._views.list_all(scope, now)
+        await self._remove(scope.tenant, [(self._views.kind, item.content.id) for item in views])
+        for item in views:
+            counts["view_results"] += await self._results(scope.tenant, item.content.id, now)
+        counts.update(views=len(views), tasks=len(tasks))
         return +counts
 
     async def _without_name(self, within: Scope, kind: str, now: datetime) -> int:

@@ -128,7 +128,7 @@ class ViewDue(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         tenant: Tenant that the view belongs to.
         view_id: The view.
-        task_id: The task that a caller watches, None if there is none.
+        task_id: Name of the task that a caller watches, for `context.run`; None if there is none.
     """
 
     tenant: str

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from datetime import timedelta
 from typing import Any, Literal
 
 import msgspec
 
-from memhost.errors import MemhostError
+from memhost.errors import MemhostError, TooManyRequests
 from memhost.events import ViewDue
-from memhost.models import Job, JobState, Scope, WriteBatch, new_id
+from memhost.models import Document, Job, JobState, Scope, WriteBatch, new_id
 from memhost.operations.responses import Task
 from memhost.ports import Clock, Store
-from memhost.storage.bound_documents import Bound, BoundDocuments, document_scope
+from memhost.storage.bound_documents import Bound, BoundDocuments, by_prefix, document_scope
 from memhost.storage.leases import Lease, Leases
 from memhost.usage.tenants import Tenants
 
@@ -28,6 +29,75 @@ KEPT = timedelta(days=7)
 _FAILED = "The server failed. Its log shows the cause."
 _STOPPED = "The server stopped before the task was done; start the task again."
 _PAGE = 500
+_OWNER = "@"
+"""Between the id of a task and a digest of its owner, in its key."""
+_MOST_UNFINISHED, _MOST_KEPT = 20, 500
+"""Tasks of one owner."""
+_RETRY_S = 5
+
+
+class Tasks:
+    """The tasks of all owners. Each owner has ids of its own: two may choose the same, and neither learns of it."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._documents = BoundDocuments(store, KIND, Task)
+
+    @staticmethod
+    def key(bounds: Scope, task_id: str) -> str:
+        """The name of a task in the store, unlike that of every other owner's task."""
+        owner = hashlib.blake2b(msgspec.json.encode(bounds), digest_size=16).hexdigest()
+        return f"{task_id}{_OWNER}{owner}"
+
+    def document(self, bounds: Scope, task: Task, key: str = "") -> Document:
+        """The document of a task, to commit; it is kept for seven days from now. The key is that of a stored task."""
+        now, name = self._clock.now(), key or self.key(bounds, task.id)
+        return self._documents.make(name, Bound(bounds, task), now, expires_at=now + KEPT)
+
+    async def put(self, bounds: Scope, task: Task, key: str = "") -> None:
+        """Store a task."""
+        await self._store.commit(document_scope(bounds), WriteBatch(put_documents=[self.document(bounds, task, key)]))
+
+    async def of_key(self, tenant: str, key: str) -> Bound[Task] | None:
+        """The task of that key; that of a release without owners has its id as key."""
+        return await self._documents.get(Scope(tenant=tenant), key, self._clock.now())
+
+    async def own(self, bounds: Scope, task_id: str) -> tuple[str, Bound[Task]] | None:
+        """The task with that id of exactly that owner, behind its key."""
+        now = self._clock.now()
+        for key in (self.key(bounds, task_id), task_id):
+            found = await self._documents.get(bounds, key, now)
+            if found is not None and found.content.id == task_id and found.bounds == bounds:
+                return key, found
+        return None
+
+    async def find(self, bounds: Scope, task_id: str) -> Bound[Task] | None:
+        """The task with that id that a caller may see: the caller's own, else the newest of others'."""
+        if (own := await self.own(bounds, task_id)) is not None:
+            return own[1]
+        now, prefix = self._clock.now(), f"{task_id}{_OWNER}"
+        keys = [document.id for document in (await by_prefix(self._store, bounds, KIND, [prefix], now, _PAGE))[prefix]]
+        seen = [await self._documents.get(bounds, key, now) for key in (*keys, task_id)]
+        found = [item for item in seen if item is not None and item.content.id == task_id]
+        return max(found, key=lambda item: item.content.created_at, default=None)
+
+    async def by_key(self, bounds: Scope) -> dict[str, Bound[Task]]:
+        """All tasks that a caller may see, by their keys."""
+        return await self._documents.by_id(bounds, self._clock.now())
+
+    async def make_room(self, bounds: Scope) -> list[tuple[str, str]]:
+        """The oldest finished tasks of an owner who has many, to delete.
+
+        Raises:
+            TooManyRequests: Too many of the owner's tasks are not finished.
+        """
+        mine = await self._documents.by_id(bounds, self._clock.now(), own=True)
+        done = {key: item.content for key, item in mine.items() if item.content.status in ("success", "failed")}
+        if (left := len(mine) - len(done)) >= _MOST_UNFINISHED:
+            raise TooManyRequests(f"{left} tasks are not finished; wait for one of them.", retry_after_s=_RETRY_S)
+        oldest = sorted(done, key=lambda key: done[key].created_at)
+        return [(KIND, key) for key in oldest[: max(0, len(mine) + 1 - _MOST_KEPT)]]
 
 
 class LongWork:
@@ -42,7 +112,7 @@ class LongWork:
         self._tenants = tenants
         self._leases = leases
         self._clock = clock
-        self._tasks = BoundDocuments(store, KIND, Task)
+        self._tasks = Tasks(store, clock)
         self._running: dict[asyncio.Task[None], asyncio.Task[Any]] = {}
 
     async def wait(
@@ -66,7 +136,7 @@ class LongWork:
             return None
         task = Task(id=new_id(), type=kind, status="running", created_at=started, started_at=started)
         lease = await self._leases.take(bounds.tenant, _lease_of(task), told="A task with this id is already running.")
-        await self._put(bounds, task)
+        await self._tasks.put(bounds, task)
         watching = asyncio.create_task(self._watch(bounds, task, work, lease))
         self._running[watching] = work
         watching.add_done_callback(self._running.pop)
@@ -83,19 +153,22 @@ class LongWork:
         if found.content.status not in ("pending", "running") or await self._goes_on(found):
             return found
         # What ends a task writes that first, and gives its lease or job back then: so it is read once more.
+        own = await self._tasks.own(found.bounds, found.content.id)
+        if own is None:
+            return found
+        key, again = own
+        if again.content.status not in ("pending", "running"):
+            return again
         now = self._clock.now()
-        again = await self._tasks.get(found.bounds, found.content.id, now)
-        if again is None or again.content.status not in ("pending", "running"):
-            return again or found
         ended = msgspec.structs.replace(again.content, status="failed", completed_at=now, error_message=_STOPPED)
-        await self._put(again.bounds, ended)
+        await self._tasks.put(again.bounds, ended, key)
         return Bound(again.bounds, ended)
 
     async def settle(self) -> None:
         """End the tasks of all tenants whose process is gone."""
         now = self._clock.now()
         for tenant in await self._tenants.known(now):
-            for found in await self._tasks.list_all(Scope(tenant=tenant), now):
+            for found in (await self._tasks.by_key(Scope(tenant=tenant))).values():
                 await self.settled(found)
 
     async def _goes_on(self, found: Bound[Task]) -> bool:
@@ -106,7 +179,7 @@ class LongWork:
         offset = 0
         while page := (await self._store.list_jobs(Scope(tenant=tenant), limit=_PAGE, offset=offset))[0]:
             offset += len(page)
-            if any(job.event == "view_due" and job.state is not JobState.DEAD and _runs(job, task) for job in page):
+            if any(job.event == "view_due" and job.state is not JobState.DEAD and _runs(job, found) for job in page):
                 return True
         return False
 
@@ -128,17 +201,13 @@ class LongWork:
             error_message=error,
             result=result,
         )
-        await self._put(bounds, ended)
+        await self._tasks.put(bounds, ended)
         await lease.give_back()
 
-    async def _put(self, bounds: Scope, task: Task) -> None:
-        now = self._clock.now()
-        document = self._tasks.make(task.id, Bound(bounds, task), now, expires_at=now + KEPT)
-        await self._store.commit(document_scope(bounds), WriteBatch(put_documents=[document]))
 
-
-def _runs(job: Job, task: Task) -> bool:
-    return msgspec.msgpack.decode(job.payload, type=ViewDue).task_id == task.id
+def _runs(job: Job, found: Bound[Task]) -> bool:
+    task = found.content.id
+    return msgspec.msgpack.decode(job.payload, type=ViewDue).task_id in (Tasks.key(found.bounds, task), task)
 
 
 def _lease_of(task: Task) -> str:

@@ -41,9 +41,14 @@ class BoundDocuments(Generic[T]):
 
     async def list_all(self, bounds: Scope, now: datetime) -> list[Bound[T]]:
         """All living documents that a caller of those bounds may see, by id."""
-        documents = await self._store.list_documents(document_scope(bounds), self._kind, now)
-        found = [self._visible(document, bounds) for document in documents]
-        return [item for item in found if item is not None]
+        return list((await self.by_id(bounds, now)).values())
+
+    async def by_id(self, bounds: Scope, now: datetime, *, own: bool = False) -> dict[str, Bound[T]]:
+        """The same with their ids; with `own` only those that were made within exactly these bounds."""
+        within = _own_scope(bounds) if own else document_scope(bounds)
+        documents = await self._store.list_documents(within, self._kind, now)
+        found = {document.id: self._visible(document, bounds) for document in documents}
+        return {name: item for name, item in found.items() if item is not None and (not own or item.bounds == bounds)}
 
     def make(self, document_id: str, item: Bound[T], now: datetime, *, expires_at: datetime | None = None) -> Document:
         """The document to commit."""
@@ -60,16 +65,25 @@ def make_document(
     kind: str, document_id: str, bounds: Scope, body: bytes, now: datetime, *, expires_at: datetime | None = None
 ) -> Document:
     """A document for what was made within those bounds."""
+    own = _own_scope(bounds)
+    assert own.namespaces is not None
+    assert own.users is not None
     return Document(
         kind=kind,
         id=document_id,
         tenant=bounds.tenant,
-        namespace=bounds.namespaces[0] if bounds.namespaces else "",
-        user=bounds.users[0] if bounds.users else "",
+        namespace=own.namespaces[0],
+        user=own.users[0],
         body=body,
         updated_at=now,
         expires_at=expires_at,
     )
+
+
+def _own_scope(bounds: Scope) -> Scope:
+    """The scope of the documents made within those bounds, and of few others."""
+    namespace = bounds.namespaces[0] if bounds.namespaces else ""
+    return Scope(tenant=bounds.tenant, namespaces=(namespace,), users=(bounds.users[0] if bounds.users else "",))
 
 
 def document_scope(bounds: Scope) -> Scope:

@@ -10,13 +10,13 @@ import msgspec
 from memhost.errors import Conflict, InvalidRequest, NotFound
 from memhost.events import ViewDue
 from memhost.jobs.outbox import Outbox
-from memhost.jobs.tasks import KEPT, KIND, LongWork
+from memhost.jobs.tasks import LongWork, Tasks
 from memhost.models import Job, Scope, WriteBatch, new_id
 from memhost.operations.responses import Task
 from memhost.operations.table import Call
 from memhost.operations.views import RunSummaryView
 from memhost.ports import Clock, Store
-from memhost.storage.bound_documents import Bound, BoundDocuments, document_scope
+from memhost.storage.bound_documents import document_scope
 from memhost.views.service import ViewService
 
 
@@ -29,7 +29,7 @@ class ViewRuns:
         self._views = views
         self._outbox = outbox
         self._clock = clock
-        self._tasks = BoundDocuments(store, KIND, Task)
+        self._tasks = Tasks(store, clock)
         self._starting = asyncio.Lock()
 
     # -- requests --------------------------------------------------------------------------------------
@@ -39,7 +39,8 @@ class ViewRuns:
 
         Raises:
             NotFound: There is no such view.
-            Conflict: The task id is in use.
+            Conflict: A task of the same owner has that id.
+            TooManyRequests: Too many tasks of the owner are not finished.
             InvalidRequest: No plugin computes views.
         """
         found = await self._views.visible(call, request.view_id)
@@ -48,14 +49,15 @@ class ViewRuns:
         now = self._clock.now()
         tenant = found.bounds.tenant
         task = Task(id=request.task_id or new_id(), view_id=request.view_id, created_at=now)
-        event = ViewDue(tenant=tenant, view_id=request.view_id, task_id=task.id)
+        event = ViewDue(tenant=tenant, view_id=request.view_id, task_id=self._tasks.key(found.bounds, task.id))
         batch = WriteBatch(
-            put_documents=[self._tasks.make(task.id, Bound(found.bounds, task), now, expires_at=now + KEPT)],
+            put_documents=[self._tasks.document(found.bounds, task)],
             add_jobs=self._outbox.jobs("view_due", event, tenant=tenant, now=now),
         )
         async with self._starting:
-            if await self._store.get_document(Scope(tenant=tenant), KIND, task.id, now) is not None:
+            if request.task_id and await self._tasks.own(found.bounds, task.id) is not None:
                 raise Conflict(f"A task {task.id} exists already; send another task_id or none.")
+            batch.delete_documents = await self._tasks.make_room(found.bounds)
             await self._store.commit(document_scope(found.bounds), batch)
         self._outbox.committed(batch.add_jobs)
         return task
@@ -66,7 +68,7 @@ class ViewRuns:
         Raises:
             NotFound: There is none that the caller may see.
         """
-        found = await self._tasks.get(call.caller.bounds, task_id, self._clock.now())
+        found = await self._tasks.find(call.caller.bounds, task_id)
         if found is None:
             raise NotFound(f"Task {task_id} not found.")
         return (await self._long_work.settled(found)).content
@@ -74,7 +76,13 @@ class ViewRuns:
     # -- background ------------------------------------------------------------------------------------
 
     async def refresh(self, tenant: str, view_id: str, task_id: str | None = None) -> None:
-        """Compute all groups of a view. Can be repeated: a run that died half-way is done again as a whole."""
+        """Compute all groups of a view. Can be repeated: a run that died half-way is done again as a whole.
+
+        Args:
+            tenant: The tenant.
+            view_id: Id of the view.
+            task_id: What the event named as the task (a key of `Tasks`), None if no caller watches.
+        """
         if task_id is not None and await self._status(tenant, task_id) == "success":
             return
         await self._change(tenant, task_id, "running")
@@ -108,7 +116,7 @@ class ViewRuns:
             await self._change(job.tenant, event.task_id, "failed", f"The run failed: {reason}")
 
     async def _status(self, tenant: str, task_id: str) -> str | None:
-        found = await self._tasks.get(Scope(tenant=tenant), task_id, self._clock.now())
+        found = await self._tasks.of_key(tenant, task_id)
         return found.content.status if found is not None else None
 
     async def _change(
@@ -122,7 +130,7 @@ class ViewRuns:
         if task_id is None:
             return
         now = self._clock.now()
-        found = await self._tasks.get(Scope(tenant=tenant), task_id, now)
+        found = await self._tasks.of_key(tenant, task_id)
         if found is None or found.content.status in ("success", "failed"):
             return
         task = msgspec.structs.replace(
@@ -132,5 +140,4 @@ class ViewRuns:
             completed_at=None if status == "running" else now,
             error_message=error,
         )
-        document = self._tasks.make(task_id, Bound(found.bounds, task), now, expires_at=now + KEPT)
-        await self._store.commit(document_scope(found.bounds), WriteBatch(put_documents=[document]))
+        await self._tasks.put(found.bounds, task, task_id)

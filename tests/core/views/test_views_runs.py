@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from memhost.errors import Conflict, InvalidRequest, NotFound
+from memhost.events import ViewDue
 from memhost.models import Scope
 from memhost.storage import paging
 from memhost.testing.clock import FakeClock
@@ -124,6 +126,7 @@ async def test_crash_half_way_gives_the_same_result(
         view = await create(host, group_by=["user_id"])
         task = await run(host, "run_summary_view", view_id=view.id)
         (dying,) = await host.services.dispatcher.claim(10)
+        key = msgspec.msgpack.decode(dying.payload, type=ViewDue).task_id
         summarize = JoinedTexts.summarize
         calls = 0
 
@@ -136,7 +139,7 @@ async def test_crash_half_way_gives_the_same_result(
 
         monkeypatch.setattr(JoinedTexts, "summarize", die_at_the_second)
         with pytest.raises(Died):
-            await host.services.view_runs.refresh(dying.tenant, view.id, task.id)
+            await host.services.view_runs.refresh(dying.tenant, view.id, key)
         assert (await read_task(host, task.id)).status == "running"
         started = (await read_task(host, task.id)).started_at
         assert len(await partitions(host, view)) == 1
@@ -145,7 +148,7 @@ async def test_crash_half_way_gives_the_same_result(
         done = await read_task(host, task.id)
         assert (done.status, done.started_at) == ("success", started)
         assert [item.memory_count for item in await partitions(host, view)] == [1, 1]
-        await host.services.view_runs.refresh(dying.tenant, view.id, task.id)  # repeated after its end: changes nothing
+        await host.services.view_runs.refresh(dying.tenant, view.id, key)  # repeated after its end: changes nothing
         assert await read_task(host, task.id) == done
 
 
