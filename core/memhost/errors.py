@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import msgspec
 
 _DAY_S = 86_400.0
+_MOST_NAMED = 20
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,15 +147,22 @@ class LimitReached(Conflict):
 
 
 class IdTaken(Conflict):
-    """Memory ids that belong to another namespace, user or session; `ids` names them."""
+    """Memory ids that belong to another namespace, user or session.
+
+    Attributes:
+        ids: These ids; their memories were not stored.
+        stored: Number of the request's other memories, which were stored.
+    """
 
     code = "id_taken"
 
-    def __init__(self, ids: Sequence[str]) -> None:
-        super().__init__(
-            "Another owner already uses these memory ids; send other ids, or none: " + ", ".join(sorted(ids)[:5])
-        )
+    def __init__(self, ids: Sequence[str], stored: int = 0) -> None:
+        named = ", ".join(sorted(ids)[:_MOST_NAMED])
+        more = f" and {len(ids) - _MOST_NAMED} more" if len(ids) > _MOST_NAMED else ""
+        rest = f". The other {stored} of the request were stored" if stored else ""
+        super().__init__(f"Another owner already uses these memory ids; send other ids, or none: {named}{more}{rest}")
         self.ids = tuple(ids)
+        self.stored = stored
 
 
 class VersionMismatch(Conflict):

@@ -109,12 +109,13 @@ class Model:
     # -- long-term memory (6) ------------------------------------------------------------------------------
 
     def create(self, records: list[dict[str, Any]], now: datetime) -> None:
-        """A known id is replaced if it has the same owner, else refused; all records are stored or none."""
+        """A known id is replaced if it has the same owner, else refused; the other records are stored."""
+        taken = set()
         for record in records:
             known = self.memories.get(record["id"])
             if known is not None and _owner(known) != _owner(record):
-                raise RefusedError("id_taken")
-        for record in records:
+                taken.add(record["id"])
+                continue
             stored = dict(record)
             for name in ("namespace", "user_id", "session_id"):
                 stored[name] = record.get(name) or None
@@ -124,6 +125,8 @@ class Model:
                 stored[name] = list(dict.fromkeys(record.get(name) or []))
             defaults = {"memory_type": "semantic", "pinned": False, "event_date": None}
             self.memories[record["id"]] = defaults | {"extraction_strategy": "discrete"} | stored
+        if taken:
+            raise RefusedError("id_taken")
 
     def edit(self, memory_id: str, changes: Mapping[str, Any], now: datetime) -> dict[str, Any]:
         """Changes the given fields of one memory; null leaves a field as it is."""

@@ -73,7 +73,8 @@ OPERATIONS = (
             "With `deduplicate`, a memory that repeats a stored one of the same owner and type is merged into it. A "
             "repetition has the same text, apart from gaps in prose and one full stop at the end. It adds its tags, "
             "metadata, event date and pin; both ids then return the stored memory, and a notice names it. If both "
-            "state different values (a date, metadata, letter case, any character), both stay."
+            "state different values (a date, metadata, letter case, any character), both stay. `id_taken` (409) names "
+            "the ids that another owner uses; the memories with other ids were stored."
         ),
         errors=("invalid_arguments", "id_taken", "long_term_memory_disabled"),
     ),

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from memhost.errors import Forbidden, InvalidRequest, NotFound
+from memhost.errors import Forbidden, IdTaken, InvalidRequest, NotFound
 from memhost.events import MemoriesDeleted, MemoriesStored, MemoriesUpdated, RequestContext
 from memhost.extraction.screening.injection import SUSPICIOUS
 from memhost.jobs.outbox import Outbox
@@ -97,10 +97,10 @@ class MemoryService:
 
         Raises:
             ValidationFailed: Fields are wrong.
-            IdTaken: An id belongs to another owner.
-            Forbidden: A record lies outside the caller's bounds.
+            IdTaken: An id belongs to another owner; the records with other ids were stored.
+            Forbidden: A record lies outside the caller's bounds; nothing was stored.
         """
-        records, stays = await self._create(call, given, deduplicate=deduplicate)
+        records, stays = await self._create_allowed(call, given, deduplicate=deduplicate)
         if stays:
             call.notices.append(("repeated", _repeated(stays)))
         return [record.id for record in records]
@@ -112,7 +112,7 @@ class MemoryService:
             As `create`.
         """
         inputs = [_with_id(item) for item in given]
-        records, stays = await self._create(call, inputs)
+        records, stays = await self._create_allowed(call, inputs)
         stored = {record.id: record for record in records}
         found = []
         for item in inputs:
@@ -127,6 +127,24 @@ class MemoryService:
     async def _read(self, call: Call, memory_id: str) -> MemoryRecord | None:
         found = await self._store.get_memories(call.caller.bounds, [memory_id])
         return found[0].record if found else None
+
+    async def _create_allowed(
+        self, call: Call, given: Sequence[RecordInput], *, deduplicate: bool = True
+    ) -> tuple[list[MemoryRecord], dict[str, str]]:
+        """As `_create`, but whoever uses an id keeps out the record of that id alone."""
+        refused: set[str] = set()
+        while True:
+            left = [item for item in given if item.id not in refused]
+            try:
+                created = await self._create(call, left, deduplicate=deduplicate)
+            except IdTaken as taken:
+                refused.update(taken.ids)
+                if all(item.id in refused for item in left):
+                    raise IdTaken(sorted(refused)) from taken
+                continue
+            if refused:
+                raise IdTaken(sorted(refused), stored=len({item.id for item in left}))
+            return created
 
     async def _create(
         self, call: Call, given: Sequence[RecordInput], *, deduplicate: bool = True

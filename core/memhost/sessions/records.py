@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -71,6 +71,7 @@ def merge_records(
     *,
     promote: bool,
     trust: Trust,
+    taken: Set[str] = frozenset(),
 ) -> SessionRecords:
     """Return the memories of a session after a write.
 
@@ -86,6 +87,7 @@ def merge_records(
         missed: What others changed.
         promote: Whether there is a long-term memory to store them in.
         trust: How far new memories are trusted, and changed ones at most.
+        taken: Ids that another owner uses there.
     """
     known = {record.id: record for record in before.content.memories} if before else {}
     found = SessionRecords(kept=[], promoted=[], corrected={})

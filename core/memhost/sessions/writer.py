@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import datetime, timedelta
 from weakref import WeakValueDictionary
 
@@ -141,7 +141,6 @@ class SessionWriter:
         Raises:
             InvalidRequest: A message is blank.
             ValidationFailed: Times, tags or memories are wrong.
-            IdTaken: A memory's id belongs to another owner.
             Forbidden: The session lies outside the caller's bounds.
             SessionChanged: It is not at the version that the request expects.
         """
@@ -156,15 +155,25 @@ class SessionWriter:
         self._check(call, key, request, self._clock.now())
         shown = self.reads.take(key, request.last_accessed)
         lock = self._locks.setdefault(key, asyncio.Lock())
+        taken: set[str] = set()
         async with lock:
             for attempt in range(_WRITE_TRIES):
                 now = self._clock.now()
                 try:
                     before = read or await self._store.get_session(call.caller.bounds, key, now)
-                    return await self._write(call, key, request, before, shown, now)
+                    session = await self._write(call, key, request, before, shown, now, taken)
                 except VersionMismatch:
                     read = None
                     await asyncio.sleep(0.002 * attempt)
+                except IdTaken as error:
+                    new = {item.id for item in request.memories if item.id in error.ids and item.id not in taken}
+                    if not new:
+                        raise
+                    taken |= new
+                else:
+                    if taken:
+                        call.notices.append((IdTaken.code, _not_promoted(taken)))
+                    return session
         raise VersionMismatch(f"Session {key.session} is being changed by other writers too often; try again.")
 
     def _check(self, call: Call, key: SessionKey, request: PutSession, now: datetime) -> None:
@@ -225,6 +234,7 @@ class SessionWriter:
         before: StoredSession | None,
         shown: datetime | None,
         now: datetime,
+        taken: Set[str],
     ) -> StoredSession:
         # 1. Check: the version that the request expects, and a time of this write after that of the one before.
         _check_version(request, before)
@@ -241,7 +251,7 @@ class SessionWriter:
         content.data = merged_data(request.data, before, missed)
         content.context = merged_context(summary, before, missed)
         # 4. Memories: those of the session, and which of them go to long-term memory.
-        promoted, repeated = await self._memories(call, request, content, before, missed, key, now)
+        promoted, repeated = await self._memories(call, request, content, before, missed, key, now, taken)
         # 5. Hook: plugins may change the content, or refuse it.
         context = _context(call, now)
         write = await self._hooks.before_session_write(SessionWrite(session=key, content=content), context)
@@ -281,8 +291,12 @@ class SessionWriter:
         missed: Missed,
         key: SessionKey,
         now: datetime,
+        taken: Set[str],
     ) -> tuple[list[MemoryRecord], Repetitions]:
-        """Put the session's memories into the content; return those for long-term memory, and what they repeat."""
+        """Put the session's memories into the content; return those for long-term memory, and what they repeat.
+
+        Memories with ids that another owner uses (`taken`) stay in the session alone.
+        """
         records = merge_records(
             request.memories,
             before,
@@ -292,6 +306,7 @@ class SessionWriter:
             missed,
             promote=self._settings.long_term_memory,
             trust=of_memory(call.caller.channel),
+            taken=taken,
         )
         content.memories = records.kept
         promoted = await corrections(self._store, call.caller.bounds, records)
@@ -391,6 +406,11 @@ class SessionWriter:
         Memories of other strategies are removed once the turn has been read again.
         """
         return self._choice.immediate(strategy) is not None
+
+
+def _not_promoted(taken: Set[str]) -> str:
+    """The sentence about memories that long-term memory could not take."""
+    return f"not in long-term memory, only in the session: {IdTaken(sorted(taken)).message}"
 
 
 def _with_older(request: PutSession, before: StoredSession | None) -> PutSession:

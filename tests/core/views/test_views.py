@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from memhost.errors import Conflict, InvalidRequest, NotFound
+from memhost.errors import InvalidRequest, NotFound
 from memhost.host import Host
 from memhost.models import Caller, Condition, Op, Scope, SessionKey
 from memhost.operations.responses import SummaryView, SummaryViewPartitionResult, Task
