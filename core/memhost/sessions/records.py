@@ -102,7 +102,7 @@ def merge_records(
                 found.kept.append(earlier)
                 continue
         found.kept.append(record)
-        if not promote or (earlier is None and isinstance(item.persisted_at, datetime)):
+        if not promote or memory_id in taken or (earlier is None and isinstance(item.persisted_at, datetime)):
             record.persisted_at = item.persisted_at
             continue
         record.namespace = record.namespace or key.namespace or None
