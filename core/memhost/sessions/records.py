@@ -105,12 +105,7 @@ def merge_records(
         if not promote or memory_id in taken or (earlier is None and isinstance(item.persisted_at, datetime)):
             record.persisted_at = item.persisted_at
             continue
-        record.namespace = record.namespace or key.namespace or None
-        record.user_id = record.user_id or key.user or None
-        record.session_id = record.session_id or key.session
-        record.extraction_strategy = strategy.strategy
-        record.extraction_strategy_config = strategy.config
-        record.memory_hash = content_hash(record)
+        _own(record, key, strategy)
         if earlier is not None and earlier.persisted_at is not None:
             if all(getattr(record, name) == getattr(earlier, name) for name in _SAID):
                 record.persisted_at = earlier.persisted_at
@@ -123,6 +118,16 @@ def merge_records(
     unseen = [name for name in written if name not in named and missed.kept("memory", name, b"")]
     found.kept[:0] = [known[name] for name in unseen if name in known]
     return found
+
+
+def _own(record: MemoryRecord, key: SessionKey, strategy: StrategyConfig) -> None:
+    """Give a memory that goes to long-term memory the session's owner, where it names none, and its strategy."""
+    record.namespace = record.namespace or key.namespace or None
+    record.user_id = record.user_id or key.user or None
+    record.session_id = record.session_id or key.session
+    record.extraction_strategy = strategy.strategy
+    record.extraction_strategy_config = strategy.config
+    record.memory_hash = content_hash(record)
 
 
 def _filled(record: MemoryRecord, item: SessionRecordInput, earlier: MemoryRecord) -> MemoryRecord:
