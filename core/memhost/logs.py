@@ -11,15 +11,18 @@ the memory) and, with the same fields and the standard library below it, 154 us 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import re
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic
 from typing import Any, Literal, TextIO
 
 import msgspec
@@ -28,6 +31,9 @@ from memhost.errors import MemhostError
 
 REQUEST_ID: ContextVar[str] = ContextVar("memhost_request_id", default="")
 """Id of the current request or job; each of its log lines contains it."""
+
+ADDRESS: ContextVar[str] = ContextVar("memhost_address", default="")
+"""Address, or network, that the current request comes from; empty outside of requests over HTTP."""
 
 MASK = "********"
 
@@ -72,6 +78,9 @@ _SECRET_TEXT = (
 _SPEAKING = (MemhostError, OSError, ImportError, TimeoutError)
 """Exceptions whose sentences are the server's own, or the operating system's."""
 
+_FOLDED_S = 60.0
+_logger = logging.getLogger(__name__)
+
 _LOUD_LIBRARIES = (
     "httpx",
     "sse_starlette",
@@ -84,6 +93,8 @@ _LOUD_LIBRARIES = (
     "mcp",
     "httpx2",
 )
+_TALKING_OF_STRANGERS = ("uvicorn.error",)
+"""Loggers of libraries that write a line for each odd request."""
 _COLORS = {"DEBUG": "2", "INFO": "32", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}
 
 
@@ -91,6 +102,62 @@ def log(logger: logging.Logger, level: int, event: str, /, **fields: Any) -> Non
     """Write one line: the event's name (`part.happened`) and its fields."""
     if logger.isEnabledFor(level):
         logger.log(level, event, extra={"fields": fields}, stacklevel=2)
+
+
+class Folding:
+    """Writes the first refusals of each address and code in a minute, and then one line that counts the rest.
+
+    Who is refused as fast as they can send would otherwise fill the disk that the log is on.
+
+    Args:
+        most: Lines of one address and code in a minute.
+        kinds: Pairs of address and code that are counted apart in a minute; all further ones count as one address.
+        time: Seconds of a clock that never goes back.
+    """
+
+    def __init__(self, most: int = 20, kinds: int = 200, time: Callable[[], float] = monotonic) -> None:
+        self._most = most
+        self._kinds = kinds
+        self._time = time
+        self._seen: dict[tuple[str, str], int] = {}
+        self._until = 0.0
+
+    def admits(self, address: str, code: str) -> bool:
+        """Count a refusal; tell whether it gets a line of its own."""
+        now = self._time()
+        if now >= self._until:
+            self.tell()
+            self._until = now + _FOLDED_S
+        key = (address, code)
+        if key not in self._seen and len(self._seen) >= self._kinds:
+            key = ("others", code)
+        count = self._seen[key] = self._seen.get(key, 0) + 1
+        if count == self._most + 1:
+            with suppress(RuntimeError):  # outside of a server the next refusal tells
+                asyncio.get_running_loop().call_later(self._until - now, self.tell)
+        return count <= self._most
+
+    def tell(self) -> None:
+        """Write how many refusals had no line of their own, and begin anew."""
+        seen, self._seen = self._seen, {}
+        for (address, code), count in seen.items():
+            if count > self._most:
+                log(_logger, logging.INFO, "requests.folded", address=address, code=code, more=count - self._most)
+
+
+FOLDING = Folding()
+"""Counts for the whole process."""
+
+
+def log_refusal(logger: logging.Logger, level: int, event: str, /, *, code: str, **fields: Any) -> None:
+    """Write one line about a request that was refused, if the same address has not filled the minute with them."""
+    if FOLDING.admits(ADDRESS.get(), code):
+        log(logger, level, event, **fields, code=code)
+
+
+def _fold_library(record: logging.LogRecord) -> bool:
+    """Filter of lines that a library writes about what strangers send."""
+    return record.levelno > logging.WARNING or FOLDING.admits(ADDRESS.get(), record.name)
 
 
 def mask(text: str) -> str:
@@ -220,6 +287,8 @@ def configure(level: str = "INFO", form: Literal["text", "json"] = "text", strea
         logger.propagate = True
         logger.setLevel(logging.DEBUG if level == "DEBUG" else logging.WARNING)
     logging.getLogger("uvicorn.access").disabled = True
+    for name in _TALKING_OF_STRANGERS:
+        logging.getLogger(name).addFilter(_fold_library)  # once, however often: the same filter is not added again
     for name in _LOUD_LIBRARIES:
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.captureWarnings(True)

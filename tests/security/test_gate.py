@@ -17,13 +17,20 @@ class Client:
     """One request to a gate, without a socket."""
 
     def __init__(
-        self, gate: Gate, path: str = "/v1/x", *, token: str = "", peer: str = "10.0.0.1", encoding: str = ""
+        self,
+        gate: Gate,
+        path: str = "/v1/x",
+        *,
+        token: str = "",
+        peer: str = "10.0.0.1",
+        encoding: str = "",
+        method: str = "POST",
     ) -> None:
         self.sent: list[dict[str, Any]] = []
         self.arriving: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         headers = [(b"authorization", f"Bearer {token}".encode())] if token else []
         headers += [(b"content-encoding", encoding.encode())] if encoding else []
-        scope = {"type": "http", "path": path, "headers": headers, "client": (peer, 1)}
+        scope = {"type": "http", "method": method, "path": path, "headers": headers, "client": (peer, 1)}
         self.task = asyncio.ensure_future(gate(scope, self.arriving.get, self._send))
 
     async def _send(self, message: dict[str, Any]) -> None:

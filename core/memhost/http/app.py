@@ -13,7 +13,7 @@ from litestar.exceptions import HTTPException
 
 from memhost.errors import ConfigurationError
 from memhost.host import Host, open_host, startup
-from memhost.http.allowed_hosts import open_server_guard
+from memhost.http.allowed_hosts import is_loopback, open_server_guard
 from memhost.http.limits import Gate
 from memhost.plugins import PluginManager
 from memhost.ports import Clock
@@ -40,9 +40,10 @@ def build_app(host: Host) -> Litestar:
         lifespan += mount.lifespan
         middleware += mount.middleware
         exception_handlers |= mount.exception_handlers
-    guard = open_server_guard(server) if host.authenticator.open else None
+    is_open = host.authenticator.open
+    guard, private = open_server_guard(server) if is_open else None, is_open and is_loopback(server.host)
     app = _Surrounded(
-        lambda inner: _around(Gate(inner, server, guard), middleware),
+        lambda inner: _around(Gate(inner, server, guard, private=private), middleware),
         route_handlers=handlers,
         lifespan=lifespan,
         exception_handlers=exception_handlers,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import math
 import secrets
+from collections import Counter
 from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Any
@@ -16,11 +18,16 @@ from memhost.credentials import VISITOR, credentials_of
 from memhost.host.login_throttle import network
 from memhost.http.allowed_hosts import Guard, is_address, is_loopback
 from memhost.http.bodies import Bodies, Body
+from memhost.logs import ADDRESS, log_refusal
 from memhost.settings.schema import ServerSettings
+
+logger = logging.getLogger(__name__)
 
 ALWAYS_OPEN = ("/v1/health", "/v1/ready")
 """Paths that no limit concerns: monitors must get an answer from a busy server."""
 
+PER_MINUTE, PER_ADDRESS = 6_000, 12_000
+"""Requests a minute with one credential, and from one address, where nothing else is set and strangers may call."""
 _MAX_BUCKETS = 20_000
 _DRAIN_FACTOR = 4
 """A body that is too large is taken in up to so many times the limit, for the interface to answer as it does."""
@@ -49,6 +56,9 @@ class Buckets:
         self._time = time
         self._left: dict[bytes, tuple[float, float]] = {}
 
+    def __bool__(self) -> bool:
+        return self._capacity > 0
+
     def take(self, key: bytes) -> int:
         """Take one call; 0, or the seconds to wait before the next attempt."""
         if not self._capacity or not key:
@@ -63,13 +73,36 @@ class Buckets:
 
 
 class _Places:
-    """Counts the requests in progress; a request that waits for its client to send or to read takes no place."""
+    """Counts the requests in progress; a request that waits for its client to send or to read takes no place.
 
-    __slots__ = ("most", "taken")
+    One caller may have three quarters of the places, so that others find one in any case.
+    """
 
     def __init__(self, most: int) -> None:
         self.most = most
         self.taken = 0
+        self._share = math.ceil(most * 3 / 4)
+        self._of: Counter[bytes] = Counter()
+
+    def has_room(self, caller: bytes) -> bool:
+        """Tell whether one more request of that caller may begin; all who are nobody share all places."""
+        return not self.most or (self.taken < self.most and (not caller or self._of[caller] < self._share))
+
+    def is_over(self, caller: bytes) -> bool:
+        """Tell whether more requests are in progress than may be, in all or of that caller."""
+        return self.most > 0 and (self.taken > self.most or (caller != b"" and self._of[caller] > self._share))
+
+    def take(self, caller: bytes) -> None:
+        """Count one more."""
+        self.taken += 1
+        self._of[caller] += 1
+
+    def give(self, caller: bytes) -> None:
+        """Count one less."""
+        self.taken -= 1
+        self._of[caller] -= 1
+        if not self._of[caller]:
+            del self._of[caller]
 
 
 class _RequestLog:
@@ -83,12 +116,14 @@ class _RequestLog:
         headers: Mapping[bytes, bytes],
         settings: ServerSettings,
         body: Body,
+        streams: bool = False,
     ) -> None:
         self.started = False
+        self.streams = streams
         self.body = body
         self._most = settings.max_body_bytes * _DRAIN_FACTOR
         self.answered = False
-        self.places = _Places(0)
+        self.places, self.caller = _Places(0), b""
         self._receive = receive
         self._send = send
         self._extra = headers
@@ -104,26 +139,36 @@ class _RequestLog:
         arriving.
         """
         if self._whole:
-            return await self._receive()
+            return await self._gone()
         if not self.body.wait():
             return await self._answer(*_TOO_MANY_BODIES)
-        self.places.taken -= 1
+        self.places.give(self.caller)
         try:
             async with asyncio.timeout(None if self._body_until == math.inf else self._body_until - monotonic()):
                 message = await self._receive()
         except TimeoutError:
             return await self._answer(408, "too_slow", "The body of the request did not arrive in time.")
         finally:
-            self.places.taken += 1
+            self.places.take(self.caller)
             self.body.waited()
         self._whole = not message.get("more_body", False)
         if not self.body.take(len(message.get("body", b""))):
             return await self._answer(*_TOO_MANY_BODIES)
         if self.body.size > self._most:
             return await self._answer(413, "too_large", "The request body is far larger than this server accepts.")
-        if self._whole and 0 < self.places.most < self.places.taken:
+        if self._whole and self.places.is_over(self.caller):
             return await self._answer(*_OVERLOADED)
         return message
+
+    async def _gone(self) -> Any:
+        """Wait for the client to go. A stream of events that only waits for that takes no place."""
+        if not self.streams:
+            return await self._receive()
+        self.places.give(self.caller)
+        try:
+            return await self._receive()
+        finally:
+            self.places.take(self.caller)
 
     async def _answer(self, status: int, code: str, detail: str, retry_after_s: int = 0) -> Any:
         """Answer in place of the application, for which the client then counts as disconnected."""
@@ -143,16 +188,17 @@ class _RequestLog:
             given = {name.lower() for name, _ in message.get("headers", ())}
             more = [(name, value) for name, value in self._extra.items() if name not in given]
             message = {**message, "headers": [*message.get("headers", ()), *more]}
-        self.places.taken -= 1
+        self.places.give(self.caller)
         try:
             await self._send(message)
         finally:
-            self.places.taken += 1
+            self.places.take(self.caller)
 
     async def refuse(self, status: int, code: str, detail: str, retry_after_s: int = 0) -> None:
         """Answer instead of the application."""
         self.deadline = None
         request_id = secrets.token_hex(12)
+        log_refusal(logger, logging.INFO, "request.refused", status=status, code=code, request_id=request_id)
         body = msgspec.json.encode({"detail": detail, "code": code, "request_id": request_id})
         headers = [
             (b"content-type", b"application/json"),
@@ -172,20 +218,22 @@ class _RequestLog:
 class Gate:
     """ASGI middleware around all interfaces of a server process. Each process counts for itself."""
 
-    def __init__(self, app: App, settings: ServerSettings, guard: Guard | None = None) -> None:
+    def __init__(self, app: App, settings: ServerSettings, guard: Guard | None = None, *, private: bool = True) -> None:
         """Wrap an application.
 
         Args:
             app: The application.
             settings: The limits.
             guard: Checks the names that a server without authentication is called by.
+            private: Whether only the people of this machine can use the server, who need no rate limit by default.
         """
         self._app = app
         self._settings = settings
         self._guard = guard
         self._loopback = is_loopback(settings.host)
-        self._by_credential = Buckets(settings.rate_limit_per_minute)
-        self._by_address = Buckets(settings.rate_limit_per_address)
+        self._by_credential = Buckets(_rate(settings.rate_limit_per_minute, 0 if private else PER_MINUTE))
+        self._by_address = Buckets(_rate(settings.rate_limit_per_address, 0 if private else PER_ADDRESS))
+        self._private = private
         self._places = _Places(settings.max_concurrent_requests)
         self._bodies = Bodies(settings.max_buffered_bytes, settings.max_waiting_bodies)
         self._headers = {
@@ -204,13 +252,19 @@ class Gate:
             return
         peer = scope["client"][0] if scope.get("client") else ""
         exchange = _RequestLog(
-            receive=receive, send=send, headers=self._headers, settings=self._settings, body=self._bodies.of(peer)
+            receive=receive,
+            send=send,
+            headers=self._headers,
+            settings=self._settings,
+            body=self._bodies.of(peer),
+            streams=scope.get("method") == "GET",
         )
-        visitor = VISITOR.set(exchange.body.visitor)
+        visitor, address = VISITOR.set(exchange.body.visitor), ADDRESS.set(network(peer))
         try:
             await self._admit(exchange, scope)
         finally:
             VISITOR.reset(visitor)
+            ADDRESS.reset(address)
             exchange.body.release()
 
     async def _admit(self, exchange: _RequestLog, scope: Any) -> None:
@@ -227,20 +281,21 @@ class Gate:
             )
             await exchange.refuse(415, "unsupported_encoding", detail)
             return
-        if wait_s := self._wait(scope):
+        address, token = self._caller(scope)
+        if wait_s := max(self._by_address.take(address), self._by_credential.take(token)):
             detail = f"Too many requests; wait {wait_s} s."
             await exchange.refuse(429, "rate_limited", detail, wait_s)
             return
-        places = self._places
-        if 0 < places.most <= places.taken:
+        places, key = self._places, token or address
+        if not places.has_room(key):
             await exchange.refuse(*_OVERLOADED)
             return
-        exchange.places = places
-        places.taken += 1
+        exchange.places, exchange.caller = places, key
+        places.take(key)
         try:
             await self._timed(exchange, scope)
         finally:
-            places.taken -= 1
+            places.give(key)
 
     def _foreign(self, guard: Guard, scope: Any) -> str:
         """Why an open server refuses the request for where it comes from, empty if it does not."""
@@ -255,15 +310,13 @@ class Gate:
         headers = dict(reversed(scope["headers"]))
         return guard.refuses(*(headers.get(name, b"").decode("latin-1").strip() for name in (b"host", b"origin")))
 
-    def _wait(self, scope: Any) -> int:
-        """Seconds that the caller has to wait, by the stricter of both limits."""
-        settings = self._settings
-        if not (settings.rate_limit_per_minute or settings.rate_limit_per_address):
-            return 0
+    def _caller(self, scope: Any) -> tuple[bytes, bytes]:
+        """Address, or network, and a digest of the credential; both empty on a server for this machine alone."""
+        if self._private and not (self._by_credential or self._by_address):
+            return b"", b""
         peer = scope["client"][0] if scope["client"] else ""
-        credentials = credentials_of(dict(reversed(scope["headers"])), peer)
-        key = hashlib.blake2b(credentials.token.encode(), digest_size=16).digest() if credentials.token else b""
-        return max(self._by_address.take(network(peer).encode()), self._by_credential.take(key))
+        token = credentials_of(dict(reversed(scope["headers"])), peer).token
+        return network(peer).encode(), hashlib.blake2b(token.encode(), digest_size=16).digest() if token else b""
 
     async def _timed(self, exchange: _RequestLog, scope: Any) -> None:
         limit = self._settings.request_timeout_s
@@ -282,6 +335,10 @@ class Gate:
         except Exception:
             if not exchange.answered:  # who reads a body may complain that the client has gone
                 raise
+
+
+def _rate(given: int | None, default: int) -> int:
+    return default if given is None else given
 
 
 def _encoding(scope: Any) -> str:

@@ -153,12 +153,28 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         ),
     ] = 10.0
     max_body_bytes: Annotated[int, setting("Largest request body.", ge=1024)] = 32 * 1024 * 1024
-    rate_limit_per_minute: Annotated[
-        int, setting("Requests a minute with one credential, and process; 0 does not limit them.", ge=0)
-    ] = 0
-    rate_limit_per_address: Annotated[
-        int, setting("Requests a minute from one address, and process; 0 does not limit them.", ge=0)
-    ] = 0
+    rate_limit_per_minute: (
+        Annotated[
+            int,
+            setting(
+                "Requests a minute with one credential, and process; 0 does not limit them. The default is 6000; on a "
+                "server without authentication on loopback it is 0.",
+                ge=0,
+            ),
+        ]
+        | None
+    ) = None
+    rate_limit_per_address: (
+        Annotated[
+            int,
+            setting(
+                "Requests a minute from one address, and process; 0 does not limit them. The default is 12000; on a "
+                "server without authentication on loopback it is 0.",
+                ge=0,
+            ),
+        ]
+        | None
+    ) = None
     max_concurrent_requests: Annotated[
         int, setting("Requests that a process handles at once; beyond that requests get 503. 0: no limit.", ge=0)
     ] = 512

@@ -19,9 +19,10 @@ from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 from memhost.credentials import credentials_of
 from memhost.errors import Forbidden, MemhostError, MissingExtra, TooManyRequests, Unauthorized, Unavailable
 from memhost.http.allowed_hosts import Guard, is_loopback
-from memhost.logs import REQUEST_ID, log
+from memhost.logs import REQUEST_ID, log, log_refusal
 from memhost.specs import Mount
 from memhost_mcp.catalog import Catalog
+from memhost_mcp.crowding import ALL_STREAMS, STREAMS, Crowd
 from memhost_mcp.tool_context import SCOPE_KEY, Defaults, McpRequest
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ class McpApp:
         self._host = host
         self._settings = settings
         self._engine = engine
+        self._streams = Crowd("streams of events", STREAMS, ALL_STREAMS)
         server = host.settings.server
         self._guard = Guard(
             server.allowed_hosts,
@@ -112,7 +114,7 @@ class McpApp:
         try:
             await self._serve(scope, headers, request_id, receive, send)
         except MemhostError as error:
-            log(logger, logging.INFO, "mcp.refused", code=error.code, request_id=request_id)
+            log_refusal(logger, logging.INFO, "mcp.refused", code=error.code, request_id=request_id)
             await _refuse(send, error, request_id, self._challenge(scope, headers))
 
     async def _serve(self, scope: HTTPScope, headers: Headers, request_id: str, receive: Receive, send: Send) -> None:
@@ -142,10 +144,11 @@ class McpApp:
         elif kind == "messages":
             await transports.message(scope, receive, send)
         else:
-            log(logger, logging.INFO, "mcp.sse_is_deprecated", subject=caller.subject, use="/mcp")
-            if namespace:
-                scope["root_path"] = f"{scope.get('root_path') or ''}/{namespace}"
-            await transports.events(scope, receive, send)
+            with self._streams.entered(caller):
+                log(logger, logging.INFO, "mcp.sse_is_deprecated", subject=caller.subject, use="/mcp")
+                if namespace:
+                    scope["root_path"] = f"{scope.get('root_path') or ''}/{namespace}"
+                await transports.events(scope, receive, send)
 
     async def metadata(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Which issuers' tokens this protected resource takes (RFC 9728)."""

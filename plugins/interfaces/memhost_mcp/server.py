@@ -15,10 +15,11 @@ from mcp.server.lowlevel import Server  # noqa: TID253
 from mcp.shared.exceptions import MCPError  # noqa: TID253
 
 from memhost.errors import MemhostError, NotFound, ValidationFailed
-from memhost.logs import REQUEST_ID, log
+from memhost.logs import REQUEST_ID, log, log_refusal
 from memhost.operations import content
 from memhost.version import __version__
 from memhost_mcp.catalog import Catalog
+from memhost_mcp.crowding import CALLS, Crowd
 from memhost_mcp.failures import describe
 from memhost_mcp.offers import Offer
 from memhost_mcp.tool_context import McpRequest
@@ -50,6 +51,7 @@ class McpServer:
     def __init__(self, catalog: Catalog, request_of: RequestOf) -> None:
         self._catalog = catalog
         self._request_of = request_of
+        self._calls = Crowd("calls", CALLS)
         self.protocol: Server[Any] = Server(
             "memhost",
             version=__version__,
@@ -80,7 +82,8 @@ class McpServer:
             raise MCPError(code=types.INVALID_PARAMS, message=f"There is no tool {params.name}.")
         started, code = perf_counter(), "ok"
         try:
-            result = await self._catalog.call(request, params.name, params.arguments or {}, _progress(ctx))
+            with self._calls.entered(request.caller):
+                result = await self._catalog.call(request, params.name, params.arguments or {}, _progress(ctx))
             return _result(self._catalog.tools[params.name], result)
         except MemhostError as error:
             code = error.code
@@ -91,7 +94,8 @@ class McpServer:
             return _failure(MemhostError(""), request.request_id)
         finally:
             took = round((perf_counter() - started) * 1000, 2)
-            log(logger, logging.INFO, "mcp.tool_called", tool=params.name, code=code, duration_ms=took)
+            write = log if code in ("ok", MemhostError.code) else log_refusal
+            write(logger, logging.INFO, "mcp.tool_called", tool=params.name, code=code, duration_ms=took)
 
     async def _list_resources(self, ctx: Context, _params: Any) -> types.ListResourcesResult:
         offers = self._catalog.offers_for(self._request_of(ctx), self._catalog.resources)

@@ -26,7 +26,7 @@ from memhost.errors import (
     Unauthorized,
     ValidationFailed,
 )
-from memhost.logs import REQUEST_ID, log
+from memhost.logs import REQUEST_ID, log, log_refusal
 from memhost.models import Caller
 from memhost.operations import Call, Operation
 from memhost.operations.ams_compat import IGNORED_PARAMETERS, TEXT_CLIENTS
@@ -60,6 +60,8 @@ _log = logging.getLogger(__name__)
 _access_log = logging.getLogger("memhost_rest.access")
 
 _QUIET = ("health", "ready")
+_WAIT = (503, 504)
+"""Statuses of refusals that are the server's own fault."""
 _ANONYMOUS = Caller(subject="anonymous")
 _NOTICE_HEADERS: Mapping[str, bytes] = {"deprecation": b"x-deprecation-warning"}
 
@@ -263,18 +265,18 @@ def _log_access(request_log: RequestLog, method: str, status: int) -> None:
     endpoint = request_log.endpoint
     operation = endpoint.operation.name if endpoint is not None else ""
     level = logging.DEBUG if operation in _QUIET and status == 200 else logging.INFO
-    log(
-        _access_log,
-        level,
-        "request.done",
-        method=method,
-        route=endpoint.route.path if endpoint is not None else "",
-        operation=operation,
-        status=status,
-        duration_ms=round((perf_counter() - request_log.started) * 1000, 2),
-        subject=request_log.subject,
-        code=request_log.code,
-    )
+    fields = {
+        "method": method,
+        "route": endpoint.route.path if endpoint is not None else "",
+        "operation": operation,
+        "status": status,
+        "duration_ms": round((perf_counter() - request_log.started) * 1000, 2),
+        "subject": request_log.subject,
+    }
+    if 400 <= status < 500 or status in _WAIT:
+        log_refusal(_access_log, level, "request.done", code=request_log.code or str(status), **fields)
+    else:
+        log(_access_log, level, "request.done", **fields, code=request_log.code)
 
 
 def application_error(_request: Any, error: Exception) -> Response[bytes]:
