@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -238,7 +239,7 @@ async def test_refusals_of_the_gate_are_told_and_folded(log: io.StringIO) -> Non
 
 def test_what_a_library_says_of_strangers_is_folded(log: io.StringIO) -> None:
     logs.configure("INFO", "json", log)  # again, as a server does
-    library = logs.logging.getLogger("uvicorn.error")
+    library = logging.getLogger("uvicorn.error")
     for _ in range(100):
         library.warning("Invalid HTTP request received.")
         library.error("Something is broken.")
@@ -247,10 +248,10 @@ def test_what_a_library_says_of_strangers_is_folded(log: io.StringIO) -> None:
 
 
 def test_answers_are_never_folded(log: io.StringIO) -> None:
-    logger = logs.logging.getLogger("memhost.test")
+    logger = logging.getLogger("memhost.test")
     for number in range(100):
-        logs.log(logger, logs.logging.INFO, "request.done", number=number)
-        log_refusal(logger, logs.logging.INFO, "request.done", code="x", number=number)
+        logs.log(logger, logging.INFO, "request.done", number=number)
+        log_refusal(logger, logging.INFO, "request.done", code="x", number=number)
     told = [line for line in lines(log) if line["event"] == "request.done"]
     assert len([line for line in told if "code" not in line]) == 100
     assert len([line for line in told if "code" in line]) == 20
