@@ -138,7 +138,7 @@ class Folding:
         return count <= self._most
 
     def tell(self) -> None:
-        """Write how many refusals had no line of their own, and begin anew."""
+        """Write how many refusals had no line of their own, and start the next minute."""
         seen, self._seen = self._seen, {}
         for (address, code), count in seen.items():
             if count > self._most:
