@@ -1,4 +1,4 @@
-"""How much one caller may do at once over MCP, where a single connection can carry any number of calls."""
+"""Limits of what one caller does at once over MCP, where a single connection can carry any number of calls."""
 
 from __future__ import annotations
 
