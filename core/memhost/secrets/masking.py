@@ -1,0 +1,204 @@
+"""Masks secrets: in texts, and in whatever texts are in. Equal secrets get equal masks, and a mask stays what it is."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from functools import cache
+from operator import attrgetter
+from typing import Any, Literal, TypeVar
+
+import msgspec
+from msgspec import inspect
+
+from memhost.secrets.detector import Extra, find_secrets
+from memhost.secrets.named import is_secret_of
+
+T = TypeVar("T")
+
+Policy = Literal["mask", "refuse", "keep"]
+Where = tuple[str | int, ...]
+
+MASK = "[secret]"
+"""The mask of a secret where there is no key."""
+_SIGNS = 6
+_ROUNDS = 4
+_PLACES = 100
+_REMEMBERED = 50_000
+_SHORT, _LONG = 24, 100_000
+"""Letters of the texts that are worth remembering."""
+
+IDS = frozenset(
+    "id session_id user_id namespace memory_id memory_ids view_id task_id job_id token_id tenant extracted_from source_ids "
+    "superseded_by memory_hash extractor users namespaces".split()
+)
+"""Fields of structs that name things. An id cannot be masked: nobody would find again what it names."""
+
+
+class Findings(msgspec.Struct, kw_only=True):
+    """The secrets that were found in a value.
+
+    Attributes:
+        count: How many.
+        places: Path and kind of each, at most a hundred.
+        ids: The same of those in ids, which stay as they are.
+    """
+
+    count: int = 0
+    places: list[tuple[Where, str]] = []
+    ids: list[tuple[Where, str]] = []
+
+
+class Masker:
+    """Finds secrets and puts a mask in the place of each.
+
+    A mask is `[secret:1f9c2a]`: six signs of a keyed digest of the secret. Whoever has no key cannot find out what it
+    stands for, and equal secrets are seen as equal. A masked text that is masked again stays as it is.
+
+    Args:
+        key: Key of the digests; without one all masks are `[secret]`.
+        policy: What becomes of secrets: `mask`, `refuse` or `keep`.
+        extras: Further kinds of secrets to find.
+    """
+
+    def __init__(
+        self, key: bytes | None = None, policy: Policy = "mask", extras: frozenset[Extra] = frozenset()
+    ) -> None:
+        self._key = key
+        self._extras = extras
+        self.policy = policy
+        self._clean: set[tuple[int, int]] = set()
+
+    def mask_of(self, secret: str) -> str:
+        """The mask of a secret."""
+        if self._key is None:
+            return MASK
+        return f"[secret:{hmac.new(self._key, secret.encode(errors='surrogatepass'), hashlib.sha256).hexdigest()[:_SIGNS]}]"
+
+    def text(self, text: str) -> str:
+        """The text with its secrets masked, whatever the policy but `keep`."""
+        return text if self.policy == "keep" else self._text(text, (), None)
+
+    def value(self, value: T, findings: Findings | None = None, where: Where = ()) -> T:
+        """The value with the secrets in its texts masked; the very same if there are none, or by the policy `keep`.
+
+        Args:
+            value: A text; or a list, a dict or a struct, of which the keys and the texts at any depth count.
+            findings: Takes up what was found.
+            where: Path of the value.
+        """
+        masked: T = value if self.policy == "keep" else self._value(value, where, findings)
+        return masked
+
+    def _value(self, value: Any, where: Where, findings: Findings | None) -> Any:
+        if isinstance(value, str):
+            return self._text(value, where, findings)
+        if isinstance(value, msgspec.Struct):
+            return self._struct(value, where, findings)
+        if isinstance(value, dict):
+            return self._dict(value, where, findings)
+        if isinstance(value, (list, tuple)) and value:
+            items = [self._value(item, (*where, place), findings) for place, item in enumerate(value)]
+            return value if all(map(_same, items, value)) else type(value)(items)
+        return value
+
+    def _struct(self, value: Any, where: Where, findings: Findings | None) -> Any:
+        names, ids, of = _fields(type(value))
+        changed = {}
+        for name, old in zip(names, of(value), strict=True):
+            if old is None or old is msgspec.UNSET:
+                continue
+            if name in ids:
+                self._id(old, (*where, name), findings)
+            elif (new := self._value(old, (*where, name), findings)) is not old:
+                changed[name] = new
+        return msgspec.structs.replace(value, **changed) if changed else value
+
+    def _dict(self, value: Mapping[Any, Any], where: Where, findings: Findings | None) -> Any:
+        masked = {}
+        changed = False
+        for key, item in value.items():
+            name = self._text(key, where, findings) if isinstance(key, str) else key
+            place = (*where, name)
+            new = self._value(item, place, findings)
+            if new is item and isinstance(key, str) and isinstance(item, str) and is_secret_of(key, item):
+                _note(findings, place, "password")
+                new = self.mask_of(item)
+            changed = changed or new is not item or name is not key
+            masked[name] = new
+        return masked if changed else value
+
+    def _id(self, value: Any, where: Where, findings: Findings | None) -> None:
+        if findings is None:
+            return
+        for item in value if isinstance(value, (list, tuple)) else (value,):
+            if isinstance(item, str):
+                findings.ids += [(where, found.kind) for found in find_secrets(item) if found.kind not in _MAY_BE_IDS]
+
+    def _text(self, text: str, where: Where, findings: Findings | None) -> str:
+        known = (hash(text), len(text))
+        if known in self._clean:
+            return text
+        masked = text
+        for _ in range(_ROUNDS):
+            found = find_secrets(masked, self._extras)
+            if not found:
+                break
+            parts, last = [], 0
+            for secret in found:
+                parts += [masked[last : secret.start], self.mask_of(secret.value)]
+                last = secret.end
+                _note(findings, where, secret.kind)
+            masked = "".join([*parts, masked[last:]])
+        if masked is text and _SHORT <= len(text) <= _LONG:
+            if len(self._clean) >= _REMEMBERED:
+                self._clean.clear()
+            self._clean.add(known)
+        return masked
+
+
+_MAY_BE_IDS = frozenset({"card number", "iban", "national id"})
+"""Kinds that a number may look like by chance."""
+
+
+def _note(findings: Findings | None, where: Where, kind: str) -> None:
+    if findings is not None:
+        findings.count += 1
+        if len(findings.places) < _PLACES:
+            findings.places.append((where, kind))
+
+
+def _same(one: Any, other: Any) -> bool:
+    return one is other
+
+
+@cache
+def _fields(struct: type[msgspec.Struct]) -> tuple[tuple[str, ...], frozenset[str], Any]:
+    """The fields of a struct that may hold texts, those among them that are ids, and what reads all of them."""
+    kind = inspect.type_info(struct)
+    assert isinstance(kind, inspect.StructType)
+    names = tuple(field.name for field in kind.fields if _may_hold_text(field.type))
+    if len(names) > 1:
+        return names, IDS & frozenset(names), attrgetter(*names)
+    return names, IDS & frozenset(names), lambda value: tuple(getattr(value, name) for name in names)
+
+
+def _may_hold_text(kind: inspect.Type) -> bool:
+    if isinstance(kind, inspect.Metadata):
+        return _may_hold_text(kind.type)
+    if isinstance(kind, inspect.UnionType):
+        return any(map(_may_hold_text, kind.types))
+    return not isinstance(
+        kind,
+        (
+            inspect.IntType,
+            inspect.FloatType,
+            inspect.BoolType,
+            inspect.NoneType,
+            inspect.DateTimeType,
+            inspect.EnumType,
+            inspect.LiteralType,
+            inspect.BytesType,
+        ),
+    )
