@@ -4,8 +4,8 @@
 
 Conversations are JSON files, of which every text of ten letters or more counts; code is read in blocks of 30 lines,
 documentation (`*.md`, `*.rst`, `METADATA`) in paragraphs, logs line by line. It prints for each kind how many pieces
-there are, how many of them raise an alarm, and how many megabytes a second are read; `--show` prints what was found, to tell false alarms from
-secrets that are really there. Nothing is stored.
+there are, how many raise an alarm, and how many megabytes a second are read; `--show` prints what was found, to tell
+false alarms from secrets that are really there. Nothing is stored.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ GROUPS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("version", "_moved", "cancelling", "hooks"),
         ("models",),
         ("text",),
+        ("secrets",),
         ("errors",),
         ("metrics", "logs", "settings", "redis_urls", "reading", "integrity"),
         ("ports", "ranking"),

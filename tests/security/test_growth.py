@@ -57,6 +57,7 @@ ON_REQUEST_PATHS = (
     "memhost.operations",
     "memhost.plugins",
     "memhost.search",
+    "memhost.secrets",
     "memhost.sessions",
     "memhost.storage",
     "memhost.text",

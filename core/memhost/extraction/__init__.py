@@ -20,8 +20,8 @@ from memhost.extraction.prompts import (
 )
 from memhost.extraction.screening.injection import is_instruction_like
 from memhost.extraction.screening.safety import PLACEHOLDERS, Finding, check_prompt, is_refused, placeholders_of, render
-from memhost.extraction.screening.secrets import mask_secrets
 from memhost.extraction.temporal.dating import since_when
+from memhost.secrets.masking import mask_secrets
 from memhost.text.temporal.dates import Relative, find_relative, replace_relative
 from memhost.text.temporal.times import find_zone
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from memhost.secrets import numbers
-from memhost.secrets.named import named
+from memhost.secrets.named import changes, named
 from memhost.secrets.placeholders import is_monotone
 from memhost.secrets.shapes import BREAKABLE, BROKEN, BY_HINT, PREFIXED
 
@@ -67,8 +67,7 @@ def _all(text: str, extras: frozenset[Extra]) -> Iterator[Secret]:
         yield from found
         if "\n" in text and any(map(text.__contains__, BREAKABLE)):
             yield from _over_lines(text, frozenset(secret.start for secret in found))
-    for start, end, kind in named(text):
-        yield Secret(start, end, kind, text[start:end])
+    yield from (Secret(*found) for found in named(text))
     if _DIGITS.search(text):
         for start, end, value in numbers.cards(text):
             yield Secret(start, end, "card number", value)
@@ -106,16 +105,11 @@ def _is_mixed(word: str) -> bool:
     digits = sum(sign.isdigit() for sign in word)
     capitals = sum(sign.isupper() for sign in word)
     small = len(word) - digits - capitals
-    changes = sum(_class_of(a) != _class_of(b) for a, b in zip(word, word[1:], strict=False))
-    return min(capitals, small) >= 4 and digits >= 3 and changes * 3 >= len(word)
-
-
-def _class_of(sign: str) -> int:
-    return 0 if sign.isdigit() else 1 if sign.isupper() else 2
+    return min(capitals, small) >= 4 and digits >= 2 and changes(word) * 3 >= len(word)
 
 
 def _over_lines(text: str, known: frozenset[int]) -> Iterator[Secret]:
-    """Tokens that line ends break in two, as mail programs and terminals do; those that begin elsewhere than known ones."""
+    """Tokens that line ends break in two, as mail programs and terminals do, unless they begin where known ones do."""
     for broken in BROKEN.finditer(text):
         if broken.start() in known:
             continue

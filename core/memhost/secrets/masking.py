@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from collections.abc import Mapping
 from functools import cache
@@ -30,10 +29,34 @@ _SHORT, _LONG = 24, 100_000
 """Letters of the texts that are worth remembering."""
 
 IDS = frozenset(
-    "id session_id user_id namespace memory_id memory_ids view_id task_id job_id token_id tenant extracted_from source_ids "
-    "superseded_by memory_hash extractor users namespaces".split()
+    (
+        "id",
+        "session_id",
+        "user_id",
+        "namespace",
+        "memory_id",
+        "memory_ids",
+        "view_id",
+        "task_id",
+        "job_id",
+        "token_id",
+        "tenant",
+        "extracted_from",
+        "source_ids",
+        "superseded_by",
+        "memory_hash",
+        "extractor",
+        "users",
+        "namespaces",
+    )
 )
 """Fields of structs that name things. An id cannot be masked: nobody would find again what it names."""
+
+
+def mask_secrets(text: str) -> tuple[str, bool]:
+    """The text with secrets masked by `[secret]`, and whether there were any."""
+    masked = _UNKEYED.text(text)
+    return masked, masked != text
 
 
 class Findings(msgspec.Struct, kw_only=True):
@@ -74,7 +97,8 @@ class Masker:
         """The mask of a secret."""
         if self._key is None:
             return MASK
-        return f"[secret:{hmac.new(self._key, secret.encode(errors='surrogatepass'), hashlib.sha256).hexdigest()[:_SIGNS]}]"
+        digest = hmac.digest(self._key, secret.encode(errors="surrogatepass"), "sha256")
+        return f"[secret:{digest.hex()[:_SIGNS]}]"
 
     def text(self, text: str) -> str:
         """The text with its secrets masked, whatever the policy but `keep`."""
@@ -104,7 +128,8 @@ class Masker:
         return value
 
     def _struct(self, value: Any, where: Where, findings: Findings | None) -> Any:
-        names, ids, of = _fields(type(value))
+        kind: Any = type(value)
+        names, ids, of = _fields(kind)
         changed = {}
         for name, old in zip(names, of(value), strict=True):
             if old is None or old is msgspec.UNSET:
@@ -202,3 +227,6 @@ def _may_hold_text(kind: inspect.Type) -> bool:
             inspect.BytesType,
         ),
     )
+
+
+_UNKEYED = Masker()

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode
+from binascii import Error
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 from urllib.parse import unquote
 
 from memhost.secrets.placeholders import is_code, is_placeholder
 
 _WORDS = (
-    "pass", "pwd", "secret", "token", "key", "credential", "kennwort", "mot de passe", "mot_de_passe", "contrase", "clave",
-    "senha", "parola", "şifre", "sifre", "hasło", "heslo", "salasana", "lösenord", "adgangskode", "jelszó", "wachtwoord",
-    "парол", "密码", "密碼", "口令", "パスワード", "비밀번호", "암호", "كلمة", "पासवर्ड", "mật khẩu", "kata sandi", "סיסמה", "κωδικός",
-    "รหัสผ่าน", "pw",
+    "pass", "pwd", "secret", "token", "key", "credential", "kennwort", "mot de passe", "mot_de_passe", "contrase",
+    "clave", "senha", "parola", "şifre", "sifre", "hasło", "heslo", "salasana", "lösenord", "adgangskode", "jelszó",
+    "wachtwoord", "парол", "密码", "密碼", "口令", "パスワード", "비밀번호", "암호", "كلمة", "पासवर्ड", "mật khẩu",
+    "kata sandi", "סיסמה", "κωδικός", "รหัสผ่าน", "pw",
 )  # fmt: skip
 """The beginnings of names of secrets, in small letters."""
 
-_PASSWORD = (
-    r"pass(?:word|wd|phrase|code|wort)|(?<![A-Za-z])(?:pw|pass)|pwd|kennwort|mot[ _]de[ _]passe|contrase(?:ñ|n)a|senha"
-    r"|parola(?: d'ordine)?|[şs]ifre(?:m|miz)?|hasło|heslo|salasana|lösenord(?:et)?|adgangskode(?:n)?|jelszó|wachtwoord"
-    r"|парол(?:ь|я|ем)|密码|密碼|口令|パスワード|비밀번호|암호|كلمة (?:المرور|السر)|पासवर्ड|mật khẩu|kata sandi|סיסמה|κωδικός|รหัสผ่าน"
-    r"|clave"
-)
-_OF_KEYS = "api access private signing encryption account auth secret master client".split()
+_OF_PASSWORDS = (
+    r"pass(?:word|wd|phrase|code|wort)|(?<![A-Za-z])(?:pw|pass)|pwd|kennwort|mot[ _]de[ _]passe|contrase(?:ñ|n)a"
+    r"|senha|parola(?: d'ordine)?|[şs]ifre(?:m|miz)?|hasło|heslo|salasana|lösenord(?:et)?|adgangskode(?:n)?|jelszó"
+    r"|wachtwoord|парол(?:ь|я|ем)|密码|密碼|口令|パスワード|비밀번호|암호|كلمة (?:المرور|السر)|पासवर्ड|mật khẩu"
+    r"|kata sandi|סיסמה|κωδικός|รหัสผ่าน|clave"
+)  # fmt: skip
+_OF_KEYS = ["api", "access", "private", "signing", "encryption", "account", "auth", "secret", "master", "client"]
 _KEY = (
     r"secret(?:[ _-]?(?:access[ _-]?)?(?:key|token|value))?|token|credentials?"
     r"|(?:(?<=[_.-])|" + "|".join(f"(?<={name})|(?<={name} )" for name in _OF_KEYS) + ")key"
@@ -36,46 +39,65 @@ _OPENED = r"[\"'`“”«»„‘’「『]"
 _VALUE = r"[^\s\"'`“”«»„‘’「」『』,;<>(){}\[\]|，。、；]{4,400}"
 
 _ASSIGNED = re.compile(
-    rf"(?i)(?P<name>(?P<password>{_PASSWORD})|{_KEY})\d?(?:\\?[\"'`]|\]|\*\*)?[ \t]{{0,8}}(?P<sign>=>|:=|\?=|[=:：＝])(?!=)"
-    rf"[ \t]{{0,8}}(?:\*\*[ ]?)?(?:[a-z]{{0,2}}(?P<quote>\\?[\"'`])(?P<quoted>[^\"'`\s\\]{{4,400}})\\?[\"'`]|(?P<bare>{_VALUE}))"
+    rf"(?i)(?P<name>(?P<password>{_OF_PASSWORDS})|{_KEY})\d?(?:\\?[\"'`]|\]|\*\*)?[ \t]{{0,8}}"
+    r"(?P<sign>=>|:=|\?=|[=:：＝])(?!=)[ \t]{0,8}(?:\*\*[ ]?)?"
+    rf"(?:[a-z]{{0,2}}\\?[\"'`](?P<quoted>[^\"'`\s\\]{{4,400}})\\?[\"'`]|(?P<bare>{_VALUE}))"
 )
 _SAID = re.compile(
-    rf"(?i)(?P<name>(?P<password>{_PASSWORD})|{_KEY})(?<![^a-z]pass)(?:[ ][^\W\d_]{{1,15}}){{0,4}}?[ ]?{_IS}[ ]?"
-    rf"(?:now |jetzt |actually |currently |still )?[:：]?[ ]{{0,3}}{_OPENED}?(?P<bare>{_VALUE})"
+    rf"(?i)(?P<name>(?P<password>{_OF_PASSWORDS})|{_KEY})(?<![^a-z]pass)"
+    rf"(?:[ ](?!id\b)[^\W\d_]{{1,15}}){{0,4}}?[ ]?{_IS}"
+    rf"[ ]?(?:now |jetzt |actually |currently |still )?[:：]?[ ]{{0,3}}{_OPENED}?(?P<bare>{_VALUE})"
 )
 _NEXT_TO = re.compile(
-    r"(?i)(?P<name>(?P<password>[şs]ifre(?:m|miz)?(?:iz)?|パスワード|密码|密碼|비밀번호|पासवर्ड|парол(?:ь|я|ем)|รหัสผ่าน|mật khẩu))"
+    r"(?i)(?P<name>(?P<password>[şs]ifre(?:m|miz)?(?:iz)?|パスワード|密码|密碼|비밀번호|पासवर्ड|парол(?:ь|я|ем)"
+    r"|รหัสผ่าน|mật khẩu))"
     rf"[ :：]{{0,3}}{_OPENED}?(?P<bare>[!-~]{{6,100}})"
 )
-_HEADER = re.compile(r"(?i)(?<![a-z])(?:bearer|(?:authorization:?\s{0,3})(?:token|apikey|api-key|key))\s{1,4}(?P<bare>[\w.~+/-]{16,4000}={0,2})")
+_HEADER = re.compile(
+    r"(?i)(?<![a-z])(?:bearer|(?:authorization:?\s{0,3})(?:token|apikey|api-key|key))\s{1,4}"
+    r"(?P<bare>[\w.~+/-]{16,4000}={0,2})"
+)
 _BASIC = re.compile(r"(?i)(?<![a-z])basic\s{1,4}(?P<bare>[A-Za-z0-9+/]{8,800}={0,2})")
-_ADDRESS = re.compile(r"://(?P<user>[^\s:/@\"'<>]{0,200}):(?P<bare>[^\s/\"'<>]{1,300})@(?P<host>[^\s/:\"'<>,;)@?#]{0,200})")
+_ADDRESS = re.compile(
+    r"://(?P<user>[^\s:/@\"'<>]{0,200}):(?P<bare>[^\s/\"'<>]{1,300})@(?P<host>[^\s/:\"'<>,;)@?#]{0,200})"
+)
 _COMMAND = re.compile(
-    r"(?:curl[^\n]{0,200}? -u|curl[^\n]{0,200}? --user|wget[^\n]{0,200}? --password)[ =]['\"]?(?:[\w.@+-]{1,80}:)?(?P<bare>[^\s'\"]{4,100})"
-    r"|(?:mysql|mysqldump|mariadb)\b[^\n]{0,120}? -p(?P<mysql>[^\s'\"-][^\s'\"]{3,100})|sshpass -p ?['\"]?(?P<ssh>[^\s'\"]{4,100})"
+    r"(?:curl[^\n]{0,200}? (?:-u|--user)|wget[^\n]{0,200}? --password)[ =]['\"]?(?:[\w.@+-]{1,80}:)?"
+    r"(?P<bare>[^\s'\"]{4,100})"
+    r"|(?:mysql|mysqldump|mariadb)\b[^\n]{0,120}? -p(?P<mysql>[^\s'\"-][^\s'\"]{3,100})"
+    r"|sshpass -p ?['\"]?(?P<ssh>[^\s'\"]{4,100})"
 )
 _CONNECTION = re.compile(r"(?i)[;?&](?:password|passwd|pwd)=(?P<bare>[^\s;&\"'<>{}]{3,200})")
 _HARMLESS = re.compile(
-    r"(?i)(?:idempotency|publickey|primary|foreign|sort|partition|cache|public|routing|dedup(?:lication)?|row|hash|group|unique|natural"
-    r"|surrogate|lookup|storage|object|index|order|message|event|translation|i18n|map|dict|site|pub|range|registry|cursor|shard"
-    r"|next|page|continuation|sync|eos|bos|pad|unk|sep|cls|mask|stop|nextpage|pagination|resume|start|queue|task|job|memory|user"
-    r"|item|entity|record|document|doc|trace|span|correlation|host|etag|version|checksum|finger)[ _-]?(?:page[ _-]?)?(?:key|token)$"
+    r"(?i)(?:idempotency|publickey|primary|foreign|sort|partition|cache|public|routing|dedup(?:lication)?|row|hash"
+    r"|group|unique|natural|surrogate|lookup|storage|object|index|order|message|event|translation|i18n|map|dict|site"
+    r"|pub|range|registry|cursor|shard|next|page|continuation|sync|eos|bos|pad|unk|sep|cls|mask|stop|nextpage"
+    r"|pagination|resume|start|queue|task|job|memory|user|item|entity|record|document|doc|trace|span|correlation|host"
+    r"|etag|version|checksum|finger)[ _-]?(?:page[ _-]?)?(?:key|token)$"
 )
 """Names of keys that keep nothing secret."""
 _STRANGE = re.compile(r"[!@#$%^&*+=?~]")
 _EXAMPLE_HOSTS = re.compile(
-    r"(?i)(?:.*\.)?(?:localhost|host\d?|hostname|example(?:\.\w+)?|server\d?|127\.0\.0\.1|0\.0\.0\.0|proxy|domain(?:\.\w+)?|foo(?:\.\w+)?|db|ip|address|url|host\.\w+|test(?:\.\w+)?|bar(?:\.\w+)?)?"
+    r"(?i)(?:[\w.-]*\.)?(?:localhost|hostname|server\d?|proxy|db|ip|address|url|127\.0\.0\.1|0\.0\.0\.0|host\d?"
+    r"|(?:example|domain|foo|bar|host|test)(?:\.\w+)?)?"
 )
-_AUTHORITY_END = ".,;:!?)]}'"
 _ENDS = ".,;:?)]}…。\\"
 
 
+_KEY_LETTERS = re.compile(r"[A-Za-z0-9_+/=.~:!@#$%^&*-]{12,400}")
+_MEASURE = re.compile(r"[\d.,:%-]{1,7}|\d+(?:st|nd|rd|th|px|ms|s|kb|mb|em|rem|%|days?|min)")
+_SEPARATED = re.compile(r"[^A-Za-z0-9]+")
+_NUMBERED = re.compile(r"[A-Za-z]+\d{1,4}")
+_ASCII = re.compile(r"[!-~]+")
+
+
 class Named(NamedTuple):
-    """A secret in a text, by the name in front of it."""
+    """A secret in a text, by the name in front of it: its place, its kind, and itself without what belongs to it."""
 
     start: int
     end: int
     kind: str
+    value: str
 
 
 def named(text: str) -> Iterator[Named]:
@@ -92,7 +114,7 @@ def named(text: str) -> Iterator[Named]:
         for found in _COMMAND.finditer(text):
             group = found.lastgroup or "bare"
             if not is_placeholder(found[group]) and not found[group].startswith("$"):
-                yield Named(*found.span(group), "password")
+                yield Named(*found.span(group), "password", found[group])
 
 
 def _behind_names(text: str, low: str, word: str) -> Iterator[Named]:
@@ -103,13 +125,13 @@ def _behind_names(text: str, low: str, word: str) -> Iterator[Named]:
             found = pattern.match(text, place)
             span = _assigned(text, found) if found is not None else None
             if found is not None and span is not None:
-                yield Named(*span, "password" if found["password"] else "key")
+                yield Named(*span, "password" if found["password"] else "key", text[slice(*span)])
                 break
         if span is None and place and text[place - 1] in ";?&":
             found = _CONNECTION.match(text, place - 1)
-            if found is not None and not is_placeholder(found["bare"]):
-                if not is_code(found["bare"], text[found.end() : found.end() + 1]):
-                    yield Named(*found.span("bare"), "password")
+            after = text[found.end() : found.end() + 1] if found is not None else ""
+            if found is not None and not is_placeholder(found["bare"]) and not is_code(found["bare"], after):
+                yield Named(*found.span("bare"), "password", found["bare"])
         place = low.find(word, place + len(word))
 
 
@@ -128,7 +150,8 @@ def _assigned(text: str, found: re.Match[str]) -> tuple[int, int] | None:
     value = found[group]
     start, end = found.span(group)
     if group == "bare":
-        trimmed = value.rstrip(_ENDS)
+        letters = _ASCII.match(value)  # in scripts without spaces the sentence goes on right behind it
+        trimmed = (letters[0] if letters else value).rstrip(_ENDS)
         end -= len(value) - len(trimmed)
         value = trimmed
         if is_code(value, text[end : end + 1]):
@@ -148,7 +171,7 @@ def _is_password(value: str, found: re.Match[str]) -> bool:
         return False
     bare = value.rstrip("!?.*:")
     if any(sign.isdigit() for sign in bare) or _STRANGE.search(bare[1:]):
-        return not re.fullmatch(r"[\d.,:%-]{1,7}|\d+(?:st|nd|rd|th|px|ms|s|kb|mb|em|rem|%|days?|min)", bare.casefold()) or bare.isdigit() and len(bare) >= 6
+        return bare.isdigit() or not _MEASURE.fullmatch(bare.casefold())
     name = found["name"]
     env = name.isupper() and found.groupdict().get("sign") == "=" and found.group(0)[len(name)] == "="
     return env and not is_code(value, "") and len(bare) >= 6 and not bare.isupper()
@@ -156,48 +179,56 @@ def _is_password(value: str, found: re.Match[str]) -> bool:
 
 def _is_random(value: str) -> bool:
     """Tell whether a value is long and mixed enough to be a key."""
-    if not re.fullmatch(r"[\w+/=.~:!@#$%^&*-]{12,400}", value, re.ASCII):
+    if not _KEY_LETTERS.fullmatch(value) or len(set(value)) < 8:
         return False
-    letters = [sign for sign in value if sign.isalpha()]
-    digits = sum(sign.isdigit() for sign in value)
-    mixed = value.casefold() != value and value.upper() != value
-    if digits < (1 if mixed and len(value) >= 20 else 2) or not letters or len(set(value)) < 8:
-        return False
-    parts = [part for part in re.split(r"[^A-Za-z0-9]+", value) if part]
-    longest = max(map(len, parts), default=0)
+    parts = [part for part in _SEPARATED.split(value) if part]
     words = sum(len(part) for part in parts if part.isalpha() and (part.islower() or part.istitle()))
-    return longest >= 10 and words * 2 <= len(value) and not re.fullmatch(r"[A-Za-z]+\d{1,4}", value)
+    if max(map(len, parts), default=0) < 10 or words * 2 > len(value):
+        return False
+    digits = sum(sign.isdigit() for sign in value)
+    if len(value) >= 20 and changes(value) >= len(value) * (0.33 if digits else 0.42):
+        return True
+    return digits >= 2 and not value.isdigit() and not _NUMBERED.fullmatch(value)
+
+
+def changes(word: str) -> int:
+    """Count the places where letters of one kind meet another: capitals, small letters, digits."""
+    kinds = [0 if sign.isdigit() else 1 if sign.isupper() else 2 for sign in word]
+    return sum(one != other for one, other in pairwise(kinds))
 
 
 def _in_addresses(text: str) -> Iterator[Named]:
-    """Passwords in addresses: `postgres://app:hunter22@db.internal/x`."""
+    """Users with their passwords in addresses: `postgres://app:hunter22@db.internal/x`."""
     for found in _ADDRESS.finditer(text):
         value, user, host = unquote(found["bare"]), found["user"], found["host"]
-        if is_placeholder(value) or value.casefold() == user.casefold() or value.isdigit() and len(value) < 6:
+        if is_placeholder(value) or value.casefold() == user.casefold() or (value.isdigit() and len(value) < 6):
             continue
         mixed = any(sign.isdigit() for sign in value) or bool(_STRANGE.search(value)) or value.casefold() != value
         if len(value) < 4 or (not mixed and (_EXAMPLE_HOSTS.fullmatch(host) or len(value) < 6)):
             continue
-        if re.fullmatch(r"[A-Z_]+", value) or "{" in value or "(" in value or "$" == value[0] or "[" in value:
+        if re.fullmatch(r"[A-Z_]+", value) or "{" in value or "(" in value or value[0] == "$" or user.startswith("["):
             continue
-        yield Named(*found.span("bare"), "password")
+        yield Named(found.start("user"), found.end("bare"), "password", value)
 
 
 def _in_headers(text: str) -> Iterator[Named]:
     for found in _HEADER.finditer(text):
         value = found["bare"]
         mixed = any(sign.isdigit() for sign in value) or (value.lower() != value and value.upper() != value)
-        if mixed and not is_placeholder(value) and len(set(value)) >= 8 and not re.fullmatch(r"[A-Za-z]+(?:[-/.][A-Za-z]+)*", value):
-            yield Named(*found.span("bare"), "authorization")
+        if (
+            mixed
+            and not is_placeholder(value)
+            and not is_code(value, "")
+            and len(set(value)) >= 8
+            and not re.fullmatch(r"[A-Za-z]+(?:[-/.][A-Za-z]+)*", value)
+        ):
+            yield Named(*found.span("bare"), "authorization", found["bare"])
     for found in _BASIC.finditer(text):
         if _is_basic(found["bare"]):
-            yield Named(*found.span("bare"), "authorization")
+            yield Named(*found.span("bare"), "authorization", found["bare"])
 
 
 def _is_basic(value: str) -> bool:
-    from base64 import b64decode
-    from binascii import Error
-
     try:
         said = b64decode(value + "=" * (-len(value) % 4), validate=True).decode()
     except (Error, ValueError):

@@ -48,7 +48,7 @@ def ibans(text: str) -> Iterator[Number]:
 
 
 def national_ids(text: str) -> Iterator[Number]:
-    """Ids of persons with check digits: Germany, Spain, Poland, Turkey, Brazil, China, France; and US security numbers."""
+    """Ids of persons, by check digits: of Germany, Spain, Poland, Turkey, Brazil, China and France, and of the USA."""
     for pattern in (_LETTERED, _DIGITS):
         for found in pattern.finditer(text):
             value = re.sub(r"[ .-]", "", found[0]).upper()

@@ -9,23 +9,29 @@ _TEMPLATE = re.compile(r"[<>]|\$\{|\{\{|\$\(|%\(|\.\.\.|…|\*\*\*|•|^\$\w|^%|
 
 _PARTS = re.compile(r"[^\W\d_]+")
 
-_WORDS = frozenset(
-    "a abc abcd abcdef abcdefg abcdefgh abcdefghi access account admin an and any api app application auth aws azure bar "
-    "baz bearer bot changeit change changeme client credential credentials db default demo dev dummy empty enter "
-    "example fake false fixme foo fubar git github given goes guest here hidden host hostname id in insert is it jwt key "
-    "keys letmein local localhost login long me mock must my mypass mypassword mysecret mytoken name new nil no none "
-    "not null of old openai optional or passphrase pass passwd password passwords passwort placeholder please "
-    "postgres postgresql prefix private production public pw pwd qux random real redacted redis removed replace required "
-    "root s sample secret secretkey secrets server set some something string strong super supersecret t test tester "
-    "testing tests thats the this to todo token tokens topsecret true undefined unknown use user username valid value "
-    "very will with word wrong x xx xxx y yes you your yourpassword yourself z contrasena clave mot de passe geheim "
-    "motdepasse kennwort senha parola haslo heslo sifre".split()
-)
+_WORDS = frozenset((
+    "a", "abc", "abcd", "abcdef", "abcdefg", "abcdefgh", "abcdefghi", "access", "account", "admin", "an", "and",
+    "any", "api", "app", "application", "auth", "aws", "azure", "bar", "baz", "bearer", "bot", "changeit", "change",
+    "changeme", "client", "credential", "credentials", "db", "default", "demo", "dev", "dummy", "empty", "enter",
+    "example", "fake", "false", "fixme", "foo", "fubar", "git", "github", "given", "goes", "guest", "here",
+    "hidden", "host", "hostname", "id", "in", "insert", "is", "it", "jwt", "key", "keys", "letmein", "local",
+    "localhost", "login", "long", "me", "mock", "must", "my", "mypass", "mypassword", "mysecret", "mytoken", "name",
+    "new", "nil", "no", "none", "not", "null", "of", "old", "openai", "optional", "or", "passphrase", "pass",
+    "passwd", "password", "passwords", "passwort", "placeholder", "please", "postgres", "postgresql", "prefix",
+    "private", "production", "public", "pw", "pwd", "qux", "random", "real", "redacted", "redis", "removed",
+    "replace", "required", "root", "s", "sample", "secret", "secretkey", "secrets", "server", "set", "some",
+    "something", "string", "strong", "super", "supersecret", "t", "test", "tester", "testing", "tests", "thats",
+    "the", "this", "to", "todo", "token", "tokens", "topsecret", "true", "undefined", "unknown", "use", "user",
+    "username", "valid", "value", "very", "will", "with", "word", "wrong", "x", "xx", "xxx", "y", "yes", "you",
+    "your", "yourpassword", "yourself", "z", "contrasena", "clave", "mot", "de", "passe", "geheim", "motdepasse",
+    "kennwort", "senha", "parola", "haslo", "heslo", "sifre",
+))  # fmt: skip
 """Words of which documentation makes its secrets."""
 
 _TECHNICAL = re.compile(
-    r"(?:sha|md|base|utf|pbkdf|rsa|aes|hs|rs|es|ps|ed|oauth|argon|x|v|u?int|float|str|http|ipv|win|latin|cp|iso|python|py"
-    r"|arg|p|s|ntlm|iam|web|h|id|d|ec|crc|hmac|blake)[-_]?\d[\d._-]{0,8}[a-z]{0,4}"
+    r"(?:[xvpshd]|ec|id|cp|iso|p)[-_]?\d[\d._-]{0,8}"
+    r"|(?:sha|md|base|utf|pbkdf|rsa|aes|hs|rs|es|ps|ed|oauth|argon|u?int|float|str|http|ipv|win|latin|python|py|arg|ntlm|iam|web|crc|hmac"
+    r"|blake)[-_]?\d[\d._-]{0,8}[a-z]{0,5}\d?"
 )
 _DATE = re.compile(r"\d{1,4}[-./:]\d{1,2}(?:[-./:T]\d{1,4}\S{0,20})?")
 
@@ -50,7 +56,9 @@ def _plain_digits(low: str) -> bool:
 def is_monotone(value: str) -> bool:
     """Tell whether a value is made of hardly more than one sign, as those are that hide one."""
     signs = [sign for sign in value.casefold() if sign.isalnum()]
-    return len(set(signs)) <= max(1, len(signs) // 10) or (len(signs) >= 8 and max(map(signs.count, set(signs))) * 10 >= len(signs) * 8)
+    return len(set(signs)) <= max(1, len(signs) // 10) or (
+        len(signs) >= 8 and max(map(signs.count, set(signs))) * 10 >= len(signs) * 8
+    )
 
 
 def is_code(value: str, after: str) -> bool:
@@ -63,13 +71,17 @@ def is_code(value: str, after: str) -> bool:
     if after and after in "([{":
         return True
     low = value.casefold()
-    if low.startswith(_PATHS) or "environ" in low or _ATTRIBUTE.fullmatch(low) or _CLASS.fullmatch(value):
+    if low.startswith(_PATHS) or "environ" in low or _ATTRIBUTE.fullmatch(low) or _is_class(value):
         return True
     return _VARIABLE.fullmatch(low) is not None and any(word in low for word in _IN_NAMES)
 
 
 _PATHS = ("http://", "https://", "/", "./", "~/", "@", "&", "*", "\\", "--", "?")
 _ATTRIBUTE = re.compile(r"[a-z_]\w*(?:(?:\.|->|::)[a-z_]\w*)+")
-_CLASS = re.compile(r"[A-Z][A-Za-z0-9]*(?:Key|Token|Password|Secret|Types?|Credentials?)[A-Za-z]*")
 _VARIABLE = re.compile(r"[a-z_][\w.-]*")
+_IN_CLASSES = ("Key", "Token", "Password", "Secret", "Type", "Credential")
 _IN_NAMES = ("password", "passwd", "secret", "token", "_key", "pwd", "credential")
+
+
+def _is_class(value: str) -> bool:
+    return value[:1].isupper() and value.isalnum() and any(word in value for word in _IN_CLASSES)
