@@ -22,7 +22,12 @@ from tests.support.mcp_door import McpDoor, mcp_door
 
 _CALLERS = EntryPoint(name="testing-callers", value=OWN["testing-callers"], group="memhost")
 _SETTINGS = {"AUTH": "testing", "COMPACTION_EVERY_MINUTES": "0"}
-_WITH_MODEL = {"LLM": "repeating", "EXTRACTION_DEBOUNCE_SECONDS": "0"}
+_WITH_MODEL = {
+    "LLM": "repeating",
+    "EXTRACTION_DEBOUNCE_SECONDS": "0",
+    "ENABLE_TOPIC_EXTRACTION": "false",
+    "ENABLE_NER": "false",
+}
 _BATCH = 20
 _ROUNDS = 500
 """Most rounds of background jobs: more never end."""
@@ -51,10 +56,10 @@ class Victims:
         view: Id of a summary view with a partition for each user.
     """
 
-    def __init__(self, host: Host, mcp: McpDoor) -> None:
+    def __init__(self, host: Host, mcp: McpDoor, view: str) -> None:
         self.host = host
         self.mcp = mcp
-        self.view = ""
+        self.view = view
 
     # -- writing -----------------------------------------------------------------------------------------------
 
@@ -74,16 +79,18 @@ class Victims:
         else:
             if case.cites == "user":
                 model.MODEL.borrowed.update(_text(step) for step in case.steps if not isinstance(step, list))
-            turns = [_turn(case, number, step) for number, step in enumerate(case.steps)]
+            turns = [_turn(case, number, step) for number, step in enumerate(case.steps, start=1)]
+            if _ROLES[case.channel] != "user":  # extraction reads others as background of what people say
+                turns.insert(0, _plain_turn(case.id, 0, "user", "What does it say?"))
             for last in range(1, len(turns) + 1):  # one turn after the other, as they would come
                 await self._session(case, turns[:last])
 
     async def _stored(self, records: Sequence[Mapping[str, Any]]) -> None:
-        writer = _caller(str(records[0]["user_id"]), "agent")
+        writer = caller_of(str(records[0]["user_id"]), "agent")
         await run(self.host, "create_memories", writer, memories=records)
 
     async def _told(self, records: Sequence[Mapping[str, Any]]) -> None:
-        writer = _caller(str(records[0]["user_id"]), "agent")
+        writer = caller_of(str(records[0]["user_id"]), "agent")
         for record in records:
             outcome = await self.mcp.call("store_memory", writer, {k: v for k, v in record.items() if k != "id"})
             assert outcome.code == "ok", outcome
@@ -99,7 +106,7 @@ class Victims:
     async def _session(self, case: Attack, messages: Sequence[Mapping[str, Any]], **fields: Any) -> None:
         if case.strategy is not None:
             fields["long_term_memory_strategy"] = {"strategy": case.strategy}
-        writer = _caller(case.id, "tool" if case.channel == "bound" else "user")
+        writer = caller_of(case.id, "tool" if case.channel == "bound" else "user")
         await run(
             self.host, "put_session", writer, session_id=case.id, user_id=case.id, messages=list(messages), **fields
         )
@@ -108,36 +115,33 @@ class Victims:
         """Write the texts of one user: said by them, and some of them by others to a second owner."""
         user = texts[0].user
         turns = [_plain_turn(user, number, "user", each.text) for number, each in enumerate(texts)]
-        await run(self.host, "put_session", _caller(user, "user"), session_id=user, user_id=user, messages=turns)
+        await run(self.host, "put_session", caller_of(user, "user"), session_id=user, user_id=user, messages=turns)
         others = [each for each in texts if each.anybody]
         if others:
             records = [
                 {"id": f"{user}-c{number}", "text": each.text, "user_id": f"{user}-c"}
                 for number, each in enumerate(others)
             ]
-            await run(self.host, "create_memories", _caller(f"{user}-c", "agent"), memories=records)
+            await run(self.host, "create_memories", caller_of(f"{user}-c", "agent"), memories=records)
             told = [_plain_turn(f"{user}-t", number, "tool", each.text) for number, each in enumerate(others)]
-            caller, owner = _caller(f"{user}-t", "user"), f"{user}-t"
+            caller, owner = caller_of(f"{user}-t", "user"), f"{user}-t"
             await run(self.host, "put_session", caller, session_id=owner, user_id=owner, messages=told)
 
     async def settle(self) -> None:
-        """Run background jobs until none is left, and make the view."""
+        """Run background jobs until none is left."""
         for _ in range(_ROUNDS):
             jobs = await self.host.services.dispatcher.claim(_BATCH)
+            if not jobs:
+                return
             for job in jobs:
                 await self.host.services.dispatcher.run(job)
-            if not jobs:
-                break
-        else:
-            raise AssertionError("background jobs do not end")
-        made = await run(self.host, "create_summary_view", source="long_term", name="people", group_by=["user_id"])
-        self.view = made.id
+        raise AssertionError("background jobs do not end")
 
     # -- reading -----------------------------------------------------------------------------------------------
 
     async def surfaced(self, case: Attack) -> dict[str, str]:
         """What must not be and is, by the way of reading, each with a piece of text that shows it."""
-        caller = _caller(case.id, "user")
+        caller = caller_of(case.id, "user")
         own = {"eq": case.id}
         found: dict[str, str] = {}
 
@@ -206,7 +210,7 @@ class Victims:
         return missing
 
     async def _missing(self, user: str, text: str) -> list[str]:
-        caller, own = _caller(user, "user"), {"eq": user}
+        caller, own = caller_of(user, "user"), {"eq": user}
         hits = await run(self.host, "search_memories", caller, text=text, user_id=own, limit=10)
         search = {"user_id": own, "limit": 10}
         prompt = await run(self.host, "memory_prompt", caller, query=text, long_term_search=search)
@@ -236,10 +240,11 @@ async def victims(folder: Path, *, with_model: bool, store: str = "memory") -> A
         running_host(folder, store=store, extra=[_CALLERS, model.POINT], settings=settings, run_jobs=False) as host,
         mcp_door(host, ADMIN) as door,
     ):
-        yield Victims(host, door)
+        view = await run(host, "create_summary_view", source="long_term", name="people", group_by=["user_id"])
+        yield Victims(host, door, view.id)
 
 
-def _caller(user: str, channel: str) -> Caller:
+def caller_of(user: str, channel: str) -> Caller:
     """A caller bound to one user, with a credential of that channel."""
     fields: dict[str, Any] = {"channel": channel} if "channel" in Caller.__struct_fields__ else {}
     return Caller(subject=user, bounds=Scope(users=(user,)), roles=frozenset({"writer"}), **fields)

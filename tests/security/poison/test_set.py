@@ -11,7 +11,7 @@ import pytest
 from tests.security.poison.cases import CHANNELS, CLASSES, PARTS, attacks, harmless
 from tests.security.poison.play import outside
 
-LEAST = {1: (85, 170)}
+LEAST = {1: (85, 170), 2: (165, 330)}
 """Attacks and harmless texts of each part, at least."""
 
 

@@ -1,0 +1,1 @@
+"""Public suites of attacks on agents' memory, run against memhost through adapters."""
