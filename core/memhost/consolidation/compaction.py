@@ -7,21 +7,24 @@ import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from time import perf_counter
+from weakref import WeakValueDictionary
 
 import msgspec
 
 from memhost.consolidation.compaction_pass import ComparingPass
+from memhost.consolidation.compaction_state import end_exact, exact_range
 from memhost.consolidation.merging import shown
 from memhost.consolidation.semantic_duplicates import SemanticDeduplication
 from memhost.errors import Forbidden
 from memhost.events import MemoriesDeleted, MemoriesUpdated
 from memhost.jobs.outbox import Outbox
+from memhost.jobs.shared_work import SharedWork
 from memhost.jobs.tasks import LongWork
 from memhost.memories import aliases
 from memhost.memories.derived import former
 from memhost.memories.derived.cascade import Cascade
 from memhost.memories.enabled import require_long_term_memory
-from memhost.memories.records import content_hash
+from memhost.memories.records import content_hash, hashes_of
 from memhost.memories.repetition import RESTORED, clusters, indexed_anew, united
 from memhost.memories.trash import entries
 from memhost.models import TURN_STRATEGY, Condition, MemoryRecord, Op, Scope, StoredMemory, WriteBatch
@@ -33,7 +36,7 @@ from memhost.ports import Clock, Store
 from memhost.settings.schema import MemorySettings
 from memhost.storage.bound_documents import document_scope
 from memhost.storage.leases import Lease, Leases
-from memhost.storage.paging import count, scan, walk
+from memhost.storage.paging import count, walk
 
 logger = logging.getLogger(__name__)
 
@@ -71,14 +74,14 @@ class CompactionService:
         self._store = store
         self._outbox = outbox
         self._cascade = cascade
-        self._long_work = long_work
+        self._shared: SharedWork[CompactionReport] = SharedWork(long_work, "compaction", clock)
         self._leases = leases
         self._settings = settings
         self._clock = clock
         self._comparing = ComparingPass(
             store=store, outbox=outbox, deduplication=deduplication, cascade=cascade, settings=settings, clock=clock
         )
-        self._turn = asyncio.Lock()
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def compact(self, call: Call, request: CompactMemories) -> CompactionReport | Task:
         """Compact the scope of a request; return the report, or the task if the caller does not wait that long.
@@ -87,6 +90,7 @@ class CompactionService:
             LongTermMemoryDisabled: Long-term memory is off.
             Forbidden: The caller may not compact what belongs to more than users that are named.
             Busy: Another process is at it.
+            TooManyRequests: The caller has too many compactions under way.
         """
         require_long_term_memory(self._settings)
         scope = call.caller.bounds.narrow(
@@ -96,11 +100,12 @@ class CompactionService:
         )
         if scope.users is None and call.caller.roles.isdisjoint(OPERATORS):
             raise Forbidden("Only an operator or admin may compact the memories of all users; give a user_id.")
-        if request.wait_s is None:
-            return await self.apply(scope, dry_run=request.dry_run)
-        work = asyncio.create_task(self.apply(scope, dry_run=request.dry_run))
-        task = await self._long_work.wait(call.caller.bounds, "compaction", work, request.wait_s)
-        return work.result() if task is None else task
+        return await self._shared.run(
+            call.caller.bounds,
+            (scope, request.dry_run),
+            lambda: self.apply(scope, dry_run=request.dry_run),
+            request.wait_s,
+        )
 
     async def apply(self, scope: Scope, *, dry_run: bool = False) -> CompactionReport:
         """Compact a scope; return the report. Can be repeated at any point.
@@ -114,7 +119,8 @@ class CompactionService:
         if dry_run:
             report = await self._run(scope, None)
         else:
-            async with self._turn, self._leases.held(scope.tenant, LEASE, told=_BUSY) as turn:
+            waiting = self._turns.setdefault(scope.tenant, asyncio.Lock())
+            async with waiting, self._leases.held(scope.tenant, LEASE, told=_BUSY) as turn:
                 report = await self._run(scope, turn)
         report = msgspec.structs.replace(
             report,
@@ -131,22 +137,43 @@ class CompactionService:
 
     async def _run(self, scope: Scope, turn: Lease | None) -> CompactionReport:
         """All steps; without a turn nothing is changed."""
-        groups: dict[_Key, list[str]] = {}
-        scanned = removed = 0
+        removed = 0
         joins: list[Join] = []
-        async for memory in scan(self._store, scope, [NOT_TURNS]):
-            scanned += 1
-            if _can_repeat(memory):
-                groups.setdefault(_key(memory.record), []).append(memory.record.id)
-        repeated = [ids for ids in groups.values() if len(ids) > 1]
+        now = self._clock.now()
+        since, cursor = await exact_range(self._store, scope, NOT_TURNS, now)
+        groups, scanned = await self._alike(scope, since)
+        repeated = [list(ids) for ids in groups.values() if len(ids) > 1]
         groups.clear()
         for start in range(0, len(repeated), _GROUPS_A_COMMIT):
             removed += await self._merge(scope, repeated[start : start + _GROUPS_A_COMMIT], turn, joins)
         gone = frozenset(name for join in joins for name in join.goes)  # in a dry run they are still there
         compared = await self._comparing.run(scope, turn, gone)
         expired = await self._drop_replaced(scope, turn)
+        if turn is not None:
+            await end_exact(self._store, scope, NOT_TURNS, cursor, now, whole=since is None)
         told = [*joins, *compared.joins][:_MAX_JOINS] if turn is None else []
         return msgspec.structs.replace(compared, scanned=scanned, exact_removed=removed, expired=expired, joins=told)
+
+    async def _alike(self, scope: Scope, since: datetime | None) -> tuple[dict[_Key, dict[str, None]], int]:
+        """Ids of memories by what repetitions have in common, and how many memories were looked at.
+
+        Without `since` all memories are; else those that changed since then, and those with the same text.
+        """
+        groups: dict[_Key, dict[str, None]] = {}
+        scanned, hashes = 0, dict[str, None]()
+        changed = [] if since is None else [Condition("updated_at", Op.GTE, (since,))]
+        async for memory in walk(self._store, scope, [NOT_TURNS, *changed]):
+            scanned += 1
+            if _can_repeat(memory):
+                groups.setdefault(_key(memory.record), {})[memory.record.id] = None
+                hashes |= dict.fromkeys(hashes_of(memory.record))
+        wanted = list(hashes) if changed else []
+        for start in range(0, len(wanted), _CHUNK):
+            same = Condition("memory_hash", Op.ANY, tuple(wanted[start : start + _CHUNK]))
+            async for memory in walk(self._store, scope, [NOT_TURNS, same]):
+                if _can_repeat(memory):
+                    groups.setdefault(_key(memory.record), {})[memory.record.id] = None
+        return groups, scanned
 
     async def _merge(self, scope: Scope, groups: Sequence[Sequence[str]], turn: Lease | None, joins: list[Join]) -> int:
         """Merge each group in its present form, in one commit, and note it; return the number of deletions."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence, Set
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from time import perf_counter
 
 import msgspec
 
 from memhost.consolidation.changes import note_changes
-from memhost.consolidation.compaction_state import Cursor, read_cursor, write_cursor
+from memhost.consolidation.compaction_state import MARGIN, Cursor, read_cursor, write_cursor
 from memhost.consolidation.judge import MAX_PAIRS, Pair
 from memhost.consolidation.semantic_duplicates import Resolution, SemanticDeduplication, judged_pairs, pair_mark
 from memhost.consolidation.similarity import can_merge
@@ -32,9 +32,6 @@ GROUPS_A_CALL = 10
 _LEG = 5000
 _CHUNK = 200
 _MAX_S = 60.0
-_MARGIN = timedelta(minutes=10)
-"""Time by which "changed since" looks further back, because clients set `updated_at` by their own clocks."""
-
 _Owner = tuple[str, str]
 
 
@@ -154,6 +151,8 @@ class ComparingPass:
             after = msgspec.structs.replace(cursor, resume=resume, judged=judging)
         else:
             memories = await count(self._store, scope, [STATEMENTS_ONLY])
+            if not memories and cursor.since is None:
+                return  # nothing is kept of scopes that a caller only names
             since = cursor.begun if cursor.waits is None else min(cursor.waits, cursor.begun or now)
             after = Cursor(since=since, memories=memories, judged=judging)
         await write_cursor(self._store, scope, after, now)
@@ -261,4 +260,4 @@ def _is_new(pair: Pair, progress: _Progress) -> bool:
 
 
 def _changed_since(moment: datetime) -> Condition:
-    return Condition("updated_at", Op.GTE, (moment - _MARGIN,))
+    return Condition("updated_at", Op.GTE, (moment - MARGIN,))

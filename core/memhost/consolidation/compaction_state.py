@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
 from memhost.memories.records import derived_id
-from memhost.models import Document, Scope, WriteBatch
+from memhost.models import Condition, Document, Op, Scope, WriteBatch
 from memhost.ports import Store
+from memhost.storage.paging import count
 
 _CURSOR = "compaction-cursor"
+_EXACT = "compaction-exact"
+_WHOLE_EVERY = timedelta(days=1)
+LEAST_NOTED = 500
+"""Memories of a scope whose progress is kept; fewer are looked at in some milliseconds."""
+MARGIN = timedelta(minutes=10)
+"""Time by which "changed since" looks further back, because clients set `updated_at` by their own clocks."""
 
 
 class Cursor(msgspec.Struct, kw_only=True):
@@ -50,6 +57,53 @@ async def write_cursor(store: Store, scope: Scope, cursor: Cursor, now: datetime
     """Keep how far a pass came."""
     document = Document(
         kind=_CURSOR, id=_name(scope), tenant=scope.tenant, body=msgspec.msgpack.encode(cursor), updated_at=now
+    )
+    await store.commit(Scope(tenant=scope.tenant), WriteBatch(put_documents=[document]))
+
+
+class ExactCursor(msgspec.Struct, kw_only=True):
+    """Progress of the search for repetitions of one text in one scope.
+
+    Attributes:
+        since: Start of the last complete pass.
+        memories: Memories in the scope after it.
+        whole: Start of the last pass that looked at all memories.
+    """
+
+    since: datetime
+    memories: int
+    whole: datetime
+
+
+async def exact_range(
+    store: Store, scope: Scope, which: Condition, now: datetime
+) -> tuple[datetime | None, ExactCursor | None]:
+    """Since when memories must have changed to be looked at now (None: all of them), and the cursor of the last pass.
+
+    All are looked at if there are more than the numbers explain, as after an import of memories with an old
+    `updated_at`, and once a day, because a client may replace a memory by one with an old `updated_at`.
+    """
+    document = await store.get_document(Scope(tenant=scope.tenant), _EXACT, _name(scope), now)
+    if document is None:
+        return None, None
+    cursor = msgspec.msgpack.decode(document.body, type=ExactCursor)
+    since = cursor.since - MARGIN
+    changed = await count(store, scope, [which, Condition("updated_at", Op.GTE, (since,))])
+    if now - cursor.whole >= _WHOLE_EVERY or await count(store, scope, [which]) > cursor.memories + changed:
+        return None, cursor
+    return since, cursor
+
+
+async def end_exact(
+    store: Store, scope: Scope, which: Condition, before: ExactCursor | None, begun: datetime, *, whole: bool
+) -> None:
+    """Note that the pass which began then is complete; nothing is kept of small scopes, which callers may make up."""
+    memories = await count(store, scope, [which])
+    if memories < LEAST_NOTED:
+        return
+    cursor = ExactCursor(since=begun, memories=memories, whole=begun if whole or before is None else before.whole)
+    document = Document(
+        kind=_EXACT, id=_name(scope), tenant=scope.tenant, body=msgspec.msgpack.encode(cursor), updated_at=begun
     )
     await store.commit(Scope(tenant=scope.tenant), WriteBatch(put_documents=[document]))
 

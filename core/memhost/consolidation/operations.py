@@ -61,8 +61,8 @@ OPERATIONS = (
             "Merged memories can be restored for `FORGETTING_TRASH_DAYS`; replaced facts are kept, out of search, "
             "for `SUPERSEDED_KEEP_DAYS`. Callers who are neither operator nor admin must name a user or be bound to "
             "users. With `wait_s` the answer comes after at most that many seconds, with `status` `running` and a "
-            "`task_id` if the work continues."
+            "`task_id` if the work continues. Who asks for the same meanwhile gets the same task."
         ),
-        errors=("long_term_memory_disabled", "conflict", "forbidden"),
+        errors=("long_term_memory_disabled", "conflict", "forbidden", "rate_limited"),
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import msgspec
@@ -101,7 +101,7 @@ class Tasks:
 
 
 class LongWork:
-    """Waits for work as long as its caller does, and then keeps a task of it: running, then success or failed.
+    """Keeps tasks of work that outlasts its callers: running, then success or failed.
 
     While it runs here a lease says so: a task without one belongs to a process that has ended, and fails when it is
     read, or at the next sweep.
@@ -115,25 +115,17 @@ class LongWork:
         self._tasks = Tasks(store, clock)
         self._running: dict[asyncio.Task[None], asyncio.Task[Any]] = {}
 
-    async def wait(
-        self, bounds: Scope, kind: Literal["compaction", "rebuild"], work: asyncio.Task[Any], wait_s: float
-    ) -> Task | None:
-        """Wait for the work; None if it is done in time, else the task that tells what becomes of it.
+    async def follow(
+        self, bounds: Scope, kind: Literal["compaction", "rebuild"], work: asyncio.Task[Any], started: datetime
+    ) -> Task:
+        """Return the task that tells what becomes of work that goes on.
 
         Args:
             bounds: Who may see the task: callers who reach all of that.
             kind: Type of the task.
             work: The work; its result must be something that can be written as JSON.
-            wait_s: How long to wait, seconds.
+            started: When it began.
         """
-        started = self._clock.now()
-        try:
-            done, _ = await asyncio.wait({work}, timeout=wait_s)
-        except asyncio.CancelledError:  # the caller has gone, and no task tells of the work
-            work.cancel()
-            raise
-        if done:
-            return None
         task = Task(id=new_id(), type=kind, status="running", created_at=started, started_at=started)
         lease = await self._leases.take(bounds.tenant, _lease_of(task), told="A task with this id is already running.")
         await self._tasks.put(bounds, task)

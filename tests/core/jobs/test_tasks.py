@@ -58,8 +58,7 @@ async def test_how_work_ends(tmp_path: Path) -> None:
             raise error
 
         async def started(work: Any) -> str:
-            task = await long_work.wait(Scope(), "compaction", asyncio.ensure_future(work), 0)
-            assert task is not None
+            task = await long_work.follow(Scope(), "compaction", asyncio.ensure_future(work), host.clock.now())
             return task.id
 
         async def message(task_id: str) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from datetime import datetime
 
@@ -15,6 +14,7 @@ from memhost.extraction.pipeline.extraction_queue import ExtractionQueue
 from memhost.extraction.pipeline.log import ExtractionLogs
 from memhost.extraction.pipeline.strategy_choice import StrategyChoice
 from memhost.jobs.outbox import Outbox
+from memhost.jobs.shared_work import SharedWork
 from memhost.jobs.tasks import LongWork
 from memhost.memories.derived.cascade import Cascade
 from memhost.memories.derived.kept_turns import turn_of
@@ -32,7 +32,7 @@ from memhost.models import (
 )
 from memhost.models.roles import OPERATORS
 from memhost.operations.maintenance import RebuildMemories
-from memhost.operations.responses import RebuildAck, RebuildReport
+from memhost.operations.responses import RebuildAck, RebuildReport, Task
 from memhost.operations.table import Call
 from memhost.ports import Clock, Store, Turn
 from memhost.settings import Settings
@@ -64,7 +64,7 @@ class Rebuilding:
         self._logs = logs
         self._support = support
         self._cascade = cascade
-        self._long_work = long_work
+        self._shared: SharedWork[RebuildReport] = SharedWork(long_work, "rebuild", clock)
         self._outbox = outbox
         self._settings = settings
         self._clock = clock
@@ -76,6 +76,7 @@ class Rebuilding:
             LongTermMemoryDisabled: Long-term memory is off.
             Forbidden: The caller may not rebuild what belongs to more than users that are named.
             InvalidRequest: A strategy needs a language model, and none is configured; nothing was changed.
+            TooManyRequests: The caller has too many rebuilds under way.
         """
         require_long_term_memory(self._settings.memory)
         scope = call.caller.bounds.narrow(
@@ -85,13 +86,15 @@ class Rebuilding:
         )
         if scope.users is None and call.caller.roles.isdisjoint(OPERATORS):
             raise Forbidden("Only an operator or admin may rebuild the memories of all users; give a user_id.")
-        if request.wait_s is None:
-            return RebuildAck(status="ok", report=await self.apply(scope, dry_run=request.dry_run))
-        work = asyncio.create_task(self.apply(scope, dry_run=request.dry_run))
-        task = await self._long_work.wait(call.caller.bounds, "rebuild", work, request.wait_s)
-        if task is not None:
-            return RebuildAck(status="running", task_id=task.id)
-        return RebuildAck(status="ok", report=work.result())
+        done = await self._shared.run(
+            call.caller.bounds,
+            (scope, request.dry_run),
+            lambda: self.apply(scope, dry_run=request.dry_run),
+            request.wait_s,
+        )
+        if isinstance(done, Task):
+            return RebuildAck(status="running", task_id=done.id)
+        return RebuildAck(status="ok", report=done)
 
     async def apply(self, scope: Scope, *, dry_run: bool = False) -> RebuildReport:
         """Rebuild a scope, session by session, each in one commit; return the report. Can be repeated at any point.
