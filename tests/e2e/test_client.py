@@ -277,7 +277,8 @@ async def test_prompt_has_summary_messages_memories_and_query(client: MemoryAPIC
     )
     messages = prompt["messages"]
     assert [message["role"] for message in messages] == ["system", "user", "assistant", "system", "user"]
-    assert messages[0]["content"]["text"].endswith("They spoke of travel.")
+    assert messages[0]["content"]["text"].startswith("## Summary of the conversation so far\n")
+    assert messages[0]["content"]["text"].splitlines()[-2] == "> They spoke of travel."
     assert "- User owns a red bike (said " in messages[3]["content"]["text"]
     assert f"{fresh}-r" not in messages[3]["content"]["text"]
     assert messages[4]["content"] == {"type": "text", "text": "which bike?", "annotations": None, "_meta": None}

@@ -11,11 +11,13 @@ import msgspec
 
 from memhost.extraction.kinds import ACTION, ATTRIBUTED_TO, kind_of
 from memhost.extraction.parsing.answers import PRECISION
-from memhost.memories.trust import is_held_back
-from memhost.models import Condition, MemoryHit, MemoryRecord, MemoryType, Op, Scope, StoredMemory
+from memhost.memories.trust import is_held_back, level_of
+from memhost.models import Condition, MemoryHit, MemoryRecord, MemoryType, Op, Scope, StoredMemory, Trust
+from memhost.models.trust import by_role, rank
 from memhost.ports import Store
 from memhost.search.scoring import hit_of
 from memhost.text.best_passage import best_passage
+from memhost.text.recalled.fence import label, one_line, source_of
 from memhost.text.recalled.own_text import own_text
 from memhost.text.small_talk import name_forms, without_small_talk
 from memhost.text.temporal.dates import Period, find_relative
@@ -48,6 +50,9 @@ class Evidence(msgspec.Struct, kw_only=True):
         cut: Whether the text is a passage of a longer one.
         names: Names by which speakers are addressed, in a turn; None in what is none.
         skipped: Turns that were left out between it and the one before it in its item.
+        trust: How far it is trusted.
+        verified: Whether that is far enough to be read as what is known, and not as what somebody claims.
+        source: Where it comes from, if that is not the user and does not follow from the speaker; else empty.
     """
 
     hit: MemoryHit
@@ -62,6 +67,9 @@ class Evidence(msgspec.Struct, kw_only=True):
     cut: bool = False
     names: frozenset[str] | None = None
     skipped: int = 0
+    trust: Trust = "user"
+    verified: bool = True
+    source: str = ""
 
     @property
     def session(self) -> tuple[str | None, str | None, str | None]:
@@ -74,12 +82,20 @@ Ended = Mapping[TurnName, Sequence[MemoryRecord]]
 
 
 class EvidenceReader:
-    """Makes evidence of the hits of a search."""
+    """Makes evidence of the hits of a search.
 
-    def __init__(self, store: Store) -> None:
+    Args:
+        store: Where the memories are.
+        least: Level of trust from which on a memory is read as what is known.
+    """
+
+    def __init__(self, store: Store, least: Trust) -> None:
         self._store = store
+        self._least = rank(least)
 
-    async def read(self, scope: Scope, hits: Sequence[MemoryHit], ended: Ended, zone: str) -> list[Evidence]:
+    async def read(
+        self, scope: Scope, hits: Sequence[MemoryHit], ended: Ended, zone: str, known: Collection[str] = ()
+    ) -> list[Evidence]:
         """The hits as evidence in their order.
 
         Args:
@@ -87,6 +103,7 @@ class EvidenceReader:
             hits: The hits, best first.
             ended: Replaced statements, as `ended` gave them.
             zone: IANA zone in which days begin.
+            known: Names under which the assistant speaks, as the reader is told.
         """
         if not hits:
             return []
@@ -104,10 +121,12 @@ class EvidenceReader:
         names = _speakers(there)
         forms = name_forms({memory.speaker for memory in there if memory.speaker})
         found = []
-        for rank, hit in enumerate(hits):
-            item = _evidence(rank, hit, turns.get(hit.id), names)
+        for place, hit in enumerate(hits):
+            item = _evidence(place, hit, turns.get(hit.id), names)
             item.said = said[hit.id]
             item.event, item.until = _dates(hit, item.said, zone)
+            item.verified = rank(item.trust) >= self._least
+            item.source = _source(item, known)
             if hit.memory_type is MemoryType.MESSAGE:
                 item.names = forms
                 item.outdated = _outdated(replaced.get(hit.id, ()), said, zone)
@@ -174,7 +193,7 @@ def _speakers(turns: Sequence[StoredMemory]) -> frozenset[str]:
     )
 
 
-def _evidence(rank: int, hit: MemoryHit, stored: StoredMemory | None, names: Collection[str]) -> Evidence:
+def _evidence(place: int, hit: MemoryHit, stored: StoredMemory | None, names: Collection[str]) -> Evidence:
     text, speaker, position = hit.text, "", None
     if stored is not None and stored.record.text == hit.text:  # a hook may have changed what was found
         position = stored.position
@@ -187,8 +206,29 @@ def _evidence(rank: int, hit: MemoryHit, stored: StoredMemory | None, names: Col
     elif kind_of(hit) == ACTION and not text.casefold().count((by := str(hit.metadata.get(ATTRIBUTED_TO))).casefold()):
         speaker = by  # what an agent did must not pass for what the user did
     return Evidence(
-        hit=hit, rank=rank, speaker=label(speaker), text=one_line(text), said=hit.created_at, position=position
+        hit=hit,
+        rank=place,
+        speaker=label(speaker) or ("unknown" if speaker else ""),
+        text=one_line(text),
+        said=hit.created_at,
+        position=position,
+        trust=_trust(hit, stored),
     )
+
+
+def _trust(hit: MemoryHit, stored: StoredMemory | None) -> Trust:
+    """Tell how far it is trusted; of turns that release 0.1.0 stored, their role tells."""
+    if hit.trust is None and stored is not None and stored.role and hit.memory_type is MemoryType.MESSAGE:
+        return by_role(stored.role)
+    return level_of(hit)
+
+
+def _source(item: Evidence, known: Collection[str]) -> str:
+    """Where it comes from, in a few words; empty if it is the user, or the speaker's name or role says so."""
+    if not item.verified:
+        return source_of(item.trust, verified=False)
+    named = item.speaker in known or by_role(item.speaker) == "assistant"
+    return "" if item.trust == "user" or (item.trust == "assistant" and named) else source_of(item.trust, verified=True)
 
 
 def _dates(hit: MemoryHit, said: datetime, zone: str) -> tuple[str, str]:
@@ -262,18 +302,6 @@ def in_order_of_time(found: Iterable[Evidence]) -> list[Evidence]:
     return sorted(found, key=lambda item: (item.said, item.position or 0, item.hit.id))
 
 
-def one_line(text: str) -> str:
-    """The text without line breaks, so that it cannot pass for a line, a heading or a message of its own."""
-    return " ".join(text.split())
-
-
-def label(name: str) -> str:
-    """The name of a speaker, or a role, without the signs that mark numbers, headings, elements and who speaks."""
-    return one_line(_SIGNS.sub(" ", name))[:_MAX_LABEL]
-
-
-_SIGNS = re.compile(r"[\[\]<>#*`|:]")
-_MAX_LABEL = 64
 _ASKS_WHEN = re.compile(
     r"\b(?:when|how long|since|until|(?:what|which) (?:day|date|week|month|year|time)|wann|seit|wie lange"
     r"|welche[mnrs]? (?:tag|datum|woche|monat|jahr)|quand|depuis|cu[aá]ndo|desde|quando|wanneer|kiedy|când|когда"

@@ -32,6 +32,10 @@ _LEAST_ROOM = 40
 _WORTH, _LENGTH_POWER = 4, 0.25
 """A shorter line may come before a better one: by (rank + 4) * length ** 0.25. Of powers 0 to 0.5 that keeps most
 evidence within 500 to 1,500 tokens (docs/benchmarks.md)."""
+_DOUBT = 2.0
+"""Evidence that is not verified comes as late as other that is worth so much less."""
+_MARKS = 64
+"""Tokens of the lines around what is not verified, about."""
 _GAP = 3
 """Turns of a session this far apart are one item: two turns may be left out between them."""
 _LETTERS = 4
@@ -128,18 +132,22 @@ class Fitter:
         rendered, tokens = self._measured(parts)
         for _ in range(_ROUNDS):
             added, passed, room = [], [], self._budget - tokens
+            marks = 0 if all(item.verified for item in found) or any(not item.verified for item in chosen) else _MARKS
             for at in left:
-                if (fitting := lines.within(at, room)) is None:
+                more = 0 if found[at].verified else marks
+                if (fitting := lines.within(at, room - more)) is None:
                     passed.append(at)
                 else:
                     added.append(fitting[0])
-                    room -= fitting[1]
+                    room -= fitting[1] + more
+                    marks -= more
             if not added:
                 break
             chosen, left = [*chosen, *added], passed
             parts, rendered, tokens = self._with(parts, chosen)
         while chosen and tokens > self._budget:
-            chosen.pop()
+            last = max(range(len(chosen)), key=lambda at: (not chosen[at].verified, at))
+            chosen.pop(last)
             parts, rendered, tokens = self._with(parts, chosen)
         return parts, rendered, tokens
 
@@ -148,9 +156,9 @@ class Fitter:
         return filled, *self._measured(filled)
 
     def _items(self, chosen: Sequence[Evidence]) -> list[Item]:
-        """The evidence in order of time, turns that stand near each other as one item."""
+        """The evidence in order of time, the verified first, turns that stand near each other as one item."""
         items: list[Item] = []
-        for each in in_order_of_time(chosen):
+        for each in sorted(in_order_of_time(chosen), key=lambda item: not item.verified):
             day = said_day(each, self._zone)
             apart = _apart(items[-1].evidence[-1], each) if items and items[-1].said == day else 0
             if apart:
@@ -171,7 +179,7 @@ def _apart(before: Evidence, behind: Evidence) -> int:
     """Return how many turns further a turn stands in the same session; 0 where the two are not one passage."""
     if before.position is None or behind.position is None or before.session != behind.session:
         return 0
-    if before.until or behind.until or before.event or behind.event:
+    if before.until or behind.until or before.event or behind.event or before.verified != behind.verified:
         return 0
     apart = behind.position - before.position
     return apart if 0 < apart <= _GAP else 0
@@ -203,7 +211,8 @@ class _Lines:
         """Less for what comes first."""
         item = self._found[at]
         length = min(len(item.text), _LETTERS * self._most(item.rank))
-        return float((item.rank + _WORTH) * length**_LENGTH_POWER)
+        worth = float((item.rank + _WORTH) * length**_LENGTH_POWER)
+        return worth if item.verified else worth * _DOUBT
 
     def least(self, at: int) -> float:
         """Tokens that the line has at least, so that not all have to be counted."""

@@ -8,7 +8,8 @@ from typing import Protocol
 import msgspec
 
 from memhost.context.evidence import Evidence
-from memhost.models import Scope
+from memhost.models import Scope, Trust
+from memhost.models.trust import lowest
 
 
 class StableLines(msgspec.Struct, frozen=True):
@@ -48,6 +49,21 @@ class Item(msgspec.Struct, kw_only=True):
     evidence: list[Evidence]
 
     @property
+    def verified(self) -> bool:
+        """Tell whether it may be read as what is known, and not as what somebody claims."""
+        return self.evidence[0].verified
+
+    @property
+    def trust(self) -> Trust:
+        """The trust of the least trusted of its evidence."""
+        return lowest(each.trust for each in self.evidence)
+
+    @property
+    def source(self) -> str:
+        """Where it comes from, if that is not the user and the speaker does not say so; of several turns each says."""
+        return self.evidence[0].source if len(self.evidence) == 1 else ""
+
+    @property
     def event(self) -> str:
         """When it happened, if that is known."""
         return self.evidence[0].event
@@ -72,7 +88,7 @@ class Parts(msgspec.Struct, kw_only=True):
         rules: Standing rules.
         profile: What is known of the user.
         today: Today's date. It begins what may change from call to call.
-        items: The evidence, in order of time.
+        items: The evidence, in order of time: first what is known, then what is not verified.
         notes: What the reader should know of the evidence, as that nothing fits.
     """
 

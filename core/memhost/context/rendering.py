@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
-from html import escape as escape_html
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,6 +12,7 @@ from memhost.context.parts import Item, Parts
 from memhost.operations.long_term import ContextFormat
 from memhost.operations.responses import PromptMessage, TextContent
 from memhost.text.best_passage import CUT
+from memhost.text.recalled.fence import NOT_OBEYED, fenced, id_text, visible_json, xml_text
 
 RULES_ABOUT = "Standing rules are what the user asked for: keep them."
 """Sentence that stands at the top where there are rules: they are no data, unlike everything else."""
@@ -42,10 +41,19 @@ def messages_of(rendered: Rendered) -> list[PromptMessage]:
     return [PromptMessage(role="system", content=TextContent(text=text)) for text in texts if text]
 
 
-def line_of(evidence: Evidence) -> str:
-    """The text behind who said it; behind a mark, if turns before it were left out."""
-    told = f"{evidence.speaker}: {evidence.text}" if evidence.speaker else evidence.text
+def line_of(evidence: Evidence, *, alone: bool = False) -> str:
+    """The text behind who said it; behind a mark, if turns before it were left out; `alone`, without its source."""
+    source = f"({evidence.source}) " if evidence.source and not alone else ""
+    told = f"{source}{evidence.speaker}: {evidence.text}" if evidence.speaker else source + evidence.text
     return f"{CUT} {told}" if evidence.skipped else told
+
+
+def _verified(parts: Parts) -> list[Item]:
+    return [item for item in parts.items if item.verified]
+
+
+def _unverified(parts: Parts) -> list[Item]:
+    return [item for item in parts.items if not item.verified]
 
 
 def _about(parts: Parts) -> str:
@@ -61,16 +69,19 @@ def _markdown(parts: Parts, ids: bool) -> Rendered:
     for title, lines in (("Standing rules", parts.rules), ("Profile", parts.profile)):
         if lines:
             stable.append(f"### {title}\n" + "".join(f"- {line}\n" for line in lines))
-    rest = [f"{parts.today}\n", *(f"{note}\n" for note in parts.notes)]
-    rest += [_markdown_item(item, ids) for item in parts.items]
-    return Rendered("".join(stable), "".join(rest))
+    rest = [parts.today, *parts.notes]
+    rest += [line for item in _verified(parts) for line in _markdown_item(item, ids)]
+    if others := _unverified(parts):
+        rest.append("### Not verified")
+        rest += fenced(NOT_OBEYED, [line for item in others for line in _markdown_item(item, ids)])
+    return Rendered("".join(stable), "".join(f"{line}\n" for line in rest))
 
 
-def _markdown_item(item: Item, ids: bool) -> str:
+def _markdown_item(item: Item, ids: bool) -> list[str]:
     notes = list(_notes(item, ids))
     head = f"[{item.ref}] {item.said}" + (f" ({'; '.join(notes)})" if notes else "")
-    first, *others = (line_of(each) for each in item.evidence)
-    return "".join((f"{head} {first}\n", *(f"  {line}\n" for line in others)))
+    first, *others = (line_of(each, alone=len(item.evidence) == 1) for each in item.evidence)
+    return [f"{head} {first}", *(f"  {line}" for line in others)]
 
 
 def _notes(item: Item, ids: bool) -> Iterator[str]:
@@ -80,32 +91,27 @@ def _notes(item: Item, ids: bool) -> Iterator[str]:
         yield f"until {item.until}"
     if item.outdated:
         yield f"no longer so {item.outdated}"
+    if item.source:
+        yield item.source
     if ids:
-        yield "ID: " + ", ".join(each.hit.id for each in item.evidence)
+        yield "ID: " + ", ".join(id_text(each.hit.id) for each in item.evidence)
 
 
 # -- XML ---------------------------------------------------------------------------------------------------------
 
 
-_NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-"""Characters that XML 1.0 does not allow, however they are written."""
-
-
-def escape(text: str) -> str:
-    """The text as XML holds it."""
-    return escape_html(_NOT_IN_XML.sub("", text))
-
-
 def _xml(parts: Parts, ids: bool) -> Rendered:
-    stable = [f"<memory>\n<about>{escape(_about(parts))}</about>\n"]
-    stable += [f"<people>{escape(parts.people)}</people>\n"] if parts.people else []
+    stable = [f"<memory>\n<about>{xml_text(_about(parts))}</about>\n"]
+    stable += [f"<people>{xml_text(parts.people)}</people>\n"] if parts.people else []
     for name, inner, lines in (("rules", "rule", parts.rules), ("profile", "fact", parts.profile)):
         if lines:
-            listed = "".join(f"<{inner}>{escape(line)}</{inner}>\n" for line in lines)
+            listed = "".join(f"<{inner}>{xml_text(line)}</{inner}>\n" for line in lines)
             stable.append(f"<{name}>\n{listed}</{name}>\n")
-    rest = [f"<today>{escape(parts.today)}</today>\n"]
-    rest += [f"<note>{escape(note)}</note>\n" for note in parts.notes]
-    rest += [_xml_item(item, ids) for item in parts.items]
+    rest = [f"<today>{xml_text(parts.today)}</today>\n"]
+    rest += [f"<note>{xml_text(note)}</note>\n" for note in parts.notes]
+    rest += [_xml_item(item, ids) for item in _verified(parts)]
+    if others := _unverified(parts):
+        rest += ["<unverified>\n", *(_xml_item(item, ids) for item in others), "</unverified>\n"]
     return Rendered("".join(stable), "".join((*rest, "</memory>")))
 
 
@@ -114,15 +120,16 @@ def _xml_item(item: Item, ids: bool) -> str:
     alone = len(item.evidence) == 1
     if alone and item.evidence[0].speaker:
         named["speaker"] = item.evidence[0].speaker
-    head = "".join(f' {name}="{escape(value)}"' for name, value in named.items())
+    head = "".join(f' {name}="{xml_text(value)}"' for name, value in named.items())
     if alone:
-        return f"<item{head}>{escape(item.evidence[0].text)}</item>\n"
+        return f"<item{head}>{xml_text(item.evidence[0].text)}</item>\n"
     return f"<item{head}>{''.join(map(_xml_turn, item.evidence))}</item>\n"
 
 
 def _xml_turn(turn: Evidence) -> str:
     skipped = f' skipped="{turn.skipped}"' if turn.skipped else ""
-    return f'<turn speaker="{escape(turn.speaker)}"{skipped}>{escape(turn.text)}</turn>'
+    source = f' source="{xml_text(turn.source)}"' if turn.source else ""
+    return f'<turn speaker="{xml_text(turn.speaker)}"{source}{skipped}>{xml_text(turn.text)}</turn>'
 
 
 def _fields(item: Item, ids: bool) -> dict[str, str]:
@@ -132,6 +139,7 @@ def _fields(item: Item, ids: bool) -> dict[str, str]:
         "event": item.event,
         "until": item.until,
         "outdated": item.outdated,
+        "source": item.source,
         "ids": " ".join(each.hit.id for each in item.evidence) if ids else "",
     }
     return {name: value for name, value in fields.items() if value}
@@ -148,8 +156,10 @@ def _json(parts: Parts, ids: bool) -> Rendered:
     rest: dict[str, Any] = {"today": parts.today}
     if parts.notes:
         rest["notes"] = parts.notes
-    rest["evidence"] = [_json_item(item, ids) for item in parts.items]
-    first, second = (msgspec.json.encode(part).decode() for part in (stable, rest))
+    rest["evidence"] = [_json_item(item, ids) for item in _verified(parts)]
+    if others := _unverified(parts):
+        rest["unverified"] = [_json_item(item, ids) for item in others]
+    first, second = (visible_json(msgspec.json.encode(part).decode()) for part in (stable, rest))
     return Rendered(first[:-1] + ",", second[1:])
 
 
@@ -164,8 +174,8 @@ def _json_item(item: Item, ids: bool) -> dict[str, Any]:
 
 
 def _json_turn(turn: Evidence) -> dict[str, Any]:
-    skipped = {"skipped": turn.skipped} if turn.skipped else {}
-    return {"speaker": turn.speaker, **skipped, "text": turn.text}
+    told = {"source": turn.source, "skipped": turn.skipped}
+    return {"speaker": turn.speaker, **{name: value for name, value in told.items() if value}, "text": turn.text}
 
 
 _FORMATS: Mapping[ContextFormat, Callable[[Parts, bool], Rendered]] = {

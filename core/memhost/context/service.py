@@ -70,7 +70,7 @@ class ContextService:
         self._clock = clock
         self._zone = zone
         self._standing = standing or NothingStanding()
-        self._reader = EvidenceReader(store)
+        self._reader = EvidenceReader(store, settings.context_min_trust)
 
     async def get(self, call: Call, request: GetContext) -> Context:
         """The context, never over its budget.
@@ -93,10 +93,10 @@ class ContextService:
             self._find(call, request, scope, query, session),
         )
         hits, held, nothing_fits = found
-        evidence = await self._reader.read(scope, hits, ended, zone)
+        evidence = await self._reader.read(scope, hits, ended, zone, people.assistants)
         frame = Parts(
             about=ABOUT if request.budget >= _SHORT else SHORT_ABOUT,
-            people=people,
+            people=people.told,
             today=described_day(today, zone),
             notes=notes_on(nothing_fits, held),
         )
@@ -125,6 +125,7 @@ class ContextService:
         search = SearchFields(text=query, limit=limit, recency_boost=False, timezone=request.timezone or None)
         search.user_id = TagFilter(eq=request.user_id) if request.user_id else None
         search.namespace = TagFilter(eq=request.namespace) if request.namespace else None
+        search.min_trust = request.min_trust
         answer: MemoryHits = await self._search.search(call, search, optimize_query=request.optimize_query)
         if answer.nothing_fits is True:
             return [], [], True
@@ -237,6 +238,8 @@ def _item(item: Item) -> ContextItem:
         ref=item.ref,
         ids=[hit.id for hit in hits],
         source_ids=list(dict.fromkeys(source for hit in hits for source in hit.source_ids)),
+        trust=item.trust,
+        verified=item.verified,
         text=item.evidence[0].text if alone else "\n".join(line_of(each) for each in item.evidence),
         said=item.evidence[0].said,
         event=item.event or None,

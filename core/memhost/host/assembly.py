@@ -277,7 +277,15 @@ def _reading(
     """Return what agents read: memory prompts and contexts."""
     store, clock, settings = resources.store, resources.clock, resources.settings
     zone, standing = settings.extraction.default_timezone, Standing(profile, clock)
-    prompts = PromptService(store=store, sessions=sessions, search=search, clock=clock, zone=zone, standing=standing)
+    prompts = PromptService(
+        store=store,
+        sessions=sessions,
+        search=search,
+        clock=clock,
+        least=settings.memory.context_min_trust,
+        zone=zone,
+        standing=standing,
+    )
     context = ContextService(
         store=store,
         search=search,

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from memhost.models import MemoryRecord, MemoryType
+from memhost.models import MemoryRecord, MemoryType, Trust
 from memhost.models.limits import Many, Metadata, Name, Tags, Text, VisibleText
 from memhost.operations.requests import (
     Entities,
@@ -220,6 +220,10 @@ class GetContext(msgspec.Struct, kw_only=True):
             examples=["Europe/Berlin"],
         ),
     ] = None
+    min_trust: Annotated[
+        Trust | None,
+        Meta(description="Only memories that are trusted as far as this, or further.", examples=["assistant"]),
+    ] = None
     optimize_query: Annotated[
         bool,
         Meta(
@@ -248,6 +252,11 @@ class ContextItem(msgspec.Struct, frozen=True, kw_only=True):
     speaker: Annotated[str | None, Meta(description="Who said it; null for statements, and for several turns.")] = None
     session_id: Annotated[str | None, Meta(description="Session that it comes from, if any.")] = None
     score: Annotated[float | None, Meta(description="Score of its best memory in the search, 0 to 1.")] = None
+    trust: Annotated[Trust, Meta(description="How far it is trusted: as the least trusted memory in it.")]
+    verified: Annotated[
+        bool,
+        Meta(description="False: it stands between marks, as what a tool, a file or somebody unknown claims."),
+    ] = True
     cut: Annotated[bool, Meta(description="Whether a longer text was cut to its best passage; read it whole by id.")]
 
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from memhost.extraction.kinds import ACTION, INSTRUCTION, kind_of, subject_of
-from memhost.memories.trust import is_of_others
+from memhost.memories.trust import is_of_others, level_of
 from memhost.models import MemoryRecord
+from memhost.models.trust import rank
 from memhost.ranking import speaks_of_user
 from memhost.text.unicode_forms import normal_form
 
@@ -69,6 +70,7 @@ def is_of_profile(record: MemoryRecord) -> bool:
         record.extractor is not None
         and kind_of(record) not in (ACTION, INSTRUCTION)
         and not is_of_others(record)
+        and rank(level_of(record)) >= rank("agent")
         and speaks_of_user(record.text)
     )
 

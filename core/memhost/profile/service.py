@@ -15,6 +15,7 @@ from memhost.operations.users import GetProfile, PastStatement, Profile, Profile
 from memhost.ports import Clock, Store
 from memhost.profile.facets import Facet, facets_of, is_of_profile, ordered_rules
 from memhost.settings.schema import MemorySettings
+from memhost.text.recalled.fence import label, one_line
 
 _MOST_STATEMENTS = 1_000
 """Statements with a subject, past ones among them, that are read: the newest."""
@@ -100,9 +101,9 @@ def holds_here(rule: MemoryRecord, session_id: str | None) -> bool:
 
 def rule_line(rule: MemoryRecord) -> str:
     """A rule with where it holds, unless its text says so."""
-    text, scope = " ".join(rule.text.split()), scope_of(rule)
+    text, scope = one_line(rule.text), scope_of(rule)
     told = not scope or scope == THIS_SESSION or scope.casefold() in text.casefold()
-    return text if told else f"{scope}: {text}"
+    return text if told else f"{label(scope)}: {text}"
 
 
 def profile_lines(facets: Sequence[Facet], most: int) -> list[str]:
@@ -112,7 +113,7 @@ def profile_lines(facets: Sequence[Facet], most: int) -> list[str]:
     """
     chosen = sorted(facets, key=lambda facet: (len(facet.sources), facet.last_seen), reverse=True)
     names = {id(facet) for facet in chosen[:most]}
-    lines = [" ".join(record.text.split()) for facet in facets if id(facet) in names for record in facet.current]
+    lines = [one_line(record.text) for facet in facets if id(facet) in names for record in facet.current]
     return list(dict.fromkeys(lines))[:most]
 
 

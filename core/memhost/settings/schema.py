@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from memhost.models.trust import Trust
 from memhost.settings.addresses import check_network, check_origin
 from memhost.settings.extraction import ExtractionSettings, LlmSettings
 from memhost.settings.fields import Secret, setting
@@ -280,6 +281,13 @@ class MemorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             env=("INDEX_ALL_MESSAGES_IN_LONG_TERM_MEMORY",),
         ),
     ] = True
+    context_min_trust: Annotated[
+        Trust,
+        setting(
+            "Memories that are trusted less than this stand in contexts and memory prompts between marks, as not "
+            "verified, and are in no summary view."
+        ),
+    ] = "agent"
     require_message_timestamps: Annotated[bool, setting("Messages without created_at are refused.")] = False
     max_future_timestamp_s: Annotated[
         int,

@@ -12,6 +12,7 @@ import msgspec
 
 from memhost.models import MemoryRecord, SessionKey
 from memhost.operations.responses import SummaryView
+from memhost.text.recalled.fence import one_line
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,7 +78,7 @@ class JoinedTexts:
 
     def line(self, view: SummaryView, record: MemoryRecord) -> str:
         """Date and text."""
-        return f"{when(record):%Y-%m-%d}: {' '.join(record.text.split())}"
+        return f"{when(record):%Y-%m-%d}: {one_line(record.text)}"
 
     async def summarize(
         self,

@@ -63,7 +63,7 @@ async def test_the_context_is_dated_in_order_of_time_and_its_numbers_lead_to_ids
     assert "Today is Tuesday, 2026-03-10." in lines
     evidence = lines[lines.index("Today is Tuesday, 2026-03-10.") + 1 :]
     assert evidence[0] == "[1] 2026-03-01 Mia: I booked the flight to Porto yesterday."
-    assert "[2] 2026-03-03 (event 2026-04-02) User needs a visa for Porto." in evidence
+    assert "[2] 2026-03-03 (event 2026-04-02; by agent) User needs a visa for Porto." in evidence
     assert evidence.index("[3] 2026-03-05 Mia: In Porto we sleep at a hostel.") > 1
     assert [item.ref for item in found.items] == [1, 2, 3]
     assert found.items[1].ids == ["f"]
@@ -137,7 +137,10 @@ async def test_a_role_cannot_pass_for_a_number_a_heading_or_a_speaker(host: Host
     said = [{"role": role, "content": "Porto is nice"}, {"role": role, "content": "Porto is warm"}]
     await run(host, "put_session", session_id="r", user_id="zoe", messages=said)
     found = await run(host, "get_context", query="Porto", user_id="zoe")
-    evidence = "".join(found.text.partition("Today is")[2].splitlines()[1:])
+    heading, fence, *lines, mark = found.text.partition("Today is")[2].splitlines()[1:]
+    assert heading == "### Not verified"
+    assert fence.endswith(f" {mark}")
+    evidence = "".join(lines)
     head = found.text[: found.stable_length].removeprefix("## Memory")
     for text in (head, evidence.replace("[1]", "", 1)):
         assert not set("[]<>#") & set(text)
@@ -290,4 +293,4 @@ async def test_facts_that_ended_are_left_out_and_coming_ends_are_told(host: Host
     found = await run(host, "get_context", query="Porto flat", user_id="mia")
     assert [item.ids for item in found.items] == [["new"]]
     assert found.items[0].until == "2026-09-01"
-    assert "(until 2026-09-01)" in found.text
+    assert "(until 2026-09-01; by agent)" in found.text

@@ -44,8 +44,8 @@ async def test_each_line_tells_when_it_was_said_and_when_it_happened(host: Host)
     lines = prompt.messages[0].content.text.splitlines()
     assert lines[1].startswith("Today is Tuesday, 2026-03-10. ")
     assert lines[2:4] == [
-        "- User had surgery (said 2026-03-01; event 2021-05-04)",
-        "- User is on leave after surgery (said 2026-03-10; until 2026-09-01)",
+        "- User had surgery (said 2026-03-01; event 2021-05-04; by agent)",
+        "- User is on leave after surgery (said 2026-03-10; until 2026-09-01; by agent)",
     ]
     assert {hit.id for hit in prompt.long_term_memories or ()} == {"p5", "p6"}
 
@@ -56,7 +56,7 @@ async def test_ids_are_written_only_if_asked_for(host: Host) -> None:
     assert "ID" not in plain.messages[0].content.text
     assert "bike-1" not in plain.messages[0].content.text
     named = await ask(host, "Which bike?", long_term_search=True, include_ids=True)
-    assert "- User owns a red bike (ID: bike-1) (said 2026-03-10)" in named.messages[0].content.text
+    assert "- User owns a red bike (ID: bike-1) (said 2026-03-10; by agent)" in named.messages[0].content.text
 
 
 @pytest.mark.parametrize("window", [200, 1000, 4000])

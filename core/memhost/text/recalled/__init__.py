@@ -1,1 +1,1 @@
-"""Recalled memories that come back inside a turn."""
+"""Recalled memories: the fence around them, and those that come back inside a turn."""
