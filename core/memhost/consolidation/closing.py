@@ -13,6 +13,7 @@ import msgspec
 
 from memhost.memories.records import derived_id
 from memhost.memories.repetition import SUPERSEDED_BY, indexed_anew
+from memhost.memories.trust import level_of
 from memhost.models import MemoryRecord, MemoryType, StoredMemory
 
 
@@ -80,12 +81,12 @@ def alternating(one: StoredMemory, other: StoredMemory, now: datetime) -> list[S
     """Two facts of which only one holds at a time, as they are then; each holds from where it was said.
 
     Mostly the one that was said first ends. A fact that was said again after the other one holds again: its earlier
-    time becomes a memory of its own.
+    time becomes a memory of its own, unless the other one is trusted less: that ends nothing.
     """
     facts = sorted((one, other), key=lambda memory: said_order(memory.record))
     said = sorted((moment, place) for place, fact in enumerate(facts) for moment in _sayings(fact.record))
     runs = [(place, [moment for moment, _ in run]) for place, run in groupby(said, key=itemgetter(1))]
-    if len(runs) <= len(facts):
+    if len(runs) <= len(facts) or level_of(one.record) != level_of(other.record):
         return [closed(facts[0], facts[1].record, now), facts[1]]
     last = {place: number for number, (place, _) in enumerate(runs)}
     parts = [

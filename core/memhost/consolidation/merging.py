@@ -10,10 +10,12 @@ import msgspec
 
 from memhost.consolidation.closing import Change
 from memhost.consolidation.judge import Pair, Verdict
-from memhost.consolidation.similarity import content_words, distance, joinable
+from memhost.consolidation.similarity import content_words, distance, joinable, may_end, same_trust
 from memhost.memories.records import content_hash, derived_id
 from memhost.memories.repetition import indexed_anew, united
+from memhost.memories.trust import level_of
 from memhost.models import StoredMemory, Vector
+from memhost.models.trust import rank
 from memhost.operations.responses import Join
 
 _SHOWN = 500
@@ -39,10 +41,14 @@ class Joined:
 
 @dataclass(slots=True)
 class Outcome:
-    """The result of verdicts: groups to merge, and facts of which one replaces the other, after the merging."""
+    """The result of verdicts: groups to merge, and facts of which one replaces the other, after the merging.
+
+    `contradicting` are those of which the newer one would replace one that is trusted more: it does not.
+    """
 
     joined: list[Joined] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
+    contradicting: list[Change] = field(default_factory=list)
 
 
 class _Groups:
@@ -64,13 +70,17 @@ class _Groups:
         return self._of[memory_id]
 
     def join(self, pair: Pair, wording: Wording | None) -> None:
-        """Put the groups of the pair together if that holds together, and at most one has a wording of its own."""
+        """Put the groups of the pair together if that holds together, and at most one has a wording of its own.
+
+        No wording has words of what is trusted less beside words of what is trusted more.
+        """
         older, newer = self._of[pair.older.record.id], self._of[pair.newer.record.id]
         names = {memory.record.id for memory in (*older, *newer)}
         worded = [name for name in names if name in self.wordings]
         # A wording covers the two memories of its own pair only. With "Ana and Ben live in Rome" for one pair and "Ana
         # lives in Rome since 2020" for another, either text would lose what the other pair says.
-        if older is newer or len(worded) + (wording is not None) > 1:
+        wordings = len(worded) + (wording is not None)
+        if older is newer or wordings > 1 or (wordings and not same_trust((*older, *newer))):
             return
         self._judged.add(frozenset((pair.older.record.id, pair.newer.record.id)))
         if not all(self._near(one, other) for one in older for other in newer):
@@ -113,8 +123,16 @@ def apply(
     outcome = Outcome()
     kept: dict[int, str] = {}
     for group in {id(group): group for group in map(groups.of, memories)}.values():
-        # A stored memory stays rather than a new one: clients may already know its id.
-        ranked = sorted(group, key=lambda each: (each.record.id not in stored, each.record.created_at, each.record.id))
+        # What is trusted more stays, and a stored memory rather than a new one: clients may already know its id.
+        ranked = sorted(
+            group,
+            key=lambda each: (
+                -rank(level_of(each.record)),
+                each.record.id not in stored,
+                each.record.created_at,
+                each.record.id,
+            ),
+        )
         kept[id(group)] = ranked[0].record.id
         if len(group) > 1:
             wording = next(
@@ -124,16 +142,19 @@ def apply(
     for pair, verdict in ordered:
         old, new = (kept[id(groups.of(each.record.id))] for each in (pair.older, pair.newer))
         if verdict.kind in ("update", "correction") and old != new:
-            outcome.changes.append(Change(old, new, never=verdict.kind == "correction"))
+            change = Change(old, new, never=verdict.kind == "correction")
+            able = may_end(memories[new], memories[old])
+            (outcome.changes if able else outcome.contradicting).append(change)
     return outcome
 
 
 def _joined(ranked: Sequence[StoredMemory], wording: Wording | None, now: datetime) -> Joined:
     first = ranked[0]
+    equal = [memory for memory in ranked if same_trust((first, memory))]  # what is trusted less adds nothing
     if wording is None:
-        fullest = max(ranked, key=lambda memory: len(set(content_words(memory))))
+        fullest = max(equal, key=lambda memory: len(set(content_words(memory))))
         wording = Wording(fullest.record.text, fullest.vector)
-    record = united(first.record, [memory.record for memory in ranked], now)
+    record = united(first.record, [memory.record for memory in equal], now)
     previous = None
     if wording.text != first.record.text:
         record.text = wording.text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import msgspec
@@ -17,7 +17,6 @@ from memhost.consolidation.similarity import (
     can_merge,
     distance,
     has_something_in_common,
-    may_end,
 )
 from memhost.consolidation.wording import says_all
 from memhost.errors import ModelUnavailable
@@ -27,6 +26,7 @@ from memhost.memories.nearest import nearest, of_subject
 from memhost.memories.records import content_hash
 from memhost.memories.repetition import statement
 from memhost.memories.trash import entries
+from memhost.memories.trust import waits
 from memhost.models import (
     Condition,
     Document,
@@ -208,8 +208,6 @@ class SemanticDeduplication:
         asked = open_[:MAX_PAIRS] if ask and self._judge.available else []
         judgement = await self._judge.ask(owner, asked) if asked else Judgement()
         decided = [*told, *((asked[index], verdict) for index, verdict in judgement.verdicts.items())]
-        ends = ("update", "correction")
-        decided = [each for each in decided if each[1].kind not in ends or may_end(each[0].newer, each[0].older)]
         wordings = await self._worded(decided)
         unchanged = await self._unchanged(scope, [pair for pair, _ in decided], fresh, repeated)
         decided = [
@@ -391,7 +389,8 @@ class SemanticDeduplication:
             found.documents += entries(tenant, joined.gone, "merged", now, self._settings)
             if joined.previous is not None:
                 found.documents += entries(tenant, [joined.previous], "reworded", now, self._settings)
-        found.put = list(_ended(found, outcome, {**memories, **put}, put, fresh, followed, now).values())
+        put = _ended(found, outcome, {**memories, **put}, put, fresh, followed, now)
+        found.put = list(_waiting(found, outcome, memories, put, fresh, now).values())
         return found
 
 
@@ -421,6 +420,24 @@ def _ended(
                 put[memory.record.id] = moved
                 found.updated.append(memory.record.id)
     found.updated = [name for name in dict.fromkeys(found.updated) if name not in found.superseded]
+    return put
+
+
+def _waiting(
+    found: Resolution,
+    outcome: Outcome,
+    memories: Mapping[str, StoredMemory],
+    put: dict[str, StoredMemory],
+    fresh: Collection[str],
+    now: datetime,
+) -> dict[str, StoredMemory]:
+    """Put what contradicts something that is trusted more as what waits for a review, and note it in `found`."""
+    for change in outcome.contradicting:
+        memory, name = put.get(change.newer, memories[change.newer]), change.newer
+        record = msgspec.structs.replace(waits(memory.record, [change.older]), updated_at=now)
+        put[name] = replace(memory, record=record)
+        if name not in fresh and name not in (*found.updated, *found.superseded):
+            found.updated.append(name)
     return put
 
 

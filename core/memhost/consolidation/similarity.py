@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -10,8 +11,9 @@ from memhost.consolidation.wording import holds_facts_of
 from memhost.extraction.kinds import may_relate, subject_of
 from memhost.memories.nearest import STATEMENTS_ONLY
 from memhost.memories.repetition import RESTORED
-from memhost.memories.trust import DOUBTS, level_of
+from memhost.memories.trust import CONTRADICTS, DOUBTS, level_of
 from memhost.models import MemoryRecord, MemoryType, StoredMemory
+from memhost.models.trust import rank
 from memhost.text.analysis import DATE_MARK, SPEAKER_MARK, index_terms
 from memhost.text.words import STOP_WORDS
 
@@ -41,7 +43,8 @@ def can_merge(memory: StoredMemory) -> bool:
 def can_change(memory: StoredMemory) -> bool:
     """Tell whether memhost may say, unasked, until when the memory held; also of one that has ended already.
 
-    What the user may never have said (`DOUBTS`) changes nothing and is changed by nothing.
+    What the user may never have said (`DOUBTS`) changes nothing and is changed by nothing; nor what waits because it
+    contradicts something that is trusted more.
     """
     record = memory.record
     return (
@@ -50,7 +53,7 @@ def can_change(memory: StoredMemory) -> bool:
         and record.extraction_strategy not in STATEMENTS_ONLY.values
         and record.memory_type is not MemoryType.MESSAGE
         and RESTORED not in record.metadata
-        and not any(record.metadata.get(mark) for mark in DOUBTS)
+        and not any(record.metadata.get(mark) for mark in (*DOUBTS, CONTRADICTS))
         and len(record.text) <= MAX_TEXT_LENGTH
         and memory.vector is not None
         and bool(np.any(memory.vector))
@@ -127,9 +130,13 @@ def has_something_in_common(memory: StoredMemory, other: StoredMemory) -> bool:
 
 
 def may_end(memory: StoredMemory, other: StoredMemory) -> bool:
-    """Tell whether a statement may end another: what tools and pages say ends nothing that somebody said."""
-    low = ("tool", "external")
-    return level_of(memory.record) not in low or level_of(other.record) in low
+    """Tell whether a statement may end another: what is trusted less ends nothing that is trusted more."""
+    return rank(level_of(memory.record)) >= rank(level_of(other.record))
+
+
+def same_trust(memories: Iterable[StoredMemory]) -> bool:
+    """Tell whether the memories are trusted equally far."""
+    return len({rank(level_of(memory.record)) for memory in memories}) < 2
 
 
 def _share_a_word(memory: StoredMemory, other: StoredMemory) -> bool:

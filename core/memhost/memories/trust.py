@@ -22,10 +22,13 @@ UNCONFIRMED = "unconfirmed"
 DOUBTS = (UNSUPPORTED, UNCONFIRMED)
 """Metadata keys of memories that the user may never have said: they end no fact, join none, and are in no context."""
 
+CONTRADICTS = "contradicts"
+"""Metadata key: ids of memories that are trusted more, and that it would have ended or corrected."""
+
 SAID_BY = "said_by"
 """Metadata key: the name of who said it, where one named speaker said all of it."""
 
-CLAIMS = frozenset({TRUST, SUSPICIOUS})
+CLAIMS = frozenset({TRUST, SUSPICIOUS, CONTRADICTS})
 """Metadata keys by which a client would say how far its own text is trusted; they are left out of what it writes."""
 
 
@@ -73,6 +76,18 @@ def name_speaker(record: MemoryRecord, said: Sequence[tuple[str, str | None]], *
         record.metadata = {**record.metadata, SAID_BY: name}
     elif said and not action and all(name is None and is_assistant(role) for role, name in said):
         record.metadata = {**record.metadata, UNCONFIRMED: True}
+
+
+def waits(record: MemoryRecord, against: Iterable[str]) -> MemoryRecord:
+    """The memory as one that waits for a review: it contradicts memories that are trusted more.
+
+    Args:
+        record: The memory.
+        against: Ids of what it contradicts.
+    """
+    before = record.metadata.get(CONTRADICTS) or ()
+    names = list(dict.fromkeys([*before, *against]))
+    return msgspec.structs.replace(record, metadata={**record.metadata, CONTRADICTS: names})
 
 
 def is_of_others(record: MemoryRecord) -> bool:
