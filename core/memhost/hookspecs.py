@@ -184,8 +184,8 @@ async def memhost_before_memories_stored(
     """Memories are about to be stored: return the list to store instead, or None. Since 0.1.
 
     Called for memories of every origin (a client's, promoted from a session, extracted), in the process that
-    stores them. Items may be changed or left out, not added; ids and owners cannot be changed. Raise
-    `memhost.errors.Refused` to refuse all of them with a sentence.
+    stores them. Items may be changed or left out, not added; ids and owners cannot be changed, and `trust` can only be
+    lowered. Raise `memhost.errors.Refused` to refuse all of them with a sentence.
     """
     raise NotImplementedError
 

@@ -83,7 +83,8 @@ class JobContext(Protocol):
         """Stage new memories owned by that namespace, user and session; their ids.
 
         Without an id of its own a draft gets one derived from the job and its position, so that a repeated
-        job proposes the same.
+        job proposes the same. They are trusted as an agent's, or as the least trusted of the memories and turns that
+        `source_ids` name.
         """
         ...
 

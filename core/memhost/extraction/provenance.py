@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from memhost.extraction.prompt_template import Question
 from memhost.extraction.screening.evidence import UNSUPPORTED, Evidence, Said, alike
-from memhost.models import Message
+from memhost.models import Message, Trust
+from memhost.models.trust import by_role, lowest
 from memhost.ports import Draft, ExtractionContext, Turn
 from memhost.text.conversation import readable
 from memhost.text.speakers import is_background, speaker_of
@@ -65,6 +66,32 @@ def with_source(draft: Draft, turns: Sequence[Turn]) -> Draft:
     if len(shares) > 1 and shares[0][0] >= _MOST and shares[1][0] <= _FEW:
         draft.source_ids = [shares[0][1]]
     return draft
+
+
+def borrowed_from(draft: Draft, turns: Sequence[Turn], context: ExtractionContext) -> Trust | None:
+    """How far that is trusted whose words the draft has, where its sources do not have them; None if they do.
+
+    A model that names the user's message as the source of what a tool said makes it no word of the user's.
+
+    Args:
+        draft: A memory of an answer.
+        turns: What the model was asked about.
+        context: What else it was shown.
+    """
+    words = _telling(draft.text)
+    if len(words) < _FEWEST_WORDS or not draft.source_ids:
+        return None
+    named: list[str] = []
+    others: list[tuple[Trust, str]] = [("agent", context.summary or "")]
+    for message in (*context.earlier, *(turn.message for turn in turns)):
+        if message.id in draft.source_ids:
+            named.append(readable(message))
+        else:
+            others.append((message.trust or by_role(message.role), readable(message)))
+    if not named or _share(words, "\n".join(named)) > _FEW:
+        return None
+    owners = [level for level, text in others if _share(words, text) >= _MOST]
+    return lowest(owners) if owners else None
 
 
 def _telling(text: str) -> frozenset[str]:

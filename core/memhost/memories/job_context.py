@@ -13,7 +13,9 @@ from memhost.events import MemoriesStored, RequestContext, Upkeep
 from memhost.jobs.maintenance import MaintenanceTasks, OfferedTask, read_arguments
 from memhost.jobs.outbox import Outbox
 from memhost.memories.records import derived_id, given_vectors, index_records, record_from_draft
-from memhost.models import Condition, Document, Job, MemoryRecord, Scope, SessionKey, WorkingMemory, WriteBatch
+from memhost.memories.trust import level_of
+from memhost.models import Condition, Document, Job, MemoryRecord, Scope, SessionKey, Trust, WorkingMemory, WriteBatch
+from memhost.models.trust import lowest
 from memhost.operations.limits import record_problems
 from memhost.plugins.request_hooks import RequestHooks
 from memhost.ports import Draft, Embedder, LanguageModel, Order, Store
@@ -116,14 +118,18 @@ class StagedContext:
     async def store_memories(self, owner: SessionKey, drafts: Sequence[Draft]) -> list[str]:
         """Stage new memories owned by that namespace, user and session; their ids.
 
+        They are trusted as an agent's, or as the least trusted of the memories and turns that `source_ids` name.
+
         Raises:
             ValidationFailed: A memory is larger than clients may store.
         """
         records, by_id = [], {}
+        levels = await self._levels(owner, drafts)
         for draft in drafts:
             number = next(self._numbers)
             memory_id = draft.id or derived_id(self.job_id, str(number))
             record = record_from_draft(draft, owner, memory_id, self._extractor, self.now)
+            record.trust = lowest(["agent", *(levels[name] for name in draft.source_ids if name in levels)])
             if problems := record_problems(record):
                 raise ValidationFailed(problems)
             records.append(record)
@@ -139,6 +145,18 @@ class StagedContext:
             "memories_stored", MemoriesStored, ids, tenant=self.scope.tenant, now=self.now
         )
         return ids
+
+    async def _levels(self, owner: SessionKey, drafts: Sequence[Draft]) -> dict[str, Trust]:
+        """How far the memories and turns are trusted that the drafts name as their sources, by the names."""
+        names = {name: name for draft in drafts for name in draft.source_ids}
+        if not names:
+            return {}
+        names |= {derived_id(owner.tenant, owner.namespace, owner.user, owner.session, name): name for name in names}
+        found: dict[str, Trust] = {}
+        for memory in await self._store.get_memories(self.scope, list(names)):
+            name, level = names[memory.record.id], level_of(memory.record)
+            found[name] = lowest((found.get(name, level), level))
+        return found
 
     def delete_memories(self, ids: Sequence[str]) -> None:
         """Stage deletions."""

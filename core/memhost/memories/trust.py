@@ -61,6 +61,12 @@ def label(record: MemoryRecord, source_ids: Sequence[str], trusts: Mapping[str, 
     record.trust = lowest(() if UNSUPPORTED in record.metadata else known)
 
 
+def bounded(record: MemoryRecord, most: Trust) -> MemoryRecord:
+    """The memory, trusted at most as far as that."""
+    level = lowest((level_of(record), most))
+    return record if record.trust == level else msgspec.structs.replace(record, trust=level)
+
+
 def name_speaker(record: MemoryRecord, said: Sequence[tuple[str, str | None]], *, action: bool) -> None:
     """Write into a memory who said it, and whether that was the assistant alone.
 

@@ -15,7 +15,8 @@ from memhost.errors import PluginFailure, Problem, Refused
 from memhost.events import RequestContext, SearchRequest, SessionWrite
 from memhost.logs import describe
 from memhost.metrics import HookOutcome, Metrics
-from memhost.models import MemoryHit, MemoryRecord
+from memhost.models import MemoryHit, MemoryRecord, Message, Trust
+from memhost.models.trust import by_role, lowest, of_turn
 from memhost.operations.limits import record_problems, session_problems
 from memhost.plugins import EventHook, PluginManager
 from memhost.plugins.health import PluginWatch
@@ -45,20 +46,28 @@ class RequestHooks:
         self._timeout_s = timeout_s
 
     async def before_session_write(self, write: SessionWrite, context: RequestContext) -> SessionWrite:
-        """Return the data to write to the session after all plugins have seen it; its key stays."""
+        """Return the data to write to the session after all plugins have seen it; its key stays.
+
+        A plugin may lower how far a message is trusted, never raise it; a message of its own is an agent's at most.
+        """
         for hook in self._plugins.event_hooks("memhost_before_session_write"):
             changed = await self._call(hook, SessionWrite, write=write, context=context)
             if changed is not None:
+                changed.content.messages = _bounded(changed.content.messages, write.content.messages)
                 write = SessionWrite(session=write.session, content=changed.content)
         return write
 
     async def before_memories_stored(self, memories: list[MemoryRecord], context: RequestContext) -> list[MemoryRecord]:
-        """Which of the memories to store, as changed by plugins; ids and owners stay, none is added."""
+        """Which of the memories to store, as changed by plugins; ids and owners stay, none is added.
+
+        A plugin may lower how far a memory is trusted, never raise it.
+        """
         for hook in self._plugins.event_hooks("memhost_before_memories_stored"):
             changed = await self._call(hook, list[MemoryRecord], memories=memories, context=context)
             if changed is not None:
-                owners = {record.id: _owner(record) for record in memories}
-                memories = _once(record for record in changed if owners.get(record.id) == _owner(record))
+                before = {record.id: record for record in memories}
+                kept = [each for each in changed if each.id in before and _owner(before[each.id]) == _owner(each)]
+                memories = _once(_no_further(record, before[record.id]) for record in kept)
         return memories
 
     async def before_search(self, search: SearchRequest, context: RequestContext) -> SearchRequest:
@@ -154,6 +163,26 @@ def _checked(answer: Any, wanted: type[T]) -> Any:
 def _once(records: Iterable[R]) -> list[R]:
     """The records, each id once, in their order."""
     return list({record.id: record for record in reversed([*records])}.values())[::-1]
+
+
+def _no_further(record: MemoryRecord, before: MemoryRecord) -> MemoryRecord:
+    """The record, trusted no further than before."""
+    if record.trust is None or before.trust is None:
+        return msgspec.structs.replace(record, trust=before.trust)
+    return msgspec.structs.replace(record, trust=lowest((before.trust, record.trust)))
+
+
+def _bounded(messages: list[Message], before: list[Message]) -> list[Message]:
+    """The messages, each trusted no further than before, and new ones as an agent's at most."""
+    known: dict[str, Trust] = {}
+    for message in before:
+        level = message.trust or by_role(message.role)
+        known[message.id] = lowest((known.get(message.id, level), level))
+    bounds = [known.get(message.id) or of_turn(message.role, "agent") for message in messages]
+    return [
+        msgspec.structs.replace(message, trust=lowest((bound, message.trust or bound)))
+        for message, bound in zip(messages, bounds, strict=True)
+    ]
 
 
 def _owner(record: MemoryRecord) -> tuple[str | None, str | None, str | None]:

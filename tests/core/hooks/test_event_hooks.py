@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from memhost.errors import Refused
 from memhost.events import (
@@ -32,7 +33,7 @@ from memhost.testing.factories import after
 from memhost.testing.polling import until
 from tests.core.hooks.conftest import Plugins
 from tests.support.dedup_hosts import SCOPE, judge, keep
-from tests.support.hosts import run
+from tests.support.hosts import ADMIN, run
 from tests.support.scripted import SCRIPT
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -86,6 +87,34 @@ async def test_before_memories_stored(host: Host, plugins: Plugins) -> None:
     await run(host, "create_memories", memories=[{"id": "in", "text": "kept"}, {"id": "out", "text": "left out"}])
     assert (await run(host, "get_memory", memory_id="in")).text == "1 kept"
     assert await host.store.get_memories(SCOPE, ["out"]) == []
+
+
+async def test_hooks_lower_trust_and_never_raise_it(host: Host, plugins: Plugins) -> None:
+    async def of_a_page(memories: Any, context: Any) -> Any:
+        for memory in memories:
+            memory.trust = {"page": "external", "none": None}.get(memory.id, "operator")
+        return memories
+
+    async def in_a_session(write: Any, context: Any) -> Any:
+        for message in write.content.messages:
+            message.trust = "external" if "page" in message.content else "operator"
+        own = {"role": "user", "content": "a turn of the plugin", "id": "own", "created_at": after(0), "trust": "user"}
+        return {
+            "session": write.session,
+            "content": {**structs.asdict(write.content), "messages": [*write.content.messages, own]},
+        }
+
+    plugins.does("a-first", "memhost_before_memories_stored", of_a_page)
+    memories = [{"id": name, "text": f"{name} says so", "user_id": "lo"} for name in ("page", "none", "mine")]
+    await run(host, "create_memories", memories=memories)
+    levels = [(await run(host, "get_memory", memory_id=name)).trust for name in ("page", "none", "mine")]
+    assert levels == ["external", "agent", "agent"]
+    plugins.does("b-second", "memhost_before_session_write", in_a_session)
+    turns = [*said("from a page", "said"), {"role": "tool", "content": "put out", "id": "t"}]
+    stored = await run(host, "put_session", session_id="low", user_id="lo", messages=turns)
+    told = await run(host, "get_session", session_id="low", user_id="lo")
+    assert len(stored.messages) == 4
+    assert [message.trust for message in told.messages] == ["external", "user", "tool", "agent"]
 
 
 async def test_before_search(host: Host, plugins: Plugins) -> None:
@@ -210,6 +239,21 @@ async def test_memories_stored(host: Host, plugins: Plugins) -> None:
     (derived,) = {event.ids for _, event, _ in found} - {("s1",)}
     record = await run(host, "get_memory", memory_id=derived[0])
     assert (record.text, record.source_ids, record.extractor) == ("from s1", ["s1"], "b-second/6.7.8")
+    assert record.trust == "agent"
+
+
+async def test_what_a_plugin_makes_is_trusted_as_the_least_of_its_sources(host: Host, plugins: Plugins) -> None:
+    async def derive(event: Any, context: Any) -> None:
+        if "low1" in event.ids:
+            draft = Draft(id="made", text="of both", source_ids=["low1", "high1", "gone"])
+            await context.store_memories(session("levels"), [draft])
+
+    await keep(host, "high1", "said by the user", trust="user")
+    plugins.does("b-second", "memhost_memories_stored", derive)
+    tool = structs.replace(ADMIN, channel="tool")
+    await run(host, "create_memories", tool, memories=[{"id": "low1", "text": "a tool says so", "user_id": "lv"}])
+    await plugins.events(MemoriesStored, 4)
+    assert (await run(host, "get_memory", memory_id="made")).trust == "tool"
 
 
 async def test_memories_updated(host: Host, plugins: Plugins) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 from datetime import datetime
 
-import msgspec
-
 from memhost.errors import Forbidden, InvalidRequest
 from memhost.events import MemoriesDeleted
 from memhost.extraction.pipeline.answer_journal import AnswerJournal
@@ -17,7 +15,7 @@ from memhost.jobs.outbox import Outbox
 from memhost.jobs.shared_work import SharedWork
 from memhost.jobs.tasks import LongWork
 from memhost.memories.derived.cascade import Cascade
-from memhost.memories.derived.kept_turns import turn_of
+from memhost.memories.derived.kept_turns import as_edited, turn_of
 from memhost.memories.derived.support import TURNS, Support, Withdrawn
 from memhost.memories.enabled import require_long_term_memory
 from memhost.messages.turns import fingerprint_of, turn_name
@@ -190,7 +188,7 @@ class Rebuilding:
             mark = session.turns.get(message.id) if session is not None else None
             if mark is not None and message.content:
                 if message.id in kept and _is_newer(kept[message.id], message):
-                    message = msgspec.structs.replace(message, content=found[message.id].message.content)
+                    message = as_edited(message, kept[message.id])
                 found[message.id] = Turn(message=message, position=mark.position)
         left = [turn for turn in found.values() if turn.message.id not in deleted]
         return sorted(left, key=lambda turn: (turn.position, turn.message.created_at, turn.message.id))

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-import msgspec
-
 from memhost.extraction.pipeline.answer_journal import AnswerJournal
 from memhost.extraction.pipeline.extraction_queue import ExtractionQueue, kind_of
 from memhost.extraction.pipeline.log import ExtractionLogs
 from memhost.extraction.pipeline.run_records import naming
 from memhost.extraction.pipeline.strategy_choice import StrategyChoice
-from memhost.memories.derived.kept_turns import turn_of
+from memhost.memories.derived.kept_turns import as_edited
 from memhost.messages.turns import turn_name
 from memhost.models import TURN_STRATEGY, Document, MemoryRecord, Scope, SessionKey, StoredMemory, WriteBatch
 from memhost.ports import Clock, Store, Turn
@@ -68,7 +66,7 @@ class ExtractionRereading:
         message = next((each for each in session.content.messages if each.id == name), None) if session else None
         if session is None or message is None or name not in session.turns or not self._queue.used_by(session):
             return False
-        said = msgspec.structs.replace(message, content=turn_of(turn).message.content)
+        said = as_edited(message, turn)
         mark = session.turns[name]
         _, document = self._queue.waiting_turn(session, Turn(message=said, position=mark.position), now, edited=True)
         self._wait(batch, key, document, now)

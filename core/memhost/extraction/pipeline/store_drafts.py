@@ -16,6 +16,7 @@ from memhost.extraction import mask_secrets
 from memhost.extraction.kinds import ACTION, KIND
 from memhost.extraction.pipeline.extraction_queue import Waiting
 from memhost.extraction.pipeline.strategy_choice import StrategyChoice
+from memhost.extraction.provenance import borrowed_from
 from memhost.jobs.outbox import Outbox
 from memhost.memories import trust
 from memhost.memories.derived.cascade import Cascade
@@ -23,7 +24,18 @@ from memhost.memories.derived.support import Lost
 from memhost.memories.exact_duplicates import Repetitions, find_repetitions
 from memhost.memories.records import derived_id, given_vectors, index_records, record_from_draft, unique
 from memhost.memories.repetition import ADDS_TO, PROMPT_KEY
-from memhost.models import TURN_STRATEGY, Job, MemoryRecord, Message, Scope, SessionKey, StoredMemory, WriteBatch
+from memhost.models import (
+    TURN_STRATEGY,
+    Job,
+    MemoryRecord,
+    Message,
+    Scope,
+    SessionKey,
+    StoredMemory,
+    Trust,
+    WriteBatch,
+)
+from memhost.models.trust import lowest
 from memhost.operations.responses import Join
 from memhost.plugins.request_hooks import RequestHooks
 from memhost.ports import Draft, Embedder, ExtractionContext, LaterStrategy, Store, Turn
@@ -129,6 +141,7 @@ class ExtractedMemories:
         """
         key = context.session
         hashes = self._choice.prompt_hashes(strategy.name, context.config)
+        known = _trusts(context)
         told: dict[str, list[Message]] = {}
         for turn in turns:
             told.setdefault(turn.message.id, []).append(turn.message)
@@ -136,7 +149,9 @@ class ExtractedMemories:
         for memory_id, draft in self._by_id(context, strategy, drafts).items():
             extractor = f"{strategy.name}/{strategy.version}"
             record = record_from_draft(draft, key, memory_id, extractor, now, turns)
-            trust.label(record, draft.source_ids, context.trusts)
+            trust.label(record, draft.source_ids or list(context.trusts), known)
+            if (bound := borrowed_from(draft, turns, context)) is not None:
+                record.trust = lowest((trust.level_of(record), bound))
             sources = [message for name in draft.source_ids for message in told.get(name, ())]
             said = [(message.role, speaker_of(message, context.labels)) for message in sources]
             trust.name_speaker(record, said, action=record.metadata.get(KIND) == ACTION)
@@ -317,6 +332,15 @@ def _in_order(records: Sequence[MemoryRecord], turns: Sequence[Turn], now: datet
         if record.created_at == now:
             record.created_at = now - timedelta(microseconds=before)
     return ordered
+
+
+def _trusts(context: ExtractionContext) -> dict[str, Trust]:
+    """How far each message is trusted that a memory may be made of; what is gone as far as what was made of it."""
+    known = {**trust.trusts_of(context.messages), **context.trusts}
+    if context.previous is not None:
+        level = trust.level_of(context.previous)
+        known |= {name: level for name in context.previous.source_ids if name not in known}
+    return known
 
 
 def _updated(record: MemoryRecord, previous: MemoryRecord) -> MemoryRecord:

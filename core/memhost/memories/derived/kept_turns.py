@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import msgspec
+
 from memhost.memories.records import derived_id
+from memhost.memories.trust import level_of
 from memhost.models import TURN_STRATEGY, Message, Scope, SessionKey, StoredMemory
+from memhost.models.trust import by_role, lowest
 from memhost.ports import Store, Turn
 
 
@@ -27,6 +31,13 @@ async def read_memories(store: Store, key: SessionKey, ids: Collection[str]) -> 
 async def read_turns(store: Store, key: SessionKey, ids: Collection[str]) -> list[Turn]:
     """The turns with these message ids that long-term memory keeps, in order of position."""
     return [turn_of(memory) for memory in await read_memories(store, key, ids)]
+
+
+def as_edited(message: Message, memory: StoredMemory) -> Message:
+    """The message of a session with the text that its memory has by now, trusted no further than that."""
+    kept = turn_of(memory).message
+    level = lowest((message.trust or by_role(message.role), level_of(memory.record)))
+    return msgspec.structs.replace(message, content=kept.content, trust=level)
 
 
 def turn_of(memory: StoredMemory) -> Turn:
