@@ -69,7 +69,7 @@ def with_source(draft: Draft, turns: Sequence[Turn]) -> Draft:
 
 
 def borrowed_from(draft: Draft, turns: Sequence[Turn], context: ExtractionContext) -> Trust | None:
-    """How far that is trusted whose words the draft has, where its sources do not have them; None if they do.
+    """Tell how far that is trusted whose words the draft has, where its sources do not have them; None if they do.
 
     A model that names the user's message as the source of what a tool said makes it no word of the user's.
 

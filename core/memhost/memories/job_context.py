@@ -147,7 +147,7 @@ class StagedContext:
         return ids
 
     async def _levels(self, owner: SessionKey, drafts: Sequence[Draft]) -> dict[str, Trust]:
-        """How far the memories and turns are trusted that the drafts name as their sources, by the names."""
+        """Tell how far the memories and turns are trusted that the drafts name as their sources, by the names."""
         names = {name: name for draft in drafts for name in draft.source_ids}
         if not names:
             return {}

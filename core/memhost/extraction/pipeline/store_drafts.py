@@ -335,7 +335,7 @@ def _in_order(records: Sequence[MemoryRecord], turns: Sequence[Turn], now: datet
 
 
 def _trusts(context: ExtractionContext) -> dict[str, Trust]:
-    """How far each message is trusted that a memory may be made of; what is gone as far as what was made of it."""
+    """Tell how far each message is trusted that a memory may be made of; what is gone as far as what was made of it."""
     known = {**trust.trusts_of(context.messages), **context.trusts}
     if context.previous is not None:
         level = trust.level_of(context.previous)
