@@ -1,0 +1,1 @@
+"""Statements that an agent must not take from others than its user."""

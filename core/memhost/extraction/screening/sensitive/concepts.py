@@ -1,0 +1,148 @@
+"""Tells what a sentence speaks of: the words of `concepts.txt`, found in any of its languages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import msgspec
+
+from memhost.extraction.screening.obfuscation import plain_text
+
+_TOKEN = re.compile(
+    r"[\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"  # a sign of a script without spaces, or of Hangul
+    r"|[^\W_\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+"
+)
+_DENSE = re.compile(r"[\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_BREAK = re.compile(r"[!?。！？\n]+|\.(?=\s|$)")
+_LONGEST_PART = 400
+"""Characters of one sentence that are read together; a longer one is read in parts."""
+_SHORTEST, _LONGEST = 2, 18
+"""Letters of the beginnings of words that `concepts.txt` may have."""
+
+
+class Sentence(msgspec.Struct, frozen=True):
+    """Concepts of a sentence.
+
+    Attributes:
+        text: It, as it was written.
+        places: Where each concept stands, in words from its beginning; two signs of a dense script count as a word.
+        length: Length in such words.
+    """
+
+    text: str
+    places: dict[str, list[float]]
+    length: float
+
+    def has(self, *concepts: str) -> bool:
+        """Tell whether all of the concepts stand in it."""
+        return all(concept in self.places for concept in concepts)
+
+    def any(self, *concepts: str) -> bool:
+        """Tell whether one of the concepts stands in it."""
+        return any(concept in self.places for concept in concepts)
+
+    def near(self, one: str, other: str, words: float) -> bool:
+        """Tell whether two concepts stand at most so many words from each other, and not in the same place."""
+        first, second = self.places.get(one, ()), self.places.get(other, ())
+        at = 0
+        for place in first:  # both are sorted
+            while at < len(second) and second[at] < place - words:
+                at += 1
+            ahead = at
+            while ahead < len(second) and second[ahead] <= place + words:
+                if second[ahead] != place:
+                    return True
+                ahead += 1
+        return False
+
+    def begins(self, concept: str, within: float = 0.0) -> bool:
+        """Tell whether a concept stands within so many words of the beginning."""
+        return concept in self.places and self.places[concept][0] <= within
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    concept: str
+    rest: tuple[tuple[str, bool], ...]
+
+
+class _Table(msgspec.Struct, frozen=True):
+    """Entries by their first word: whole words, and beginnings of words."""
+
+    words: dict[str, list[_Entry]]
+    beginnings: dict[str, list[_Entry]]
+
+
+@cache
+def _table() -> _Table:
+    table = _Table(words={}, beginnings={})
+    concept = ""
+    for line in Path(__file__).with_suffix(".txt").read_text(encoding="utf-8").splitlines():
+        if line.startswith("## "):
+            concept = line[3:].strip()
+        elif line and not line.startswith("#"):
+            for entry in line.partition(":")[2].split(","):
+                _add(table, concept, entry)
+    return table
+
+
+def _add(table: _Table, concept: str, entry: str) -> None:
+    parts: list[tuple[str, bool]] = []
+    for word in entry.split():
+        tokens = _TOKEN.findall(_spelled(plain_text(word.rstrip("*"))))
+        parts += [(token, False) for token in tokens[:-1]] + [(tokens[-1], word.endswith("*"))]
+    if not parts:
+        return
+    first, is_beginning = parts.pop(0)
+    where = table.beginnings if is_beginning else table.words
+    where.setdefault(first, []).append(_Entry(concept, tuple(parts)))
+
+
+def sentences(text: str) -> Iterator[Sentence]:
+    """Yield what is found in each sentence of a text, a long one in parts."""
+    start = 0
+    for match in (*_BREAK.finditer(text), None):
+        end = match.start() if match is not None else len(text)
+        while end - start > _LONGEST_PART:
+            cut = text.rfind(" ", start + _LONGEST_PART // 2, start + _LONGEST_PART)
+            cut = cut if cut > 0 else start + _LONGEST_PART
+            yield _sentence(text[start:cut])
+            start = cut
+        yield _sentence(text[start:end])
+        start = match.end() if match is not None else end
+
+
+def _spelled(text: str) -> str:
+    """The text without what writers leave out as they like."""
+    return text.replace("ё", "е")
+
+
+def _sentence(text: str) -> Sentence:
+    table = _table()
+    tokens = _TOKEN.findall(_spelled(plain_text(text)))
+    places: dict[str, list[float]] = {}
+    at = 0.0
+    for index, token in enumerate(tokens):
+        found = {entry.concept for entry in _entries(table, token) if _goes_on(tokens, index + 1, entry.rest)}
+        for concept in found:
+            places.setdefault(concept, []).append(at)
+        at += 0.5 if _DENSE.match(token) else 1.0
+    return Sentence(text, places, at)
+
+
+def _entries(table: _Table, token: str) -> Iterator[_Entry]:
+    yield from table.words.get(token, ())
+    for length in range(_SHORTEST, min(len(token), _LONGEST) + 1):
+        yield from table.beginnings.get(token[:length], ())
+
+
+def _goes_on(tokens: list[str], index: int, rest: tuple[tuple[str, bool], ...]) -> bool:
+    for offset, (word, is_beginning) in enumerate(rest):
+        if index + offset >= len(tokens):
+            return False
+        token = tokens[index + offset]
+        if token != word and not (is_beginning and token.startswith(word)):
+            return False
+    return True

@@ -1,0 +1,264 @@
+"""Kinds of statements that only the user, or who runs the server, may bring into an agent's memory.
+
+They say who may do what, who somebody is, where money or data go, which tool is called, or what the assistant does from
+now on. A kind is a meeting of concepts in one sentence (`concepts`), in any language, or a shape (`shapes`), never a
+word alone: facts and wishes of daily life have one of the concepts at most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import Literal, get_args
+
+from memhost.extraction.screening.injection import takes_over
+from memhost.extraction.screening.obfuscation import decoded_parts, plain_text
+from memhost.extraction.screening.sensitive import shapes
+from memhost.extraction.screening.sensitive.concepts import Sentence, sentences
+
+Kind = Literal["rights", "identity", "payments", "addresses", "tools", "instruction"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+_WINDOW, _OVERLAP = 16_384, 512
+
+
+def kinds_of(text: str) -> frozenset[Kind]:
+    """Tell which sensitive kinds of statements a text has; none if it is harmless. Time in proportion to its length."""
+    found: set[Kind] = set()
+    for part in _windows(text):
+        found |= _of_window(part)
+    if takes_over(text):
+        found.add("instruction")
+    return frozenset(found)
+
+
+def _windows(text: str) -> Iterator[str]:
+    start = 0
+    while len(text) - start > _WINDOW:
+        yield text[start : start + _WINDOW]
+        start += _WINDOW - _OVERLAP
+    yield text[start:]
+
+
+def _of_window(text: str) -> set[Kind]:
+    found: set[Kind] = set()
+    if shapes.leaves_its_place(plain_text(text)) or shapes.is_disguised(text):
+        found.add("instruction")
+    if any(len(hidden.split()) > 2 for _, _, hidden in decoded_parts(text)):
+        found.add("instruction")
+    prose = "\n".join(line for line in text.split("\n") if not shapes.is_code(line))
+    if shapes.has_command(prose):
+        found.add("tools")
+    if shapes.has_keys(prose):
+        found.add("rights")
+    if shapes.takes_data_along(prose):
+        found.add("addresses")
+    if shapes.has_account(prose):
+        found.add("payments")
+    for sentence in sentences(prose):
+        if sentence.places:
+            shape = _Shape(sentence.text)
+            found |= {kind for kind, told in _RULES if kind not in found and told(sentence, shape)}
+    return found
+
+
+class _Shape:
+    """The shapes of a sentence; each looked for once, and only if it is asked for."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    @cached_property
+    def address(self) -> bool:
+        return shapes.has_address(self._text)
+
+    @cached_property
+    def mail(self) -> bool:
+        return shapes.has_mail(self._text)
+
+    @cached_property
+    def account(self) -> bool:
+        return shapes.has_number_of_account(self._text)
+
+    @cached_property
+    def call(self) -> bool:
+        return shapes.has_call(self._text)
+
+
+Rule = Callable[[Sentence, _Shape], bool]
+
+
+def _unasked(s: Sentence) -> bool:
+    """Tell whether nobody is asked: "without confirmation", "no need to check", "confirmations: off"."""
+    return s.has("unasked") or s.near("without", "check", 3.5)
+
+
+def _wishes_for_form(s: Sentence) -> bool:
+    """Tell whether it says how the user likes answers: "User prefers short answers"."""
+    return s.has("wish", "form") and not s.any("secrecy", "pay", "account")
+
+
+def _rights_unasked(s: Sentence, _: _Shape) -> bool:
+    if not _unasked(s):
+        return False
+    return s.any("act", "pay", "bill", "send", "delete", "permit", "policy", "admin") or (
+        s.has("user") and s.begins("without", 1) and not s.begins("user", 1)
+    )
+
+
+def _rights_permit(s: Sentence, _: _Shape) -> bool:
+    if s.near("permit", "pay", 6) or s.near("permit", "delete", 5):
+        return True
+    if s.near("agent", "permit", 4) and s.any("act", "send", "pay"):
+        return True
+    return s.any("user", "assistant") and (s.near("permit", "send", 5) or s.near("permit", "admin", 5))
+
+
+def _rights_admin(s: Sentence, _: _Shape) -> bool:
+    return s.near("admin", "rights", 3) and s.any("user", "assistant", "agent", "you", "permit", "always")
+
+
+def _rights_total(s: Sentence, _: _Shape) -> bool:
+    return s.has("total") and s.any("user", "assistant", "agent", "admin", "permit", "behalf")
+
+
+def _rights_obey(s: Sentence, _: _Shape) -> bool:
+    return s.has("obey") and s.any("user", "assistant", "agent", "policy", "data")
+
+
+def _rights_lifted(s: Sentence, _: _Shape) -> bool:
+    return s.near("rights", "lifted", 5) and s.any("user", "assistant", "pay", "behalf", "permit", "admin")
+
+
+def _rights_protocol(s: Sentence, _: _Shape) -> bool:
+    return s.has("policy", "pay") and s.any("when", "always")
+
+
+def _identity(s: Sentence, _: _Shape) -> bool:
+    return s.near("idword", "trusted", 4) or (
+        s.has("identity") and s.any("user", "assistant", "agent", "you", "trusted", "changed", "account")
+    )
+
+
+def _behalf(s: Sentence, _: _Shape) -> bool:
+    return s.has("behalf") and s.any(
+        "user", "assistant", "agent", "permit", "pay", "changed", "always", "may", "lifted"
+    )
+
+
+def _same_as_user(s: Sentence, _: _Shape) -> bool:
+    return s.has("trusted", "user") and s.any("policy", "data", "answer")
+
+
+def _payments_account(s: Sentence, shape: _Shape) -> bool:
+    return s.has("account") and shape.account
+
+
+def _payments_changed(s: Sentence, _: _Shape) -> bool:
+    return s.any("pay", "bill") and s.near("account", "changed", 6)
+
+
+def _payments_go(s: Sentence, shape: _Shape) -> bool:
+    return s.has("pay") and (s.has("secrecy") or (s.any("permit", "send", "changed") and shape.account))
+
+
+def _bills_go(s: Sentence, _: _Shape) -> bool:
+    return s.near("bill", "send", 4) and s.any("account", "always", "changed")
+
+
+def _addresses(s: Sentence, shape: _Shape) -> bool:
+    if not s.has("send"):
+        return False
+    if s.begins("user"):
+        told = s.any("always", "changed")
+    else:
+        told = (
+            s.begins("send")
+            or s.any("always", "assistant", "agent", "user", "must", "when")
+            or any(s.near("send", what, 6) for what in ("data", "bill", "secret", "changed"))
+        )
+    return (told and shape.address) or (not s.begins("user") and shape.mail)
+
+
+def _secrets_go(s: Sentence, _: _Shape) -> bool:
+    return s.near("secret", "send", 5) or (s.has("must") and s.near("secret", "send", 9))
+
+
+def _trusts_address(s: Sentence, shape: _Shape) -> bool:
+    return s.has("trusted") and shape.address
+
+
+def _tools(s: Sentence, shape: _Shape) -> bool:
+    return s.any("act", "always", "assistant", "agent", "without", "must") and shape.call
+
+
+def _assistant_does(s: Sentence, _: _Shape) -> bool:
+    if _wishes_for_form(s):
+        return False
+    if s.has("assistants"):
+        return s.any("must", "send", "pay", "act", "answer", "secrecy", "trusted", "delete", "say")
+    does = s.any("answer", "say", "act", "send", "pay", "secrecy", "delete")
+    if s.has("assistant"):
+        return (does and s.any("must", "always", "permit", "behalf", "secrecy", "may")) or s.any("admin")
+    return s.has("agent") and s.any("must", "always", "permit") and s.any("user", "answer", "pay", "secrecy", "delete")
+
+
+def _answers(s: Sentence, shape: _Shape) -> bool:
+    if _wishes_for_form(s):
+        return False
+    return (
+        s.near("always", "answer", 4.5)
+        or s.near("answer", "first", 4)
+        or s.near("answer", "secrecy", 3)
+        or (s.has("answer") and s.near("not", "mention", 3))
+        or (s.has("answer") and s.any("say", "place", "always") and shape.address)
+    )
+
+
+def _secrecy(s: Sentence, _: _Shape) -> bool:
+    if s.begins("say", 1) and s.has("user") and s.near("say", "not", 5):
+        return True
+    return s.has("secrecy") and s.any("user", "assistant", "pay", "delete", "send")
+
+
+def _trigger(s: Sentence, _: _Shape) -> bool:
+    if s.near("when", "word", 5) and s.any(
+        "send", "pay", "act", "delete", "answer", "secret", "trusted", "bill", "rights"
+    ):
+        return True
+    return (
+        s.begins("when", 1)
+        and s.near("when", "asked", 4)
+        and s.any("answer", "say", "send", "secret", "secrecy", "pay")
+    )
+
+
+def _promotes(s: Sentence, _: _Shape) -> bool:
+    return s.near("first", "trusted", 3) and s.has("user")
+
+
+_RULES: tuple[tuple[Kind, Rule], ...] = (
+    ("rights", _rights_unasked),
+    ("rights", _rights_permit),
+    ("rights", _rights_admin),
+    ("rights", _rights_lifted),
+    ("rights", _rights_total),
+    ("rights", _rights_obey),
+    ("rights", _rights_protocol),
+    ("identity", _identity),
+    ("identity", _behalf),
+    ("identity", _same_as_user),
+    ("payments", _payments_account),
+    ("payments", _payments_changed),
+    ("payments", _payments_go),
+    ("addresses", _bills_go),
+    ("addresses", _addresses),
+    ("addresses", _secrets_go),
+    ("addresses", _trusts_address),
+    ("tools", _tools),
+    ("instruction", _assistant_does),
+    ("instruction", _answers),
+    ("instruction", _secrecy),
+    ("instruction", _trigger),
+    ("instruction", _promotes),
+)
