@@ -49,6 +49,7 @@ RETURNED: dict[str, tuple[type, ...]] = {
 PORTS: dict[str, tuple[str, str]] = {
     "Store": ("memhost_stores", "store.StoreConformance"),
     "SecureDelete": ("memhost_stores", "store.StoreConformance"),
+    "KeepsHistory": ("memhost_stores", "store.StoreConformance"),
     "PutsOff": ("memhost_stores", "store.StoreConformance"),
     "Strategy": ("memhost_strategies", "strategy.StrategyConformance"),
     "ModelStrategy": ("memhost_strategies", "strategy.StrategyConformance"),

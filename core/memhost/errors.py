@@ -173,6 +173,23 @@ class VersionMismatch(Conflict):
     retry_after_s = 1
 
 
+class MemoryChanged(Conflict):
+    """A memory is not at the version that the request expects; `ids` names it. Read it again."""
+
+    code = "memory_changed"
+
+    def __init__(self, ids: Sequence[str]) -> None:
+        named = ", ".join(sorted(ids)[:5])
+        super().__init__(f"These memories are not at the version that the request expects; read them again: {named}")
+        self.ids = tuple(ids)
+
+
+class Tampered(MemhostError):
+    """Something stored is not what the server wrote, and is not served. `memhost verify` tells what was done to it."""
+
+    code = "tampered"
+
+
 class DocumentGone(Conflict):
     """A document that a batch requires no longer exists; nothing was applied."""
 

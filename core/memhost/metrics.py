@@ -50,6 +50,9 @@ class Observer:
         put off without having failed.
         """
 
+    def tampered(self, what: str, count: int) -> None:
+        """So many stored things of a sort (`memory`, `session`, `document`) were not what the server wrote."""
+
     def model_called(
         self,
         model: str,
@@ -103,6 +106,10 @@ class Metrics(Observer):
     def job_ran(self, event: str, plugin: str, outcome: JobOutcome, seconds: float) -> None:
         """An attempt at a job ended."""
         self._tell(lambda observer: observer.job_ran(event, plugin, outcome, seconds))
+
+    def tampered(self, what: str, count: int) -> None:
+        """Stored things were not what the server wrote."""
+        self._tell(lambda observer: observer.tampered(what, count))
 
     def model_called(
         self,

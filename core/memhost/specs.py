@@ -51,6 +51,10 @@ def _no_setting(_path: str) -> Any:
     return None
 
 
+def _untold(_what: str, _ids: Sequence[str]) -> None:
+    """For stores that are opened outside a host."""
+
+
 def _nowhere(_address: str) -> None:
     """For stores that have no address."""
     return
@@ -68,6 +72,8 @@ class OpenContext(msgspec.Struct, frozen=True, kw_only=True):
         existing: The store must be there already: opening it makes no new one.
         store: The open store, for plugins that are opened after it: auth providers and job runners.
         keys: The server's keys, None if it has none: then what a store holds is not sealed.
+        adopt: The operator accepts what is stored as it stands, whatever its seals.
+        tampered: Tell the host of stored things that are not what was sealed: (`memory`, `session` or `document`, id).
         setting: The value of any setting by its path (`stores.redis.url`), None where there is no such setting.
     """
 
@@ -81,6 +87,8 @@ class OpenContext(msgspec.Struct, frozen=True, kw_only=True):
     model: str = ""
     meter: Meter = _ignore
     keys: Keyring | None = None
+    adopt: bool = False
+    tampered: Callable[[str, Sequence[str]], None] = _untold
     setting: Callable[[str], Any] = _no_setting
 
 

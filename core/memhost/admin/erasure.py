@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from memhost.errors import Forbidden
 from memhost.events import EVENTS, MemoriesDeleted, event_payload
+from memhost.integrity import Keyring
+from memhost.integrity.certificates import fingerprint, sign
 from memhost.jobs.outbox import Outbox
 from memhost.jobs.tasks import KIND as TASKS
 from memhost.jobs.tasks import Tasks
 from memhost.memories.trash import trashed_ids
-from memhost.models import Document, Job, JobState, Scope, WriteBatch, new_id
+from memhost.models import Change, Document, Job, JobState, Scope, WriteBatch, new_id
 from memhost.operations.responses import SummaryView, SummaryViewPartitionResult
 from memhost.operations.table import Call
 from memhost.operations.users import DeleteUser, ErasureReceipt
-from memhost.ports import Clock, Store
+from memhost.ports import Clock, KeepsHistory, Store
 from memhost.storage.bound_documents import BoundDocuments, document_scope
 from memhost.storage.paging import session_keys
 from memhost.storage.secure_delete import Scrubbing
@@ -63,7 +63,10 @@ _OF_MEMORIES = ("memories_stored", "memories_updated", "memories_superseded")
 class Erasure:
     """Removes all stored data of a user."""
 
-    def __init__(self, *, store: Store, outbox: Outbox, ledger: UsageLedger, clock: Clock) -> None:
+    def __init__(
+        self, *, store: Store, outbox: Outbox, ledger: UsageLedger, clock: Clock, keys: Keyring | None = None
+    ) -> None:
+        self._keys = keys
         self._store = store
         self._outbox = outbox
         self._ledger = ledger
@@ -92,6 +95,7 @@ class Erasure:
         scope = bounds.narrow(user=request.user_id, namespace=request.namespace or None)
         counts: Counter[str] = Counter()
         files: FileState = None
+        proof: dict[str, Any] = {"id": new_id(), "entry": None, "link": None, "history": 0}
         if () not in (scope.users, scope.namespaces):
             await self._ledger.flush()
             begun = await self._begun(scope.tenant)
@@ -100,8 +104,33 @@ class Erasure:
                 counts += found
                 if not found:
                     break
-            files = await self._clean_files(scope.tenant, begun, removed=bool(counts))
-        return _receipt(request, counts, files, self._clock.now())
+            await self._history(scope, request.user_id, counts, proof)
+            removed = bool(counts) or proof["history"] > 0
+            files = await self._clean_files(scope.tenant, begun, removed=removed)
+        return self._receipt(request, counts, files, proof)
+
+    async def _history(self, scope: Scope, user: str, counts: Counter[str], proof: dict[str, Any]) -> None:
+        """Empty the chain of what it says of the user, and record that; put the entry's place into the proof."""
+        if not isinstance(self._store, KeepsHistory):
+            return
+        note = f"certificate {proof['id']} user {fingerprint(user, self._keys)}"
+        why = Change(kind="erased", at=0, note=note, count=sum(counts.values()))
+        number, head = await self._store.erase_history(scope, why)
+        if number or counts:
+            proof |= {"entry": head.seq, "link": head.link.hex(), "history": number}
+
+    def _receipt(
+        self, request: DeleteUser, counts: Counter[str], files: FileState, proof: dict[str, Any]
+    ) -> ErasureReceipt:
+        fields = {
+            **proof,
+            "user_id": request.user_id,
+            "namespace": request.namespace or None,
+            "erased_at": msgspec.to_builtins(self._clock.now()),
+            "counts": dict(sorted(counts.items())),
+            "files": files,
+        }
+        return msgspec.convert(sign(fields, self._keys), ErasureReceipt)
 
     async def _begun(self, tenant: str) -> list[tuple[str, str]]:
         """Note that something may be removed, so that the files are cleaned even if this process dies before.
@@ -270,16 +299,3 @@ def _may_tell(document: Document, about: Scope) -> bool:
         allowed is None or name not in group or group[name] in allowed
         for name, allowed in (("user_id", about.users), ("namespace", about.namespaces))
     )
-
-
-def _receipt(request: DeleteUser, counts: Counter[str], files: FileState, now: datetime) -> ErasureReceipt:
-    fields = {
-        "id": new_id(),
-        "user_id": request.user_id,
-        "namespace": request.namespace or None,
-        "erased_at": msgspec.to_builtins(now),
-        "counts": dict(sorted(counts.items())),
-        "files": files,
-    }
-    text = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return msgspec.convert({**fields, "sha256": hashlib.sha256(text.encode()).hexdigest()}, ErasureReceipt)

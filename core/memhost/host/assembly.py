@@ -117,7 +117,7 @@ def assemble(resources: Resources) -> Services:
     store, embedder, outbox, clock = resources.store, resources.embedder, resources.outbox, resources.clock
     settings, memory = resources.settings, resources.settings.memory
     metrics, tenants, workers = Metrics(), Tenants(store), Workers(store, clock)
-    ledger = _ledger(resources, tenants, metrics)
+    resources.tampered.metrics, ledger = metrics, _ledger(resources, tenants, metrics)
     calls = _calls(resources, ledger, tenants)
     outbox.use(_needs_met(resources))
     watch = PluginWatch(clock, settings.server.plugin_suspend_after, settings.server.plugin_suspend_s)
@@ -216,7 +216,9 @@ def _compaction(
 
 
 def _erasure(resources: Resources, ledger: UsageLedger) -> Erasure:
-    erasure = Erasure(store=resources.store, outbox=resources.outbox, ledger=ledger, clock=resources.clock)
+    erasure = Erasure(
+        store=resources.store, outbox=resources.outbox, ledger=ledger, clock=resources.clock, keys=resources.keys
+    )
     resources.stack.push_async_callback(erasure.aclose)
     return erasure
 

@@ -13,17 +13,18 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import msgspec
 
 from memhost.credentials import VISITOR
-from memhost.errors import Forbidden, MemhostError, TooManyRequests, Unauthorized, Unavailable
+from memhost.errors import Forbidden, MemhostError, NotFound, Tampered, TooManyRequests, Unauthorized, Unavailable
 from memhost.host.assembly import Services
 from memhost.host.login_throttle import LoginThrottle
 from memhost.host.open_resources import automatic
 from memhost.host.readiness import component, model_component, waiting_work
+from memhost.integrity.watch import TamperWatch, left_out_notice, noting_left_out
 from memhost.metrics import Metrics
 from memhost.models import Actor, Caller, acted_by
 from memhost.models.roles import HOLDERS
 from memhost.operations import Access, Call, OperationTable
 from memhost.operations.limits import check_request
-from memhost.operations.responses import MemoryHits, MemoryPrompt, PluginReport, Readiness
+from memhost.operations.responses import ComponentHealth, MemoryHits, MemoryPrompt, PluginReport, Readiness
 from memhost.plugins import PluginManager
 from memhost.plugins.health import report_plugin
 from memhost.ports import (
@@ -67,6 +68,7 @@ class Host:
     attempts: LoginThrottle
     strategies: Mapping[str, Strategy | LaterStrategy]
     clock: Clock
+    tampered: TamperWatch
     services: Services
 
     def __post_init__(self) -> None:
@@ -165,8 +167,19 @@ class Host:
                 await self.services.tenants.note(call.caller.bounds.tenant, self.clock.now())
             if operation.audited:
                 await self.services.audit.record(call, name, str(getattr(request, operation.audited)))
-            with acted_by(_actor(call, name)), charged_to(payer_within(call.caller.bounds)):
-                result = await operation.handler(self, call, request)
+            with (
+                noting_left_out() as left_out,
+                acted_by(_actor(call, name)),
+                charged_to(payer_within(call.caller.bounds)),
+            ):
+                try:
+                    result = await operation.handler(self, call, request)
+                except NotFound as error:
+                    if not left_out:
+                        raise
+                    raise Tampered(left_out_notice(left_out)) from error
+            if left_out:
+                call.notices.append(("tampered", left_out_notice(left_out)))
             code = "ok"
             if (hits := _hits_of(result)) is not None:
                 metrics.search_answered(name, hits)
@@ -230,6 +243,10 @@ class Host:
         components = [await component("store", store)]
         if self.has_workers:
             components.append(await component("workers", workers))
+        if seen := self.tampered.seen:
+            told = ", ".join(f"{count} {what}" for what, count in sorted(seen.items()))
+            detail = f"not what the server wrote: {told} read since the start; run memhost verify"
+            components.append(ComponentHealth(name="integrity", ok=False, detail=detail, latency_ms=0.0))
         components += [await model_component(kind, self.services.model_health, now) for kind in self._models()]
         if components[0].ok and not (jobs := await component("waiting_jobs", waiting)).ok:
             components.append(jobs)

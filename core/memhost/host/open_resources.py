@@ -14,6 +14,7 @@ from memhost.errors import ConfigurationError
 from memhost.host.auth_chain import AuthChain
 from memhost.host.resources import Resources
 from memhost.integrity.keys import Keyring, load_keys
+from memhost.integrity.watch import TamperWatch
 from memhost.jobs.outbox import Outbox
 from memhost.logs import log
 from memhost.plugins import PluginManager, Registry
@@ -31,14 +32,23 @@ logger = logging.getLogger(__name__)
 class ResourceOpener:
     """Opens what the configuration selects."""
 
-    def __init__(self, configuration: Configuration, plugins: PluginManager, clock: Clock, *, reindex: bool) -> None:
+    def __init__(
+        self, configuration: Configuration, plugins: PluginManager, clock: Clock, *, reindex: bool, adopt: bool = False
+    ) -> None:
         self._configuration = configuration
         self._plugins = plugins
         self._clock = clock
         self._data_dir = configuration.data_dir
         self._meter = LateMeter()
+        self._watch = TamperWatch()
         self._context = OpenContext(
-            data_dir=self._data_dir, clock=clock, reindex=reindex, meter=self._meter, setting=configuration.value
+            data_dir=self._data_dir,
+            clock=clock,
+            reindex=reindex,
+            adopt=adopt,
+            meter=self._meter,
+            tampered=self._watch,
+            setting=configuration.value,
         )
 
     async def open(self, stack: AsyncExitStack) -> Resources:
@@ -80,6 +90,7 @@ class ResourceOpener:
             strategies=strategies,
             meter=self._meter,
             keys=self._context.keys,
+            tampered=self._watch,
             sections={
                 entry.plugin: self._configuration.section("plugins", entry.spec.name)
                 for entry in plugins.settings_sections

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from memhost.integrity import Keyring
+from memhost.integrity.watch import TamperWatch
 from memhost.jobs.outbox import Outbox
 from memhost.plugins import PluginManager
 from memhost.ports import Authenticator, Clock, Embedder, LanguageModel, LaterStrategy, Reranker, Store, Strategy
@@ -37,4 +38,5 @@ class Resources:
     strategies: Mapping[str, Strategy | LaterStrategy]
     meter: LateMeter
     keys: Keyring | None
+    tampered: TamperWatch
     sections: Mapping[str, msgspec.Struct]

@@ -27,6 +27,7 @@ async def open_host(
     run_jobs: bool = True,
     worker: bool = False,
     reindex: bool = False,
+    adopt: bool = False,
 ) -> AsyncIterator[Host]:
     """A running host; everything it opened is closed at the end, in reverse order.
 
@@ -37,13 +38,14 @@ async def open_host(
         run_jobs: Whether this process runs background jobs, or tells workers of them where the runner has some.
         worker: This process is a worker.
         reindex: Open the store although its vectors are another embedder's, to replace them.
+        adopt: Accept what is stored as it stands, whatever its seals, and seal it again.
 
     Raises:
         ConfigurationError: A selected plugin is missing or cannot be opened.
         Unavailable: The store does not answer.
     """
     anew = configuration.settings.server.reindex
-    opener = ResourceOpener(configuration, plugins, clock or SystemClock(), reindex=reindex or anew)
+    opener = ResourceOpener(configuration, plugins, clock or SystemClock(), reindex=reindex or anew, adopt=adopt)
     async with AsyncExitStack() as stack:
         resources = await opener.open(stack)
         host = Host(
@@ -58,6 +60,7 @@ async def open_host(
             attempts=LoginThrottle(configuration.settings.server.auth_failures_per_minute, resources.clock),
             strategies=resources.strategies,
             clock=resources.clock,
+            tampered=resources.tampered,
             services=assemble(resources),
         )
         loop_watch = LoopWatch(plugins, host.services.watch, configuration.settings.server.plugin_blocked_s)

@@ -5,6 +5,17 @@ from typing import TYPE_CHECKING
 from memhost._moved import renamed
 from memhost.models.actor import NOBODY, Actor, acted_by, acting
 from memhost.models.filters import Condition, Op, matches
+from memhost.models.history import (
+    FORGETTING,
+    Change,
+    ChangeKind,
+    Entry,
+    Finding,
+    FindingKind,
+    Head,
+    Place,
+    Verification,
+)
 from memhost.models.memory import (
     MAX_ACCESSES,
     SENT_FIELDS,
@@ -47,6 +58,7 @@ from memhost.models.trust import TRUSTS, Trust
 __all__ = [
     "DEFAULT_TENANT",
     "EVERY_ROLE",
+    "FORGETTING",
     "MAX_ACCESSES",
     "NOBODY",
     "RIGHTS",
@@ -60,11 +72,17 @@ __all__ = [
     "CandidateHit",
     "CandidateQuery",
     "Candidates",
+    "Change",
+    "ChangeKind",
     "Condition",
     "Document",
+    "Entry",
     "EventPrecision",
     "EvidenceTurn",
     "FieldChange",
+    "Finding",
+    "FindingKind",
+    "Head",
     "Job",
     "JobState",
     "MemoryHit",
@@ -74,6 +92,7 @@ __all__ = [
     "NewerFact",
     "OlderFact",
     "Op",
+    "Place",
     "Repeat",
     "Right",
     "Role",
@@ -87,6 +106,7 @@ __all__ = [
     "Trust",
     "TurnMark",
     "Vector",
+    "Verification",
     "WorkingMemory",
     "WriteBatch",
     "WriteResult",

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from memhost.models.filters import Condition
+from memhost.models.history import Change
 from memhost.models.memory import MemoryRecord, WorkingMemory
 from memhost.models.scope import SessionKey
 
@@ -31,6 +32,7 @@ class StoredMemory:
         position: Index of the turn within its session, or None if it is not a turn.
         lead: Characters in front of what was said: role and speaker's name with their colons.
         traits: What the ranking wants to know of the text (`memhost.ranking.traits_of`).
+        version: Number of this state of the memory, from 1; 0 where the store keeps no history. Stores set it.
     """
 
     record: MemoryRecord
@@ -41,6 +43,7 @@ class StoredMemory:
     position: int | None = None
     lead: int = 0
     traits: int = 0
+    version: int = 0
 
 
 class TurnMark(msgspec.Struct, array_like=True, frozen=True):
@@ -209,6 +212,9 @@ class WriteBatch:
         cancel_jobs: Ids of pending and waiting jobs to remove.
         complete_job: (id, lease) of the running job whose effects this batch holds. If the job is not running
             under that lease any more the store raises `LeaseLost` and applies nothing.
+        if_versions: Version that the memory of an id must have (0: there must be none), else `MemoryChanged`, and
+            nothing is applied. Stores that keep no history (`memhost.ports.KeepsHistory`) ignore it.
+        notes: Entries for the chain of the tenant that tell of more than the memories of this batch.
         restored: The batch is a copy of what another store held. `put_session` keeps its `version`; `add_jobs` keep
             state (a running one becomes pending), attempts, failures, deaths, error and `waiting_since`, and replace
             jobs of the tenant with their ids.
@@ -228,6 +234,8 @@ class WriteBatch:
     add_jobs: list[Job] = field(default_factory=list)
     cancel_jobs: list[str] = field(default_factory=list)
     complete_job: tuple[str, str] | None = None
+    if_versions: dict[str, int] = field(default_factory=dict)
+    notes: list[Change] = field(default_factory=list)
     restored: bool = False
 
 

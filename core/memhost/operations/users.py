@@ -43,6 +43,22 @@ class ErasureReceipt(msgspec.Struct, frozen=True, kw_only=True):
             "`pending`, they are being removed; null, nothing was removed, or the store leaves none."
         ),
     ]
+    entry: Annotated[
+        int | None,
+        Meta(description="Number of the entry of the audit chain that records it; null where the store has no chain."),
+    ] = None
+    link: Annotated[str | None, Meta(description="Link of that entry, in hex: it covers all entries before it.")] = None
+    history: Annotated[
+        int, Meta(description="Entries of the chain whose content was removed, with the former states that they kept.")
+    ] = 0
+    key: Annotated[str | None, Meta(description="Id of the server's key that signed it; null if it has none.")] = None
+    signature: Annotated[
+        str | None,
+        Meta(
+            description="HMAC-SHA-256, in hex, of the JSON object of the fields but `signature` and `sha256`, keys "
+            "sorted, without blanks: `memhost user certificate check` checks it."
+        ),
+    ] = None
     sha256: Annotated[
         str, Meta(description="Hex digest of the JSON object of the other fields, keys sorted, without blanks.")
     ]

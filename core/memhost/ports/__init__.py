@@ -19,7 +19,7 @@ from memhost.ports.models import (
     Vocabulary,
 )
 from memhost.ports.runner import JobDispatcher, JobRunner
-from memhost.ports.store import Order, PutsOff, SecureDelete, Store
+from memhost.ports.store import KeepsHistory, Order, PutsOff, SecureDelete, Store
 from memhost.ports.strategy import (
     BackgroundStrategy,
     Draft,
@@ -51,6 +51,7 @@ __all__ = [
     "InstalledPlugins",
     "JobDispatcher",
     "JobRunner",
+    "KeepsHistory",
     "KnownMemory",
     "LanguageBound",
     "LanguageModel",

@@ -17,8 +17,11 @@ from memhost._moved import renamed
 from memhost.models import (
     CandidateQuery,
     Candidates,
+    Change,
     Condition,
     Document,
+    Entry,
+    Head,
     Job,
     JobState,
     Scope,
@@ -26,6 +29,7 @@ from memhost.models import (
     StoredMemory,
     StoredSession,
     StoreInfo,
+    Verification,
     WriteBatch,
     WriteResult,
 )
@@ -212,6 +216,70 @@ class PutsOff(Protocol):
 
     async def waiting_jobs(self) -> tuple[int, Job | None]:
         """Return the number of waiting jobs of all tenants, and the one that was created first, None if none waits."""
+        ...
+
+
+@runtime_checkable
+class KeepsHistory(Protocol):
+    """A store that seals what it keeps, keeps former states of memories, and links all changes in a chain per tenant.
+
+    Each commit appends an entry for each memory that it changes, with who acts (`memhost.models.acting`), and those of
+    `WriteBatch.notes`, in the same transaction. Seals are made with the server's keys (`OpenContext.keys`). What is not
+    what was sealed is never returned: it is left out, and told through `OpenContext.tampered`. Former states are kept
+    as `OpenContext.setting("memory.versions_keep")` says (0: none). All bundled stores do. With one that does not there
+    are no versions and no proof, and the operations on them answer `unsupported`.
+    """
+
+    async def heads(self) -> dict[str, Head]:
+        """The ends of all chains, by tenant."""
+        ...
+
+    async def link_at(self, tenant: str, seq: int) -> bytes | None:
+        """The link of an entry, None if the chain has none of that number."""
+        ...
+
+    async def list_entries(
+        self, scope: Scope, *, memory: str | None = None, newest: bool = False, after: int = 0, limit: int = 100
+    ) -> list[Entry]:
+        """Entries about what lies inside the scope, by number.
+
+        Args:
+            scope: Entries that concern no memory are given only if it is the whole tenant.
+            memory: Only those about that memory.
+            newest: The highest number first.
+            after: Only beyond that number, in the direction of the order; 0 begins at the end of it.
+            limit: Most that are returned.
+        """
+        ...
+
+    async def former_state(self, scope: Scope, seq: int) -> StoredMemory | None:
+        """The state before the entry of that number, without vector and terms, if it was kept and lies in the scope."""
+        ...
+
+    async def drop_former(self, tenant: str, seqs: Sequence[int], why: Change) -> int:
+        """Remove the former states of these entries, and append `why` with their places; how many were there."""
+        ...
+
+    async def old_former(self, tenant: str, *, before: datetime | None, keep: int | None, limit: int) -> list[int]:
+        """Entries whose former state is older than `before`, or not one of the `keep` latest of its memory."""
+        ...
+
+    async def erase_history(self, scope: Scope, why: Change) -> tuple[int, Head]:
+        """Remove what entries say about the scope, and whatever memory is left in it.
+
+        The links stay, and `why` is appended with the places of the entries. How many entries it were, and the head.
+        """
+        ...
+
+    async def verify(self) -> Verification:
+        """Compare everything with its seals and with the chain; changes nothing."""
+        ...
+
+    async def seal_anew(self) -> int:
+        """Make all seals and links again with the current key, whatever they were; how many memories it were.
+
+        After that the store counts as written by the server: verify it before.
+        """
         ...
 
 

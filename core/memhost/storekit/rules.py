@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
-from memhost.errors import DocumentGone, Forbidden, IdTaken, LeaseLost, StoreMismatch, VersionMismatch
+from memhost.errors import DocumentGone, Forbidden, IdTaken, LeaseLost, MemoryChanged, StoreMismatch, VersionMismatch
 from memhost.models import MAX_ACCESSES, AccessMark, Document, MemoryRecord, Scope, WriteBatch
 from memhost.storekit.values import Owner, holds, owner_of
 
@@ -55,6 +55,21 @@ def check_owners(scope: Scope, batch: WriteBatch, stored: Mapping[str, Owner]) -
         owners[name] = owner
     if taken:
         raise IdTaken(taken)
+
+
+def check_versions(batch: WriteBatch, versions: Mapping[str, int]) -> None:
+    """Check which versions the memories of a batch have.
+
+    Args:
+        batch: What is to be written.
+        versions: Versions of the memories that are there, by id.
+
+    Raises:
+        MemoryChanged: Some are not those that the batch expects.
+    """
+    changed = [name for name, version in batch.if_versions.items() if versions.get(name, 0) != version]
+    if changed:
+        raise MemoryChanged(changed)
 
 
 def next_version(batch: WriteBatch, current: int) -> int:

@@ -22,6 +22,7 @@ import pytest
 
 from memhost.testing.stores.durability import DurabilityTests
 from memhost.testing.stores.filters import FilterTests
+from memhost.testing.stores.history import HistoryTests
 from memhost.testing.stores.jobs import OutboxTests
 from memhost.testing.stores.memories import MemoryTests
 from memhost.testing.stores.moving import MovingTests
@@ -42,6 +43,7 @@ class StoreConformance(
     SessionTests,
     DocumentTests,
     OutboxTests,
+    HistoryTests,
     MovingTests,
     DurabilityTests,
 ):

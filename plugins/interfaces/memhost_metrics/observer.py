@@ -57,6 +57,9 @@ class PrometheusObserver(Observer):
         self._jobs = histogram("job_seconds", "Time that attempts at background jobs took.", job, _JOB_BUCKETS)
         self._job_attempts = counter("job_attempts", "Attempts at background jobs, by outcome.", [*job, "outcome"])
 
+        text = "Stored things that were not what the server wrote, and were not served."
+        self._tampered = counter("tampered", text, ["what"])
+
         self._model_names, self._purposes = _Names(), _Names()
         text = "Time that providers of models took, where it was measured."
         self._models = histogram("model_seconds", text, model, _MODEL_BUCKETS)
@@ -93,6 +96,10 @@ class PrometheusObserver(Observer):
         """Count the attempt and its time."""
         self._job_attempts.labels(plugin, event, outcome).inc()
         self._jobs.labels(plugin, event).observe(seconds)
+
+    def tampered(self, what: str, count: int) -> None:
+        """Count them."""
+        self._tampered.labels(what).inc(count)
 
     def model_called(
         self,

@@ -24,6 +24,8 @@ STATUS: Mapping[str, int] = {
     "id_taken": 409,
     "version_mismatch": 409,
     "lease_lost": 409,
+    "memory_changed": 409,
+    "tampered": 409,
     "rate_limited": 429,
     "budget_exceeded": 429,
     "model_refused": 400,

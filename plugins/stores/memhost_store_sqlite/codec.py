@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 
 import msgspec
 import numpy as np
@@ -29,6 +28,7 @@ class Body(msgspec.Struct, array_like=True, gc=False):
     lead: int
     traits: int
     position: int | None
+    version: int = 0
 
 
 class Words(msgspec.Struct, array_like=True, gc=False):
@@ -38,25 +38,14 @@ class Words(msgspec.Struct, array_like=True, gc=False):
     terms: tuple[str, ...]
 
 
-class PersistedAt(msgspec.Struct):
-    """The one field of a record that a replacement may inherit."""
-
-    persisted_at: datetime | None = None
-
-
-class PersistedBody(msgspec.Struct, array_like=True):
-    """A `Body` of which only that field is read."""
-
-    record: PersistedAt
-
-
 encode = msgspec.msgpack.Encoder().encode
-decode_persisted = msgspec.msgpack.Decoder(PersistedBody).decode
+decode_body = msgspec.msgpack.Decoder(Body).decode
 
 
 def encode_body(memory: StoredMemory) -> bytes:
     """The body of a memory, for `decode_body`."""
-    return encode(Body(memory.record, memory.speaker, memory.role, memory.lead, memory.traits, memory.position))
+    record, position = memory.record, memory.position
+    return encode(Body(record, memory.speaker, memory.role, memory.lead, memory.traits, position, memory.version))
 
 
 def encode_words(memory: StoredMemory) -> bytes:

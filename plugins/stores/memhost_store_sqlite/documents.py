@@ -6,16 +6,19 @@ from itertools import islice
 
 import apsw
 
+from memhost.integrity import TenantSeals
 from memhost.models import Document, Scope, WriteBatch
 from memhost.storekit import from_micros, holds, to_micros, to_micros_or_none
 from memhost_store_sqlite.scopes import Value
+from memhost_store_sqlite.sealing import Reading, document_holds, document_seal
 
-_COLUMNS = "tenant, kind, id, namespace, user, updated_at, expires_at, body"
+_COLUMNS = "tenant, kind, id, namespace, user, updated_at, expires_at, body, seal"
+_READ = "tenant, kind, id, namespace, user, updated_at, expires_at, CAST(body AS BLOB), CAST(seal AS BLOB)"
 _ALIVE = "(expires_at IS NULL OR expires_at > ?)"
 
 
 def _decode(row: tuple[Value, ...]) -> Document:
-    tenant, kind, document_id, namespace, user, updated_at, expires_at, body = row
+    tenant, kind, document_id, namespace, user, updated_at, expires_at, body = row[:8]
     return Document(
         kind=str(kind),
         id=str(document_id),
@@ -28,29 +31,41 @@ def _decode(row: tuple[Value, ...]) -> Document:
     )
 
 
-def get(connection: apsw.Connection, scope: Scope, kind: str, document_id: str, now: int) -> Document | None:
+def _sealed(row: tuple[Value, ...], reading: Reading) -> Document | None:
+    """The document, None if it is not what the server wrote."""
+    document = _decode(row)
+    if document_holds(reading.seals, document, row[8]):
+        return document
+    reading.left_out.append(document.id)
+    return None
+
+
+def get(connection: apsw.Connection, reading: Reading, kind: str, document_id: str, now: int) -> Document | None:
     """The living document inside the scope, or None."""
+    scope = reading.scope
     rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM documents WHERE tenant = ? AND kind = ? AND id = ? AND {_ALIVE}",  # noqa: S608
+        f"SELECT {_READ} FROM documents WHERE tenant = ? AND kind = ? AND id = ? AND {_ALIVE}",  # noqa: S608
         (scope.tenant, kind, document_id, now),
     )
     for row in rows.fetchall():
-        document = _decode(row)
-        if holds(scope, document):
+        document = _sealed(row, reading)
+        if document is not None and holds(scope, document):
             return document
     return None
 
 
 def list_page(
-    connection: apsw.Connection, scope: Scope, kind: str, now: int, after: str, limit: int | None
+    connection: apsw.Connection, reading: Reading, kind: str, now: int, after: str, limit: int | None
 ) -> list[Document]:
     """Living documents of that kind inside the scope whose id comes after `after`, by id, at most `limit`."""
+    scope = reading.scope
     rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM documents "  # noqa: S608
+        f"SELECT {_READ} FROM documents "  # noqa: S608
         f"WHERE tenant = ? AND kind = ? AND id > ? AND {_ALIVE} ORDER BY id",
         (scope.tenant, kind, after, now),
     )
-    found = (document for document in map(_decode, rows) if holds(scope, document))
+    inside = (row for row in rows if scope.allows(str(row[3]), str(row[4]), None))
+    found = (document for row in inside if (document := _sealed(row, reading)) is not None)
     return list(islice(found, limit))
 
 
@@ -63,20 +78,23 @@ def kinds(connection: apsw.Connection, scope: Scope, now: int) -> list[str]:
     return sorted({kind for kind, namespace, user in rows if scope.allows(namespace, user, None)})
 
 
-def apply(connection: apsw.Connection, scope: Scope, batch: WriteBatch) -> None:
-    """Delete and put the documents of a checked batch."""
-    everywhere = Scope(tenant=scope.tenant)
+def apply(connection: apsw.Connection, scope: Scope, batch: WriteBatch, seals: TenantSeals) -> None:
+    """Delete and put the documents of a checked batch; one that somebody changed can be deleted like any other."""
     for kind, document_id in batch.delete_documents:
-        existing = get(connection, everywhere, kind, document_id, -(1 << 62))
-        if existing is not None and holds(scope, existing):
+        row = connection.execute(
+            f"SELECT {_READ} FROM documents WHERE tenant = ? AND kind = ? AND id = ?",  # noqa: S608
+            (scope.tenant, kind, document_id),
+        ).fetchone()
+        if row is not None and holds(scope, _decode(row)):
             connection.execute(
                 "DELETE FROM documents WHERE tenant = ? AND kind = ? AND id = ?",
                 (scope.tenant, kind, document_id),
             )
     connection.executemany(
-        f"INSERT INTO documents({_COLUMNS}) VALUES(?, ?, ?, ?, ?, ?, ?, ?) "
+        f"INSERT INTO documents({_COLUMNS}) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?) "
         "ON CONFLICT(tenant, kind, id) DO UPDATE SET namespace = excluded.namespace, user = excluded.user, "
-        "updated_at = excluded.updated_at, expires_at = excluded.expires_at, body = excluded.body",
+        "updated_at = excluded.updated_at, expires_at = excluded.expires_at, body = excluded.body, "
+        "seal = excluded.seal",
         [
             (
                 document.tenant,
@@ -87,6 +105,7 @@ def apply(connection: apsw.Connection, scope: Scope, batch: WriteBatch) -> None:
                 to_micros(document.updated_at),
                 to_micros_or_none(document.expires_at),
                 document.body,
+                document_seal(seals, document),
             )
             for document in batch.put_documents
         ],

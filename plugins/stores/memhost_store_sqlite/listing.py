@@ -6,33 +6,38 @@ from collections.abc import Sequence
 
 import apsw
 
-from memhost.models import Condition, Scope, StoredMemory
+from memhost.models import Condition, StoredMemory
 from memhost.ports import Order
 from memhost_store_sqlite.batch_read import load
 from memhost_store_sqlite.codec import Ids, parse_ids
 from memhost_store_sqlite.conditions import compile_conditions, narrowed
 from memhost_store_sqlite.memories import existing_rows
 from memhost_store_sqlite.scopes import Reach, Sql, resolve
+from memhost_store_sqlite.sealing import Reading, tests
 
 
-def get(connection: apsw.Connection, scope: Scope, ids: Sequence[str]) -> list[StoredMemory]:
+def get(connection: apsw.Connection, reading: Reading, ids: Sequence[str]) -> list[StoredMemory]:
     """The memories with those ids inside the scope, in the order of `ids`."""
+    scope = reading.scope
     wanted = list(dict.fromkeys(ids))
     rows = existing_rows(connection, scope.tenant, wanted)
     rids = {row.id: row.rid for row in rows if scope.allows(*row.owner)}
-    memories = load(connection, rids.values())
-    return [memories[rids[memory_id]] for memory_id in wanted if memory_id in rids]
+    memories = load(connection, rids.values(), reading)
+    found = [(name, memories[rids[name]]) for name in wanted if rids.get(name) in memories]
+    reading.left_out += [name for name, memory in found if memory.record.id != name]
+    return [memory for name, memory in found if memory.record.id == name]
 
 
 def list_page(
     connection: apsw.Connection,
-    scope: Scope,
+    reading: Reading,
     conditions: Sequence[Condition],
     order: Order,
     limit: int,
     offset: int,
 ) -> tuple[list[StoredMemory], int]:
     """A page by (created_at, id), and the number of all that match."""
+    scope = reading.scope
     compiled = compile_conditions(conditions, scope.tenant)
     reach = resolve(connection, narrowed(scope, conditions))
     if reach is None:
@@ -45,8 +50,8 @@ def list_page(
         [*bindings, limit, offset],
     )
     rids = [int(row[0]) for row in rows]
-    memories = load(connection, rids)
-    return [memories[rid] for rid in rids], count(connection, reach, compiled)
+    memories = load(connection, rids, reading, tests(conditions), rids)
+    return [memories[rid] for rid in rids if rid in memories], count(connection, reach, compiled)
 
 
 def count(connection: apsw.Connection, reach: Reach, compiled: Sql) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import apsw
@@ -12,6 +12,8 @@ import msgspec
 from memhost.models import (
     MAX_ACCESSES,
     AccessMark,
+    Change,
+    ChangeKind,
     MemoryRecord,
     Scope,
     StoredMemory,
@@ -21,21 +23,35 @@ from memhost.models import (
 from memhost.models.filters import METADATA_PREFIX, metadata_values, tag_values
 from memhost.storekit import owner_of, rules, to_micros, to_micros_or_none
 from memhost_store_sqlite.codec import (
-    decode_persisted,
+    Body,
+    decode_body,
     encode_body,
     encode_terms,
     encode_vector,
     encode_words,
+    pack_ids,
 )
 from memhost_store_sqlite.conditions import FACETS
-from memhost_store_sqlite.scopes import Ledger, ScopeIds, Value, is_text_among
+from memhost_store_sqlite.history import Journal, latest_versions
+from memhost_store_sqlite.scopes import Ledger, Value, is_text_among
+from memhost_store_sqlite.sealing import proof_of, stamp_of
 
 RID_BITS = 36
 RID_MASK = (1 << RID_BITS) - 1
 """Rows of `contents` and `vectors` are keyed by `owner << RID_BITS | rid`: those of one owner lie side by side."""
 
+COLUMNS = (
+    *("rid", "tenant", "nscope", "uscope", "owner", "session", "id", "position", "length", "created_at", "updated_at"),
+    *("last_accessed", "event_date", "valid_from", "valid_to", "access_count", "memory_type", "extraction_strategy"),
+    *("hash", "said_at", "event_end", "held_from", "trust"),
+)
+"""Columns of the table `memories`, in the order of `columns_of`."""
+
 VID = f"((m.owner << {RID_BITS}) | m.rid)"
 CHUNK = 500
+
+_MARKS = ("discrete_memory_extracted", "access_count", "last_accessed", "persisted_at", "updated_at")
+"""Fields of a record that the server keeps for itself: a change of them alone makes no new version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +71,28 @@ class Existing:
 
 
 @dataclass(frozen=True, slots=True)
+class Former:
+    """The state that a memory had before the batch; `content` is None where it cannot be read."""
+
+    stamp: bytes
+    body: bytes
+    seal: bytes
+    content: Body | None
+
+    @property
+    def version(self) -> int:
+        """Its number."""
+        return self.content.version if self.content else 0
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The changes that a checked batch will make to the memories."""
 
     put: list[StoredMemory]
     replaced: list[Existing]
     deleted: list[Existing]
+    former: dict[str, Former] = field(default_factory=dict)
 
 
 def existing_rows(connection: apsw.Connection, tenant: str, ids: Sequence[str]) -> Iterable[Existing]:
@@ -79,10 +111,11 @@ def existing_rows(connection: apsw.Connection, tenant: str, ids: Sequence[str]) 
 
 
 def plan(connection: apsw.Connection, scope: Scope, batch: WriteBatch) -> Plan:
-    """Check whose ids a batch puts, without changing anything.
+    """Check whose ids a batch puts and which versions it expects, without changing anything.
 
     Raises:
         IdTaken: An id belongs to another owner.
+        MemoryChanged: A memory is not at the version that the batch expects.
     """
     deleting = dict.fromkeys(batch.delete_memories)
     putting = {memory.record.id: memory for memory in batch.put_memories}
@@ -91,17 +124,25 @@ def plan(connection: apsw.Connection, scope: Scope, batch: WriteBatch) -> Plan:
     deleted = [known[each] for each in deleting if each in known and scope.allows(*known[each].owner)]
     gone = {row.id for row in deleted}
     replaced = [known[each] for each in putting if each in known and each not in gone]
-    return Plan(put=list(putting.values()), replaced=replaced, deleted=deleted)
+    planned = Plan(put=list(putting.values()), replaced=replaced, deleted=deleted)
+    planned.former.update(_former(connection, [*deleted, *replaced]))
+    if batch.if_versions:
+        versions = {row.id: planned.former[row.id].version for row in [*deleted, *replaced]}
+        rules.check_versions(batch, versions)
+    return planned
 
 
-def apply(connection: apsw.Connection, scope: Scope, planned: Plan, result: WriteResult) -> None:
-    """Carry a plan out."""
+def apply(connection: apsw.Connection, scope: Scope, planned: Plan, result: WriteResult, journal: Journal) -> None:
+    """Carry a plan out, and enter it into the journal."""
     if not planned.put and not planned.deleted:
         return
     ledger = Ledger(connection, scope.tenant)
-    inherited = _persisted(connection, planned)
+    for row in planned.deleted:
+        former = planned.former[row.id]
+        change = Change(kind="deleted", at=0, memory=row.id, owner=row.owner, version=former.version)
+        _enter(journal, change, former, journal.keep)
     _remove(connection, ledger, [*planned.deleted, *planned.replaced])
-    _insert(connection, ledger, planned.put, inherited)
+    _insert(connection, ledger, planned, journal)
     ledger.close()
     replaced = {row.id for row in planned.replaced}
     result.deleted = [row.id for row in planned.deleted]
@@ -109,15 +150,40 @@ def apply(connection: apsw.Connection, scope: Scope, planned: Plan, result: Writ
         (result.replaced if memory.record.id in replaced else result.created).append(memory.record.id)
 
 
-def _persisted(connection: apsw.Connection, planned: Plan) -> dict[str, Any]:
-    """The `persisted_at` of replaced memories whose replacement has none."""
-    without = {memory.record.id for memory in planned.put if memory.record.persisted_at is None}
-    found = {}
-    for row in planned.replaced:
-        if row.id in without:
-            body = connection.execute("SELECT body FROM contents WHERE vid = ?", (row.vid,)).get
-            found[row.id] = decode_persisted(body).record.persisted_at
-    return found
+def _former(connection: apsw.Connection, rows: Sequence[Existing]) -> dict[str, Former]:
+    """The states of these rows."""
+    if not rows:
+        return {}
+    names = {row.vid: (row.id, stamp_of(row.rid)) for row in rows}
+    found = connection.execute(
+        "SELECT c.vid, c.body, c.seal FROM carray(?) r CROSS JOIN contents c ON c.vid = r.value",
+        (apsw.carray(pack_ids(names)),),
+    )
+    former = {row.id: Former(stamp_of(row.rid), b"", b"", None) for row in rows}
+    for vid, body, seal in found:
+        name, stamp = names[int(vid)]
+        try:
+            content = decode_body(body)
+        except msgspec.MsgspecError:  # somebody damaged it: it can be replaced and deleted like any other
+            content = None
+        former[name] = Former(stamp, body, seal or b"", content)
+    return former
+
+
+def _enter(journal: Journal, change: Change, former: Former | None, keep: bool) -> None:
+    if former is not None:
+        change.before, change.kept = former.seal, keep and bool(former.body)
+    journal.add(change, former.stamp + former.body if former is not None and change.kept else None)
+
+
+def _same_content(former: Body, memory: StoredMemory) -> bool:
+    """Tell whether only marks of the server differ, which say nothing of what is remembered."""
+    record, before = memory.record, former.record
+    marks = {name: getattr(before, name) for name in _MARKS}
+    beside = (memory.speaker, memory.role, memory.lead, memory.position)
+    return (former.speaker, former.role, former.lead, former.position) == beside and (
+        msgspec.structs.replace(record, **marks) == before
+    )
 
 
 def _remove(connection: apsw.Connection, ledger: Ledger, rows: Sequence[Existing]) -> None:
@@ -133,46 +199,82 @@ def _remove(connection: apsw.Connection, ledger: Ledger, rows: Sequence[Existing
         ledger.count(row.scopes, -1, -row.length)
 
 
-def _insert(
-    connection: apsw.Connection,
-    ledger: Ledger,
-    memories: Sequence[StoredMemory],
-    inherited: dict[str, Any],
-) -> None:
+def remove_all(connection: apsw.Connection, scope: Scope) -> None:
+    """Remove every memory inside the scope, also those that are not what the server wrote."""
+    parts, bindings = ["s.tenant = ?"], [scope.tenant]
+    for column, values in (("namespace", scope.namespaces), ("user", scope.users), ("session", scope.sessions)):
+        if values is not None:
+            sql, more = is_text_among(f"s.{column}", values)
+            parts.append(sql)
+            bindings += more  # type: ignore[arg-type]
+    rows = connection.execute(
+        "SELECT m.rid, m.id, m.tenant, m.nscope, m.uscope, m.owner, m.session, m.length, "  # noqa: S608
+        "s.namespace, s.user, s.session FROM memories m JOIN scopes s ON s.id = m.session "
+        f"WHERE s.kind = 4 AND {' AND '.join(parts)}",
+        bindings,
+    )
+    found: list[Any] = rows.fetchall()
+    ledger = Ledger(connection, scope.tenant)
+    _remove(
+        connection,
+        ledger,
+        [Existing(rid=row[0], id=row[1], scopes=row[2:7], length=row[7], owner=row[8:11]) for row in found],
+    )
+    ledger.close()
+
+
+def _insert(connection: apsw.Connection, ledger: Ledger, planned: Plan, journal: Journal) -> None:
     """Insert under fresh row numbers, which rise with every commit (the vector cache relies on that)."""
-    if not memories:
+    if not planned.put:
         return
     last = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'memories'").get or 0
+    replaced = {row.id: planned.former[row.id] for row in planned.replaced}
+    created = [memory.record.id for memory in planned.put if memory.record.id not in replaced]
+    versions = latest_versions(connection, ledger.tenant, created)
     rows, contents, words, vectors, facets = [], [], [], [], []
-    for rid, memory in enumerate(memories, int(last) + 1):
-        record = memory.record
-        if record.persisted_at is None and inherited.get(record.id):
-            record = msgspec.structs.replace(record, persisted_at=inherited[record.id])
-            memory = replace(memory, record=record)
-        scopes = ledger.ids(*owner_of(record))
+    for rid, memory in enumerate(planned.put, int(last) + 1):
+        record, former = memory.record, replaced.get(memory.record.id)
+        if record.persisted_at is None and former and former.content and former.content.record.persisted_at:
+            record = msgspec.structs.replace(record, persisted_at=former.content.record.persisted_at)
+        same = former is not None and former.content is not None and _same_content(former.content, memory)
+        before = versions.get(record.id, 0) if former is None else former.version
+        version = max(before + (not same), memory.version if journal.restored else 0)
+        memory = replace(memory, record=record, version=version)
+        owner = owner_of(record)
+        scopes = ledger.ids(*owner)
         ledger.count(scopes.all(), 1, len(memory.terms))
-        rows.append(_row(rid, scopes, memory))
+        row, body, indexed = columns_of(rid, scopes.all(), memory), encode_body(memory), encode_words(memory)
         vid = (scopes.owner << RID_BITS) | rid
-        contents.append((vid, encode_body(memory), encode_words(memory)))
+        vector = None if memory.vector is None else encode_vector(memory.vector)
+        mine = facets_of(rid, record)
+        seal = journal.seals.seal(stamp_of(rid), body)
+        rows.append(row)
+        contents.append((vid, body, indexed, seal, proof_of(journal.seals, row, indexed, mine, vector)))
         words.append((rid, scopes.tokens(), encode_terms(memory.terms)))
-        if memory.vector is not None:
-            vectors.append((vid, encode_vector(memory.vector)))
-        facets += _facets(rid, record)
-    connection.executemany(f"INSERT INTO memories VALUES({','.join('?' * 23)})", rows)
-    connection.executemany("INSERT INTO contents VALUES(?, ?, ?)", contents)
+        if vector is not None:
+            vectors.append((vid, vector))
+        facets += mine
+        kind: ChangeKind = "created" if former is None else "touched" if same else "replaced"
+        change = Change(kind=kind, at=0, memory=record.id, owner=owner, version=version, after=seal)
+        _enter(journal, change, former, journal.keep and not same)
+    connection.executemany(f"INSERT INTO memories VALUES({','.join('?' * len(COLUMNS))})", rows)
+    connection.executemany("INSERT INTO contents VALUES(?, ?, ?, ?, ?)", contents)
     connection.executemany("INSERT INTO words(rowid, scope, terms) VALUES(?, ?, ?)", words)
     connection.executemany("INSERT INTO vectors VALUES(?, ?)", vectors)
     connection.executemany("INSERT INTO facets VALUES(?, ?, ?, ?, ?)", facets)
 
 
-def _row(rid: int, scopes: ScopeIds, memory: StoredMemory) -> tuple[Value, ...]:
+def columns_of(
+    rid: int, scopes: tuple[int, int, int, int, int], memory: StoredMemory, length: int | None = None
+) -> tuple[Value, ...]:
+    """The row of a memory; `length` is the number of its terms, where they are not there."""
     record = memory.record
     return (
         rid,
-        *scopes.all(),
+        *scopes,
         record.id,
         memory.position,
-        len(memory.terms),
+        len(memory.terms) if length is None else length,
         to_micros(record.created_at),
         to_micros(record.updated_at),
         to_micros(record.last_accessed),
@@ -190,7 +292,8 @@ def _row(rid: int, scopes: ScopeIds, memory: StoredMemory) -> tuple[Value, ...]:
     )
 
 
-def _facets(rid: int, record: MemoryRecord) -> list[tuple[Value, ...]]:
+def facets_of(rid: int, record: MemoryRecord) -> list[tuple[Value, ...]]:
+    """The rows of `facets` of a memory, by key and number."""
     found: list[tuple[Value, ...]] = []
     for name in FACETS:
         values = dict.fromkeys(tag_values(record, name))
@@ -207,6 +310,7 @@ def _facets(rid: int, record: MemoryRecord) -> list[tuple[Value, ...]]:
                     None if is_text else item,
                 )
             )
+    found.sort(key=lambda facet: facet[1:3])
     return found
 
 

@@ -130,7 +130,22 @@ ALTER TABLE memories ADD COLUMN held_from INTEGER;
 TRUST = "ALTER TABLE memories ADD COLUMN trust TEXT NOT NULL DEFAULT ''"
 """The level of trust of records; of rows that are older nothing is known until they are written again."""
 
-MIGRATIONS: tuple[str, ...] = (INITIAL, FAILURES, BOOLEANS, TIMES, TRUST)
+HISTORY = """
+ALTER TABLE contents ADD COLUMN seal BLOB;
+ALTER TABLE contents ADD COLUMN proof BLOB;
+ALTER TABLE sessions ADD COLUMN seal BLOB;
+ALTER TABLE documents ADD COLUMN seal BLOB;
+CREATE TABLE chains(number INTEGER PRIMARY KEY AUTOINCREMENT, tenant TEXT NOT NULL UNIQUE);
+CREATE TABLE changes(
+  cid INTEGER PRIMARY KEY, memory TEXT, version INTEGER NOT NULL, digest BLOB NOT NULL, link BLOB NOT NULL,
+  entry BLOB, former BLOB
+);
+CREATE INDEX changes_by_memory ON changes(memory, cid, version) WHERE memory IS NOT NULL;
+"""
+"""Seals of what is kept, and the chain of changes (see `history`). What is there already is sealed when the file is
+opened (`sealing`)."""
+
+MIGRATIONS: tuple[str, ...] = (INITIAL, FAILURES, BOOLEANS, TIMES, TRUST, HISTORY)
 """Step n brings a file from version n to n + 1. Steps are never edited after a release, only appended."""
 
 

@@ -13,6 +13,7 @@ from memhost_store_sqlite.conditions import compile_conditions, narrowed
 from memhost_store_sqlite.fulltext import Postings, TextLeg
 from memhost_store_sqlite.listing import admitted, count
 from memhost_store_sqlite.scopes import Reach, Sql, resolve
+from memhost_store_sqlite.sealing import Reading, tests
 from memhost_store_sqlite.top_k import Admission
 from memhost_store_sqlite.vector_cache import VectorCache
 
@@ -23,12 +24,13 @@ them instead of once for each leg and once for the count."""
 
 def candidates(
     connection: apsw.Connection,
-    scope: Scope,
+    reading: Reading,
     query: CandidateQuery,
     cache: VectorCache,
     scan_rows: int,
 ) -> Candidates:
     """Answer a query; the caller has opened a transaction."""
+    scope = reading.scope
     conditions = compile_conditions(query.conditions, scope.tenant)
     whole = resolve(connection, scope)
     if whole is None:
@@ -40,7 +42,7 @@ def candidates(
     if reach is not None:
         postings = statistics if reach is whole else Postings(connection, reach)
         chosen = cache if reach.documents > scan_rows else None
-        answer = _find(connection, inner, reach, query, conditions, postings, chosen)
+        answer = _find(connection, inner, reach, query, conditions, postings, chosen, reading)
     if query.statistics_for:
         answer.documents = whole.documents
         answer.average_length = whole.length / whole.documents
@@ -56,6 +58,7 @@ def _find(
     conditions: Sql,
     postings: Postings,
     cache: VectorCache | None,
+    reading: Reading,
 ) -> Candidates:
     nearness_counts = query.vector is not None and query.max_distance is not None
     count_all = query.count and not nearness_counts and (query.text is None or query.vector is not None)
@@ -75,7 +78,8 @@ def _find(
     if count_all:
         total = count(connection, reach, conditions) if known is None else len(known)
     found = list(dict.fromkeys([*text.scores, *near]))
-    memories = load(connection, [*found, *_neighbours(connection, found, query.neighbours)])
+    around = _neighbours(connection, found, query.neighbours)
+    memories = load(connection, [*found, *around], reading, tests(query.conditions), set(found))
     hits = [
         CandidateHit(memory=memory, text_score=text.scores.get(rid), distance=near.get(rid))
         for rid, memory in memories.items()

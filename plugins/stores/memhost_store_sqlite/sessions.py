@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import apsw
 import msgspec
 
+from memhost.integrity import TenantSeals
 from memhost.models import Scope, SessionKey, StoredSession, WriteBatch
 from memhost.storekit import encode, to_micros, to_micros_or_none
 from memhost_store_sqlite.scopes import Binding, Sql, is_text_among
+from memhost_store_sqlite.sealing import Reading, session_content, session_holds, session_seal
 
 _decode = msgspec.msgpack.Decoder(StoredSession).decode
 _IDENTITY = "tenant = ? AND namespace = ? AND user = ? AND session = ?"
@@ -29,20 +33,22 @@ def current_version(connection: apsw.Connection, batch: WriteBatch, now: int) ->
     return int(found or 0)
 
 
-def put(connection: apsw.Connection, session: StoredSession, version: int) -> None:
+def put(connection: apsw.Connection, session: StoredSession, version: int, seals: TenantSeals) -> None:
     """Insert or replace a session under its new version."""
-    stored = msgspec.structs.replace(session, version=version)
+    body = encode(msgspec.structs.replace(session, version=version))
+    updated_at, expires_at = to_micros(session.content.updated_at), to_micros_or_none(session.expires_at)
     connection.execute(
-        "INSERT INTO sessions(tenant, namespace, user, session, version, updated_at, expires_at, body) "
-        "VALUES(?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(tenant, user, namespace, session) DO UPDATE SET "
+        "INSERT INTO sessions(tenant, namespace, user, session, version, updated_at, expires_at, body, seal) "
+        "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(tenant, user, namespace, session) DO UPDATE SET "
         "version = excluded.version, updated_at = excluded.updated_at, "
-        "expires_at = excluded.expires_at, body = excluded.body",
+        "expires_at = excluded.expires_at, body = excluded.body, seal = excluded.seal",
         (
             *_identity(session.key),
             version,
-            to_micros(session.content.updated_at),
-            to_micros_or_none(session.expires_at),
-            encode(stored),
+            updated_at,
+            expires_at,
+            body,
+            session_seal(seals, session_content(session.key, version, updated_at, expires_at, body)),
         ),
     )
 
@@ -58,15 +64,23 @@ def delete(connection: apsw.Connection, scope: Scope, key: SessionKey, now: int)
     return bool(found)
 
 
-def get(connection: apsw.Connection, scope: Scope, key: SessionKey, now: int) -> StoredSession | None:
-    """The living session of that identity inside the scope."""
-    if not scope.covers(key):
+def get(connection: apsw.Connection, reading: Reading, key: SessionKey, now: int) -> StoredSession | None:
+    """The living session of that identity inside the scope; what the server did not write is left out."""
+    if not reading.scope.covers(key):
         return None
-    found = connection.execute(
-        f"SELECT body FROM sessions WHERE {_IDENTITY} AND {_ALIVE}",  # noqa: S608
+    found: Any = connection.execute(
+        "SELECT version, updated_at, expires_at, CAST(body AS BLOB), CAST(seal AS BLOB) "  # noqa: S608
+        f"FROM sessions WHERE {_IDENTITY} AND {_ALIVE}",
         (*_identity(key), now),
-    ).get
-    return None if found is None else _decode(found)
+    ).fetchone()
+    if found is None:
+        return None
+    version, updated_at, expires_at, body, seal = found
+    content = session_content(key, version, updated_at, expires_at, body)
+    if not session_holds(reading.seals, content, seal):
+        reading.left_out.append(key.session)
+        return None
+    return _decode(body)
 
 
 def _within(scope: Scope, now: int) -> Sql:

@@ -13,13 +13,18 @@ from pathlib import Path
 from typing import TypeVar
 
 import apsw
+import msgspec
 
-from memhost.errors import ConfigurationError, StoreUnavailable
+from memhost.errors import ConfigurationError, StoreUnavailable, Tampered
+from memhost.integrity import Seals
 from memhost.models import (
     CandidateQuery,
     Candidates,
+    Change,
     Condition,
     Document,
+    Entry,
+    Head,
     Job,
     JobState,
     Scope,
@@ -27,20 +32,25 @@ from memhost.models import (
     StoredMemory,
     StoredSession,
     StoreInfo,
+    Verification,
     WriteBatch,
     WriteResult,
 )
 from memhost.ports import Clock, Order, Store
 from memhost.specs import OpenContext
-from memhost.storekit import rules, to_micros
-from memhost_store_sqlite import documents, jobs, listing, memories, search, sessions
-from memhost_store_sqlite.connection import Alone, FileGuard, LookUps, Readers, Writer, connect
+from memhost.storekit import rules, to_micros, to_micros_or_none
+from memhost_store_sqlite import documents, history, jobs, listing, memories, search, sessions
+from memhost_store_sqlite.adopting import claim_seals, seal_everything
+from memhost_store_sqlite.connection import Alone, FileGuard, LookUps, Readers, Writer, connect, transaction
 from memhost_store_sqlite.embedding import Embedding
 from memhost_store_sqlite.failures import explain_opening
+from memhost_store_sqlite.history import Journal
 from memhost_store_sqlite.schema import MIGRATIONS, migrate
 from memhost_store_sqlite.scrubbing import empty_log, is_kept_clean, keep_clean, merge_step, rewrite
+from memhost_store_sqlite.sealing import Reading
 from memhost_store_sqlite.settings import SqliteSettings
 from memhost_store_sqlite.vector_cache import VectorCache
+from memhost_store_sqlite.verifying import verify
 
 T = TypeVar("T")
 
@@ -55,7 +65,7 @@ async def open_sqlite(settings: SqliteSettings, context: OpenContext) -> AsyncIt
         StoreUnavailable: Another process keeps it locked.
     """
     path = _path(settings, context)
-    embedding = Embedding(context.embedder, context.dimensions, path)
+    embedding, seals = Embedding(context.embedder, context.dimensions, path), Seals(context.keys)
 
     def connected(*, reading: bool) -> apsw.Connection:
         try:
@@ -67,11 +77,7 @@ async def open_sqlite(settings: SqliteSettings, context: OpenContext) -> AsyncIt
     def prepare() -> apsw.Connection:
         connection = connected(reading=False)
         try:
-            fresh = connection.pragma("user_version") == 0
-            migrate(connection, path)
-            if fresh:
-                keep_clean(connection)
-            embedding.claim(connection, reindex=context.reindex)
+            _migrate(connection, path, embedding, seals, context)
         except apsw.Error as error:
             connection.close()
             raise explain_opening(error, path) from error
@@ -97,7 +103,8 @@ async def open_sqlite(settings: SqliteSettings, context: OpenContext) -> AsyncIt
                 look_ups=look_ups,
                 embedding=embedding,
                 settings=settings,
-                clock=context.clock,
+                context=context,
+                seals=seals,
                 path=path,
             )
     finally:
@@ -106,6 +113,17 @@ async def open_sqlite(settings: SqliteSettings, context: OpenContext) -> AsyncIt
         readers.join()
         writer.stop()
         writer.join()
+
+
+def _migrate(connection: apsw.Connection, path: Path, embedding: Embedding, seals: Seals, context: OpenContext) -> None:
+    """Bring the file to the state that this process needs."""
+    fresh = connection.pragma("user_version") == 0
+    migrate(connection, path)
+    if fresh:
+        keep_clean(connection)
+    embedding.claim(connection, reindex=context.reindex)
+    with transaction(connection):
+        claim_seals(connection, seals, str(path), to_micros(context.clock.now()), adopt=context.adopt)
 
 
 def _path(settings: SqliteSettings, context: OpenContext) -> Path:
@@ -146,7 +164,8 @@ class SqliteStore:
         look_ups: LookUps,
         embedding: Embedding,
         settings: SqliteSettings,
-        clock: Clock,
+        context: OpenContext,
+        seals: Seals,
         path: Path,
     ) -> None:
         self._writer = writer
@@ -154,12 +173,28 @@ class SqliteStore:
         self._look_ups = look_ups
         self._embedding = embedding
         self._settings = settings
-        self._clock = clock
+        self._clock: Clock = context.clock
+        self._seals = seals
+        self._tampered = context.tampered
+        self._keeps = context.setting("memory.versions_keep") != 0
         self._path = path
         self._cache = VectorCache(settings.vector_cache_mb * 1024 * 1024)
 
     async def _read(self, work: Callable[[apsw.Connection], T]) -> T:
         return await asyncio.wrap_future(self._readers.submit(work))
+
+    async def _read_sealed(self, what: str, scope: Scope, work: Callable[[apsw.Connection, Reading], T]) -> T:
+        reading = Reading(scope, self._seals)
+        return self._told(what, reading, await self._read(lambda connection: work(connection, reading)))
+
+    def _told(self, what: str, reading: Reading, result: T) -> T:
+        if reading.left_out:
+            self._tampered(what, reading.left_out)
+        return result
+
+    def _journal(self, tenant: str, *, restored: bool = False) -> Journal:
+        at = to_micros(self._clock.now())
+        return Journal(self._seals.of(tenant), tenant, at, keep=self._keeps, restored=restored)
 
     async def _look_up(self, work: Callable[[apsw.Connection], T]) -> T:
         try:
@@ -210,25 +245,33 @@ class SqliteStore:
         replaced with its text and vector: reading them makes a commit of 20 memories a quarter dearer (0.7 of 2.7 ms),
         and one of 500 by 40 % (12 of 28 ms). The conformance suite holds both to the same behaviour.
         """
-        now, tenant = to_micros(self._clock.now()), Scope(tenant=scope.tenant)
+        now, seals = to_micros(self._clock.now()), self._seals.of(scope.tenant)
+        everywhere = Reading(Scope(tenant=scope.tenant), self._seals)
+        journal = self._journal(scope.tenant, restored=batch.restored)
 
         def work(connection: apsw.Connection) -> WriteResult:
             # everything that can be refused is refused before the first change
+            journal.rows = []  # it may run twice, see `connection`
             rules.check_scope(scope, batch)
             jobs.check(connection, batch)
             self._embedding.check(connection, batch.put_memories)
             planned = memories.plan(connection, scope, batch)
             version = rules.next_version(batch, sessions.current_version(connection, batch, now))
-            rules.check_documents(scope, batch, lambda kind, name: documents.get(connection, tenant, kind, name, now))
+            rules.check_documents(
+                scope, batch, lambda kind, name: documents.get(connection, everywhere, kind, name, now)
+            )
             result = WriteResult(session_version=version)
-            memories.apply(connection, scope, planned, result)
+            memories.apply(connection, scope, planned, result, journal)
+            for note in batch.notes:
+                journal.add(msgspec.structs.replace(note))
+            journal.write(connection)
             if batch.access:
                 memories.mark_access(connection, scope, batch.access)
             if batch.delete_session:
                 result.session_deleted = sessions.delete(connection, scope, batch.delete_session, now)
             if batch.put_session:
-                sessions.put(connection, batch.put_session, version)
-            documents.apply(connection, scope, batch)
+                sessions.put(connection, batch.put_session, version, seals)
+            documents.apply(connection, scope, batch, seals)
             jobs.apply(connection, scope, batch)
             return result
 
@@ -238,7 +281,9 @@ class SqliteStore:
 
     async def get_memories(self, scope: Scope, ids: Sequence[str]) -> list[StoredMemory]:
         """The memories with those ids inside the scope, in the order of `ids`."""
-        return await self._read(lambda connection: listing.get(connection, scope, ids))
+        return await self._read_sealed(
+            "memory", scope, lambda connection, reading: listing.get(connection, reading, ids)
+        )
 
     async def list_memories(
         self,
@@ -250,25 +295,36 @@ class SqliteStore:
         offset: int = 0,
     ) -> tuple[list[StoredMemory], int]:
         """A page of the memories that satisfy all conditions, by (created_at, id)."""
-        return await self._read(
-            lambda connection: listing.list_page(connection, scope, conditions, order, limit, offset)
-        )
+
+        def work(connection: apsw.Connection, reading: Reading) -> tuple[list[StoredMemory], int]:
+            return listing.list_page(connection, reading, conditions, order, limit, offset)
+
+        return await self._read_sealed("memory", scope, work)
 
     async def candidates(self, scope: Scope, query: CandidateQuery) -> Candidates:
         """Candidates for a search, from one consistent view of the store."""
 
-        def work(connection: apsw.Connection) -> Candidates:
+        def work(connection: apsw.Connection, reading: Reading) -> Candidates:
             if query.vector is not None:
                 self._embedding.check_query(connection, query.vector)
-            return search.candidates(connection, scope, query, self._cache, self._settings.scan_rows)
+            return search.candidates(connection, reading, query, self._cache, self._settings.scan_rows)
 
-        return await self._read(work)
+        return await self._read_sealed("memory", scope, work)
 
     # -- sessions --------------------------------------------------------------------------------------
 
     async def get_session(self, scope: Scope, key: SessionKey, now: datetime) -> StoredSession | None:
-        """The living session of exactly that identity inside the scope."""
-        return await self._read(lambda connection: sessions.get(connection, scope, key, to_micros(now)))
+        """The living session of exactly that identity inside the scope.
+
+        Raises:
+            Tampered: It is not what the server wrote.
+        """
+        reading = Reading(scope, self._seals)
+        found = await self._read(lambda connection: sessions.get(connection, reading, key, to_micros(now)))
+        if reading.left_out:
+            self._told("session", reading, None)
+            raise Tampered(f"The session {key.session} is not what the server wrote, so it is not served.")
+        return found
 
     async def find_sessions(self, scope: Scope, session_id: str, now: datetime, limit: int = 2) -> list[SessionKey]:
         """Living identities inside the scope that carry this session id, by key."""
@@ -316,17 +372,21 @@ class SqliteStore:
 
     async def get_document(self, scope: Scope, kind: str, document_id: str, now: datetime) -> Document | None:
         """The living document of that kind and id inside the scope, or None."""
-        return await self._look_up(
-            lambda connection: documents.get(connection, scope, kind, document_id, to_micros(now))
+        reading = Reading(scope, self._seals)
+        found = await self._look_up(
+            lambda connection: documents.get(connection, reading, kind, document_id, to_micros(now))
         )
+        return self._told("document", reading, found)
 
     async def list_documents(
         self, scope: Scope, kind: str, now: datetime, *, after: str = "", limit: int | None = None
     ) -> list[Document]:
         """Living documents of that kind inside the scope, by id."""
-        return await self._read(
-            lambda connection: documents.list_page(connection, scope, kind, to_micros(now), after, limit)
-        )
+
+        def work(connection: apsw.Connection, reading: Reading) -> list[Document]:
+            return documents.list_page(connection, reading, kind, to_micros(now), after, limit)
+
+        return await self._read_sealed("document", scope, work)
 
     async def document_kinds(self, scope: Scope, now: datetime) -> list[str]:
         """Kinds of which living documents lie inside the scope."""
@@ -377,3 +437,57 @@ class SqliteStore:
     async def waiting_jobs(self) -> tuple[int, Job | None]:
         """Return the number of waiting jobs of all tenants, and the oldest of them."""
         return await self._read(jobs.waiting)
+
+    # -- history ---------------------------------------------------------------------------------------
+
+    async def heads(self) -> dict[str, Head]:
+        """The ends of all chains, by tenant."""
+        return await self._read(history.heads)
+
+    async def link_at(self, tenant: str, seq: int) -> bytes | None:
+        """The link of an entry, None if there is none of that number."""
+        return await self._read(lambda connection: history.link_at(connection, tenant, seq))
+
+    async def list_entries(
+        self, scope: Scope, *, memory: str | None = None, newest: bool = False, after: int = 0, limit: int = 100
+    ) -> list[Entry]:
+        """Entries inside the scope, by number."""
+
+        def work(connection: apsw.Connection, reading: Reading) -> list[Entry]:
+            return history.list_entries(connection, reading, memory, after, limit, newest=newest)
+
+        return await self._read_sealed("entry", scope, work)
+
+    async def former_state(self, scope: Scope, seq: int) -> StoredMemory | None:
+        """The state before an entry, if it was kept and is what was sealed."""
+        seals = self._seals.of(scope.tenant)
+        return await self._read(lambda connection: history.former_state(connection, scope, seq, seals))
+
+    async def drop_former(self, tenant: str, seqs: Sequence[int], why: Change) -> int:
+        """Remove former states, and say so in an entry."""
+        journal = self._journal(tenant)
+        return await self._write(lambda connection: history.drop_former(connection, journal, seqs, why))
+
+    async def old_former(self, tenant: str, *, before: datetime | None, keep: int | None, limit: int) -> list[int]:
+        """Numbers of entries with former states that are too old or too many."""
+        late = to_micros_or_none(before)
+        return await self._read(lambda connection: history.old_former(connection, tenant, late, keep, limit))
+
+    async def erase_history(self, scope: Scope, why: Change) -> tuple[int, Head]:
+        """Remove what the entries say about the scope, and memories that could not be read."""
+        journal = self._journal(scope.tenant)
+
+        def work(connection: apsw.Connection) -> tuple[int, Head]:
+            memories.remove_all(connection, scope)
+            return history.erase(connection, journal, scope, why)
+
+        return await self._write(work)
+
+    async def verify(self) -> Verification:
+        """Compare everything with its seals and with the chain."""
+        return await self._read(lambda connection: verify(connection, self._seals))
+
+    async def seal_anew(self) -> int:
+        """Make all seals and links again with the current key."""
+        at = to_micros(self._clock.now())
+        return await self._write(lambda connection: seal_everything(connection, self._seals, at))

@@ -37,6 +37,8 @@ CASES: list[tuple[MemhostError, int]] = [
     (errors.SeveralFound("x"), 404),
     (errors.UnknownTask("x"), 404),
     (errors.ScopeRequired("x"), 400),
+    (errors.MemoryChanged(["x"]), 409),
+    (errors.Tampered("x"), 409),
     (errors.Unauthorized("x"), 401),
     (errors.Forbidden("x"), 403),
     (errors.TooManyRequests("x", retry_after_s=1), 429),

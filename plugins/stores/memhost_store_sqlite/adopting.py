@@ -1,0 +1,163 @@
+"""Sealing a whole file: what older versions wrote, or everything again with another key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import apsw
+
+from memhost.errors import ConfigurationError
+from memhost.integrity import Seals, decode_change
+from memhost.models import Change, Document, SessionKey, StoredMemory
+from memhost.storekit import from_micros, owner_of
+from memhost_store_sqlite import history
+from memhost_store_sqlite.codec import decode_body, encode_body
+from memhost_store_sqlite.history import Journal
+from memhost_store_sqlite.memories import COLUMNS, VID, columns_of, facets_of
+from memhost_store_sqlite.sealing import (
+    document_seal,
+    lost_key,
+    proof_of,
+    session_content,
+    session_seal,
+    stamp_of,
+)
+
+_PAGE = 500
+_FIRST = COLUMNS.index("created_at")
+_REWRITE = f"UPDATE memories SET {', '.join(f'{name} = ?' for name in COLUMNS[_FIRST:])} WHERE rid = ?"  # noqa: S608
+
+
+def claim_seals(connection: apsw.Connection, seals: Seals, where: str, at: int, *, adopt: bool) -> None:
+    """Seal a file that is not yet, or see that it was sealed with a key of this server.
+
+    Args:
+        connection: In a transaction that writes.
+        seals: Of the server.
+        where: Name of the file, for messages.
+        at: Now, in microseconds.
+        adopt: Accept what is stored as it stands, whatever its seals.
+
+    Raises:
+        ConfigurationError: It was sealed with another key, or its seals were taken away.
+    """
+    mark = history.mark(connection)
+    if mark is None and not adopt and history.heads(connection):
+        raise ConfigurationError(
+            f"The seals of {where} were taken away behind the server's back: restore a backup, or look at what is "
+            "stored and accept it with: memhost verify --adopt"
+        )
+    if adopt or mark is None or (mark == "-" and seals.key_id):
+        seal_everything(connection, seals, at)
+    elif mark != "-" and mark not in seals.known:
+        raise lost_key(seals, mark, where)
+
+
+def seal_everything(connection: apsw.Connection, seals: Seals, at: int) -> int:
+    """Make all seals and links again; return the number of memories.
+
+    What the chain does not tell of gets an entry, and so does what it tells of and is not there.
+    """
+    tenants = {int(row[0]): str(row[1]) for row in connection.execute("SELECT id, tenant FROM scopes WHERE kind = 0")}
+    new_seals: dict[bytes, bytes] = {}
+    now_there: dict[str, dict[str, tuple[Change, bytes]]] = {}
+    last, count = 0, 0
+    while True:
+        rows: list[Any] = connection.execute(
+            "SELECT m.*, c.body, c.words, c.seal, v.vector FROM memories m "  # noqa: S608
+            f"CROSS JOIN contents c ON c.vid = {VID} LEFT JOIN vectors v ON v.vid = {VID} "
+            "WHERE m.rid > ? ORDER BY m.rid LIMIT ?",
+            (last, _PAGE),
+        ).fetchall()
+        for row in rows:
+            count += 1
+            tenant = tenants[row[1]]
+            change, old, new = _seal_row(connection, seals, tenant, row)
+            new_seals[old or b""] = new
+            now_there.setdefault(tenant, {})[change.memory] = (change, old or b"")
+        if len(rows) < _PAGE:
+            break
+        last = int(rows[-1][0])
+    new_seals.pop(b"", None)
+    _seal_former(connection, seals, new_seals)
+    history.relink(connection, seals, new_seals)
+    for tenant in {*now_there, *history.heads(connection)}:
+        _tell(connection, seals, tenant, at, {name: each[0] for name, each in now_there.get(tenant, {}).items()})
+    _seal_states(connection, seals)
+    history.set_mark(connection, seals)
+    return count
+
+
+def _seal_row(connection: apsw.Connection, seals: Seals, tenant: str, row: Any) -> tuple[Change, bytes | None, bytes]:
+    """Seal a memory; the entry for it, its old seal and its new one."""
+    rid, (packed, words, old, vector) = int(row[0]), row[-4:]
+    body, own = decode_body(packed), seals.of(tenant)
+    memory = StoredMemory(record=body.record, speaker=body.speaker, role=body.role, position=body.position)
+    memory.lead, memory.traits, memory.version = body.lead, body.traits, body.version or 1
+    accessed, accesses = row[COLUMNS.index("last_accessed")], row[COLUMNS.index("access_count")]
+    memory.record.last_accessed, memory.record.access_count = from_micros(accessed), accesses
+    packed = encode_body(memory)
+    seal = own.seal(stamp_of(rid), packed)
+    columns = columns_of(rid, tuple(row[1:6]), memory, int(row[8]))
+    facets = facets_of(rid, memory.record)
+    connection.execute(_REWRITE, (*columns[_FIRST:], rid))
+    connection.execute("DELETE FROM facets WHERE rid = ?", (rid,))
+    connection.executemany("INSERT INTO facets VALUES(?, ?, ?, ?, ?)", facets)
+    connection.execute(
+        "UPDATE contents SET body = ?, seal = ?, proof = ? WHERE vid = ?",
+        (packed, seal, proof_of(own, columns, words, facets, vector), (int(row[4]) << 36) | rid),
+    )
+    owner = owner_of(memory.record)
+    change = Change(kind="adopted", at=0, memory=memory.record.id, owner=owner, version=memory.version, after=seal)
+    return change, old, seal
+
+
+def _seal_former(connection: apsw.Connection, seals: Seals, new_seals: dict[bytes, bytes]) -> None:
+    for tenant in history.heads(connection):
+        own = seals.of(tenant)
+        for _, _, _, packed, former in history.chain(connection, tenant):
+            if packed is not None and former is not None:
+                new_seals[decode_change(packed).before] = own.seal(former[:8], former[8:])
+
+
+def _tell(connection: apsw.Connection, seals: Seals, tenant: str, at: int, there: dict[str, Change]) -> None:
+    """Append entries for what the chain does not tell of as it is now."""
+    told: dict[str, Change] = {}
+    for _, _, _, packed, _ in history.chain(connection, tenant):
+        change = None if packed is None else decode_change(packed)
+        if change is not None and change.memory and change.kind not in ("redacted", "pruned", "erased"):
+            told[change.memory] = change
+    journal = Journal(seals.of(tenant), tenant, at, keep=False)
+    for name, change in there.items():
+        if name not in told or told[name].after != change.after:
+            journal.add(change)
+    for name, last in told.items():
+        if name not in there and last.after:
+            journal.add(Change(kind="deleted", at=0, memory=name, owner=last.owner, before=last.after, note="adopted"))
+    journal.write(connection)
+
+
+def _seal_states(connection: apsw.Connection, seals: Seals) -> None:
+    sessions: list[Any] = connection.execute(
+        "SELECT tenant, namespace, user, session, version, updated_at, expires_at, body, rid FROM sessions"
+    ).fetchall()
+    for tenant, *name, version, updated_at, expires_at, body, rid in sessions:
+        content = session_content(SessionKey(tenant, *name), version, updated_at, expires_at, body)
+        connection.execute("UPDATE sessions SET seal = ? WHERE rid = ?", (session_seal(seals.of(tenant), content), rid))
+    found: list[Any] = connection.execute(
+        "SELECT rid, tenant, kind, id, namespace, user, updated_at, expires_at, body FROM documents"
+    ).fetchall()
+    for rid, tenant, kind, name, namespace, user, updated_at, expires_at, body in found:
+        document = Document(
+            kind=kind,
+            id=name,
+            tenant=tenant,
+            namespace=namespace,
+            user=user,
+            body=body,
+            updated_at=from_micros(updated_at),
+            expires_at=None if expires_at is None else from_micros(expires_at),
+        )
+        connection.execute(
+            "UPDATE documents SET seal = ? WHERE rid = ?", (document_seal(seals.of(tenant), document), rid)
+        )
