@@ -163,7 +163,8 @@ class McpDoor:
         if answer.is_error:
             told = answer.structured_content["error"]
             return Outcome(told["code"], json.dumps(told["message"]))
-        return Outcome("ok", json.dumps(answer.structured_content))
+        told = answer.structured_content or [part.model_dump(mode="json") for part in answer.content]
+        return Outcome("ok", json.dumps(told))
 
     async def _without_credential(self, tool: str, arguments: Mapping[str, Any]) -> Outcome:
         params = {"name": tool, "arguments": dict(arguments)}

@@ -343,7 +343,17 @@ class SummaryViewPartitionResult(msgspec.Struct, frozen=True, kw_only=True):
     view_id: Annotated[str, Meta(description="Id of the view.")]
     group: Annotated[dict[str, str], Meta(description="Values of the view's `group_by` fields.")]
     summary: Annotated[str, Meta(description="The summary.")]
-    memory_count: Annotated[int, Meta(description="Number of all memories that matched.")]
+    memory_count: Annotated[int, Meta(description="Number of all memories that matched and may be told.")]
+    trust: Annotated[
+        Trust | None, Meta(description="How far it is trusted: as the least trusted of these memories; null: unknown.")
+    ] = None
+    left_out: Annotated[
+        int,
+        Meta(
+            description="Memories that matched and are not told: what memory prompts hold back, or show as not "
+            "verified. A filter of the view for `trust` lets the latter in."
+        ),
+    ] = 0
     empty: Annotated[bool, Meta(description="Whether no memory matched.")] = False
     empty_reason: Annotated[
         str | None, Meta(description="Why the summary is empty: `no_matching_memories`; null if it is not.")

@@ -17,7 +17,7 @@ from memhost.search.filters import date_conditions, tag_conditions
 
 F = TypeVar("F", bound=Operators)
 
-FILTER_FIELDS = (*GROUP_FIELDS, "extraction_strategy", "topics", "event_date")
+FILTER_FIELDS = (*GROUP_FIELDS, "extraction_strategy", "topics", "trust", "event_date")
 """Fields that a view can filter by."""
 
 _DATES = ("event_date",)

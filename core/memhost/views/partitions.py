@@ -10,7 +10,9 @@ import msgspec
 
 from memhost.errors import AnswerUnusable, BudgetExceeded, MemhostError, ModelRefused, ModelUnavailable
 from memhost.memories.records import derived_id
-from memhost.models import Condition, Document, MemoryRecord, Op, Scope, SessionKey, WriteBatch
+from memhost.memories.trust import TRUST, is_held_back, level_of
+from memhost.models import Condition, Document, MemoryRecord, Op, Scope, SessionKey, Trust, WriteBatch
+from memhost.models.trust import rank
 from memhost.operations.responses import SummaryView, SummaryViewPartitionResult
 from memhost.ports import Clock, Store
 from memhost.storage.bound_documents import Bound, document_scope, make_document
@@ -38,9 +40,20 @@ class StoredPartition(SummaryViewPartitionResult, frozen=True, kw_only=True):
 
 
 class ViewPartitions:
-    """Computes and keeps the results of views."""
+    """Computes and keeps the results of views.
 
-    def __init__(self, store: Store, summarizer: Summarizer, clock: Clock) -> None:
+    A summary tells of nothing that contexts and prompts leave out or show as not verified; a view with a filter for
+    `trust` takes what it names.
+
+    Args:
+        store: Where memories and results are.
+        summarizer: Makes the texts.
+        clock: Tells the time.
+        least: Level of trust from which on a memory is read as what is known.
+    """
+
+    def __init__(self, store: Store, summarizer: Summarizer, clock: Clock, *, least: Trust) -> None:
+        self._least = rank(least)
         self._store = store
         self._summarizer = summarizer
         self._clock = clock
@@ -115,7 +128,7 @@ class ViewPartitions:
         groups: dict[Group, GroupState] = {} if view.group_by else {(): GroupState()}
         async for memory in scan(self._store, found.bounds, _conditions(view, now)):
             group = tuple(value_of(memory.record, name) for name in view.group_by)
-            if all(group):
+            if all(group) and self._may_tell(view, memory.record):
                 groups.setdefault(group, GroupState()).add(memory.record)
         return groups
 
@@ -153,11 +166,16 @@ class ViewPartitions:
         view = found.content
         gathered = Gathered(self._summarizer.limit)
         async for record in self._members(found, group, now):
-            gathered.add(record, self._summarizer.line(view, record))
+            if self._may_tell(view, record):
+                gathered.add(record, self._summarizer.line(view, record))
+            else:
+                gathered.state.left_out += 1
         fingerprint, total = self._fingerprint(view, gathered.state), gathered.state.total
         if old is not None and old.fingerprint == fingerprint:
             return _current(old, now), None
-        fresh = _unsaid(found, group, total, now)
+        fresh = msgspec.structs.replace(
+            _unsaid(found, group, total, now), trust=gathered.state.trust, left_out=gathered.state.left_out
+        )
         if not total:
             return msgspec.structs.replace(fresh, fingerprint=fingerprint), None
         known = old.parts if old is not None else {}
@@ -171,6 +189,9 @@ class ViewPartitions:
             marked = _marked(found, group, old, total, error, now)
             return msgspec.structs.replace(marked, fingerprint=fingerprint), error
         return msgspec.structs.replace(fresh, summary=made.text, parts=made.parts, fingerprint=fingerprint), None
+
+    def _may_tell(self, view: SummaryView, record: MemoryRecord) -> bool:
+        return not is_held_back(record) and (rank(level_of(record)) >= self._least or TRUST in view.filters)
 
     async def _members(self, found: BoundView, group: Group, now: datetime) -> AsyncIterator[MemoryRecord]:
         if not all(group):  # records that lack a field belong to no group

@@ -10,7 +10,9 @@ from typing import Protocol
 
 import msgspec
 
-from memhost.models import MemoryRecord, SessionKey
+from memhost.memories.trust import level_of
+from memhost.models import MemoryRecord, SessionKey, Trust
+from memhost.models.trust import lowest
 from memhost.operations.responses import SummaryView
 from memhost.text.recalled.fence import one_line
 
@@ -124,16 +126,23 @@ class Gathered:
 
 
 class GroupState:
-    """Number of a group's memories, and a digest over their ids, texts and times of change in any order."""
+    """A group's memories in any order: their number, the lowest trust, and a digest of ids, texts and changes.
+
+    `left_out` counts those that a summary must not tell of.
+    """
 
     def __init__(self) -> None:
         self.total = 0
+        self.left_out = 0
+        self.trust: Trust | None = None
         self._sum = 0
 
     def add(self, record: MemoryRecord) -> None:
         """Take note of a memory."""
         self.total += 1
-        content = msgspec.msgpack.encode((record.id, record.text, record.updated_at))
+        level = level_of(record)
+        self.trust = level if self.trust is None else lowest((self.trust, level))
+        content = msgspec.msgpack.encode((record.id, record.text, record.updated_at, level))
         self._sum += int.from_bytes(hashlib.blake2b(content, digest_size=16).digest())
 
     def fingerprint(self, identity: str) -> bytes:

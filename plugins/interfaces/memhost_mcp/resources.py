@@ -9,6 +9,7 @@ import msgspec
 from memhost.errors import NotFound
 from memhost.operations.content import Document
 from memhost.operations.working_memory import GetSession
+from memhost.text.recalled.fence import visible_json
 from memhost_mcp.offers import Offer
 from memhost_mcp.tool_context import ToolContext
 from memhost_mcp.tools.everyday import read_session
@@ -49,7 +50,8 @@ def _part(value: str) -> str | None:
 
 
 def _json(value: Any) -> Document:
-    return Document(uri="", media_type="application/json", text=msgspec.json.encode(value).decode())
+    text = visible_json(msgspec.json.encode(value).decode())
+    return Document(uri="", media_type="application/json", text=text)
 
 
 async def _session(context: ToolContext, address: SessionAddress) -> Document:

@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from memhost.errors import AmbiguousSession, InvalidRequest, NotFound, SeveralFound
 from memhost.extraction import find_zone
-from memhost.models import SENT_FIELDS, EvidenceTurn, MemoryHit, MemoryType, NewerFact, OlderFact, Repeat
+from memhost.models import SENT_FIELDS, EvidenceTurn, MemoryHit, MemoryType, NewerFact, OlderFact, Repeat, Trust
 from memhost.models.limits import Metadata
 from memhost.operations.ams_compat import version_in
 from memhost.operations.requests import DateFilter, MemoryTypeFilter, MessageInput, SessionRecordInput, TagFilter
@@ -107,6 +107,7 @@ class FoundMemory(msgspec.Struct, kw_only=True, omit_defaults=True):
     id: str
     text: str
     memory_type: str = ""
+    trust: Annotated[Trust, Meta(description="Where it comes from; import, tool and external are not verified.")]
     topics: list[str] = []
     entities: list[str] = []
     created_at: datetime | None = None
@@ -195,6 +196,7 @@ def _shown(hit: MemoryHit) -> FoundMemory:
         FoundMemory,
         hit,
         memory_type=hit.memory_type.value,
+        trust=hit.trust or "agent",
         relevance_score=None if hit.score is None else round(hit.score, 4),
         cut_from=hit.cut_from or None,
         repeats=hit.repeats or [],
@@ -271,7 +273,13 @@ async def _get_session(context: ToolContext, request: SessionParts) -> ShownSess
         context=view.context or UNSET,
         messages=[_said(item) for item in view.messages],
         memories=[
-            FoundMemory(id=item.id, text=item.text, memory_type=item.memory_type.value, event_date=item.event_date)
+            FoundMemory(
+                id=item.id,
+                text=item.text,
+                memory_type=item.memory_type.value,
+                trust=item.trust or "agent",
+                event_date=item.event_date,
+            )
             for item in (view.memories if request.include_memories else ())
         ],
         data=data if request.include_data else UNSET,
@@ -287,7 +295,7 @@ async def _get_session(context: ToolContext, request: SessionParts) -> ShownSess
 
 def _said(message: MessageView) -> dict[str, Any]:
     """A message as it was sent, with its id and time."""
-    shown = {name: getattr(message, name) for name in ("id", "role", "content", "created_at")}
+    shown = {name: getattr(message, name) for name in ("id", "role", "trust", "content", "created_at")}
     return shown | {name: value for name in SENT_FIELDS if (value := getattr(message, name)) is not UNSET}
 
 

@@ -1,23 +1,32 @@
 """The tools of Agent Memory Server for long-term memory."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from memhost.errors import InvalidRequest, Problem, ValidationFailed
-from memhost.models import MemoryRecord
+from memhost.models import MemoryHit, MemoryRecord, Trust
 from memhost.models.limits import Text
 from memhost.operations.long_term import Context, DeleteMemories, EditMemory, SearchMemories, StoreMemories
 from memhost.operations.requests import MemoryTypeFilter, PromptSession, SearchFields, TagFilter
 from memhost.operations.responses import (
     DeletionAck,
+    HeldBack,
     MemoryHits,
     MemoryPrompt,
     StoredRecords,
 )
 from memhost_mcp.tool_context import ToolContext
-from memhost_mcp.tools.tool import ToolRow, fields_of, fields_that_take, longest_text, owner_beside_filters
+from memhost_mcp.tools.tool import (
+    ToolRow,
+    fields_of,
+    fields_that_take,
+    longest_text,
+    owner_beside_filters,
+    result_from,
+    result_like,
+)
 
 _TAGS = fields_that_take((TagFilter, MemoryTypeFilter), SearchFields)
 """Filters with a short spelling: all but those of times and of metadata."""
@@ -89,7 +98,21 @@ async def _search(context: ToolContext, request: SearchMemories) -> MemoryHits:
     return found
 
 
-async def _prompt(context: ToolContext, request: PromptToBuild) -> MemoryPrompt:
+class MemoryInPrompt(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A memory that stands in the messages of a prompt."""
+
+    id: str
+    memory_type: str
+    trust: Trust
+    session_id: str | None = None
+    score: float | None = None
+
+
+PromptBuilt = result_like("PromptBuilt", MemoryPrompt, long_term_memories=list[MemoryInPrompt] | None)
+"""A prompt, and the memories in it without their texts, which the messages have."""
+
+
+async def _prompt(context: ToolContext, request: PromptToBuild) -> Any:
     session = None
     owner = owner_beside_filters(context, request.user_id, request.namespace)
     if request.session_id is not None:
@@ -113,7 +136,15 @@ async def _prompt(context: ToolContext, request: PromptToBuild) -> MemoryPrompt:
         "optimize_query": request.optimize_query,
     }
     built: MemoryPrompt = await context.ask("memory_prompt", fields, within=owner)
-    return built
+    return result_from(PromptBuilt, built, long_term_memories=_without_texts(built.long_term_memories))
+
+
+def _without_texts(hits: list[MemoryHit] | None) -> list[MemoryInPrompt] | None:
+    if hits is None:
+        return None
+    return [
+        result_from(MemoryInPrompt, hit, memory_type=hit.memory_type.value, trust=hit.trust or "agent") for hit in hits
+    ]
 
 
 class ContextShown(msgspec.Struct, kw_only=True):
@@ -123,14 +154,15 @@ class ContextShown(msgspec.Struct, kw_only=True):
     refs: dict[str, list[str]]
     tokens: int
     left_out: int = 0
+    unverified: Annotated[list[int], Meta(description="Numbers of what is not verified.")] = []
+    held_back: list[HeldBack] | UnsetType = UNSET
     nothing_fits: bool | UnsetType = UNSET
 
 
 def _context(_request: Any, found: Context) -> ContextShown:
     refs = {str(item.ref): item.ids for item in found.items}
-    return ContextShown(
-        text=found.text, refs=refs, tokens=found.tokens, left_out=found.left_out, nothing_fits=found.nothing_fits
-    )
+    doubted = [item.ref for item in found.items if not item.verified]
+    return cast("ContextShown", result_from(ContextShown, found, refs=refs, unverified=doubted))
 
 
 async def read_memory(context: ToolContext, memory_id: str) -> MemoryRecord:
@@ -204,6 +236,8 @@ ROWS = (
             "Build a prompt from a session's messages, the memories that fit a query, and the query. "
             "session_id chooses the session and does not filter the memories."
         ),
+        result=PromptBuilt,
+        structured=False,
         arguments=PromptToBuild,
         hidden=(
             *("text", "hybrid_alpha", "text_scorer", "extraction_strategy", "explain", "metadata", "as_of"),

@@ -51,6 +51,7 @@ class ToolRow(msgspec.Struct, frozen=True, kw_only=True):
         run: Does it, where one call of the operation is not enough.
         answer: Makes the result of the request and the operation's answer.
         result: Type of the result.
+        structured: Whether the result is given as structured content too; if not, its texts are in the answer once.
         destructive: Whether it may lose what is stored.
         repeatable: Whether doing it twice leaves what doing it once left.
         rewrite: Brings shorter spellings of arguments into the form of the struct.
@@ -68,6 +69,7 @@ class ToolRow(msgspec.Struct, frozen=True, kw_only=True):
     run: Run | None = None
     answer: Callable[[Any, Any], Any] | None = None
     result: Any = None
+    structured: bool = True
     destructive: bool | None = None
     repeatable: bool | None = None
     rewrite: Callable[[dict[str, Any]], dict[str, Any]] | None = None
@@ -82,7 +84,7 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         arguments: Struct of its arguments.
         hidden: Fields of that struct which are not arguments.
         described: Fields of that struct which show their descriptions; None means all.
-        result: Type of its structured result; None if it answers with content of its own.
+        result: Type of its structured result; None if it answers with content of its own, or with text alone.
         run: Does it.
         access: The right that a caller needs to see it.
         destructive: Whether it may lose what is stored.
@@ -179,7 +181,7 @@ def tool_of(operation: Operation, row: ToolRow | None = None, *, strategies: str
         arguments=arguments,
         hidden=tuple(name for name in arguments.__struct_fields__ if name not in shown or name in unseen),
         described=None if row is None else (*row.described, *_own_fields(row.arguments)),
-        result=made.result or result,
+        result=(made.result or result) if made.structured else None,
         run=made.run or _forward(operation, made),
         access=operation.access,
         destructive=destructive if made.destructive is None else made.destructive,

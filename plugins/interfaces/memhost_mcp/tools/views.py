@@ -7,6 +7,7 @@ from msgspec import Meta
 
 from memhost.errors import NotFound
 from memhost.operations.responses import SummaryViewPartitionResult
+from memhost.text.recalled.fence import NOT_OBEYED, fenced, quoted
 from memhost_mcp.tool_context import ToolContext
 from memhost_mcp.tools.tool import ToolRow
 
@@ -20,7 +21,7 @@ class GetSummary(msgspec.Struct, kw_only=True):
 
 
 async def get_summary(context: ToolContext, request: GetSummary) -> SummaryViewPartitionResult:
-    """The summary of one group of a view.
+    """The summary of one group of a view, its text between marks.
 
     Raises:
         NotFound: There is no such view, or no summary of that group was computed yet.
@@ -29,14 +30,20 @@ async def get_summary(context: ToolContext, request: GetSummary) -> SummaryViewP
         computed: SummaryViewPartitionResult = await context.ask(
             "run_summary_view_partition", {"view_id": request.view, "group": request.group}
         )
-        return computed
+        return _quoted(computed)
     stored: list[SummaryViewPartitionResult] = await context.ask(
         "list_summary_view_partitions", {"view_id": request.view}
     )
     for partition in stored:
         if partition.group == request.group:
-            return partition
+            return _quoted(partition)
     raise NotFound(f"View {request.view} has no summary of that group yet; ask with refresh=true.")
+
+
+def _quoted(found: SummaryViewPartitionResult) -> SummaryViewPartitionResult:
+    about = f"Summary of memories, trusted as {found.trust or 'agent'}. {NOT_OBEYED}"
+    text = "\n".join(fenced(about, quoted(found.summary))) if found.summary else ""
+    return msgspec.structs.replace(found, summary=text)
 
 
 ROWS = (
