@@ -48,6 +48,7 @@ RETURNED: dict[str, tuple[type, ...]] = {
 }
 PORTS: dict[str, tuple[str, str]] = {
     "Store": ("memhost_stores", "store.StoreConformance"),
+    "Measures": ("memhost_stores", "store.StoreConformance"),
     "SecureDelete": ("memhost_stores", "store.StoreConformance"),
     "KeepsHistory": ("memhost_stores", "store.StoreConformance"),
     "PutsOff": ("memhost_stores", "store.StoreConformance"),

@@ -146,6 +146,12 @@ class LimitReached(Conflict):
     code = "limit_reached"
 
 
+class QuotaExceeded(LimitReached):
+    """The write would exceed a quota; nothing was changed."""
+
+    code = "quota_exceeded"
+
+
 class IdTaken(Conflict):
     """Memory ids that belong to another namespace, user or session.
 

@@ -65,10 +65,12 @@ from memhost.sessions.running_summary import RunningSummary
 from memhost.sessions.service import SessionService
 from memhost.sessions.summaries import SessionSummaries
 from memhost.sessions.writer import SessionWriter
+from memhost.settings.addresses import is_loopback
 from memhost.storage.leases import Leases
 from memhost.usage.ledger import UsageLedger
 from memhost.usage.model_calls import ChargedModel, ModelCalls
 from memhost.usage.model_health import ModelHealth
+from memhost.usage.quotas import Quotas
 from memhost.usage.reports import UsageReports
 from memhost.usage.tenants import Tenants
 from memhost.views.model_summarizer import ModelSummaries
@@ -85,6 +87,7 @@ class Services:
     sessions: SessionService
     session_changes: SessionChanges
     memories: MemoryService
+    quotas: Quotas
     chains: Chains
     search: SearchService
     prompts: PromptService
@@ -123,6 +126,7 @@ def assemble(resources: Resources) -> Services:
     watch = PluginWatch(clock, settings.server.plugin_suspend_after, settings.server.plugin_suspend_s)
     metrics.add(watch)
     hooks = _hooks(resources, watch, metrics)
+    quotas = _quotas(resources)
     search = _search(resources, calls, hooks, metrics)
     prompts = PromptPolicy(mode=settings.extraction.custom_prompts, approved=settings.extraction.approved_prompts)
     deduplication = SemanticDeduplication(store=store, embedder=embedder, calls=calls, settings=memory)
@@ -130,7 +134,7 @@ def assemble(resources: Resources) -> Services:
     cascade = make_cascade(resources, queue)
     extraction = extraction_parts(resources, calls, hooks, queue, cascade, deduplication)
     summaries = _summaries(resources, calls)
-    sessions = _sessions(resources, hooks, extraction, summaries, cascade)
+    sessions = _sessions(resources, hooks, extraction, summaries, cascade, quotas)
     forgetting = ForgettingService(store=store, outbox=outbox, settings=memory, clock=clock)
     leases = Leases(store, clock, settings.server.job_lease_s)
     long_work = LongWork(store=store, leases=leases, tenants=tenants, clock=clock)
@@ -145,7 +149,8 @@ def assemble(resources: Resources) -> Services:
     return Services(
         sessions=sessions,
         session_changes=SessionChanges(sessions, clock),
-        memories=_memories(resources, hooks, cascade),
+        memories=_memories(resources, hooks, cascade, quotas),
+        quotas=quotas,
         chains=chains(resources),
         search=search,
         prompts=memory_prompts,
@@ -163,7 +168,7 @@ def assemble(resources: Resources) -> Services:
         model_calls=calls,
         model_health=resources.health,
         usage=ledger,
-        usage_reports=UsageReports(store=store, ledger=ledger, settings=settings.llm, clock=clock),
+        usage_reports=UsageReports(store=store, ledger=ledger, quotas=quotas, settings=settings.llm, clock=clock),
         jobs=JobService(store=store, workers=workers, clock=clock, plugins=resources.plugins),
         workers=workers,
         tenants=tenants,
@@ -184,13 +189,26 @@ def _hooks(resources: Resources, watch: PluginWatch, metrics: Metrics) -> Reques
     )
 
 
-def _memories(resources: Resources, hooks: RequestHooks, cascade: Cascade) -> MemoryService:
+def _quotas(resources: Resources) -> Quotas:
+    server = resources.settings.server
+    quotas = Quotas(
+        store=resources.store,
+        settings=resources.settings.quotas,
+        private=resources.authenticator.open and is_loopback(server.host),
+        clock=resources.clock,
+    )
+    resources.stack.push_async_callback(quotas.aclose)
+    return quotas
+
+
+def _memories(resources: Resources, hooks: RequestHooks, cascade: Cascade, quotas: Quotas) -> MemoryService:
     return MemoryService(
         store=resources.store,
         embedder=resources.embedder,
         hooks=hooks,
         cascade=cascade,
         outbox=resources.outbox,
+        quotas=quotas,
         settings=resources.settings.memory,
         clock=resources.clock,
     )
@@ -334,6 +352,7 @@ def _sessions(
     extraction: ExtractionParts,
     summaries: SessionSummaries,
     cascade: Cascade,
+    quotas: Quotas,
 ) -> SessionService:
     store, memory, clock = resources.store, resources.settings.memory, resources.clock
     choice, pending = extraction.choice, extraction.pending
@@ -348,6 +367,7 @@ def _sessions(
         cascade=cascade,
         hooks=hooks,
         outbox=resources.outbox,
+        quotas=quotas,
         settings=memory,
         clock=clock,
     )

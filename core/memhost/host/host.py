@@ -203,6 +203,10 @@ class Host:
         worst = {kind: self.services.model_health.worst(kind) for kind in kinds}
         return {kind: since for kind, found in worst.items() if found is not None and (since := found[1].away_since)}
 
+    def quotas_used(self) -> list[tuple[str, str, int, int]]:
+        """Tenant, what is counted, how much is used, and the quota, of tenants that wrote lately."""
+        return [(use.tenant, use.what, use.used, use.limit) for use in self.services.quotas.known()]
+
     async def waiting_since(self) -> datetime | None:
         """Tell since when the oldest waiting job has been put off, None if none waits.
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
+from memhost.settings.addresses import is_loopback as is_loopback  # part of this module's public names
 from memhost.settings.schema import ServerSettings
 
 _OF_CONTAINERS = frozenset({"host.docker.internal", "host.containers.internal"})
@@ -82,16 +83,6 @@ def open_server_guard(server: ServerSettings) -> Guard:
     return Guard(
         server.allowed_hosts, server.cors_allowed_origins, strict=True, short_names=not is_loopback(server.host)
     )
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether only this machine can reach that address."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def _fits(pattern: str, origin: str) -> bool:

@@ -13,11 +13,12 @@ from litestar.exceptions import HTTPException
 
 from memhost.errors import ConfigurationError
 from memhost.host import Host, open_host, startup
-from memhost.http.allowed_hosts import is_loopback, open_server_guard
+from memhost.http.allowed_hosts import open_server_guard
 from memhost.http.limits import Gate
 from memhost.plugins import PluginManager
 from memhost.ports import Clock
 from memhost.settings import Configuration
+from memhost.settings.addresses import is_loopback
 
 if TYPE_CHECKING:
     from litestar.types import Receive, Scope, Send

@@ -76,7 +76,7 @@ OPERATIONS = (
             "state different values (a date, metadata, letter case, any character), both stay. `id_taken` (409) names "
             "the ids that another owner uses; the memories with other ids were stored."
         ),
-        errors=("invalid_arguments", "id_taken", "long_term_memory_disabled"),
+        errors=("invalid_arguments", "id_taken", "quota_exceeded", "long_term_memory_disabled"),
     ),
     Operation(
         name="store_memories",
@@ -87,7 +87,7 @@ OPERATIONS = (
         tag=TAG,
         summary="Store memories, and report the result for each.",
         description="Like `create_memories`, but ids are optional, and the answer contains the stored memories.",
-        errors=("invalid_request", "invalid_arguments", "id_taken", "long_term_memory_disabled"),
+        errors=("invalid_request", "invalid_arguments", "id_taken", "quota_exceeded", "long_term_memory_disabled"),
     ),
     Operation(
         name="get_memory",

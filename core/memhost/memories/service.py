@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from memhost.errors import Forbidden, IdTaken, InvalidRequest, NotFound
+from memhost.errors import Forbidden, IdTaken, InvalidRequest, NotFound, QuotaExceeded
 from memhost.events import MemoriesDeleted, MemoriesStored, MemoriesUpdated, RequestContext
 from memhost.extraction.screening.injection import SUSPICIOUS
 from memhost.jobs.outbox import Outbox
@@ -49,6 +49,7 @@ from memhost.plugins.request_hooks import RequestHooks
 from memhost.ports import Clock, Draft, Embedder, Store
 from memhost.settings.schema import MemorySettings
 from memhost.storage.bound_documents import document_scope
+from memhost.usage.quotas import Amount, Quotas, amounts_of
 
 EDITABLE = tuple(name for name in EditMemory.__struct_fields__ if name not in ("memory_id", "clear"))
 """Fields that an edit can set."""
@@ -77,10 +78,12 @@ class MemoryService:
         hooks: RequestHooks,
         cascade: Cascade,
         outbox: Outbox,
+        quotas: Quotas,
         settings: MemorySettings,
         clock: Clock,
     ) -> None:
         self._store = store
+        self._quotas = quotas
         self._cascade = cascade
         self._embedder = embedder
         self._hooks = hooks
@@ -99,6 +102,7 @@ class MemoryService:
             ValidationFailed: Fields are wrong.
             IdTaken: An id belongs to another owner; the records with other ids were stored.
             Forbidden: A record lies outside the caller's bounds; nothing was stored.
+            QuotaExceeded: An owner may keep no more; nothing was stored.
         """
         records, stays = await self._create_allowed(call, given, deduplicate=deduplicate)
         if stays:
@@ -172,6 +176,7 @@ class MemoryService:
         gone = [record for record in records if record.id in found.stays]
         wanted = [*found.fresh, *found.completed.values()]
         kept = await self._hooks.before_memories_stored(wanted, self._context(call, now)) if wanted else []
+        await self._admit(bounds, kept, found)
         anew, more = found.parted(kept)
         batch = WriteBatch(put_memories=await index_records(anew, self._embedder, in_request=True))
         batch.put_memories += more
@@ -191,6 +196,23 @@ class MemoryService:
             return fresh, found.stays
         more_fresh, stays = await self._create(call, [item for item in given if item.id in lost])
         return [*fresh, *more_fresh], {name: found.stays[name] for name in found.stays if name not in lost} | stays
+
+    async def _admit(self, bounds: Scope, kept: Sequence[MemoryRecord], found: Repetitions) -> None:
+        """Check the quotas; a memory that is stored already and replaced counts for nothing.
+
+        Raises:
+            QuotaExceeded: The records are too many.
+        """
+        if not self._quotas.active:
+            return
+        new = [record for record in kept if record.id not in found.completed]
+        try:
+            await self._quotas.admit(bounds.tenant, amounts_of(new))
+        except QuotaExceeded:
+            there = {memory.record.id for memory in await self._store.get_memories(bounds, [each.id for each in new])}
+            if not there:
+                raise
+            await self._quotas.admit(bounds.tenant, amounts_of(each for each in new if each.id not in there))
 
     async def _lost(self, bounds: Scope, found: Repetitions) -> set[str]:
         """Return the ids of records whose text is lost: the memory that they repeat was deleted since."""
@@ -216,6 +238,7 @@ class MemoryService:
             ValidationFailed: A tag has a comma.
             NotFound: There is no such memory.
             Forbidden: The new owner is out of bounds.
+            QuotaExceeded: The owner may keep no more.
         """
         self._check_enabled()
         changes = {name: getattr(request, name) for name in EDITABLE if getattr(request, name) is not None}
@@ -239,6 +262,7 @@ class MemoryService:
         updated = (await index_records(kept, self._embedder, [_draft_of(stored)], in_request=True))[0]
         if updated.vector is None and (updated.record.text, updated.lead) == (text, stored.lead):
             updated.vector = stored.vector
+        await self._quotas.admit(bounds.tenant, _grown(before.record, updated.record))
         await self._cascade.edited(bounds.tenant, before, updated, now)
         batch = WriteBatch(put_memories=[updated], moved_ids=frozenset({record.id}))
         batch.add_jobs = self._outbox.memory_jobs(
@@ -301,6 +325,14 @@ class MemoryService:
             request_id=call.request_id,
             now=now,
         )
+
+
+def _grown(before: MemoryRecord, after: MemoryRecord) -> dict[tuple[str, str], Amount]:
+    """The amount that an edit adds to its owner: the growth of the memory, or all of it where the owner is another one."""
+    (owner, new), (former, old) = (next(iter(amounts_of([record]).items())) for record in (after, before))
+    if owner != former:
+        return {owner: new}
+    return {owner: Amount(bytes=new.bytes - old.bytes)} if new.bytes > old.bytes else {}
 
 
 def _repeated(stays: Mapping[str, str]) -> str:

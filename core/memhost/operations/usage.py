@@ -69,6 +69,16 @@ class UsageBudget(msgspec.Struct, frozen=True, kw_only=True):
     resets_at: Annotated[datetime, Meta(description="When the next day begins.")]
 
 
+class UsageQuota(msgspec.Struct, frozen=True, kw_only=True):
+    """A quota of what is stored."""
+
+    of: Annotated[Literal["user", "namespace", "tenant"], Meta(description="Whose quota it is.")]
+    name: Annotated[str, Meta(description="Name of the user or namespace; empty for the tenant.")]
+    what: Annotated[Literal["memories", "sessions", "bytes"], Meta(description="What is counted.")]
+    limit: Annotated[Count, Meta(description="How much may be stored.")]
+    used: Annotated[Count, Meta(description="How much is stored, as it was last measured.")]
+
+
 class UsageReport(msgspec.Struct, frozen=True, kw_only=True):
     """Usage of models."""
 
@@ -78,3 +88,7 @@ class UsageReport(msgspec.Struct, frozen=True, kw_only=True):
     rows: Annotated[list[UsageRow], Meta(description="The groups, sorted.")]
     totals: Annotated[UsageTotals, Meta(description="Sums over all rows.")]
     budgets: Annotated[list[UsageBudget], Meta(description="Budgets of today that the caller may see.")]
+    quotas: Annotated[
+        list[UsageQuota],
+        Meta(description="Quotas of the tenant, or of the one namespace and user that the caller is bound to."),
+    ] = []

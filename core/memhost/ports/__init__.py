@@ -19,7 +19,7 @@ from memhost.ports.models import (
     Vocabulary,
 )
 from memhost.ports.runner import JobDispatcher, JobRunner
-from memhost.ports.store import KeepsHistory, Order, PutsOff, SecureDelete, Store
+from memhost.ports.store import KeepsHistory, Measures, Order, PutsOff, SecureDelete, Store
 from memhost.ports.strategy import (
     BackgroundStrategy,
     Draft,
@@ -56,6 +56,7 @@ __all__ = [
     "LanguageBound",
     "LanguageModel",
     "LaterStrategy",
+    "Measures",
     "Meter",
     "ModelRequest",
     "ModelStrategy",

@@ -251,6 +251,13 @@ class Host(Protocol):
         """Tell since when `language_model` and `embedder` have not answered; those that answer are left out."""
         ...
 
+    def quotas_used(self) -> Sequence[tuple[str, str, int, int]]:
+        """Tenant, what is counted (`memories`, `sessions`, `bytes`), how much is used, and the quota.
+
+        Only of tenants that wrote lately, as last measured; empty where there are no quotas.
+        """
+        ...
+
     async def waiting_since(self) -> datetime | None:
         """Tell since when the oldest waiting job has been put off, None if none waits.
 

@@ -296,5 +296,20 @@ class SecureDelete(Protocol):
         ...
 
 
+@runtime_checkable
+class Measures(Protocol):
+    """A store that tells how much it keeps. On others quotas of bytes have no effect; the log says so at the start."""
+
+    async def stored_bytes(self, scope: Scope) -> int:
+        """About how many bytes the memories and sessions inside a scope take, which names no sessions.
+
+        Of a whole tenant its documents count as well. Indexes and vectors may be left out.
+
+        Raises:
+            StoreUnavailable: The store does not answer.
+        """
+        ...
+
+
 if not TYPE_CHECKING:  # for a type checker there are the new names alone
     __getattr__ = renamed(__name__, {"Scrubs": "SecureDelete"})

@@ -62,7 +62,7 @@ OPERATIONS = (
             "The answer waits for the summary up to `SUMMARIZATION_WAIT_SECONDS`; otherwise it holds `summarization: "
             '"pending"`, and the messages as they are.'
         ),
-        errors=("invalid_request", "invalid_arguments", "conflict"),
+        errors=("invalid_request", "invalid_arguments", "conflict", "quota_exceeded"),
         repeatable=True,
         destructive=True,
     ),
@@ -81,7 +81,7 @@ OPERATIONS = (
             "key by key, not deeply: an object replaces the object under its key. null is a value; to remove keys "
             "send all data with `merge_data` false. The time to live restarts."
         ),
-        errors=("invalid_request", "invalid_arguments", "conflict"),
+        errors=("invalid_request", "invalid_arguments", "conflict", "quota_exceeded"),
     ),
     Operation(
         name="delete_session",

@@ -67,6 +67,7 @@ from memhost.storage.paging import scan
 from memhost.storekit import to_micros
 from memhost.text.conversation import spoken
 from memhost.text.speakers import Labels
+from memhost.usage.quotas import Amount, Quotas, amounts_of, size_of
 
 _WRITE_TRIES = 20
 """Number of attempts at a write while other processes write the same session; each waits longer than the one before.
@@ -113,10 +114,12 @@ class SessionWriter:
         cascade: Cascade,
         hooks: RequestHooks,
         outbox: Outbox,
+        quotas: Quotas,
         settings: MemorySettings,
         clock: Clock,
     ) -> None:
         self._store = store
+        self._quotas = quotas
         self._cascade = cascade
         self._embedder = embedder
         self._extraction = extraction
@@ -143,6 +146,7 @@ class SessionWriter:
             ValidationFailed: Times, tags or memories are wrong.
             Forbidden: The session lies outside the caller's bounds.
             SessionChanged: It is not at the version that the request expects.
+            QuotaExceeded: The owner may keep no more; nothing was stored.
         """
         key = SessionKey(
             call.caller.bounds.tenant,
@@ -266,6 +270,7 @@ class SessionWriter:
         offered = [*repeated.fresh, *repeated.completed.values(), *(record for record, _ in drafts)]
         records = await self._hooks.before_memories_stored(offered, context) if offered else []
         # 9. Index: terms and vectors.
+        await self._admit(before, session, turns, [each for each in records if each.id not in repeated.completed])
         records, more = repeated.parted(records)
         told = {record.id: draft for record, draft in drafts}
         indexed = await index_records(records, self._embedder, [told.get(each.id) for each in records], in_request=True)
@@ -311,6 +316,24 @@ class SessionWriter:
         content.memories = records.kept
         promoted = await corrections(self._store, call.caller.bounds, records)
         return promoted, await find_repetitions(self._store, call.caller.bounds, promoted, now)
+
+    async def _admit(
+        self, before: StoredSession | None, session: StoredSession, turns: list[Turn], records: Sequence[MemoryRecord]
+    ) -> None:
+        """Check the quotas of the owner.
+
+        Raises:
+            QuotaExceeded: The owner may keep no more.
+        """
+        if not self._quotas.active:
+            return
+        key, former = session.key, before.content if before is not None else None
+        size = sum(size_of(turn.message) for turn in turns)
+        size += size_of([session.content.data, session.content.context])
+        size -= size_of([former.data, former.context]) if former is not None else 0
+        added, owner = amounts_of(records), (key.namespace, key.user)
+        own = Amount(sessions=int(before is None), bytes=max(0, size))
+        await self._quotas.admit(key.tenant, {**added, owner: added.get(owner, Amount()) + own})
 
     async def _stage(
         self,

@@ -6,6 +6,16 @@ import ipaddress
 from urllib.parse import urlsplit
 
 
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach that address."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
 def check_network(text: str) -> None:
     """Return if it is an address or network of proxies, or `*` for all.
 

@@ -15,7 +15,7 @@ from memhost.errors import ConfigurationError
 PREFIX = "MEMHOST_"
 REDACTED = "********"
 
-HOST_SECTIONS = ("server", "memory", "search", "extraction", "llm")
+HOST_SECTIONS = ("server", "memory", "search", "extraction", "llm", "quotas")
 PLUGIN_KINDS = ("stores", "strategies", "models", "auth", "runners", "interfaces", "plugins")
 
 SectionTypes = Mapping[tuple[str, str], type[msgspec.Struct]]

@@ -15,6 +15,7 @@ from memhost.models.trust import Trust
 from memhost.settings.addresses import check_network, check_origin
 from memhost.settings.extraction import ExtractionSettings, LlmSettings
 from memhost.settings.fields import Secret, setting
+from memhost.settings.quotas import QuotaSettings
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
@@ -443,3 +444,4 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     search: SearchSettings = SearchSettings()
     extraction: ExtractionSettings = ExtractionSettings()
     llm: LlmSettings = LlmSettings()
+    quotas: QuotaSettings = QuotaSettings()

@@ -20,7 +20,8 @@ OPERATIONS = (
             "400 days. Purposes are `extraction`, `repair`, `summary`, `view`, `dedup`, `enrichment`, `query`, "
             "`embedding` and the purposes of plugins. Rows are sorted by group. The answer covers the caller's "
             "bounds; `budgets` are those of today: of the namespaces in bounds, for callers who are not bound to "
-            "users, and the server's own for operators who are bound to nothing."
+            "users, and the server's own for operators who are bound to nothing. "
+            "`quotas` say how much is stored, and how much may be."
         ),
         errors=("invalid_request", "forbidden"),
     ),

@@ -8,12 +8,13 @@ from typing import Any
 from memhost.errors import Forbidden, InvalidRequest
 from memhost.models import Scope
 from memhost.operations.table import Call
-from memhost.operations.usage import Dimension, GetUsage, UsageBudget, UsageReport, UsageRow, UsageTotals
+from memhost.operations.usage import Dimension, GetUsage, UsageBudget, UsageQuota, UsageReport, UsageRow, UsageTotals
 from memhost.ports import Clock, Store
 from memhost.settings.extraction import LlmSettings
 from memhost.storage.bound_documents import document_scope
 from memhost.usage.daily_sheets import KEPT_DAYS, Sheet, Tally, day_of, read_sheets
 from memhost.usage.ledger import UsageLedger
+from memhost.usage.quotas import Quotas
 
 _DAYS = 30
 
@@ -23,8 +24,11 @@ Group = tuple[str, ...]
 class UsageReports:
     """Reads what all processes have booked."""
 
-    def __init__(self, *, store: Store, ledger: UsageLedger, settings: LlmSettings, clock: Clock) -> None:
+    def __init__(
+        self, *, store: Store, ledger: UsageLedger, quotas: Quotas, settings: LlmSettings, clock: Clock
+    ) -> None:
         self._store = store
+        self._quotas = quotas
         self._ledger = ledger
         self._settings = settings
         self._clock = clock
@@ -60,6 +64,10 @@ class UsageReports:
             rows=[_row(group_by, group, groups[group]) for group in sorted(groups)],
             totals=UsageTotals(**_sums(totals)),
             budgets=await self._budgets(call),
+            quotas=[
+                UsageQuota(of=use.level, name=use.name, what=use.what, limit=use.limit, used=use.used)
+                for use in await self._quotas.used(bounds)
+            ],
         )
 
     def _days(self, request: GetUsage) -> tuple[date, date]:

@@ -136,7 +136,7 @@ OPERATIONS = (
         tag=TAG,
         summary="Compute all groups of a view in the background; the task shows the progress.",
         description="Removes results of groups that no longer have memories.",
-        errors=("not_found", "conflict", "invalid_arguments", _OFF),
+        errors=("not_found", "conflict", "invalid_arguments", "rate_limited", _OFF),
     ),
     Operation(
         name="get_task",

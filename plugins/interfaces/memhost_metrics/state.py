@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _LIMIT_S = 2.0
 _KEPT_S = 2.0
+_MOST_QUOTAS = 100
+"""Gauges of quotas, of those that are used most."""
 
 
 class HostState(Collector):
@@ -39,6 +41,7 @@ class HostState(Collector):
         self._oldest_s: float | None = None
         self._waiting_s: float | None = None
         self._away_s: dict[str, float] = {}
+        self._quotas: list[tuple[str, str, float]] = []
 
     async def refresh(self) -> None:
         """Read the store, unless that was done just now."""
@@ -50,6 +53,8 @@ class HostState(Collector):
             self._up, self._ping_s = store.ok, store.latency_ms / 1000
             self._counts, self._jobs, self._oldest_s, self._waiting_s = {}, {}, None, None
             self._away_s = {kind: self._seconds_since(since) for kind, since in self._host.models_away().items()}
+            ratios = [(tenant, what, used / quota) for tenant, what, used, quota in self._host.quotas_used()]
+            self._quotas = sorted(ratios, key=lambda each: -each[2])[:_MOST_QUOTAS]
             if store.ok:
                 with contextlib.suppress(MemhostError, TimeoutError):
                     async with asyncio.timeout(_LIMIT_S):
@@ -95,6 +100,12 @@ class HostState(Collector):
                 "How long the oldest job has been waiting for a model or another process; 0 if none is.",
                 value=self._waiting_s,
             )
+        if self._quotas:
+            text = "Part of a tenant's quota that is used, as last measured; 1 is all of it."
+            used = GaugeMetricFamily("memhost_quota_used_ratio", text, labels=("tenant", "what"))
+            for tenant, what, ratio in self._quotas:
+                used.add_metric((tenant, what), ratio)
+            yield used
         if self._away_s:
             text = "How long a model of that kind has not answered this process; 0 if it answers."
             away = GaugeMetricFamily("memhost_model_away_seconds", text, labels=("kind",))

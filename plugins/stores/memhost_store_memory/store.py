@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+import msgspec
+
 from memhost.models import (
     CandidateHit,
     CandidateQuery,
@@ -20,7 +22,7 @@ from memhost.models import (
     matches,
 )
 from memhost.ports import Clock, Order, SystemClock
-from memhost.storekit import RowStore, check_field, copy_memory, owner_of
+from memhost.storekit import RowQuery, RowStore, check_field, copy_memory, owner_of
 from memhost_store_memory import ranking
 from memhost_store_memory.rows import MemoryRows
 
@@ -72,6 +74,13 @@ class MemoryStore(RowStore):
             reverse=order == "newest",
         )
         return [copy_memory(memory) for memory in found[offset : offset + limit]], len(found)
+
+    async def stored_bytes(self, scope: Scope) -> int:
+        """Bytes of the memories, sessions and documents inside the scope."""
+        memories = sum(len(msgspec.msgpack.encode(memory.record)) for memory in self._select(scope, ()))
+        async with self.rows() as rows:
+            found = await rows.select(RowQuery(scope=scope))
+        return memories + sum(len(row.body) for row in found)
 
     async def candidates(self, scope: Scope, query: CandidateQuery) -> Candidates:
         """Each leg ranks every memory of the scope that satisfies the conditions."""

@@ -39,7 +39,7 @@ from memhost.models import (
 from memhost.ports import Clock, Order, Store
 from memhost.specs import OpenContext
 from memhost.storekit import rules, to_micros, to_micros_or_none
-from memhost_store_sqlite import documents, history, jobs, listing, memories, search, sessions
+from memhost_store_sqlite import documents, history, jobs, listing, memories, search, sessions, sizes
 from memhost_store_sqlite.adopting import claim_seals, seal_everything
 from memhost_store_sqlite.connection import Alone, FileGuard, LookUps, Readers, Writer, connect, transaction
 from memhost_store_sqlite.embedding import Embedding
@@ -338,6 +338,10 @@ class SqliteStore:
         return await self._read(
             lambda connection: sessions.list_page(connection, scope, to_micros(now), limit, offset, since)
         )
+
+    async def stored_bytes(self, scope: Scope) -> int:
+        """Bytes of the memories and sessions inside the scope; of a whole tenant those of its documents too."""
+        return await self._read(lambda connection: sizes.stored_bytes(connection, scope))
 
     async def purge_expired(self, now: datetime, limit: int = 500) -> int:
         """Remove sessions and documents that expired, at most `limit`."""

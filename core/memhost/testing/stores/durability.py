@@ -12,7 +12,7 @@ from memhost.models import (
     TextMatch,
     WriteBatch,
 )
-from memhost.ports import SecureDelete, Store
+from memhost.ports import Measures, SecureDelete, Store
 from memhost.testing.factories import (
     START,
     after,
@@ -68,6 +68,22 @@ class DurabilityTests:
         await store.scrub()
         await store.scrub()  # when nothing is left to remove
         assert [memory.record.id for memory in await store.get_memories(EVERYWHERE, ["m1", "m2"])] == ["m1"]
+
+    async def test_what_is_stored_is_measured(self, store: Store) -> None:
+        if not isinstance(store, Measures):
+            pytest.skip("the store does not measure (memhost.ports.Measures)")
+        ann, whole = make_scope(users=("ann",)), EVERYWHERE
+        assert await store.stored_bytes(whole) == 0
+        batch = put(make_memory("m1", "a" * 10_000, user_id="ann"), make_memory("m2", "b" * 1000, user_id="bob"))
+        await store.commit(EVERYWHERE, batch)
+        assert 10_000 <= await store.stored_bytes(ann) < 40_000
+        assert await store.stored_bytes(whole) >= await store.stored_bytes(ann) + 1000
+        assert await store.stored_bytes(make_scope(tenant="other")) == 0
+        before = await store.stored_bytes(whole)
+        await store.commit(EVERYWHERE, WriteBatch(put_session=make_session(), put_documents=[make_document()]))
+        assert await store.stored_bytes(whole) > before
+        await store.commit(EVERYWHERE, WriteBatch(delete_memories=["m1"]))
+        assert await store.stored_bytes(ann) == 0
 
     async def test_writes_that_were_waiting_at_closing_are_kept(
         self, store: Store, reopen: Callable[[], Awaitable[Store]]
