@@ -328,7 +328,7 @@ class MemoryService:
 
 
 def _grown(before: MemoryRecord, after: MemoryRecord) -> dict[tuple[str, str], Amount]:
-    """The amount that an edit adds to its owner: the growth of the memory, or all of it where the owner is another one."""
+    """The amount that an edit adds to its owner: the growth of the memory, or all of it where the owner changes."""
     (owner, new), (former, old) = (next(iter(amounts_of([record]).items())) for record in (after, before))
     if owner != former:
         return {owner: new}
