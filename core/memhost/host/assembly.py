@@ -125,8 +125,7 @@ def assemble(resources: Resources) -> Services:
     outbox.use(_needs_met(resources))
     watch = PluginWatch(clock, settings.server.plugin_suspend_after, settings.server.plugin_suspend_s)
     metrics.add(watch)
-    hooks = _hooks(resources, watch, metrics)
-    quotas = _quotas(resources)
+    hooks, quotas = _hooks(resources, watch, metrics), _quotas(resources)
     search = _search(resources, calls, hooks, metrics)
     prompts = PromptPolicy(mode=settings.extraction.custom_prompts, approved=settings.extraction.approved_prompts)
     deduplication = SemanticDeduplication(store=store, embedder=embedder, calls=calls, settings=memory)
@@ -137,8 +136,7 @@ def assemble(resources: Resources) -> Services:
     sessions = _sessions(resources, hooks, extraction, summaries, cascade, quotas)
     forgetting = ForgettingService(store=store, outbox=outbox, settings=memory, clock=clock)
     leases = Leases(store, clock, settings.server.job_lease_s)
-    long_work = LongWork(store=store, leases=leases, tenants=tenants, clock=clock)
-    resources.stack.push_async_callback(long_work.aclose)
+    long_work = _long_work(resources, leases, tenants)
     compaction = _compaction(resources, deduplication, cascade, long_work, leases)
     views = _views(resources, calls, prompts)
     view_runs = ViewRuns(store=store, views=views, outbox=outbox, long_work=long_work, clock=clock)
@@ -187,6 +185,12 @@ def _hooks(resources: Resources, watch: PluginWatch, metrics: Metrics) -> Reques
         settings=resources.sections,
         metrics=metrics,
     )
+
+
+def _long_work(resources: Resources, leases: Leases, tenants: Tenants) -> LongWork:
+    long_work = LongWork(store=resources.store, leases=leases, tenants=tenants, clock=resources.clock)
+    resources.stack.push_async_callback(long_work.aclose)
+    return long_work
 
 
 def _quotas(resources: Resources) -> Quotas:
