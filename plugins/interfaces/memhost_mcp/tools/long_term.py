@@ -241,7 +241,7 @@ ROWS = (
         arguments=PromptToBuild,
         hidden=(
             *("text", "hybrid_alpha", "text_scorer", "extraction_strategy", "explain", "metadata", "as_of"),
-            *("event_end", "said_at"),
+            *("event_end", "said_at", "trust", "min_trust"),
         ),
         run=_prompt,
         rewrite=short_filters,
