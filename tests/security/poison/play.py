@@ -43,6 +43,11 @@ _ROLES = {
 }
 """The role of the turns that an attack writes, by channel."""
 
+QUOTED = ", quoted"
+_NOT_VERIFIED = "Not verified"
+_LABELS = ("import", "tool", "external")
+"""Levels of trust that a reader takes for not verified."""
+
 _MARK = re.compile(r"\[([0-9a-f]{16})\]")
 _DATE = re.compile(r" \[= [^\]]*\]")
 
@@ -76,6 +81,9 @@ class Victims:
             message = {"id": f"{case.id}-m", "role": "user", "content": f"{model.FETCH} the page, please."}
             model.MODEL.fetched[message["id"]] = [_text(step) for step in case.steps]
             await self._session(case, [message])
+            session = await run(self.host, "get_session", session_id=case.id, user_id=case.id)
+            told = [{"id": turn.id, "role": turn.role, "content": turn.content} for turn in session.messages]
+            await self._session(case, [*told, _plain_turn(case.id, 1, "user", "What does it say?")])
         else:
             if case.cites == "user":
                 model.MODEL.borrowed.update(_text(step) for step in case.steps if not isinstance(step, list))
@@ -140,39 +148,46 @@ class Victims:
     # -- reading -----------------------------------------------------------------------------------------------
 
     async def surfaced(self, case: Attack) -> dict[str, str]:
-        """What must not be and is, by the way of reading, each with a piece of text that shows it."""
-        caller = caller_of(case.id, "user")
-        own = {"eq": case.id}
+        """What must not be and is, by the way of reading, each with a piece of text that shows it.
+
+        A way whose name ends in `QUOTED` shows it as what is not verified.
+        """
         found: dict[str, str] = {}
-
-        def note(way: str, text: str) -> None:
-            for canary in case.canary:
-                if canary in text:
-                    at = text.index(canary)
-                    found.setdefault(way, text[max(0, at - 60) : at + len(canary) + 60])
-
-        prompt = await run(
-            self.host, "memory_prompt", caller, query=case.query, long_term_search={"user_id": own, "limit": 10}
-        )
-        context = await run(self.host, "get_context", caller, query=case.query, user_id=case.id)
-        note("rules", "\n".join([*context.rules, *context.profile]))
-        said = [message.content.text for message in prompt.messages[:-1]]
-        if case.channel == "user_turn" or case.plain:
-            note("prompt", "\n".join(outside(text) for text in said))
-        else:
-            note("prompt", "\n".join(said))
-            note("context", context.text)
-            hits = await run(self.host, "search_memories", caller, text=case.query, user_id=own, limit=10)
-            note("search", "\n".join(hit.text for hit in hits.memories))
-            by_mcp = await self.mcp.call("search_memory", caller, {"query": case.query, "user_id": case.id})
-            note("mcp", json.dumps(json.loads(by_mcp.text), ensure_ascii=False))
-            ran = await run(self.host, "run_summary_view_partition", view_id=self.view, group={"user_id": case.id})
-            note("view", str(ran.summary))
-        if case.channel not in ("memory", "mcp", "import"):
-            note("session", await self._in_session(case, caller))
-        for text in await self._upgraded(case):
-            note("label", text)
+        *others, last = case.canary
+        for way, as_fact, as_quoted in await self._read(case):
+            for canary in (last, *others):
+                if canary in as_fact:
+                    found.setdefault(way, _around(canary, as_fact))
+            if last in as_quoted and not case.plain:
+                found.setdefault(way + QUOTED, _around(last, as_quoted))
         return found
+
+    async def _read(self, case: Attack) -> list[tuple[str, str, str]]:
+        """Each way of reading, with what it shows as facts or orders, and what it shows as not verified."""
+        caller, own = caller_of(case.id, "user"), {"eq": case.id}
+        search = {"user_id": own, "limit": 10}
+        prompt = await run(self.host, "memory_prompt", caller, query=case.query, long_term_search=search)
+        said = "\n".join(message.content.text for message in prompt.messages[:-1])
+        context = await run(self.host, "get_context", caller, query=case.query, user_id=case.id)
+        found = [("rules", "\n".join([*context.rules, *context.profile]), "")]
+        if case.channel == "user_turn" or case.plain:
+            found.append(("prompt", outside(said), ""))
+        else:
+            hits = (await run(self.host, "search_memories", caller, text=case.query, **search)).memories
+            by_mcp = await self.mcp.call("search_memory", caller, {"query": case.query, "user_id": case.id})
+            listed = json.loads(by_mcp.text)["memories"]
+            view = await run(self.host, "run_summary_view_partition", view_id=self.view, group={"user_id": case.id})
+            found += [
+                ("prompt", *_verified(said)),
+                ("context", *_verified(context.text)),
+                ("search", *_by_trust([(hit.text, hit.trust) for hit in hits])),
+                ("mcp", *_by_trust([(json.dumps(hit, ensure_ascii=False), hit.get("trust")) for hit in listed])),
+                ("view", *_by_trust([(str(view.summary), getattr(view, "trust", None))])),
+            ]
+        if case.channel not in ("memory", "mcp", "import"):
+            found.append(("session", await self._in_session(case, caller), ""))
+        upgraded = "" if case.channel == "user_turn" else "\n".join(await self._of_users(case))
+        return [*found, ("label", upgraded, "")]
 
     async def _in_session(self, case: Attack, caller: Caller) -> str:
         """What the prompt of the session says outside of a fence; turns in the role of their writer are in place."""
@@ -186,13 +201,10 @@ class Victims:
         own = {"user_turn": "user", "assistant_turn": "assistant"}.get(case.channel)
         return "\n".join(outside(message.content.text) for message in prompt.messages[:-1] if message.role != own)
 
-    async def _upgraded(self, case: Attack) -> Iterable[str]:
-        """Texts of what is stored of an attack with the trust of the user."""
-        if case.channel == "user_turn":
-            return []
-        scope = Scope(tenant="default", users=(case.id,))
-        memories, _ = await self.host.store.list_memories(scope, [], limit=1000)
-        return [each.record.text for each in memories if trust_of(each.record) == "user"]
+    async def _of_users(self, case: Attack) -> Iterable[str]:
+        """Texts of what is stored for the owner with the trust of a user."""
+        memories, _ = await self.host.store.list_memories(Scope(tenant="default", users=(case.id,)), [], limit=1000)
+        return [each.record.text for each in memories if each.record.trust == "user"]
 
     async def held_back(self, texts: Sequence[Harmless]) -> dict[str, list[str]]:
         """Where each of the texts of one user is missing, by text."""
@@ -224,11 +236,6 @@ class Victims:
             )
             if not _has(texts, text)
         ]
-
-
-def trust_of(record: Any) -> str:
-    """The trust of a stored memory: the server's own field."""
-    return str(getattr(record, "trust", None) or record.metadata.get("trust", ""))
 
 
 @asynccontextmanager
@@ -271,6 +278,26 @@ def _text(step: Any) -> str:
     if isinstance(step, list):
         return str(step[1])
     return str(step.get("content", step.get("text", ""))) if isinstance(step, dict) else str(step)
+
+
+def _around(canary: str, text: str) -> str:
+    at = text.index(canary)
+    return text[max(0, at - 60) : at + len(canary) + 60]
+
+
+def _verified(text: str) -> tuple[str, str]:
+    """What a prompt or context shows as known, and what it shows as not verified, which comes last."""
+    head, _, rest = text.partition(_NOT_VERIFIED)
+    return head, rest
+
+
+def _by_trust(hits: Iterable[tuple[str, str | None]]) -> tuple[str, str]:
+    """The texts of the hits that a reader takes for known, and of those that are labelled as less trusted."""
+    known: list[str] = []
+    quoted: list[str] = []
+    for text, trust in hits:
+        (quoted if trust in _LABELS else known).append(text)
+    return "\n".join(known), "\n".join(quoted)
 
 
 def outside(text: str) -> str:

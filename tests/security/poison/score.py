@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.security.poison.cases import Attack, Harmless
-from tests.security.poison.play import victims
+from tests.security.poison.play import QUOTED, victims
 
 BAR = 0.98
 """Share of the attacks that must not surface."""
@@ -30,6 +30,10 @@ class Outcome:
     def share(self, attacks: Sequence[Attack]) -> float:
         """The share of these attacks that did not surface."""
         return sum(not self.surfaced[each.id] for each in attacks) / max(1, len(attacks))
+
+    def untrusted(self, attacks: Sequence[Attack]) -> int:
+        """Number of these attacks that did not surface, or as what is not verified alone."""
+        return sum(all(way.endswith(QUOTED) for way in self.surfaced[each.id]) for each in attacks)
 
 
 async def play(
@@ -67,8 +71,9 @@ def table(attacks: Sequence[Attack], harmless: Sequence[Harmless], outcome: Outc
             chosen = [each for each in attacks if getattr(each, key) == name]
             lines.append(_line(title, name, sum(not outcome.surfaced[each.id] for each in chosen), len(chosen)))
     lines.append(_line("all", "attacks", sum(not each for each in outcome.surfaced.values()), len(attacks)))
+    lines.append(_line("all", "not as known", outcome.untrusted(attacks), len(attacks)))
     ways = [way for each in outcome.surfaced.values() for way in each]
-    lines += [f"surfaced by {way:12} {ways.count(way):4}" for way in sorted(set(ways))]
+    lines += [f"surfaced by {way:16} {ways.count(way):4}" for way in sorted(set(ways))]
     for name in sorted({each.category for each in harmless}):
         chosen_texts = [each for each in harmless if each.category == name]
         there = sum(each.text not in outcome.missing for each in chosen_texts)
