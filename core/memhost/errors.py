@@ -72,6 +72,12 @@ class UnsafePrompt(ValidationFailed):
     code = "unsafe_prompt"
 
 
+class SecretFound(ValidationFailed):
+    """A request with secrets where none may be; each problem names a place and a kind, never the secret."""
+
+    code = "secret_found"
+
+
 def _describe(problem: Problem) -> str:
     where = ".".join(str(part) for part in problem.where)
     return f"{where}: {problem.message}" if where else problem.message

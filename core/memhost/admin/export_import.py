@@ -19,6 +19,7 @@ import msgspec
 from memhost.admin import transfer_lists
 from memhost.errors import InvalidRequest, MemhostError, Problem, ValidationFailed, VersionMismatch
 from memhost.memories.records import index_records
+from memhost.messages.masking import masked_session
 from memhost.models import (
     MemoryRecord,
     Scope,
@@ -28,6 +29,7 @@ from memhost.models import (
 )
 from memhost.operations.limits import record_problems, session_problems
 from memhost.ports import Clock, Draft, Embedder, Store
+from memhost.secrets import Findings, Masker, masked_record
 from memhost.storage.paging import session_keys, walk
 from memhost.usage.ledger import charged_to, payer_within
 from memhost.version import __version__
@@ -103,6 +105,7 @@ class Tally:
         unchanged: Things that were there as they are.
         kept: Things that were there with newer content, which stays.
         problems: Lines that were not imported.
+        masked: Secrets that were masked.
         complete: The file ended with its counts, and they were right.
     """
 
@@ -110,6 +113,7 @@ class Tally:
     replaced: int = 0
     unchanged: int = 0
     kept: int = 0
+    masked: int = 0
     problems: list[LineProblem] = field(default_factory=list)
     complete: bool = False
 
@@ -149,13 +153,23 @@ class Importer:
     being.
     """
 
-    def __init__(self, *, store: Store, embedder: Embedder, tenant: str, clock: Clock, dry_run: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        embedder: Embedder,
+        tenant: str,
+        clock: Clock,
+        dry_run: bool = False,
+        masker: Masker | None = None,
+    ) -> None:
         self._store = store
         self._embedder = embedder
         self._tenant = tenant
         self._scope = Scope(tenant=tenant)
         self._clock = clock
         self._dry_run = dry_run
+        self._masker = masker or Masker()
         self._pending: list[tuple[int, MemoryLine]] = []
         self._seen = Footer(sessions=0, memories=0)
         self._started = False
@@ -195,12 +209,13 @@ class Importer:
             raise InvalidRequest(transfer_lists.NO_EXPORT)
         elif isinstance(line, SessionLine):
             self._seen = Footer(sessions=self._seen.sessions + 1, memories=self._seen.memories)
-            if not self._is_too_large(number, session_problems(line.session.content)):
-                await self._session(number, line.session)
+            content = line.session.content
+            if not self._is_too_large(number, session_problems(content)) and self._is_open(number, content):
+                await self._session(number, masked_session(line.session, self._masker))
         elif isinstance(line, MemoryLine):
             self._seen = Footer(sessions=self._seen.sessions, memories=self._seen.memories + 1)
-            if not self._is_too_large(number, record_problems(line.memory)):
-                self._pending.append((number, line))
+            if not self._is_too_large(number, record_problems(line.memory)) and self._is_open(number, line.memory):
+                self._pending.append((number, self._masked(line)))
             if len(self._pending) >= BATCH:
                 await self._flush()
         else:
@@ -242,8 +257,8 @@ class Importer:
             found = {memory.record.id: memory.record for memory in await self._store.get_memories(self._scope, ids)}
             for place, item in chunk:
                 record = transfer_lists.record_of(item, found.get(str(item.id)), self._clock.now())
-                if not self._is_too_large(place, record_problems(record)):
-                    self._pending.append((place, MemoryLine(memory=record)))
+                if not self._is_too_large(place, record_problems(record)) and self._is_open(place, record):
+                    self._pending.append((place, self._masked(MemoryLine(memory=record))))
             await self._flush()
 
     def _is_too_large(self, number: int, problems: Sequence[Problem]) -> bool:
@@ -251,6 +266,22 @@ class Importer:
         if problems:
             self._problem(number, ValidationFailed(problems[:3]).message)
         return bool(problems)
+
+    def _is_open(self, number: int, content: msgspec.Struct) -> bool:
+        """Tell whether a line has no secrets that are refused, and note it as a problem if it has."""
+        findings = Findings()
+        self._masker.value(content, findings)
+        refused = [*findings.ids, *(findings.places if self._masker.policy == "refuse" else ())]
+        if refused:
+            where, kind = ".".join(map(str, refused[0][0])), refused[0][1]
+            self._problem(number, f"{where}: it holds a secret ({kind}); remove it, or set SECRETS.")
+        else:
+            self.tally.masked += findings.count
+        return not refused
+
+    def _masked(self, line: MemoryLine) -> MemoryLine:
+        memory = masked_record(line.memory, self._masker)
+        return msgspec.structs.replace(self._masker.value(line), memory=memory)
 
     def _problem(self, line: int, message: str) -> None:
         self.tally.problems.append(LineProblem(line=line, message=message))

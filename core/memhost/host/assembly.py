@@ -59,6 +59,7 @@ from memhost.search.query_rewriting import QueryOptimizer
 from memhost.search.reranking import Reranking
 from memhost.search.retrieval import Retriever
 from memhost.search.service import SearchService
+from memhost.secrets import Masker
 from memhost.sessions.extraction_on_request import ExtractionRequests
 from memhost.sessions.patch import SessionChanges
 from memhost.sessions.running_summary import RunningSummary
@@ -113,6 +114,7 @@ class Services:
     dispatcher: Dispatcher
     metrics: Metrics
     watch: PluginWatch
+    secrets: Masker
 
 
 def assemble(resources: Resources) -> Services:
@@ -123,8 +125,7 @@ def assemble(resources: Resources) -> Services:
     resources.tampered.metrics, ledger = metrics, _ledger(resources, tenants, metrics)
     calls = _calls(resources, ledger, tenants)
     outbox.use(_needs_met(resources))
-    watch = PluginWatch(clock, settings.server.plugin_suspend_after, settings.server.plugin_suspend_s)
-    metrics.add(watch)
+    watch = _watch(resources, metrics)
     hooks, quotas = _hooks(resources, watch, metrics), _quotas(resources)
     search = _search(resources, calls, hooks, metrics)
     prompts = PromptPolicy(mode=settings.extraction.custom_prompts, approved=settings.extraction.approved_prompts)
@@ -174,7 +175,15 @@ def assemble(resources: Resources) -> Services:
         dispatcher=_dispatcher(resources, calls, hooks, maintenance, schedules, metrics, watch, long_work),
         metrics=metrics,
         watch=watch,
+        secrets=resources.secrets,
     )
+
+
+def _watch(resources: Resources, metrics: Metrics) -> PluginWatch:
+    server = resources.settings.server
+    watch = PluginWatch(resources.clock, server.plugin_suspend_after, server.plugin_suspend_s)
+    metrics.add(watch)
+    return watch
 
 
 def _hooks(resources: Resources, watch: PluginWatch, metrics: Metrics) -> RequestHooks:
@@ -184,6 +193,7 @@ def _hooks(resources: Resources, watch: PluginWatch, metrics: Metrics) -> Reques
         watch=watch,
         settings=resources.sections,
         metrics=metrics,
+        masker=resources.secrets,
     )
 
 
@@ -258,7 +268,13 @@ def _calls(resources: Resources, ledger: UsageLedger, tenants: Tenants) -> Model
     waiting = WaitingForModels(store=resources.store, tenants=tenants, outbox=resources.outbox, clock=resources.clock)
     resources.health.on_answer = waiting.answered
     resources.stack.push_async_callback(waiting.aclose)
-    return ModelCalls(llm=resources.llm, settings=resources.settings.llm, ledger=ledger, health=resources.health)
+    return ModelCalls(
+        llm=resources.llm,
+        settings=resources.settings.llm,
+        ledger=ledger,
+        health=resources.health,
+        masker=resources.secrets,
+    )
 
 
 def _search(resources: Resources, calls: ModelCalls, hooks: RequestHooks, metrics: Metrics) -> SearchService:

@@ -148,6 +148,7 @@ def extraction_parts(
         outbox=outbox,
         settings=settings,
         kept=resources.settings.memory,
+        masker=resources.secrets,
     )
     asking = ExtractorCalls(calls, embedder, settings.extraction_max_tokens)
     runs = ExtractionRuns(

@@ -22,7 +22,7 @@ from memhost.integrity.watch import TamperWatch, left_out_notice, noting_left_ou
 from memhost.metrics import Metrics
 from memhost.models import Actor, Caller, acted_by
 from memhost.models.roles import HOLDERS
-from memhost.operations import Access, Call, OperationTable
+from memhost.operations import Access, Call, Operation, OperationTable
 from memhost.operations.limits import check_request
 from memhost.operations.responses import ComponentHealth, MemoryHits, MemoryPrompt, PluginReport, Readiness
 from memhost.plugins import PluginManager
@@ -38,6 +38,7 @@ from memhost.ports import (
     Store,
     Strategy,
 )
+from memhost.secrets.requests import notice, screened
 from memhost.settings import Configuration, Settings
 from memhost.usage.ledger import charged_to, payer_within
 from memhost.usage.model_health import Kind
@@ -163,6 +164,7 @@ class Host:
         try:
             self.check_access(call.caller, operation.access)
             check_request(request)
+            request = await self._without_secrets(operation, call, request)
             if operation.access != "open":
                 await self.services.tenants.note(call.caller.bounds.tenant, self.clock.now())
             if operation.audited:
@@ -181,6 +183,8 @@ class Host:
             if left_out:
                 call.notices.append(("tampered", left_out_notice(left_out)))
             code = "ok"
+            if call.masked and hasattr(result, "secrets_masked"):
+                result = msgspec.structs.replace(result, secrets_masked=call.masked)
             if (hits := _hits_of(result)) is not None:
                 metrics.search_answered(name, hits)
             return result
@@ -196,6 +200,19 @@ class Host:
             raise MemhostError("The server failed. Search its log for the request id to find the cause.") from error
         finally:
             metrics.operation_finished(name, code, perf_counter() - started)
+
+    async def _without_secrets(self, operation: Operation, call: Call, request: msgspec.Struct) -> msgspec.Struct:
+        """The request with its secrets masked; a notice tells the caller, and the call counts them.
+
+        Raises:
+            SecretFound: The settings refuse secrets, or one is in an id.
+        """
+        writes = operation.access in ("write", "admin")
+        request, findings = await screened(request, self.services.secrets, writes=writes, exact=operation.exact)
+        if findings.count:
+            call.masked += findings.count
+            call.notices.append(notice(findings))
+        return request
 
     def models_away(self) -> dict[str, datetime]:
         """Tell since when models of each kind have not answered; kinds that answer are left out."""

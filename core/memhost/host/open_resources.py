@@ -20,7 +20,9 @@ from memhost.logs import log
 from memhost.plugins import PluginManager, Registry
 from memhost.ports import Authenticator, Clock, Embedder, LanguageModel, Reranker, Store
 from memhost.ranking import RankingWeights
+from memhost.secrets import Masker
 from memhost.settings import Configuration
+from memhost.settings.schema import MemorySettings
 from memhost.specs import OpenContext
 from memhost.usage.ledger import LateMeter
 from memhost.usage.model_health import ModelHealth, WatchedEmbedder
@@ -91,6 +93,7 @@ class ResourceOpener:
             meter=self._meter,
             keys=self._context.keys,
             tampered=self._watch,
+            secrets=_masker(settings.memory, self._context.keys),
             sections={
                 entry.plugin: self._configuration.section("plugins", entry.spec.name)
                 for entry in plugins.settings_sections
@@ -156,6 +159,13 @@ class ResourceOpener:
             raise ConfigurationError(
                 f"The data folder {self._data_dir} cannot be created ({error.strerror}); choose another with --data."
             ) from error
+
+
+def _masker(settings: MemorySettings, keys: Keyring | None) -> Masker:
+    """Return the masker of secrets. It has the oldest of the keys, so that the masks of a secret stay the same."""
+    oldest = keys.former[-1] if keys is not None and keys.former else keys
+    key = oldest.key("secret-fingerprint") if oldest is not None else None
+    return Masker(key, settings.secrets, frozenset(settings.secrets_also))
 
 
 def store_name(configuration: Configuration, plugins: PluginManager) -> str:

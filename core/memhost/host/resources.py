@@ -14,6 +14,7 @@ from memhost.jobs.outbox import Outbox
 from memhost.plugins import PluginManager
 from memhost.ports import Authenticator, Clock, Embedder, LanguageModel, LaterStrategy, Reranker, Store, Strategy
 from memhost.ranking import RankingWeights
+from memhost.secrets import Masker
 from memhost.settings import Settings
 from memhost.usage.ledger import LateMeter
 from memhost.usage.model_health import ModelHealth
@@ -39,4 +40,5 @@ class Resources:
     meter: LateMeter
     keys: Keyring | None
     tampered: TamperWatch
+    secrets: Masker
     sections: Mapping[str, msgspec.Struct]

@@ -199,6 +199,8 @@ async def index_records(
         ModelUnavailable: The embedder does not answer.
         PluginFailure: A given vector is not one of this embedder.
     """
+    for record in records:
+        record.memory_hash = record.memory_hash or content_hash(record)
     if sum(len(record.text) for record in records) <= _AT_ONCE:
         analysed = _analysed(records, drafts)
     else:

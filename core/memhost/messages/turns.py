@@ -107,7 +107,7 @@ def merge_turns(
     Raises:
         InvalidRequest: A message has no visible content.
     """
-    known = _by_name(stored.content.messages) if stored else {}
+    known = named_messages(stored.content.messages) if stored else {}
     marks = stored.turns if stored else {}
     position = stored.next_position if stored else 0
     seen: Counter[str] = Counter()
@@ -303,7 +303,8 @@ def refuse_empty(item: MessageInput, message: Message, number: int) -> None:
         raise InvalidRequest(f"Message {name} has no content; send text or leave the message out.")
 
 
-def _by_name(messages: Sequence[Message]) -> dict[str, Message]:
+def named_messages(messages: Sequence[Message]) -> dict[str, Message]:
+    """The messages of a session by the names of their turns."""
     seen: Counter[str] = Counter()
     found = {}
     for message in messages:

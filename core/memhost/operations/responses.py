@@ -11,11 +11,14 @@ from memhost.operations.requests import ExtractionFlag, MessageContent, Sent
 from memhost.ports.host import ComponentHealth as ComponentHealth
 from memhost.ports.host import Readiness as Readiness
 
+_Masked = Annotated[int | UnsetType, Meta(description="Secrets that were masked in the request, if there were any.")]
+
 
 class Ack(msgspec.Struct, frozen=True):
     """Done."""
 
     status: Annotated[str, Meta(description="`ok`.")] = "ok"
+    secrets_masked: _Masked = UNSET
 
 
 class DeletionAck(Ack, frozen=True, kw_only=True):
@@ -149,6 +152,7 @@ class WorkingMemoryView(msgspec.Struct, kw_only=True):
             "them with `before`, the id of the oldest message here."
         ),
     ] = UNSET
+    secrets_masked: _Masked = UNSET
 
 
 class StoredRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -167,6 +171,7 @@ class StoredRecords(msgspec.Struct, frozen=True, kw_only=True):
 
     status: Annotated[Literal["ok"], Meta(description="`ok`.")] = "ok"
     results: Annotated[list[StoredRecord], Meta(description="What became of each memory, in their order.")]
+    secrets_masked: _Masked = UNSET
 
 
 class TimeHint(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from memhost.models.trust import by_role, lowest, of_turn
 from memhost.operations.limits import record_problems, session_problems
 from memhost.plugins import EventHook, PluginManager
 from memhost.plugins.health import PluginWatch
+from memhost.secrets import Masker, masked_record
 
 logger = logging.getLogger(__name__)
 
@@ -38,36 +39,42 @@ class RequestHooks:
         watch: PluginWatch,
         settings: Mapping[str, msgspec.Struct],
         metrics: Metrics | None = None,
+        masker: Masker | None = None,
     ) -> None:
         self._plugins = plugins
         self._watch = watch
         self._settings = settings
         self._metrics = metrics or Metrics()
+        self._masker = masker or Masker()
         self._timeout_s = timeout_s
 
     async def before_session_write(self, write: SessionWrite, context: RequestContext) -> SessionWrite:
         """Return the data to write to the session after all plugins have seen it; its key stays.
 
         A plugin may lower how far a message is trusted, never raise it; a message of its own is an agent's at most.
+        Secrets in what plugins change are masked, here and in the other hooks.
         """
         for hook in self._plugins.event_hooks("memhost_before_session_write"):
             changed = await self._call(hook, SessionWrite, write=write, context=context)
             if changed is not None:
                 changed.content.messages = _bounded(changed.content.messages, write.content.messages)
-                write = SessionWrite(session=write.session, content=changed.content)
+                write = SessionWrite(session=write.session, content=self._masker.value(changed.content))
         return write
 
     async def before_memories_stored(self, memories: list[MemoryRecord], context: RequestContext) -> list[MemoryRecord]:
         """Which of the memories to store, as changed by plugins; ids and owners stay, none is added.
 
-        A plugin may lower how far a memory is trusted, never raise it.
+        A plugin may lower how far a memory is trusted, never raise it. Secrets are masked: those of strategies before
+        plugins see them, and those of plugins.
         """
+        memories = [masked_record(record, self._masker) for record in memories]
         for hook in self._plugins.event_hooks("memhost_before_memories_stored"):
             changed = await self._call(hook, list[MemoryRecord], memories=memories, context=context)
             if changed is not None:
                 before = {record.id: record for record in memories}
                 kept = [each for each in changed if each.id in before and _owner(before[each.id]) == _owner(each)]
-                memories = _once(_no_further(record, before[record.id]) for record in kept)
+                kept = _once(_no_further(record, before[record.id]) for record in kept)
+                memories = [masked_record(record, self._masker) for record in kept]
         return memories
 
     async def before_search(self, search: SearchRequest, context: RequestContext) -> SearchRequest:
@@ -75,7 +82,8 @@ class RequestHooks:
         for hook in self._plugins.event_hooks("memhost_before_search"):
             changed = await self._call(hook, SearchRequest, search=search, context=context)
             if changed is not None:
-                search = SearchRequest(scope=search.scope, text=changed.text, mode=search.mode, limit=changed.limit)
+                text = self._masker.value(changed.text)
+                search = SearchRequest(scope=search.scope, text=text, mode=search.mode, limit=changed.limit)
         return search
 
     async def after_search(

@@ -43,6 +43,7 @@ class Call:
         request_id: Id that follows the call through logs and jobs.
         notices: (kind, sentence) pairs that the operation wants to tell, for instance `deprecation`.
         door: Name of the interface through which the call came, for attribution.
+        masked: Secrets that were masked in the request.
         progress: `await call.progress(done, total, message)` tells how far it is; heard by interfaces that can show
             it, for callers who asked.
     """
@@ -50,6 +51,7 @@ class Call:
     caller: Caller
     request_id: str
     notices: list[tuple[str, str]] = field(default_factory=list)
+    masked: int = 0
     door: str = "python"
     progress: Callable[[float, float | None, str], Awaitable[None]] = _unheard
 
@@ -80,6 +82,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
             (`memhost_administered`). Empty for what is no administration.
         repeatable: Doing it twice has the same result as doing it once (for operations that write).
         destructive: Whether it may lose what is stored. Operations that need the right `delete` or `admin` always may.
+        exact: Fields of the request whose bytes are kept as they are sent. Secrets in them are refused; in all other
+            fields they are masked before the handler sees the request.
         agent_tool: Whether interfaces for AI agents offer it as a tool, under its name and with all its fields. None:
             they do if a plugin added it and it is no administration. (MCP offers some operations of the core in
             another form, with rows of its own.)
@@ -100,6 +104,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     audited: str = ""
     destructive: bool = False
     agent_tool: bool | None = None
+    exact: tuple[str, ...] = ()
 
 
 class OperationTable:

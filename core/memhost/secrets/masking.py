@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Mapping
 from functools import cache
 from operator import attrgetter
@@ -21,6 +22,7 @@ Where = tuple[str | int, ...]
 
 MASK = "[secret]"
 """The mask of a secret where there is no key."""
+_MASKS = re.compile(r"\[secret(?::[0-9a-f]{6})?\]")
 _SIGNS = 6
 _ROUNDS = 4
 _PLACES = 100
@@ -51,6 +53,11 @@ IDS = frozenset(
     )
 )
 """Fields of structs that name things. An id cannot be masked: nobody would find again what it names."""
+
+
+def is_masked(text: str) -> bool:
+    """Tell whether a text holds a mask."""
+    return _MASKS.search(text) is not None
 
 
 def mask_secrets(text: str) -> tuple[str, bool]:

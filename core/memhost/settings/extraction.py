@@ -134,7 +134,3 @@ class ExtractionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
             ge=0,
         ),
     ] = 7.0
-    secret_policy: Annotated[
-        Literal["keep", "mask", "drop"],
-        setting("What becomes of extracted texts that hold secrets (keys, card numbers)."),
-    ] = "mask"  # noqa: S105 - no password

@@ -44,6 +44,9 @@ from memhost.settings.sources import (
 )
 from memhost.settings.values import BadValueError, convert, decode_custom
 
+MOVED = {"extraction.secret_policy": "memory.secrets"}
+"""Settings of a file that are in another section now."""
+
 ENV_FILE = Path(".env")
 
 
@@ -182,6 +185,9 @@ class _Loader:
         names = [setting.name for setting in self._known.values() if setting.section == section]
         for name, value in table.items():
             path = f"{section}.{name}"
+            if path in MOVED:
+                self._reading.warnings.append(f"{source}: {path} is now {MOVED[path]}; the old name works until 0.3.")
+                path = MOVED[path]
             if path in self._known:
                 self._given[path] = Given(value, source, f"{path} in {source.removeprefix('file ')}")
             else:

@@ -275,6 +275,23 @@ class MemorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             env=("DEFAULT_EXTRACTION_STRATEGY",),
         ),
     ] = "auto"
+    secrets: Annotated[
+        Literal["mask", "refuse", "keep"],
+        setting(
+            "What becomes of secrets (passwords, keys, tokens, card numbers) in what is written: masked before "
+            "anything is stored, indexed or sent to a model; refused; or kept as they are (docs/security.md).",
+            env=("SECRET_POLICY",),
+            values={"drop": "refuse"},
+            bare_pattern="(?i)mask|refuse|keep|drop",
+        ),
+    ] = "mask"
+    secrets_also: Annotated[
+        tuple[Literal["iban", "national_id"], ...],
+        setting(
+            "Further kinds of secrets: iban (bank accounts), national_id (ids of persons of some countries); those "
+            "with a right check digit count."
+        ),
+    ] = ()
     index_all_messages: Annotated[
         bool,
         setting(

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Literal, Protocol, cast, get_args
 
+import msgspec
+
 from memhost.errors import ModelUnavailable
 from memhost.models import SessionKey
 from memhost.ports import Completion, LanguageModel, ModelUse
+from memhost.secrets import Masker
 from memhost.settings.extraction import LlmSettings
 from memhost.usage.model_health import ModelHealth
 
@@ -77,13 +80,21 @@ class ModelCalls:
         settings: Which model does what.
         ledger: Budgets and usage.
         health: Told whether the model answers.
+        masker: Masks secrets in what is asked and in what is answered.
     """
 
     def __init__(
-        self, *, llm: LanguageModel | None, settings: LlmSettings, ledger: Ledger, health: ModelHealth | None = None
+        self,
+        *,
+        llm: LanguageModel | None,
+        settings: LlmSettings,
+        ledger: Ledger,
+        health: ModelHealth | None = None,
+        masker: Masker | None = None,
     ) -> None:
         self._llm = llm
         self._health = health
+        self._masker = masker or Masker()
         self._ledger = ledger
         self._models = _models(settings)
 
@@ -124,6 +135,7 @@ class ModelCalls:
         if self._llm is None:
             raise ModelUnavailable("No language model is configured; set LLM_MODEL.")
         await self._ledger.check(owner)
+        messages = self._masker.value(messages)
         chosen = model or self.model_for(purpose)
         started = perf_counter()
         try:
@@ -137,6 +149,8 @@ class ModelCalls:
             _observe(Exchange(purpose=purpose, messages=messages, error=str(error) or type(error).__name__))
             await self._ledger.record(owner, purpose, failed)
             raise
+        if (text := self._masker.text(answer.text)) is not answer.text:
+            answer = msgspec.structs.replace(answer, text=text)
         if self._health is not None:
             self._health.answered("language_model", chosen)
         if answer.cut == "thinking":

@@ -10,6 +10,7 @@ from memhost.errors import MemhostError, Problem
 STATUS: Mapping[str, int] = {
     "invalid_arguments": 422,
     "unsafe_prompt": 422,
+    "secret_found": 422,
     "invalid_request": 400,
     "too_large": 413,
     "long_term_memory_disabled": 400,

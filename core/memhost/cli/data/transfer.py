@@ -123,7 +123,12 @@ def import_(
             if not dry_run:
                 await host.services.tenants.note(tenant, host.clock.now())
             importer = Importer(
-                store=host.store, embedder=host.embedder, tenant=tenant, clock=host.clock, dry_run=dry_run
+                store=host.store,
+                embedder=host.embedder,
+                tenant=tenant,
+                clock=host.clock,
+                dry_run=dry_run,
+                masker=host.services.secrets,
             )
             with _source(file) as (source, step):
                 for number, line in enumerate(source, start=1):
@@ -152,6 +157,7 @@ def _tell(tally: Tally, *, dry_run: bool, as_json: bool) -> None:
         "replaced": tally.replaced,
         "unchanged": tally.unchanged,
         "kept_newer": tally.kept,
+        "secrets_masked": tally.masked,
     }
     problems = [{"line": item.line, "message": item.message} for item in tally.problems]
     if as_json:

@@ -12,7 +12,6 @@ from memhost.consolidation.changes import note_changes
 from memhost.consolidation.semantic_duplicates import Resolution, SemanticDeduplication
 from memhost.consolidation.similarity import is_late
 from memhost.events import MemoriesDeleted, MemoriesStored, MemoriesSuperseded, MemoriesUpdated, RequestContext
-from memhost.extraction import mask_secrets
 from memhost.extraction.kinds import ACTION, KIND
 from memhost.extraction.pipeline.extraction_queue import Waiting
 from memhost.extraction.pipeline.strategy_choice import StrategyChoice
@@ -39,6 +38,7 @@ from memhost.models.trust import lowest
 from memhost.operations.responses import Join
 from memhost.plugins.request_hooks import RequestHooks
 from memhost.ports import Draft, Embedder, ExtractionContext, LaterStrategy, Store, Turn
+from memhost.secrets import Masker, is_masked
 from memhost.settings import ExtractionSettings
 from memhost.settings.schema import MemorySettings
 from memhost.text.speakers import speaker_of
@@ -98,6 +98,7 @@ class ExtractedMemories:
         outbox: Outbox,
         settings: ExtractionSettings,
         kept: MemorySettings,
+        masker: Masker,
     ) -> None:
         self._store = store
         self._cascade = cascade
@@ -108,20 +109,21 @@ class ExtractedMemories:
         self._outbox = outbox
         self._settings = settings
         self._kept = kept
+        self._masker = masker
 
     def acceptable(self, drafts: Sequence[Draft]) -> tuple[list[Draft], list[str]]:
         """The drafts that may be stored, and why others may not: sure enough, secrets dealt with."""
         kept, dropped = [], []
-        policy = self._settings.secret_policy
         for draft in drafts:
             if draft.confidence is not None and draft.confidence < self._settings.extraction_min_confidence:
                 dropped.append(f"confidence too low ({draft.confidence:.2f}): {draft.text}")
                 continue
-            text, secret = mask_secrets(draft.text)
-            if secret and policy == "drop":
+            text = self._masker.text(draft.text)
+            # Answers of models come here masked.
+            if self._masker.policy == "refuse" and is_masked(text):
                 dropped.append(f"contains a secret: {text}")
                 continue
-            if secret and policy == "mask":
+            if text != draft.text:
                 draft = msgspec.structs.replace(draft, text=text, embedding=None)
             kept.append(draft)
         return kept, dropped

@@ -17,6 +17,7 @@ from .rest_fakes import FakeHost, client_for
 CASES: list[tuple[MemhostError, int]] = [
     (errors.ValidationFailed([Problem(message="x")]), 422),
     (errors.UnsafePrompt([Problem(message="x")]), 422),
+    (errors.SecretFound([Problem(message="x")]), 422),
     (errors.InvalidRequest("x"), 400),
     (errors.TooLarge("x"), 413),
     (errors.LongTermMemoryDisabled("x"), 400),
