@@ -46,6 +46,7 @@ COMMANDS = {
     "export": Lazy("memhost.cli.data.transfer:export", "Write memories and sessions to a file."),
     "import": Lazy("memhost.cli.data.transfer:import_", "Read memories and sessions from a file."),
     "migrate": Lazy("memhost.cli.data.migrate:migrate", "Copy everything from one store into another."),
+    "scan": Lazy("memhost.cli.server.scan:scan", "Find secrets that are stored already, and mask them."),
     "reindex": Lazy("memhost.cli.server.reindex:reindex", "Recompute all vectors after a change of embedder."),
     "openapi": Lazy("memhost.cli.server.openapi:openapi", "Print the OpenAPI document of the REST interface."),
     "help": Lazy("memhost.cli.help:help_", "Show the help of memhost, or of a command."),

@@ -100,6 +100,10 @@ class Masker:
         self.policy = policy
         self._clean: set[tuple[int, int]] = set()
 
+    def by(self, policy: Policy) -> Masker:
+        """The same with another policy."""
+        return Masker(self._key, policy, self._extras)
+
     def mask_of(self, secret: str) -> str:
         """The mask of a secret."""
         if self._key is None:
@@ -159,6 +163,8 @@ class Masker:
                 new = self.mask_of(item)
             changed = changed or new is not item or name is not key
             masked[name] = new
+        if "memory_hash" in masked and masked.get("text") is not value.get("text"):
+            masked["memory_hash"] = None  # of a memory as documents hold it: the digest of the former text
         return masked if changed else value
 
     def _id(self, value: Any, where: Where, findings: Findings | None) -> None:
