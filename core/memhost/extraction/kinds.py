@@ -23,6 +23,9 @@ INSTRUCTION, ACTION, PREFERENCE = "instruction", "action", "preference"
 SUBJECT = "subject"
 """Metadata key that says what a statement is about, in words that stay the same when the fact changes."""
 
+POLARITY = "polarity"
+"""Metadata key: whether a statement says or denies its matter."""
+
 SCOPE = "scope"
 """Metadata key of instructions: the project or subject that they are for. Without it they hold everywhere."""
 THIS_SESSION = "session"
@@ -99,7 +102,8 @@ def marked(
 def kind_of(record: MemoryRecord) -> str:
     """The kind of a memory that a strategy made, empty for facts and events; keys of clients are their own matter."""
     kind = record.metadata.get(KIND)
-    return kind if isinstance(kind, str) and record.extractor is not None else ""
+    made = record.extractor is not None or record.edited_from is not None
+    return kind if isinstance(kind, str) and made else ""
 
 
 def subject_of(record: MemoryRecord) -> str:

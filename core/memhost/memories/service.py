@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from memhost.errors import Forbidden, IdTaken, InvalidRequest, NotFound, QuotaEx
 from memhost.events import MemoriesDeleted, MemoriesStored, MemoriesUpdated, RequestContext
 from memhost.extraction.screening.injection import SUSPICIOUS
 from memhost.jobs.outbox import Outbox
-from memhost.memories import aliases
+from memhost.memories import aliases, edits
 from memhost.memories.derived import former
 from memhost.memories.derived.cascade import Cascade
 from memhost.memories.enabled import require_long_term_memory
@@ -116,7 +116,8 @@ class MemoryService:
             As `create`.
         """
         inputs = [_with_id(item) for item in given]
-        records, stays = await self._create_allowed(call, inputs)
+        made = frozenset(item.id for item, asked in zip(inputs, given, strict=True) if item.id != asked.id)
+        records, stays = await self._create_allowed(call, inputs, made=made)
         stored = {record.id: record for record in records}
         found = []
         for item in inputs:
@@ -133,14 +134,14 @@ class MemoryService:
         return found[0].record if found else None
 
     async def _create_allowed(
-        self, call: Call, given: Sequence[RecordInput], *, deduplicate: bool = True
+        self, call: Call, given: Sequence[RecordInput], *, deduplicate: bool = True, made: Set[str] = frozenset()
     ) -> tuple[list[MemoryRecord], dict[str, str]]:
         """As `_create`, but whoever uses an id keeps out the record of that id alone."""
         refused: set[str] = set()
         while True:
             left = [item for item in given if item.id not in refused]
             try:
-                created = await self._create(call, left, deduplicate=deduplicate)
+                created = await self._create(call, left, deduplicate=deduplicate, made=made)
             except IdTaken as taken:
                 refused.update(taken.ids)
                 if all(item.id in refused for item in left):
@@ -151,17 +152,28 @@ class MemoryService:
             return created
 
     async def _create(
-        self, call: Call, given: Sequence[RecordInput], *, deduplicate: bool = True
+        self, call: Call, given: Sequence[RecordInput], *, deduplicate: bool = True, made: Set[str] = frozenset()
     ) -> tuple[list[MemoryRecord], dict[str, str]]:
-        """Store what is new, and what it adds to stored memories; the new ones, and which ids went into which."""
+        """Store what is new, and what it adds to stored memories; the new ones, and which ids went into which.
+
+        What replaces a stored memory is trusted no further than that. `made` are ids that the server has made just now.
+        """
         self._check_enabled()
         refuse(check_records(given, [item.id for item in given]))
         now = self._clock.now()
-        trust = of_memory(call.caller.channel)
+        bounds, trust = call.caller.bounds, of_memory(call.caller.channel)
+        there = await self._store.get_memories(bounds, [item.id for item in given if item.id not in made])
+        levels = {memory.record.id: level_of(memory.record) for memory in there}
         records = [
-            record_from_input(item, item.id, now, default_type=MemoryType.SEMANTIC, trust=trust) for item in given
+            record_from_input(
+                item,
+                item.id,
+                now,
+                default_type=MemoryType.SEMANTIC,
+                trust=lowest((levels.get(item.id, trust), trust)),
+            )
+            for item in given
         ]
-        bounds = call.caller.bounds
         for record in records:
             if not bounds.allows(record.namespace, record.user_id, record.session_id):
                 raise Forbidden(
@@ -194,7 +206,7 @@ class MemoryService:
         lost = await self._lost(bounds, found)
         if not lost:
             return fresh, found.stays
-        more_fresh, stays = await self._create(call, [item for item in given if item.id in lost])
+        more_fresh, stays = await self._create(call, [item for item in given if item.id in lost], made=made)
         return [*fresh, *more_fresh], {name: found.stays[name] for name in found.stays if name not in lost} | stays
 
     async def _admit(self, bounds: Scope, kept: Sequence[MemoryRecord], found: Repetitions) -> None:
@@ -233,6 +245,9 @@ class MemoryService:
     async def edit(self, call: Call, request: EditMemory) -> MemoryRecord:
         """Set the given fields; the rest stays. An empty string clears an owner, an empty list the tags.
 
+        What it means to say is trusted no further than the caller from then on, and other words have no sources
+        (`edits.edited`).
+
         Raises:
             InvalidRequest: No field is given, or the text is blank.
             ValidationFailed: A tag has a comma.
@@ -251,19 +266,18 @@ class MemoryService:
         refuse(problems)
         bounds = call.caller.bounds
         stored = await self._stored(bounds, request.memory_id)
-        before = replace(stored, record=msgspec.structs.replace(stored.record))  # which the changes go into
         text, now = stored.record.text, self._clock.now()
-        record = _changed(stored.record, changes, now, of_memory(call.caller.channel))
+        record = _changed(stored, changes, now, of_memory(call.caller.channel))
         if not bounds.allows(record.namespace, record.user_id, record.session_id):
             raise Forbidden("This credential may not move memories to that owner.")
         kept = await self._hooks.before_memories_stored([record], self._context(call, now))
         if not kept:
             raise InvalidRequest("A plugin refused the change.")
-        updated = (await index_records(kept, self._embedder, [_draft_of(stored)], in_request=True))[0]
+        updated = (await index_records(kept, self._embedder, [_draft_of(stored, record)], in_request=True))[0]
         if updated.vector is None and (updated.record.text, updated.lead) == (text, stored.lead):
             updated.vector = stored.vector
-        await self._quotas.admit(bounds.tenant, _grown(before.record, updated.record))
-        await self._cascade.edited(bounds.tenant, before, updated, now)
+        await self._quotas.admit(bounds.tenant, _grown(stored.record, updated.record))
+        await self._cascade.edited(bounds.tenant, stored, updated, now)
         batch = WriteBatch(put_memories=[updated], moved_ids=frozenset({record.id}))
         batch.add_jobs = self._outbox.memory_jobs(
             "memories_updated", MemoriesUpdated, [record.id], tenant=bounds.tenant, now=now
@@ -355,7 +369,8 @@ def _with_id(item: SessionRecordInput) -> RecordInput:
     return RecordInput(**fields, id=item.id if isinstance(item.id, str) else new_id())
 
 
-def _changed(record: MemoryRecord, changes: dict[str, Any], now: datetime, editor: Trust) -> MemoryRecord:
+def _changed(before: StoredMemory, changes: dict[str, Any], now: datetime, editor: Trust) -> MemoryRecord:
+    record = msgspec.structs.replace(before.record)
     for name in ("namespace", "user_id", "session_id"):
         if name in changes:
             changes[name] = changes[name] or None
@@ -368,20 +383,19 @@ def _changed(record: MemoryRecord, changes: dict[str, Any], now: datetime, edito
         changes["metadata"] = {**told, **notes}
     if "event_date" in changes and changes["event_date"] != record.event_date:
         changes = {"event_end": None, "event_precision": None, **changes}  # those of another date
-    if "text" in changes and changes["text"] != record.text:  # the editor's words, and no longer those of its sources
-        record.trust = lowest((level_of(record), editor))
     for name, value in changes.items():
         setattr(record, name, value)
     if "text" in changes:  # the marks were about the former text
         gone = {SUSPICIOUS, *DOUBTS}
         record.metadata = {name: value for name, value in record.metadata.items() if name not in gone}
+    record = edits.edited(before, record, editor)
     record.updated_at = now
     record.memory_hash = content_hash(record)
     return record
 
 
-def _draft_of(stored: StoredMemory) -> Draft | None:
-    """Return the data of a turn that the indexes hold beside its record."""
-    if stored.position is None:
+def _draft_of(stored: StoredMemory, record: MemoryRecord) -> Draft | None:
+    """Return the data of a turn that the indexes hold beside its record, unless it has other words now."""
+    if stored.position is None or record.edited_from is not None:
         return None
-    return Draft(text=stored.record.text, speaker=stored.speaker, role=stored.role, position=stored.position)
+    return Draft(text=record.text, speaker=stored.speaker, role=stored.role, position=stored.position)

@@ -76,6 +76,17 @@ SENT_FIELDS = ("name", "tool_calls", "tool_call_id", "function_call", "refusal",
 dict of those of other interfaces."""
 
 
+class EditedFrom(msgspec.Struct, frozen=True, kw_only=True):
+    """What a memory was made from before its text was edited: no evidence for what it says since."""
+
+    source_ids: Annotated[list[str], Meta(description="Ids of the turns or memories.")] = []
+    extractor: Annotated[str | None, Meta(description="Strategy that made it, with its version.")] = None
+    said_at: Annotated[datetime | None, Meta(description="When that was said; null for turns.")] = None
+    role: Annotated[str | None, Meta(description="Role of who said it, if it was a turn.")] = None
+    speaker: Annotated[str | None, Meta(description="Name of who said it, if it was a turn and that is known.")] = None
+    position: Annotated[int | None, Meta(description="Index of the turn in its session, if it was one.")] = None
+
+
 class MemoryRecord(msgspec.Struct, kw_only=True):
     """One long-term memory. Times are UTC."""
 
@@ -142,6 +153,10 @@ class MemoryRecord(msgspec.Struct, kw_only=True):
             "somebody unknown). Of what was made from several sources the least trusted. Null: an earlier version "
             "stored it."
         ),
+    ] = None
+    edited_from: Annotated[
+        EditedFrom | None,
+        Meta(description="What it was made from before its text was edited; null if that never happened."),
     ] = None
 
     @property

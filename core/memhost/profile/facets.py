@@ -64,10 +64,11 @@ def folded_subject(record: MemoryRecord) -> str:
 def is_of_profile(record: MemoryRecord) -> bool:
     """Tell whether a memory may be in a profile.
 
-    A strategy made it, of the user's own words; it speaks of the user; it is no rule, and nothing that an agent did.
+    A strategy made it, of the user's own words, or its text was edited since; it speaks of the user; it is no rule, and
+    nothing that an agent did.
     """
     return (
-        record.extractor is not None
+        (record.extractor is not None or record.edited_from is not None)
         and kind_of(record) not in (ACTION, INSTRUCTION)
         and not is_of_others(record)
         and rank(level_of(record)) >= rank("agent")

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
+from memhost.memories.edits import edited
 from memhost.memories.records import content_hash, derived_id, index_records, record_from_input
 from memhost.memories.repetition import indexed_anew
 from memhost.memories.trust import level_of
@@ -98,6 +99,8 @@ def merge_records(
         record = record_from_input(item, memory_id, now, default_type=MemoryType.MESSAGE, trust=trust)
         if earlier is not None:
             record = _filled(record, item, earlier)
+            same = _says_the_same(record, earlier)
+            record.trust = level_of(earlier) if same else lowest((level_of(earlier), trust))
             if memory_id in written and missed.kept("memory", memory_id, record_digest(record)):
                 found.kept.append(earlier)
                 continue
@@ -107,17 +110,20 @@ def merge_records(
             continue
         _own(record, key, strategy)
         if earlier is not None and earlier.persisted_at is not None:
-            if all(getattr(record, name) == getattr(earlier, name) for name in _SAID):
+            if _says_the_same(record, earlier):
                 record.persisted_at = earlier.persisted_at
                 continue
             found.corrected[memory_id] = earlier
-            record.trust = lowest((level_of(earlier), trust))
         record.persisted_at = now
         found.promoted.append(record)
     named = {record.id for record in found.kept}
     unseen = [name for name in written if name not in named and missed.kept("memory", name, b"")]
     found.kept[:0] = [known[name] for name in unseen if name in known]
     return found
+
+
+def _says_the_same(record: MemoryRecord, earlier: MemoryRecord) -> bool:
+    return all(getattr(record, name) == getattr(earlier, name) for name in _SAID)
 
 
 def _own(record: MemoryRecord, key: SessionKey, strategy: StrategyConfig) -> None:
@@ -138,20 +144,23 @@ def _filled(record: MemoryRecord, item: SessionRecordInput, earlier: MemoryRecor
 async def corrections(store: Store, bounds: Scope, found: SessionRecords) -> list[MemoryRecord]:
     """The memories to store, where one was corrected as long-term memory holds it now with just that changed."""
     ids = list(found.corrected)
-    held = {memory.record.id: memory.record for memory in await store.get_memories(bounds, ids)} if ids else {}
+    held = {memory.record.id: memory for memory in await store.get_memories(bounds, ids)} if ids else {}
     return [
         _corrected(held[record.id], record, found.corrected[record.id]) if record.id in held else record
         for record in found.promoted
     ]
 
 
-def _corrected(held: MemoryRecord, record: MemoryRecord, earlier: MemoryRecord) -> MemoryRecord:
-    changes: dict[str, Any] = {"trust": lowest((level_of(held), level_of(record)))} if held.text != record.text else {}
-    changes |= {name: getattr(record, name) for name in _SAID if getattr(record, name) != getattr(earlier, name)}
+def _corrected(stored: StoredMemory, record: MemoryRecord, earlier: MemoryRecord) -> MemoryRecord:
+    held = stored.record
+    changes: dict[str, Any] = {
+        name: getattr(record, name) for name in _SAID if getattr(record, name) != getattr(earlier, name)
+    }
     if "metadata" in changes:  # what the server noted there stays
         noted = {name: value for name, value in held.metadata.items() if name not in earlier.metadata}
         changes["metadata"] = {**noted, **record.metadata}
     new = msgspec.structs.replace(held, **changes, updated_at=record.updated_at, persisted_at=record.persisted_at)
+    new = edited(stored, new, level_of(record))
     new.memory_hash = content_hash(new)
     return new
 
@@ -208,7 +217,9 @@ async def named_memories(
     found = [
         memory
         for memory in held.values()
-        if memory.record.extraction_strategy == TURN_STRATEGY and memory.speaker is None
+        if memory.record.extraction_strategy == TURN_STRATEGY
+        and memory.speaker is None
+        and memory.record.edited_from is None
     ]
     names = [speakers[derived.get(memory.record.id, memory.record.id)] for memory in found]
     drafts = [

@@ -28,6 +28,7 @@ from memhost.extraction.prompts import UNSAFE
 from memhost.jobs.outbox import Outbox, session_name
 from memhost.memories import aliases
 from memhost.memories.derived.cascade import Cascade
+from memhost.memories.derived.kept_turns import keeps_turn
 from memhost.memories.derived.support import TURNS, Lost
 from memhost.memories.exact_duplicates import Repetitions, find_repetitions
 from memhost.memories.records import (
@@ -224,7 +225,7 @@ class SessionWriter:
     async def _forget_turns(self, key: SessionKey, now: datetime) -> list[str]:
         """Carry the deletion of all turns of a session on; return the ids of their memories, which go next."""
         scope = Scope(tenant=key.tenant, namespaces=(key.namespace,), users=(key.user,), sessions=(key.session,))
-        turns = [memory async for memory in scan(self._store, scope, [TURNS]) if memory.record.extractor is not None]
+        turns = [memory async for memory in scan(self._store, scope, [TURNS]) if keeps_turn(memory.record)]
         session = await self._store.get_session(scope, key, now)
         names = {message_of(name) for name in session.turns} if session is not None else set()
         await self._cascade.deleted(key.tenant, turns, now, {key: names} if names else None)

@@ -15,7 +15,7 @@ from memhost.jobs.outbox import Outbox
 from memhost.jobs.shared_work import SharedWork
 from memhost.jobs.tasks import LongWork
 from memhost.memories.derived.cascade import Cascade
-from memhost.memories.derived.kept_turns import as_edited, turn_of
+from memhost.memories.derived.kept_turns import as_edited, keeps_turn, turn_of
 from memhost.memories.derived.support import TURNS, Support, Withdrawn
 from memhost.memories.enabled import require_long_term_memory
 from memhost.messages.turns import fingerprint_of, turn_name
@@ -181,7 +181,7 @@ class Rebuilding:
         scope = Scope(tenant=key.tenant, namespaces=(key.namespace,), users=(key.user,), sessions=(key.session,))
         kept: dict[str, StoredMemory] = {}
         async for memory in scan(self._store, scope, [TURNS]):
-            if memory.record.extractor is not None:
+            if keeps_turn(memory.record):
                 kept[turn_of(memory).message.id] = memory
         found = {name: turn_of(memory) for name, memory in kept.items()}
         for message in session.content.messages if session is not None else ():

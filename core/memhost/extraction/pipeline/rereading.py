@@ -10,7 +10,7 @@ from memhost.extraction.pipeline.extraction_queue import ExtractionQueue, kind_o
 from memhost.extraction.pipeline.log import ExtractionLogs
 from memhost.extraction.pipeline.run_records import naming
 from memhost.extraction.pipeline.strategy_choice import StrategyChoice
-from memhost.memories.derived.kept_turns import as_edited
+from memhost.memories.derived.kept_turns import as_edited, keeps_turn, messages_of
 from memhost.messages.turns import turn_name
 from memhost.models import TURN_STRATEGY, Document, MemoryRecord, Scope, SessionKey, StoredMemory, WriteBatch
 from memhost.ports import Clock, Store, Turn
@@ -62,7 +62,7 @@ class ExtractionRereading:
     async def edited(self, batch: WriteBatch, key: SessionKey, turn: StoredMemory, now: datetime) -> bool:
         """Add to a batch that the turn waits with the text that its memory has; False if no strategy reads it."""
         session = await self._store.get_session(Scope(tenant=key.tenant), key, now)
-        name = next(iter(turn.record.source_ids), turn.record.id)
+        name = messages_of(turn.record)[0]
         message = next((each for each in session.content.messages if each.id == name), None) if session else None
         if session is None or message is None or name not in session.turns or not self._queue.used_by(session):
             return False
@@ -98,7 +98,7 @@ class ExtractionRereading:
 
 def _own_message(record: MemoryRecord) -> Sequence[str]:
     """Return the id of the message that the memory is, if it is one."""
-    return record.source_ids if record.extraction_strategy == TURN_STRATEGY else ()
+    return messages_of(record) if keeps_turn(record) else ()
 
 
 def _said(record: MemoryRecord) -> str:

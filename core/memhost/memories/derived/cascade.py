@@ -7,8 +7,10 @@ from datetime import datetime
 from typing import Protocol
 
 from memhost.jobs.outbox import Outbox
+from memhost.memories.derived.kept_turns import keeps_turn, messages_of
 from memhost.memories.derived.support import Lost, Support, Withdrawn
-from memhost.models import TURN_STRATEGY, MemoryRecord, Scope, SessionKey, StoredMemory, WriteBatch
+from memhost.memories.edits import same_words
+from memhost.models import MemoryRecord, Scope, SessionKey, StoredMemory, WriteBatch
 from memhost.ports import Store
 
 _MOST_STEPS = 8
@@ -205,15 +207,10 @@ def turns_of(tenant: str, memories: Sequence[StoredMemory]) -> dict[SessionKey, 
     found: dict[SessionKey, set[str]] = {}
     for memory in memories:
         record = memory.record
-        if record.extraction_strategy == TURN_STRATEGY and record.extractor is not None and record.session_id:
+        if keeps_turn(record) and record.session_id:
             key = SessionKey(tenant, record.namespace or "", record.user_id or "", record.session_id)
-            found.setdefault(key, set()).update(record.source_ids or [record.id])
+            found.setdefault(key, set()).update(messages_of(record))
     return found
-
-
-def same_words(one: str, other: str) -> bool:
-    """Tell whether two texts differ in white space at most."""
-    return one == other or one.split() == other.split()
 
 
 def _owners(tenant: str, memories: Sequence[MemoryRecord]) -> dict[SessionKey, set[str]]:

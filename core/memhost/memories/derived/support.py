@@ -12,7 +12,7 @@ from memhost.events import MemoriesDeleted, MemoriesUpdated
 from memhost.jobs.outbox import Outbox
 from memhost.memories import aliases
 from memhost.memories.derived import former
-from memhost.memories.derived.kept_turns import read_memories
+from memhost.memories.derived.kept_turns import messages_of, read_memories
 from memhost.memories.repetition import STALE, statement
 from memhost.memories.trash import Reason, entries
 from memhost.models import TURN_STRATEGY, Condition, Job, MemoryRecord, Op, Scope, SessionKey, StoredMemory, WriteBatch
@@ -232,7 +232,7 @@ class Support:
     async def _said(self, key: SessionKey, names: Sequence[str]) -> list[datetime]:
         """Times at which these turns were said, oldest first; none if one of them is not kept in the session."""
         turns = await read_memories(self._store, key, names) if key.session else []
-        times = {next(iter(turn.record.source_ids), turn.record.id): turn.record.created_at for turn in turns}
+        times = {messages_of(turn.record)[0]: turn.record.created_at for turn in turns}
         return sorted(times.values()) if times.keys() >= set(names) else []
 
     async def _merged_from(self, lost: Lost, memories: Sequence[StoredMemory], now: datetime) -> list[StoredMemory]:
