@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
 from time import perf_counter
@@ -22,6 +23,7 @@ from memhost.integrity.watch import TamperWatch, left_out_notice, noting_left_ou
 from memhost.metrics import Metrics
 from memhost.models import Actor, Caller, acted_by
 from memhost.models.roles import HOLDERS
+from memhost.models.trust import bounded
 from memhost.operations import Access, Call, Operation, OperationTable
 from memhost.operations.limits import check_request
 from memhost.operations.responses import ComponentHealth, MemoryHits, MemoryPrompt, PluginReport, Readiness
@@ -56,6 +58,8 @@ class Host:
     """A running server without any protocol.
 
     Interfaces call `authenticate` and `execute`; the rest is there for plugins that need more.
+
+    `door` is the name of the interface that has this view of the host (`through`); where it is empty, calls tell.
     """
 
     configuration: Configuration
@@ -71,6 +75,7 @@ class Host:
     clock: Clock
     tampered: TamperWatch
     services: Services
+    door: str = ""
 
     def __post_init__(self) -> None:
         self._by_class: dict[type, Any] = {type(each): each for each in vars(self.services).values()}
@@ -111,6 +116,12 @@ class Host:
         if kind is Host:
             return cast("S", self)
         return cast("S", self._by_class[kind])
+
+    def through(self, door: str) -> Host:
+        """This host as an interface of that name sees it: its calls come through that door."""
+        host = copy(self)
+        host.door = door
+        return host
 
     async def authenticate(self, credentials: Credentials) -> Caller:
         """The caller behind the credentials.
@@ -159,6 +170,7 @@ class Host:
             MemhostError: What the operation raises; anything unexpected is logged and becomes code `internal`.
         """
         operation = self.operations[name]
+        self._bind(call)
         metrics, started, code = self.metrics, perf_counter(), "cancelled"
         metrics.operation_started(name)
         try:
@@ -213,6 +225,13 @@ class Host:
             call.masked += findings.count
             call.notices.append(notice(findings))
         return request
+
+    def _bind(self, call: Call) -> None:
+        """Have the caller trusted no further than callers of its door are (`interface_trust`)."""
+        call.door = self.door or call.door
+        channel = bounded(call.caller.channel, self.settings.server.interface_trust.get(call.door))
+        if channel != call.caller.channel:
+            call.caller = msgspec.structs.replace(call.caller, channel=channel)
 
     def models_away(self) -> dict[str, datetime]:
         """Tell since when models of each kind have not answered; kinds that answer are left out."""

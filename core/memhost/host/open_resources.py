@@ -56,6 +56,7 @@ class ResourceOpener:
     async def open(self, stack: AsyncExitStack) -> Resources:
         """Open models, store and authentication, in this order: each may use those before it."""
         settings, plugins = self._configuration.settings, self._plugins
+        self._check_doors()
         self._make_data_dir()
         embedder: Embedder = await self._enter_model(stack, plugins.embedders, settings.server.embedder)
         self._context = msgspec.structs.replace(self._context, embedder=embedder.name, dimensions=embedder.dimensions)
@@ -151,6 +152,15 @@ class ResourceOpener:
         except msgspec.ValidationError as error:
             names = ", ".join(RankingWeights.__struct_fields__)
             raise ConfigurationError(f"search.weights: {error}. Its names are: {names}.") from error
+
+    def _check_doors(self) -> None:
+        """Refuse bounds of doors that there are not: such a bound would bind nobody."""
+        doors = (*self._plugins.interfaces.names(), "command-line", "python")
+        named = self._configuration.settings.server.interface_trust
+        if unknown := [name for name in named if name not in doors]:
+            raise ConfigurationError(
+                f"INTERFACE_TRUST names {', '.join(unknown)}, and no interface is called so: use {', '.join(doors)}."
+            )
 
     def _make_data_dir(self) -> None:
         try:

@@ -36,7 +36,7 @@ def build_app(host: Host) -> Litestar:
         entry = host.plugins.interfaces.get(name)
         if entry is None:
             raise ConfigurationError(host.plugins.explain_missing(host.plugins.interfaces, name))
-        mount = entry.spec.build(host, host.configuration.section("interfaces", name))
+        mount = entry.spec.build(host.through(name), host.configuration.section("interfaces", name))
         handlers += mount.handlers
         lifespan += mount.lifespan
         middleware += mount.middleware

@@ -66,6 +66,18 @@ def of_turn(role: str, channel: Trust | None) -> Trust:
     return said if channel is None else lowest((said, channel))
 
 
+def bounded(channel: Trust | None, bound: Trust | None) -> Trust | None:
+    """The channel of a caller who is bound once more; a bound only lowers what turns and memories of theirs are.
+
+    Args:
+        channel: What bounds the caller so far (`Caller.channel`), None if nothing does.
+        bound: What bounds them beside that, None if nothing does.
+    """
+    if bound is None or (channel is None and rank(bound) > rank(of_memory(None))):
+        return channel  # turns are never trusted further than their role, nor memories of such callers than an agent's
+    return bound if channel is None else lowest((channel, bound))
+
+
 def of_memory(channel: Trust | None) -> Trust:
     """Tell how far a memory is trusted that a caller stores: as its channel, or as an agent's if it has none."""
     return "agent" if channel is None else channel

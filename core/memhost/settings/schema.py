@@ -102,6 +102,14 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         ),
     ] = "none"
     interfaces: Annotated[tuple[str, ...], setting("Interface plugins to mount; empty mounts all.")] = ()
+    interface_trust: Annotated[
+        dict[str, Trust],
+        setting(
+            "How far at most what callers write through an interface is trusted, by the interface's name (`rest`, "
+            "`mcp`, a plugin's; also `command-line` and `python`): operator, user, assistant, agent, import, tool or "
+            "external. It only lowers what credentials and roles give."
+        ),
+    ] = {}
     plugins_disabled: Annotated[tuple[str, ...], setting("Entry-point names not to load.")] = ()
 
     hook_timeout_s: Annotated[float, setting("Time limit of an event hook in a request, seconds.", gt=0, le=60)] = 2.0

@@ -70,6 +70,22 @@ class JwtSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     role_names: Annotated[
         dict[str, Role], setting("Additional claim values, each mapped to a role.", env=("AUTH_ROLE_NAMES",))
     ] = {}
+    claim_channel: Annotated[
+        str | None,
+        setting(
+            "Claim that says how far what the caller writes is trusted: operator, user, assistant, agent, import, "
+            "tool or external; none goes by role, and trusts memories as an agent's.",
+            env=("AUTH_CLAIM_CHANNEL",),
+        ),
+    ] = None
+    channel_grants: Annotated[
+        bool,
+        setting(
+            "Whether that claim may also raise the trust in memories above an agent's: if the issuer, and no user or "
+            "client, decides what it says.",
+            env=("AUTH_CHANNEL_GRANTS",),
+        ),
+    ] = False
     default_role: Annotated[
         Role | None,
         setting("Role of callers whose token names none; none lets them do nothing.", env=("AUTH_DEFAULT_ROLE",)),

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from memhost.errors import Unauthorized
-from memhost.models import DEFAULT_TENANT, ROLES, Caller, Scope
+from memhost.models import DEFAULT_TENANT, ROLES, TRUSTS, Caller, Scope, Trust
+from memhost.models.trust import bounded
 
 if TYPE_CHECKING:
     from memhost_auth_jwt import JwtSettings
@@ -39,7 +40,14 @@ class ClaimReader:
                 users=(_text(claims, settings.claim_user),) if bound and settings.claim_user else None,
             ),
             roles=roles,
+            channel=self._channel(claims, settings.claim_channel) if settings.claim_channel else None,
         )
+
+    def _channel(self, claims: Mapping[str, Any], name: str) -> Trust | None:
+        value = _text(claims, name)
+        if value not in TRUSTS:
+            raise Unauthorized(f"Invalid JWT: its claim {name} must be one of {', '.join(TRUSTS)}.")
+        return value if self._settings.channel_grants else bounded(None, value)
 
     def _roles_of(self, claims: Mapping[str, Any]) -> frozenset[str]:
         settings = self._settings

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 
 from memhost import hookimpl
+from memhost.models import Trust
 from memhost.settings import Secret, setting
 from memhost.specs import AuthSpec, CommandSpec, OpenContext
 
@@ -39,6 +40,14 @@ class TokenSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
             secret=True,
         ),
     ] = ()
+    tokens_channel: Annotated[
+        Trust | None,
+        setting(
+            "How far what the tokens of AUTH_TOKENS write is trusted: operator, user, assistant, agent, import, tool "
+            "or external; none goes by role, and trusts memories as an agent's.",
+            env=("AUTH_TOKENS_CHANNEL",),
+        ),
+    ] = None
     cache_s: Annotated[
         float,
         setting("How long a server process caches a token, seconds; a revoked token may work that long.", ge=0),

@@ -25,7 +25,7 @@ from memhost.commands import (
     table,
 )
 from memhost.errors import ConfigurationError
-from memhost.models import ROLES
+from memhost.models import ROLES, TRUSTS, Trust
 
 if TYPE_CHECKING:
     from memhost_auth_token.keys import Hasher
@@ -71,6 +71,11 @@ def token() -> None:
 @click.option("-n", "--namespace", "namespaces", multiple=True, help="Only this namespace; repeat it for more.")
 @click.option("-u", "--user", "users", multiple=True, help="Only this user; repeat it for more.")
 @_expires_option
+@click.option(
+    "--channel",
+    type=click.Choice(TRUSTS),
+    help="Trust what it writes this far at most; without it, turns by their role, and memories as an agent's.",
+)
 @config_options
 @json_option
 def create(
@@ -80,6 +85,7 @@ def create(
     namespaces: tuple[str, ...],
     users: tuple[str, ...],
     expires_days: float | None,
+    channel: Trust | None,
     data: str | None,
     config_file: Path | None,
     as_json: bool,
@@ -97,6 +103,7 @@ def create(
                 users=users or None,
                 description=description,
                 expires_at=_expiry(now, expires_days),
+                channel=channel,
             )
 
     _tell(*run(work), as_json)
@@ -227,6 +234,7 @@ def _tell(text: str, token: Token, as_json: bool) -> None:
 def _reach(shown: dict[str, Any]) -> str:
     parts = [f"tenant {shown['tenant']}"]
     parts += [f"{name} {', '.join(shown[name])}" for name in ("namespaces", "users") if shown[name] is not None]
+    parts += [f"trusted as {shown['channel']}"] if shown["channel"] is not None else []
     return ", ".join(parts)
 
 

@@ -9,8 +9,9 @@ import msgspec
 from msgspec import Meta
 
 from memhost.errors import Forbidden, NotFound
-from memhost.models import Role
+from memhost.models import Role, Trust
 from memhost.models.limits import Name
+from memhost.models.trust import rank
 from memhost.operations import Call, Operation
 from memhost_auth_token.keys import load_hasher
 from memhost_auth_token.token_store import Token, TokenStore
@@ -48,6 +49,14 @@ class CreateToken(msgspec.Struct, kw_only=True):
     expires_days: Annotated[
         _Days | None, Meta(description="Days until it expires; absent: it does not.", examples=[90])
     ] = None
+    channel: Annotated[
+        Trust | None,
+        Meta(
+            description="How far what it writes is trusted, at most: turns by the lower of it and their role, memories "
+            "as it says; absent: by role, and memories as an agent's. No further than the caller is.",
+            examples=["tool"],
+        ),
+    ] = None
 
 
 class TokenId(msgspec.Struct, kw_only=True):
@@ -76,6 +85,10 @@ class TokenView(msgspec.Struct, frozen=True, kw_only=True):
     created_at: Annotated[datetime, Meta(description="When it was made.")]
     expires_at: Annotated[datetime | None, Meta(description="When it expires; null: it does not.")]
     last_used_at: Annotated[datetime | None, Meta(description="When it was last used, if it ever was.")]
+    channel: Annotated[
+        Trust | None,
+        Meta(description="How far what it writes is trusted, at most; null: by role, and memories as an agent's."),
+    ]
     status: Annotated[Literal["active", "expired"], Meta(description="Whether it can be used.")]
 
 
@@ -110,6 +123,7 @@ def describe(token: Token, now: datetime, last_used_at: datetime | None = None) 
         "created_at": token.created_at,
         "expires_at": token.expires_at,
         "last_used_at": last_used_at,
+        "channel": token.channel,
         "status": "expired" if token.expired(now) else "active",
     }
 
@@ -148,6 +162,9 @@ async def _list(host: Host, call: Call, request: ListTokens) -> TokenList:
 
 async def _create(host: Host, call: Call, request: CreateToken) -> NewToken:
     book = _book(host, call)
+    own = call.caller.channel
+    if own is not None and request.channel is not None and rank(request.channel) > rank(own):
+        raise Forbidden(f"This credential is trusted as {own}, so that its tokens cannot be trusted as more.")
     text, token = await book.create(
         await _hasher(host, book),
         role=request.role,
@@ -156,13 +173,16 @@ async def _create(host: Host, call: Call, request: CreateToken) -> NewToken:
         users=tuple(request.users) if request.users else None,
         description=request.description,
         expires_at=_expiry(host, request.expires_days),
+        channel=request.channel or own,
     )
     return NewToken(**describe(token, host.clock.now()), token=text)
 
 
 async def _rotate(host: Host, call: Call, request: RotateToken) -> NewToken:
     book = _book(host, call)
-    await _own(book, call, request.token_id)
+    found, own = await _own(book, call, request.token_id), call.caller.channel
+    if own is not None and (found.channel is None or rank(found.channel) > rank(own)):
+        raise Forbidden(f"This credential is trusted as {own}, and cannot take over a token that is trusted as more.")
     text, token = await book.rotate(await _hasher(host, book), request.token_id, _expiry(host, request.expires_days))
     return NewToken(**describe(token, host.clock.now()), token=text)
 
@@ -192,7 +212,7 @@ OPERATIONS = (
         access="admin",
         tag=TAG,
         audited="description",
-        errors=("invalid_request",),
+        errors=("invalid_request", "forbidden"),
         summary="Create an access token for the tenant; the answer is the only time that its text is shown. For the "
         "role admin.",
     ),
@@ -205,7 +225,7 @@ OPERATIONS = (
         tag=TAG,
         audited="token_id",
         summary="Give an access token a new secret; the old one is refused within seconds. For the role admin.",
-        errors=("not_found",),
+        errors=("not_found", "forbidden"),
     ),
     Operation(
         name="revoke_token",

@@ -14,7 +14,7 @@ import msgspec
 
 from memhost.errors import ConfigurationError, MemhostError, Unauthorized
 from memhost.logs import log
-from memhost.models import Caller, Scope
+from memhost.models import Caller, Scope, Trust
 from memhost.ports import Clock, Credentials
 from memhost.specs import OpenContext
 from memhost_auth_token.keys import SHORTEST, Hasher, id_of, load_hasher
@@ -51,7 +51,10 @@ class TokenAuthenticator:
         self._known: dict[str, _Known] = {}
         self._noted: dict[str, datetime] = {}
         self._notes: set[asyncio.Task[None]] = set()
-        self._own = {hasher.digest(token): _own_caller(number) for number, token in enumerate(own_tokens(settings), 1)}
+        self._own = {
+            hasher.digest(token): _own_caller(number, settings.tokens_channel)
+            for number, token in enumerate(own_tokens(settings), 1)
+        }
 
     async def authenticate(self, credentials: Credentials) -> Caller:
         """Return the caller that the token identifies.
@@ -175,8 +178,9 @@ def caller_of(token: Token) -> Caller:
         bounds=Scope(tenant=token.tenant, namespaces=token.namespaces, users=token.users),
         roles=frozenset({token.role}),
         credential=token.id,
+        channel=token.channel,
     )
 
 
-def _own_caller(number: int) -> Caller:
-    return Caller(subject=f"AUTH_TOKENS {number}", roles=frozenset({"admin"}))
+def _own_caller(number: int, channel: Trust | None) -> Caller:
+    return Caller(subject=f"AUTH_TOKENS {number}", roles=frozenset({"admin"}), channel=channel)

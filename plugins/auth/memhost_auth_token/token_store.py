@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from memhost.errors import ConfigurationError, DocumentGone, InvalidRequest, NotFound
-from memhost.models import DEFAULT_TENANT, Document, Scope, WriteBatch
+from memhost.models import DEFAULT_TENANT, Document, Scope, Trust, WriteBatch
 from memhost.ports import Clock, Store
 from memhost_auth_token.keys import Hasher, new_secret, new_token
 
@@ -23,7 +23,8 @@ _KEEP_EXPIRED = timedelta(days=30)
 class Token(msgspec.Struct, frozen=True, kw_only=True):
     """A token without its secret.
 
-    `namespaces` and `users` bound it as `memhost.models.Scope` says; None does not.
+    `namespaces` and `users` bound it as `memhost.models.Scope` says, `channel` as `memhost.models.Caller` does; None
+    does not.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     description: str = ""
     expires_at: datetime | None = None
     rotated_at: datetime | None = None
+    channel: Trust | None = None
 
     def expired(self, now: datetime) -> bool:
         """Tell whether the token has expired."""
@@ -88,6 +90,7 @@ class TokenStore:
         users: tuple[str, ...] | None = None,
         description: str = "",
         expires_at: datetime | None = None,
+        channel: Trust | None = None,
     ) -> tuple[str, Token]:
         """Make a token; returned with its full text, which is not kept anywhere.
 
@@ -108,6 +111,7 @@ class TokenStore:
             users=users,
             description=description,
             expires_at=expires_at,
+            channel=channel,
         )
         await self._store.commit(_HOME, WriteBatch(put_documents=[self._document(token)]))
         return text, token

@@ -65,8 +65,34 @@ async def test_claims_become_bounds_and_roles(
 
 
 @pytest.mark.parametrize(
+    ("claim", "granted", "channel"),
+    [
+        ("tool", False, "tool"),
+        ("agent", False, "agent"),
+        ("user", False, None),
+        ("operator", False, None),
+        ("tool", True, "tool"),
+        ("user", True, "user"),
+        ("operator", True, "operator"),
+    ],
+)
+async def test_the_claim_of_a_channel_only_lowers_unless_the_issuer_may_grant(
+    issuer: Issuer, tmp_path: Path, claim: str, granted: bool, channel: str | None
+) -> None:
+    fields = {"claim_channel": "app.channel", "channel_grants": granted}
+    async with trusting(issuer, tmp_path, FakeClock(), **fields) as provider:
+        assert (await enter(provider, issuer.token(app={"channel": claim}))).channel == channel
+    async with trusting(issuer, tmp_path, FakeClock()) as provider:
+        assert (await enter(provider, issuer.token(app={"channel": claim}))).channel is None
+
+
+@pytest.mark.parametrize(
     ("settings", "claims"),
     [
+        ({"claim_channel": "channel"}, {}),
+        ({"claim_channel": "channel"}, {"channel": "boss"}),
+        ({"claim_channel": "channel"}, {"channel": ["user"]}),
+        ({"claim_channel": "channel", "channel_grants": True}, {"channel": "User"}),
         ({"claim_user": "email"}, {}),
         ({"claim_user": "email"}, {"email": ""}),
         ({"claim_user": "email"}, {"email": ["a"]}),

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import msgpack, structs
 from tests.support.hosts import run, running_host
 
 from memhost.errors import ConfigurationError, Forbidden, InvalidRequest, NotFound, StoreUnavailable, Unauthorized
 from memhost.host import Host
-from memhost.models import Caller, Document, Scope, StoreInfo, WriteBatch
+from memhost.models import TRUSTS, Caller, Document, Scope, StoreInfo, Trust, WriteBatch
+from memhost.models.trust import of_memory, of_turn, rank
 from memhost.ports import Credentials
 from memhost.specs import OpenContext
 from memhost.testing.clock import FakeClock
@@ -306,3 +308,61 @@ async def test_admins_manage_the_tokens_of_their_tenant_in_a_running_server(tmp_
         assert rotated.token != made.token
         assert (await run(host, "revoke_token", admin, token_id=made.id)).revoked == [made.id]
         assert (await run(host, "list_tokens", admin)).total == 0
+
+
+# -- channels ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("channel", [None, *TRUSTS])
+async def test_what_a_token_writes_is_trusted_as_its_channel_says(tmp_path: Path, channel: Trust | None) -> None:
+    async with token_host(tmp_path, STORE="memory", AUTH_TOKENS=OWN) as host:
+        caller = await enter(host, await create(host, channel=channel))
+        assert caller.channel == channel
+        memory = {"id": "m", "text": "Invoices go to box 7.", "user_id": "mia"}
+        await run(host, "create_memories", caller, memories=[memory])
+        assert (await run(host, "get_memory", memory_id="m")).trust == of_memory(channel)
+        turn = {"id": "t", "role": "user", "content": "Tea is green.", "created_at": "2026-01-02T03:04:05Z"}
+        await run(host, "put_session", caller, session_id="s", user_id="mia", messages=[turn])
+        assert (await run(host, "get_memory", memory_id="t")).trust == of_turn("user", channel)
+
+
+async def test_tokens_of_the_settings_have_a_channel(tmp_path: Path) -> None:
+    async with token_host(tmp_path, STORE="memory", AUTH_TOKENS=OWN, AUTH_TOKENS_CHANNEL="Tool") as host:
+        assert (await enter(host, OWN)).channel == "tool"
+    with pytest.raises(ConfigurationError, match="AUTH_TOKENS_CHANNEL"):
+        async with token_host(tmp_path, STORE="memory", AUTH_TOKENS=OWN, AUTH_TOKENS_CHANNEL="boss"):
+            pass
+
+
+async def test_no_token_is_made_or_taken_over_that_is_trusted_further_than_its_maker(tmp_path: Path) -> None:
+    def admin(channel: Trust | None) -> Caller:
+        return Caller(subject="a", roles=frozenset({"admin"}), channel=channel)
+
+    async with token_host(tmp_path, STORE="memory", AUTH_TOKENS=OWN) as host:
+        made = {channel: await run(host, "create_token", admin(None), channel=channel) for channel in (None, *TRUSTS)}
+        assert {channel: token.channel for channel, token in made.items()} == {each: each for each in made}
+        for own in TRUSTS:
+            assert (await run(host, "create_token", admin(own))).channel == own
+            for channel, token in made.items():
+                if channel is None or rank(channel) > rank(own):
+                    with pytest.raises(Forbidden, match="trusted as"):
+                        await run(host, "rotate_token", admin(own), token_id=token.id)
+                    if channel is not None:
+                        with pytest.raises(Forbidden, match="trusted as"):
+                            await run(host, "create_token", admin(own), channel=channel)
+                else:
+                    assert (await run(host, "create_token", admin(own), channel=channel)).channel == channel
+                    assert (await run(host, "rotate_token", admin(own), token_id=token.id)).channel == channel
+
+
+async def test_a_token_of_an_earlier_version_has_no_channel(tmp_path: Path) -> None:
+    async with token_host(tmp_path, STORE="memory", AUTH_TOKENS=OWN) as host:
+        text = await create(host, channel="tool")
+        book = TokenStore(host.store, host.clock)
+        token = await book.find(text.split("_")[1])
+        assert token is not None
+        fields = {name: value for name, value in structs.asdict(token).items() if name != "channel"}
+        body = msgpack.encode(fields)
+        old = Document(kind="plugin:auth-token", id=token.id, tenant="default", body=body, updated_at=token.created_at)
+        await host.store.commit(Scope(), WriteBatch(put_documents=[old]))
+        assert (await enter(host, text)).channel is None

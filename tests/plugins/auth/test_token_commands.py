@@ -50,6 +50,20 @@ def test_commands_from_creation_to_removal(invoke: Invoke) -> None:
     assert invoke("remove", "--all", "--force").stdout == "1 revoked.\n"
 
 
+def test_a_token_carries_a_channel_which_a_rotation_keeps(invoke: Invoke) -> None:
+    made = json.loads(invoke("create", "--channel", "tool", "--json").stdout)
+    assert made["channel"] == "tool"
+    assert "trusted as tool" in invoke("create", "--channel", "tool").stderr
+    assert json.loads(invoke("rotate", made["id"], "--json").stdout)["channel"] == "tool"
+    assert "tool" in invoke("list").stdout
+    plain = json.loads(invoke("create", "--json").stdout)
+    assert plain["channel"] is None
+    assert {row["id"]: row["channel"] for row in json.loads(invoke("list", "--json").stdout)["tokens"]}[
+        made["id"]
+    ] == "tool"
+    assert "boss" in invoke("create", "--channel", "boss").stderr
+
+
 async def test_plugins_hear_of_the_commands(invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     info = tmp_path / "installed" / "auditor-1.0.dist-info"
     info.mkdir(parents=True)
