@@ -17,16 +17,21 @@ from typing import Any, Literal
 import msgspec
 
 from memhost.admin import transfer_lists
+from memhost.admin.export_signature import ExportSignature
 from memhost.errors import InvalidRequest, MemhostError, Problem, ValidationFailed, VersionMismatch
+from memhost.integrity import Keyring
 from memhost.memories.records import index_records
+from memhost.memories.trust import CLAIMED, TRUST, level_of
 from memhost.messages.masking import masked_session
 from memhost.models import (
     MemoryRecord,
     Scope,
     StoredMemory,
     StoredSession,
+    WorkingMemory,
     WriteBatch,
 )
+from memhost.models.trust import by_role, lowest, rank
 from memhost.operations.limits import record_problems, session_problems
 from memhost.ports import Clock, Draft, Embedder, Store
 from memhost.secrets import Findings, Masker, masked_record
@@ -62,10 +67,15 @@ class MemoryLine(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
 
 
 class Footer(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="end"):
-    """Last line: how much there was."""
+    """Last line: how much there was, and the signature of all lines before it, with the id of the key.
+
+    Both are null if the server that wrote the file had no key.
+    """
 
     sessions: int
     memories: int
+    key: str | None = None
+    signature: str | None = None
 
 
 Line = Header | SessionLine | MemoryLine | Footer
@@ -121,12 +131,25 @@ class Tally:
 class Exporter:
     """Reads everything in a scope, page by page."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, keys: Keyring | None = None) -> None:
         self._store = store
         self._clock = clock
+        self._keys = keys
 
     async def lines(self, scope: Scope) -> AsyncIterator[bytes]:
         """The lines of the file, each with its line end."""
+        signature, counts = ExportSignature(), Footer(sessions=0, memories=0)
+        async for line in self._content(scope):
+            if isinstance(line, Footer):
+                counts = line
+            else:
+                signature.add(line)
+                yield line
+        if self._keys is not None:
+            counts = msgspec.structs.replace(counts, key=self._keys.id, signature=signature.made(self._keys))
+        yield msgspec.json.encode(counts) + b"\n"
+
+    async def _content(self, scope: Scope) -> AsyncIterator[bytes | Footer]:
         encoder = msgspec.json.Encoder()
         yield encoder.encode(Header(created_at=self._clock.now())) + b"\n"
         sessions = memories = 0
@@ -138,7 +161,7 @@ class Exporter:
         async for memory in walk(self._store, scope, page=BATCH):
             memories += 1
             yield encoder.encode(_memory_line(memory)) + b"\n"
-        yield encoder.encode(Footer(sessions=sessions, memories=memories)) + b"\n"
+        yield Footer(sessions=sessions, memories=memories)
 
 
 def _memory_line(memory: StoredMemory) -> MemoryLine:
@@ -151,6 +174,16 @@ class Importer:
     What is in the store with the same identity and newer content stays as it is. A line is imported
     as a whole or not at all. Hooks of plugins are not called: they were when the memories came into
     being.
+
+    Args:
+        store: Where the memories go.
+        embedder: Makes their vectors.
+        tenant: Whose they are.
+        clock: Tells the time.
+        dry_run: Nothing is stored.
+        signed: This server wrote the file as it is (`export_signature.why_unsigned`). Only then its lines keep the
+            trust that they name; otherwise nothing of them is trusted further than an imported file, and nothing
+            replaces what is trusted more.
     """
 
     def __init__(
@@ -162,6 +195,7 @@ class Importer:
         clock: Clock,
         dry_run: bool = False,
         masker: Masker | None = None,
+        signed: bool = False,
     ) -> None:
         self._store = store
         self._embedder = embedder
@@ -170,6 +204,7 @@ class Importer:
         self._clock = clock
         self._dry_run = dry_run
         self._masker = masker or Masker()
+        self._signed = signed
         self._pending: list[tuple[int, MemoryLine]] = []
         self._seen = Footer(sessions=0, memories=0)
         self._started = False
@@ -209,17 +244,21 @@ class Importer:
             raise InvalidRequest(transfer_lists.NO_EXPORT)
         elif isinstance(line, SessionLine):
             self._seen = Footer(sessions=self._seen.sessions + 1, memories=self._seen.memories)
+            if not self._signed:
+                line = SessionLine(session=session_of_a_file(line.session))
             content = line.session.content
             if not self._is_too_large(number, session_problems(content)) and self._is_open(number, content):
                 await self._session(number, masked_session(line.session, self._masker))
         elif isinstance(line, MemoryLine):
             self._seen = Footer(sessions=self._seen.sessions, memories=self._seen.memories + 1)
+            if not self._signed:
+                line = msgspec.structs.replace(line, memory=memory_of_a_file(line.memory))
             if not self._is_too_large(number, record_problems(line.memory)) and self._is_open(number, line.memory):
                 self._pending.append((number, self._masked(line)))
             if len(self._pending) >= BATCH:
                 await self._flush()
         else:
-            self.tally.complete = line == self._seen
+            self.tally.complete = (line.sessions, line.memories) == (self._seen.sessions, self._seen.memories)
 
     def _start(self, header: Header) -> None:
         if header.format > FORMAT_VERSION:
@@ -296,6 +335,9 @@ class Importer:
             return
         found = await self._store.get_session(self._scope, key, now)
         verdict = _compare_sessions(found, session)
+        if verdict == "replaced" and found is not None and not self._signed and _is_trusted_more(found.content):
+            self._problem(number, _TRUSTED_MORE)
+            return
         if verdict in ("created", "replaced") and not self._dry_run:
             version = found.version if found is not None else 0
             fresh = msgspec.structs.replace(session, key=key, version=version)
@@ -317,8 +359,13 @@ class Importer:
         ids = [line.memory.id for _, line in pending]
         found = {item.record.id: item for item in await self._store.get_memories(self._scope, ids)}
         for number, line in pending:
-            verdict = _compare_memories(found.get(line.memory.id), line)
-            if verdict in ("created", "replaced"):
+            there = found.get(line.memory.id)
+            verdict = _compare_memories(there, line)
+            if there is not None and verdict == "unchanged" and self._signed:
+                verdict = "replaced" if level_of(there.record) != level_of(line.memory) else verdict
+            if there is not None and verdict == "replaced" and not self._signed and _outranks(there, line):
+                self._problem(number, _TRUSTED_MORE)
+            elif verdict in ("created", "replaced"):
                 wanted.append((number, line, verdict))
             else:
                 self._count(verdict)
@@ -363,10 +410,48 @@ class Importer:
 Verdict = Literal["created", "replaced", "unchanged", "kept"]
 
 
+_TRUSTED_MORE = (
+    "what is stored is trusted more than this file, and stays; delete it first, or import a file that this server "
+    "signed"
+)
+
+
+def memory_of_a_file(record: MemoryRecord) -> MemoryRecord:
+    """The memory of a file that anybody may have written: trusted as imported at most, with a note of what it says."""
+    told = record.trust or record.metadata.get(TRUST)
+    metadata = {name: value for name, value in record.metadata.items() if name != TRUST}
+    if isinstance(told, str) and rank(told) > rank("import"):
+        metadata[CLAIMED] = told
+    return msgspec.structs.replace(record, metadata=metadata, trust=lowest((level_of(record), "import")))
+
+
+def session_of_a_file(session: StoredSession) -> StoredSession:
+    """The session of a file that anybody may have written: nothing of it is trusted further than imported."""
+    content = session.content
+    messages = [
+        msgspec.structs.replace(each, trust=lowest((each.trust or by_role(each.role), "import")))
+        for each in content.messages
+    ]
+    memories = [memory_of_a_file(record) for record in content.memories]
+    return msgspec.structs.replace(
+        session, content=msgspec.structs.replace(content, messages=messages, memories=memories)
+    )
+
+
+def _outranks(stored: StoredMemory, given: MemoryLine) -> bool:
+    return rank(level_of(stored.record)) > rank(level_of(given.memory))
+
+
+def _is_trusted_more(content: WorkingMemory) -> bool:
+    """Tell whether something in a stored session is trusted more than what a file brings."""
+    levels = [each.trust or by_role(each.role) for each in content.messages] + [*map(level_of, content.memories)]
+    return any(rank(level) > rank("import") for level in levels)
+
+
 def _compare_sessions(found: StoredSession | None, given: StoredSession) -> Verdict:
     if found is None:
         return "created"
-    if found.content == given.content:
+    if session_of_a_file(found).content == session_of_a_file(given).content:
         return "unchanged"
     return "replaced" if given.content.updated_at > found.content.updated_at else "kept"
 
@@ -380,8 +465,11 @@ def _compare_memories(found: StoredMemory | None, given: MemoryLine) -> Verdict:
 
 
 def _essence(record: MemoryRecord) -> MemoryRecord:
-    """The record without what reading it changes."""
-    return msgspec.structs.replace(record, access_count=0, last_accessed=record.created_at, persisted_at=None)
+    """The record without what reading it changes, and without its trust, which a file does not tell."""
+    metadata = {name: value for name, value in record.metadata.items() if name not in (TRUST, CLAIMED)}
+    return msgspec.structs.replace(
+        record, access_count=0, last_accessed=record.created_at, persisted_at=None, trust=None, metadata=metadata
+    )
 
 
 async def index_lines(lines: Iterable[MemoryLine], embedder: Embedder) -> list[StoredMemory]:

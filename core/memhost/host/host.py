@@ -19,6 +19,7 @@ from memhost.host.assembly import Services
 from memhost.host.login_throttle import LoginThrottle
 from memhost.host.open_resources import automatic
 from memhost.host.readiness import component, model_component, waiting_work
+from memhost.integrity import Keyring
 from memhost.integrity.watch import TamperWatch, left_out_notice, noting_left_out
 from memhost.metrics import Metrics
 from memhost.models import Actor, Caller, acted_by
@@ -75,6 +76,7 @@ class Host:
     clock: Clock
     tampered: TamperWatch
     services: Services
+    keys: Keyring | None = None
     door: str = ""
 
     def __post_init__(self) -> None:

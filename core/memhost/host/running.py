@@ -62,6 +62,7 @@ async def open_host(
             clock=resources.clock,
             tampered=resources.tampered,
             services=assemble(resources),
+            keys=resources.keys,
         )
         loop_watch = LoopWatch(plugins, host.services.watch, configuration.settings.server.plugin_blocked_s)
         await stack.enter_async_context(loop_watch.watching())

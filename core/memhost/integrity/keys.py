@@ -13,7 +13,7 @@ from typing import Literal
 
 from memhost.errors import ConfigurationError
 
-Purpose = Literal["mac", "chain", "secret-fingerprint", "certificate"]
+Purpose = Literal["mac", "chain", "secret-fingerprint", "certificate", "export"]
 
 SHORTEST = 32
 """Least number of characters of a secret that an operator chose."""

@@ -21,7 +21,7 @@ import msgspec
 from memhost.extraction.kinds import may_relate
 from memhost.extraction.retry_prompt import UNGROUNDED
 from memhost.extraction.screening.injection import SUSPICIOUS
-from memhost.memories.trust import CONTRADICTS, DOUBTS, SAID_BY, TRUST, level_of, vouched_for
+from memhost.memories.trust import CLAIMED, CONTRADICTS, DOUBTS, SAID_BY, TRUST, level_of, vouched_for
 from memhost.models import MAX_ACCESSES, MemoryRecord, StoredMemory
 from memhost.models.memory import MOST_SAYINGS
 from memhost.models.trust import lowest, rank
@@ -53,7 +53,20 @@ ADDS_TO = "adds_to"
 """Metadata key of a memory that tells more about the matter of others: their ids."""
 
 NOTES = frozenset(
-    {SUSPICIOUS, RESTORED, SUPERSEDED_BY, TRUST, PROMPT_KEY, UNGROUNDED, *DOUBTS, SAID_BY, CONTRADICTS, STALE, ADDS_TO}
+    {
+        SUSPICIOUS,
+        RESTORED,
+        SUPERSEDED_BY,
+        TRUST,
+        PROMPT_KEY,
+        UNGROUNDED,
+        *DOUBTS,
+        SAID_BY,
+        CONTRADICTS,
+        CLAIMED,
+        STALE,
+        ADDS_TO,
+    }
 )
 """Metadata keys under which the server notes how a memory came about; they say nothing of what it tells."""
 

@@ -14,8 +14,8 @@ from memhost.errors import Forbidden, IdTaken, InvalidRequest, NotFound, QuotaEx
 from memhost.events import MemoriesDeleted, MemoriesStored, MemoriesUpdated, RequestContext
 from memhost.extraction.screening.injection import SUSPICIOUS
 from memhost.jobs.outbox import Outbox
-from memhost.memories import aliases, edits
-from memhost.memories.derived import former
+from memhost.memories import aliases
+from memhost.memories.derived import edits, former
 from memhost.memories.derived.cascade import Cascade
 from memhost.memories.enabled import require_long_term_memory
 from memhost.memories.exact_duplicates import Repetitions, find_repetitions

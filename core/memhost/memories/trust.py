@@ -25,10 +25,13 @@ DOUBTS = (UNSUPPORTED, UNCONFIRMED)
 CONTRADICTS = "contradicts"
 """Metadata key: ids of memories that are trusted more, and that it would have ended or corrected."""
 
+CLAIMED = "claimed_trust"
+"""Metadata key: how far a memory is trusted as the file says that brought it; it has no effect."""
+
 SAID_BY = "said_by"
 """Metadata key: the name of who said it, where one named speaker said all of it."""
 
-CLAIMS = frozenset({TRUST, SUSPICIOUS, CONTRADICTS})
+CLAIMS = frozenset({TRUST, SUSPICIOUS, CONTRADICTS, CLAIMED})
 """Metadata keys by which a client would say how far its own text is trusted; they are left out of what it writes."""
 
 

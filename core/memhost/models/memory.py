@@ -77,7 +77,7 @@ dict of those of other interfaces."""
 
 
 class EditedFrom(msgspec.Struct, frozen=True, kw_only=True):
-    """What a memory was made from before its text was edited: no evidence for what it says since."""
+    """The sources that a memory had before its text was edited: no evidence for what it says since."""
 
     source_ids: Annotated[list[str], Meta(description="Ids of the turns or memories.")] = []
     extractor: Annotated[str | None, Meta(description="Strategy that made it, with its version.")] = None

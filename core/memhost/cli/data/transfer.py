@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -47,20 +48,22 @@ def _export(file: Path, tenant: str, data: str | None, config_file: Path | None,
     from memhost.cli.printing import progress
     from memhost.models import Scope
 
-    async def work() -> int:
+    async def work() -> tuple[int, bool]:
         async with opened(data, config_file, creates=False) as host:
             counts = (await host.store.info()).counts
             total = counts.get("memories", 0) + counts.get("sessions", 0)
             bar, task = progress("Exporting", total)
-            lines = Exporter(host.store, host.clock).lines(Scope(tenant=tenant))
+            lines = Exporter(host.store, host.clock, host.keys).lines(Scope(tenant=tenant))
             with bar, _replacing(file) as target:
-                return await _write(lines, target, lambda: bar.advance(task))
+                return await _write(lines, target, lambda: bar.advance(task)), host.keys is not None
 
-    written = run(work)
+    written, signed = run(work)
     if as_json and str(file) != "-":
-        show_line({"file": str(file), "exported": written})
+        show_line({"file": str(file), "exported": written, "signed": signed})
     else:
         click.echo(f"Exported {written} memories and sessions.", err=True)
+        if not signed:
+            click.echo("The file is not signed, because this server has no key (INTEGRITY_KEY).", err=True)
 
 
 async def _write(lines: AsyncIterator[bytes], target: IO[bytes], step: Any) -> int:
@@ -113,36 +116,45 @@ def import_(
 
     A JSON list of memories, or an object with a list "memories", is read as well.
 
-    Importing twice changes nothing. Data that is newer in the store stays unchanged.
+    Importing twice changes nothing. Data that is newer in the store stays unchanged. How far memories and messages are
+    trusted is taken from a file that this server has exported and signed; what any other file brings is trusted as
+    imported at most, and replaces nothing that is trusted more.
     """
 
-    async def work() -> Tally:
+    async def work() -> tuple[Tally, str]:
         async with opened(data, config_file, creates=not dry_run) as host:
             from memhost.admin.export_import import Importer
+            from memhost.admin.export_signature import why_unsigned
 
             if not dry_run:
                 await host.services.tenants.note(tenant, host.clock.now())
-            importer = Importer(
-                store=host.store,
-                embedder=host.embedder,
-                tenant=tenant,
-                clock=host.clock,
-                dry_run=dry_run,
-                masker=host.services.secrets,
-            )
             with _source(file) as (source, step):
+                unsigned = why_unsigned(source, host.keys)
+                source.seek(0)
+                importer = Importer(
+                    store=host.store,
+                    embedder=host.embedder,
+                    tenant=tenant,
+                    clock=host.clock,
+                    dry_run=dry_run,
+                    masker=host.services.secrets,
+                    signed=not unsigned,
+                )
                 for number, line in enumerate(source, start=1):
                     await importer.feed(number, line)
                     step(len(line))
-            return await importer.finish()
+            return await importer.finish(), unsigned
 
-    _tell(run(work), dry_run=dry_run, as_json=as_json)
+    _tell(*run(work), dry_run=dry_run, as_json=as_json)
 
 
 @contextmanager
 def _source(file: Path) -> Iterator[tuple[IO[bytes], Any]]:
     if str(file) == "-":
-        yield sys.stdin.buffer, lambda _size: None
+        with tempfile.TemporaryFile() as spooled:  # read twice: the signature is at the end
+            shutil.copyfileobj(sys.stdin.buffer, spooled)
+            spooled.seek(0)
+            yield spooled, lambda _size: None
         return
     from memhost.cli.printing import byte_progress
 
@@ -151,7 +163,7 @@ def _source(file: Path) -> Iterator[tuple[IO[bytes], Any]]:
         yield source, lambda size: bar.advance(task, size)
 
 
-def _tell(tally: Tally, *, dry_run: bool, as_json: bool) -> None:
+def _tell(tally: Tally, unsigned: str, *, dry_run: bool, as_json: bool) -> None:
     counts = {
         "created": tally.created,
         "replaced": tally.replaced,
@@ -161,10 +173,14 @@ def _tell(tally: Tally, *, dry_run: bool, as_json: bool) -> None:
     }
     problems = [{"line": item.line, "message": item.message} for item in tally.problems]
     if as_json:
-        show_line({**counts, "problems": problems, "complete": tally.complete, "dry_run": dry_run})
+        show_line(
+            {**counts, "problems": problems, "complete": tally.complete, "dry_run": dry_run, "signed": not unsigned}
+        )
     else:
         words = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items())
         click.echo(("Would be: " if dry_run else "") + words + ".")
+        if unsigned:
+            click.echo(f"Nothing of this file is trusted further than an imported one: {unsigned}.", err=True)
         for problem in problems[:_SHOWN_PROBLEMS]:
             click.echo(f"Line or item {problem['line']}: {problem['message']}", err=True)
         if len(problems) > _SHOWN_PROBLEMS:

@@ -18,7 +18,7 @@ from memhost.events import ExtractionDue
 from memhost.extraction.pipeline.log import ExtractionLogs, mark_of
 from memhost.extraction.pipeline.strategy_choice import StrategyChoice
 from memhost.jobs.outbox import Outbox, session_name
-from memhost.memories.edits import same_words
+from memhost.memories.derived.edits import same_words
 from memhost.messages.turns import turn_name
 from memhost.messages.windows import count_tokens
 from memhost.models import Document, Job, Message, Scope, SessionKey, StoredSession, StrategyConfig

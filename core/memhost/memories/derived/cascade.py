@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Protocol
 
 from memhost.jobs.outbox import Outbox
+from memhost.memories.derived.edits import same_words
 from memhost.memories.derived.kept_turns import keeps_turn, messages_of
 from memhost.memories.derived.support import Lost, Support, Withdrawn
-from memhost.memories.edits import same_words
 from memhost.models import MemoryRecord, Scope, SessionKey, StoredMemory, WriteBatch
 from memhost.ports import Store
 

@@ -1,4 +1,4 @@
-"""What an edit leaves of how far a memory is trusted, and of what it was made from. Pure functions."""
+"""The trust and the sources of a memory that was edited. Pure functions."""
 
 from __future__ import annotations
 
