@@ -162,7 +162,8 @@ class MemoryService:
         refuse(check_records(given, [item.id for item in given]))
         now = self._clock.now()
         bounds, trust = call.caller.bounds, of_memory(call.caller.channel)
-        there = await self._store.get_memories(bounds, [item.id for item in given if item.id not in made])
+        named = [item.id for item in given if item.id not in made]
+        there = await self._store.get_memories(bounds, named) if named else []
         levels = {memory.record.id: level_of(memory.record) for memory in there}
         records = [
             record_from_input(

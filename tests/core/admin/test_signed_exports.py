@@ -20,13 +20,17 @@ KEYS = Keyring(b"k" * 32, "test")
 OTHERS = Keyring(b"o" * 32, "elsewhere")
 
 
+SAID = "2026-01-02T03:04:05Z"
+LABEL = b'"metadata":{"trust":"user"}'
+
+
 async def filled(host: Host) -> None:
     turns = [
         {
             "id": f"t{number}",
             "role": role,
             "content": f"{role} says that tea is green",
-            "created_at": "2026-01-02T03:04:05Z",
+            "created_at": SAID,
         }
         for number, role in enumerate(("user", "tool"))
     ]
@@ -133,8 +137,7 @@ async def test_one_change_and_the_whole_file_counts_as_imported(
         found, _ = await other.store.list_memories(Scope(), limit=100)
         claims = {each.record.id: each.record.metadata.get("claimed_trust") for each in found}
         assert claims.get("op", "operator") == "operator"
-        prompt = await run(other, "memory_prompt", query="tea", long_term_search={"min_trust": "agent"})
-        assert prompt.long_term_memories == []
+        assert (await run(other, "search_memories", text="tea", min_trust="agent")).memories == []
 
 
 async def test_a_file_of_another_server_or_without_keys_is_imported(tmp_path: Path) -> None:
