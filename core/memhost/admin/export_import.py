@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -484,7 +484,8 @@ async def index_lines(lines: Iterable[MemoryLine], embedder: Embedder) -> list[S
 async def reindex(store: Store, embedder: Embedder, scope: Scope) -> AsyncIterator[int]:
     """Recompute words and vectors of all memories; yield the number of finished ones after each batch.
 
-    It can be repeated and interrupted; finished batches stay.
+    Memories of earlier versions get their level of trust, by which filters find them. It can be repeated and interrupted;
+    finished batches stay.
     """
     batch: list[StoredMemory] = []
     done = 0
@@ -499,8 +500,13 @@ async def reindex(store: Store, embedder: Embedder, scope: Scope) -> AsyncIterat
         yield done
 
 
+def _with_level(memory: StoredMemory) -> StoredMemory:
+    record = memory.record
+    return replace(memory, record=msgspec.structs.replace(record, trust=level_of(record)))
+
+
 async def _reindex_batch(store: Store, embedder: Embedder, scope: Scope, batch: Sequence[StoredMemory]) -> int:
     with charged_to(payer_within(scope)):
-        fresh = await index_lines((_memory_line(memory) for memory in batch), embedder)
+        fresh = await index_lines((_memory_line(_with_level(memory)) for memory in batch), embedder)
     await store.commit(scope, WriteBatch(put_memories=fresh))
     return len(fresh)

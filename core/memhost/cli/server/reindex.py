@@ -25,7 +25,8 @@ from memhost.cli.options import (
 def reindex(force: bool, tenants: tuple[str, ...], data: str | None, config_file: Path | None, as_json: bool) -> None:
     """Recompute the words and vectors of all memories of all tenants, after a change of embedder or version.
 
-    Stop the server first. This replaces the vectors; the memories themselves stay unchanged.
+    Stop the server first. This replaces the vectors; the memories themselves stay unchanged, but for those of version
+    0.1.0, which get their level of trust.
     """
     from memhost.admin import export_import as transfer
     from memhost.cli.printing import progress
