@@ -181,6 +181,7 @@ class Importer:
         tenant: Whose they are.
         clock: Tells the time.
         dry_run: Nothing is stored.
+        masker: Masks secrets in what is imported.
         signed: This server wrote the file as it is (`export_signature.why_unsigned`). Only then its lines keep the
             trust that they name; otherwise nothing of them is trusted further than an imported file, and nothing
             replaces what is trusted more.
@@ -484,8 +485,8 @@ async def index_lines(lines: Iterable[MemoryLine], embedder: Embedder) -> list[S
 async def reindex(store: Store, embedder: Embedder, scope: Scope) -> AsyncIterator[int]:
     """Recompute words and vectors of all memories; yield the number of finished ones after each batch.
 
-    Memories of earlier versions get their level of trust, by which filters find them. It can be repeated and interrupted;
-    finished batches stay.
+    Memories of earlier versions get their level of trust, by which filters find them. It can be repeated and
+    interrupted; finished batches stay.
     """
     batch: list[StoredMemory] = []
     done = 0
