@@ -29,6 +29,7 @@ from memhost.search.scoring import (
     pipeline_scores,
     semantic_scores,
 )
+from memhost.search.trust_order import by_trust
 from memhost.settings.schema import SearchSettings
 from memhost.text.analysis import AnalysedQuery, query_terms, wholly_quoted, without_quoted
 from memhost.text.temporal.asked import NOWHERE, Here
@@ -159,6 +160,7 @@ class Retriever:
         found = await self._candidates(scope, wanted, plan.phases)
         with plan.phases("rank"):
             scored = keyword_scores(query, found, self._settings.candidates, self._weights, explain=plan.explain)
+            scored = by_trust(scored, _by_id(found), all_terms(query), plan.end)
         page = replace(_page(scored, plan, found.total), unread=unread)
         return _explained(page, plan, _memories(found), query, None)
 
@@ -168,6 +170,7 @@ class Retriever:
         text = keyword_match(query, phrases_required=True)
         found = await self._candidates(scope, self._both_legs(plan, text, vector), plan.phases)
         scored = hybrid_scores(found, vector, text, USUAL_ALPHA if plan.alpha is None else plan.alpha)
+        scored = by_trust(scored, _by_id(found), all_terms(query), plan.end)
         if plan.min_score or (text is not None and text.required):
             page = _page(scored, plan, len(scored))
         else:
@@ -211,6 +214,9 @@ class Retriever:
             with plan.phases("rerank"):
                 reranked = await self._reranking.apply(plan.text, matches)
             matches, problem = below_newer(reranked.matches), reranked.problem
+        with plan.phases("rank"):
+            known = _by_id(found) | {memory.record.id: memory for memory in replaced.added}
+            matches = by_trust(matches, known, all_terms(query), plan.end)
         if plan.min_score:
             page = _page(matches, plan, len(matches))
         else:
@@ -354,6 +360,10 @@ def _explained(
 
 def _memories(found: Candidates) -> list[StoredMemory]:
     return [hit.memory for hit in found.hits]
+
+
+def _by_id(found: Candidates) -> dict[str, StoredMemory]:
+    return {hit.memory.record.id: hit.memory for hit in found.hits}
 
 
 def _closer(plan: SearchPlan) -> float | None:

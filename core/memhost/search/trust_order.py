@@ -1,0 +1,107 @@
+"""The order of matches by trust: what is trusted less, and what was made to be found, does not come first."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Collection, Mapping, Sequence
+
+import msgspec
+
+from memhost.memories.trust import level_of
+from memhost.models import StoredMemory, Trust
+from memhost.models.trust import rank
+from memhost.ranking.stuffing import stuffed
+from memhost.search.scoring import Scored
+
+_PRICES: Mapping[Trust, float] = {"import": 0.5, "tool": 1.0, "external": 1.5}
+"""The price of a source that is not verified, in logits of the score."""
+_FIRST = 50
+"""Matches that are compared with each other, whatever the page: pages must not repeat or skip any."""
+_ALIKE, _COMMON = 0.6, 3
+"""Share of the words of the shorter of two texts, and number of them, that make both tell of the same."""
+_SURE = 0.98
+
+
+def by_trust(
+    ordered: Sequence[Scored], memories: Mapping[str, StoredMemory], sought: Collection[str], end: int
+) -> list[Scored]:
+    """The matches, best first, by relevance and trust.
+
+    A text loses score for a source that is not verified, and for repeating the words of the query. Of two texts that
+    tell of the same the one that is trusted less comes behind the other, whichever is newer.
+
+    Args:
+        ordered: The matches, best first.
+        memories: What was indexed of them, by id.
+        sought: Terms of the query.
+        end: Matches that are asked for, from the first one on; those far behind stay as they are.
+    """
+    wanted, rest = max(end, _FIRST), len(ordered)
+    kept: list[Scored] = []
+    lower: list[Scored] = []
+    for at, item in enumerate(ordered):
+        if len(kept) == wanted:
+            rest = at
+            break
+        price = _price(item, memories.get(item.record.id), sought)
+        if price:
+            lower.append(_cheaper(item, price))
+        else:
+            kept.append(item)
+    found = [*kept, *ordered[rest:]]
+    for item in lower:
+        found.insert(bisect_right(found, -item.score, key=lambda other: -other.score), item)
+    return _weaker_behind(found, memories)
+
+
+def _price(item: Scored, memory: StoredMemory | None, sought: Collection[str]) -> float:
+    level = level_of(item.record)
+    price = _PRICES.get(level, 0.0)
+    if memory is not None and sought:
+        price += stuffed(memory.terms, sought, memory.record.text, trusted=rank(level) >= rank("user"))
+    return price
+
+
+def _cheaper(item: Scored, price: float) -> Scored:
+    odds = min(item.score, _SURE) / (1.0 - min(item.score, _SURE)) * math.exp(-price)
+    score = odds / (1.0 + odds)
+    return msgspec.structs.replace(item, score=score, dist=1.0 - score)
+
+
+def _weaker_behind(ordered: list[Scored], memories: Mapping[str, StoredMemory]) -> list[Scored]:
+    """The matches, each behind the first ones that tell of the same and are trusted further."""
+    first = ordered[:_FIRST]
+    ranks = [rank(level_of(item.record)) for item in first]
+    if len(set(ranks)) < 2:
+        return ordered
+    words = [_words(memories.get(item.record.id)) for item in first]
+    behind: dict[int, list[int]] = {}
+    for at, mine in enumerate(ranks):
+        later = (n for n in range(len(first) - 1, at, -1) if ranks[n] > mine and _tell_of_the_same(words[at], words[n]))
+        if (last := next(later, None)) is not None:
+            behind.setdefault(last, []).append(at)
+    if not behind:
+        return ordered
+    moved = {at for several in behind.values() for at in several}
+    found: list[Scored] = []
+
+    def add(at: int, score: float) -> None:
+        item = first[at]
+        found.append(item if item.score <= score else msgspec.structs.replace(item, score=score, dist=1.0 - score))
+        for other in behind.get(at, ()):
+            add(other, found[-1].score)
+
+    for at in range(len(first)):
+        if at not in moved:
+            add(at, 1.0)
+    return [*found, *ordered[_FIRST:]]
+
+
+def _words(memory: StoredMemory | None) -> frozenset[str]:
+    return frozenset() if memory is None else frozenset(term for term in memory.terms if term[:1].isalnum())
+
+
+def _tell_of_the_same(one: frozenset[str], other: frozenset[str]) -> bool:
+    common = len(one & other)
+    return common >= _COMMON and common >= _ALIKE * max(len(one), len(other))
