@@ -12,19 +12,30 @@ from typing import Any
 
 import pytest
 
+from memhost.consolidation.wording import holds_facts_of, says_all, stands_for
 from memhost.extraction.parsing.answers import Limits, read_answer
+from memhost.extraction.screening.safety import check_prompt
+from memhost.extraction.screening.spoken_numbers import numbers_in
+from memhost.extraction.shown import shown_to_model
 from memhost.memories.records import content_hash
+from memhost.memories.repetition import compatible, statement
 from memhost.messages.windows import count_tokens
 from memhost.models import MemoryRecord, Message
 from memhost.ranking import traits_of
+from memhost.secrets.detector import find_secrets
+from memhost.secrets.masking import mask_secrets
 from memhost.text.analysis import analyse_query, index_terms, split_speaker
 from memhost.text.best_passage import best_passage
 from memhost.text.first_person import in_first_person
+from memhost.text.passages import passages
+from memhost.text.recalled.fence import fenced
+from memhost.text.recalled.own_text import own_text
 from memhost.text.small_talk import without_small_talk
 from memhost.text.speakers import labels_of, speaker_of
 from memhost.text.temporal.asked import Here, asked_times
 from memhost.text.temporal.dates import find_relative, said_date
-from memhost.text.tokens import tokenize
+from memhost.text.temporal.seasons import find_seasons
+from memhost.text.tokens import pieces, tokenize
 from memhost_model_static.embedder import StaticEmbedder
 from memhost_rest.body import parse_body, parse_query
 from memhost_rest.decoding import DecodingError
@@ -32,41 +43,55 @@ from tests.support.growth import (
     Growth,
     Work,
     after,
+    alone,
     beginnings,
     hostile,
     methods_of,
     patterns,
     searching,
+    signs_of,
     text_functions,
+    units,
 )
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 ON_REQUEST_PATHS = (
-    "memhost.context",
-    "memhost.extraction",
-    "memhost.http.allowed_hosts",
-    "memhost.logs",
-    "memhost.models",
-    "memhost.ranking",
-    "memhost.reading",
     "memhost.admin",
     "memhost.consolidation",
+    "memhost.context",
+    "memhost.credentials",
+    "memhost.events",
+    "memhost.extraction",
+    "memhost.history",
     "memhost.host",
+    "memhost.http",
+    "memhost.integrity",
+    "memhost.jobs",
+    "memhost.logs",
     "memhost.memories",
     "memhost.messages",
+    "memhost.models",
     "memhost.operations",
     "memhost.plugins",
+    "memhost.profile",
+    "memhost.ranking",
+    "memhost.reading",
     "memhost.search",
     "memhost.secrets",
     "memhost.sessions",
     "memhost.storage",
+    "memhost.storekit",
     "memhost.text",
     "memhost.usage",
     "memhost.views",
+    "memhost_auth",
     "memhost_mcp",
+    "memhost_metrics",
     "memhost_model",
+    "memhost_pipeline",
     "memhost_rest",
     "memhost_store",
+    "memhost_strategy",
 )
 NOT_FROM_CLIENTS = ("required",)
 """Functions that read what memhost's own modules say, not what clients send."""
@@ -93,6 +118,8 @@ def test_the_measure_sees_what_is_quadratic() -> None:
     assert thorough.of(begun.search) == ""
     assert Growth([], tries=2).of(begun.search, list(after("say", " ")))
     assert "say" in beginnings(begun)
+    assert signs_of(re.compile(r"(?:a|[@=]+)\s*#?(?!%)")) == "@=#%a"
+    assert Growth([], tries=2).of(lambda text: re.findall(r"(?:a@)+b", text), list(units()))
     assert thorough.of(lambda text: sorted(text)) == ""
     assert thorough.of(lambda text: [text.replace("a", "b")]) == ""
 
@@ -115,6 +142,8 @@ def test_patterns(growth: Growth, all_patterns: dict[str, re.Pattern[Any]], fami
     for name, pattern in all_patterns.items():
         if name.startswith(family) and not name.startswith(earlier or ("-",)):
             more = [maker for start in beginnings(pattern) for maker in after(start, " .a7")]
+            signs = signs_of(pattern)
+            more += hostile(signs) if len(signs) <= 8 else alone(signs)
             if told := growth.of(searching(pattern, methods_of(name)), more):
                 found[name] = told
     assert not found
@@ -126,7 +155,7 @@ def test_functions_of_one_text(growth: Growth) -> None:
     found = {
         name: told
         for name, work in functions.items()
-        if name.rpartition(".")[2] not in NOT_FROM_CLIENTS and (told := growth.of(work))
+        if name.rpartition(".")[2] not in NOT_FROM_CLIENTS and (told := growth.of(work, list(units())))
     }
     assert not found
 
@@ -165,6 +194,21 @@ OTHERS: dict[str, Work] = {
     "the passage for a query": lambda text: best_passage("Ann said that a7 is long. " * 400, text, 400),
     "tokens of other languages": lambda text: [tokenize(text, language) for language in ("tr", "zh", "vi", "de")],
     "small talk": lambda text: without_small_talk("Hello! " + text + " Bye!", {"ann"}),
+    "one text in another": lambda text: (
+        says_all(text, text[::-1]),
+        holds_facts_of(text, [text]),
+        stands_for(text, [text]),
+    ),
+    "repetitions": lambda text: (compatible(record(text), record(text + ".")), statement(text)),
+    "numbers": lambda text: numbers_in(text, parts=True),
+    "secrets": lambda text: find_secrets(text, frozenset({"iban", "national_id"})),
+    "masked": lambda text: mask_secrets("password: " + text + " token=" + text),
+    "a fence": lambda text: fenced(text[:100], [text, text]),
+    "what a model is shown": lambda text: shown_to_model(message(text)),
+    "own words": lambda text: own_text("## Long-term memories related to the query\n" + text + "\n- " + text),
+    "pieces": lambda text: (passages(text, 400), list(pieces(text))),
+    "seasons": lambda text: find_seasons(text, date(2026, 1, 2)),
+    "a prompt": lambda text: check_prompt("Summarise {text} " + text),
     "queries": lambda text: parse_query(text.encode(errors="ignore").replace(b"%", b"%20")),
 }
 
@@ -176,4 +220,4 @@ def test_the_static_embedder(growth: Growth) -> None:
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_other_functions(growth: Growth, name: str) -> None:
-    assert growth.of(OTHERS[name]) == ""
+    assert growth.of(OTHERS[name], list(units())) == ""

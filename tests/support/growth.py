@@ -46,6 +46,67 @@ def hostile(signs: str = SIGNS) -> Iterator[Maker]:
             yield partial(_repeated, unit, end)
 
 
+UNITS = (
+    *("a@", "a@b.", "/a", "http://a", "k=", "k: v\n", "A1b2C3d4", "---", "```\n", "[x](", "<a>", "</", "&lt;", '{"a":'),
+    *("\\u", "%20", "#", "*", "| ", "!", "?", "\u2026", "\u3002", "\u201ca\u201d", "()", ")", "\t", "\r\n", "0x", "1."),
+    *(
+        "1,000 ",
+        "I said ",
+        "Ann: ",
+        "am 3. M\u00e4rz ",
+        "two hundred ",
+        "zwei",
+        "\u200b",
+        "\u064a\u0648\u0645 ",
+        "\ub0a0 ",
+    ),
+    *("password: ", "-----BEGIN ", "sk-", "eyJ", "DE89 3704 ", "do not ", "user: ", "- a\n", "1) ", "a.b.", "A.", "aA"),
+    *("a1", "_", "__a"),
+)
+"""What texts are full of, beside single signs."""
+
+
+def units() -> Iterator[Maker]:
+    """Makers of texts of these, over and over."""
+    for unit in UNITS:
+        for end in ENDS:
+            yield partial(_repeated, unit, end)
+
+
+def alone(signs: str) -> Iterator[Maker]:
+    """Makers of texts of one sign each, with and without another end."""
+    for sign in signs:
+        for end in ENDS:
+            yield partial(_repeated, sign, end)
+
+
+def signs_of(pattern: re.Pattern[Any], most: int = 24) -> str:
+    """Signs that the pattern itself names, the rare ones first."""
+    try:
+        found = dict.fromkeys(_literals(_parser.parse(pattern.pattern, pattern.flags & ~re.UNICODE)))
+    except (re.error, ValueError, RecursionError):
+        return ""
+    return "".join(sorted(found, key=lambda sign: (sign.isalnum(), sign in SIGNS))[:most])
+
+
+def _literals(parsed: Any) -> Iterator[str]:
+    for op, argument in parsed:
+        name = str(op)
+        if name in ("LITERAL", "NOT_LITERAL"):
+            yield chr(argument)
+        elif name == "IN":
+            yield from _literals([each for each in argument if str(each[0]) == "LITERAL"])
+        elif name in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
+            yield from _literals(argument[2])
+        elif name in ("SUBPATTERN", "ASSERT", "ASSERT_NOT"):
+            yield from _literals(argument[-1])
+        elif name == "BRANCH":
+            for branch in argument[1]:
+                yield from _literals(branch)
+        elif name == "ATOMIC_GROUP":
+            yield from _literals(argument)
+
+
 def _repeated(unit: str, end: str, length: int) -> str:
     return (unit * (length // len(unit) + 1))[: length - len(end)] + end
 
