@@ -65,6 +65,11 @@ async def find(store: Store, bounds: Scope, memory_id: str, now: datetime) -> St
     return None
 
 
+async def leading(store: Store, bounds: Scope, ids: Sequence[str], now: datetime) -> set[str]:
+    """Those of the ids whose memories went into others."""
+    return {name for name, told in (await _aliases(store, bounds, ids, now)).items() if told}
+
+
 async def led_to(store: Store, bounds: Scope, now: datetime) -> set[str]:
     """Ids of the memories inside the bounds into which others went that had an id of their own."""
     found = await store.list_documents(document_scope(bounds), KIND, now)

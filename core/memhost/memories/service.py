@@ -298,8 +298,9 @@ class MemoryService:
             return Deletion()
         leaving = {memory.record.id: memory for memory in await self._store.get_memories(bounds, names)}
         held = {name: name for name in leaving}
-        for name in names:
-            if name not in held and (kept := await aliases.find(self._store, bounds, name, now)) is not None:
+        absent = [name for name in names if name not in held]
+        for name in sorted(await aliases.leading(self._store, bounds, absent, now)) if absent else ():
+            if (kept := await aliases.find(self._store, bounds, name, now)) is not None:
                 held[name] = kept.record.id
                 leaving.setdefault(kept.record.id, kept)
         await self._cascade.deleted(bounds.tenant, list(leaving.values()), now)

@@ -48,6 +48,9 @@ def check_messages(
 ) -> list[Problem]:
     """Messages whose content or times are refused."""
     problems = too_many(messages, MAX_ITEMS, ("messages",))  # which a change may have added to
+    if problems and isinstance(messages[0], Message):
+        sentence = f"A session holds at most {MAX_ITEMS:,} messages; begin another one, or delete older messages."
+        problems = [Problem(where=("messages",), kind="too_long", message=sentence)]
     for index, message in enumerate(messages):
         if isinstance(message, Message):
             continue

@@ -35,6 +35,10 @@ CONFIG_BYTES = 64 * 1024
 """Options of a strategy, which may hold prompts, as JSON."""
 DATA_BYTES = 1024 * 1024
 """A session's `data`, as JSON."""
+MAX_FILTER_VALUES = 20_000
+"""Values in all filters of one search together."""
+MAX_ALL_VALUES = 100
+"""Values of `all` in all filters of one search together: each is a condition of its own."""
 DEEPEST_OFFSET = 10_000
 """Matches that a search with a text may skip; beyond them the order has no meaning."""
 MAX_QUERY_TERMS = 64

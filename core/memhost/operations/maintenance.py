@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from memhost.models import MemoryType
-from memhost.models.limits import Many
+from memhost.models.limits import Many, Name
 
 TAG = "Long-term memory"
 
@@ -41,13 +41,13 @@ _POLICY: dict[str, Any] = {
 
 
 OnlyNamespace = Annotated[
-    str | None, Meta(description="Only memories of this namespace; absent or empty: of all.", examples=["travel"])
+    Name | None, Meta(description="Only memories of this namespace; absent or empty: of all.", examples=["travel"])
 ]
 OnlyUser = Annotated[
-    str | None, Meta(description="Only memories that this user owns; absent or empty: all.", examples=["ana"])
+    Name | None, Meta(description="Only memories that this user owns; absent or empty: all.", examples=["ana"])
 ]
 OnlySession = Annotated[
-    str | None, Meta(description="Only memories of this session; absent or empty: of all.", examples=["trip-42"])
+    Name | None, Meta(description="Only memories of this session; absent or empty: of all.", examples=["trip-42"])
 ]
 
 

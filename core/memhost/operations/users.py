@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-_Named = Annotated[str, Meta(min_length=1)]
+from memhost.models.limits import Name
+
+_Named = Annotated[Name, Meta(min_length=1)]
 
 
 class DeleteUser(msgspec.Struct, kw_only=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -13,6 +13,7 @@ from memhost.errors import Problem, ValidationFailed
 from memhost.memories.trust import TRUST
 from memhost.models import Condition, Op
 from memhost.models.filters import metadata_text
+from memhost.models.limits import MAX_ALL_VALUES, MAX_FILTER_VALUES
 from memhost.models.trust import at_least
 from memhost.operations.requests import (
     DateFilter,
@@ -56,9 +57,22 @@ def compile_filters(request: SearchFields, zone: str = "UTC") -> tuple[Condition
         _compile(name, value, metadata_conditions, ("metadata", key), conditions, problems)
     if request.min_trust is not None:
         conditions.append(Condition("trust", Op.ANY, at_least(request.min_trust)))
-    if problems:
+    if problems := problems or too_many_values(conditions):
         raise ValidationFailed(problems)
     return tuple(conditions)
+
+
+def too_many_values(conditions: Sequence[Condition]) -> list[Problem]:
+    """The problem of filters that are too many conditions for a store, though each filter alone would do."""
+    numbers = {"all": 0, "": 0}
+    for condition in conditions:
+        numbers["all" if condition.op is Op.ALL else ""] += len(condition.values)
+    for operator, most in (("all", MAX_ALL_VALUES), ("", MAX_FILTER_VALUES)):
+        if (number := numbers[operator]) > most:
+            named = f" of `{operator}`" if operator else ""
+            sentence = f"Too many values{named} in all filters together: {number:,}; at most {most:,} are allowed."
+            return [Problem(kind="too_long", message=sentence)]
+    return []
 
 
 def _compile(

@@ -13,7 +13,7 @@ from memhost.models import Condition, MemoryType
 from memhost.operations.requests import DateFilter, MemoryTypeFilter, Operators, TagFilter
 from memhost.operations.views import GROUP_FIELDS
 from memhost.reading import Compiler, ReadingError, problems
-from memhost.search.filters import date_conditions, tag_conditions
+from memhost.search.filters import date_conditions, tag_conditions, too_many_values
 
 F = TypeVar("F", bound=Operators)
 
@@ -57,6 +57,7 @@ def compile_view_filters(filters: Mapping[str, Any]) -> tuple[Condition, ...]:
             wrong += [".".join(map(str, each.where)) + f": {each.message}" for each in problems(error.under(name))]
         except ValueError as error:
             wrong.append(f"{name}: {error}")
+    wrong += [problem.message for problem in too_many_values(conditions)]
     if wrong:
         raise InvalidRequest(f"Wrong filters: {'; '.join(wrong)}.")
     return tuple(conditions)

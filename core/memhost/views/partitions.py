@@ -24,6 +24,8 @@ from memhost.views.summarizer import Gathered, GroupState, Summarizer
 EMPTY = "no_matching_memories"
 
 _MAX_WINDOW_DAYS = 365_000
+_MOST_WITH_EMPTY = 1_000
+"""Results of a view up to which those of groups without memories are stored."""
 _PUTS_A_COMMIT = 200
 _AT_ONCE = 4
 """Groups that are summarised at the same time; their cost is committed together."""
@@ -85,7 +87,8 @@ class ViewPartitions:
         result, error = await self._renewed(found, group, _decoded(document), now)
         if error is not None and not isinstance(error, ModelRefused) and not result.summary:
             raise error
-        await self._store.commit(scope, WriteBatch(put_documents=[_document(found, name, result, now)]))
+        if result.memory_count or document is not None or await self._may_keep_empty(found, now):
+            await self._store.commit(scope, WriteBatch(put_documents=[_document(found, name, result, now)]))
         return msgspec.convert(result, SummaryViewPartitionResult, from_attributes=True)
 
     async def compute(self, found: BoundView) -> int:
@@ -121,6 +124,11 @@ class ViewPartitions:
         return len(groups)
 
     # -- parts -----------------------------------------------------------------------------------------
+
+    async def _may_keep_empty(self, found: BoundView, now: datetime) -> bool:
+        """Tell whether a result of a group without memories is stored: a caller may name any number of those."""
+        kind, scope = kind_of(found.content.id), document_scope(found.bounds)
+        return len(await self._store.list_documents(scope, kind, now, limit=_MOST_WITH_EMPTY)) < _MOST_WITH_EMPTY
 
     async def _groups(self, found: BoundView, now: datetime) -> dict[Group, GroupState]:
         """All groups that have memories, with their state; a view without fields has one group in any case."""

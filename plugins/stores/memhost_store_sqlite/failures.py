@@ -12,6 +12,8 @@ from memhost.errors import ConfigurationError, InvalidRequest, MemhostError, Sto
 _LEAST_FREE = 64 * 1024  # bytes
 _UNTIL_MENDED_S = 60
 """When to try again what does not pass by itself: a full disk, a damaged file."""
+_TOO_MUCH = ("too many SQL variables", "Expression tree is too large", "too many terms in", "parser stack overflow")
+"""What the engine says of a statement that is too large for it."""
 
 
 def explain(error: BaseException) -> BaseException:
@@ -23,6 +25,9 @@ def explain(error: BaseException) -> BaseException:
         return error
     if isinstance(error, (UnicodeEncodeError, OverflowError, apsw.TooBigError)):
         return _chain(InvalidRequest(f"The store cannot keep this value: {error}."), error)
+    if isinstance(error, apsw.SQLError) and any(told in str(error) for told in _TOO_MUCH):
+        sentence = "The request has too many conditions for the store; use fewer filters, or fewer values in them."
+        return _chain(InvalidRequest(sentence), error)
     if isinstance(error, apsw.Error):
         wait_s = 2 if isinstance(error, (apsw.BusyError, apsw.LockedError)) else _UNTIL_MENDED_S
         return _chain(StoreUnavailable(_sentence(error, "The store's file"), retry_after_s=wait_s), error)
