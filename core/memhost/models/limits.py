@@ -87,6 +87,8 @@ Many = Annotated[list[T], _limit(maxItems=MAX_ITEMS)]
 """A list in a request."""
 Some = Annotated[list[T], _limit(minItems=1, maxItems=MAX_ITEMS)]
 """A list in a request that is not empty."""
+AllOf = Annotated[list[T], _limit(minItems=1, maxItems=MAX_ALL_VALUES)]
+"""Values that a field must have all of."""
 FilterKeys = Annotated[dict[str, T], _limit(maxProperties=MAX_KEYS)]
 """Filters by keys of metadata."""
 Prefix = Annotated[str, _limit(minLength=1)]

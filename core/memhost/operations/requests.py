@@ -11,6 +11,7 @@ from memhost.models import MAX_ACCESSES, EventPrecision, MemoryType, Trust
 from memhost.models.limits import (
     DEEPEST_OFFSET,
     MAX_MESSAGE_LENGTH,
+    AllOf,
     Config,
     FilterKeys,
     Id,
@@ -249,7 +250,7 @@ class TagFilter(Operators, kw_only=True, omit_defaults=True):
         Some[str] | None, Meta(description="The field has one of these values.", examples=[["travel", "food"]])
     ] = None
     all: Annotated[
-        Some[str] | None, Meta(description="The field has all of these values.", examples=[["travel", "food"]])
+        AllOf[str] | None, Meta(description="The field has all of these values.", examples=[["travel", "food"]])
     ] = None
     startswith: Annotated[
         Prefix | None,
@@ -273,7 +274,7 @@ class MemoryTypeFilter(Operators, kw_only=True, omit_defaults=True):
         Meta(description="The memory is of one of these types.", examples=[["semantic", "episodic"]]),
     ] = None
     all: Annotated[
-        Some[MemoryType] | None,
+        AllOf[MemoryType] | None,
         Meta(description="The memory is of all of these types: only one can hold.", examples=[["semantic"]]),
     ] = None
     in_: Annotated[Some[MemoryType] | None, Meta(description="Same as `any`.", examples=[["semantic", "episodic"]])] = (
@@ -339,7 +340,7 @@ class MetadataFilter(Operators, kw_only=True, omit_defaults=True):
         Meta(description="The key has one of these values.", examples=[["profile", "chat"]]),
     ] = None
     all: Annotated[
-        Some[MetadataValue] | None,
+        AllOf[MetadataValue] | None,
         Meta(description="The key, a list, has all of these values.", examples=[["profile", "chat"]]),
     ] = None
     none: Annotated[

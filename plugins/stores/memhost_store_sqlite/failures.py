@@ -13,7 +13,7 @@ _LEAST_FREE = 64 * 1024  # bytes
 _UNTIL_MENDED_S = 60
 """When to try again what does not pass by itself: a full disk, a damaged file."""
 _TOO_MUCH = ("too many SQL variables", "Expression tree is too large", "too many terms in", "parser stack overflow")
-"""What the engine says of a statement that is too large for it."""
+"""Words of the engine about a statement that is too large for it."""
 
 
 def explain(error: BaseException) -> BaseException:

@@ -26,6 +26,7 @@ CASES: list[tuple[MemhostError, int]] = [
     (errors.Conflict("x"), 409),
     (errors.AmbiguousSession("x"), 409),
     (errors.LimitReached("x"), 409),
+    (errors.QuotaExceeded("x"), 409),
     (errors.Busy("x"), 409),
     (errors.IdTaken(["x"]), 409),
     (errors.VersionMismatch("x"), 409),
