@@ -40,7 +40,7 @@ async def test_filters_are_bounded_together(store: str, filters: dict[str, Any],
             if taken:
                 assert (await run(host, "search_memories", **filters, **text)).total == 0
             else:
-                with pytest.raises(ValidationFailed, match="in all filters together|at most 100 are allowed"):
+                with pytest.raises(ValidationFailed, match=r"in all filters together|at most 100 are allowed"):
                     await run(host, "search_memories", **filters, **text)
 
 
