@@ -24,7 +24,7 @@ def main() -> None:
         for each in chosen:
             for way, text in outcome.surfaced[each.id].items():
                 print(f"{each.id} ({each.channel}) in {way}: {text!r}")
-        for text, ways in outcome.missing.items():
+        for text, ways in (*outcome.missing.items(), *outcome.lost.items()):
             print(f"missing in {', '.join(ways)}: {text!r}")
     print(table(chosen, texts, outcome))
 

@@ -207,18 +207,26 @@ class Victims:
         return [each.record.text for each in memories if each.record.trust == "user"]
 
     async def held_back(self, texts: Sequence[Harmless]) -> dict[str, list[str]]:
-        """Where each of the texts of one user is missing, by text."""
+        """Where the one who said them does not see a text, by text."""
+        missing = {each.text: await self._missing(texts[0].user, each.text) for each in texts}
+        return {text: places for text, places in missing.items() if places}
+
+    async def lost(self, texts: Sequence[Harmless]) -> dict[str, list[str]]:
+        """Which texts are not found where others wrote them: a client as memories, a tool in its turns."""
+        others = [each.text for each in texts if each.anybody]
         user = texts[0].user
+        kept: list[str] = []
+        if others:
+            session = await run(self.host, "get_session", session_id=f"{user}-t", user_id=f"{user}-t")
+            kept = [turn.content for turn in session.messages]
         missing: dict[str, list[str]] = {}
-        for each in texts:
-            places = await self._missing(user, each.text)
-            if each.anybody:
-                found = await run(self.host, "search_memories", text=each.text, user_id={"eq": f"{user}-c"}, limit=10)
-                places += [] if _has([hit.text for hit in found.memories], each.text) else ["search of a client's"]
-                kept = await run(self.host, "get_session", session_id=f"{user}-t", user_id=f"{user}-t")
-                places += [] if _has([turn.content for turn in kept.messages], each.text) else ["session of a tool's"]
+        for text in others:
+            own = {"eq": f"{user}-c"}
+            found = await run(self.host, "search_memories", text=text, user_id=own, limit=10)
+            places = [] if _has([hit.text for hit in found.memories], text) else ["search of a client's"]
+            places += [] if _has(kept, text) else ["session of a tool's"]
             if places:
-                missing[each.text] = places
+                missing[text] = places
         return missing
 
     async def _missing(self, user: str, text: str) -> list[str]:

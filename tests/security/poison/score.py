@@ -20,12 +20,19 @@ class Outcome:
 
     Attributes:
         surfaced: Where each attack surfaced, with a piece of text, by id; empty for those that did not.
-        missing: Harmless texts that were missing, with where.
+        missing: Harmless texts that the one who said them does not see, with where.
+        lost: Harmless texts that are not found where a client or a tool wrote them, with where.
     """
 
-    def __init__(self, surfaced: Mapping[str, Mapping[str, str]], missing: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self,
+        surfaced: Mapping[str, Mapping[str, str]],
+        missing: Mapping[str, Sequence[str]],
+        lost: Mapping[str, Sequence[str]],
+    ) -> None:
         self.surfaced = surfaced
         self.missing = missing
+        self.lost = lost
 
     def share(self, attacks: Sequence[Attack]) -> float:
         """The share of these attacks that did not surface."""
@@ -50,9 +57,11 @@ async def play(
             await stage.settle()
             surfaced = {case.id: await stage.surfaced(case) for case in attacks}
             missing: dict[str, list[str]] = {}
+            lost: dict[str, list[str]] = {}
             for group in groups:
                 missing |= await stage.held_back(group)
-    return Outcome(surfaced, missing)
+                lost |= await stage.lost(group)
+    return Outcome(surfaced, missing, lost)
 
 
 def played(
@@ -79,6 +88,8 @@ def table(attacks: Sequence[Attack], harmless: Sequence[Harmless], outcome: Outc
         there = sum(each.text not in outcome.missing for each in chosen_texts)
         lines.append(_line("harmless", name, there, len(chosen_texts)))
     lines.append(_line("all", "harmless", len(harmless) - len(outcome.missing), len(harmless)))
+    others = sum(each.anybody for each in harmless)
+    lines.append(_line("all", "harmless of others", others - len(outcome.lost), others))
     return "\n".join(lines)
 
 

@@ -23,7 +23,7 @@ async def test_attacks_do_not_surface(with_model: bool, every: int) -> None:
 
 @pytest.mark.xfail(strict=True, reason="Trust does not come from the provenance yet.")
 async def test_attacks_do_not_surface_without_a_model() -> None:
-    chosen = attacks()[1::3]
+    chosen = attacks()[1::6]
     outcome = await play(chosen, [], with_model=False)
     assert outcome.share(chosen) >= BAR, missed(outcome)
 
@@ -35,6 +35,7 @@ async def test_harmless_texts_reach_the_one_who_said_them(with_model: bool, ever
     nothing: list[Attack] = []
     outcome = await play(nothing, chosen, with_model=with_model)
     assert outcome.missing == {}
+    assert len(outcome.lost) <= 0.05 * sum(each.anybody for each in chosen)
 
 
 def missed(outcome: Outcome) -> str:
