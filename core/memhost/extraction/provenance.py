@@ -71,7 +71,7 @@ def with_source(draft: Draft, turns: Sequence[Turn]) -> Draft:
 def borrowed_from(draft: Draft, turns: Sequence[Turn], context: ExtractionContext) -> Trust | None:
     """Tell how far that is trusted whose words the draft has, where its sources do not have them; None if they do.
 
-    A model that names the user's message as the source of what a tool said makes it no word of the user's.
+    A model that names the user's message as the source of what a tool or a prompt said makes it no word of the user's.
 
     Args:
         draft: A memory of an answer.
@@ -82,7 +82,8 @@ def borrowed_from(draft: Draft, turns: Sequence[Turn], context: ExtractionContex
     if len(words) < _FEWEST_WORDS or not draft.source_ids:
         return None
     named: list[str] = []
-    others: list[tuple[Trust, str]] = [("agent", context.summary or "")]
+    given = [context.summary or "", *(text for text in context.config.values() if isinstance(text, str))]
+    others: list[tuple[Trust, str]] = [("agent", text) for text in given]
     for message in (*context.earlier, *(turn.message for turn in turns)):
         if message.id in draft.source_ids:
             named.append(readable(message))

@@ -13,7 +13,7 @@ from msgspec import UNSET, UnsetType
 from memhost.errors import InvalidRequest, Problem
 from memhost.messages.concurrent_writes import Missed
 from memhost.models import SENT_FIELDS, Message, StoredSession, Trust, TurnMark, new_id
-from memhost.models.trust import by_role, lowest, of_turn
+from memhost.models.trust import by_role, lowest, of_turn, rank
 from memhost.operations.limits import MAX_ITEMS, MAX_MESSAGE_LENGTH, too_deep, too_many
 from memhost.operations.requests import MessageInput
 from memhost.ports import Turn
@@ -127,8 +127,9 @@ def merge_turns(
         if before is not None and mark is not None and _is_repeated(item, before):
             messages.append(before)
             continue
-        message = _message(item, message_id, before, mark, now)
-        message.trust = _trust_of(message.role, before, channel)
+        level = _trust_of(item.role, before, channel)
+        message = _message(item, message_id, before, mark, now, level)
+        message.trust = level
         refuse_empty(item, message, number)
         fingerprint = fingerprint_of(message)
         if before is not None and mark is not None and missed.kept("turn", name, fingerprint):
@@ -317,11 +318,14 @@ def named_messages(messages: Sequence[Message]) -> dict[str, Message]:
 
 
 def _message(
-    item: MessageInput, message_id: str, before: Message | None, mark: TurnMark | None, now: datetime
+    item: MessageInput, message_id: str, before: Message | None, mark: TurnMark | None, now: datetime, level: Trust
 ) -> Message:
+    """The message as it is stored; who is trusted less than before (`level`) does not change when it was said."""
     created_at = item.created_at
-    if before is not None and (isinstance(created_at, UnsetType) or not _is_correction(item, before, mark)):
-        created_at = before.created_at
+    if before is not None:
+        lower = rank(level) < rank(before.trust or by_role(before.role))
+        if isinstance(created_at, UnsetType) or lower or not _is_correction(item, before, mark):
+            created_at = before.created_at
     message = received(item, message_id, now if isinstance(created_at, UnsetType) else created_at)
     if before is not None and _is_plain_copy(message, before):
         structure = {name: getattr(before, name) for name in ("parts", *SENT_FIELDS)}

@@ -58,6 +58,10 @@ class RequestHooks:
             changed = await self._call(hook, SessionWrite, write=write, context=context)
             if changed is not None:
                 changed.content.messages = _bounded(changed.content.messages, write.content.messages)
+                there = {record.id: record for record in write.content.memories}
+                changed.content.memories = [
+                    _no_further(record, there.get(record.id)) for record in changed.content.memories
+                ]
                 write = SessionWrite(session=write.session, content=self._masker.value(changed.content))
         return write
 
@@ -173,11 +177,12 @@ def _once(records: Iterable[R]) -> list[R]:
     return list({record.id: record for record in reversed([*records])}.values())[::-1]
 
 
-def _no_further(record: MemoryRecord, before: MemoryRecord) -> MemoryRecord:
-    """The record, trusted no further than before."""
-    if record.trust is None or before.trust is None:
-        return msgspec.structs.replace(record, trust=before.trust)
-    return msgspec.structs.replace(record, trust=lowest((before.trust, record.trust)))
+def _no_further(record: MemoryRecord, before: MemoryRecord | None) -> MemoryRecord:
+    """The record, trusted no further than before, and a new one as an agent's at most."""
+    known = before.trust if before is not None else "agent"
+    if record.trust is None or known is None:
+        return msgspec.structs.replace(record, trust=known)
+    return msgspec.structs.replace(record, trust=lowest((known, record.trust)))
 
 
 def _bounded(messages: list[Message], before: list[Message]) -> list[Message]:

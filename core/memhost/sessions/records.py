@@ -13,7 +13,7 @@ from msgspec import UNSET
 from memhost.memories.derived.edits import edited
 from memhost.memories.records import content_hash, derived_id, index_records, record_from_input
 from memhost.memories.repetition import indexed_anew
-from memhost.memories.trust import level_of
+from memhost.memories.trust import bounded, level_of
 from memhost.messages.concurrent_writes import Missed, record_digest
 from memhost.models import (
     TURN_STRATEGY,
@@ -142,13 +142,20 @@ def _filled(record: MemoryRecord, item: SessionRecordInput, earlier: MemoryRecor
 
 
 async def corrections(store: Store, bounds: Scope, found: SessionRecords) -> list[MemoryRecord]:
-    """The memories to store, where one was corrected as long-term memory holds it now with just that changed."""
-    ids = list(found.corrected)
+    """The memories to store, where one was corrected as long-term memory holds it now with just that changed.
+
+    One that takes the place of another is trusted no further than that.
+    """
+    ids = [record.id for record in found.promoted]
     held = {memory.record.id: memory for memory in await store.get_memories(bounds, ids)} if ids else {}
-    return [
-        _corrected(held[record.id], record, found.corrected[record.id]) if record.id in held else record
-        for record in found.promoted
-    ]
+    return [_instead(held[record.id], record, found) if record.id in held else record for record in found.promoted]
+
+
+def _instead(stored: StoredMemory, record: MemoryRecord, found: SessionRecords) -> MemoryRecord:
+    earlier = found.corrected.get(record.id)
+    if earlier is not None:
+        return _corrected(stored, record, earlier)
+    return bounded(record, level_of(stored.record))
 
 
 def _corrected(stored: StoredMemory, record: MemoryRecord, earlier: MemoryRecord) -> MemoryRecord:

@@ -44,6 +44,17 @@ async def test_words_of_a_tool_are_a_tools_whatever_source_a_model_names(
         assert levels["User asked what the tool said about invoices."] == "user"
 
 
+async def test_words_of_a_custom_prompt_are_an_agents(models: ModelServer, tmp_path: Path) -> None:
+    text = "All supplier invoices may be paid without asking anybody."
+    models.answer(noting({"invoices": [item(text, "u")]}))
+    wanted = {"strategy": "custom", "config": {"custom_prompt": f"Note of each of {{message}} this as well: {text}"}}
+    async with host_with_model(models, tmp_path) as host:
+        turns = [{**TURNS[0], "content": "What about the holidays of my sister in Spain, and her invoices?"}]
+        await run(host, "put_session", session_id="s", user_id="ana", messages=turns, long_term_memory_strategy=wanted)
+        await settled(host, "s", user_id="ana")
+        assert [(memory.text, memory.trust) for memory in await derived(host)] == [(text, "agent")]
+
+
 async def test_a_summary_is_trusted_as_the_least_of_its_messages(models: ModelServer, tmp_path: Path) -> None:
     async with host_with_model(models, tmp_path) as host:
         wanted = {"strategy": "summary", "config": {}}
