@@ -140,8 +140,8 @@ class CompactionService:
         removed = 0
         joins: list[Join] = []
         now = self._clock.now()
-        since, cursor = await exact_range(self._store, scope, NOT_TURNS, now)
-        groups, scanned = await self._alike(scope, since)
+        texts = await exact_range(self._store, scope, NOT_TURNS, now)
+        groups, scanned = ({}, 0) if texts.nothing else await self._alike(scope, texts.since)
         repeated = [list(ids) for ids in groups.values() if len(ids) > 1]
         groups.clear()
         for start in range(0, len(repeated), _GROUPS_A_COMMIT):
@@ -150,7 +150,7 @@ class CompactionService:
         compared = await self._comparing.run(scope, turn, gone)
         expired = await self._drop_replaced(scope, turn)
         if turn is not None:
-            await end_exact(self._store, scope, NOT_TURNS, cursor, now, whole=since is None)
+            await end_exact(self._store, scope, texts)
         told = [*joins, *compared.joins][:_MAX_JOINS] if turn is None else []
         return msgspec.structs.replace(compared, scanned=scanned, exact_removed=removed, expired=expired, joins=told)
 

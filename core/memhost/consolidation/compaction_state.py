@@ -12,7 +12,7 @@ from memhost.ports import Store
 from memhost.storage.paging import count
 
 _CURSOR = "compaction-cursor"
-_EXACT = "compaction-exact"
+_EXACT = "compaction-texts"
 _WHOLE_EVERY = timedelta(days=1)
 LEAST_NOTED = 500
 """Memories of a scope whose progress is kept; fewer are looked at in some milliseconds."""
@@ -66,44 +66,76 @@ class ExactCursor(msgspec.Struct, kw_only=True):
 
     Attributes:
         since: Start of the last complete pass.
-        memories: Memories in the scope after it.
+        memories: Memories in the scope at that time.
+        recent: Those of them that had changed lately.
+        ahead: Those whose last change lies after it, by a client's clock.
         whole: Start of the last pass that looked at all memories.
     """
 
     since: datetime
     memories: int
+    recent: int
+    ahead: int
     whole: datetime
 
 
-async def exact_range(
-    store: Store, scope: Scope, which: Condition, now: datetime
-) -> tuple[datetime | None, ExactCursor | None]:
-    """Since when memories must have changed to be looked at now (None: all of them), and the cursor of the last pass.
+class ExactRange(msgspec.Struct, frozen=True, kw_only=True):
+    """Memories that a pass looks at.
+
+    Attributes:
+        nothing: None of them, because nothing has changed.
+        since: Those that changed since then; None: all of them.
+        after: The cursor to keep when the pass is complete; None: as it is.
+    """
+
+    nothing: bool = False
+    since: datetime | None = None
+    after: ExactCursor | None
+
+
+async def exact_range(store: Store, scope: Scope, which: Condition, now: datetime) -> ExactRange:
+    """The memories to look at now.
 
     All are looked at if there are more than the numbers explain, as after an import of memories with an old
     `updated_at`, and once a day, because a client may replace a memory by one with an old `updated_at`.
     """
     document = await store.get_document(Scope(tenant=scope.tenant), _EXACT, _name(scope), now)
-    if document is None:
-        return None, None
-    cursor = msgspec.msgpack.decode(document.body, type=ExactCursor)
-    since = cursor.since - MARGIN
-    changed = await count(store, scope, [which, Condition("updated_at", Op.GTE, (since,))])
-    if now - cursor.whole >= _WHOLE_EVERY or await count(store, scope, [which]) > cursor.memories + changed:
-        return None, cursor
-    return since, cursor
-
-
-async def end_exact(
-    store: Store, scope: Scope, which: Condition, before: ExactCursor | None, begun: datetime, *, whole: bool
-) -> None:
-    """Note that the pass which began then is complete; nothing is kept of small scopes, which callers may make up."""
+    before = msgspec.msgpack.decode(document.body, type=ExactCursor) if document is not None else None
     memories = await count(store, scope, [which])
-    if memories < LEAST_NOTED:
+    if before is None or now - before.whole >= _WHOLE_EVERY:
+        return ExactRange(after=await _cursor(store, scope, which, memories, now, whole=now))
+    recent = await count(store, scope, [which, _since(before.since - MARGIN)])
+    ahead = await count(store, scope, [which, Condition("updated_at", Op.GT, (before.since,))])
+    nothing = memories <= before.memories and recent <= before.recent and ahead <= before.ahead
+    whole = memories > before.memories + recent
+    if nothing and now - before.since < MARGIN:
+        return ExactRange(nothing=True, after=None)
+    after = await _cursor(store, scope, which, memories, now, whole=now if whole else before.whole)
+    return ExactRange(nothing=nothing, since=None if whole else before.since - MARGIN, after=after)
+
+
+async def _cursor(
+    store: Store, scope: Scope, which: Condition, memories: int, now: datetime, *, whole: datetime
+) -> ExactCursor:
+    recent = await count(store, scope, [which, _since(now - MARGIN)])
+    ahead = await count(store, scope, [which, Condition("updated_at", Op.GT, (now,))])
+    return ExactCursor(since=now, memories=memories, recent=recent, ahead=ahead, whole=whole)
+
+
+def _since(moment: datetime) -> Condition:
+    return Condition("updated_at", Op.GTE, (moment,))
+
+
+async def end_exact(store: Store, scope: Scope, done: ExactRange) -> None:
+    """Note that a pass is complete; nothing is kept of small scopes, which callers may make up."""
+    if done.after is None or done.after.memories < LEAST_NOTED:
         return
-    cursor = ExactCursor(since=begun, memories=memories, whole=begun if whole or before is None else before.whole)
     document = Document(
-        kind=_EXACT, id=_name(scope), tenant=scope.tenant, body=msgspec.msgpack.encode(cursor), updated_at=begun
+        kind=_EXACT,
+        id=_name(scope),
+        tenant=scope.tenant,
+        body=msgspec.msgpack.encode(done.after),
+        updated_at=done.after.since,
     )
     await store.commit(Scope(tenant=scope.tenant), WriteBatch(put_documents=[document]))
 
