@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -63,6 +63,31 @@ class RowStore(ABC):
             StoreUnavailable: The engine does not answer; nothing was changed.
         """
 
+    def check_versions(self, batch: WriteBatch, stored: Mapping[str, StoredMemory]) -> None:  # noqa: B027
+        """Check what the batch expects of the memories that it names; a store without history ignores it.
+
+        Raises:
+            MemoryChanged: Some are not as expected; nothing was changed.
+        """
+
+    def record(  # noqa: B027 - stores without history need neither
+        self,
+        tenant: str,
+        batch: WriteBatch,
+        result: WriteResult,
+        before: Mapping[str, StoredMemory],
+        after: dict[str, StoredMemory],
+    ) -> None:
+        """Enter a batch that is about to be applied into the history; a store without one does nothing.
+
+        Args:
+            tenant: Whose.
+            batch: What was asked for.
+            result: What it does.
+            before: The memories that it names, as they were, by id.
+            after: Those that it puts, as they will be; the store may put others in their place.
+        """
+
     async def ping(self) -> None:
         """Ask for no row."""
         await _select(self, RowQuery(kinds=[]))
@@ -87,9 +112,15 @@ class RowStore(ABC):
                 before = await rows.select(RowQuery(row_ids=row_ids), lock=True) if row_ids else ()
                 for row in before:
                     hold(touched, row)
+                if batch.if_versions:
+                    self.check_versions(batch, {each.record.id: each for each in stored})
                 result = touched.apply(scope, batch, self.clock.now())
                 after = list(rows_of(touched))
                 gone, new = result.deleted + result.replaced, result.created + result.replaced
+                if gone or new or batch.notes:
+                    changed = {each: touched.memories[each] for each in new}
+                    self.record(scope.tenant, batch, result, {each.record.id: each for each in stored}, changed)
+                    touched.memories |= changed
                 if gone or new:
                     await rows.change_memories(scope.tenant, gone, [touched.memories[each] for each in new])
                 if batch.access:

@@ -78,6 +78,16 @@ def owner_of(record: MemoryRecord) -> Owner:
     return record.namespace or "", record.user_id or "", record.session_id or ""
 
 
+_MARKS = ("discrete_memory_extracted", "access_count", "last_accessed", "persisted_at", "updated_at")
+"""Fields of a record that the server keeps for itself: a change of them alone makes no new version."""
+
+
+def only_marks_differ(before: MemoryRecord, after: MemoryRecord) -> bool:
+    """Tell whether two records differ in marks of the server alone, which say nothing of what is remembered."""
+    marks = {name: getattr(before, name) for name in _MARKS}
+    return msgspec.structs.replace(after, **marks) == before
+
+
 def holds(scope: Scope, document: Document) -> bool:
     """Tell whether the document is inside the scope."""
     return document.tenant == scope.tenant and scope.allows(document.namespace, document.user, None)

@@ -18,7 +18,13 @@ async def open_memory(_settings: NoSettings, context: OpenContext) -> AsyncItera
     """Open an empty store."""
     from memhost_store_memory.store import MemoryStore
 
-    yield MemoryStore(context.clock, embedder=context.embedder, dimensions=context.dimensions)
+    yield MemoryStore(
+        context.clock,
+        embedder=context.embedder,
+        dimensions=context.dimensions,
+        keys=context.keys,
+        keep_versions=context.setting("memory.versions_keep") != 0,
+    )
 
 
 @hookimpl

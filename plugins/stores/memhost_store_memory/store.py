@@ -6,24 +6,42 @@ out is copied through msgpack, so callers never share mutable state with the sto
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 
 import msgspec
 
+from memhost.integrity import Keyring, Seals
 from memhost.models import (
     CandidateHit,
     CandidateQuery,
     Candidates,
+    Change,
     Condition,
+    Entry,
+    Head,
     Scope,
     StoredMemory,
     StoreInfo,
+    Verification,
+    WriteBatch,
+    WriteResult,
     matches,
 )
 from memhost.ports import Clock, Order, SystemClock
-from memhost.storekit import RowQuery, RowStore, check_field, copy_memory, owner_of
+from memhost.storekit import (
+    RowQuery,
+    RowStore,
+    check_field,
+    copy_memory,
+    owner_of,
+    rules,
+    to_micros,
+    to_micros_or_none,
+)
 from memhost_store_memory import ranking
+from memhost_store_memory.history import MemoryHistory
 from memhost_store_memory.rows import MemoryRows
 
 
@@ -36,11 +54,14 @@ class MemoryStore(RowStore):
         *,
         embedder: str | None = None,
         dimensions: int | None = None,
+        keys: Keyring | None = None,
+        keep_versions: bool = True,
     ) -> None:
         super().__init__(clock or SystemClock())
         self._embedder = embedder
         self._dimensions = dimensions
         self._rows = MemoryRows()
+        self._history = MemoryHistory(Seals(keys), keep_versions)
 
     @asynccontextmanager
     async def rows(self) -> AsyncIterator[MemoryRows]:
@@ -57,6 +78,77 @@ class MemoryStore(RowStore):
             counts={"memories": len(self._rows.memories_by_id), **await self.count_states()},
             durable=False,
         )
+
+    # -- history ---------------------------------------------------------------------------------------
+
+    def check_versions(self, batch: WriteBatch, stored: Mapping[str, StoredMemory]) -> None:
+        """Check the versions that the batch expects."""
+        rules.check_versions(batch, {name: memory.version for name, memory in stored.items()})
+
+    def record(
+        self,
+        tenant: str,
+        batch: WriteBatch,
+        result: WriteResult,
+        before: Mapping[str, StoredMemory],
+        after: dict[str, StoredMemory],
+    ) -> None:
+        """Enter what the batch does."""
+        at = to_micros(self.clock.now())
+        for name in result.deleted:
+            self._history.deleted(tenant, at, before[name])
+        gone = set(result.deleted)
+        for name, memory in after.items():
+            former = None if name in gone else before.get(name)
+            after[name] = self._history.put(tenant, at, memory, former, restored=batch.restored)
+        for note in batch.notes:
+            self._history.note(tenant, at, msgspec.structs.replace(note))
+
+    async def heads(self) -> dict[str, Head]:
+        """The ends of all chains, by tenant."""
+        return {tenant: self._history.head(tenant) for tenant in self._history.chains}
+
+    async def link_at(self, tenant: str, seq: int) -> bytes | None:
+        """The link of an entry, None if there is none of that number."""
+        chain = self._history.chains.get(tenant, [])
+        if seq == 0:
+            return b""
+        return chain[seq - 1].link if 0 < seq <= len(chain) else None
+
+    async def list_entries(
+        self, scope: Scope, *, memory: str | None = None, newest: bool = False, after: int = 0, limit: int = 100
+    ) -> list[Entry]:
+        """Entries inside the scope, by number."""
+        return self._history.entries(scope, memory, after, limit, newest=newest)
+
+    async def former_state(self, scope: Scope, seq: int) -> StoredMemory | None:
+        """The state before an entry, if it was kept."""
+        return self._history.former(scope, seq)
+
+    async def drop_former(self, tenant: str, seqs: Sequence[int], why: Change) -> int:
+        """Remove former states, and say so in an entry."""
+        return self._history.drop(tenant, to_micros(self.clock.now()), seqs, why)
+
+    async def old_former(self, tenant: str, *, before: datetime | None, keep: int | None, limit: int) -> list[int]:
+        """Numbers of entries with former states that are too old or too many."""
+        return self._history.old(tenant, to_micros_or_none(before), keep)[:limit]
+
+    async def erase_history(self, scope: Scope, why: Change) -> tuple[int, Head]:
+        """Remove what entries say about the scope, and whatever memory is left in it."""
+        for memory in self._select(scope, ()):
+            del self._rows.memories_by_id[scope.tenant, memory.record.id]
+            self._history.sealed.pop((scope.tenant, memory.record.id), None)
+        return self._history.erase(scope, to_micros(self.clock.now()), why)
+
+    async def verify(self) -> Verification:
+        """Compare everything with its seals and with the chains."""
+        return self._history.verify(self._rows.memories_by_id)
+
+    async def seal_anew(self) -> int:
+        """Count the memories: the keys of a process do not change."""
+        return len(self._rows.memories_by_id)
+
+    # -- reading ---------------------------------------------------------------------------------------
 
     async def list_memories(
         self,

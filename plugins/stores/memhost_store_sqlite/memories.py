@@ -21,7 +21,7 @@ from memhost.models import (
     WriteResult,
 )
 from memhost.models.filters import METADATA_PREFIX, metadata_values, tag_values
-from memhost.storekit import owner_of, rules, to_micros, to_micros_or_none
+from memhost.storekit import only_marks_differ, owner_of, rules, to_micros, to_micros_or_none
 from memhost_store_sqlite.codec import (
     Body,
     decode_body,
@@ -49,9 +49,6 @@ COLUMNS = (
 
 VID = f"((m.owner << {RID_BITS}) | m.rid)"
 CHUNK = 500
-
-_MARKS = ("discrete_memory_extracted", "access_count", "last_accessed", "persisted_at", "updated_at")
-"""Fields of a record that the server keeps for itself: a change of them alone makes no new version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,12 +175,9 @@ def _enter(journal: Journal, change: Change, former: Former | None, keep: bool) 
 
 def _same_content(former: Body, memory: StoredMemory) -> bool:
     """Tell whether only marks of the server differ, which say nothing of what is remembered."""
-    record, before = memory.record, former.record
-    marks = {name: getattr(before, name) for name in _MARKS}
     beside = (memory.speaker, memory.role, memory.lead, memory.position)
-    return (former.speaker, former.role, former.lead, former.position) == beside and (
-        msgspec.structs.replace(record, **marks) == before
-    )
+    same = (former.speaker, former.role, former.lead, former.position) == beside
+    return same and only_marks_differ(former.record, memory.record)
 
 
 def _remove(connection: apsw.Connection, ledger: Ledger, rows: Sequence[Existing]) -> None:
