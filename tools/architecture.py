@@ -43,6 +43,7 @@ GROUPS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("usage",),
         ("jobs",),
         ("memories",),
+        ("history",),
         ("profile",),
         ("messages",),
         ("consolidation",),

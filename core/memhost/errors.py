@@ -7,7 +7,7 @@ here: an interface maps codes to its own statuses. `retryable` says whether the 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -54,6 +54,12 @@ class InvalidRequest(MemhostError):
     """A well-formed request that asks for something that cannot be: the sentence says what to change."""
 
     code = "invalid_request"
+
+
+class Unsupported(InvalidRequest):
+    """The store, or another part that was chosen, does not offer that; the sentence says which do."""
+
+    code = "unsupported"
 
 
 class ValidationFailed(InvalidRequest):
@@ -186,14 +192,31 @@ class VersionMismatch(Conflict):
 
 
 class MemoryChanged(Conflict):
-    """A memory is not at the version that the request expects; `ids` names it. Read it again."""
+    """A memory is not at the version, or has not the content, that the request expects. Read it again.
+
+    Attributes:
+        ids: Ids of such memories.
+    """
 
     code = "memory_changed"
 
-    def __init__(self, ids: Sequence[str]) -> None:
-        named = ", ".join(sorted(ids)[:5])
-        super().__init__(f"These memories are not at the version that the request expects; read them again: {named}")
+    def __init__(self, ids: Sequence[str], versions: Mapping[str, int] | None = None) -> None:
+        """Make the sentence.
+
+        Args:
+            ids: Ids of such memories.
+            versions: The versions that they are at, where that is known; 0: there is none.
+        """
+        told = [_at_version(name, (versions or {}).get(name)) for name in sorted(ids)[:5]]
+        more = f"; so are {len(ids) - len(told)} more" if len(ids) > len(told) else ""
+        super().__init__(f"{'; '.join(told)}{more}: not what the request expects. Nothing was changed; read again.")
         self.ids = tuple(ids)
+
+
+def _at_version(name: str, version: int | None) -> str:
+    if version is None:
+        return f"Memory {name} was changed"
+    return f"Memory {name} is at version {version}" if version else f"There is no memory {name} (version 0)"
 
 
 class Tampered(MemhostError):

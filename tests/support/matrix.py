@@ -212,7 +212,22 @@ def _relative(outcome: Outcome, target: Target) -> Outcome:
     return Outcome(
         outcome.code,
         json.dumps(
-            _without(json.loads(text), ("now", "computed_at", "latency_ms", "duration_s", "erased_at", "sha256"))
+            _without(
+                json.loads(text),
+                (
+                    "now",
+                    "computed_at",
+                    "latency_ms",
+                    "duration_s",
+                    "erased_at",
+                    "sha256",
+                    "signature",
+                    "link",
+                    "entry",
+                    "at",
+                    "seq",
+                ),
+            )
         ),
     )
 

@@ -19,6 +19,9 @@ from memhost.extraction import PromptPolicy
 from memhost.extraction.pipeline.immediate import ImmediateExtraction
 from memhost.extraction.pipeline.rebuild import Rebuilding
 from memhost.extraction.pipeline.runs import ExtractionRuns
+from memhost.history.rewriting import Rewriting
+from memhost.history.verifying import Verifying
+from memhost.history.versions import Versions
 from memhost.hooks import Need
 from memhost.host.extraction_parts import (
     ExtractionParts,
@@ -99,6 +102,8 @@ class Services:
     compaction: CompactionService
     rebuilding: Rebuilding
     trash: TrashService
+    versions: Versions
+    verifying: Verifying
     views: ViewService
     view_runs: ViewRuns
     erasure: Erasure
@@ -123,17 +128,15 @@ def assemble(resources: Resources) -> Services:
     settings, memory = resources.settings, resources.settings.memory
     metrics, tenants, workers = Metrics(), Tenants(store), Workers(store, clock)
     resources.tampered.metrics, ledger = metrics, _ledger(resources, tenants, metrics)
-    calls = _calls(resources, ledger, tenants)
+    calls, watch = _calls(resources, ledger, tenants), _watch(resources, metrics)
     outbox.use(_needs_met(resources))
-    watch = _watch(resources, metrics)
     hooks, quotas = _hooks(resources, watch, metrics), _quotas(resources)
-    search = _search(resources, calls, hooks, metrics)
+    search, summaries = _search(resources, calls, hooks, metrics), _summaries(resources, calls)
     prompts = PromptPolicy(mode=settings.extraction.custom_prompts, approved=settings.extraction.approved_prompts)
     deduplication = SemanticDeduplication(store=store, embedder=embedder, calls=calls, settings=memory)
     queue = waiting_turns(resources, prompts)
     cascade = make_cascade(resources, queue)
     extraction = extraction_parts(resources, calls, hooks, queue, cascade, deduplication)
-    summaries = _summaries(resources, calls)
     sessions = _sessions(resources, hooks, extraction, summaries, cascade, quotas)
     forgetting = ForgettingService(store=store, outbox=outbox, settings=memory, clock=clock)
     leases = Leases(store, clock, settings.server.job_lease_s)
@@ -142,7 +145,7 @@ def assemble(resources: Resources) -> Services:
     views = _views(resources, calls, prompts)
     view_runs = ViewRuns(store=store, views=views, outbox=outbox, long_work=long_work, clock=clock)
     maintenance = _maintenance(resources, calls, forgetting, compaction, view_runs, extraction.runs, summaries)
-    profile = ProfileService(store=store, settings=memory, clock=clock)
+    trash, profile = _trash(resources), ProfileService(store=store, settings=memory, clock=clock)
     memory_prompts, context = _reading(resources, sessions, search, profile)
     schedules = Schedules(plugins=resources.plugins, store=store, tenants=tenants, every_s=intervals(settings))
     return Services(
@@ -159,11 +162,13 @@ def assemble(resources: Resources) -> Services:
         forgetting=forgetting,
         compaction=compaction,
         rebuilding=rebuilding(resources, queue, cascade, long_work),
-        trash=TrashService(store=store, embedder=embedder, outbox=outbox, settings=memory, clock=clock),
+        trash=trash,
+        versions=_versions(resources, hooks, cascade, quotas),
+        verifying=Verifying(store, resources.keys),
         views=views,
         view_runs=view_runs,
         erasure=_erasure(resources, ledger),
-        audit=AuditTrail(store, outbox, clock),
+        audit=AuditTrail(store, outbox, clock, resources.keys),
         model_calls=calls,
         model_health=resources.health,
         usage=ledger,
@@ -176,6 +181,16 @@ def assemble(resources: Resources) -> Services:
         metrics=metrics,
         watch=watch,
         secrets=resources.secrets,
+    )
+
+
+def _trash(resources: Resources) -> TrashService:
+    return TrashService(
+        store=resources.store,
+        embedder=resources.embedder,
+        outbox=resources.outbox,
+        settings=resources.settings.memory,
+        clock=resources.clock,
     )
 
 
@@ -226,6 +241,21 @@ def _memories(resources: Resources, hooks: RequestHooks, cascade: Cascade, quota
         settings=resources.settings.memory,
         clock=resources.clock,
     )
+
+
+def _versions(resources: Resources, hooks: RequestHooks, cascade: Cascade, quotas: Quotas) -> Versions:
+    rewriting = Rewriting(
+        store=resources.store,
+        embedder=resources.embedder,
+        hooks=hooks,
+        cascade=cascade,
+        outbox=resources.outbox,
+        quotas=quotas,
+        clock=resources.clock,
+    )
+    versions = Versions(store=resources.store, rewriting=rewriting, settings=resources.settings.memory)
+    resources.stack.push_async_callback(versions.aclose)
+    return versions
 
 
 def _compaction(

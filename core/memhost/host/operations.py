@@ -7,10 +7,11 @@ from memhost.consolidation import operations as consolidation
 from memhost.context import operations as context
 from memhost.errors import Forbidden
 from memhost.extraction.pipeline import operations as extraction
+from memhost.history import operations as history
 from memhost.host.host import Host
 from memhost.jobs import operations as jobs
 from memhost.memories import operations as memories
-from memhost.operations.admin import PluginName
+from memhost.operations.maintenance import PluginName
 from memhost.operations.responses import Health, PluginList, PluginReport, Readiness
 from memhost.operations.table import Call, Nothing, Operation, OperationTable, forward
 from memhost.ports import Host as PublicHost
@@ -86,5 +87,18 @@ OPERATIONS = (
 
 def core_operations() -> OperationTable:
     """Return the operations of the host itself."""
-    rooms = (jobs, sessions, extraction, memories, search, context, profile, consolidation, views, usage, admin)
+    rooms = (
+        jobs,
+        sessions,
+        extraction,
+        memories,
+        search,
+        context,
+        profile,
+        consolidation,
+        views,
+        usage,
+        admin,
+        history,
+    )
     return OperationTable((*OPERATIONS, *(operation for room in rooms for operation in room.OPERATIONS)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from memhost.jobs.service import JobService
-from memhost.operations.admin import JobId, ListJobs
+from memhost.operations.maintenance import JobId, ListJobs
 from memhost.operations.responses import Ack, JobList
 from memhost.operations.table import Call, Operation, forward
 

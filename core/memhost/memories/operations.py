@@ -21,6 +21,7 @@ from memhost.operations.long_term import (
 from memhost.operations.maintenance import ListTrash, RestoreMemories
 from memhost.operations.responses import Ack, DeletionAck, RestoreResult, StoredRecords, TrashPage
 from memhost.operations.table import Call, Operation, forward
+from memhost.storage.preconditions import Expected
 
 TAG = "Long-term memory"
 
@@ -39,7 +40,7 @@ async def _get(memories: MemoryService, call: Call, request: GetMemory) -> Memor
 
 
 async def _delete(memories: MemoryService, call: Call, request: DeleteMemories) -> DeletionAck:
-    done = await memories.delete(call, request.memory_ids)
+    done = await memories.delete(call, request.memory_ids, Expected(request.if_version, request.if_hash))
     return DeletionAck(
         status=deleted_status(done.count),
         deleted_ids=done.ids if request.report else UNSET,
@@ -76,7 +77,10 @@ OPERATIONS = (
             "state different values (a date, metadata, letter case, any character), both stay. `id_taken` (409) names "
             "the ids that another owner uses; the memories with other ids were stored."
         ),
-        errors=("invalid_arguments", "id_taken", "quota_exceeded", "long_term_memory_disabled"),
+        errors=(
+            *("invalid_arguments", "id_taken", "quota_exceeded", "memory_changed", "unsupported"),
+            "long_term_memory_disabled",
+        ),
     ),
     Operation(
         name="store_memories",
@@ -122,7 +126,8 @@ OPERATIONS = (
         access="write",
         tag=TAG,
         summary="Change fields of a memory.",
-        errors=("not_found", "invalid_request", "long_term_memory_disabled"),
+        description="`if_version` or `if_hash` refuse the change (409) if the memory is another than the one read.",
+        errors=("not_found", "invalid_request", "memory_changed", "unsupported", "long_term_memory_disabled"),
         repeatable=True,
     ),
     Operation(
@@ -136,7 +141,7 @@ OPERATIONS = (
         description=(
             "The id of a memory that was merged into another deletes that other memory. A notice names unknown ids."
         ),
-        errors=("long_term_memory_disabled",),
+        errors=("invalid_request", "memory_changed", "unsupported", "long_term_memory_disabled"),
         repeatable=True,
     ),
     Operation(

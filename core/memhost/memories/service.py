@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
+from msgspec import UNSET
 
 from memhost.errors import Forbidden, IdTaken, InvalidRequest, NotFound, QuotaExceeded
 from memhost.events import MemoriesDeleted, MemoriesStored, MemoriesUpdated, RequestContext
@@ -49,9 +50,12 @@ from memhost.plugins.request_hooks import RequestHooks
 from memhost.ports import Clock, Draft, Embedder, Store
 from memhost.settings.schema import MemorySettings
 from memhost.storage.bound_documents import document_scope
+from memhost.storage.preconditions import Expected, require_versions
 from memhost.usage.quotas import Amount, Quotas, amounts_of
 
-EDITABLE = tuple(name for name in EditMemory.__struct_fields__ if name not in ("memory_id", "clear"))
+_NO_FIELDS = ("memory_id", "clear", "if_version", "if_hash")
+
+EDITABLE = tuple(name for name in EditMemory.__struct_fields__ if name not in _NO_FIELDS)
 """Fields that an edit can set."""
 
 _EMPTY: dict[str, Any] = {"topics": [], "entities": [], "metadata": {}}
@@ -102,6 +106,7 @@ class MemoryService:
             ValidationFailed: Fields are wrong.
             IdTaken: An id belongs to another owner; the records with other ids were stored.
             Forbidden: A record lies outside the caller's bounds; nothing was stored.
+            MemoryChanged: A memory is not as its record expects; nothing was stored.
             QuotaExceeded: An owner may keep no more; nothing was stored.
         """
         records, stays = await self._create_allowed(call, given, deduplicate=deduplicate)
@@ -182,10 +187,10 @@ class MemoryService:
                     "credential's bounds."
                 )
         records = list({record.id: record for record in records}.values())
-        if deduplicate:
-            found = await find_repetitions(self._store, bounds, records, now)
-        else:
-            found = Repetitions(fresh=records)
+        versions = self._expected(there, given)
+        alike = [record for record in records if deduplicate and record.id not in versions]
+        found = await find_repetitions(self._store, bounds, alike, now) if alike else Repetitions()
+        found.fresh += [record for record in records if not deduplicate or record.id in versions]
         gone = [record for record in records if record.id in found.stays]
         wanted = [*found.fresh, *found.completed.values()]
         kept = await self._hooks.before_memories_stored(wanted, self._context(call, now)) if wanted else []
@@ -193,6 +198,7 @@ class MemoryService:
         anew, more = found.parted(kept)
         batch = WriteBatch(put_memories=await index_records(anew, self._embedder, in_request=True))
         batch.put_memories += more
+        batch.if_versions = {record.id: versions[record.id] for record in anew if record.id in versions}
         batch.put_documents = aliases.documents(bounds.tenant, gone, found.stays, now)
         batch.access = found.access(now)
         for event, kind, changed in (
@@ -209,6 +215,20 @@ class MemoryService:
             return fresh, found.stays
         more_fresh, stays = await self._create(call, [item for item in given if item.id in lost], made=made)
         return [*fresh, *more_fresh], {name: found.stays[name] for name in found.stays if name not in lost} | stays
+
+    def _expected(self, there: Sequence[StoredMemory], given: Sequence[RecordInput]) -> dict[str, int]:
+        """Return the versions that must be found, by the ids of the records that expect something.
+
+        Raises:
+            MemoryChanged: What is stored is something else.
+        """
+        expecting = {item.id: Expected(item.if_version, item.if_hash) for item in given}
+        expecting = {name: expected for name, expected in expecting.items() if expected.something}
+        if not expecting:
+            return {}
+        require_versions(self._store)
+        stored = {memory.record.id: memory for memory in there}
+        return {name: expected.check(name, stored.get(name)) for name, expected in expecting.items()}
 
     async def _admit(self, bounds: Scope, kept: Sequence[MemoryRecord], found: Repetitions) -> None:
         """Check the quotas; a memory that is stored already and replaced counts for nothing.
@@ -241,7 +261,8 @@ class MemoryService:
             NotFound: There is none inside the caller's bounds.
         """
         self._check_enabled()
-        return (await self._stored(call.caller.bounds, memory_id)).record
+        stored = await self._stored(call.caller.bounds, memory_id)
+        return msgspec.structs.replace(stored.record, version=stored.version or UNSET)
 
     async def edit(self, call: Call, request: EditMemory) -> MemoryRecord:
         """Set the given fields; the rest stays. An empty string clears an owner, an empty list the tags.
@@ -253,6 +274,7 @@ class MemoryService:
             InvalidRequest: No field is given, or the text is blank.
             ValidationFailed: A tag has a comma.
             NotFound: There is no such memory.
+            MemoryChanged: It is not as the request expects, or was changed while that was checked.
             Forbidden: The new owner is out of bounds.
             QuotaExceeded: The owner may keep no more.
         """
@@ -267,6 +289,7 @@ class MemoryService:
         refuse(problems)
         bounds = call.caller.bounds
         stored = await self._stored(bounds, request.memory_id)
+        if_versions = self._must_be(stored, Expected(request.if_version, request.if_hash))
         text, now = stored.record.text, self._clock.now()
         record = _changed(stored, changes, now, of_memory(call.caller.channel))
         if not bounds.allows(record.namespace, record.user_id, record.session_id):
@@ -279,7 +302,7 @@ class MemoryService:
             updated.vector = stored.vector
         await self._quotas.admit(bounds.tenant, _grown(stored.record, updated.record))
         await self._cascade.edited(bounds.tenant, stored, updated, now)
-        batch = WriteBatch(put_memories=[updated], moved_ids=frozenset({record.id}))
+        batch = WriteBatch(put_memories=[updated], moved_ids=frozenset({record.id}), if_versions=if_versions)
         batch.add_jobs = self._outbox.memory_jobs(
             "memories_updated", MemoriesUpdated, [record.id], tenant=bounds.tenant, now=now
         )
@@ -287,16 +310,27 @@ class MemoryService:
         self._outbox.committed(batch.add_jobs)
         return updated.record
 
-    async def delete(self, call: Call, ids: Sequence[str]) -> Deletion:
+    async def delete(self, call: Call, ids: Sequence[str], expected: Expected | None = None) -> Deletion:
         """Delete the memories of those ids inside the caller's bounds, for good.
 
         An id whose memory went into another deletes that one. The call's notices name ids of which nothing is left.
+
+        Raises:
+            InvalidRequest: Something is expected of several memories.
+            MemoryChanged: The memory is not as expected; nothing was deleted.
         """
         self._check_enabled()
         bounds, now, names = call.caller.bounds, self._clock.now(), unique(ids)
         if not names:
             return Deletion()
         leaving = {memory.record.id: memory for memory in await self._store.get_memories(bounds, names)}
+        if_versions = {}
+        if expected is not None and expected.something:
+            if len(names) != 1:
+                raise InvalidRequest("if_version and if_hash are about one memory: give one id.")
+            require_versions(self._store)
+            version = expected.check(names[0], leaving.get(names[0]))
+            if_versions = {names[0]: version} if version else {}
         held = {name: name for name in leaving}
         absent = [name for name in names if name not in held]
         for name in sorted(await aliases.leading(self._store, bounds, absent, now)) if absent else ():
@@ -309,7 +343,7 @@ class MemoryService:
         documents += await former.names_of(self._store, bounds, [memory.record for memory in leaving.values()], now)
         if documents := documents + await aliases.names_of(self._store, bounds, names, now):
             await self._store.commit(document_scope(bounds), WriteBatch(delete_documents=documents))
-        batch = WriteBatch(delete_memories=unique([held.get(name, name) for name in names]))
+        batch = WriteBatch(delete_memories=unique([held.get(name, name) for name in names]), if_versions=if_versions)
         existing = unique(list(held.values()))
         batch.add_jobs = self._outbox.memory_jobs(
             "memories_deleted", MemoriesDeleted, existing, tenant=bounds.tenant, now=now
@@ -330,6 +364,12 @@ class MemoryService:
         if found is None:
             raise NotFound(f"Memory {memory_id} not found.")
         return found
+
+    def _must_be(self, stored: StoredMemory, expected: Expected) -> dict[str, int]:
+        if not expected.something:
+            return {}
+        require_versions(self._store)
+        return {stored.record.id: expected.check(stored.record.id, stored)}
 
     def _check_enabled(self) -> None:
         require_long_term_memory(self._settings)

@@ -158,6 +158,10 @@ class MemoryRecord(msgspec.Struct, kw_only=True):
         EditedFrom | None,
         Meta(description="What it was made from before its text was edited; null if that never happened."),
     ] = None
+    version: Annotated[
+        int | UnsetType,
+        Meta(description="Number of this state of it, from 1: each change makes a new one. Absent where none is kept."),
+    ] = UNSET
 
     @property
     def told_at(self) -> datetime:

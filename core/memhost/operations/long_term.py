@@ -12,6 +12,8 @@ from memhost.operations.requests import (
     Entities,
     EventDate,
     EventEnd,
+    IfHash,
+    IfVersion,
     Precision,
     PromptSession,
     RecordInput,
@@ -126,6 +128,8 @@ class EditMemory(msgspec.Struct, kw_only=True):
         ),
     ] = None
     clear: Annotated[list[_Clearable], Meta(description="Fields to empty.", examples=[["event_date"]])] = []
+    if_version: IfVersion = None
+    if_hash: IfHash = None
 
 
 class DeleteMemories(msgspec.Struct, kw_only=True):
@@ -136,6 +140,8 @@ class DeleteMemories(msgspec.Struct, kw_only=True):
         bool,
         Meta(description="Add to the answer which ids were deleted, and which no memory had.", examples=[True]),
     ] = False
+    if_version: IfVersion = None
+    if_hash: IfHash = None
 
 
 class MemoryPromptRequest(msgspec.Struct, kw_only=True):

@@ -80,6 +80,22 @@ Precision = Annotated[
 Entities = Annotated[Tags | None, Meta(description="People, places and things that it names.", examples=[["Ana"]])]
 
 
+IfVersion = Annotated[
+    Annotated[int, Meta(ge=0)] | None,
+    Meta(
+        description="Refuse the write (`memory_changed`) unless the memory is at this version; 0: there is none yet.",
+        examples=[None],
+    ),
+]
+IfHash = Annotated[
+    Name | None,
+    Meta(
+        description="Refuse the write (`memory_changed`) unless the memory has this `memory_hash`.",
+        examples=[None],
+    ),
+]
+
+
 class MessageInput(msgspec.Struct, kw_only=True):
     """A message to write. An absent `id` gets a ULID, an absent `created_at` the time of the write."""
 
@@ -214,6 +230,8 @@ class RecordInput(RecordFields, kw_only=True):
     """A memory to store."""
 
     id: Annotated[Id, Meta(description="Id of the memory.", examples=["pref-window-seat"])]
+    if_version: IfVersion = None
+    if_hash: IfHash = None
 
 
 class SessionRecordInput(RecordFields, kw_only=True):

@@ -123,9 +123,11 @@ def hit_of(
     score: float | None = None,
     kind: ScoreType | None = None,
     explain: dict[str, float] | None = None,
+    version: int = 0,
 ) -> MemoryHit:
-    """The record as a hit."""
+    """The record as a hit; `version` is that of the memory, 0 if it is not known."""
     fields = {name: getattr(record, name) for name in MemoryRecord.__struct_fields__}
+    fields["version"] = version or UNSET
     return MemoryHit(**fields, dist=dist, score=score, score_type=kind, explain=explain)
 
 

@@ -212,7 +212,7 @@ class SearchService:
     ) -> Found:
         # A listing has no ranks of its own: "all candidates" of server-side recency is its page.
         memories, total = await self._store.list_memories(scope, conditions, limit=limit, offset=request.offset)
-        hits = [hit_of(memory.record) for memory in memories]
+        hits = [hit_of(memory.record, version=memory.version) for memory in memories]
         return Found(recency.reorder(hits) if recency is not None else hits, total)
 
 

@@ -69,7 +69,7 @@ def check_versions(batch: WriteBatch, versions: Mapping[str, int]) -> None:
     """
     changed = [name for name, version in batch.if_versions.items() if versions.get(name, 0) != version]
     if changed:
-        raise MemoryChanged(changed)
+        raise MemoryChanged(changed, {name: versions.get(name, 0) for name in changed})
 
 
 def next_version(batch: WriteBatch, current: int) -> int:

@@ -12,6 +12,7 @@ STATUS: Mapping[str, int] = {
     "unsafe_prompt": 422,
     "secret_found": 422,
     "invalid_request": 400,
+    "unsupported": 400,
     "too_large": 413,
     "long_term_memory_disabled": 400,
     "refused": 400,

@@ -121,6 +121,20 @@ ROUTES: tuple[Route, ...] = (
         operation="edit_memory",
         body="required",
     ),
+    Route(verb="GET", path="/v1/long-term-memory/{memory_id}/versions", operation="list_memory_versions"),
+    Route(verb="GET", path="/v1/long-term-memory/{memory_id}/versions/{version}", operation="get_memory_version"),
+    Route(
+        verb="GET",
+        path="/v1/long-term-memory/{memory_id}/versions/{version}/differences",
+        operation="compare_memory_versions",
+    ),
+    Route(
+        verb="POST",
+        path="/v1/long-term-memory/{memory_id}/versions/{version}/restore",
+        operation="restore_memory_version",
+        body="optional",
+    ),
+    Route(verb="DELETE", path="/v1/long-term-memory/{memory_id}/versions/{version}", operation="redact_memory_version"),
     Route(verb="DELETE", path="/v1/long-term-memory", operation="delete_memories"),
     Route(
         verb="POST",
@@ -172,6 +186,9 @@ ROUTES: tuple[Route, ...] = (
         operation="delete_user",
         blank_is_absent=(),  # an empty variable in a script must not widen what is erased
     ),
+    Route(verb="POST", path="/v1/certificates/check", operation="check_certificate", body="required"),
+    Route(verb="GET", path="/v1/changes", operation="list_changes"),
+    Route(verb="POST", path="/v1/verify", operation="verify_store"),
     Route(verb="GET", path="/v1/jobs", operation="list_jobs"),
     Route(verb="POST", path="/v1/jobs/{job_id}/retry", operation="retry_job"),
     Route(verb="DELETE", path="/v1/jobs/{job_id}", operation="discard_job"),

@@ -22,6 +22,11 @@ CALLS: dict[str, dict[str, Any]] = {
     "compact_memories": {},
     "list_trash": {},
     "restore_memories": {"ids": ["a"]},
+    "list_memory_versions": {"memory_id": "a"},
+    "get_memory_version": {"memory_id": "a", "version": 1},
+    "compare_memory_versions": {"memory_id": "a", "version": 1},
+    "restore_memory_version": {"memory_id": "a", "version": 1},
+    "redact_memory_version": {"memory_id": "a", "version": 1},
     "get_context": {"query": "x"},
     "memory_prompt": {"query": "x", "long_term_search": True},
 }

@@ -256,7 +256,7 @@ ROWS = (
         operation="edit_memory",
         name="edit_long_term_memory",
         description="Change a memory: only the fields given; clear names fields to empty.",
-        hidden=("event_end", "event_precision"),
+        hidden=("event_end", "event_precision", "if_version", "if_hash"),
         run=_edit,
     ),
     ToolRow(
@@ -265,6 +265,7 @@ ROWS = (
         description="Delete memories by id. The answer lists unknown ids as missing.",
         arguments=MemoriesToDelete,
         fixed={"report": True},
+        hidden=("if_version", "if_hash"),
         scoping="id",
         answer=_deleted,
         result=MemoriesDeleted,

@@ -40,6 +40,8 @@ CASES: list[tuple[MemhostError, int]] = [
     (errors.UnknownTask("x"), 404),
     (errors.ScopeRequired("x"), 400),
     (errors.MemoryChanged(["x"]), 409),
+    (errors.Unsupported("x"), 400),
+    (errors.QuotaExceeded("x"), 409),
     (errors.Tampered("x"), 409),
     (errors.Unauthorized("x"), 401),
     (errors.Forbidden("x"), 403),

@@ -1,0 +1,1 @@
+"""Versions of memories, the log of all changes, and the proof that nobody else changed anything."""

@@ -1,0 +1,120 @@
+"""Verifying the whole store, one at a time; and certificates of erasure."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from time import perf_counter
+from typing import Any
+
+from memhost.errors import Busy, Forbidden, InvalidRequest, Unsupported
+from memhost.history.entries import keeping
+from memhost.integrity import Keyring
+from memhost.integrity.certificates import check
+from memhost.models import Entry, Scope, Verification
+from memhost.operations.history import (
+    CertificateCheck,
+    ChainEnd,
+    CheckCertificate,
+    TamperFinding,
+    VerificationReport,
+)
+from memhost.operations.table import Call, Nothing
+from memhost.ports import Store
+
+
+class Verifying:
+    """Compares what is stored with its seals and with the chain.
+
+    Attributes:
+        store: The store.
+        found: How much the last verification of this process found; None before the first.
+    """
+
+    def __init__(self, store: Store, keys: Keyring | None) -> None:
+        self.store = store
+        self._keys = keys
+        self._lock = asyncio.Lock()
+        self.found: int | None = None
+
+    async def verify(self, call: Call, _request: Nothing) -> VerificationReport:
+        """Verify everything of all tenants.
+
+        Raises:
+            Forbidden: The caller does not administer the server.
+            Busy: It is being verified already.
+            Unsupported: The store keeps no history.
+        """
+        if not call.caller.runs_server:
+            raise Forbidden(
+                "Verifying concerns the whole server: only an operator or admin of the default tenant may do it."
+            )
+        kept = keeping(self.store)
+        if self._lock.locked():
+            raise Busy("The store is being verified already; try again when that is done.")
+        async with self._lock:
+            started = perf_counter()
+            report = await kept.verify()
+            self.found = report.found
+            return _shown(report, perf_counter() - started)
+
+    async def check_certificate(self, call: Call, request: CheckCertificate) -> CertificateCheck:
+        """Tell whether this server signed a certificate, and its log has the erasure that it names.
+
+        Raises:
+            InvalidRequest: It is not signed, or with a key that this server does not have.
+        """
+        certificate = request.certificate
+        wrong = check(certificate, self._keys)
+        if wrong:
+            return CertificateCheck(valid=False, signed=False, recorded=False, detail=wrong)
+        entry = await self._entry(call.caller.bounds.tenant, certificate)
+        if entry is None:
+            detail = "The signature is right, but the log of this tenant has no such erasure at that place."
+            return CertificateCheck(valid=False, signed=True, recorded=False, detail=detail)
+        return CertificateCheck(valid=True, signed=True, recorded=True, detail=_certified(certificate))
+
+    async def _entry(self, tenant: str, certificate: Mapping[str, Any]) -> Entry | None:
+        place, name = certificate.get("entry"), certificate.get("id")
+        if not isinstance(place, int) or place < 1:
+            return None
+        try:
+            kept = keeping(self.store)
+        except Unsupported as error:
+            raise InvalidRequest("This store keeps no log, so it cannot have recorded the erasure.") from error
+        found = await kept.list_entries(Scope(tenant=tenant), after=place - 1, limit=1)
+        if not found or found[0].seq != place or (change := found[0].change) is None:
+            return None
+        named = change.kind == "erased" and change.note.startswith(f"certificate {name} ")
+        if not named:
+            return None
+        # Keys that were rotated make other links; the signature, and the entry itself, say the same.
+        moved = self._keys is not None and certificate.get("key") != self._keys.id
+        return found[0] if moved or found[0].link.hex() == certificate.get("link") else None
+
+
+def _certified(certificate: Mapping[str, Any]) -> str:
+    return (
+        f"All data of the user {certificate.get('user_id')} was erased at {certificate.get('erased_at')}; entry "
+        f"{certificate.get('entry')} of the log records it."
+    )
+
+
+def _shown(report: Verification, seconds: float) -> VerificationReport:
+    return VerificationReport(
+        ok=report.found == 0,
+        keyed=report.keyed,
+        memories=report.memories,
+        entries=report.entries,
+        sessions=report.sessions,
+        documents=report.documents,
+        found=report.found,
+        findings=[
+            TamperFinding(kind=each.kind, what=each.what, tenant=each.tenant, id=each.id, detail=each.detail)
+            for each in report.findings
+        ],
+        heads=[
+            ChainEnd(tenant=tenant, seq=head.seq, link=head.link.hex()) for tenant, head in sorted(report.heads.items())
+        ],
+        duration_s=round(seconds, 3),
+    )
