@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
@@ -19,7 +20,19 @@ _LONG = 16
 _DIGITS = re.compile(r"[0-9][0-9 -]{12}")
 _DATA_ADDRESS = re.compile(r"data:[\w.+/-]{1,80};base64,[A-Za-z0-9+/=_-]*")
 _WINDOW = 400
-_WRAPPED = re.compile(r"(?<=[A-Za-z0-9_-])\\?\r?\n[ \t>]{0,8}(?=[A-Za-z0-9_-])")
+_WRAPPED = re.compile(
+    r"(?<=[A-Za-z0-9_-])(?:\\?\r?\n[ \t>]{0,8}|[\u00ad\u200b-\u200d\u2060\ufeff]{1,8})(?=[A-Za-z0-9_-])"
+)
+_INVISIBLE = "\u00ad\u200b\u200c\u200d\u2060\ufeff"
+_WIDE = {0x3000: " ", **{0xFF01 + place: chr(0x21 + place) for place in range(94)}}
+"""Letters of ASCII in the width of East Asian ones, of which each is one letter too."""
+
+
+_WIDE_LETTER = re.compile("[\uff01-\uff5e]")
+
+
+MASKS = re.compile(r"\[secret(?::[0-9a-f]{6})?\]")
+"""Masks, which stay as they are."""
 
 
 class Secret(NamedTuple):
@@ -47,15 +60,25 @@ def find_secrets(text: str, extras: frozenset[Extra] = frozenset()) -> list[Secr
     """
     if len(text) < _SHORTEST:
         return []
+    if _WIDE_LETTER.search(text):
+        text = text.translate(_WIDE)
     found = sorted(_all(text, extras), key=lambda secret: (secret.start, -secret.end))
+    if found and "[secret" in text:
+        found = _outside(found, [mask.span() for mask in MASKS.finditer(text)])
     kept: list[Secret] = []
     for secret in found:
         if not kept or secret.start >= kept[-1].end:
             kept.append(secret)
     if kept and ";base64," in text:
-        pictures = [match.span() for match in _DATA_ADDRESS.finditer(text)]
-        kept = [each for each in kept if not any(start <= each.start < end for start, end in pictures)]
+        kept = _outside(kept, [match.span() for match in _DATA_ADDRESS.finditer(text)])
     return kept
+
+
+def _outside(found: list[Secret], spans: list[tuple[int, int]]) -> list[Secret]:
+    """The secrets that lie in none of the spans, which are in order."""
+    starts = [start for start, _ in spans]
+    before = [(secret, bisect_left(starts, secret.end) - 1) for secret in found]
+    return [secret for secret, place in before if place < 0 or spans[place][1] <= secret.start]
 
 
 def _all(text: str, extras: frozenset[Extra]) -> Iterator[Secret]:
@@ -65,7 +88,8 @@ def _all(text: str, extras: frozenset[Extra]) -> Iterator[Secret]:
         if longest >= 2 * _LONG:
             found += [*_prefixed(text)]
         yield from found
-        if "\n" in text and any(map(text.__contains__, BREAKABLE)):
+        broken = "\n" in text or any(map(text.__contains__, _INVISIBLE))
+        if broken and any(map(text.__contains__, BREAKABLE)):
             yield from _over_lines(text, frozenset(secret.start for secret in found))
     yield from (Secret(*found) for found in named(text))
     if _DIGITS.search(text):

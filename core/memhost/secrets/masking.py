@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import re
 from collections.abc import Mapping
 from functools import cache
 from operator import attrgetter
@@ -12,7 +11,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 from msgspec import inspect
 
-from memhost.secrets.detector import Extra, find_secrets
+from memhost.secrets.detector import MASKS, Extra, Secret, find_secrets
 from memhost.secrets.named import is_secret_of
 
 T = TypeVar("T")
@@ -22,13 +21,12 @@ Where = tuple[str | int, ...]
 
 MASK = "[secret]"
 """The mask of a secret where there is no key."""
-_MASKS = re.compile(r"\[secret(?::[0-9a-f]{6})?\]")
 _SIGNS = 6
 _ROUNDS = 4
 _PLACES = 100
 _REMEMBERED = 50_000
-_SHORT, _LONG = 24, 100_000
-"""Letters of the texts that are worth remembering."""
+_SHORT, _LONG = 6, 100_000
+"""Letters of the shortest text that may hold a secret, and of the longest that is remembered to hold none."""
 
 IDS = frozenset(
     (
@@ -57,7 +55,7 @@ IDS = frozenset(
 
 def is_masked(text: str) -> bool:
     """Tell whether a text holds a mask."""
-    return _MASKS.search(text) is not None
+    return MASKS.search(text) is not None
 
 
 def mask_secrets(text: str) -> tuple[str, bool]:
@@ -172,28 +170,36 @@ class Masker:
             return
         for item in value if isinstance(value, (list, tuple)) else (value,):
             if isinstance(item, str):
-                findings.ids += [(where, found.kind) for found in find_secrets(item) if found.kind not in _MAY_BE_IDS]
+                findings.ids += [(where, found.kind) for found in self._found(item) if found.kind not in _MAY_BE_IDS]
 
     def _text(self, text: str, where: Where, findings: Findings | None) -> str:
-        known = (hash(text), len(text))
-        if known in self._clean:
+        found = self._found(text)
+        if not found:
             return text
-        masked = text
         for _ in range(_ROUNDS):
-            found = find_secrets(masked, self._extras)
-            if not found:
-                break
             parts, last = [], 0
             for secret in found:
-                parts += [masked[last : secret.start], self.mask_of(secret.value)]
+                parts += [text[last : secret.start], self.mask_of(secret.value)]
                 last = secret.end
                 _note(findings, where, secret.kind)
-            masked = "".join([*parts, masked[last:]])
-        if masked is text and _SHORT <= len(text) <= _LONG:
+            text = "".join([*parts, text[last:]])
+            if not (found := self._found(text)):
+                break
+        return text
+
+    def _found(self, text: str) -> list[Secret]:
+        """The secrets of a text; most texts come again and again and hold none, which is remembered."""
+        if len(text) < _SHORT:
+            return []
+        known = (hash(text), len(text))
+        if known in self._clean:
+            return []
+        found = find_secrets(text, self._extras)
+        if not found and len(text) <= _LONG:
             if len(self._clean) >= _REMEMBERED:
                 self._clean.clear()
             self._clean.add(known)
-        return masked
+        return found
 
 
 _MAY_BE_IDS = frozenset({"card number", "iban", "national id"})
@@ -209,6 +215,13 @@ def _note(findings: Findings | None, where: Where, kind: str) -> None:
 
 def _same(one: Any, other: Any) -> bool:
     return one is other
+
+
+def texts_of(value: msgspec.Struct) -> tuple[Any, ...]:
+    """The values of the fields of a struct that may hold texts."""
+    kind: Any = type(value)
+    values: tuple[Any, ...] = _fields(kind)[2](value)
+    return values
 
 
 @cache

@@ -16,7 +16,7 @@ _WORDS = (
     "pass", "pwd", "secret", "token", "key", "credential", "kennwort", "mot de passe", "mot_de_passe", "contrase",
     "clave", "senha", "parola", "şifre", "sifre", "hasło", "heslo", "salasana", "lösenord", "adgangskode", "jelszó",
     "wachtwoord", "парол", "密码", "密碼", "口令", "パスワード", "비밀번호", "암호", "كلمة", "पासवर्ड", "mật khẩu",
-    "kata sandi", "סיסמה", "κωδικός", "รหัสผ่าน", "pw",
+    "kata sandi", "סיסמה", "κωδικός", "รหัสผ่าน", "pw", "mdp",
 )  # fmt: skip
 """The beginnings of names of secrets, in small letters."""
 
@@ -24,12 +24,12 @@ _OF_PASSWORDS = (
     r"pass(?:word|wd|phrase|code|wort)|(?<![A-Za-z])(?:pw|pass)|pwd|kennwort|mot[ _]de[ _]passe|contrase(?:ñ|n)a"
     r"|senha|parola(?: d'ordine)?|[şs]ifre(?:m|miz)?|hasło|heslo|salasana|lösenord(?:et)?|adgangskode(?:n)?|jelszó"
     r"|wachtwoord|парол(?:ь|я|ем)|密码|密碼|口令|パスワード|비밀번호|암호|كلمة (?:المرور|السر)|पासवर्ड|mật khẩu"
-    r"|kata sandi|סיסמה|κωδικός|รหัสผ่าน|clave"
+    r"|kata sandi|סיסמה|κωδικός|รหัสผ่าน|clave|(?<![a-z])mdp"
 )  # fmt: skip
 _OF_KEYS = ["api", "access", "private", "signing", "encryption", "account", "auth", "secret", "master", "client"]
 _KEY = (
     r"secret(?:[ _-]?(?:access[ _-]?)?(?:key|token|value))?|token|credentials?"
-    r"|(?:(?<=[_.-])|" + "|".join(f"(?<={name})|(?<={name} )" for name in _OF_KEYS) + ")key"
+    r"|(?:(?<=[A-Za-z0-9][_.-])|" + "|".join(f"(?<={name})|(?<={name} )" for name in _OF_KEYS) + ")key"
 )
 _IS = (
     r"(?:(?<![a-z])(?:is(?: now)?|was|ist(?: jetzt)?|lautet|est|es|è|é|är|er|je|to|on|az|jest|là|adalah)(?![a-z])"
@@ -45,13 +45,37 @@ _ASSIGNED = re.compile(
 )
 _SAID = re.compile(
     rf"(?i)(?P<name>(?P<password>{_OF_PASSWORDS})|{_KEY})(?<![^a-z]pass)"
-    rf"(?:[ ](?!id\b)[^\W\d_]{{1,15}}){{0,4}}?[ ]?{_IS}"
+    rf"(?P<between>(?:[ ](?!id\b)[^\W\d_]{{1,15}}){{0,4}}?)[ ]?{_IS}"
     rf"[ ]?(?:now |jetzt |actually |currently |still )?[:：]?[ ]{{0,3}}{_OPENED}?(?P<bare>{_VALUE})"
 )
 _NEXT_TO = re.compile(
     r"(?i)(?P<name>(?P<password>[şs]ifre(?:m|miz)?(?:iz)?|パスワード|密码|密碼|비밀번호|पासवर्ड|парол(?:ь|я|ем)"
     r"|รหัสผ่าน|mật khẩu))"
     rf"[ :：]{{0,3}}{_OPENED}?(?P<bare>[!-~]{{6,100}})"
+)
+_BESIDE = re.compile(
+    rf"(?i)(?P<name>(?P<password>{_OF_PASSWORDS})|{_KEY})\d?(?:['’]s)?(?P<gap>[\s\"'`“”«»()\[\]<>|,→=:*-]{{1,8}})"
+    r"(?P<bare>[^\s\"'`,;<>(){}\[\]|]{6,200})"
+)
+_BARE_NAME = re.compile(rf"(?i)(?:{_KEY})")
+_BARE_KEY = re.compile(r"(?i)(?<![\w-])(?P<name>key)[\"']?[ ]?[:=][ ]?[\"']?(?P<bare>[A-Za-z0-9_+/=-]{20,200})")
+_FLAG = re.compile(r"(?:(?:^|\s)--?|\bENV )[\w-]{0,40}\Z")
+_ACCOUNTS = ("login", "/pass", "cred", "daten", "identifiants")
+_PAIR = re.compile(
+    r"(?i)(?:(?<![a-z])(?:credentials|creds|zugangsdaten|anmeldedaten|identifiants|credenciales|credenziali|login"
+    r"|user/pass(?:word)?)(?: are| is| sind| sont| son| sono)?\s{0,3}[:=]?\s{0,3}[\w.@+-]{1,80}\s?[/:,|]\s?"
+    r"|[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,4}[:|])(?P<bare>[^\s\"'`,;<>(){}/|]{6,100})"
+)
+_OPTIONS = (" -p", " -u", "--user", "--password")
+_WIFI = re.compile(r"WIFI:[^\n]{0,200}?(?<=[:;])P:(?P<bare>[^;\n]{4,100});")
+_COOKIE = re.compile(r"(?i)(?<=[;: ])[\w.-]{1,64}=(?P<bare>[A-Za-z0-9_+/=%.-]{20,400})")
+_PHRASE = re.compile(
+    r"(?i)(?:seed|recovery|secret|backup|wallet)[ -](?:phrase|words)(?: is| are)?\s{0,3}[:=]?\s{0,3}[\"'`]?"
+    r"(?P<bare>(?:[a-z]{3,8}[ ,]{1,2}){11,23}[a-z]{3,8})"
+)
+_PIN = re.compile(
+    r"(?i)(?<![a-z])(?:my|our|the|mein\w{0,2}|die|mon|le|mi|il mio|meu|minha|card|sim|bank)\s(?:[a-z]{2,12}\s){0,2}pin"
+    r"(?:[ -](?:code|number|nummer))?\s(?:is|ist|lautet|est|es|è|é)[ :]{1,3}(?P<bare>\d{4,8})(?!\d)"
 )
 _HEADER = re.compile(
     r"(?i)(?<![a-z])(?:bearer|(?:authorization:?\s{0,3})(?:token|apikey|api-key|key))\s{1,4}"
@@ -88,6 +112,7 @@ _KEY_LETTERS = re.compile(r"[A-Za-z0-9_+/=.~:!@#$%^&*-]{12,400}")
 _MEASURE = re.compile(r"[\d.,:%-]{1,7}|\d+(?:st|nd|rd|th|px|ms|s|kb|mb|em|rem|%|days?|min)")
 _SEPARATED = re.compile(r"[^A-Za-z0-9]+")
 _NUMBERED = re.compile(r"[A-Za-z]+\d{1,4}")
+_SIGN = re.compile(r"[^:=]*[!@#$^&*?~][^:=]*")
 _ASCII = re.compile(r"[!-~]+")
 
 
@@ -106,11 +131,30 @@ def named(text: str) -> Iterator[Named]:
     for word in _WORDS:
         if word in low:
             yield from _behind_names(text, low, word)
+    if "key" in low:
+        yield from _bare_keys(text)
     if "://" in text:
         yield from _in_addresses(text)
+    yield from _of_accounts(text, low)
+    yield from _of_devices(text, low)
     if "bearer" in low or "authorization" in low or "basic" in low:
         yield from _in_headers(text)
-    if " -p" in text or " -u" in text or "--user" in text or "--password" in text:
+
+
+def _bare_keys(text: str) -> Iterator[Named]:
+    for found in _BARE_KEY.finditer(text):
+        if _is_long_random(found["bare"]) and not is_code(found["bare"], text[found.end() : found.end() + 1]):
+            yield Named(*found.span("bare"), "key", found["bare"])
+
+
+def _of_accounts(text: str, low: str) -> Iterator[Named]:
+    """Passwords behind the name of an account, and in commands."""
+    if "@" in text or any(map(low.__contains__, _ACCOUNTS)):
+        for found in _PAIR.finditer(text):
+            value = found["bare"].rstrip(_ENDS)
+            if _is_strong(value) and not is_placeholder(value):
+                yield Named(found.start("bare"), found.start("bare") + len(value), "password", value)
+    if any(map(text.__contains__, _OPTIONS)):
         for found in _COMMAND.finditer(text):
             group = found.lastgroup or "bare"
             if not is_placeholder(found[group]) and not found[group].startswith("$"):
@@ -127,12 +171,68 @@ def _behind_names(text: str, low: str, word: str) -> Iterator[Named]:
             if found is not None and span is not None:
                 yield Named(*span, "password" if found["password"] else "key", text[slice(*span)])
                 break
+        if span is None:
+            span = _beside(text, place)
+            if span is not None:
+                kind = "key" if _BARE_NAME.match(text, place) else "password"
+                yield Named(*span, kind, text[slice(*span)])
         if span is None and place and text[place - 1] in ";?&":
             found = _CONNECTION.match(text, place - 1)
             after = text[found.end() : found.end() + 1] if found is not None else ""
             if found is not None and not is_placeholder(found["bare"]) and not is_code(found["bare"], after):
                 yield Named(*found.span("bare"), "password", found["bare"])
         place = low.find(word, place + len(word))
+
+
+def _beside(text: str, place: int) -> tuple[int, int] | None:
+    """The place of a secret that stands beside its name with no more than signs or a gap between."""
+    found = _BESIDE.match(text, place)
+    if found is None or "==" in found["gap"] or is_placeholder(found["bare"]):
+        return None
+    value = found["bare"].rstrip(_ENDS)
+    start = found.start("bare")
+    if found["password"] is None:
+        held = _is_long_random(value) and not _HARMLESS.search(text[max(0, place - 40) : found.end("name")])
+    elif _is_strong(value):
+        held = True
+    else:
+        flag = found["gap"].strip("\"' ") == "" and _FLAG.search(text[max(0, place - 48) : place])
+        held = bool(flag or ("\n" in found["gap"].strip(" ") and ":" in found["gap"])) and _is_password(value, found)
+    return (start, start + len(value)) if held and not is_code(value, text[found.end() : found.end() + 1]) else None
+
+
+def _of_devices(text: str, low: str) -> Iterator[Named]:
+    """Passwords of wireless networks, cookies, phrases of wallets, and numbers that open something."""
+    if "WIFI:" in text:
+        for found in _WIFI.finditer(text):
+            yield Named(*found.span("bare"), "password", found["bare"])
+    if "cookie:" in low:
+        for line in re.finditer(r"(?i)cookie:[^\n]{1,4000}", text):
+            for found in _COOKIE.finditer(text, line.start(), line.end()):
+                if _is_long_random(found["bare"]):
+                    yield Named(*found.span("bare"), "cookie", found["bare"])
+    if "phrase" in low or "words" in low:
+        for found in _PHRASE.finditer(text):
+            yield Named(*found.span("bare"), "wallet key", found["bare"])
+    if "pin" in low:
+        for found in _PIN.finditer(text):
+            yield Named(*found.span("bare"), "pin", found["bare"])
+
+
+def _is_strong(value: str) -> bool:
+    """Tell whether letters, digits and signs are mixed as in passwords and in little else."""
+    letters, digits = sum(map(str.isalpha, value)), sum(map(str.isdigit, value))
+    return (
+        6 <= len(value) <= 100
+        and letters >= 2
+        and digits >= 1
+        and _SIGN.fullmatch(value) is not None
+        and value.isascii()
+    )
+
+
+def _is_long_random(value: str) -> bool:
+    return len(value) >= 20 and any(map(str.isdigit, value)) and value.lower() != value and _is_random(value)
 
 
 def is_secret_of(name: str, value: str) -> bool:
@@ -161,6 +261,8 @@ def _assigned(text: str, found: re.Match[str]) -> tuple[int, int] | None:
     if text[max(0, found.start() - 1) : found.start() + 7] == "[secret:" or is_placeholder(value):
         return None
     if groups.get("password") is None:
+        if groups.get("between") and "=" in text[found.end("between") : start]:
+            return None  # the value of something else: token request=...
         harmless = _HARMLESS.search(text[max(0, found.start() - 40) : found.end("name")])
         return (start, end) if _is_random(value) and not harmless else None
     return (start, end) if _is_password(value, found) else None

@@ -71,7 +71,14 @@ def is_code(value: str, after: str) -> bool:
     if after and after in "([{":
         return True
     low = value.casefold()
-    if low.startswith(_PATHS) or "environ" in low or _ATTRIBUTE.fullmatch(low) or _is_class(value):
+    if (
+        low.startswith(_PATHS)
+        or "environ" in low
+        or "==" in low
+        or "?." in low
+        or _ATTRIBUTE.fullmatch(low)
+        or _is_class(value)
+    ):
         return True
     return _VARIABLE.fullmatch(low) is not None and any(word in low for word in _IN_NAMES)
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from memhost.errors import Problem, SecretFound
-from memhost.secrets.masking import Findings, Masker
+from memhost.secrets.masking import Findings, Masker, texts_of
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -64,14 +64,17 @@ def letters(value: Any, most: int) -> int:
     if isinstance(value, str):
         return len(value)
     if isinstance(value, msgspec.Struct):
-        value = [getattr(value, name) for name in value.__struct_fields__]
+        value = texts_of(value)
     elif isinstance(value, dict):
         value = [*value, *value.values()]
     elif not isinstance(value, (list, tuple)):
         return 0
     count = 0
     for item in value:
-        count += letters(item, most - count)
+        if type(item) is str:
+            count += len(item)
+        elif item is not None and item is not msgspec.UNSET:
+            count += letters(item, most - count)
         if count > most:
             break
     return count

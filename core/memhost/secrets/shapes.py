@@ -130,6 +130,25 @@ SHAPES = (
     ),
     _shape("yandex token", "AQVN y0_ t1.", r"(?:AQVN[\w-]{35,38}|y0_[\w-]{50,}|t1\.[A-Z0-9a-z_-]{20,}\.[\w-]{80,})"),
     _shape("plaid token", "access-", r"access-(?:sandbox|development|production)-[0-9a-f-]{36}"),
+    _shape("private key", "IBAAKC IBADANBg", r"MII[A-Za-z0-9+/]{3}IBA(?:AKC|DANBg)[A-Za-z0-9+/=\\\s]{60,}"),
+    _shape("wallet key", "xprv yprv zprv", rf"[xyz]prv[1-9A-HJ-NP-Za-km-z]{{100,112}}{_BEHIND}"),
+    _shape("wallet key", "5H 5J 5K", rf"5[HJK][1-9A-HJ-NP-Za-km-z]{{49}}{_BEHIND}"),
+    _shape(
+        "model key",
+        "tvly- sess- fc-",
+        rf"(?:tvly-(?:dev-)?[A-Za-z0-9]{{30,}}|sess-[A-Za-z0-9]{{40}}|fc-[a-f0-9]{{32}}){_BEHIND}",
+    ),
+    _shape("cloud token", "nfp_ rnd_", rf"(?:nfp_[A-Za-z0-9]{{36,}}|rnd_[A-Za-z0-9]{{32}}){_BEHIND}"),
+    _shape("cloud key", "LTAI AKID", rf"(?:LTAI[A-Za-z0-9]{{16,24}}|AKID[A-Za-z0-9]{{32}}){_BEHIND}"),
+    _shape(
+        "app token",
+        "pat- squ_ sqp_ sqa_ ATTA",
+        rf"(?:pat-[a-z]{{2}}\d-[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}|sq[upa]_[a-f0-9]{{40}}|ATTA[a-f0-9]{{60,}}){_BEHIND}",
+    ),
+    _shape("map key", "sk.eyJ", r"sk\.eyJ[\w-]{20,}\.[\w-]{16,}"),
+    _shape("package token", "AKCp", rf"AKCp[A-Za-z0-9]{{60,}}{_BEHIND}"),
+    _shape("google token", "1//0", r"1//0[\w-]{40,}"),
+    _shape("github token", "ghs_ ghu_", r"gh[su]_\w{8,40}_eyJ[\w.-]{40,}"),
     _shape("token", "mht_ mh_", r"mht?_[\w-]{20,}"),
 )
 """Secrets that are told by their beginning, wherever they stand."""
@@ -173,6 +192,6 @@ BREAKABLE = (
 )
 BROKEN = re.compile(
     r"(?<![A-Za-z0-9])(?:AKIA|ASIA|AIza|ya29\.|gh[pousr]_|github_pat_|glpat-|xox[abeprs]-|[sr]k_live_|sk-|hf_|npm_|pypi-|SG\.|dop_v1_|eyJ|gsk_"
-    r"|AGE-SECRET-KEY-)[A-Za-z0-9_.-]{0,100}\\?\r?\n[ \t>]{0,8}[A-Za-z0-9_-]"
+    r"|AGE-SECRET-KEY-)[A-Za-z0-9_.-]{0,100}(?:\\?\r?\n[ \t>]{0,8}|[\u00ad\u200b-\u200d\u2060\ufeff])[A-Za-z0-9_-]"
 )
 """The beginning of a token up to a line end that may break it."""

@@ -99,7 +99,7 @@ FRAGMENTS = st.sampled_from(
 
 
 @given(st.lists(st.one_of(FRAGMENTS, st.text(max_size=8)), max_size=6).map("".join))
-@settings(max_examples=examples(200, full=5_000))
+@settings(max_examples=examples(200, full=5_000), deadline=None)
 def test_a_masked_text_stays_as_it_is(text: str) -> None:
     masker = Masker(KEY)
     masked = masker.text(text)
@@ -107,7 +107,7 @@ def test_a_masked_text_stays_as_it_is(text: str) -> None:
 
 
 @given(st.text())
-@settings(max_examples=examples(100, full=2_000))
+@settings(max_examples=examples(100, full=2_000), deadline=None)
 def test_any_text_can_be_searched(text: str) -> None:
     places = [(secret.start, secret.end) for secret in find_secrets(text)]
     assert places == sorted(places)
