@@ -90,7 +90,7 @@ class Stage:
         claimed = {"metadata": {"trust": tag or "user"}}
         record |= claimed if tag or way == "memory, trust claimed" else {}
         own = {"session_id": owner, "user_id": owner}
-        user, agent = caller_of(owner, "user"), caller_of(owner, "agent")
+        user, agent = caller_of(owner), caller_of(owner, "agent")
         try:
             if way.startswith("memory"):
                 await run(host, "create_memories", agent, memories=[record])
@@ -127,7 +127,7 @@ class Stage:
             raise Refused(outcome.text)
 
     async def _read(self, way: str, owner: str, query: str, limit: int, only_user: bool) -> list[str]:
-        host, caller, own = self._stage.host, caller_of(owner, "user"), {"eq": owner}
+        host, caller, own = self._stage.host, caller_of(owner), {"eq": owner}
         if way == "search":
             fields: dict[str, Any] = _of_users(host) if only_user else {}
             found = await run(host, "search_memories", caller, text=query, user_id=own, limit=limit, **fields)
@@ -151,7 +151,7 @@ class Stage:
         return texts if way == "session prompt" else [outside(text) for text in texts]
 
     async def _stored(self, owner: str) -> list[str]:
-        host, caller = self._stage.host, caller_of(owner, "user")
+        host, caller = self._stage.host, caller_of(owner)
         found: list[str] = []
         try:
             session = await run(host, "get_session", caller, session_id=owner, user_id=owner)

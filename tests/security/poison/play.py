@@ -13,10 +13,12 @@ from typing import Any
 
 from memhost.admin.export_import import Importer
 from memhost.host import Host
-from memhost.models import Caller, Scope
+from memhost.models import Caller, Scope, Trust
 from memhost.testing.hosts import OWN
 from tests.security.poison import model
 from tests.security.poison.cases import Attack, Harmless
+from tests.support import clients
+from tests.support.clients import Door
 from tests.support.hosts import ADMIN, run, running_host
 from tests.support.mcp_door import McpDoor, mcp_door
 
@@ -58,12 +60,14 @@ class Victims:
     Attributes:
         host: The host.
         mcp: The MCP interface of the host.
+        rest: The REST interface.
         view: Id of a summary view with a partition for each user.
     """
 
-    def __init__(self, host: Host, mcp: McpDoor, view: str) -> None:
+    def __init__(self, host: Host, mcp: McpDoor, rest: Door, view: str) -> None:
         self.host = host
         self.mcp = mcp
+        self.rest = rest
         self.view = view
 
     # -- writing -----------------------------------------------------------------------------------------------
@@ -94,11 +98,12 @@ class Victims:
                 await self._session(case, turns[:last])
 
     async def _stored(self, records: Sequence[Mapping[str, Any]]) -> None:
-        writer = caller_of(str(records[0]["user_id"]), "agent")
-        await run(self.host, "create_memories", writer, memories=records)
+        writer = caller_of(str(records[0]["user_id"]))
+        outcome = await self.rest("create_memories", writer, {"memories": records})
+        assert outcome.code == "ok", outcome
 
     async def _told(self, records: Sequence[Mapping[str, Any]]) -> None:
-        writer = caller_of(str(records[0]["user_id"]), "agent")
+        writer = caller_of(str(records[0]["user_id"]))
         for record in records:
             outcome = await self.mcp.call("store_memory", writer, {k: v for k, v in record.items() if k != "id"})
             assert outcome.code == "ok", outcome
@@ -114,25 +119,26 @@ class Victims:
     async def _session(self, case: Attack, messages: Sequence[Mapping[str, Any]], **fields: Any) -> None:
         if case.strategy is not None:
             fields["long_term_memory_strategy"] = {"strategy": case.strategy}
-        writer = caller_of(case.id, "tool" if case.channel == "bound" else "user")
-        await run(
-            self.host, "put_session", writer, session_id=case.id, user_id=case.id, messages=list(messages), **fields
+        writer = caller_of(case.id, "tool" if case.channel == "bound" else None)
+        outcome = await self.rest(
+            "put_session", writer, {"session_id": case.id, "user_id": case.id, "messages": list(messages), **fields}
         )
+        assert outcome.code == "ok", outcome
 
     async def harmless(self, texts: Sequence[Harmless]) -> None:
         """Write the texts of one user: said by them, and some of them by others to a second owner."""
         user = texts[0].user
         turns = [_plain_turn(user, number, "user", each.text) for number, each in enumerate(texts)]
-        await run(self.host, "put_session", caller_of(user, "user"), session_id=user, user_id=user, messages=turns)
+        await run(self.host, "put_session", caller_of(user), session_id=user, user_id=user, messages=turns)
         others = [each for each in texts if each.anybody]
         if others:
             records = [
                 {"id": f"{user}-c{number}", "text": each.text, "user_id": f"{user}-c"}
                 for number, each in enumerate(others)
             ]
-            await run(self.host, "create_memories", caller_of(f"{user}-c", "agent"), memories=records)
+            await run(self.host, "create_memories", caller_of(f"{user}-c"), memories=records)
             told = [_plain_turn(f"{user}-t", number, "tool", each.text) for number, each in enumerate(others)]
-            caller, owner = caller_of(f"{user}-t", "user"), f"{user}-t"
+            caller, owner = caller_of(f"{user}-t"), f"{user}-t"
             await run(self.host, "put_session", caller, session_id=owner, user_id=owner, messages=told)
 
     async def settle(self) -> None:
@@ -164,7 +170,7 @@ class Victims:
 
     async def _read(self, case: Attack) -> list[tuple[str, str, str]]:
         """Each way of reading, with what it shows as facts or orders, and what it shows as not verified."""
-        caller, own = caller_of(case.id, "user"), {"eq": case.id}
+        caller, own = caller_of(case.id), {"eq": case.id}
         search = {"user_id": own, "limit": 10}
         prompt = await run(self.host, "memory_prompt", caller, query=case.query, long_term_search=search)
         said = "\n".join(message.content.text for message in prompt.messages[:-1])
@@ -230,7 +236,7 @@ class Victims:
         return missing
 
     async def _missing(self, user: str, text: str) -> list[str]:
-        caller, own = caller_of(user, "user"), {"eq": user}
+        caller, own = caller_of(user), {"eq": user}
         hits = await run(self.host, "search_memories", caller, text=text, user_id=own, limit=10)
         search = {"user_id": own, "limit": 10}
         prompt = await run(self.host, "memory_prompt", caller, query=text, long_term_search=search)
@@ -253,16 +259,16 @@ async def victims(folder: Path, *, with_model: bool, store: str = "memory") -> A
     settings = {**_SETTINGS, **(_WITH_MODEL if with_model else {})}
     async with (
         running_host(folder, store=store, extra=[_CALLERS, model.POINT], settings=settings, run_jobs=False) as host,
-        mcp_door(host, ADMIN) as door,
+        mcp_door(host, ADMIN) as mcp,
+        clients.rest(host) as rest,
     ):
         view = await run(host, "create_summary_view", source="long_term", name="people", group_by=["user_id"])
-        yield Victims(host, door, view.id)
+        yield Victims(host, mcp, rest, view.id)
 
 
-def caller_of(user: str, channel: str) -> Caller:
-    """A caller bound to one user, with a credential of that channel."""
-    fields: dict[str, Any] = {"channel": channel} if "channel" in Caller.__struct_fields__ else {}
-    return Caller(subject=user, bounds=Scope(users=(user,)), roles=frozenset({"writer"}), **fields)
+def caller_of(user: str, channel: Trust | None = None) -> Caller:
+    """A caller bound to one user, whose credential may be bound to a channel."""
+    return Caller(subject=user, bounds=Scope(users=(user,)), roles=frozenset({"writer"}), channel=channel)
 
 
 def _record(case: Attack, number: int, step: Any) -> dict[str, Any]:
