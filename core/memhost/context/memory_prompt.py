@@ -99,6 +99,7 @@ class PromptService:
         self._clock = clock
         self._zone = zone
         self._reader = EvidenceReader(store, least)
+        self._least: Trust = least
 
     async def build(self, call: Call, request: MemoryPromptRequest) -> MemoryPrompt:
         """The prompt's messages, oldest first, and the memories in it, best first.
@@ -179,7 +180,7 @@ class PromptService:
         if session is None:
             return _Said(None, [], [])
         context = session.content.context
-        summary = summary_turn(context) if context else None
+        summary = summary_turn(context, session.content.context_trust, self._least) if context else None
         window = window_of(wanted.model_name, wanted.context_window_max)
         messages = truncate(session.content.messages, window)
         shown = self._sessions.within_bytes(messages)

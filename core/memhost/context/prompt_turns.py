@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from memhost.models import Message
+from memhost.models import Message, Trust
 from memhost.models.trust import by_role, rank
 from memhost.operations.responses import PromptMessage, TextContent
 from memhost.text.recalled.fence import NOT_OBEYED, SOURCES, fenced, label, quoted
@@ -43,9 +43,17 @@ def message(role: Role, text: str) -> PromptMessage:
     return PromptMessage(role=role, content=TextContent(text=text))
 
 
-def summary_turn(context: str) -> PromptTurn:
-    """The summary of a session: a client or a model wrote it, so it is quoted."""
-    return PromptTurn("system", context, "Kept by programs, not by the user.", _SUMMARY)
+def summary_turn(context: str, trust: Trust | None, least: Trust) -> PromptTurn:
+    """The summary of a session: a client or a model wrote it, so it is quoted.
+
+    Args:
+        context: The summary.
+        trust: How far it is trusted; None for one that an earlier version stored.
+        least: Level of trust from which on a text is read as what is known.
+    """
+    level = trust or "agent"
+    doubt = ", not verified" if rank(level) < rank(least) else ""
+    return PromptTurn("system", context, f"Kept by programs, trusted like {SOURCES[level]}{doubt}.", _SUMMARY)
 
 
 def turn_of(said: Message, text: str) -> PromptTurn:

@@ -289,12 +289,17 @@ class MemoryHit(MemoryRecord, kw_only=True):
 
 
 class WorkingMemory(msgspec.Struct, kw_only=True):
-    """The client's view of a session's content. `tokens` is an opaque counter kept for the client."""
+    """The client's view of a session's content. `tokens` is an opaque counter kept for the client.
+
+    `context_trust` is how far the context is trusted: as who wrote it, or as the least trusted of the messages that it
+    tells of; None without one, and for one that an earlier version stored.
+    """
 
     messages: list[Message] = []
     memories: list[MemoryRecord] = []
     data: dict[str, Any] | None = None
     context: str | None = None
+    context_trust: Trust | None = None
     tokens: int = 0
     long_term_memory_strategy: StrategyConfig = msgspec.field(default_factory=StrategyConfig)
     ttl_seconds: int | None = None

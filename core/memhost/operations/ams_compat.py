@@ -42,6 +42,7 @@ SESSION_ECHOES = (
     "context_percentage_until_summarization",
     "extraction",
     "summarization",
+    "context_trust",
 )
 """Fields that a session has when it is read, and that no client can set."""
 

@@ -145,6 +145,13 @@ class WorkingMemoryView(msgspec.Struct, kw_only=True):
     summarization: Annotated[
         Literal["pending"] | UnsetType, Meta(description="`pending` while older messages wait to be summarised.")
     ] = UNSET
+    context_trust: Annotated[
+        Trust | UnsetType,
+        Meta(
+            description="How far the context is trusted: as who wrote it, or as the least trusted of the messages that "
+            "it tells of."
+        ),
+    ] = UNSET
     older_messages: Annotated[
         int | UnsetType,
         Meta(

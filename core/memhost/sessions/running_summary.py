@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
 from memhost.errors import AnswerUnusable, ConfigurationError
 from memhost.extraction.parsing.replies import summary_of
 from memhost.extraction.prompt_template import block, data, safe_text
+from memhost.extraction.screening.sensitive.kinds import kinds_of
 from memhost.messages.tokens import token_counter
 from memhost.messages.windows import answer_room, model_window, spare_room
 from memhost.models import Message, SessionKey
+from memhost.models.trust import by_role, rank
 from memhost.settings import LlmSettings
 from memhost.text.conversation import readable, together
 from memhost.text.recalled.own_text import without_recalled
@@ -65,6 +68,8 @@ _NOTHING = frozenset(
     }
 )
 """Answers that say that there is nothing to say, in letters only."""
+
+_UNTOLD = "(left out: only the user may tell an assistant this)"
 
 _NOT_LETTERS = re.compile(r"[\W_]+")
 
@@ -127,7 +132,8 @@ class RunningSummary:
         parts: list[str] = []
         if size > budget // 2:  # a client's own long context: it is read like messages
             parts, base, size = _pieces(safe_text(base), budget // 2), "", budget // 2
-        lines = self._fitting(messages, budget - size, zone)
+        untold = await asyncio.to_thread(_untold, messages)
+        lines = self._fitting(messages, budget - size, zone, untold)
         joined = "\n".join(lines)
         parts += _pieces(joined, budget // 2) if count(joined) > budget - size else [joined]
         tokens = 0
@@ -142,23 +148,26 @@ class RunningSummary:
             base = found
         return Made(text=base, messages=len(lines), tokens=tokens)
 
-    def _fitting(self, messages: Sequence[Message], room: int, zone: str) -> list[str]:
-        """Lines of the first messages that fit the room together, of the first one with its results in any case."""
+    def _fitting(self, messages: Sequence[Message], room: int, zone: str, untold: Collection[int]) -> list[str]:
+        """Lines of the first messages that fit the room together, of the first one with its results in any case.
+
+        Of the messages at the places in `untold` the lines say only that they are left out.
+        """
         count = token_counter()
         lines: list[str] = []
-        for message, start in zip(messages, together(messages), strict=True):
-            line = self._line(message, zone)
+        for place, (message, start) in enumerate(zip(messages, together(messages), strict=True)):
+            line = self._line(message, zone, told=place not in untold)
             room -= count(line) + 1
             if room < 0 and start:
                 return lines[:start]
             lines.append(line)
         return lines
 
-    def _line(self, message: Message, zone: str) -> str:
-        message = without_recalled(message)
+    def _line(self, message: Message, zone: str, *, told: bool) -> str:
+        text = readable(without_recalled(message)) if told else _UNTOLD
         if self._prompt:
-            return f"{message.role}: {readable(message)}"
-        return data({"role": message.role, "at": shown(message.created_at, zone), "text": readable(message)})
+            return f"{message.role}: {text}"
+        return data({"role": message.role, "at": shown(message.created_at, zone), "text": text})
 
     def _question(self, base: str, part: str, words: int, zone: str) -> list[dict[str, str]]:
         if self._prompt:
@@ -171,6 +180,15 @@ class RunningSummary:
             {"role": "system", "content": _RULES.replace("{words}", str(words))},
             {"role": "user", "content": "\n\n".join(parts)},
         ]
+
+
+def _untold(messages: Sequence[Message]) -> frozenset[int]:
+    """Places of messages whose words only the user may say, and somebody else did: a summary would pass them on."""
+    return frozenset(
+        place
+        for place, message in enumerate(messages)
+        if rank(message.trust or by_role(message.role)) < rank("user") and kinds_of(readable(message))
+    )
 
 
 def _pieces(text: str, tokens: int) -> list[str]:

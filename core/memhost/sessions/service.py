@@ -170,6 +170,7 @@ class SessionService:
             memories=content.memories,
             data=content.data,
             context=content.context,
+            context_trust=content.context_trust or UNSET,
             user_id=key.user or None,
             tokens=content.tokens,
             session_id=key.session,

@@ -24,7 +24,8 @@ from memhost.jobs.outbox import Outbox, session_name
 from memhost.messages.tokens import token_counter
 from memhost.messages.turns import fingerprint_of, turn_name
 from memhost.messages.windows import count_tokens, window_to_keep
-from memhost.models import Job, Message, Scope, SessionKey, StoredSession, TurnMark, WorkingMemory, WriteBatch
+from memhost.models import Job, Message, Scope, SessionKey, StoredSession, Trust, TurnMark, WorkingMemory, WriteBatch
+from memhost.models.trust import by_role, lowest, of_memory
 from memhost.operations.requests import MessageInput
 from memhost.operations.working_memory import PutSession
 from memhost.ports import Clock, Store
@@ -187,6 +188,7 @@ class SessionSummaries:
                 messages=session.content.messages,
                 summarized_from=[*session.summarized_from, _digest(base)][-_CONTEXTS_KEPT:],
                 context=made.text,
+                context_trust=made.trust,
                 tokens=session.content.tokens + made.tokens,
             )
             batch = WriteBatch(put_session=changed, expect_version=session.version, delete_documents=[mark_of(key)])
@@ -273,6 +275,21 @@ def stand_in(
     return request.messages, request.context, msgspec.structs.replace(before, turns=turns, summarized_from=[])
 
 
+def trust_of_context(context: str | None, before: StoredSession | None, channel: Trust | None) -> Trust | None:
+    """Tell how far the context of a session is trusted after a write: as before, if it stays, else as its writer.
+
+    Args:
+        context: The context as it will be.
+        before: The session before.
+        channel: What bounds the writer (`Caller.channel`), None if nothing does.
+    """
+    if not context:
+        return None
+    if before is not None and before.content.context == context:
+        return before.content.context_trust
+    return of_memory(channel)
+
+
 def _beginning(given: Sequence[MessageInput], marks: dict[str, TurnMark], before: StoredSession) -> int:
     """Return how many messages at the beginning are the summarised ones under new ids; else 0.
 
@@ -310,6 +327,7 @@ def _summarized(
         name = turn_name(message.id, seen[message.id])
         if name in turns:
             turns[name] = msgspec.structs.replace(turns[name], summarized=True)
+    before = [session.content.context_trust or "agent"] if session.content.context else []
     earlier = list(session.summarized_from)
     if session.content.context:
         earlier.append(_digest(session.content.context))
@@ -320,6 +338,7 @@ def _summarized(
         summarized_from=earlier[-_CONTEXTS_KEPT:],
         messages=left,
         context=summary,
+        context_trust=lowest((*before, *(message.trust or by_role(message.role) for message in done))),
         tokens=session.content.tokens + tokens,
     )
 
@@ -332,6 +351,7 @@ def _rewritten(
     turns: dict[str, TurnMark] | None = None,
     summarized_from: list[bytes] | None = None,
     context: str | None = None,
+    context_trust: Trust | None = None,
     tokens: int | None = None,
 ) -> StoredSession:
     """The session as one further write of it, made by the server: its times rise as with clients' writes."""
@@ -341,6 +361,7 @@ def _rewritten(
         before,
         messages=messages,
         context=before.context if context is None else context,
+        context_trust=before.context_trust if context is None else context_trust,
         tokens=before.tokens if tokens is None else tokens,
         updated_at=now,
     )

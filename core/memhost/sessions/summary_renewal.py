@@ -13,7 +13,8 @@ from memhost.extraction.pipeline.log import ExtractionLogs
 from memhost.jobs.outbox import Outbox, session_name
 from memhost.memories.derived.kept_turns import read_turns
 from memhost.messages.windows import window_to_keep
-from memhost.models import Document, Message, Scope, SessionKey, StoredSession, WriteBatch
+from memhost.models import Document, Message, Scope, SessionKey, StoredSession, Trust, WriteBatch
+from memhost.models.trust import by_role, lowest
 from memhost.ports import Store
 from memhost.sessions.running_summary import RunningSummary
 
@@ -26,10 +27,11 @@ _KEPT = timedelta(days=30)
 
 
 class Renewed(msgspec.Struct, frozen=True, kw_only=True):
-    """A summary that was made again, and the tokens that it took; empty if no turn is left."""
+    """A summary that was made again, its trust, and the tokens that it took; empty if no turn is left."""
 
     text: str = ""
     tokens: int = 0
+    trust: Trust | None = None
 
 
 class SummaryMarks:
@@ -103,7 +105,8 @@ class SummaryRenewal:
         while left:
             made = await self._summary.extend(session.key, text, left, window, zone)
             text, tokens, left = made.text, tokens + made.tokens, left[made.messages :]
-        return Renewed(text=text, tokens=tokens)
+        levels = [message.trust or by_role(message.role) for message in messages]
+        return Renewed(text=text, tokens=tokens, trust=lowest(levels) if levels else None)
 
     async def _covered(self, session: StoredSession, now: datetime) -> Sequence[Message] | None:
         """The covered messages that were not deleted, in order; None if one of them is not kept."""

@@ -62,7 +62,7 @@ from memhost.plugins.request_hooks import RequestHooks
 from memhost.ports import Clock, Draft, Embedder, Store, Turn
 from memhost.sessions.records import corrections, merge_records, named_memories, retimed_memories
 from memhost.sessions.speakers import speakers_in
-from memhost.sessions.summaries import SessionSummaries, stand_in
+from memhost.sessions.summaries import SessionSummaries, stand_in, trust_of_context
 from memhost.settings.schema import MemorySettings
 from memhost.storage.paging import scan
 from memhost.storekit import to_micros
@@ -255,6 +255,7 @@ class SessionWriter:
         content.messages = merged.messages
         content.data = merged_data(request.data, before, missed)
         content.context = merged_context(summary, before, missed)
+        content.context_trust = trust_of_context(content.context, before, call.caller.channel)
         # 4. Memories: those of the session, and which of them go to long-term memory.
         promoted, repeated = await self._memories(call, request, content, before, missed, key, now, taken)
         # 5. Hook: plugins may change the content, or refuse it.

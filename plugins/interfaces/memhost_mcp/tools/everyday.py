@@ -226,6 +226,7 @@ class ShownSession(msgspec.Struct, kw_only=True):
     user_id: str | UnsetType | None = UNSET
     namespace: str | UnsetType | None = UNSET
     context: str | UnsetType = UNSET
+    context_trust: Trust | UnsetType = UNSET
     messages: list[dict[str, Any]] = []
     memories: list[FoundMemory] = []
     data: dict[str, Any] | UnsetType = UNSET
@@ -271,6 +272,7 @@ async def _get_session(context: ToolContext, request: SessionParts) -> ShownSess
         user_id=view.user_id or UNSET,
         namespace=view.namespace or UNSET,
         context=view.context or UNSET,
+        context_trust=view.context_trust,
         messages=[_said(item) for item in view.messages],
         memories=[
             FoundMemory(
