@@ -164,6 +164,10 @@ def mask(text: str) -> str:
     """The text with everything that looks like a secret replaced."""
     for pattern, replacement in _SECRET_TEXT:
         text = pattern.sub(replacement, text)
+    from memhost.secrets.detector import find_secrets  # which commands that log nothing need not load
+
+    for secret in reversed(find_secrets(text)):
+        text = f"{text[: secret.start]}{MASK}{text[secret.end :]}"
     return text
 
 

@@ -68,6 +68,8 @@ def test_lines_below_the_level_are_left_out(capture: Callable[..., io.StringIO])
         "AKIAABCDEFGHIJKLMNOP",
         "api_key=hunter2secret",
         '{"password": "hunter2secret"}',
+        "glpat-hunter2secretABCDEF12",
+        "Mein Passwort ist hunter2secret",
     ],
 )
 def test_secret_shapes_are_masked(capture: Callable[..., io.StringIO], secret: str) -> None:

@@ -14,9 +14,11 @@ from typing import Any
 import msgspec
 
 from memhost.admin.migration_tables import MARK_KIND, SHELVES, Jobs, MigrationTable
+from memhost.admin.secret_scan import SecretScan
 from memhost.errors import Conflict
 from memhost.models import DEFAULT_TENANT, Document, Scope, WriteBatch
-from memhost.ports import PutsOff, Store
+from memhost.ports import Clock, PutsOff, Store
+from memhost.secrets import Masker
 
 _HOME = Scope(tenant=DEFAULT_TENANT)
 _MARK = "source"
@@ -109,6 +111,23 @@ class Migration:
                     "tenants with --tenant."
                 )
         return planned
+
+    async def refuse_secrets(self, masker: Masker, clock: Clock) -> None:
+        """Look for secrets in the source: a copy is exact, so none can be masked on the way.
+
+        Raises:
+            Conflict: There are some, and the settings do not keep secrets.
+        """
+        if masker.policy == "keep":
+            return
+        scan = SecretScan(store=self._source, embedder=None, masker=masker, clock=clock, mask=False)
+        for tenant in self._tenants:
+            await scan.tenant(tenant)
+        if number := scan.report.found - scan.report.staying:
+            raise Conflict(
+                f"The source holds {number} secrets, and a migration changes nothing that it copies: mask them there "
+                "with memhost scan --mask, or set SECRETS=keep to copy them."
+            )
 
     async def prepare(self, *, force: bool) -> None:
         """Enter into the target that it is being filled, and give back the jobs of dead processes.

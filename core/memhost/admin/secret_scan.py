@@ -41,6 +41,7 @@ class FoundSecret(msgspec.Struct, frozen=True, kw_only=True):
         where: Path of the field in it, with dots.
         kind: Kind of the secret.
         masked: Whether it was masked (of a version: removed).
+        stays: Whether no scan masks it: it is in an id, or in what a plugin keeps.
     """
 
     tenant: str
@@ -50,6 +51,7 @@ class FoundSecret(msgspec.Struct, frozen=True, kw_only=True):
     where: str
     kind: str
     masked: bool = False
+    stays: bool = False
 
 
 class ScanReport(msgspec.Struct, kw_only=True):
@@ -59,12 +61,14 @@ class ScanReport(msgspec.Struct, kw_only=True):
         looked_at: Number of things of each sort that were read.
         found: Secrets found.
         masked: Those of them that are masked or removed now.
+        staying: Those that no scan masks.
         secrets: The first `MOST_TOLD` of them.
     """
 
     looked_at: dict[str, int] = {}
     found: int = 0
     masked: int = 0
+    staying: int = 0
     secrets: list[FoundSecret] = []
 
 
@@ -73,18 +77,18 @@ class SecretScan:
 
     Args:
         store: The store.
-        embedder: Makes the vectors of masked memories.
+        embedder: Makes the vectors of masked memories; None where nothing is masked.
         masker: Finds and masks.
         clock: Time.
         mask: Whether what is found is masked.
     """
 
-    def __init__(self, *, store: Store, embedder: Embedder, masker: Masker, clock: Clock, mask: bool) -> None:
+    def __init__(self, *, store: Store, embedder: Embedder | None, masker: Masker, clock: Clock, mask: bool) -> None:
         self._store = store
         self._embedder = embedder
         self._masker = masker
         self._clock = clock
-        self._mask = mask
+        self._mask = mask and embedder is not None
         self.report = ScanReport()
 
     async def tenant(self, tenant: str) -> None:
@@ -117,15 +121,17 @@ class SecretScan:
     def _count(self, name: str, number: int) -> None:
         self.report.looked_at[name] = self.report.looked_at.get(name, 0) + number
 
-    def _note(self, findings: Findings, masked: bool, **about: Any) -> None:
+    def _note(self, findings: Findings, *, stays: bool = False, masked: bool | None = None, **about: Any) -> None:
         """Add what was found in one thing to the report; ids stay as they are."""
-        for places, done in ((findings.places, masked), (findings.ids, False)):
+        masks = (self._mask if masked is None else masked) and not stays
+        for places, done, kept in ((findings.places, masks, stays), (findings.ids, False, True)):
             number = findings.count if places is findings.places else len(places)
             self.report.found += number
             self.report.masked += number if done else 0
+            self.report.staying += number if kept else 0
             for where, kind in places[: MOST_TOLD - len(self.report.secrets)]:
                 path = ".".join(map(str, where))
-                self.report.secrets.append(FoundSecret(**about, where=path, kind=kind, masked=done))
+                self.report.secrets.append(FoundSecret(**about, where=path, kind=kind, masked=done, stays=kept))
 
     async def _memories(self, scope: Scope, page: Sequence[StoredMemory]) -> None:
         changed: list[tuple[StoredMemory, StoredMemory]] = []
@@ -135,10 +141,11 @@ class SecretScan:
             speaker = self._masker.value(memory.speaker, findings, ("speaker",))
             if not findings.count and not findings.ids:
                 continue
-            about = {"what": "memory", "id": record.id, "user": record.user_id, "tenant": scope.tenant}
-            self._note(findings, self._mask, **about)
+            about: dict[str, Any] = {"what": "memory", "id": record.id, "user": record.user_id, "tenant": scope.tenant}
+            self._note(findings, **about)
             if self._mask and findings.count:
                 line = MemoryLine(memory=record, speaker=speaker, role=memory.role, position=memory.position)
+                assert self._embedder is not None
                 with charged_to(payer_within(scope)):
                     changed += [(memory, new) for new in await index_lines([line], self._embedder)]
         await self._replace(scope, changed)
@@ -172,7 +179,7 @@ class SecretScan:
                 session = fresh
                 continue
             key = session.key
-            self._note(findings, self._mask, what="session", id=key.session, user=key.user or None, tenant=scope.tenant)
+            self._note(findings, what="session", id=key.session, user=key.user or None, tenant=scope.tenant)
             return
 
     async def _documents(self, scope: Scope, page: Sequence[Document]) -> None:
@@ -182,12 +189,16 @@ class SecretScan:
     async def _document(self, scope: Scope, document: Document) -> None:
         findings = Findings()
         body = masked_bytes(document.body, self._masker, findings)
-        masks = self._mask and not document.kind.startswith(_NEVER_CHANGED)
-        if masks and body is not document.body:
+        stays = document.kind.startswith(_NEVER_CHANGED)
+        if self._mask and not stays and body is not document.body:
             new = msgspec.structs.replace(document, body=body)
             await self._store.commit(scope, WriteBatch(put_documents=[new]))
-        about = {"id": f"{document.kind}/{document.id}", "user": document.user or None, "tenant": scope.tenant}
-        self._note(findings, masks, what="document", **about)
+        about: dict[str, Any] = {
+            "id": f"{document.kind}/{document.id}",
+            "user": document.user or None,
+            "tenant": scope.tenant,
+        }
+        self._note(findings, stays=stays, what="document", **about)
 
     async def _jobs(self, scope: Scope, page: Sequence[Job]) -> None:
         for job in page:
@@ -201,7 +212,7 @@ class SecretScan:
         if masks and findings.count:
             new = msgspec.structs.replace(job, payload=payload, last_error=error)
             await self._store.commit(scope, WriteBatch(add_jobs=[new], restored=True))
-        self._note(findings, masks, what="job", id=job.id, tenant=scope.tenant)
+        self._note(findings, masked=masks, what="job", id=job.id, tenant=scope.tenant)
 
     async def _versions(self, store: KeepsHistory, scope: Scope) -> None:
         """Former states of memories: one with a secret is removed, and the chain says so."""
@@ -216,8 +227,8 @@ class SecretScan:
                     continue
                 self._masker.value([former.record, former.speaker], findings)
                 if findings.count:
-                    about = {"id": f"{former.record.id}#{seq}", "user": former.record.user_id, "tenant": scope.tenant}
-                    self._note(findings, self._mask, what="version", **about)
+                    name, user = f"{former.record.id}#{seq}", former.record.user_id
+                    self._note(findings, what="version", id=name, user=user, tenant=scope.tenant)
                     gone.append(seq)
             if gone and self._mask:
                 why = Change(kind="redacted", at=to_micros(self._clock.now()), note="secrets")

@@ -10,12 +10,15 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
+from memhost.admin.migration import Migration
 from memhost.admin.secret_scan import FoundSecret, ScanReport, SecretScan, masked_bytes
 from memhost.cli import cli
+from memhost.errors import Conflict
 from memhost.host import Host
 from memhost.models import Document, Job, Scope, SessionKey, WriteBatch
 from memhost.ports import KeepsHistory
 from memhost.secrets import Findings, Masker
+from memhost_store_memory.store import MemoryStore
 from tests.support.hosts import run, running_host
 
 KEPT = {"SECRETS": "keep"}
@@ -97,7 +100,7 @@ async def test_a_scan_masks_what_it_finds(host: Host) -> None:
     assert (after.user_id, after.created_at, after.memory_hash != before.memory_hash) == ("u", before.created_at, True)
     left = await scanned(host, mask=False)
     assert left.secrets == [
-        FoundSecret(tenant="default", what="document", id="plugin:x/d", where="", kind="github token")
+        FoundSecret(tenant="default", what="document", id="plugin:x/d", where="", kind="github token", stays=True)
     ]
     mask = after.text.removeprefix("Deploy with ")
     found = await run(host, "search_memories", text=mask, search_mode="keyword", user_id={"eq": "u"})
@@ -151,3 +154,13 @@ def test_documents_keep_their_format(encode: object, tmp_path: Path) -> None:
     assert b"[secret:" in masked
     assert masked_bytes(masked, Masker(b"key"), Findings()) is masked
     assert masked_bytes(b"\xff\xfe plain", Masker(b"key"), Findings()) == b"\xff\xfe plain"
+
+
+async def test_a_migration_copies_no_secret_unasked(host: Host) -> None:
+    target = MemoryStore(host.clock)
+    migration = Migration(source=host.store, target=target, origin="x", tenants=["default"], now=host.clock.now())
+    with pytest.raises(Conflict, match="memhost scan --mask"):
+        await migration.refuse_secrets(Masker(), host.clock)
+    await migration.refuse_secrets(Masker(policy="keep"), host.clock)
+    await scanned(host, mask=True)
+    await migration.refuse_secrets(Masker(), host.clock)  # what a plugin keeps is no reason

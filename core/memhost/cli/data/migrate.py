@@ -49,6 +49,8 @@ def migrate(
     async def work() -> None:
         async with _opened(source, target, tenants, data, config_file, dry_run=dry_run) as migration:
             planned = await migration.plan()
+            if not dry_run:
+                await _refuse_secrets(migration, data, config_file)
             rows = [] if dry_run else await _move(migration, sum(planned.values()), force=force)
         if dry_run:
             _tell_plan(planned, as_json=as_json)
@@ -56,6 +58,14 @@ def migrate(
             _tell(rows, as_json=as_json)
 
     run(work)
+
+
+async def _refuse_secrets(migration: Migration, data: str | None, config_file: Path | None) -> None:
+    from memhost.ports import SystemClock
+    from memhost.secrets import Masker
+
+    memory = load(data, config_file)[0].settings.memory
+    await migration.refuse_secrets(Masker(None, memory.secrets, frozenset(memory.secrets_also)), SystemClock())
 
 
 async def _move(migration: Migration, total: int, *, force: bool) -> list[Compared]:

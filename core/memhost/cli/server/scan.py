@@ -64,7 +64,7 @@ def _tell(report: ScanReport, *, mask: bool, as_json: bool) -> None:
         return
     for secret in report.secrets[:_SHOWN]:
         owner = f" of {secret.user}" if secret.user else ""
-        state = "" if secret.masked or not mask else " (stays)"
+        state = " (stays)" if secret.stays else ""
         click.echo(f"{secret.what} {secret.id}{owner}: {secret.where or 'text'}: {secret.kind}{state}")
     if len(report.secrets) > _SHOWN:
         click.echo(f"... and {report.found - _SHOWN} more; --json names up to a thousand.")
