@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from memhost.errors import ConfigurationError, MemhostError, NotFound, Tampered
-from memhost.host import Host
+from memhost.host import Host, open_host
 from memhost.models import Caller, Verification
 from memhost.operations import Call
 from memhost.ports import KeepsHistory
@@ -306,3 +307,41 @@ async def test_what_was_there_before_the_key_is_sealed_with_it(tmp_path: Path) -
     async with running_host(tmp_path, run_jobs=False, settings={"INTEGRITY_KEY": "a" * 32}) as host:
         report = await verified(host)
         assert (report.findings, report.keyed, report.memories) == ([], True, 6)
+
+
+async def test_an_older_copy_of_the_whole_folder(tmp_path: Path) -> None:
+    """C-53: the head was published outside of it."""
+    folder = tmp_path / "data"
+    async with running_host(folder, run_jobs=False) as host:
+        await fill(host)
+    shutil.copytree(folder, tmp_path / "older")
+    async with running_host(folder, run_jobs=False) as host:
+        await run(host, "create_memories", memories=[{"id": "last", "text": "the last write", "user_id": "alice"}])
+        assert (await run(host, "verify_store")).ok
+    shutil.rmtree(folder)
+    shutil.copytree(tmp_path / "older", folder)
+    for _ in range(2):  # it is not published over the lost head either
+        async with running_host(folder, run_jobs=False) as host:
+            assert [each.name for each in (await host.readiness()).components if not each.ok] == ["integrity"]
+            await run(host, "store_memories", memories=[{"text": "another write", "user_id": "alice"}])
+            report = await run(host, "verify_store")
+            assert {finding.kind for finding in report.findings} == {"rolled_back"}
+    plugins = host.plugins
+    async with open_host(host.configuration, plugins, run_jobs=False, adopt=True) as again:
+        assert (await run(again, "verify_store")).ok
+    async with running_host(folder, run_jobs=False) as host:
+        assert (await run(host, "verify_store")).ok
+
+
+async def test_a_head_file_that_was_edited_is_noticed(tmp_path: Path) -> None:
+    file = tmp_path / "elsewhere" / "heads.json"
+    settings = {"INTEGRITY_HEAD_FILE": str(file)}
+    async with running_host(tmp_path / "data", run_jobs=False, settings=settings) as host:
+        await fill(host)
+    text = file.read_text()
+    assert file.stat().st_mode & 0o777 == 0o600
+    file.write_text(text.replace('"default": [', '"default": [9').replace("[9\n", "[\n9"))
+    assert file.read_text() != text
+    async with running_host(tmp_path / "data", run_jobs=False, settings=settings) as host:
+        (finding,) = (await run(host, "verify_store")).findings
+        assert (finding.kind, finding.tenant) == ("rolled_back", "")

@@ -9,6 +9,7 @@ from typing import Any
 
 from memhost.errors import Busy, Forbidden, InvalidRequest, Unsupported
 from memhost.history.entries import keeping
+from memhost.history.heads import HeadKeeper
 from memhost.integrity import Keyring
 from memhost.integrity.certificates import check
 from memhost.models import Entry, Scope, Verification
@@ -31,8 +32,9 @@ class Verifying:
         found: How much the last verification of this process found; None before the first.
     """
 
-    def __init__(self, store: Store, keys: Keyring | None) -> None:
+    def __init__(self, *, store: Store, keys: Keyring | None, heads: HeadKeeper) -> None:
         self.store = store
+        self._heads = heads
         self._keys = keys
         self._lock = asyncio.Lock()
         self.found: int | None = None
@@ -55,6 +57,8 @@ class Verifying:
         async with self._lock:
             started = perf_counter()
             report = await kept.verify()
+            for finding in await self._heads.compare():
+                report.report(finding)
             self.found = report.found
             return _shown(report, perf_counter() - started)
 

@@ -19,6 +19,7 @@ from memhost.extraction import PromptPolicy
 from memhost.extraction.pipeline.immediate import ImmediateExtraction
 from memhost.extraction.pipeline.rebuild import Rebuilding
 from memhost.extraction.pipeline.runs import ExtractionRuns
+from memhost.history.retention import Retention
 from memhost.history.rewriting import Rewriting
 from memhost.history.verifying import Verifying
 from memhost.history.versions import Versions
@@ -164,7 +165,7 @@ def assemble(resources: Resources) -> Services:
         rebuilding=rebuilding(resources, queue, cascade, long_work),
         trash=trash,
         versions=_versions(resources, hooks, cascade, quotas),
-        verifying=Verifying(store, resources.keys),
+        verifying=Verifying(store=store, keys=resources.keys, heads=resources.heads),
         views=views,
         view_runs=view_runs,
         erasure=_erasure(resources, ledger),
@@ -439,10 +440,11 @@ def _maintenance(resources: Resources, calls: ModelCalls, *services: object) -> 
     enrichment = Enrichment(
         store=store, calls=calls, outbox=outbox, settings=resources.settings.extraction, clock=clock
     )
+    retention = Retention(store=store, settings=resources.settings.memory, clock=clock)
     return MaintenanceTasks(
         core_tasks(),
         resources.plugins.maintenance_tasks,
-        services=(*services, vectors, enrichment),
+        services=(*services, vectors, enrichment, retention),
         sections=resources.sections,
     )
 

@@ -11,6 +11,7 @@ import msgspec
 
 from memhost import hookspecs
 from memhost.errors import ConfigurationError
+from memhost.history.heads import HeadKeeper
 from memhost.host.auth_chain import AuthChain
 from memhost.host.resources import Resources
 from memhost.integrity.keys import Keyring, load_keys
@@ -94,6 +95,7 @@ class ResourceOpener:
             meter=self._meter,
             keys=self._context.keys,
             tampered=self._watch,
+            heads=HeadKeeper(store, self._context.keys, settings.server.integrity_head_file, self._watch),
             secrets=_masker(settings.memory, self._context.keys),
             sections={
                 entry.plugin: self._configuration.section("plugins", entry.spec.name)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from memhost.history.heads import HeadKeeper
 from memhost.integrity import Keyring
 from memhost.integrity.watch import TamperWatch
 from memhost.jobs.outbox import Outbox
@@ -40,5 +41,6 @@ class Resources:
     meter: LateMeter
     keys: Keyring | None
     tampered: TamperWatch
+    heads: HeadKeeper
     secrets: Masker
     sections: Mapping[str, msgspec.Struct]

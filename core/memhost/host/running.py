@@ -64,6 +64,7 @@ async def open_host(
             services=assemble(resources),
             keys=resources.keys,
         )
+        await stack.enter_async_context(resources.heads.publishing(str(configuration.data_dir), adopt=adopt))
         loop_watch = LoopWatch(plugins, host.services.watch, configuration.settings.server.plugin_blocked_s)
         await stack.enter_async_context(loop_watch.watching())
         if run_jobs:

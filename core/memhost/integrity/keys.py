@@ -127,12 +127,22 @@ def read_or_make(path: Path) -> str:
 
 
 def write_keys(path: Path, given: Sequence[str]) -> None:
-    """Replace the content of the file, all of it or nothing.
+    """Replace the keys in the file, all of them or none.
 
     Raises:
         OSError: It cannot be written.
     """
-    _draft(path, "".join(f"{secret}\n" for secret in given)).replace(path)
+    write_file(path, "".join(f"{secret}\n" for secret in given))
+
+
+def write_file(path: Path, content: str) -> None:
+    """Replace the content of a file that only its owner can read, all of it or nothing.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _draft(path, content).replace(path)
 
 
 def _draft(path: Path, content: str) -> Path:

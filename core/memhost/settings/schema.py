@@ -39,6 +39,14 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             "configurations, and none where the store is shared between machines."
         ),
     ] = Secret()
+    integrity_head_file: Annotated[
+        str,
+        setting(
+            "File outside of the data folder in which the server publishes the ends of the audit chains, to notice an "
+            "older copy of the store; none publishes nothing. By default a file below memhost/heads in the user's "
+            "folder of configurations."
+        ),
+    ] = ""
     log_level: Annotated[LogLevel, setting("Least severe log line written.")] = "INFO"
     log_format: Annotated[Literal["text", "json"], setting("Form of log lines on stderr.")] = "text"
 
@@ -395,6 +403,12 @@ class MemorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         float,
         setting("How long forgotten and merged memories can be brought back, days; 0 deletes them at once.", ge=0),
     ] = 7.0
+    versions_keep: (
+        Annotated[int, setting("Former versions kept of each memory; 0 keeps none, none keeps all.", ge=0)] | None
+    ) = 20
+    versions_keep_days: (
+        Annotated[float, setting("How long former versions are kept, days; none keeps them for ever.", ge=0)] | None
+    ) = 30.0
     deduplication_distance_threshold: Annotated[
         float,
         setting(

@@ -121,8 +121,10 @@ async def memhost_view_due(event: ViewDue, context: JobContext) -> None:
 @hookimpl
 @event_options(timeout_s=_LONG_S)
 async def memhost_schedule_due(event: ScheduleDue, context: JobContext) -> None:
-    """Run the task of the schedule."""
+    """Run the task of the schedule. Once a day versions go whose time is over, too."""
     await context.run(DUE[event.name])
+    if event.name == EMBED:
+        await context.run("prune_versions")
 
 
 async def _compact(context: JobContext, _given: NoArguments) -> None:
