@@ -37,6 +37,24 @@ async def status(http: httpx.AsyncClient, path: str, **headers: str) -> int:
     return (await http.request("POST" if path == "/mcp" else "GET", path, headers=headers)).status_code
 
 
+async def test_a_header_that_decides_is_given_once(tmp_path: Path) -> None:
+    async with pages(tmp_path) as http:
+        for path in PATHS:
+            for name, values in (
+                ("host", ("localhost", EVIL)),
+                ("host", (EVIL, "localhost")),
+                ("origin", ("http://localhost", f"https://{EVIL}")),
+                ("authorization", ("Bearer a", "Bearer b")),
+                ("x-api-key", ("a", "b")),
+                ("x-memory-user", ("ann", "bob")),
+                ("x-memory-namespace", ("red", "")),
+            ):
+                answer = await http.get(path, headers=[(name, value) for value in values])
+                assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request"), (path, name)
+        same = [("host", "localhost"), ("host", "localhost"), ("accept", "a/b"), ("accept", "c/d")]
+        assert (await http.get(PATHS[0], headers=same)).status_code == 200
+
+
 async def test_a_page_cannot_rebind_its_name_to_an_open_server(tmp_path: Path) -> None:
     async with pages(tmp_path, ALLOWED_HOSTS="memory.example.com") as http:
         for path in PATHS:

@@ -28,6 +28,10 @@ ALWAYS_OPEN = ("/v1/health", "/v1/ready")
 
 PER_MINUTE, PER_ADDRESS = 6_000, 12_000
 """Requests a minute with one credential, and from one address, where nothing else is set and strangers may call."""
+_DECIDING = frozenset(
+    {b"host", b"origin", b"authorization", b"x-api-key", b"x-memory-namespace", b"x-memory-user", b"content-encoding"}
+)
+"""Headers that say who calls, from where and for whom. Of two values one would be followed and the other not."""
 _MAX_BUCKETS = 20_000
 _DRAIN_FACTOR = 4
 """A body that is too large is taken in up to so many times the limit, for the interface to answer as it does."""
@@ -271,6 +275,10 @@ class Gate:
         if _path(scope) in ALWAYS_OPEN:
             await self._app(scope, exchange.receive, exchange.send)
             return
+        if name := _ambiguous(scope):
+            detail = f"The header {name} is given more than once, with different values; send one."
+            await exchange.refuse(400, "invalid_request", detail)
+            return
         if self._guard is not None and (refusal := self._foreign(self._guard, scope)):
             await exchange.refuse(403, "forbidden", refusal)
             return
@@ -335,6 +343,15 @@ class Gate:
         except Exception:
             if not exchange.answered:  # who reads a body may complain that the client has gone
                 raise
+
+
+def _ambiguous(scope: Any) -> str:
+    """Return the name of a header that decides who may do what, and is there with several values; else nothing."""
+    seen: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        if name in _DECIDING and seen.setdefault(name, value) != value:
+            return str(name.decode("latin-1"))
+    return ""
 
 
 def _rate(given: int | None, default: int) -> int:
