@@ -45,9 +45,9 @@ async def test_what_was_acknowledged_stays_and_the_rest_is_refused(tmp_path: Pat
             except StoreUnavailable as error:
                 refused.append(error)
         assert len(refused) > 5
-        for error in refused:
-            assert (status_of(error), error.retryable, error.retry_after_s > 0) == (503, True, True)
-            assert "disk is full" in error.message
+        for told in refused:
+            assert (status_of(told), told.retryable, told.retry_after_s > 0) == (503, True, True)
+            assert "disk is full" in told.message
         refusals: list[tuple[str, dict[str, Any]]] = [
             ("store_memories", {"memories": large("x")}),
             ("put_session", {"session_id": "s", "user_id": "ann", "messages": [{"role": "user", "content": LARGE}]}),
