@@ -281,8 +281,11 @@ async def opened(
     run_jobs: bool = False,
     options: Mapping[str, Any] | None = None,
     creates: bool = True,
+    adopt: bool = False,
 ) -> AsyncIterator[Host]:
     """The host in this process; `options` are settings by path that go before all others.
+
+    With `adopt` what is stored is accepted as it stands, whoever wrote it.
 
     It runs background jobs only on request: commands that are over soon leave them to the server. Without `creates` a
     data folder that is missing or empty stays so.
@@ -291,6 +294,7 @@ async def opened(
 
     configuration, plugins = load(data, config_file, options)
     extra: dict[str, Any] = {"reindex": True} if reindex else {}
+    extra |= {"adopt": True} if adopt else {}
     with untouched(configuration, config_file, creates=creates) as (folder, file):
         asked = configuration.data_dir
         if folder is not None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from pathlib import Path
 from typing import Any
 
 import click
 
 from memhost.cli.access import ask, target_of
+from memhost.cli.failures import CommandError
 from memhost.cli.options import (
     config_options,
     confirm,
@@ -17,17 +21,19 @@ from memhost.cli.options import (
     url_options,
 )
 from memhost.cli.root import Nested
+from memhost.errors import InvalidRequest
 
 
 @click.group(cls=Nested)
 def user() -> None:
-    """Remove every trace of a user."""
+    """Export or remove all that is stored of a user; check certificates of removal."""
 
 
 @user.command()
 @click.argument("user_id")
 @click.option("-n", "--namespace", help="Only what the user has in this namespace.")
 @tenant_option
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the certificate here.")
 @force_option
 @url_options
 @config_options
@@ -35,16 +41,19 @@ def user() -> None:
 def delete(
     user_id: str,
     namespace: str | None,
+    output: Path | None,
     force: bool,
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Permanently delete all memories, sessions and other data of a user, and print a receipt."""
+    """Permanently delete all memories, sessions and other data of a user; the answer is a signed certificate."""
     target = target_of(options)
     where = f" in namespace {namespace}" if namespace else ""
     confirm(f"Delete everything of the user {user_id}{where}? This cannot be undone.", force=force)
 
     receipt = ask(target, "delete_user", {"user_id": user_id, "namespace": namespace})
+    if output is not None:
+        _save(output, receipt)
     if as_json:
         show(receipt)
         return
@@ -55,6 +64,52 @@ def delete(
     if receipt.get("files") == "pending":
         click.echo("memhost is still removing remaining bytes of deleted data from the store's files.")
     click.echo(f"Receipt {receipt['id']} of {receipt['erased_at']}, sha256 {receipt['sha256']}")
+    if receipt.get("signature") and output is None:
+        click.echo("It is a signed certificate with --output FILE or --json.")
+
+
+def _save(file: Path, content: dict[str, Any]) -> None:
+    try:
+        file.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+    except OSError as error:
+        click.echo(json.dumps(content))
+        raise CommandError(
+            f"The data was deleted, but {file} cannot be written: {error.strerror}. The certificate is printed above."
+        ) from error
+
+
+@user.group(cls=Nested)
+def certificate() -> None:
+    """Check certificates of the removal of a user."""
+
+
+@certificate.command()
+@click.argument("file", type=click.Path(path_type=Path, exists=True, allow_dash=True, dir_okay=False))
+@tenant_option
+@url_options
+@config_options
+@json_option
+def check(file: Path, as_json: bool, **options: Any) -> None:
+    """Tell whether the certificate in FILE is genuine: the server's signature, and the entry of its log.
+
+    The exit code is 0 if it is, else 1.
+    """
+    target = target_of(options)
+    try:
+        content = json.loads(sys.stdin.read() if str(file) == "-" else file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise InvalidRequest(f"{file} is no certificate: memhost user delete --output writes one.") from error
+    if not isinstance(content, dict):
+        raise InvalidRequest(f"{file} is no certificate: memhost user delete --output writes one.")
+    found = ask(target, "check_certificate", {"certificate": content})
+    if as_json:
+        show(found)
+    else:
+        from memhost.cli.printing import printable
+
+        click.echo(printable(f"{'Genuine' if found['valid'] else 'Not genuine'}: {found['detail']}"))
+    if not found["valid"]:
+        raise SystemExit(1)
 
 
 @click.command()

@@ -1,0 +1,1 @@
+"""Commands on versions of memories, the log of changes, and the proof of what is stored."""
