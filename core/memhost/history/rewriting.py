@@ -57,7 +57,7 @@ class Rewriting:
     async def put_back(self, call: Call, state: StoredMemory, expected: Expected) -> MemoryRecord:
         """Store a former state as the newest version of its memory, which may have been deleted.
 
-        It is trusted as it was then; if the caller does not administer the tenant, at most as what the caller writes.
+        It is trusted as it was then; unless the caller administers the tenant without a channel, at most as what they write.
 
         Raises:
             InvalidRequest: A plugin refused it.
@@ -133,7 +133,8 @@ class Rewriting:
 
 
 def _most(call: Call) -> Trust:
-    return "operator" if call.caller.runs_tenant else of_memory(call.caller.channel)
+    channel = call.caller.channel
+    return "operator" if call.caller.runs_tenant and channel is None else of_memory(channel)
 
 
 def _as_it_was(state: StoredMemory, stored: StoredMemory | None, now: datetime, most: Trust) -> MemoryRecord:

@@ -150,3 +150,41 @@ def test_mistakes_are_told(invoke: Invoke, args: list[str], code: int, told: str
     result = invoke(*args)
     assert (result.exit_code, told in result.stderr) == (code, True), result.stderr
     assert result.stdout == ""
+
+
+# -- trust -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("bound", "level"), [(None, "operator"), ("tool", "tool")])
+def test_what_is_stored_on_the_data_folder_is_the_operators_unless_the_door_is_bound(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch, bound: str | None, level: str
+) -> None:
+    if bound is not None:
+        monkeypatch.setenv("INTERFACE_TRUST", json.dumps({"command-line": bound}))
+    told = answer(invoke("store_memories", 'memories:=[{"text": "Tea is at four.", "user_id": "ana"}]'))
+    assert told["results"][0]["memory"]["trust"] == level
+    turn = '[{"role": "user", "content": "I like tea.", "id": "t"}]'
+    answer(invoke("put_session", "session_id=s", "user_id=ana", f"messages:={turn}"))
+    assert answer(invoke("get_memory", "memory_id=t"))["trust"] == ("user" if bound is None else level)
+
+
+def test_an_export_is_signed_and_an_import_says_whether_it_is(invoke: Invoke, tmp_path: Path) -> None:
+    answer(invoke("store_memories", 'memories:=[{"id": "m", "text": "Tea is at four.", "user_id": "ana"}]'))
+    file = tmp_path / "out.jsonl"
+    written = CliRunner().invoke(cli, ["export", str(file), "--json"])
+    assert json.loads(written.stdout) == {"file": str(file), "exported": 1, "signed": True}
+    answer(invoke("delete_memories", 'memory_ids:=["m"]', "--force"))
+    back = CliRunner().invoke(cli, ["import", str(file), "--json"])
+    assert (json.loads(back.stdout)["created"], json.loads(back.stdout)["signed"]) == (1, True)
+    assert answer(invoke("get_memory", "memory_id=m"))["trust"] == "operator"
+    answer(invoke("delete_memories", 'memory_ids:=["m"]', "--force"))
+    changed = file.read_text().replace("at four", "at five")
+    told = CliRunner().invoke(cli, ["import", "-"], input=changed)
+    assert told.exit_code == 0, told.output
+    assert "something was changed" in told.stderr
+    kept = answer(invoke("get_memory", "memory_id=m"))
+    assert (kept["text"], kept["trust"], kept["metadata"]) == (
+        "Tea is at five.",
+        "import",
+        {"claimed_trust": "operator"},
+    )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from memhost.errors import IdTaken, InvalidRequest, MemoryChanged, NotFound
 from memhost.host import Host
@@ -170,6 +171,9 @@ async def test_restoring_never_raises_trust(host: Host) -> None:
         assert [back.trust for back in backs] == trusts
     backs = [await run(host, "restore_memory_version", memory_id=level, version=1) for level in levels]
     assert [back.trust for back in backs] == ["user", "tool"], "whoever runs the tenant may bring back what was"
+    bound = structs.replace(ADMIN, channel="tool")
+    backs = [await run(host, "restore_memory_version", bound, memory_id=level, version=1) for level in levels]
+    assert [back.trust for back in backs] == ["tool", "tool"], "but for a credential that is bound to less"
 
 
 async def test_an_id_that_another_took_is_not_restored(host: Host) -> None:
