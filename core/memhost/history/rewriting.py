@@ -57,7 +57,8 @@ class Rewriting:
     async def put_back(self, call: Call, state: StoredMemory, expected: Expected) -> MemoryRecord:
         """Store a former state as the newest version of its memory, which may have been deleted.
 
-        It is trusted as it was then; unless the caller administers the tenant without a channel, at most as what they write.
+        It is trusted as it was then; unless the caller administers the tenant and has no channel, at most as what
+        they write.
 
         Raises:
             InvalidRequest: A plugin refused it.

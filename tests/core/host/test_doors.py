@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from litestar import post
 
+from memhost import hookimpl
 from memhost.errors import ConfigurationError
+from memhost.http.app import build_app
 from memhost.models import Caller, Trust
 from memhost.models.trust import TRUSTS, bounded, of_memory, of_turn, rank
 from memhost.operations import Call
+from memhost.operations.long_term import CreateMemories
 from memhost.operations.requests import RecordInput
+from memhost.ports import Host
+from memhost.specs import InterfaceSpec, Mount
 from tests.support import clients
 from tests.support.hosts import ADMIN, run, running_host
 
@@ -53,10 +62,38 @@ async def test_the_door_of_a_call_counts_where_the_host_has_none_and_no_call_cla
     async with running_host(tmp_path, store="memory", settings=settings) as host:
         for view, door, level in ((host, "mcp", "tool"), (host.through("mcp"), "rest", "tool"), (host, "x", "agent")):
             call = Call(caller=ADMIN, request_id="test", door=door)
-            request: Any = host.operations["create_memories"].request
-            memory: dict[str, Any] = {**MEMORY, "id": door, "text": f"{door} is a door."}
-            await view.execute("create_memories", call, request(memories=[RecordInput(**memory)]))
+            memory = RecordInput(id=door, text=f"{door} is a door.", user_id="mia")
+            await view.execute("create_memories", call, CreateMemories(memories=[memory]))
             assert (await run(host, "get_memory", memory_id=door)).trust == level
+
+
+@hookimpl
+def memhost_interfaces() -> Sequence[InterfaceSpec]:
+    """Offer an interface that stores a memory, and does not say through which door its calls come."""
+
+    def build(host: Host, _settings: Any) -> Mount:
+        @post("/acme")
+        async def tell() -> dict[str, str]:
+            memory = RecordInput(id="m", text="Invoices go to box 7.", user_id="mia")
+            call = Call(caller=ADMIN, request_id="acme")
+            await host.execute("create_memories", call, CreateMemories(memories=[memory]))
+            return {}
+
+        return Mount(handlers=[tell])
+
+    return [InterfaceSpec(name="acme", summary="A bot.", build=build)]
+
+
+async def test_an_interface_of_a_plugin_is_bound_whatever_its_calls_say(tmp_path: Path) -> None:
+    point = EntryPoint("acme", __name__, "memhost")
+    settings = {"INTERFACE_TRUST": json.dumps({"acme": "tool"})}
+    async with running_host(tmp_path, store="memory", extra=[point], settings=settings) as host:
+        app: Any = build_app(host)
+        transport = httpx.ASGITransport(app=app)
+        async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            answer = await client.post("/acme")
+            assert answer.status_code == 201, answer.text
+        assert (await run(host, "get_memory", memory_id="m")).trust == "tool"
 
 
 async def test_an_interface_is_bound_over_http(tmp_path: Path) -> None:
