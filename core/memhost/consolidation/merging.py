@@ -11,6 +11,7 @@ import msgspec
 from memhost.consolidation.closing import Change
 from memhost.consolidation.judge import Pair, Verdict
 from memhost.consolidation.similarity import content_words, distance, joinable, may_end, same_trust
+from memhost.consolidation.wording import holds_facts_of
 from memhost.memories.records import content_hash, derived_id
 from memhost.memories.repetition import indexed_anew, united
 from memhost.memories.trust import level_of
@@ -72,7 +73,8 @@ class _Groups:
     def join(self, pair: Pair, wording: Wording | None) -> None:
         """Put the groups of the pair together if that holds together, and at most one has a wording of its own.
 
-        No wording has words of what is trusted less beside words of what is trusted more.
+        No wording has words of what is trusted less beside words of what is trusted more, and what is trusted less goes
+        only where its numbers, dates and names are in what stays.
         """
         older, newer = self._of[pair.older.record.id], self._of[pair.newer.record.id]
         names = {memory.record.id for memory in (*older, *newer)}
@@ -80,7 +82,7 @@ class _Groups:
         # A wording covers the two memories of its own pair only. With "Ana and Ben live in Rome" for one pair and "Ana
         # lives in Rome since 2020" for another, either text would lose what the other pair says.
         wordings = len(worded) + (wording is not None)
-        if older is newer or wordings > 1 or (wordings and not same_trust((*older, *newer))):
+        if older is newer or wordings > 1 or not _can_stand_for((*older, *newer), worded=bool(wordings)):
             return
         self._judged.add(frozenset((pair.older.record.id, pair.newer.record.id)))
         if not all(self._near(one, other) for one in older for other in newer):
@@ -94,6 +96,16 @@ class _Groups:
     def _near(self, one: StoredMemory, other: StoredMemory) -> bool:
         judged = frozenset((one.record.id, other.record.id)) in self._judged
         return joinable(one, other) and (judged or distance(one, other) <= self._furthest)
+
+
+def _can_stand_for(group: Sequence[StoredMemory], *, worded: bool) -> bool:
+    """Tell whether the member that is trusted most can stand for all, or they are trusted equally far."""
+    if same_trust(group):
+        return True
+    most = max(group, key=lambda each: rank(level_of(each.record)))
+    text = most.record.text
+    others = [each.record.text for each in group if not same_trust((most, each))]
+    return not worded and all(holds_facts_of(text, (text, other)) for other in others)
 
 
 def apply(

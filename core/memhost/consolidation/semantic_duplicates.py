@@ -17,6 +17,8 @@ from memhost.consolidation.similarity import (
     can_merge,
     distance,
     has_something_in_common,
+    may_end,
+    same_trust,
 )
 from memhost.consolidation.wording import says_all
 from memhost.errors import ModelUnavailable
@@ -263,7 +265,7 @@ class SemanticDeduplication:
                 elif draft.relation == "corrects" and able and pair.older is other:  # not what was said later
                     found.append((pair, Verdict("correction")))
                 elif draft.relation == "same" and may_relate(one, two) and says_all(two.text, one.text):
-                    found.append((pair, Verdict("merge", other.record.text)))
+                    found.append((pair, _as_known(other, fresh[name])))
                 else:
                     told.discard(name)
         return found, told
@@ -475,6 +477,13 @@ def _note(owner: SessionKey, marks: Collection[bytes], now: datetime) -> Documen
         updated_at=now,
         expires_at=now + _JUDGED_FOR,
     )
+
+
+def _as_known(known: StoredMemory, new: StoredMemory) -> Verdict:
+    """The verdict on a new memory of which a known one says all: its words go, unless it is trusted further."""
+    if same_trust((known, new)):
+        return Verdict("merge", known.record.text)
+    return Verdict("same" if may_end(known, new) else "distinct")
 
 
 def _can_pair(memory: StoredMemory, other: StoredMemory) -> bool:

@@ -105,3 +105,17 @@ async def test_what_a_tool_repeats_does_not_cut_the_time_of_a_fact(tmp_path: Pat
         kept = await stored(host)
         assert set(kept) == {"lind", "holm"}
         assert (kept["lind"].valid_to, kept["holm"].superseded_by) == (None, "lind")
+
+
+@pytest.mark.parametrize("first", ["tool", "user"])
+async def test_what_only_the_less_trusted_knows_is_not_lost(tmp_path: Path, first: Trust) -> None:
+    async with judging_host(tmp_path) as host:
+        script().rule = always("same")
+        texts = {"tool": "Mia meets Ann at 9:30 in room 5.", "user": "Mia meets Ann."}
+        await keep(host, first, texts[first], trust=first)
+        second: Trust = "user" if first == "tool" else "tool"
+        await write(host, await memory(host, second, texts[second], trust=second, created_at=after(9)))
+        kept = await stored(host)
+        assert {name: (each.text, each.trust) for name, each in kept.items()} == {
+            name: (text, name) for name, text in texts.items()
+        }
