@@ -52,11 +52,12 @@ def stuffed(terms: Sequence[str], sought: Collection[str], text: str, *, trusted
         text: The text itself.
         trusted: The user wrote it: then only what is plainly no sentence counts.
     """
-    if sum(term in sought for term in terms) < _FEWEST:
+    found = len([None for term in terms if term in sought])
+    if found <= _FEWEST:
         return 0.0
     count, share = repetition(terms, sought)
     over = share - (_CLEAR if trusted else _USUAL) if count >= _FEWEST else 0.0
-    if not trusted and _is_thinned(terms, sought, text):
+    if not trusted and found > _MANY and _is_thinned(terms, sought, text):
         return _HIGHEST
     return min(_HIGHEST, _PRICE * max(0.0, over))
 
@@ -64,8 +65,7 @@ def stuffed(terms: Sequence[str], sought: Collection[str], text: str, *, trusted
 def _is_thinned(terms: Sequence[str], sought: Collection[str], text: str) -> bool:
     """Tell whether other words were put between the repeated ones, but no sentences."""
     count, share = repetition(terms, sought, _FAR)
-    language = language_of(text)
-    if count < _MANY or share < _USUAL or language in SPACELESS_FUNCTION_WORDS:
+    if count < _MANY or share < _USUAL or (language := language_of(text)) in SPACELESS_FUNCTION_WORDS:
         return False
     idle = {stem_in(word, language) for word in function_words(language)}
     return sum(term in idle for term in terms) < _FUNCTION * len(terms)

@@ -13,7 +13,7 @@ from memhost.context.fitting import Fitter
 from memhost.context.parts import Parts, StableLines
 from memhost.context.rendering import messages_of
 from memhost.messages.token_budgets import TokenCount, count_for, upper_bound
-from memhost.models import MemoryHit, MemoryType
+from memhost.models import MemoryHit, MemoryType, Trust
 from memhost.operations.long_term import ContextFormat
 from tests.support.tiers import examples
 
@@ -55,6 +55,7 @@ WORDS = [
     "½",
     "ﷺ",
 ]
+LEVELS: tuple[Trust, ...] = ("user", "user", "assistant", "agent", "tool", "external")
 FORMS: tuple[ContextFormat, ...] = ("markdown", "xml", "json", "messages")
 
 
@@ -66,7 +67,7 @@ def evidence(chance: random.Random, count: int) -> list[Evidence]:
     found = []
     for rank in range(count):
         said = START + timedelta(minutes=chance.randint(0, 5000))
-        turn = chance.random() < 0.7
+        turn, trust = chance.random() < 0.7, chance.choice(LEVELS)
         hit = MemoryHit(
             id=f"m{rank}",
             text="",
@@ -88,6 +89,9 @@ def evidence(chance: random.Random, count: int) -> list[Evidence]:
                 outdated=chance.choice(("", "", "", "since 2026-02-02: User has a dog.")),
                 position=chance.randint(0, 60) if turn else None,
                 names=frozenset(("mia",)) if turn else None,
+                trust=trust,
+                verified=trust not in ("tool", "external"),
+                source=f"from {trust}" if trust != "user" else "",
             )
         )
     return found
