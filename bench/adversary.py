@@ -55,6 +55,10 @@ class Actor:
         self.user = user
         self._http = httpx.Client(base_url=url, headers={"authorization": f"Bearer {token}"}, timeout=60)
 
+    def close(self) -> None:
+        """Close its connections."""
+        self._http.close()
+
     def rest(self, verb: str, path: str, body: Any = None, **options: Any) -> httpx.Response:
         """Call the REST interface."""
         return self._http.request(verb, path, json=body, **options)
@@ -377,6 +381,7 @@ def _outside(text: str) -> str:
 def protocol(ann: Actor, eve: Actor, agent: Actor, reader: Actor) -> Iterator[Attempt]:
     """Everything that is tried, in order."""
     view = settle_in(ann)
+    _wait_for_extraction(ann)
     before = everything_of(ann)
     for what, answer in across(eve, view):
         seen = sorted(set(MARK.findall(answer.text)))
@@ -441,6 +446,8 @@ def actors(*, with_model: bool) -> Iterator[tuple[Actor, Actor, Actor, Actor]]:
         }
         server = stack.enter_context(ServerProcess(folder, environment=settings))
         made = [Actor(server.url, tokens[name], "eve" if name == "eve" else "ann") for name in tokens]
+        for actor in made:
+            stack.callback(actor.close)
         yield made[0], made[1], made[2], made[3]
 
 
