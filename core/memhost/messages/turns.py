@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter, deque
 from collections.abc import Sequence
 from datetime import datetime
+from operator import is_
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -110,14 +111,16 @@ def merge_turns(
     Raises:
         InvalidRequest: A message has no visible content.
     """
-    known = named_messages(stored.content.messages) if stored else {}
+    start = _handed_on(given, stored)
+    messages: list[Message] = list(stored.content.messages) if stored and start else []
+    known = named_messages(stored.content.messages) if stored and not start else {}
     marks = stored.turns if stored else {}
     position = stored.next_position if stored else 0
     seen: Counter[str] = Counter()
-    merged = Merged(messages=[], marks={}, turns=[], retimed=[])
-    messages = merged.messages
+    merged = Merged(messages=messages, marks={}, turns=[], retimed=[])
     first_new: int | None = None
-    for number, (item, message_id) in enumerate(zip(given, Recognition(given, stored).ids(), strict=True)):
+    ids = _own_ids(given[start:]) if start else Recognition(given, stored).ids()
+    for number, (item, message_id) in enumerate(zip(given[start:], ids, strict=True), start):
         seen[message_id] += 1
         if isinstance(item, Message):  # a change of the session leaves it as it is
             messages.append(item)
@@ -146,10 +149,26 @@ def merge_turns(
             first_new = len(messages) - 1 if first_new is None else first_new
         merged.marks[name] = TurnMark(mark.position, fingerprint, mark.stored_at)
         merged.turns.append(Turn(message=message, position=mark.position, occurrence=seen[message_id]))
-    added = unseen(stored, {message.id for message in messages}, missed.since)
+    added = [] if start else unseen(stored, {message.id for message in messages}, missed.since)
     place = len(messages) if first_new is None else first_new
     messages[place:place] = added
     return merged
+
+
+def _handed_on(given: Sequence[MessageInput | Message], stored: StoredSession | None) -> int:
+    """Return the number of stored messages, if a write hands all of them on as they are, before others; else 0.
+
+    There may be thousands of them, and an append is about none.
+    """
+    held = stored.content.messages if stored else []
+    if len(given) < len(held) or not all(map(is_, given, held)):
+        return 0
+    names = {item.id for item in given[len(held) :]}
+    return 0 if any(message.id in names for message in held) else len(held)
+
+
+def _own_ids(given: Sequence[MessageInput | Message]) -> list[str]:
+    return [item.id if isinstance(item.id, str) else new_id() for item in given]
 
 
 def turn_name(message_id: str, occurrence: int) -> str:
