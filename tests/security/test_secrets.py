@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
+from unittest.mock import AsyncMock
 
 import httpx
 import msgspec
@@ -24,9 +25,12 @@ from memhost.http.app import build_app
 from memhost.models import MemoryRecord, Message, SessionKey, StoredSession, WorkingMemory
 from memhost.operations import Call, Operation, OperationTable
 from memhost.plugins import PluginManager
-from memhost.ports import Draft
+from memhost.ports import Completion, Draft
+from memhost.secrets import Masker
 from memhost.secrets.masking import IDS
+from memhost.settings import LlmSettings, load_configuration
 from memhost.specs import StrategySpec
+from memhost.usage.model_calls import ModelCalls, observed
 from tests.support.hosts import ADMIN, run, running_host
 from tests.support.plugin_factory import make_plugin
 
@@ -370,3 +374,60 @@ async def test_masks_stay_the_same_after_a_restart(tmp_path: Path) -> None:
             masks.add(host.services.secrets.text(DEPLOY))
     assert len(masks) == 1
     assert "[secret:" in masks.pop()
+
+
+# -- models ---------------------------------------------------------------------------------------------------------
+
+
+class Eavesdropper:
+    """A language model that keeps what it is asked, and answers with a secret."""
+
+    name = "eavesdropper"
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+
+    async def complete(self, messages: Sequence[dict[str, Any]], **_: Any) -> Completion:
+        """Answer."""
+        self.asked += messages
+        return Completion(text=f"You said {TOKEN}.", model=self.name)
+
+    async def aclose(self) -> None:
+        """Nothing."""
+
+
+async def test_models_neither_read_nor_tell_secrets() -> None:
+    model, ledger = Eavesdropper(), cast("Any", AsyncMock())
+    calls = ModelCalls(llm=model, settings=LlmSettings(), ledger=ledger, masker=Masker(b"key"))
+    asked = [{"role": "user", "content": [{"type": "text", "text": DEPLOY}, {"type": "text", "text": "plain"}]}]
+    with observed() as seen:
+        answer = await calls.complete(SessionKey("default", "", "", ""), asked, purpose="summary")
+    assert answer.text.startswith("You said [secret:")
+    assert TOKEN not in str(model.asked) + str(seen)
+    assert TOKEN in str(asked)  # the caller's own stays as it is
+
+
+# -- settings -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("environ", "policy"),
+    [
+        ({}, "mask"),
+        ({"SECRETS": "refuse"}, "refuse"),
+        ({"MEMHOST_SECRETS": "KEEP"}, "keep"),
+        ({"SECRET_POLICY": "keep"}, "keep"),
+        ({"SECRET_POLICY": "drop"}, "refuse"),
+        ({"SECRETS": "of another program"}, "mask"),
+    ],
+)
+def test_the_policy_has_an_old_name(environ: dict[str, str], policy: str) -> None:
+    assert load_configuration(environ=environ, env_file=None).settings.memory.secrets == policy
+
+
+def test_the_policy_of_an_older_file_counts(tmp_path: Path) -> None:
+    file = tmp_path / "memhost.toml"
+    file.write_text('[extraction]\nsecret_policy = "keep"\n')
+    found = load_configuration(environ={}, env_file=None, config_file=file)
+    assert found.settings.memory.secrets == "keep"
+    assert any("extraction.secret_policy is now memory.secrets" in sentence for sentence in found.warnings)

@@ -254,7 +254,7 @@ def _assigned(text: str, found: re.Match[str]) -> tuple[int, int] | None:
         trimmed = (letters[0] if letters else value).rstrip(_ENDS)
         end -= len(value) - len(trimmed)
         value = trimmed
-        if is_code(value, text[end : end + 1]):
+        if is_code(value, text[end : end + 1], said=groups.get("sign") is None):
             return None
     if group == "quoted" and value[0] in "),;?:]}":
         return None  # between two quoted texts

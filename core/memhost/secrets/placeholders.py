@@ -61,12 +61,13 @@ def is_monotone(value: str) -> bool:
     )
 
 
-def is_code(value: str, after: str) -> bool:
+def is_code(value: str, after: str, *, said: bool = False) -> bool:
     """Tell whether a value without quotes is an expression: a call, an attribute, a name of a variable or a file.
 
     Args:
         value: The value.
         after: The sign behind it, if any.
+        said: It stands in a sentence, where nobody names a variable.
     """
     if after and after in "([{":
         return True
@@ -80,7 +81,7 @@ def is_code(value: str, after: str) -> bool:
         or _is_class(value)
     ):
         return True
-    return _VARIABLE.fullmatch(low) is not None and any(word in low for word in _IN_NAMES)
+    return not said and _VARIABLE.fullmatch(low) is not None and any(word in low for word in _IN_NAMES)
 
 
 _PATHS = ("http://", "https://", "/", "./", "~/", "@", "&", "*", "\\", "--", "?")
