@@ -31,6 +31,9 @@ from memhost.secrets.masking import IDS
 from memhost.settings import LlmSettings, load_configuration
 from memhost.specs import StrategySpec
 from memhost.usage.model_calls import ModelCalls, observed
+from memhost_mcp import McpSettings
+from memhost_mcp.catalog import Catalog
+from memhost_mcp.tool_context import McpRequest
 from tests.support.hosts import ADMIN, run, running_host
 from tests.support.plugin_factory import make_plugin
 
@@ -374,6 +377,24 @@ async def test_masks_stay_the_same_after_a_restart(tmp_path: Path) -> None:
             masks.add(host.services.secrets.text(DEPLOY))
     assert len(masks) == 1
     assert "[secret:" in masks.pop()
+
+
+async def test_tools_of_agents_are_told_as_well(host: Host) -> None:
+    catalog = Catalog(host, cast("McpSettings", host.configuration.section("interfaces", "mcp")))
+    who = McpRequest(caller=ADMIN, request_id="r")
+    told: list[str] = []
+    await catalog.call(who, "store_memory", {"text": DEPLOY, "user_id": "u"}, None, told)
+    assert len(told) == 1
+    assert told[0].startswith("1 secret was masked: ")
+    assert TOKEN not in told[0]
+    found = await catalog.call(who, "search_memory", {"query": "deploy", "user_id": "u"})
+    assert "[secret:" in msgspec.json.encode(found).decode()
+    assert TOKEN not in msgspec.json.encode(found).decode()
+    message = {"role": "user", "content": [{"type": "text", "text": DEPLOY}]}
+    await catalog.call(who, "append_messages", {"session_id": "s", "user_id": "u", "messages": [message]}, None, told)
+    assert len(told) == 2
+    await catalog.call(who, "store_memory", {"text": "Likes tea", "user_id": "u"}, None, told)
+    assert len(told) == 2
 
 
 # -- models ---------------------------------------------------------------------------------------------------------

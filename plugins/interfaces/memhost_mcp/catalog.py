@@ -55,15 +55,26 @@ class Catalog:
         """Those of the offers that the caller has the right to use."""
         return [offer for offer in offers.values() if self.host.allows(request.caller, offer.access)]
 
-    async def call(self, request: McpRequest, name: str, arguments: dict[str, Any], progress: Any = None) -> Any:
-        """The result of a tool.
+    async def call(
+        self,
+        request: McpRequest,
+        name: str,
+        arguments: dict[str, Any],
+        progress: Any = None,
+        told: list[str] | None = None,
+    ) -> Any:
+        """The result of a tool. `told` takes up sentences about secrets that were masked in its arguments.
 
         Raises:
             MemhostError: It refused or failed.
         """
         tool = self.tools[name]
         read = tool.read(arguments, lenient=self.settings.lenient)
-        return await tool.run(self._context(request, progress), read)
+        context = self._context(request, progress)
+        result = await tool.run(context, read)
+        if told is not None:
+            told += [sentence for kind, sentence in context.call.notices if kind == "secrets"]
+        return result
 
     async def read(self, request: McpRequest, uri: str) -> Document:
         """The document of that address.

@@ -85,8 +85,12 @@ class McpServer:
         started, code = perf_counter(), "ok"
         try:
             with self._calls.entered(request.caller):
-                result = await self._catalog.call(request, params.name, params.arguments or {}, _progress(ctx))
-            return _result(self._catalog.tools[params.name], result)
+                told: list[str] = []
+                arguments = params.arguments or {}
+                result = await self._catalog.call(request, params.name, arguments, _progress(ctx), told)
+            answer = _result(self._catalog.tools[params.name], result)
+            answer.content += [types.TextContent(type="text", text=sentence) for sentence in told]
+            return answer
         except MemhostError as error:
             code = error.code
             return _failure(error, request.request_id)

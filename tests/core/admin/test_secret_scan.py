@@ -59,9 +59,11 @@ async def scanned(host: Host, *, mask: bool) -> ScanReport:
     return await scan.finish()
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "redis"])
 async def host(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Host]:
-    async with running_host(tmp_path, store=request.param, run_jobs=False, settings=KEPT) as opened:
+    key = {"INTEGRITY_KEY": "0123456789abcdef" * 4}
+    settings = KEPT | key | (request.getfixturevalue("redis_part").environment() if request.param == "redis" else {})
+    async with running_host(tmp_path, store=request.param, run_jobs=False, settings=settings) as opened:
         await fill(opened)
         yield opened
 
