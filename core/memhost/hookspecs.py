@@ -24,10 +24,12 @@ if TYPE_CHECKING:
         ExtractionDue,
         JobContext,
         MemoriesDeleted,
+        MemoriesHeld,
         MemoriesStored,
         MemoriesSuperseded,
         MemoriesUpdated,
         RequestContext,
+        ReviewDecided,
         ScheduleDue,
         SearchRequest,
         SessionIdle,
@@ -274,6 +276,22 @@ async def memhost_memories_superseded(event: MemoriesSuperseded, context: JobCon
 
     `superseded_by` of each names the newer one; searches leave it out, unless they ask as of an earlier time.
     """
+    raise NotImplementedError
+
+
+@hookspec
+async def memhost_memories_held(event: MemoriesHeld, context: JobContext) -> None:
+    """Memories wait for a review: they are sensitive, or contradict what is trusted more. Since 0.2.
+
+    They are no part of searches and contexts, and `context.get_memories` does not return them; operators read them with
+    `get_review`.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+async def memhost_review_decided(event: ReviewDecided, context: JobContext) -> None:
+    """A memory that waited was approved, corrected or refused, or nobody decided in time. Since 0.2."""
     raise NotImplementedError
 
 

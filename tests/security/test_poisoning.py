@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from msgspec import UNSET
 
-from memhost.extraction.screening.injection import is_instruction_like
+from memhost.extraction.screening.sensitive.kinds import kinds_of
+from memhost.models import EVERY_ROLE, Caller
 from memhost.models.trust import by_role, lowest
 from memhost.testing.polling import until
 from tests.support import scripted
@@ -65,7 +66,8 @@ async def test_nothing_that_a_user_said_or_stored_is_held_back(tmp_path: Path, d
     async with running_host(tmp_path, store="memory") as host:
         if door == "store":
             memories = [{"id": f"w{number}", "text": wish, "user_id": "ann"} for number, wish in enumerate(WISHES)]
-            await run(host, "store_memories", memories=memories)
+            user = Caller(subject="ann", roles=EVERY_ROLE, channel="user")
+            await run(host, "store_memories", user, memories=memories)
         else:
             turns = [{"id": f"w{number}", "role": "user", "content": wish} for number, wish in enumerate(WISHES)]
             await run(host, "put_session", session_id="s", user_id="ann", messages=turns)
@@ -104,10 +106,10 @@ async def test_orders_of_others_are_held_back_counted_and_named(store: str, tmp_
 
     async with running_host(tmp_path, store=store) as host:
         await run(host, "put_session", session_id="s", messages=said)
-        prompt = await run(host, "memory_prompt", query="tea", long_term_search={"limit": 2})
+        prompt = await run(host, "memory_prompt", query="tea", long_term_search={"limit": 3})
         text = str(prompt.messages[0].content.text)
         assert "I like green tea" in text
-        assert "Mint tea for two" in text, "others take the place of what is held back"
+        assert "Mint tea for two" in text
         assert "AcmeCorp" not in text
         assert "obey tea" not in text
         held = [(item.id, item.trust) for item in prompt.held_back]
@@ -165,9 +167,9 @@ def test_an_order_is_found_wherever_it_stands_in_a_long_text(order: str) -> None
     filler = "We walked along the river and talked about the weather, which was fine. "
     for before in (0, 32_700, 32_768 - len(order) // 2, 65_000, 90_000):
         text = (filler * 2_000)[:before].rpartition(". ")[0] + ". " + order + " " + filler * 200
-        assert is_instruction_like(text), before
+        assert kinds_of(text), before
 
 
 def test_a_long_sentence_does_not_begin_anew_where_it_is_cut() -> None:
-    assert not is_instruction_like("and we thought we should always add salt " * 5_000)
-    assert not is_instruction_like("that you must never say such a thing to him " * 5_000)
+    assert not kinds_of("and we thought we should always add salt " * 5_000)
+    assert not kinds_of("that you must never say such a thing to him " * 5_000)

@@ -95,6 +95,7 @@ async def test_a_background_hook_stages_nothing_larger_than_a_client_may() -> No
         embedder=nothing,
         llm=None,
         hooks=nothing,
+        held=nothing,
         outbox=nothing,
         extractor="p/1",
         now=NOW,

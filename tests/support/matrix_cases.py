@@ -93,6 +93,9 @@ _UNBOUND = frozenset({"ok", "forbidden"})
 _FOR_ADMIN = frozenset({"ok", "forbidden"})
 """Tokens are managed by admins; an operator, who may do other administration, is refused."""
 
+_NOTHING_WAITS = frozenset({"not_found", "forbidden"})
+"""The memory of the target is no review; callers who are bound may not ask."""
+
 _FOUND = frozenset({"ok", "not_found"})
 _NO_MODEL = frozenset({"invalid_request"})
 """What extraction answers on hosts without a language model, after it has found the session."""
@@ -186,6 +189,11 @@ CASES: Mapping[str, Case] = {
     ),
     "list_trash": _read(lambda t: t.owner, unnamed=_nothing),
     "restore_memories": Case(named=lambda t: {"ids": [t.trashed]}),
+    "list_reviews": _read(lambda t: t.owner, unnamed=_nothing, own=_UNBOUND, unnamed_codes=_UNBOUND),
+    "get_review": _read(lambda t: {"memory_id": t.memory}, own=_NOTHING_WAITS),
+    "approve_reviews": Case(named=lambda t: {"ids": [t.memory]}, own=_UNBOUND),
+    "correct_review": Case(named=lambda t: {"memory_id": t.memory, "text": "x"}, own=_NOTHING_WAITS),
+    "refuse_reviews": Case(named=lambda t: {"ids": [t.memory]}, own=_UNBOUND),
     "get_context": _read(
         lambda t: {"query": "tea", "budget": 500} | t.owner,
         unnamed=lambda _t: {"query": "tea", "budget": 500},

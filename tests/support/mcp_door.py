@@ -112,6 +112,7 @@ WITHOUT_TOOL = frozenset(
             "list_trash",
             "restore_memories",
         ),
+        *("list_reviews", "get_review", "approve_reviews", "correct_review", "refuse_reviews"),
         *("validate_prompt", "create_summary_view", "list_summary_views", "get_summary_view", "update_summary_view"),
         *("delete_summary_view", "run_summary_view", "delete_user"),
         *("list_memory_versions", "get_memory_version", "compare_memory_versions", "restore_memory_version"),

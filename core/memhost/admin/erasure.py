@@ -16,6 +16,7 @@ from memhost.integrity.certificates import fingerprint, sign
 from memhost.jobs.outbox import Outbox
 from memhost.jobs.tasks import KIND as TASKS
 from memhost.jobs.tasks import Tasks
+from memhost.memories.review.waiting import ids_of
 from memhost.memories.trash import trashed_ids
 from memhost.models import Change, Document, Job, JobState, Scope, WriteBatch, new_id
 from memhost.operations.responses import SummaryView, SummaryViewPartitionResult
@@ -47,6 +48,8 @@ _SORTS = {
     "plugin": "plugin_documents",
     "judged": "judgements",
     "alias": "aliases",
+    "review": "held_memories",
+    "review_text": "review_notes",
     "former": "former_memories",
     "extraction_run": "extraction_runs",
     "stale_summary": "stale_summaries",
@@ -56,7 +59,7 @@ _SORTS = {
 _OF_VIEWS = ("view", "task", "partition", "usage")
 """First words of kinds whose documents tell in their own way whom they are about."""
 
-_OF_MEMORIES = ("memories_stored", "memories_updated", "memories_superseded")
+_OF_MEMORIES = ("memories_stored", "memories_updated", "memories_superseded", "memories_held")
 """Events with ids of memories; `memories_deleted` is delivered, so that plugins remove what they keep."""
 
 
@@ -161,6 +164,7 @@ class Erasure:
         counts["sessions"] += await self._sessions(scope)
         memories = await self._memories(scope)
         gone = memories | await trashed_ids(self._store, scope, self._clock.now())
+        gone |= await ids_of(self._store, scope, self._clock.now())
         counts["memories"] += len(memories)
         counts["jobs"] += await self._jobs(scope, gone)
         counts += await self._documents(scope)

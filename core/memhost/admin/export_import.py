@@ -21,9 +21,11 @@ from memhost.admin.export_signature import ExportSignature
 from memhost.errors import InvalidRequest, MemhostError, Problem, ValidationFailed, VersionMismatch
 from memhost.integrity import Keyring
 from memhost.memories.records import index_records
+from memhost.memories.review.waiting import Waiting
 from memhost.memories.trust import CLAIMED, TRUST, level_of
 from memhost.messages.masking import masked_session
 from memhost.models import (
+    TURN_STRATEGY,
     MemoryRecord,
     Scope,
     StoredMemory,
@@ -35,6 +37,7 @@ from memhost.models.trust import by_role, lowest, rank
 from memhost.operations.limits import record_problems, session_problems
 from memhost.ports import Clock, Draft, Embedder, Store
 from memhost.secrets import Findings, Masker, masked_record
+from memhost.settings.schema import MemorySettings
 from memhost.storage.paging import session_keys, walk
 from memhost.usage.ledger import charged_to, payer_within
 from memhost.version import __version__
@@ -112,6 +115,7 @@ class Tally:
     Attributes:
         created: Things that were not there.
         replaced: Things that were there with other, older content.
+        held: Memories that wait for a review instead.
         unchanged: Things that were there as they are.
         kept: Things that were there with newer content, which stays.
         problems: Lines that were not imported.
@@ -121,6 +125,7 @@ class Tally:
 
     created: int = 0
     replaced: int = 0
+    held: int = 0
     unchanged: int = 0
     kept: int = 0
     masked: int = 0
@@ -173,7 +178,7 @@ class Importer:
 
     What is in the store with the same identity and newer content stays as it is. A line is imported
     as a whole or not at all. Hooks of plugins are not called: they were when the memories came into
-    being.
+    being. What is sensitive and trusted less than the user waits for a review, by the settings.
 
     Args:
         store: Where the memories go.
@@ -185,6 +190,7 @@ class Importer:
         signed: This server wrote the file as it is (`export_signature.why_unsigned`). Only then its lines keep the
             trust that they name; otherwise nothing of them is trusted further than an imported file, and nothing
             replaces what is trusted more.
+        settings: Which kinds wait, and for how long.
     """
 
     def __init__(
@@ -197,7 +203,9 @@ class Importer:
         dry_run: bool = False,
         masker: Masker | None = None,
         signed: bool = False,
+        settings: MemorySettings | None = None,
     ) -> None:
+        self._reviews = Waiting(store=store, settings=settings or MemorySettings())
         self._store = store
         self._embedder = embedder
         self._tenant = tenant
@@ -378,6 +386,9 @@ class Importer:
 
     async def _put(self, wanted: Sequence[tuple[int, MemoryLine, Verdict]]) -> None:
         """Store a batch; if the store refuses it, its lines one by one, to tell which are at fault."""
+        wanted = await self._without_held(wanted)
+        if not wanted:
+            return
         with charged_to(payer_within(self._scope)):
             stored = await index_lines([line for _, line, _ in wanted], self._embedder)
         try:
@@ -390,6 +401,21 @@ class Importer:
             return
         for _, _, verdict in wanted:
             self._count(verdict)
+
+    async def _without_held(
+        self, wanted: Sequence[tuple[int, MemoryLine, Verdict]]
+    ) -> list[tuple[int, MemoryLine, Verdict]]:
+        """Have those wait that need a review; turns are evidence, and need none."""
+        turns = {line.memory.id for _, line, _ in wanted if line.memory.extraction_strategy == TURN_STRATEGY}
+        kept, held = await self._reviews.part(self._tenant, [line.memory for _, line, _ in wanted], turns)
+        if not held:
+            return list(wanted)
+        batch = WriteBatch()
+        await self._reviews.stage(batch, self._tenant, held, self._clock.now())
+        await self._store.commit(self._scope, batch)
+        self.tally.held += len(held)
+        names = {record.id for record in kept}
+        return [each for each in wanted if each[1].memory.id in names]
 
     async def _put_one(self, number: int, memory: StoredMemory, verdict: Verdict) -> None:
         try:

@@ -14,8 +14,7 @@ from memhost.context.prompt_turns import PromptTurn, message, summary_turn, turn
 from memhost.context.service import REASONS, checked_zone, described_day, held_back
 from memhost.context.standing import Standing
 from memhost.errors import InvalidRequest
-from memhost.extraction.screening.injection import SUSPICIOUS
-from memhost.memories.trust import is_held_back
+from memhost.memories.trust import SUSPICIOUS, is_held_back
 from memhost.messages.token_budgets import TOKENS_AROUND_A_MESSAGE, TokenCount, counter_for
 from memhost.messages.windows import truncate, window_of
 from memhost.models import Condition, MemoryRecord, Op, Trust

@@ -122,6 +122,34 @@ class MemoriesDeleted(msgspec.Struct, frozen=True, kw_only=True):
     ids: tuple[str, ...]
 
 
+class MemoriesHeld(msgspec.Struct, frozen=True, kw_only=True):
+    """Memories wait for a review, and are no part of searches and contexts until somebody approves them.
+
+    Attributes:
+        tenant: Tenant that the memories belong to.
+        ids: The memories, at most 500.
+    """
+
+    tenant: str
+    ids: tuple[str, ...]
+
+
+class ReviewDecided(msgspec.Struct, frozen=True, kw_only=True):
+    """A review was decided.
+
+    Attributes:
+        tenant: Tenant that the memory belongs to.
+        memory_id: The memory; `approved` and `corrected` ones are stored.
+        decision: `approved`, `corrected` (approved with another text), `refused`, or `expired`: nobody decided in time.
+        subject: Who decided; empty if nobody did.
+    """
+
+    tenant: str
+    memory_id: str
+    decision: str
+    subject: str = ""
+
+
 class ViewDue(msgspec.Struct, frozen=True, kw_only=True):
     """A summary view is to be computed again.
 
@@ -179,6 +207,8 @@ BackgroundEvent = (
     | MemoriesUpdated
     | MemoriesSuperseded
     | MemoriesDeleted
+    | MemoriesHeld
+    | ReviewDecided
     | VectorsMissing
     | ViewDue
     | ScheduleDue
@@ -194,6 +224,8 @@ EVENTS: dict[str, type[msgspec.Struct]] = {
     "memories_updated": MemoriesUpdated,
     "memories_superseded": MemoriesSuperseded,
     "memories_deleted": MemoriesDeleted,
+    "memories_held": MemoriesHeld,
+    "review_decided": ReviewDecided,
     "vectors_missing": VectorsMissing,
     "view_due": ViewDue,
     "schedule_due": ScheduleDue,

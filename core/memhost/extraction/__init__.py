@@ -18,8 +18,8 @@ from memhost.extraction.prompts import (
     prompts_in,
     validate_config,
 )
-from memhost.extraction.screening.injection import is_instruction_like
 from memhost.extraction.screening.safety import PLACEHOLDERS, Finding, check_prompt, is_refused, placeholders_of, render
+from memhost.extraction.screening.sensitive.kinds import kinds_of as sensitive_kinds
 from memhost.extraction.temporal.dating import since_when
 from memhost.secrets.masking import mask_secrets
 from memhost.text.temporal.dates import Relative, find_relative, replace_relative
@@ -48,7 +48,6 @@ __all__ = [
     "checked_prompt",
     "find_relative",
     "find_zone",
-    "is_instruction_like",
     "is_refused",
     "item_keys",
     "mask_secrets",
@@ -61,6 +60,7 @@ __all__ = [
     "read_tags",
     "render",
     "replace_relative",
+    "sensitive_kinds",
     "since_when",
     "unique_tags",
     "unresolved",

@@ -50,6 +50,8 @@ from memhost.memories.derived.chain import Chains
 from memhost.memories.enrichment import Enrichment
 from memhost.memories.job_context import StagedContext
 from memhost.memories.missing_vectors import MissingVectors
+from memhost.memories.review.service import ReviewService
+from memhost.memories.review.waiting import Waiting
 from memhost.memories.service import MemoryService
 from memhost.memories.trash import TrashService
 from memhost.metrics import Metrics
@@ -105,6 +107,7 @@ class Services:
     trash: TrashService
     versions: Versions
     verifying: Verifying
+    reviews: ReviewService
     views: ViewService
     view_runs: ViewRuns
     erasure: Erasure
@@ -130,30 +133,30 @@ def assemble(resources: Resources) -> Services:
     metrics, tenants, workers = Metrics(), Tenants(store), Workers(store, clock)
     resources.tampered.metrics, ledger = metrics, _ledger(resources, tenants, metrics)
     calls, watch = _calls(resources, ledger, tenants), _watch(resources, metrics)
-    outbox.use(_needs_met(resources))
     hooks, quotas = _hooks(resources, watch, metrics), _quotas(resources)
     search, summaries = _search(resources, calls, hooks, metrics), _summaries(resources, calls)
     prompts = PromptPolicy(mode=settings.extraction.custom_prompts, approved=settings.extraction.approved_prompts)
     deduplication = SemanticDeduplication(store=store, embedder=embedder, calls=calls, settings=memory)
     queue = waiting_turns(resources, prompts)
-    cascade = make_cascade(resources, queue)
-    extraction = extraction_parts(resources, calls, hooks, queue, cascade, deduplication)
-    sessions = _sessions(resources, hooks, extraction, summaries, cascade, quotas)
-    forgetting = ForgettingService(store=store, outbox=outbox, settings=memory, clock=clock)
+    cascade, held = make_cascade(resources, queue), Waiting(store=store, outbox=outbox, settings=memory)
+    extraction = extraction_parts(resources, calls, hooks, queue, cascade, deduplication, held)
+    sessions = _sessions(resources, hooks, extraction, summaries, cascade, held, quotas)
+    forgetting, reviews = _forgetting(resources), _reviews(resources, cascade, held)
     leases = Leases(store, clock, settings.server.job_lease_s)
     long_work = _long_work(resources, leases, tenants)
     compaction = _compaction(resources, deduplication, cascade, long_work, leases)
     views = _views(resources, calls, prompts)
     view_runs = ViewRuns(store=store, views=views, outbox=outbox, long_work=long_work, clock=clock)
-    maintenance = _maintenance(resources, calls, forgetting, compaction, view_runs, extraction.runs, summaries)
+    maintenance = _maintenance(resources, calls, forgetting, compaction, view_runs, extraction.runs, summaries, reviews)
     trash, profile = _trash(resources), ProfileService(store=store, settings=memory, clock=clock)
     memory_prompts, context = _reading(resources, sessions, search, profile)
     schedules = Schedules(plugins=resources.plugins, store=store, tenants=tenants, every_s=intervals(settings))
     return Services(
         sessions=sessions,
         session_changes=SessionChanges(sessions, clock),
-        memories=_memories(resources, hooks, cascade, quotas),
+        memories=_memories(resources, hooks, cascade, held, quotas),
         quotas=quotas,
+        reviews=reviews,
         chains=chains(resources),
         search=search,
         prompts=memory_prompts,
@@ -178,7 +181,7 @@ def assemble(resources: Resources) -> Services:
         workers=workers,
         tenants=tenants,
         schedules=schedules,
-        dispatcher=_dispatcher(resources, calls, hooks, maintenance, schedules, metrics, watch, long_work),
+        dispatcher=_dispatcher(resources, calls, hooks, held, maintenance, schedules, metrics, watch, long_work),
         metrics=metrics,
         watch=watch,
         secrets=resources.secrets,
@@ -231,14 +234,35 @@ def _quotas(resources: Resources) -> Quotas:
     return quotas
 
 
-def _memories(resources: Resources, hooks: RequestHooks, cascade: Cascade, quotas: Quotas) -> MemoryService:
+def _memories(
+    resources: Resources, hooks: RequestHooks, cascade: Cascade, held: Waiting, quotas: Quotas
+) -> MemoryService:
     return MemoryService(
         store=resources.store,
         embedder=resources.embedder,
         hooks=hooks,
         cascade=cascade,
-        outbox=resources.outbox,
+        held=held,
         quotas=quotas,
+        outbox=resources.outbox,
+        settings=resources.settings.memory,
+        clock=resources.clock,
+    )
+
+
+def _forgetting(resources: Resources) -> ForgettingService:
+    return ForgettingService(
+        store=resources.store, outbox=resources.outbox, settings=resources.settings.memory, clock=resources.clock
+    )
+
+
+def _reviews(resources: Resources, cascade: Cascade, held: Waiting) -> ReviewService:
+    return ReviewService(
+        store=resources.store,
+        embedder=resources.embedder,
+        waiting=held,
+        cascade=cascade,
+        outbox=resources.outbox,
         settings=resources.settings.memory,
         clock=resources.clock,
     )
@@ -296,6 +320,7 @@ def _ledger(resources: Resources, tenants: Tenants, metrics: Metrics) -> UsageLe
 
 
 def _calls(resources: Resources, ledger: UsageLedger, tenants: Tenants) -> ModelCalls:
+    resources.outbox.use(_needs_met(resources))
     waiting = WaitingForModels(store=resources.store, tenants=tenants, outbox=resources.outbox, clock=resources.clock)
     resources.health.on_answer = waiting.answered
     resources.stack.push_async_callback(waiting.aclose)
@@ -403,6 +428,7 @@ def _sessions(
     extraction: ExtractionParts,
     summaries: SessionSummaries,
     cascade: Cascade,
+    held: Waiting,
     quotas: Quotas,
 ) -> SessionService:
     store, memory, clock = resources.store, resources.settings.memory, resources.clock
@@ -416,6 +442,7 @@ def _sessions(
         pending=pending,
         summaries=summaries,
         cascade=cascade,
+        held=held,
         hooks=hooks,
         outbox=resources.outbox,
         quotas=quotas,
@@ -459,6 +486,7 @@ def _dispatcher(
     resources: Resources,
     calls: ModelCalls,
     hooks: RequestHooks,
+    held: Waiting,
     maintenance: MaintenanceTasks,
     schedules: Schedules,
     metrics: Metrics,
@@ -472,6 +500,7 @@ def _dispatcher(
             embedder=resources.embedder,
             llm=ChargedModel(calls, SessionKey(job.tenant, "", "", "")) if calls.available else None,
             hooks=hooks,
+            held=held,
             outbox=resources.outbox,
             extractor=f"{hook.plugin}/{hook.version}",
             now=resources.clock.now(),

@@ -21,6 +21,7 @@ from memhost.jobs.tasks import LongWork
 from memhost.memories.derived.cascade import Cascade
 from memhost.memories.derived.chain import Chains
 from memhost.memories.derived.support import Support
+from memhost.memories.review.waiting import Waiting as Reviews
 from memhost.plugins.request_hooks import RequestHooks
 from memhost.sessions.extraction_on_request import ExtractionRequests
 from memhost.sessions.service import SessionService
@@ -128,6 +129,7 @@ def extraction_parts(
     queue: WaitingTurns,
     cascade: Cascade,
     deduplication: SemanticDeduplication,
+    reviews: Reviews,
 ) -> ExtractionParts:
     """All parts of the extraction in the background."""
     store, embedder, outbox, settings = (
@@ -145,6 +147,7 @@ def extraction_parts(
         deduplication=deduplication,
         hooks=hooks,
         cascade=cascade,
+        reviews=reviews,
         outbox=outbox,
         settings=settings,
         kept=resources.settings.memory,

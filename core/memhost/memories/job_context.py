@@ -13,6 +13,7 @@ from memhost.events import MemoriesStored, RequestContext, Upkeep
 from memhost.jobs.maintenance import MaintenanceTasks, OfferedTask, read_arguments
 from memhost.jobs.outbox import Outbox
 from memhost.memories.records import derived_id, given_vectors, index_records, record_from_draft
+from memhost.memories.review.waiting import Waiting
 from memhost.memories.trust import level_of
 from memhost.models import Condition, Document, Job, MemoryRecord, Scope, SessionKey, Trust, WorkingMemory, WriteBatch
 from memhost.models.trust import lowest
@@ -35,6 +36,7 @@ class StagedContext:
         embedder: Embedder,
         llm: LanguageModel | None,
         hooks: RequestHooks,
+        held: Waiting,
         outbox: Outbox,
         extractor: str,
         now: datetime,
@@ -52,6 +54,7 @@ class StagedContext:
         self.batch = WriteBatch(complete_job=(job.id, job.lease))
         self._store = store
         self._hooks = hooks
+        self._held = held
         self._outbox = outbox
         self._extractor = extractor
         self._kind = f"plugin:{job.plugin}"
@@ -118,7 +121,8 @@ class StagedContext:
     async def store_memories(self, owner: SessionKey, drafts: Sequence[Draft]) -> list[str]:
         """Stage new memories owned by that namespace, user and session; their ids.
 
-        They are trusted as an agent's, or as the least trusted of the memories and turns that `source_ids` name.
+        They are trusted as an agent's, or as the least trusted of the memories and turns that `source_ids` name. What
+        is sensitive and trusted less than the user waits for a review, and its id is not among them.
 
         Raises:
             ValidationFailed: A memory is larger than clients may store.
@@ -136,6 +140,8 @@ class StagedContext:
             by_id[memory_id] = draft
         context = RequestContext(scope=self.scope, subject=self._kind, request_id=self.job_id, now=self.now)
         kept = await self._hooks.before_memories_stored(records, context) if records else []
+        kept, held = await self._held.part(self.scope.tenant, kept)
+        await self._held.stage(self.batch, self.scope.tenant, held, self.now)
         stored = await index_records(
             kept, self.embedder, [by_id[record.id] for record in kept], vectors=given_vectors(drafts)
         )

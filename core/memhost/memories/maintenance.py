@@ -9,6 +9,7 @@ from memhost.events import JobContext
 from memhost.jobs.maintenance import done_by
 from memhost.memories.enrichment import Enrichment
 from memhost.memories.missing_vectors import MissingVectors
+from memhost.memories.review.service import ReviewService
 from memhost.specs import MaintenanceTask, NoArguments
 
 
@@ -32,6 +33,10 @@ async def _request_vectors(vectors: MissingVectors, context: JobContext, _given:
 
 async def _enrich(enrichment: Enrichment, context: JobContext, given: SomeMemories) -> int:
     return await enrichment.enrich(context.scope.tenant, given.ids)
+
+
+async def _expire_reviews(reviews: ReviewService, context: JobContext, _given: NoArguments) -> int:
+    return await reviews.expire(context.scope.tenant)
 
 
 TASKS = (
@@ -59,5 +64,11 @@ TASKS = (
             ModelUnavailable: "The language model does not answer.",
             BudgetExceeded: "A budget for model calls is used up.",
         },
+    ),
+    MaintenanceTask(
+        name="expire_reviews",
+        summary="Refuse memories that waited for a review for longer than `REVIEW_EXPIRE_DAYS`.",
+        run=done_by(ReviewService, _expire_reviews),
+        answer="`int`: how many there were.",
     ),
 )

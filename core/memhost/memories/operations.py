@@ -1,10 +1,11 @@
-"""Operations on long-term memories, and on the trash."""
+"""Operations on long-term memories, on the trash, and on memories that wait for a review."""
 
 from __future__ import annotations
 
 from msgspec import UNSET
 
 from memhost.memories.derived.chain import Chains
+from memhost.memories.review.service import ReviewService
 from memhost.memories.service import MemoryService
 from memhost.memories.trash import TrashService
 from memhost.models import MemoryRecord
@@ -18,12 +19,28 @@ from memhost.operations.long_term import (
     MemoryChain,
     StoreMemories,
 )
-from memhost.operations.maintenance import ListTrash, RestoreMemories
+from memhost.operations.maintenance import (
+    ApproveReviews,
+    CorrectReview,
+    GetReview,
+    ListReviews,
+    ListTrash,
+    RefuseReviews,
+    RestoreMemories,
+    ReviewPage,
+    ReviewsDecided,
+    WaitingMemory,
+)
 from memhost.operations.responses import Ack, DeletionAck, RestoreResult, StoredRecords, TrashPage
 from memhost.operations.table import Call, Operation, forward
 from memhost.storage.preconditions import Expected
 
-TAG = "Long-term memory"
+TAG, REVIEWS = "Long-term memory", "Reviews"
+
+WHO_REVIEWS = (
+    "For operators who are not bound inside the tenant, and for credentials with the channel `user`, about what is "
+    "theirs. An agent's credential decides nothing, nor does an open server's through MCP."
+)
 
 
 async def _create(memories: MemoryService, call: Call, request: CreateMemories) -> Ack:
@@ -174,5 +191,77 @@ OPERATIONS = (
             "memory again (its metadata says `restored_at`); its age counts from now."
         ),
         errors=("invalid_arguments", "long_term_memory_disabled", "model_unavailable"),
+    ),
+    Operation(
+        name="list_reviews",
+        request=ListReviews,
+        response=ReviewPage,
+        handler=forward(ReviewService, ReviewService.page),
+        access="read",
+        tag=REVIEWS,
+        summary="List memories that wait for a review.",
+        description=(
+            "A statement that is trusted less than the user waits if it is about rights, identity, payments, "
+            "addresses, tools or what the assistant is to do (`REVIEW_KINDS`), or contradicts what is trusted more. It "
+            "is no part of searches, contexts and views until somebody approves it; after `REVIEW_EXPIRE_DAYS` it "
+            f"counts as refused. {WHO_REVIEWS}"
+        ),
+        errors=("forbidden", "invalid_arguments", "long_term_memory_disabled"),
+    ),
+    Operation(
+        name="get_review",
+        request=GetReview,
+        response=WaitingMemory,
+        handler=forward(ReviewService, ReviewService.get),
+        access="read",
+        tag=REVIEWS,
+        summary="Read a memory that waits for a review, and who stored it.",
+        description=WHO_REVIEWS,
+        errors=("forbidden", "not_found", "long_term_memory_disabled"),
+    ),
+    Operation(
+        name="approve_reviews",
+        request=ApproveReviews,
+        response=ReviewsDecided,
+        handler=forward(ReviewService, ReviewService.approve),
+        access="write",
+        tag=REVIEWS,
+        summary="Approve memories that wait: they become facts.",
+        description=(
+            "An approved memory is trusted as far as whoever approves it; its `review` says who that was. A waiting "
+            f"edit replaces the text of the memory. {WHO_REVIEWS}"
+        ),
+        errors=("forbidden", "invalid_arguments", "long_term_memory_disabled", "model_unavailable"),
+    ),
+    Operation(
+        name="correct_review",
+        request=CorrectReview,
+        response=MemoryRecord,
+        handler=forward(ReviewService, ReviewService.correct),
+        access="write",
+        tag=REVIEWS,
+        summary="Approve a memory that waits, with another text.",
+        description=WHO_REVIEWS,
+        errors=(
+            "forbidden",
+            "invalid_request",
+            "not_found",
+            "id_taken",
+            "long_term_memory_disabled",
+            "model_unavailable",
+        ),
+    ),
+    Operation(
+        name="refuse_reviews",
+        request=RefuseReviews,
+        response=ReviewsDecided,
+        handler=forward(ReviewService, ReviewService.refuse),
+        access="write",
+        tag=REVIEWS,
+        summary="Refuse memories that wait: they are gone.",
+        description=(
+            "The same text of the same owner is not kept again for as long as it could have waited. " + WHO_REVIEWS
+        ),
+        errors=("forbidden", "invalid_arguments", "long_term_memory_disabled"),
     ),
 )

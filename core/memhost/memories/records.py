@@ -16,10 +16,10 @@ from msgspec import UNSET, UnsetType
 from ulid import ULID
 
 from memhost.errors import PluginFailure, Problem, UnsafePrompt, ValidationFailed
-from memhost.extraction.screening.injection import SUSPICIOUS, is_instruction_like
+from memhost.extraction.screening.sensitive.kinds import kinds_of
 from memhost.memories.repetition import statement
-from memhost.memories.trust import CLAIMS, is_of_others
-from memhost.models import MemoryRecord, MemoryType, SessionKey, StoredMemory, Trust, Vector
+from memhost.memories.trust import CLAIMS, SUSPICIOUS, is_of_others
+from memhost.models import TURN_STRATEGY, MemoryRecord, MemoryType, SessionKey, StoredMemory, Trust, Vector
 from memhost.operations.ams_compat import unreadable_tags, without_commas
 from memhost.operations.requests import RecordFields
 from memhost.ports import Draft, Embedder, Turn
@@ -183,7 +183,8 @@ async def index_records(
 ) -> list[StoredMemory]:
     """The records with terms and vectors; turns also with speaker, role and position (from their drafts).
 
-    What reads like an order to a model, and was not said or stored by the user, is marked (`SUSPICIOUS`).
+    Turns of others than the user that say what only the user may (`sensitive.kinds_of`) are marked (`SUSPICIOUS`):
+    they are evidence, and shown as facts nowhere.
 
     With `in_request` an embedder that is not local is not waited for: vectors come from a background job, which
     follows the event of the write (see `memories.missing_vectors`).
@@ -202,14 +203,10 @@ async def index_records(
     for record in records:
         record.memory_hash = record.memory_hash or content_hash(record)
     if sum(len(record.text) for record in records) <= _AT_ONCE:
-        analysed = _analysed(records, drafts)
+        stored = _analysed(records, drafts)
     else:
-        analysed = await asyncio.to_thread(_analysed, records, drafts)
-    stored = [memory for memory, _ in analysed]
+        stored = await asyncio.to_thread(_analysed, records, drafts)
     bodies = [found_by(memory) for memory in stored]
-    for memory, suspicious in analysed:
-        if suspicious:
-            memory.record.metadata = {**memory.record.metadata, SUSPICIOUS: True}
     known = {text: _checked(vector, embedder) for text, vector in (vectors or {}).items()}
     for memory, body in zip(stored, bodies, strict=True):
         memory.vector = known.get(body) if body else np.zeros(embedder.dimensions, dtype=np.float32)
@@ -222,8 +219,8 @@ async def index_records(
     return stored
 
 
-def _analysed(records: Sequence[MemoryRecord], drafts: Sequence[Draft | None]) -> list[tuple[StoredMemory, bool]]:
-    """The records with terms, speaker, role and position, and whether each reads like an order; changes nothing."""
+def _analysed(records: Sequence[MemoryRecord], drafts: Sequence[Draft | None]) -> list[StoredMemory]:
+    """The records with terms, speaker, role and position; changes nothing."""
     found = []
     for index, record in enumerate(records):
         draft = drafts[index] if drafts else None
@@ -232,13 +229,21 @@ def _analysed(records: Sequence[MemoryRecord], drafts: Sequence[Draft | None]) -
             memory.speaker, memory.role, memory.position = draft.speaker, draft.role, draft.position
             memory.lead = _lead(record.text, draft)
         body = found_by(memory)
-        # The text before a colon is read as well, whether it is a name or not.
-        told = is_of_others(record) and is_instruction_like(record.text[_role_lead(record.text, draft) :])
+        if record.extraction_strategy == TURN_STRATEGY and is_of_others(record):
+            # The text before a colon is read as well, whether it is a name or not.
+            memory.record = _marked(record, bool(kinds_of(record.text[_role_lead(record.text, draft) :])))
         when = (record.event_date or record.told_at).timestamp()
         memory.terms = tuple(index_terms(body, memory.speaker, when))
         memory.traits = traits_of(body, memory.terms)
-        found.append((memory, told))
+        found.append(memory)
     return found
+
+
+def _marked(record: MemoryRecord, sensitive: bool) -> MemoryRecord:
+    if sensitive == (record.metadata.get(SUSPICIOUS) is True):
+        return record
+    metadata = {name: value for name, value in record.metadata.items() if name != SUSPICIOUS}
+    return msgspec.structs.replace(record, metadata={**metadata, SUSPICIOUS: True} if sensitive else metadata)
 
 
 def given_vectors(drafts: Sequence[Draft]) -> dict[str, Sequence[float]]:

@@ -20,8 +20,7 @@ import msgspec
 
 from memhost.extraction.kinds import may_relate
 from memhost.extraction.retry_prompt import UNGROUNDED
-from memhost.extraction.screening.injection import SUSPICIOUS
-from memhost.memories.trust import CLAIMED, CONTRADICTS, DOUBTS, SAID_BY, TRUST, level_of, vouched_for
+from memhost.memories.trust import CLAIMED, CONTRADICTS, DOUBTS, SAID_BY, SUSPICIOUS, TRUST, level_of, vouched_for
 from memhost.models import MAX_ACCESSES, MemoryRecord, StoredMemory
 from memhost.models.memory import MOST_SAYINGS
 from memhost.models.trust import lowest, rank

@@ -13,7 +13,6 @@ from msgspec import UNSET
 
 from memhost.errors import Forbidden, IdTaken, InvalidRequest, NotFound, QuotaExceeded
 from memhost.events import MemoriesDeleted, MemoriesStored, MemoriesUpdated, RequestContext
-from memhost.extraction.screening.injection import SUSPICIOUS
 from memhost.jobs.outbox import Outbox
 from memhost.memories import aliases
 from memhost.memories.derived import edits, former
@@ -30,8 +29,10 @@ from memhost.memories.records import (
     unique,
 )
 from memhost.memories.repetition import NOTES
+from memhost.memories.review import waiting
+from memhost.memories.review.waiting import Held, Staged, Waiting, Waits
 from memhost.memories.trash import names_of
-from memhost.memories.trust import CLAIMS, DOUBTS, level_of
+from memhost.memories.trust import CLAIMS, DOUBTS, SUSPICIOUS, level_of
 from memhost.models import (
     MemoryRecord,
     MemoryType,
@@ -71,6 +72,15 @@ class Deletion:
     missing: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Created:
+    """Given memories, and what became of them: stored, gone into others (which id into which), or held for a review."""
+
+    fresh: list[MemoryRecord]
+    stays: dict[str, str]
+    staged: Staged = field(default_factory=Staged)
+
+
 class MemoryService:
     """Stores, reads, edits and deletes long-term memories."""
 
@@ -81,6 +91,7 @@ class MemoryService:
         embedder: Embedder,
         hooks: RequestHooks,
         cascade: Cascade,
+        held: Waiting,
         outbox: Outbox,
         quotas: Quotas,
         settings: MemorySettings,
@@ -88,6 +99,7 @@ class MemoryService:
     ) -> None:
         self._store = store
         self._quotas = quotas
+        self._held = held
         self._cascade = cascade
         self._embedder = embedder
         self._hooks = hooks
@@ -101,6 +113,7 @@ class MemoryService:
         A record with the id of a stored one of the same owner replaces it. With `deduplicate`, a record that
         repeats a stored memory of the same owner word by word (`repetition.compatible`) goes into that one,
         which takes over what the record adds and counts as accessed; both ids lead to it, and a notice names it.
+        What is trusted less than the user and is sensitive waits for a review, and a notice names it.
 
         Raises:
             ValidationFailed: Fields are wrong.
@@ -109,10 +122,11 @@ class MemoryService:
             MemoryChanged: A memory is not as its record expects; nothing was stored.
             QuotaExceeded: An owner may keep no more; nothing was stored.
         """
-        records, stays = await self._create_allowed(call, given, deduplicate=deduplicate)
-        if stays:
-            call.notices.append(("repeated", _repeated(stays)))
-        return [record.id for record in records]
+        made = await self._create_allowed(call, given, deduplicate=deduplicate)
+        if made.stays:
+            call.notices.append(("repeated", _repeated(made.stays)))
+        call.notices += waiting.notices(made.staged)
+        return [record.id for record in made.fresh]
 
     async def store(self, call: Call, given: Sequence[SessionRecordInput]) -> list[StoredRecord]:
         """Store memories as `create` does, with new ids where none are given; return the result of each, in order.
@@ -121,12 +135,16 @@ class MemoryService:
             As `create`.
         """
         inputs = [_with_id(item) for item in given]
-        made = frozenset(item.id for item, asked in zip(inputs, given, strict=True) if item.id != asked.id)
-        records, stays = await self._create_allowed(call, inputs, made=made)
-        stored = {record.id: record for record in records}
+        new = frozenset(item.id for item, asked in zip(inputs, given, strict=True) if item.id != asked.id)
+        made = await self._create_allowed(call, inputs, made=new)
+        call.notices += waiting.notices(made.staged)
+        stored = {record.id: record for record in made.fresh}
         found = []
         for item in inputs:
-            name = stays.get(item.id, item.id)
+            name = made.stays.get(item.id, item.id)
+            if (held := made.staged.find(name)) is not None:
+                found.append(StoredRecord(id=held.id, status=waiting.status_of(held), memory=held))
+                continue
             kept = stored.get(name) or await self._read(call, name)
             if kept is None:
                 raise InvalidRequest(f"A plugin refused the memory {item.text[:50]!r}.")
@@ -140,7 +158,7 @@ class MemoryService:
 
     async def _create_allowed(
         self, call: Call, given: Sequence[RecordInput], *, deduplicate: bool = True, made: Set[str] = frozenset()
-    ) -> tuple[list[MemoryRecord], dict[str, str]]:
+    ) -> _Created:
         """As `_create`, but whoever uses an id keeps out the record of that id alone."""
         refused: set[str] = set()
         while True:
@@ -158,35 +176,17 @@ class MemoryService:
 
     async def _create(
         self, call: Call, given: Sequence[RecordInput], *, deduplicate: bool = True, made: Set[str] = frozenset()
-    ) -> tuple[list[MemoryRecord], dict[str, str]]:
-        """Store what is new, and what it adds to stored memories; the new ones, and which ids went into which.
+    ) -> _Created:
+        """Store what is new, and what it adds to stored memories.
 
         What replaces a stored memory is trusted no further than that. `made` are ids that the server has made just now.
         """
         self._check_enabled()
         refuse(check_records(given, [item.id for item in given]))
-        now = self._clock.now()
-        bounds, trust = call.caller.bounds, of_memory(call.caller.channel)
+        now, bounds = self._clock.now(), call.caller.bounds
         named = [item.id for item in given if item.id not in made]
         there = await self._store.get_memories(bounds, named) if named else []
-        levels = {memory.record.id: level_of(memory.record) for memory in there}
-        records = [
-            record_from_input(
-                item,
-                item.id,
-                now,
-                default_type=MemoryType.SEMANTIC,
-                trust=lowest((levels.get(item.id, trust), trust)),
-            )
-            for item in given
-        ]
-        for record in records:
-            if not bounds.allows(record.namespace, record.user_id, record.session_id):
-                raise Forbidden(
-                    f"This credential may not write memory {record.id}: the memory's owner is outside the "
-                    "credential's bounds."
-                )
-        records = list({record.id: record for record in records}.values())
+        records = _records(call, given, there, now)
         versions = self._expected(there, given)
         alike = [record for record in records if deduplicate and record.id not in versions]
         found = await find_repetitions(self._store, bounds, alike, now) if alike else Repetitions()
@@ -196,25 +196,29 @@ class MemoryService:
         kept = await self._hooks.before_memories_stored(wanted, self._context(call, now)) if wanted else []
         await self._admit(bounds, kept, found)
         anew, more = found.parted(kept)
+        anew, held = await self._held.part(bounds.tenant, anew, found.completed)
+        kept = [*anew, *(memory.record for memory in more)]
         batch = WriteBatch(put_memories=await index_records(anew, self._embedder, in_request=True))
+        staged = await self._held.stage(batch, bounds.tenant, held, now)
         batch.put_memories += more
         batch.if_versions = {record.id: versions[record.id] for record in anew if record.id in versions}
-        batch.put_documents = aliases.documents(bounds.tenant, gone, found.stays, now)
+        batch.put_documents += aliases.documents(bounds.tenant, gone, found.stays, now)
         batch.access = found.access(now)
         for event, kind, changed in (
             ("memories_stored", MemoriesStored, [record.id for record in kept if record.id not in found.completed]),
             ("memories_updated", MemoriesUpdated, [record.id for record in kept if record.id in found.completed]),
         ):
             batch.add_jobs += self._outbox.memory_jobs(event, kind, changed, tenant=bounds.tenant, now=now)
-        if batch.put_memories or gone:
-            await self._store.commit(document_scope(bounds) if gone else bounds, batch)
+        if batch.put_memories or batch.put_documents:
+            await self._store.commit(document_scope(bounds) if batch.put_documents else bounds, batch)
             self._outbox.committed(batch.add_jobs)
         fresh = [record for record in kept if record.id not in found.completed]
         lost = await self._lost(bounds, found)
         if not lost:
-            return fresh, found.stays
-        more_fresh, stays = await self._create(call, [item for item in given if item.id in lost], made=made)
-        return [*fresh, *more_fresh], {name: found.stays[name] for name in found.stays if name not in lost} | stays
+            return _Created(fresh=fresh, stays=found.stays, staged=staged)
+        again = await self._create(call, [item for item in given if item.id in lost], made=made)
+        stays = {name: kept for name, kept in found.stays.items() if name not in lost}
+        return _Created(fresh=[*fresh, *again.fresh], stays=stays | again.stays, staged=staged.joined(again.staged))
 
     def _expected(self, there: Sequence[StoredMemory], given: Sequence[RecordInput]) -> dict[str, int]:
         """Return the versions that must be found, by the ids of the records that expect something.
@@ -255,13 +259,20 @@ class MemoryService:
         return {name for name, stays in found.stays.items() if stays in found.confirmed and stays not in there}
 
     async def get(self, call: Call, memory_id: str) -> MemoryRecord:
-        """The memory of that id.
+        """The memory of that id; one that waits for a review says so (`MemoryRecord.review`).
 
         Raises:
             NotFound: There is none inside the caller's bounds.
         """
         self._check_enabled()
-        stored = await self._stored(call.caller.bounds, memory_id)
+        bounds = call.caller.bounds
+        try:
+            stored = await self._stored(bounds, memory_id)
+        except NotFound:
+            held = (await self._held.find(bounds, [memory_id], self._clock.now())).get(memory_id)
+            if held is None:
+                raise
+            return waiting.shown(held.entry)
         return msgspec.structs.replace(stored.record, version=stored.version or UNSET)
 
     async def edit(self, call: Call, request: EditMemory) -> MemoryRecord:
@@ -288,15 +299,24 @@ class MemoryService:
         problems = tag_problems(request.topics, ("topics",)) + tag_problems(request.entities, ("entities",))
         refuse(problems)
         bounds = call.caller.bounds
-        stored = await self._stored(bounds, request.memory_id)
+        try:
+            stored = await self._stored(bounds, request.memory_id)
+        except NotFound:
+            found = await self._held.find(bounds, [request.memory_id], self._clock.now())
+            if request.memory_id not in found:
+                raise
+            return await self._edit_held(call, found[request.memory_id], changes)
         if_versions = self._must_be(stored, Expected(request.if_version, request.if_hash))
         text, now = stored.record.text, self._clock.now()
-        record = _changed(stored, changes, now, of_memory(call.caller.channel))
+        editor = of_memory(call.caller.channel)
+        record = _changed(stored, changes, now, editor)
         if not bounds.allows(record.namespace, record.user_id, record.session_id):
             raise Forbidden("This credential may not move memories to that owner.")
         kept = await self._hooks.before_memories_stored([record], self._context(call, now))
         if not kept:
             raise InvalidRequest("A plugin refused the change.")
+        if (held := await self._held.of_edit(kept[0], stored.record, editor)) is not None:
+            return await self._hold(call, held, now)
         updated = (await index_records(kept, self._embedder, [_draft_of(stored, record)], in_request=True))[0]
         if updated.vector is None and (updated.record.text, updated.lead) == (text, stored.lead):
             updated.vector = stored.vector
@@ -309,6 +329,31 @@ class MemoryService:
         await self._store.commit(bounds, batch)
         self._outbox.committed(batch.add_jobs)
         return updated.record
+
+    async def _hold(self, call: Call, held: Held, now: datetime) -> MemoryRecord:
+        """Keep an edit until a review; the memory stays as it is."""
+        bounds, batch = call.caller.bounds, WriteBatch()
+        staged = await self._held.stage(batch, bounds.tenant, [held], now)
+        await self._store.commit(document_scope(bounds), batch)
+        self._outbox.committed(batch.add_jobs)
+        call.notices += waiting.notices(staged)
+        return staged.of(held.record.id)
+
+    async def _edit_held(self, call: Call, held: Waits, changes: dict[str, Any]) -> MemoryRecord:
+        """Set fields of a memory that waits; it goes on waiting."""
+        bounds, now = call.caller.bounds, self._clock.now()
+        record = _changed(StoredMemory(record=held.entry.memory), changes, now, of_memory(call.caller.channel))
+        if not bounds.allows(record.namespace, record.user_id, record.session_id):
+            raise Forbidden("This credential may not move memories to that owner.")
+        kept = await self._hooks.before_memories_stored([record], self._context(call, now))
+        if not kept:
+            raise InvalidRequest("A plugin refused the change.")
+        batch = WriteBatch()
+        staged = await self._held.edited(batch, held, kept[0], now)
+        await self._store.commit(document_scope(bounds), batch)
+        self._outbox.committed(batch.add_jobs)
+        call.notices += waiting.notices(staged)
+        return staged.of(record.id)
 
     async def delete(self, call: Call, ids: Sequence[str], expected: Expected | None = None) -> Deletion:
         """Delete the memories of those ids inside the caller's bounds, for good.
@@ -340,6 +385,8 @@ class MemoryService:
         await self._cascade.deleted(bounds.tenant, list(leaving.values()), now)
         trashed = await names_of(self._store, bounds, names, now)
         documents = [each for found in trashed.values() for each in found]
+        held_back = await self._held.names_of(bounds, names, now)
+        documents += [each for found in held_back.values() for each in found]
         documents += await former.names_of(self._store, bounds, [memory.record for memory in leaving.values()], now)
         if documents := documents + await aliases.names_of(self._store, bounds, names, now):
             await self._store.commit(document_scope(bounds), WriteBatch(delete_documents=documents))
@@ -352,7 +399,7 @@ class MemoryService:
         self._outbox.committed(batch.add_jobs)
         gone = set(result.deleted)
         deleted = [name for name in names if held.get(name, name) in gone]
-        missing = [name for name in names if name not in deleted and not trashed[name]]
+        missing = [name for name in names if name not in deleted and not trashed[name] and name not in held_back]
         if missing:
             call.notices.append(("not_found", _not_found(missing)))
         return Deletion(count=len(gone), ids=deleted, missing=missing)
@@ -389,6 +436,35 @@ def _grown(before: MemoryRecord, after: MemoryRecord) -> dict[tuple[str, str], A
     if owner != former:
         return {owner: new}
     return {owner: Amount(bytes=new.bytes - old.bytes)} if new.bytes > old.bytes else {}
+
+
+def _records(
+    call: Call, given: Sequence[RecordInput], there: Sequence[StoredMemory], now: datetime
+) -> list[MemoryRecord]:
+    """The given memories, each once, trusted as far as the caller and what they replace (`there`).
+
+    Raises:
+        Forbidden: One lies outside the caller's bounds.
+    """
+    bounds, trust = call.caller.bounds, of_memory(call.caller.channel)
+    levels = {memory.record.id: level_of(memory.record) for memory in there}
+    records = [
+        record_from_input(
+            item,
+            item.id,
+            now,
+            default_type=MemoryType.SEMANTIC,
+            trust=lowest((levels.get(item.id, trust), trust)),
+        )
+        for item in given
+    ]
+    for record in records:
+        if not bounds.allows(record.namespace, record.user_id, record.session_id):
+            raise Forbidden(
+                f"This credential may not write memory {record.id}: the memory's owner is outside the "
+                "credential's bounds."
+            )
+    return list({record.id: record for record in records}.values())
 
 
 def _repeated(stays: Mapping[str, str]) -> str:
@@ -430,6 +506,8 @@ def _changed(before: StoredMemory, changes: dict[str, Any], now: datetime, edito
     if "text" in changes:  # the marks were about the former text
         gone = {SUSPICIOUS, *DOUBTS}
         record.metadata = {name: value for name, value in record.metadata.items() if name not in gone}
+    if not edits.same_words(before.record.text, record.text):
+        record.review = None  # what was approved were other words
     record = edits.edited(before, record, editor)
     record.updated_at = now
     record.memory_hash = content_hash(record)

@@ -8,13 +8,15 @@ from typing import Literal
 import msgspec
 
 from memhost.extraction.screening.evidence import UNSUPPORTED
-from memhost.extraction.screening.injection import SUSPICIOUS
 from memhost.models import MemoryRecord, Message, Trust
 from memhost.models.trust import TRUSTS, by_role, lowest
 from memhost.text.speakers import is_assistant
 
 TRUST = "trust"
 """Metadata key under which release 0.1.0 kept the level; clients cannot set it, and `MemoryRecord.trust` has it now."""
+
+SUSPICIOUS = "suspicious"
+"""Metadata key: true for turns of others that say what only the user may; earlier versions marked orders so."""
 
 UNCONFIRMED = "unconfirmed"
 """Metadata key: true for what the assistant alone said, and nobody took up."""
@@ -110,7 +112,8 @@ def is_of_others(record: MemoryRecord) -> bool:
 def why_held_back(record: MemoryRecord) -> Literal["instruction", "unsupported", "unconfirmed"] | None:
     """Tell why a memory stays out of contexts and memory prompts; None if it does not.
 
-    It looks like an order, and the user did not give it; it says what nobody said; or only the assistant said it.
+    It says what only the user may, and somebody else does (`SUSPICIOUS`); it says what nobody said; or only the
+    assistant said it.
     """
     if record.metadata.get(SUSPICIOUS) is True and is_of_others(record):
         return "instruction"

@@ -87,6 +87,28 @@ class EditedFrom(msgspec.Struct, frozen=True, kw_only=True):
     position: Annotated[int | None, Meta(description="Index of the turn in its session, if it was one.")] = None
 
 
+class Review(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a memory waits or waited for a review, and who decided."""
+
+    state: Annotated[
+        Literal["pending", "approved", "refused"],
+        Meta(description="`pending`: it waits, and is no part of searches and contexts; `approved`; or `refused`."),
+    ]
+    reasons: Annotated[
+        list[str],
+        Meta(
+            description="What it is about: `rights`, `identity`, `payments`, `addresses`, `tools`, `instruction`; or "
+            "`contradicts`: it contradicts what is trusted more."
+        ),
+    ]
+    would_change: Annotated[list[str], Meta(description="Ids of memories that it would change.")] = []
+    by: Annotated[str | None, Meta(description="Who decided, as authentication names them.")] = None
+    credential: Annotated[str | None, Meta(description="Id of their credential, if it has one.")] = None
+    door: Annotated[str | None, Meta(description="The interface through which they decided.")] = None
+    at: Annotated[datetime | None, Meta(description="When they decided.")] = None
+    trust: Annotated[Trust | None, Meta(description="How far it was trusted before.")] = None
+
+
 class MemoryRecord(msgspec.Struct, kw_only=True):
     """One long-term memory. Times are UTC."""
 
@@ -162,6 +184,9 @@ class MemoryRecord(msgspec.Struct, kw_only=True):
         int | UnsetType,
         Meta(description="Number of this state of it, from 1: each change makes a new one. Absent where none is kept."),
     ] = UNSET
+    review: Annotated[
+        Review | None, Meta(description="Whether it waits for a review, or what became of it; null: it needed none.")
+    ] = None
 
     @property
     def told_at(self) -> datetime:

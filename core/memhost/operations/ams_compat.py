@@ -31,7 +31,7 @@ from memhost.storekit.values import from_micros, to_micros
 # -- what clients send back -------------------------------------------------------------------------------------------
 
 RECORD_ECHOES = (
-    *("source_ids", "extractor", "superseded_by", "trust", "edited_from", "version"),
+    *("source_ids", "extractor", "superseded_by", "trust", "edited_from", "version", "review"),
     *("dist", "score", "score_type", "explain", "explanation", "cut_from"),
     *("repeats", "count", "evidence", "score_of", "superseded", "replaces"),
 )

@@ -1,12 +1,13 @@
 """Operations of upkeep: forgetting, compaction, background jobs, plugins."""
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
-from memhost.models import MemoryType
-from memhost.models.limits import Many, Name
+from memhost.models import MemoryRecord, MemoryType, Trust
+from memhost.models.limits import Many, Name, VisibleText
 
 TAG = "Long-term memory"
 
@@ -156,3 +157,79 @@ class JobId(msgspec.Struct, kw_only=True):
     """Which job."""
 
     job_id: Annotated[str, Meta(description="Id of the background job.", examples=["01KATV2R8GQ4T1V5S0S1J3X9ZB"])]
+
+
+ReviewReason = Literal["rights", "identity", "payments", "addresses", "tools", "instruction", "contradicts"]
+MemoryId = Annotated[Name, Meta(description="Id of the memory.", examples=["pref-window-seat"])]
+
+
+class ListReviews(msgspec.Struct, kw_only=True):
+    """Which of the waiting memories to list."""
+
+    namespace: OnlyNamespace = None
+    user_id: Annotated[
+        str | None, Meta(description="Only memories of this user; absent or empty: all.", examples=["ana"])
+    ] = None
+    session_id: OnlySession = None
+    reason: Annotated[
+        ReviewReason | None, Meta(description="Only memories that wait for this reason.", examples=["payments"])
+    ] = None
+    limit: Annotated[int, Meta(ge=1, le=500, description="Most memories to return.", examples=[100])] = 100
+    after: Annotated[str, Meta(description="`next` of the previous page; empty for the first page.", examples=[""])] = (
+        ""
+    )
+
+
+class GetReview(msgspec.Struct, kw_only=True):
+    """The waiting memory to read."""
+
+    memory_id: MemoryId
+
+
+class ApproveReviews(msgspec.Struct, kw_only=True):
+    """The waiting memories to store as facts."""
+
+    ids: Annotated[Many[str], Meta(description="Ids of the memories.", examples=[["pref-window-seat"]])]
+
+
+class CorrectReview(msgspec.Struct, kw_only=True):
+    """The waiting memory to store with another text."""
+
+    memory_id: MemoryId
+    text: Annotated[VisibleText, Meta(description="What it says instead.", examples=["Ana prefers window seats."])]
+
+
+class RefuseReviews(msgspec.Struct, kw_only=True):
+    """The waiting memories to throw away."""
+
+    ids: Annotated[Many[str], Meta(description="Ids of the memories.", examples=[["pref-window-seat"]])]
+
+
+class WaitingMemory(msgspec.Struct, frozen=True, kw_only=True):
+    """A memory that waits for a review."""
+
+    memory: Annotated[MemoryRecord, Meta(description="The memory as it would be stored; `review` says why it waits.")]
+    held_at: Annotated[datetime, Meta(description="Since when it waits.")]
+    expires_at: Annotated[datetime | None, Meta(description="When it will count as refused; null: never.")]
+    stored_by: Annotated[str, Meta(description="Who stored it, as authentication names them; empty: unknown.")]
+    credential: Annotated[str, Meta(description="Id of their credential; empty if it has none.")]
+    door: Annotated[str, Meta(description="The interface through which it came; `job` for background work.")]
+    operation: Annotated[str, Meta(description="The operation that stored it, or the event of a job.")]
+
+
+class ReviewPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of the memories that wait."""
+
+    memories: Annotated[list[WaitingMemory], Meta(description="The waiting memories, by id.")]
+    next: Annotated[str | None, Meta(description="Value of `after` for the next page; null on the last page.")]
+
+
+class ReviewsDecided(msgspec.Struct, frozen=True, kw_only=True):
+    """The result for the ids to decide on."""
+
+    decided: Annotated[list[str], Meta(description="Ids of memories that were approved or refused.")]
+    taken: Annotated[list[str], Meta(description="Ids that another owner uses by now; these memories still wait.")] = []
+    missing: Annotated[list[str], Meta(description="Ids under which no memory waits.")] = []
+    trust: Annotated[
+        Trust | None, Meta(description="How far approved memories are trusted now: as who approved them.")
+    ] = None

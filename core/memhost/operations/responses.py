@@ -167,10 +167,16 @@ class StoredRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     id: Annotated[str, Meta(description="Id of the memory that is there now.")]
     status: Annotated[
-        Literal["created", "duplicate"],
-        Meta(description="`created`; or `duplicate`: a memory that says the same was there, and stays."),
+        Literal["created", "duplicate", "pending", "refused"],
+        Meta(
+            description="`created`; `duplicate`: a memory that says the same was there, and stays; `pending`: it waits "
+            "for a review, and is no part of searches and contexts until somebody approves it; or `refused`: a review "
+            "refused the same text."
+        ),
     ]
-    memory: Annotated[MemoryRecord, Meta(description="The memory that is there now.")]
+    memory: Annotated[
+        MemoryRecord, Meta(description="The memory that is there now; of one that waits, `review` says why.")
+    ]
 
 
 class StoredRecords(msgspec.Struct, frozen=True, kw_only=True):

@@ -37,6 +37,7 @@ from memhost.memories.records import (
     index_records,
     refuse,
 )
+from memhost.memories.review.waiting import Held, Waiting, notices
 from memhost.messages.concurrent_writes import Missed, changes_of, merged_context, merged_data
 from memhost.messages.turns import Merged, check_messages, merge_turns, message_of, turn_name
 from memhost.models import (
@@ -71,9 +72,7 @@ from memhost.text.speakers import Labels
 from memhost.usage.quotas import Amount, Quotas, amounts_of, size_of
 
 _WRITE_TRIES = 20
-"""Number of attempts at a write while other processes write the same session; each waits longer than the one before.
-
-Writes of one process take turns."""
+"""Attempts at a write while other processes write the same session, each after a longer wait; here they take turns."""
 
 _WRITES_KEPT = 64
 """Times of the latest writes that a session keeps, to recognise which of them a client has read."""
@@ -91,6 +90,7 @@ class Changed(msgspec.Struct, frozen=True, kw_only=True):
         stored: Memories to store.
         made: Ids of the memories that the write makes of turns.
         gone: Memories of the session that repeat a stored one, whose ids will lead to that one.
+        held: Memories of the session that wait for a review before they go to long-term memory.
     """
 
     turns: list[Turn]
@@ -98,6 +98,7 @@ class Changed(msgspec.Struct, frozen=True, kw_only=True):
     stored: list[StoredMemory]
     made: set[str]
     gone: list[MemoryRecord]
+    held: list[Held] = []
 
 
 class SessionWriter:
@@ -113,6 +114,7 @@ class SessionWriter:
         pending: ExtractionQueue,
         summaries: SessionSummaries,
         cascade: Cascade,
+        held: Waiting,
         hooks: RequestHooks,
         outbox: Outbox,
         quotas: Quotas,
@@ -122,6 +124,7 @@ class SessionWriter:
         self._store = store
         self._quotas = quotas
         self._cascade = cascade
+        self._held = held
         self._embedder = embedder
         self._extraction = extraction
         self._choice = choice
@@ -274,6 +277,7 @@ class SessionWriter:
         # 9. Index: terms and vectors.
         await self._admit(before, session, turns, [each for each in records if each.id not in repeated.completed])
         records, more = repeated.parted(records)
+        records, held = await self._held_back(session, records, {*repeated.completed, *(each.id for each, _ in drafts)})
         told = {record.id: draft for record, draft in drafts}
         indexed = await index_records(records, self._embedder, [told.get(each.id) for each in records], in_request=True)
         retimed = await retimed_memories(self._store, key, merged.retimed, now)
@@ -285,6 +289,7 @@ class SessionWriter:
             stored=[*indexed, *more, *_each_once(retimed, named)],
             made=set(told),
             gone=[record for record in promoted if record.id in repeated.stays],
+            held=held,
         )
         await self._commit(call, session, changed, repeated, waiting, now)
         return session
@@ -337,6 +342,15 @@ class SessionWriter:
         own = Amount(sessions=int(before is None), bytes=max(0, size))
         await self._quotas.admit(key.tenant, {**added, owner: added.get(owner, Amount()) + own})
 
+    async def _held_back(
+        self, session: StoredSession, records: list[MemoryRecord], others: Set[str]
+    ) -> tuple[list[MemoryRecord], list[Held]]:
+        """Part the session's memories from those that wait for a review; turns (`others`) are evidence, and do not."""
+        records, held = await self._held.part(session.key.tenant, records, others)
+        for record in session.content.memories:
+            record.persisted_at = None if any(record.id == each.record.id for each in held) else record.persisted_at
+        return records, held
+
     async def _stage(
         self,
         request: PutSession,
@@ -387,6 +401,7 @@ class SessionWriter:
                 delete_documents=waiting.delete_documents,
             )
             batch.add_jobs = [*self._jobs(session, changed.turns, batch, now), *waiting.jobs]
+            staged = await self._held.stage(batch, session.key.tenant, changed.held, now)
             await self._outdate(call, batch, session.key, changed, now)
             try:
                 result = await self._store.commit(call.caller.bounds, batch)
@@ -395,6 +410,7 @@ class SessionWriter:
                 continue
             self._outbox.committed(batch.add_jobs)
             session.version = result.session_version
+            call.notices += notices(staged)
             return
 
     async def _outdate(self, call: Call, batch: WriteBatch, key: SessionKey, changed: Changed, now: datetime) -> None:

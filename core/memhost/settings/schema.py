@@ -409,6 +409,18 @@ class MemorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     versions_keep_days: (
         Annotated[float, setting("How long former versions are kept, days; none keeps them for ever.", ge=0)] | None
     ) = 30.0
+    review_kinds: Annotated[
+        tuple[Literal["rights", "identity", "payments", "addresses", "tools", "instruction"], ...],
+        setting(
+            "Kinds of statements that wait for a review if they are trusted less than the user; empty: none. Who may "
+            "do what, who somebody is, accounts and payments, where things are sent, tools to call, and what the "
+            "assistant is to do."
+        ),
+    ] = ("rights", "identity", "payments", "addresses", "tools", "instruction")
+    review_expire_days: Annotated[
+        float,
+        setting("How long a memory waits for a review, days; after that it counts as refused. 0: without limit.", ge=0),
+    ] = 30.0
     deduplication_distance_threshold: Annotated[
         float,
         setting(

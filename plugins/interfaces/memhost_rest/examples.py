@@ -96,6 +96,15 @@ EXAMPLES: Mapping[str, Mapping[str, Example]] = {
     "restore_memories": {
         "one": {"summary": "One memory", "value": {"ids": ["pref-window-seat"]}},
     },
+    "approve_reviews": {
+        "one": {"summary": "One memory", "value": {"ids": ["pref-window-seat"]}},
+    },
+    "correct_review": {
+        "text": {"summary": "With another text", "value": {"text": "Ana prefers window seats."}},
+    },
+    "refuse_reviews": {
+        "one": {"summary": "One memory", "value": {"ids": ["pref-window-seat"]}},
+    },
     "forget_memories": {
         "dry_run": {
             "summary": "Which memories are a year old and a quarter unused",

@@ -147,6 +147,11 @@ ROUTES: tuple[Route, ...] = (
     Route(verb="POST", path="/v1/long-term-memory/rebuild", operation="rebuild_memories"),
     Route(verb="GET", path="/v1/long-term-memory/trash", operation="list_trash"),
     Route(verb="POST", path="/v1/long-term-memory/restore", operation="restore_memories", body="required"),
+    Route(verb="GET", path="/v1/memory-reviews", operation="list_reviews"),
+    Route(verb="GET", path="/v1/memory-reviews/{memory_id}", operation="get_review"),
+    Route(verb="POST", path="/v1/memory-reviews/approve", operation="approve_reviews", body="required"),
+    Route(verb="POST", path="/v1/memory-reviews/{memory_id}/correct", operation="correct_review", body="required"),
+    Route(verb="POST", path="/v1/memory-reviews/refuse", operation="refuse_reviews", body="required"),
     Route(
         verb="POST",
         path="/v1/memory/prompt",

@@ -25,12 +25,14 @@ from memhost.models import Condition, MemoryType, Op
 from memhost.specs import MaintenanceTask, NoArguments, ScheduleSpec
 
 REFRESH, COMPACT, FORGET, EMBED = "refresh-views", "compact-memories", "forget-memories", "embed-memories"
+EXPIRE = "expire-reviews"
 
 DUE = {
     REFRESH: "request_refreshes",
     COMPACT: "compact_if_changed",
     FORGET: "forget_by_settings",
     EMBED: "request_vectors",
+    EXPIRE: "expire_reviews",
 }
 """Schedules, and the maintenance task that each runs."""
 
@@ -60,6 +62,7 @@ def memhost_schedules() -> Sequence[ScheduleSpec]:
         ScheduleSpec(name=REFRESH, summary="Recompute continuous summary views.", every_s=3600.0),
         ScheduleSpec(name=COMPACT, summary="Merge memories that repeat each other.", every_s=600.0),
         ScheduleSpec(name=EMBED, summary="Find memories without a vector and embed them.", every_s=86_400.0),
+        ScheduleSpec(name=EXPIRE, summary="Refuse memories that waited too long for a review.", every_s=86_400.0),
         ScheduleSpec(name=FORGET, summary="Forget memories that are too old or unused.", every_s=3600.0),
     ]
 

@@ -217,7 +217,7 @@ PERIODIC = {
     "FORGETTING_ENABLED": "true",
     "FORGETTING_EVERY_MINUTES": "30",
     "COMPACTION_EVERY_MINUTES": "0",
-    "SCHEDULE_EVERY_S": '{"embed-memories": 0}',
+    "SCHEDULE_EVERY_S": '{"embed-memories": 0, "expire-reviews": 0}',
 }
 
 

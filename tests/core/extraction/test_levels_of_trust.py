@@ -52,7 +52,8 @@ async def test_words_of_a_custom_prompt_are_an_agents(models: ModelServer, tmp_p
         turns = [{**TURNS[0], "content": "What about the holidays of my sister in Spain, and her invoices?"}]
         await run(host, "put_session", session_id="s", user_id="ana", messages=turns, long_term_memory_strategy=wanted)
         await settled(host, "s", user_id="ana")
-        assert [(memory.text, memory.trust) for memory in await derived(host)] == [(text, "agent")]
+        (held,) = (await run(host, "list_reviews")).memories
+        assert (held.memory.text, held.memory.trust) == (text, "agent")
 
 
 async def test_a_summary_is_trusted_as_the_least_of_its_messages(models: ModelServer, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memhost.extraction import is_instruction_like, mask_secrets
+from memhost.extraction import mask_secrets, sensitive_kinds
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_other_text_stays(text: str) -> None:
 def test_any_text_is_checked(text: str) -> None:
     masked, found = mask_secrets(text)
     assert found is (masked != text)
-    is_instruction_like(text)
+    sensitive_kinds(text)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_any_text_is_checked(text: str) -> None:
     ],
 )
 def test_instructions_are_told(text: str) -> None:
-    assert is_instruction_like(text)
+    assert sensitive_kinds(text)
 
 
 @pytest.mark.parametrize(
@@ -114,4 +114,4 @@ def test_instructions_are_told(text: str) -> None:
     ],
 )
 def test_preferences_are_no_instructions(text: str) -> None:
-    assert not is_instruction_like(text)
+    assert not sensitive_kinds(text)

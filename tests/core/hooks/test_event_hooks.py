@@ -15,9 +15,11 @@ from memhost.events import (
     Administered,
     ExtractionDue,
     MemoriesDeleted,
+    MemoriesHeld,
     MemoriesStored,
     MemoriesSuperseded,
     MemoriesUpdated,
+    ReviewDecided,
     ScheduleDue,
     SessionIdle,
     SessionOverfull,
@@ -39,6 +41,8 @@ from tests.support.scripted import SCRIPT
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 BOTH = ["a-first", "b-second"]
+
+HELD = "Refunds under 500 EUR are approved without asking anyone."
 
 
 def session(name: str) -> SessionKey:
@@ -282,6 +286,21 @@ async def test_memories_deleted(host: Host, plugins: Plugins) -> None:
     for plugin, event, context in await plugins.events(MemoriesDeleted):
         assert (plugin in BOTH, event.ids) == (True, ("d1",))
         assert await context.get_memories(event.ids) == []
+
+
+async def test_memories_held(host: Host, plugins: Plugins) -> None:
+    await run(host, "create_memories", memories=[{"id": "h1", "text": HELD}])
+    for plugin, event, context in await plugins.events(MemoriesHeld):
+        assert (plugin in BOTH, event.ids) == (True, ("h1",))
+        assert await context.get_memories(event.ids) == []
+
+
+async def test_review_decided(host: Host, plugins: Plugins) -> None:
+    await run(host, "create_memories", memories=[{"id": "h1", "text": HELD}])
+    await run(host, "approve_reviews", ids=["h1"])
+    for plugin, event, context in await plugins.events(ReviewDecided):
+        assert (plugin in BOTH, event.memory_id, event.decision) == (True, "h1", "approved")
+        assert [record.text for record in await context.get_memories(["h1"])] == [HELD]
 
 
 async def test_vectors_missing(host: Host, plugins: Plugins) -> None:

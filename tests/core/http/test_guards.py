@@ -27,6 +27,11 @@ CALLS: dict[str, dict[str, Any]] = {
     "compare_memory_versions": {"memory_id": "a", "version": 1},
     "restore_memory_version": {"memory_id": "a", "version": 1},
     "redact_memory_version": {"memory_id": "a", "version": 1},
+    "list_reviews": {},
+    "get_review": {"memory_id": "a"},
+    "approve_reviews": {"ids": ["a"]},
+    "correct_review": {"memory_id": "a", "text": "x"},
+    "refuse_reviews": {"ids": ["a"]},
     "get_context": {"query": "x"},
     "memory_prompt": {"query": "x", "long_term_search": True},
 }

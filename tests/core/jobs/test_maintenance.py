@@ -30,6 +30,7 @@ KEY = SessionKey("default", "", "", "s")
 CORE: dict[str, dict[str, Any]] = {
     "compact": {},
     "embed": {"ids": ["m"]},
+    "expire_reviews": {},
     "enrich": {"ids": ("m",)},
     "extract": {"session": KEY},
     "forget": {"policy": {"budget": 5}},
@@ -41,6 +42,7 @@ CORE: dict[str, dict[str, Any]] = {
 }
 ANSWERS = {
     "embed": 0,
+    "expire_reviews": 0,
     "enrich": 0,
     "extract": 0,
     "forget": 0,

@@ -322,7 +322,10 @@ async def test_a_store_that_does_not_count_gives_all_tries_again(tmp_path: Path)
 @STORES
 async def test_a_schedule_has_one_job(store: str, tmp_path: Path) -> None:
     clock = FakeClock()
-    settings = {"COMPACTION_EVERY_MINUTES": "1", "SCHEDULE_EVERY_S": '{"embed-memories": 0, "refresh-views": 0}'}
+    settings = {
+        "COMPACTION_EVERY_MINUTES": "1",
+        "SCHEDULE_EVERY_S": '{"embed-memories": 0, "expire-reviews": 0, "refresh-views": 0}',
+    }
     async with running_host(tmp_path, store=store, clock=clock, run_jobs=False, settings=settings) as host:
 
         async def waiting() -> list[Job]:
@@ -347,7 +350,10 @@ async def test_a_schedule_has_one_job(store: str, tmp_path: Path) -> None:
 
 async def test_a_period_starts_once_in_all_processes(tmp_path: Path) -> None:
     clock = FakeClock()
-    settings = {"COMPACTION_EVERY_MINUTES": "1", "SCHEDULE_EVERY_S": '{"embed-memories": 0, "refresh-views": 0}'}
+    settings = {
+        "COMPACTION_EVERY_MINUTES": "1",
+        "SCHEDULE_EVERY_S": '{"embed-memories": 0, "expire-reviews": 0, "refresh-views": 0}',
+    }
     async with (
         running_host(tmp_path, clock=clock, run_jobs=False, settings=settings) as one,
         running_host(tmp_path, clock=clock, run_jobs=False, settings=settings) as other,
@@ -378,7 +384,7 @@ async def test_a_period_starts_once_in_all_processes(tmp_path: Path) -> None:
 
 async def test_compaction_that_a_dead_process_was_at_goes_on_when_its_lease_ends(tmp_path: Path) -> None:
     clock = FakeClock()
-    settings = {"SCHEDULE_EVERY_S": '{"embed-memories": 0, "refresh-views": 0}'}
+    settings = {"SCHEDULE_EVERY_S": '{"embed-memories": 0, "expire-reviews": 0, "refresh-views": 0}'}
     async with running_host(tmp_path, clock=clock, run_jobs=False, settings=settings) as host:
         for name in ("a", "b"):
             await run(host, "create_memories", memories=[{"id": name, "text": "Ann likes tea."}], deduplicate=False)

@@ -21,7 +21,7 @@ from tests.support import plugin_factory
 from tests.support.hosts import running_host
 
 START = datetime(2026, 1, 1, 0, 0, 30, tzinfo=UTC)
-OTHERS_OFF = '{"embed-memories": 0, "refresh-views": 0, "compact-memories": 0, "off": 0}'
+OTHERS_OFF = '{"embed-memories": 0, "expire-reviews": 0, "refresh-views": 0, "compact-memories": 0, "off": 0}'
 
 
 def _schedules() -> Sequence[ScheduleSpec]:

@@ -15,7 +15,7 @@ from tests.support.dedup_hosts import SCOPE, keep
 from tests.support.hosts import run, running_host
 
 STORES = pytest.mark.parametrize("store", ["memory", "sqlite", "redis"])
-OTHER = "My bank is OtherBank, account ends in 8875."
+OTHER = "My bank is OtherBank, the branch in Oslo."
 
 
 def caller(channel: Trust | None) -> Caller:
@@ -154,11 +154,11 @@ async def test_a_memory_that_replaces_another_is_trusted_no_further(
 ) -> None:
     space = request.getfixturevalue("redis_part").environment() if store == "redis" else {}
     async with running_host(tmp_path, store=store, settings=space) as host:
-        page = {"id": "p", "text": "Payments need no approval.", "user_id": "mia"}
+        page = {"id": "p", "text": "The kettle is red.", "user_id": "mia"}
         await run(host, "create_memories", caller("external"), memories=[page])
         await run(host, "create_memories", memories=[page])
         assert (await run(host, "get_memory", memory_id="p")).trust == "external", "sent back as it was read"
-        await run(host, "store_memories", memories=[{**page, "text": "Payments need one approval."}])
+        await run(host, "store_memories", memories=[{**page, "text": "The kettle is green."}])
         assert (await run(host, "get_memory", memory_id="p")).trust == "external"
         await run(host, "create_memories", caller("tool"), memories=[{**page, "id": "q", "text": "Tea is green."}])
         assert (await run(host, "get_memory", memory_id="q")).trust == "tool"
@@ -183,7 +183,7 @@ async def test_a_correction_in_a_session_is_trusted_as_an_edit_is(tmp_path: Path
 
 async def test_a_memory_of_a_session_that_takes_anothers_place_is_trusted_no_further(tmp_path: Path) -> None:
     async with running_host(tmp_path, store="memory") as host:
-        page = {"id": "p", "text": "Payments need no approval.", "user_id": "mia", "session_id": "s"}
+        page = {"id": "p", "text": "The kettle is red.", "user_id": "mia", "session_id": "s"}
         await run(host, "create_memories", caller("external"), memories=[page])
         await run(host, "put_session", caller("user"), session_id="s", user_id="mia", memories=[page])
         assert (await as_stored(host, "p")).record.trust == "external"

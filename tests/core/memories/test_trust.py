@@ -94,7 +94,7 @@ async def test_what_a_client_claims_is_left_out_and_filters_go_by_what_the_serve
     tmp_path: Path, store: str, request: pytest.FixtureRequest
 ) -> None:
     space = request.getfixturevalue("redis_part").environment() if store == "redis" else {}
-    claimed = {"id": "c", "text": "Payments need no approval.", "user_id": "mia", "metadata": {"trust": "user", "k": 1}}
+    claimed = {"id": "c", "text": "The kettle is red.", "user_id": "mia", "metadata": {"trust": "user", "k": 1}}
     async with running_host(tmp_path, store=store, settings=space) as host:
         await run(host, "create_memories", memories=[claimed])
         await run(host, "create_memories", caller("tool"), memories=[{**claimed, "id": "t", "text": "Tea is green."}])

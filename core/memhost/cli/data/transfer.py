@@ -139,6 +139,7 @@ def import_(
                     dry_run=dry_run,
                     masker=host.services.secrets,
                     signed=not unsigned,
+                    settings=host.settings.memory,
                 )
                 for number, line in enumerate(source, start=1):
                     await importer.feed(number, line)
@@ -170,6 +171,7 @@ def _tell(tally: Tally, unsigned: str, *, dry_run: bool, as_json: bool) -> None:
         "unchanged": tally.unchanged,
         "kept_newer": tally.kept,
         "secrets_masked": tally.masked,
+        "waiting_for_review": tally.held,
     }
     problems = [{"line": item.line, "message": item.message} for item in tally.problems]
     if as_json:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence, Set
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import msgspec
@@ -23,6 +23,8 @@ from memhost.memories.derived.support import Lost
 from memhost.memories.exact_duplicates import Repetitions, find_repetitions
 from memhost.memories.records import derived_id, given_vectors, index_records, record_from_draft, unique
 from memhost.memories.repetition import ADDS_TO, PROMPT_KEY
+from memhost.memories.review.waiting import Held
+from memhost.memories.review.waiting import Waiting as Reviews
 from memhost.models import (
     TURN_STRATEGY,
     Job,
@@ -63,12 +65,14 @@ class Plan:
         stored: The same with terms and vectors.
         repeated: Memories that the drafts repeat.
         found: What has to be committed.
+        held: Memories that are to wait for a review instead.
     """
 
     records: list[MemoryRecord]
     stored: list[StoredMemory]
     repeated: Repetitions
     found: Resolution
+    held: list[Held] = field(default_factory=list)
 
     @property
     def new(self) -> list[MemoryRecord]:
@@ -95,6 +99,7 @@ class ExtractedMemories:
         deduplication: SemanticDeduplication,
         hooks: RequestHooks,
         cascade: Cascade,
+        reviews: Reviews,
         outbox: Outbox,
         settings: ExtractionSettings,
         kept: MemorySettings,
@@ -102,6 +107,7 @@ class ExtractedMemories:
     ) -> None:
         self._store = store
         self._cascade = cascade
+        self._reviews = reviews
         self._embedder = embedder
         self._choice = choice
         self._deduplication = deduplication
@@ -213,6 +219,7 @@ class ExtractedMemories:
         if records and hooks:
             asked = RequestContext(scope=scope, subject=f"strategy:{strategy.name}", request_id=target or "", now=now)
             records = await self._hooks.before_memories_stored(records, asked)
+        records, held = await self._reviews.part(key.tenant, records)
         stored = await index_records(records, self._embedder, vectors=given_vectors(drafts))
         if target is None:
             again = [(memory, late[memory.record.id]) for memory in stored if memory.record.id in late]
@@ -220,9 +227,20 @@ class ExtractedMemories:
             said = self._by_id(context, strategy, drafts)
             seen = [memory.id for memory in context.known]
             found = await self._deduplication.resolve(key, stored, now, again, more, said, seen)
+            held += await self._contradicting(key.tenant, found, {memory.record.id for memory in stored})
         else:
             found = Resolution(put=list(stored))
-        return Plan(records=records, stored=stored, repeated=repeated, found=found)
+        return Plan(records=records, stored=stored, repeated=repeated, found=found, held=held)
+
+    async def _contradicting(self, tenant: str, found: Resolution, fresh: Set[str]) -> list[Held]:
+        """Take new memories that contradict what is trusted more out of what is stored; return them as what waits."""
+        against = [
+            each.record for each in found.put if each.record.id in fresh and trust.CONTRADICTS in each.record.metadata
+        ]
+        _, held = await self._reviews.part(tenant, against)
+        names = {each.record.id for each in held}
+        found.put = [each for each in found.put if each.record.id not in names]
+        return held
 
     async def stage(
         self,
@@ -246,6 +264,7 @@ class ExtractedMemories:
         if strategy.target(context) is None:
             batch.access = plan.repeated.access(now)
         found.add_to(batch)
+        await self._reviews.stage(batch, key.tenant, plan.held, now)
         if strategy.target(context) is None:
             await note_changes(self._store, self._cascade, batch, scope, found, plan.stored, self._kept, now)
         fresh = plan.fresh

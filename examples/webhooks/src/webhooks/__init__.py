@@ -18,9 +18,11 @@ from memhost.events import (
     Administered,
     JobContext,
     MemoriesDeleted,
+    MemoriesHeld,
     MemoriesStored,
     MemoriesSuperseded,
     MemoriesUpdated,
+    ReviewDecided,
     SessionIdle,
     SessionUpdated,
 )
@@ -92,6 +94,20 @@ async def memhost_memories_updated(event: MemoriesUpdated, context: JobContext) 
 async def memhost_memories_superseded(event: MemoriesSuperseded, context: JobContext) -> None:
     """Facts were replaced by newer ones."""
     await send("memories_superseded", event, context)
+
+
+@hookimpl
+@event_options(timeout_s=2 * TIMEOUT_S)
+async def memhost_memories_held(event: MemoriesHeld, context: JobContext) -> None:
+    """Memories wait for a review."""
+    await send("memories_held", event, context)
+
+
+@hookimpl
+@event_options(timeout_s=2 * TIMEOUT_S)
+async def memhost_review_decided(event: ReviewDecided, context: JobContext) -> None:
+    """Somebody decided on one of them, or nobody in time."""
+    await send("review_decided", event, context)
 
 
 @hookimpl

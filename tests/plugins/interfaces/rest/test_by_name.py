@@ -33,6 +33,7 @@ REQUIRED: dict[str, Any] = {
     "user_id": "u",
     "name": "store-sqlite",
     "query": "q",
+    "text": "t",
     "prompt": "Note food.",
     "policy": {},
     "ids": ["m"],

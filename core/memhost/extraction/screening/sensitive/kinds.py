@@ -123,7 +123,7 @@ def _rights_total(s: Sentence, _: _Shape) -> bool:
 
 
 def _rights_obey(s: Sentence, _: _Shape) -> bool:
-    return s.has("obey") and s.any("user", "assistant", "agent", "policy", "data")
+    return s.has("obey") and s.any("user", "assistant", "agent", "policy", "data", "you")
 
 
 def _rights_lifted(s: Sentence, _: _Shape) -> bool:
@@ -135,6 +135,8 @@ def _rights_protocol(s: Sentence, _: _Shape) -> bool:
 
 
 def _identity(s: Sentence, _: _Shape) -> bool:
+    if s.has("aside"):
+        return False
     return s.near("idword", "trusted", 4) or (
         s.has("identity") and s.any("user", "assistant", "agent", "you", "trusted", "changed", "account")
     )

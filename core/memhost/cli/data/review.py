@@ -1,0 +1,141 @@
+"""`memhost review list|show|approve|correct|refuse`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from memhost.cli.access import ask, target_of
+from memhost.cli.options import config_options, json_option, show, url_options
+from memhost.cli.root import Nested
+from memhost.errors import NotFound
+
+_ids = click.argument("ids", nargs=-1, required=True)
+_id = click.argument("memory_id")
+
+
+@click.group(cls=Nested)
+def review() -> None:
+    """Decide on memories that wait for a review."""
+
+
+@review.command("list")
+@click.option("-n", "--namespace", help="Only memories of this namespace.")
+@click.option("-u", "--user-id", help="Only memories of this user.")
+@click.option("-r", "--reason", help="Only memories that wait for this reason: payments, rights, contradicts, ...")
+@click.option("-l", "--limit", type=click.IntRange(1, 500), default=100, show_default=True)
+@click.option("--after", default="", help="Start after this: `next` of the previous page.")
+@url_options
+@config_options
+@json_option
+def list_(
+    namespace: str | None,
+    user_id: str | None,
+    reason: str | None,
+    limit: int,
+    after: str,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """List memories that wait for a review."""
+    request = {"namespace": namespace, "user_id": user_id, "reason": reason, "limit": limit, "after": after}
+    found = ask(target_of(options), "list_reviews", request)
+    if as_json:
+        show(found)
+    else:
+        _print(found)
+
+
+@review.command("show")
+@_id
+@url_options
+@config_options
+@json_option
+def show_(memory_id: str, as_json: bool, **options: Any) -> None:
+    """Show a memory that waits, why, and who stored it."""
+    found = ask(target_of(options), "get_review", {"memory_id": memory_id})
+    if as_json:
+        show(found)
+        return
+    memory, told = found["memory"], found["memory"]["review"]
+    owner = ", ".join(filter(None, (memory["user_id"] or "no user", memory["namespace"])))
+    click.echo(memory["text"])
+    click.echo(f"  reasons:    {', '.join(told['reasons'])}")
+    click.echo(f"  owner:      {owner}")
+    click.echo(f"  stored by:  {found['stored_by'] or 'unknown'} through {found['door'] or '?'}, {found['held_at']}")
+    if told["would_change"]:
+        click.echo(f"  changes:    {', '.join(told['would_change'])}")
+    if found["expires_at"]:
+        click.echo(f"  refused on: {found['expires_at']}, if nobody decides")
+
+
+@review.command()
+@_ids
+@url_options
+@config_options
+@json_option
+def approve(ids: tuple[str, ...], as_json: bool, **options: Any) -> None:
+    """Make memories that wait facts."""
+    _decided(ask(target_of(options), "approve_reviews", {"ids": list(ids)}), "approved", as_json)
+
+
+@review.command()
+@_id
+@click.argument("text")
+@url_options
+@config_options
+@json_option
+def correct(memory_id: str, text: str, as_json: bool, **options: Any) -> None:
+    """Make a memory that waits a fact, with another TEXT."""
+    found = ask(target_of(options), "correct_review", {"memory_id": memory_id, "text": text})
+    if as_json:
+        show(found)
+    else:
+        click.echo(f"{found['id']}: {found['text']}")
+
+
+@review.command()
+@_ids
+@url_options
+@config_options
+@json_option
+def refuse(ids: tuple[str, ...], as_json: bool, **options: Any) -> None:
+    """Throw memories away that wait."""
+    _decided(ask(target_of(options), "refuse_reviews", {"ids": list(ids)}), "refused", as_json)
+
+
+def _decided(found: dict[str, Any], word: str, as_json: bool) -> None:
+    if as_json:
+        show(found)
+    else:
+        click.echo(f"{len(found['decided'])} {word}.")
+    left = [
+        f"{memory_id}: {why}."
+        for name, why in (("taken", "another memory has this id by now"), ("missing", "nothing waits under this id"))
+        for memory_id in found[name]
+    ]
+    if left:
+        raise NotFound(" ".join(left))
+
+
+def _print(found: dict[str, Any]) -> None:
+    from memhost.cli.printing import minute, shorten, table
+
+    if not found["memories"]:
+        click.echo("Nothing waits for a review.")
+        return
+    rows = [
+        (
+            item["memory"]["id"],
+            ", ".join(item["memory"]["review"]["reasons"]),
+            item["memory"]["user_id"] or "",
+            item["stored_by"],
+            minute(item["held_at"]),
+            shorten(item["memory"]["text"], 100),
+        )
+        for item in found["memories"]
+    ]
+    table(("memory", "reasons", "user", "stored by", "since", "text"), rows, whole=("memory",))
+    if found["next"]:
+        click.echo(f"There are more: --after {found['next']}")

@@ -1,0 +1,1 @@
+"""Memories that wait for a review: which ones, where they are kept, and how somebody decides on them."""
