@@ -51,6 +51,7 @@ COMMANDS = {
     "import": Lazy("memhost.cli.data.transfer:import_", "Read memories and sessions from a file."),
     "migrate": Lazy("memhost.cli.data.migrate:migrate", "Copy everything from one store into another."),
     "scan": Lazy("memhost.cli.server.scan:scan", "Find secrets that are stored already, and mask them."),
+    "keys": Lazy("memhost.cli.server.keys:keys", "Show and rotate the server's key, which proves what is stored."),
     "reindex": Lazy("memhost.cli.server.reindex:reindex", "Recompute all vectors after a change of embedder."),
     "openapi": Lazy("memhost.cli.server.openapi:openapi", "Print the OpenAPI document of the REST interface."),
     "help": Lazy("memhost.cli.help:help_", "Show the help of memhost, or of a command."),

@@ -62,6 +62,25 @@ class Verifying:
             self.found = report.found
             return _shown(report, perf_counter() - started)
 
+    async def seal_again(self) -> int:
+        """Make all seals and links with the current key, if everything is what the server wrote; how many memories.
+
+        Raises:
+            InvalidRequest: Something is not what the server wrote.
+            Unsupported: The store keeps no history.
+        """
+        kept = keeping(self.store)
+        async with self._lock:
+            found = (await kept.verify()).found + len(await self._heads.compare())
+            if found:
+                raise InvalidRequest(
+                    f"{found} things are not what the server wrote: look at them with memhost verify before everything "
+                    "is sealed again."
+                )
+            sealed = await kept.seal_anew()
+            await self._heads.accept()
+        return sealed
+
     async def check_certificate(self, call: Call, request: CheckCertificate) -> CertificateCheck:
         """Tell whether this server signed a certificate, and its log has the erasure that it names.
 
