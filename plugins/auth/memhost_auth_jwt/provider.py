@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import re
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_MOST_S = 2**53
 ISSUED_AHEAD_S = 300.0
 _FETCH_LIMIT_S = 5.0
 
@@ -77,6 +77,8 @@ class JwtAuthenticator:
             )
         except jwt.PyJWTError as error:
             raise Unauthorized(f"Invalid JWT: {_cause(error)}.") from error
+        except (OverflowError, TypeError, ValueError) as error:  # what PyJWT does not expect in claims
+            raise Unauthorized("Invalid JWT: it is malformed.") from error
         for name in ("exp", "nbf", "iat"):
             if name in claims and not _is_number(claims[name]):  # PyJWT reads texts as well
                 raise Unauthorized(f"Invalid JWT: its claim {name} must be a number.")
@@ -88,7 +90,8 @@ class JwtAuthenticator:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    """Tell whether it is a number of seconds, in a range that every clock has."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and -_MOST_S < value < _MOST_S
 
 
 def peek(text: str) -> tuple[str, str]:
