@@ -20,7 +20,8 @@ from memhost.models.trust import by_role, lowest, of_turn
 from memhost.operations.limits import record_problems, session_problems
 from memhost.plugins import EventHook, PluginManager
 from memhost.plugins.health import PluginWatch
-from memhost.secrets import Masker, masked_record
+from memhost.secrets import Masker
+from memhost.secrets.requests import masked_records, masked_value
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +63,8 @@ class RequestHooks:
                 changed.content.memories = [
                     _no_further(record, there.get(record.id)) for record in changed.content.memories
                 ]
-                write = SessionWrite(session=write.session, content=self._masker.value(changed.content))
+                content = await masked_value(changed.content, self._masker)
+                write = SessionWrite(session=write.session, content=content)
         return write
 
     async def before_memories_stored(self, memories: list[MemoryRecord], context: RequestContext) -> list[MemoryRecord]:
@@ -71,14 +73,14 @@ class RequestHooks:
         A plugin may lower how far a memory is trusted, never raise it. Secrets are masked: those of strategies before
         plugins see them, and those of plugins.
         """
-        memories = [masked_record(record, self._masker) for record in memories]
+        memories = await masked_records(memories, self._masker)
         for hook in self._plugins.event_hooks("memhost_before_memories_stored"):
             changed = await self._call(hook, list[MemoryRecord], memories=memories, context=context)
             if changed is not None:
                 before = {record.id: record for record in memories}
                 kept = [each for each in changed if each.id in before and _owner(before[each.id]) == _owner(each)]
                 kept = _once(_no_further(record, before[record.id]) for record in kept)
-                memories = [masked_record(record, self._masker) for record in kept]
+                memories = await masked_records(kept, self._masker)
         return memories
 
     async def before_search(self, search: SearchRequest, context: RequestContext) -> SearchRequest:

@@ -67,7 +67,7 @@ _PAIR = re.compile(
     r"|[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,4}[:|])(?P<bare>[^\s\"'`,;<>(){}/|]{6,100})"
 )
 _OPTIONS = (" -p", " -u", "--user", "--password")
-_WIFI = re.compile(r"WIFI:[^\n]{0,200}?(?<=[:;])P:(?P<bare>[^;\n]{4,100});")
+_WIFI = re.compile(r"WIFI:(?:[A-OQ-Z]\w?:[^;\n]{0,80};){0,4}P:(?P<bare>[^;\n]{4,100});")
 _COOKIE = re.compile(r"(?i)(?<=[;: ])[\w.-]{1,64}=(?P<bare>[A-Za-z0-9_+/=%.-]{20,400})")
 _PHRASE = re.compile(
     r"(?i)(?:seed|recovery|secret|backup|wallet)[ -](?:phrase|words)(?: is| are)?\s{0,3}[:=]?\s{0,3}[\"'`]?"

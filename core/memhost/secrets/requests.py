@@ -1,4 +1,4 @@
-"""Takes the secrets out of requests before any operation sees them, at every door.
+"""Takes the secrets out of requests before any operation sees them, at every door; and out of what comes from inside.
 
 `Host.execute` calls it for each request, so that no write can forget it. Reading requests are masked as well: a query
 may be sent to a model, and finds the memory in which the same secret was masked.
@@ -13,9 +13,12 @@ from typing import Any, TypeVar
 import msgspec
 
 from memhost.errors import Problem, SecretFound
+from memhost.models import MemoryRecord
 from memhost.secrets.masking import Findings, Masker, texts_of
+from memhost.secrets.records import masked_record
 
 S = TypeVar("S", bound=msgspec.Struct)
+T = TypeVar("T")
 
 _AT_ONCE = 20_000
 """Letters that are looked through on the event loop: some milliseconds. More are in a thread."""
@@ -38,10 +41,7 @@ async def screened(request: S, masker: Masker, *, writes: bool, exact: Sequence[
     findings = Findings()
     if masker.policy == "keep":
         return request, findings
-    if letters(request, _AT_ONCE) > _AT_ONCE:
-        masked = await asyncio.to_thread(masker.value, request, findings)
-    else:
-        masked = masker.value(request, findings)
+    masked = await masked_value(request, masker, findings)
     if writes:
         refused = [*findings.ids, *(found for found in findings.places if found[0][0] in exact)]
         if masker.policy == "refuse":
@@ -49,6 +49,26 @@ async def screened(request: S, masker: Masker, *, writes: bool, exact: Sequence[
         if refused:
             raise SecretFound([_problem(where, kind) for where, kind in dict.fromkeys(refused)])
     return masked, findings
+
+
+async def masked_value(value: T, masker: Masker, findings: Findings | None = None) -> T:
+    """The value with its secrets masked, as `Masker.value`; a large one is looked through in a thread."""
+    if masker.policy == "keep":
+        return value
+    if letters(value, _AT_ONCE) > _AT_ONCE:
+        return await asyncio.to_thread(masker.value, value, findings)
+    return masker.value(value, findings)
+
+
+async def masked_records(records: Sequence[MemoryRecord], masker: Masker) -> list[MemoryRecord]:
+    """The memories with their secrets masked, as `masked_record`; many or long ones are looked through in a thread."""
+
+    def all_masked() -> list[MemoryRecord]:
+        return [masked_record(record, masker) for record in records]
+
+    if masker.policy != "keep" and letters(records, _AT_ONCE) > _AT_ONCE:
+        return await asyncio.to_thread(all_masked)
+    return all_masked()
 
 
 def notice(findings: Findings) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from memhost.errors import ModelUnavailable
 from memhost.models import SessionKey
 from memhost.ports import Completion, LanguageModel, ModelUse
 from memhost.secrets import Masker
+from memhost.secrets.requests import masked_value
 from memhost.settings.extraction import LlmSettings
 from memhost.usage.model_health import ModelHealth
 
@@ -135,7 +136,7 @@ class ModelCalls:
         if self._llm is None:
             raise ModelUnavailable("No language model is configured; set LLM_MODEL.")
         await self._ledger.check(owner)
-        messages = self._masker.value(messages)
+        messages = await masked_value(messages, self._masker)
         chosen = model or self.model_for(purpose)
         started = perf_counter()
         try:
@@ -149,7 +150,7 @@ class ModelCalls:
             _observe(Exchange(purpose=purpose, messages=messages, error=str(error) or type(error).__name__))
             await self._ledger.record(owner, purpose, failed)
             raise
-        if (text := self._masker.text(answer.text)) is not answer.text:
+        if (text := await masked_value(answer.text, self._masker)) is not answer.text:
             answer = msgspec.structs.replace(answer, text=text)
         if self._health is not None:
             self._health.answered("language_model", chosen)
