@@ -449,7 +449,7 @@ def memory_of_a_file(record: MemoryRecord) -> MemoryRecord:
     metadata = {name: value for name, value in record.metadata.items() if name != TRUST}
     if isinstance(told, str) and rank(told) > rank("import"):
         metadata[CLAIMED] = told
-    return msgspec.structs.replace(record, metadata=metadata, trust=lowest((level_of(record), "import")))
+    return msgspec.structs.replace(record, metadata=metadata, trust=lowest((level_of(record), "import")), review=None)
 
 
 def session_of_a_file(session: StoredSession) -> StoredSession:

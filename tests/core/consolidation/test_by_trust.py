@@ -48,8 +48,17 @@ async def test_whatever_a_judge_says_of_less_trust_changes_nothing(more: Trust, 
             await run(host, "compact_memories")
             kept = await stored(host)
             assert kept[f"lind {verdict}"] == before.record
-            assert kept[f"holm {verdict}"].text == HOLM
-            assert kept[f"holm {verdict}"].trust == less
+            if verdict == "merge" or less == "user":
+                assert (kept[f"holm {verdict}"].text, kept[f"holm {verdict}"].trust) == (HOLM, less)
+                continue
+            assert f"holm {verdict}" not in kept
+            (waiting,) = (await run(host, "list_reviews", user_id=verdict)).memories
+            assert (waiting.memory.id, waiting.memory.text, waiting.memory.trust) == (f"holm {verdict}", HOLM, less)
+            assert waiting.memory.review.reasons == ["contradicts"]
+            assert waiting.memory.review.would_change == [f"lind {verdict}"]
+            decided = await run(host, "refuse_reviews", ids=[f"holm {verdict}"])
+            assert decided.decided == [f"holm {verdict}"]
+            assert (await stored(host))[f"lind {verdict}"] == before.record
 
 
 @pytest.mark.parametrize(("older", "newer"), [("tool", "user"), ("user", "user"), ("agent", "assistant")])
