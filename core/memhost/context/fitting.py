@@ -34,8 +34,8 @@ _WORTH, _LENGTH_POWER = 4, 0.25
 evidence within 500 to 1,500 tokens (docs/benchmarks.md)."""
 _DOUBT = 2.0
 """Evidence that is not verified comes as late as other that is worth so much less."""
-_MARKS = 64
-"""Tokens of the lines around what is not verified, about."""
+_SPARE = 8
+"""Tokens by which the marks of one fence may be longer than those of another."""
 _GAP = 3
 """Turns of a session this far apart are one item: two turns may be left out between them."""
 _LETTERS = 4
@@ -121,6 +121,15 @@ class Fitter:
             render(empty, self._form, ids=self._ids).rest
         )
 
+    def _marks(self, found: Sequence[Evidence]) -> int:
+        """Tokens of the lines around what is not verified, with some to spare; 0 if nothing of it was found."""
+        doubted = next((item for item in found if not item.verified), None)
+        if doubted is None:
+            return 0
+        sure = msgspec.structs.replace(doubted, verified=True, text="", source="")
+        doubted = msgspec.structs.replace(sure, verified=False)
+        return self._cost(doubted) - self._cost(sure) + _SPARE
+
     def _filled(self, parts: Parts, found: Sequence[Evidence], query: str) -> tuple[Parts, Rendered, int]:
         """The parts with the evidence that fits: in the order of the search, of things near in it shorter ones first.
 
@@ -132,7 +141,7 @@ class Fitter:
         rendered, tokens = self._measured(parts)
         for _ in range(_ROUNDS):
             added, passed, room = [], [], self._budget - tokens
-            marks = 0 if all(item.verified for item in found) or any(not item.verified for item in chosen) else _MARKS
+            marks = 0 if any(not item.verified for item in chosen) else self._marks(found)
             for at in left:
                 more = 0 if found[at].verified else marks
                 if (fitting := lines.within(at, room - more)) is None:

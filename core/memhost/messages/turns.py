@@ -19,7 +19,7 @@ from memhost.operations.limits import MAX_ITEMS, MAX_MESSAGE_LENGTH, too_deep, t
 from memhost.operations.requests import MessageInput
 from memhost.ports import Turn
 from memhost.storekit import from_micros, to_micros
-from memhost.text.conversation import is_text, says_something, spoken
+from memhost.text.conversation import brought_by, is_text, says_something, spoken
 
 _SHORTEST_WINDOW = 3
 """Messages in a row by which a window over the history is recognised; shorter runs are easily repeated by chance."""
@@ -130,7 +130,7 @@ def merge_turns(
         if before is not None and mark is not None and _is_repeated(item, before):
             messages.append(before)
             continue
-        level = _trust_of(item.role, before, channel)
+        level = _trust_of(item, before, channel)
         message = _message(item, message_id, before, mark, now, level)
         message.trust = level
         refuse_empty(item, message, number)
@@ -352,10 +352,15 @@ def _message(
     return message
 
 
-def _trust_of(role: str, before: Message | None, channel: Trust | None) -> Trust:
-    """Tell how far a message is trusted that a caller with that channel writes; never further than what it replaces."""
-    said = of_turn(role, channel)
-    return said if before is None else lowest((before.trust or by_role(before.role), said))
+def _trust_of(item: MessageInput, before: Message | None, channel: Trust | None) -> Trust:
+    """Tell how far a message is trusted that a caller with that channel writes.
+
+    Never further than what it replaces, nor than results of tools and documents in it.
+    """
+    said = of_turn(item.role, channel)
+    brought = brought_by(item, item.content)
+    levels = [said] if brought is None else [said, brought]
+    return lowest(levels if before is None else [before.trust or by_role(before.role), *levels])
 
 
 def _is_repeated(item: MessageInput, before: Message) -> bool:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import UNSET
 
-from memhost.models import Message
+from memhost.models import Message, Trust
 
 RESULT_ROLES = frozenset({"tool", "function"})
 """Roles whose messages hold what a tool gave back."""
@@ -23,6 +23,9 @@ _NOT_CALLING = frozenset({"user", "human", "system", "developer"})
 _CARRYING = ("tool_calls", "function_call", "tool_call_id", "refusal", "audio")
 _CALL_KINDS = frozenset({"tool_use", "tool_call", "tool-call", "function_call", "server_tool_use", "mcp_tool_use"})
 _RESULT_KINDS = frozenset({"tool_result", "tool-result", "function_call_output", "mcp_tool_result"})
+_RESULT_ENDS = ("tool_result", "call_output")
+"""Ends of the kinds of parts that hold what a tool gave back, also those of tools on the side of the provider."""
+_DOCUMENT_KINDS = frozenset({"document", "resource", "search_result", "file", "input_file"})
 _HIDDEN_KINDS = frozenset({"thinking", "redacted_thinking", "reasoning"})
 _TEXT_KEYS = ("text", "refusal", "transcript", "value", "content", "output", "result", "parts", "resource")
 """Keys under which parts of the usual interfaces keep text, or further parts."""
@@ -105,6 +108,37 @@ def _texts(value: Any, depth: int) -> Iterator[str]:
         if _kind(part) not in _HIDDEN_KINDS | _CALL_KINDS:
             for key in _TEXT_KEYS:
                 yield from _texts(part.get(key), depth - 1)
+
+
+def brought_by(message: Sent, content: Any) -> Trust | None:
+    """Tell whose words a message brings along beside those of who sent it: results of tools, or documents.
+
+    Interfaces send results of tools in messages of the user (Anthropic, Gemini) or of the assistant, as parts.
+
+    Args:
+        message: The message.
+        content: Its content, as it was sent.
+
+    Returns:
+        `external` if it has the text of a document, else `tool` if it has that of a result, else None.
+    """
+    if isinstance(content, str) and message.others is UNSET:
+        return None
+    found = {level for value in (content, message.others) for level in _brought(value, _DEEPEST)}
+    return "external" if "external" in found else "tool" if found else None
+
+
+def _brought(value: Any, depth: int) -> Iterator[Trust]:
+    if depth == 0 or not isinstance(value, (list, dict)):
+        return
+    part = _opened(value) if isinstance(value, dict) else {}
+    kind = _kind(part)
+    if kind.replace("-", "_").endswith(_RESULT_ENDS):
+        yield "tool"
+    elif kind in _DOCUMENT_KINDS and not is_blank(text_of(part)):
+        yield "external"
+    for inner in value if isinstance(value, list) else part.values():
+        yield from _brought(inner, depth - 1)
 
 
 def spoken(message: Sent, content: Any) -> str:

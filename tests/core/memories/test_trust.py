@@ -114,3 +114,47 @@ async def test_what_a_client_claims_is_left_out_and_filters_go_by_what_the_serve
         assert edited.trust == "agent"
         lower = await run(host, "edit_memory", caller("tool"), memory_id="c", metadata={"trust": "user"})
         assert (lower.trust, lower.metadata) == ("agent", {})
+
+
+RESULTS = [
+    [{"type": "tool_result", "tool_use_id": "1", "content": "box 9"}],
+    [{"type": "tool_result", "tool_use_id": "1", "content": [{"type": "text", "text": "box 9"}]}],
+    [{"type": "tool_result", "tool_use_id": "1", "content": "box 9"}, {"type": "text", "text": "Which box?"}],
+    [{"type": "web_search_tool_result", "content": [{"type": "text", "text": "box 9"}]}],
+    [{"type": "tool-result", "toolCallId": "1", "output": "box 9"}],
+    [{"type": "function_call_output", "call_id": "1", "output": "box 9"}],
+    [{"functionResponse": {"name": "web", "response": {"output": "box 9"}}}],
+    [{"toolResult": {"toolUseId": "1", "content": [{"text": "box 9"}]}}],
+]
+DOCUMENTS = [
+    [{"type": "resource", "resource": {"uri": "a://b", "text": "box 9"}}],
+    [{"type": "search_result", "title": "t", "content": [{"type": "text", "text": "box 9"}]}],
+    [{"type": "text", "text": "Sum up"}, {"type": "document", "content": [{"type": "text", "text": "box 9"}]}],
+]
+OWN = [
+    "box 9",
+    [{"type": "text", "text": "box 9"}],
+    [{"type": "text", "text": "box 9"}, {"type": "image_url", "image_url": {"url": "https://a.example/b.png"}}],
+    [{"type": "input_text", "text": "the tool_result was box 9"}],
+    [{"type": "text", "text": "box 9"}, {"type": "document", "source": {"type": "base64", "data": "AAAA"}}],
+    [{"text": "box 9"}],
+    [{"type": "tool_use", "id": "1", "name": "web", "input": {"q": "box 9"}}, {"type": "text", "text": "box 9"}],
+]
+
+
+@pytest.mark.parametrize("role", ["user", "assistant"])
+@pytest.mark.parametrize(
+    ("content", "trust"),
+    [*((each, "tool") for each in RESULTS), *((each, "external") for each in DOCUMENTS), *((each, "") for each in OWN)],
+)
+async def test_results_and_documents_in_a_message_are_not_the_words_of_who_sends_it(
+    tmp_path: Path, role: str, content: Any, trust: str
+) -> None:
+    async with running_host(tmp_path, store="memory") as host:
+        await run(host, "put_session", session_id="s", user_id="u", messages=[{"role": role, "content": content}])
+        view = await run(host, "get_session", session_id="s", user_id="u")
+        assert [message.trust for message in view.messages] == [trust or role]
+        found = await run(host, "search_memories", text="box", user_id={"eq": "u"})
+        assert {hit.trust for hit in found.memories} <= {trust or role}
+        prompt = await run(host, "memory_prompt", query="?", session={"session_id": "s", "user_id": "u"})
+        assert ("remembered data" in prompt.messages[0].content.text) is bool(trust)
