@@ -128,7 +128,7 @@ def test_patterns_are_found_wherever_they_are(all_patterns: dict[str, re.Pattern
     names = {name.partition("#")[0] for name in all_patterns}
     assert len(all_patterns) > 100
     assert {
-        "memhost.extraction.screening.injection._patterns",
+        "memhost.extraction.screening.injection._obeyed",
         "memhost.text.temporal.written._NUMERIC",
         "memhost.logs._SECRET_TEXT",
     } <= names

@@ -81,6 +81,10 @@ class _Shape:
         return shapes.has_number_of_account(self._text)
 
     @cached_property
+    def phone(self) -> bool:
+        return shapes.has_phone(self._text)
+
+    @cached_property
     def call(self) -> bool:
         return shapes.has_call(self._text)
 
@@ -119,6 +123,8 @@ def _rights_admin(s: Sentence, _: _Shape) -> bool:
 
 
 def _rights_total(s: Sentence, _: _Shape) -> bool:
+    if s.near("user", "admin", 4) and s.near("admin", "system", 3):
+        return True
     return s.has("total") and s.any("user", "assistant", "agent", "admin", "permit", "behalf")
 
 
@@ -156,8 +162,8 @@ def _payments_account(s: Sentence, shape: _Shape) -> bool:
     return s.has("account") and shape.account
 
 
-def _payments_changed(s: Sentence, _: _Shape) -> bool:
-    return s.any("pay", "bill") and s.near("account", "changed", 6)
+def _payments_changed(s: Sentence, shape: _Shape) -> bool:
+    return (s.has("pay") and shape.phone) or (s.any("pay", "bill") and s.near("account", "changed", 6))
 
 
 def _payments_go(s: Sentence, shape: _Shape) -> bool:
@@ -182,8 +188,16 @@ def _addresses(s: Sentence, shape: _Shape) -> bool:
     return (told and shape.address) or (not s.begins("user") and shape.mail)
 
 
+def _delivery(s: Sentence, _: _Shape) -> bool:
+    return s.near("delivery", "changed", 8)
+
+
+def _goes_outside(s: Sentence, _: _Shape) -> bool:
+    return s.near("send", "outside", 4) and s.any("always", "must", "data", "secret")
+
+
 def _secrets_go(s: Sentence, _: _Shape) -> bool:
-    return s.near("secret", "send", 5) or (s.has("must") and s.near("secret", "send", 9))
+    return s.near("secret", "send", 6) or (s.has("must") and s.near("secret", "send", 9))
 
 
 def _trusts_address(s: Sentence, shape: _Shape) -> bool:
@@ -212,9 +226,14 @@ def _answers(s: Sentence, shape: _Shape) -> bool:
         s.near("always", "answer", 4.5)
         or s.near("answer", "first", 4)
         or s.near("answer", "secrecy", 3)
+        or s.near("answer", "closes", 4)
         or (s.has("answer") and s.near("not", "mention", 3))
         or (s.has("answer") and s.any("say", "place", "always") and shape.address)
     )
+
+
+def _omits(s: Sentence, _: _Shape) -> bool:
+    return any(s.near("omit", what, 5) for what in ("summary", "answer", "mention"))
 
 
 def _secrecy(s: Sentence, _: _Shape) -> bool:
@@ -256,11 +275,14 @@ _RULES: tuple[tuple[Kind, Rule], ...] = (
     ("addresses", _bills_go),
     ("addresses", _addresses),
     ("addresses", _secrets_go),
+    ("addresses", _delivery),
+    ("addresses", _goes_outside),
     ("addresses", _trusts_address),
     ("tools", _tools),
     ("instruction", _assistant_does),
     ("instruction", _answers),
     ("instruction", _secrecy),
+    ("instruction", _omits),
     ("instruction", _trigger),
     ("instruction", _promotes),
 )

@@ -13,6 +13,7 @@ _URL = re.compile(
     re.IGNORECASE,
 )
 _TAKES_ALONG = re.compile(r"https?://[^\s?]{1,200}\?[^\s{<\[]{0,100}=[{<\[]{1,2}\s?[a-z]", re.IGNORECASE)
+_PHONE = re.compile(r"(?<![\w+])\+\d[\d ()/-]{6,18}\d")
 _MAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}\.\w")
 _IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{2,5}){2,9}(?![A-Za-z0-9])")
 _COIN = re.compile(r"(?<!\w)(?:bc1[a-z0-9]{20,60}|0x[0-9a-fA-F]{40}|[13][a-km-zA-HJ-NP-Z1-9]{26,34})(?!\w)")
@@ -82,6 +83,11 @@ def has_address(text: str) -> bool:
 def has_mail(text: str) -> bool:
     """Tell whether a mail address is named."""
     return _MAIL.search(text) is not None
+
+
+def has_phone(text: str) -> bool:
+    """Tell whether an international phone number is named."""
+    return _PHONE.search(text) is not None
 
 
 def takes_data_along(text: str) -> bool:
