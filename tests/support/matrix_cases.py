@@ -161,7 +161,7 @@ CASES: Mapping[str, Case] = {
     "redact_memory_version": Case(named=lambda t: {"memory_id": t.memory, "version": 1}),
     "list_changes": _read(_nothing),
     "verify_store": _read(_nothing, own=frozenset({"ok", "forbidden"})),
-    "check_certificate": _read(lambda _: {"certificate": {"id": "x"}}, own=_NO_MODEL),
+    "check_certificate": _read(lambda _: {"certificate": {"id": "x"}}),
     "get_profile": _read(
         lambda t: {"user_id": t.user, "namespace": t.namespace},
         unnamed=lambda t: {"user_id": t.user},
@@ -223,6 +223,9 @@ CASES: Mapping[str, Case] = {
     "create_token": Case(named=lambda t: {"description": t.mark, "users": [t.user]}, own=_FOR_ADMIN),
     "rotate_token": Case(named=lambda t: {"token_id": t.token}, own=_FOR_ADMIN),
     "revoke_token": Case(named=lambda t: {"token_id": t.token}, own=_FOR_ADMIN),
+    "export_user": _read(
+        lambda t: {"user_id": t.user, "namespace": t.namespace}, unnamed=lambda t: {"user_id": t.user}
+    ),
     "delete_user": Case(
         named=lambda t: {"user_id": t.user, "namespace": t.namespace}, unnamed=lambda t: {"user_id": t.user}
     ),

@@ -116,7 +116,7 @@ WITHOUT_TOOL = frozenset(
         *("validate_prompt", "create_summary_view", "list_summary_views", "get_summary_view", "update_summary_view"),
         *("delete_summary_view", "run_summary_view", "delete_user"),
         *("list_memory_versions", "get_memory_version", "compare_memory_versions", "restore_memory_version"),
-        *("redact_memory_version", "list_changes", "verify_store", "check_certificate"),
+        *("redact_memory_version", "export_user", "list_changes", "verify_store", "check_certificate"),
         *("list_tokens", "create_token", "rotate_token", "revoke_token"),
     }
 )

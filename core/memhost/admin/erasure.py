@@ -178,7 +178,7 @@ class Erasure:
         batch = WriteBatch()
         quiet = [*await self._jobs_in(tenant, JobState.PENDING), *await self._jobs_in(tenant, JobState.WAITING)]
         for job in quiet:
-            if _concerns(job, scope):
+            if concerns(job, scope):
                 batch.cancel_jobs.append(job.id)
             elif (left := _without_ids(job, gone)) is not job:
                 batch.cancel_jobs.append(job.id)
@@ -188,7 +188,7 @@ class Erasure:
         dead = [
             job.id
             for job in await self._jobs_in(tenant, JobState.DEAD)
-            if _concerns(job, scope) or _without_ids(job, gone) is None
+            if concerns(job, scope) or _without_ids(job, gone) is None
         ]
         for job_id in dead:
             await self._store.discard_job(tenant, job_id)
@@ -274,7 +274,7 @@ class Erasure:
             await self._store.commit(Scope(tenant=tenant), WriteBatch(delete_documents=part))
 
 
-def _concerns(job: Job, scope: Scope) -> bool:
+def concerns(job: Job, scope: Scope) -> bool:
     """Tell whether the job is about a session of the user."""
     if job.event not in EVENTS:
         return False

@@ -133,6 +133,5 @@ OPERATIONS = (
         access="read",
         tag=HISTORY,
         summary="Tell whether a certificate of erasure is genuine.",
-        errors=("invalid_request",),
     ),
 )

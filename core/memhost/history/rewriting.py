@@ -14,6 +14,8 @@ from memhost.memories.derived import former
 from memhost.memories.derived.cascade import Cascade
 from memhost.memories.records import content_hash, index_records
 from memhost.memories.repetition import NOTES
+from memhost.memories.review import waiting
+from memhost.memories.review.waiting import Held, Waiting
 from memhost.memories.trash import names_of
 from memhost.memories.trust import level_of
 from memhost.models import MemoryRecord, Scope, StoredMemory, Trust, WriteBatch
@@ -44,6 +46,7 @@ class Rewriting:
         cascade: Cascade,
         outbox: Outbox,
         quotas: Quotas,
+        held: Waiting,
         clock: Clock,
     ) -> None:
         self._store = store
@@ -52,13 +55,14 @@ class Rewriting:
         self._cascade = cascade
         self._outbox = outbox
         self._quotas = quotas
+        self._held = held
         self._clock = clock
 
     async def put_back(self, call: Call, state: StoredMemory, expected: Expected) -> MemoryRecord:
         """Store a former state as the newest version of its memory, which may have been deleted.
 
         It is trusted as it was then; unless the caller administers the tenant and has no channel, at most as what
-        they write.
+        they write, and it waits for a review if such an edit would: then `review` of the answer says so.
 
         Raises:
             InvalidRequest: A plugin refused it.
@@ -75,6 +79,8 @@ class Rewriting:
         )
         if not kept:
             raise InvalidRequest("A plugin refused the change.")
+        if (waits := await self._waits(call, kept[0], stored)) is not None:
+            return await self._hold(call, waits, now)
         if stored is None:
             await self._quotas.admit(bounds.tenant, amounts_of(kept))
         (updated,) = await index_records(kept, self._embedder, [_draft(state)], in_request=True)
@@ -90,6 +96,23 @@ class Rewriting:
         await self._store.commit(bounds, batch)
         self._outbox.committed(batch.add_jobs)
         return updated.record
+
+    async def _waits(self, call: Call, record: MemoryRecord, stored: StoredMemory | None) -> Held | None:
+        """The memory, if it is to wait: what it changes is judged as an edit of the caller's."""
+        editor = _most(call)
+        if editor == "operator":
+            return None
+        gone = msgspec.structs.replace(record, text="", topics=[], entities=[], metadata={})
+        return await self._held.of_edit(record, gone if stored is None else stored.record, editor)
+
+    async def _hold(self, call: Call, held: Held, now: datetime) -> MemoryRecord:
+        """Keep it until a review; the memory stays as it is."""
+        bounds, batch = call.caller.bounds, WriteBatch()
+        staged = await self._held.stage(batch, bounds.tenant, [held], now)
+        await self._store.commit(document_scope(bounds), batch)
+        self._outbox.committed(batch.add_jobs)
+        call.notices += waiting.notices(staged)
+        return staged.of(held.record.id)
 
     async def blank(self, call: Call, stored: StoredMemory) -> None:
         """Take everything out of a memory that says something; no plugin can refuse that.

@@ -8,6 +8,7 @@ import msgspec
 
 from memhost.admin.audit import AuditTrail
 from memhost.admin.erasure import Erasure
+from memhost.admin.user_export import UserExports
 from memhost.consolidation.compaction import CompactionService
 from memhost.consolidation.forgetting import ForgettingService
 from memhost.consolidation.semantic_duplicates import SemanticDeduplication
@@ -111,6 +112,7 @@ class Services:
     views: ViewService
     view_runs: ViewRuns
     erasure: Erasure
+    user_exports: UserExports
     audit: AuditTrail
     model_calls: ModelCalls
     model_health: ModelHealth
@@ -137,7 +139,7 @@ def assemble(resources: Resources) -> Services:
     search, summaries = _search(resources, calls, hooks, metrics), _summaries(resources, calls)
     prompts = PromptPolicy(mode=settings.extraction.custom_prompts, approved=settings.extraction.approved_prompts)
     deduplication = SemanticDeduplication(store=store, embedder=embedder, calls=calls, settings=memory)
-    queue = waiting_turns(resources, prompts)
+    queue, views = waiting_turns(resources, prompts), _views(resources, calls, prompts)
     cascade, held = make_cascade(resources, queue), Waiting(store=store, outbox=outbox, settings=memory)
     extraction = extraction_parts(resources, calls, hooks, queue, cascade, deduplication, held)
     sessions = _sessions(resources, hooks, extraction, summaries, cascade, held, quotas)
@@ -145,7 +147,6 @@ def assemble(resources: Resources) -> Services:
     leases = Leases(store, clock, settings.server.job_lease_s)
     long_work = _long_work(resources, leases, tenants)
     compaction = _compaction(resources, deduplication, cascade, long_work, leases)
-    views = _views(resources, calls, prompts)
     view_runs = ViewRuns(store=store, views=views, outbox=outbox, long_work=long_work, clock=clock)
     maintenance = _maintenance(resources, calls, forgetting, compaction, view_runs, extraction.runs, summaries, reviews)
     trash, profile = _trash(resources), ProfileService(store=store, settings=memory, clock=clock)
@@ -167,11 +168,12 @@ def assemble(resources: Resources) -> Services:
         compaction=compaction,
         rebuilding=rebuilding(resources, queue, cascade, long_work),
         trash=trash,
-        versions=_versions(resources, hooks, cascade, quotas),
+        versions=_versions(resources, hooks, cascade, held, quotas),
         verifying=Verifying(store=store, keys=resources.keys, heads=resources.heads),
         views=views,
         view_runs=view_runs,
         erasure=_erasure(resources, ledger),
+        user_exports=UserExports(store=store, ledger=ledger, profile=profile, settings=memory, clock=clock),
         audit=AuditTrail(store, outbox, clock, resources.keys),
         model_calls=calls,
         model_health=resources.health,
@@ -268,7 +270,7 @@ def _reviews(resources: Resources, cascade: Cascade, held: Waiting) -> ReviewSer
     )
 
 
-def _versions(resources: Resources, hooks: RequestHooks, cascade: Cascade, quotas: Quotas) -> Versions:
+def _versions(resources: Resources, hooks: RequestHooks, cascade: Cascade, held: Waiting, quotas: Quotas) -> Versions:
     rewriting = Rewriting(
         store=resources.store,
         embedder=resources.embedder,
@@ -276,6 +278,7 @@ def _versions(resources: Resources, hooks: RequestHooks, cascade: Cascade, quota
         cascade=cascade,
         outbox=resources.outbox,
         quotas=quotas,
+        held=held,
         clock=resources.clock,
     )
     versions = Versions(store=resources.store, rewriting=rewriting, settings=resources.settings.memory)

@@ -84,14 +84,14 @@ IfVersion = Annotated[
     Annotated[int, Meta(ge=0)] | None,
     Meta(
         description="Refuse the write (`memory_changed`) unless the memory is at this version; 0: there is none yet.",
-        examples=[None],
+        examples=[3],
     ),
 ]
 IfHash = Annotated[
     Name | None,
     Meta(
         description="Refuse the write (`memory_changed`) unless the memory has this `memory_hash`.",
-        examples=[None],
+        examples=["5f0c3a1e9b"],
     ),
 ]
 

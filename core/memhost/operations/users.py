@@ -1,7 +1,7 @@
 """Operations on users as a whole: what is known of one, and removing every trace of one."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -64,6 +64,39 @@ class ErasureReceipt(msgspec.Struct, frozen=True, kw_only=True):
     sha256: Annotated[
         str, Meta(description="Hex digest of the JSON object of the other fields, keys sorted, without blanks.")
     ]
+
+
+class ExportUser(msgspec.Struct, kw_only=True):
+    """Whose data to export, and from where on."""
+
+    user_id: Annotated[_Named, Meta(description="The user.", examples=["ana"])]
+    namespace: Annotated[
+        _Named | None, Meta(description="Only data in this namespace; absent: in all.", examples=["travel"])
+    ] = None
+    after: Annotated[str, Meta(description="`next` of the page before; empty for the first.", examples=[""])] = ""
+    limit: Annotated[int, Meta(ge=1, le=500, description="Most items of a page.", examples=[100])] = 100
+
+
+class ExportedItem(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that is stored about a user."""
+
+    kind: Annotated[
+        str,
+        Meta(
+            description="`memory`, `version` (a change of one, with the state before it), `session`, `waiting_turn`, "
+            "`trash`, `usage`, `plugin_document` and other documents, `view`, `view_result`, `task`, `job`, `profile`, "
+            "`rule`."
+        ),
+    ]
+    id: Annotated[str, Meta(description="Id of it; of a version, of the memory.")]
+    content: Annotated[Any, Meta(description="All that is stored of it, but vectors and words for the indexes.")]
+
+
+class UserExportPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of everything about a user."""
+
+    items: Annotated[list[ExportedItem], Meta(description="The items; a page may have fewer than asked for.")]
+    next: Annotated[str | None, Meta(description="`after` of the next page; null: this is the last.")]
 
 
 class GetProfile(msgspec.Struct, kw_only=True):

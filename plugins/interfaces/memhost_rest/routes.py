@@ -132,7 +132,6 @@ ROUTES: tuple[Route, ...] = (
         verb="POST",
         path="/v1/long-term-memory/{memory_id}/versions/{version}/restore",
         operation="restore_memory_version",
-        body="optional",
     ),
     Route(verb="DELETE", path="/v1/long-term-memory/{memory_id}/versions/{version}", operation="redact_memory_version"),
     Route(verb="DELETE", path="/v1/long-term-memory", operation="delete_memories"),
@@ -185,6 +184,7 @@ ROUTES: tuple[Route, ...] = (
     Route(verb="GET", path="/v1/plugins/{name}", operation="get_plugin"),
     Route(verb="GET", path="/v1/usage", operation="get_usage"),
     Route(verb="GET", path="/v1/users/{user_id}/profile", operation="get_profile"),
+    Route(verb="GET", path="/v1/users/{user_id}/export", operation="export_user", blank_is_absent=()),
     Route(
         verb="DELETE",
         path="/v1/users/{user_id}",

@@ -103,7 +103,7 @@ def test_a_certificate_is_checked(data: tuple[str, str], tmp_path: Path) -> None
         found = invoke(data, "user", "certificate", "check", str(file))
         assert (found.exit_code, "Not genuine" in found.stdout) == (1, True), change
     file.write_text(json.dumps({**certificate, "key": "0123456789abcdef"}))
-    assert "does not have" in invoke(data, "user", "certificate", "check", str(file)).stderr
+    assert "does not have" in invoke(data, "user", "certificate", "check", str(file)).stdout
     for content in ("[]", "no json"):
         file.write_text(content)
         assert "is no certificate" in invoke(data, "user", "certificate", "check", str(file)).stderr
@@ -119,3 +119,13 @@ def test_a_certificate_of_an_older_copy_is_not_in_its_log(data: tuple[str, str],
     told(data, "user", "delete", "ana", "--force", "-o", str(file))
     found = CliRunner().invoke(cli, ["user", "certificate", "check", str(file), "--data", str(copy)])
     assert (found.exit_code, "has no such erasure" in found.stdout) == (1, True), found.output
+
+
+def test_a_user_is_exported(data: tuple[str, str], tmp_path: Path) -> None:
+    file = tmp_path / "ana.jsonl"
+    assert asked(data, "user", "export", "ana", str(file))["counts"] == {"memory": 1, "version": 2}
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [line["kind"] for line in lines] == ["memhost_user_export", "memory", "version", "version", "end"]
+    assert [lines[1]["content"]["text"], lines[3]["content"]["before"]["text"]] == ["likes coffee", "likes green tea"]
+    assert "Exported nothing" in invoke(data, "user", "export", "bob", str(tmp_path / "bob.jsonl")).stderr
+    assert "likes coffee" in told(data, "user", "export", "ana", "-")

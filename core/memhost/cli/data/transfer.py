@@ -54,7 +54,7 @@ def _export(file: Path, tenant: str, data: str | None, config_file: Path | None,
             total = counts.get("memories", 0) + counts.get("sessions", 0)
             bar, task = progress("Exporting", total)
             lines = Exporter(host.store, host.clock, host.keys).lines(Scope(tenant=tenant))
-            with bar, _replacing(file) as target:
+            with bar, replacing(file) as target:
                 return await _write(lines, target, lambda: bar.advance(task)), host.keys is not None
 
     written, signed = run(work)
@@ -76,7 +76,7 @@ async def _write(lines: AsyncIterator[bytes], target: IO[bytes], step: Any) -> i
 
 
 @contextmanager
-def _replacing(file: Path) -> Iterator[IO[bytes]]:
+def replacing(file: Path) -> Iterator[IO[bytes]]:
     """The file, which appears only when all of it was written; or standard output."""
     if str(file) == "-":
         yield sys.stdout.buffer

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import click
 
-from memhost.cli.access import ask, target_of
+from memhost.cli.access import ask, reach, run, target_of
 from memhost.cli.failures import CommandError
 from memhost.cli.options import (
     config_options,
@@ -17,6 +17,7 @@ from memhost.cli.options import (
     force_option,
     json_option,
     show,
+    show_line,
     tenant_option,
     url_options,
 )
@@ -76,6 +77,52 @@ def _save(file: Path, content: dict[str, Any]) -> None:
         raise CommandError(
             f"The data was deleted, but {file} cannot be written: {error.strerror}. The certificate is printed above."
         ) from error
+
+
+@user.command()
+@click.argument("user_id")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("-n", "--namespace", help="Only what the user has in this namespace.")
+@tenant_option
+@url_options
+@config_options
+@json_option
+def export(user_id: str, file: Path, namespace: str | None, as_json: bool, **options: Any) -> None:
+    """Write everything that is stored about a user to FILE (-: standard output), as JSON Lines.
+
+    A token that is bound to the user is enough, with --url.
+    """
+    from memhost.cli.data.transfer import replacing
+
+    target = target_of(options)
+
+    async def work() -> dict[str, int]:
+        counts: dict[str, int] = {}
+        asked = {"user_id": user_id, "namespace": namespace, "limit": 200}
+        async with reach(target) as access:
+            with replacing(file) as written:
+                _write(written, {"kind": "memhost_user_export", "format": 1, "user_id": user_id})
+                while True:
+                    page = await access.call("export_user", asked)
+                    for item in page["items"]:
+                        counts[item["kind"]] = counts.get(item["kind"], 0) + 1
+                        _write(written, item)
+                    if page["next"] is None:
+                        break
+                    asked["after"] = page["next"]
+                _write(written, {"kind": "end", "counts": counts})
+        return counts
+
+    counts = run(work)
+    if as_json and str(file) != "-":
+        show_line({"file": str(file), "counts": counts})
+        return
+    told = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in sorted(counts.items()))
+    click.echo(f"Exported {told or 'nothing: nothing is stored'}.", err=True)
+
+
+def _write(file: IO[bytes], line: dict[str, Any]) -> None:
+    file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
 
 
 @user.group(cls=Nested)

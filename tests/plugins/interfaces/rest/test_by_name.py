@@ -25,6 +25,8 @@ from .rest_fakes import FakeHost, client_for
 
 NAMES = core_operations().names()
 REQUIRED: dict[str, Any] = {
+    "version": 1,
+    "certificate": {},
     "session_id": "s",
     "memory_id": "m",
     "job_id": "j",
