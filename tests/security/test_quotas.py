@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from memhost.errors import MemhostError, QuotaExceeded
+from memhost.errors import IdTaken, MemhostError, QuotaExceeded
 from memhost.host import Host
 from memhost.models import Caller, Scope
 from memhost.settings.quotas import DEFAULTS, QuotaSettings
@@ -73,6 +73,23 @@ async def test_memories_of_a_user(store: str, tmp_path: Path) -> None:
         clock.advance(2)
         await add(host, 2)
         assert (await run(host, "search_memories", user_id={"eq": "ann"}, limit=20)).total == 5
+
+
+@STORES
+async def test_what_was_refused_for_its_id_counts_for_nothing(store: str, tmp_path: Path) -> None:
+    async with running_host(tmp_path, store=store, settings={"QUOTA_USER_MEMORIES": "5"}, clock=FakeClock()) as host:
+        await run(host, "create_memories", memories=[{"id": "taken", "text": "of bob", "user_id": "bob"}])
+        mine = [{"id": f"m{number}", "text": f"note {number}", "user_id": "ann"} for number in range(3)]
+        for _ in range(3):
+            with pytest.raises(IdTaken, match="The other 3"):
+                await run(
+                    host, "create_memories", memories=[*mine, {"id": "taken", "text": "of ann", "user_id": "ann"}]
+                )
+        held = [{"id": "taken", "text": "of ann", "memory_type": "semantic"}]
+        await put(host, "s", memories=held)
+        await put(host, "s", "the fourth", memories=held)
+        with pytest.raises(QuotaExceeded):
+            await put(host, "s", "the fourth", "the fifth", memories=held)
 
 
 @STORES

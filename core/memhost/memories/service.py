@@ -166,6 +166,8 @@ class MemoryService:
             try:
                 created = await self._create(call, left, deduplicate=deduplicate, made=made)
             except IdTaken as taken:
+                owners = [(item.namespace or "", item.user_id or "") for item in left]
+                self._quotas.not_stored(call.caller.bounds.tenant, owners)
                 refused.update(taken.ids)
                 if all(item.id in refused for item in left):
                     raise IdTaken(sorted(refused)) from taken

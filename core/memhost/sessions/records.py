@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET
 
 from memhost.memories.derived.edits import edited
+from memhost.errors import IdTaken
 from memhost.memories.records import content_hash, derived_id, index_records, record_from_input
 from memhost.memories.repetition import indexed_anew
 from memhost.memories.trust import bounded, level_of
@@ -124,6 +125,11 @@ def merge_records(
 
 def _says_the_same(record: MemoryRecord, earlier: MemoryRecord) -> bool:
     return all(getattr(record, name) == getattr(earlier, name) for name in _SAID)
+
+
+def not_promoted(taken: Set[str]) -> str:
+    """The sentence about memories that long-term memory could not take."""
+    return f"not in long-term memory, only in the session: {IdTaken(sorted(taken)).message}"
 
 
 def _own(record: MemoryRecord, key: SessionKey, strategy: StrategyConfig) -> None:

@@ -61,7 +61,7 @@ from memhost.operations.table import Call
 from memhost.operations.working_memory import PutSession
 from memhost.plugins.request_hooks import RequestHooks
 from memhost.ports import Clock, Draft, Embedder, Store, Turn
-from memhost.sessions.records import corrections, merge_records, named_memories, retimed_memories
+from memhost.sessions.records import corrections, merge_records, named_memories, not_promoted, retimed_memories
 from memhost.sessions.speakers import speakers_in
 from memhost.sessions.summaries import SessionSummaries, stand_in, trust_of_context
 from memhost.settings.schema import MemorySettings
@@ -171,16 +171,18 @@ class SessionWriter:
                     before = read or await self._store.get_session(call.caller.bounds, key, now)
                     session = await self._write(call, key, request, before, shown, now, taken)
                 except VersionMismatch:
+                    self._quotas.not_stored(key.tenant, [(key.namespace, key.user)])
                     read = None
                     await asyncio.sleep(0.002 * attempt)
                 except IdTaken as error:
                     new = {item.id for item in request.memories if item.id in error.ids and item.id not in taken}
                     if not new:
                         raise
+                    self._quotas.not_stored(key.tenant, [(key.namespace, key.user)])
                     taken |= new
                 else:
                     if taken:
-                        call.notices.append((IdTaken.code, _not_promoted(taken)))
+                        call.notices.append((IdTaken.code, not_promoted(taken)))
                     return session
         raise VersionMismatch(f"Session {key.session} is being changed by other writers too often; try again.")
 
@@ -447,11 +449,6 @@ class SessionWriter:
         Memories of other strategies are removed once the turn has been read again.
         """
         return self._choice.immediate(strategy) is not None
-
-
-def _not_promoted(taken: Set[str]) -> str:
-    """The sentence about memories that long-term memory could not take."""
-    return f"not in long-term memory, only in the session: {IdTaken(sorted(taken)).message}"
 
 
 def _with_older(request: PutSession, before: StoredSession | None) -> PutSession:

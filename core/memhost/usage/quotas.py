@@ -71,12 +71,13 @@ class QuotaUse:
 
 @dataclass(slots=True)
 class _Known:
-    """The last measurement, and what was added since."""
+    """The last measurement with what was added since; `doubtful` where something was counted and then not stored."""
 
     amount: Amount
     at: float
     took_s: float
     again: asyncio.Task[None] | None = None
+    doubtful: bool = False
 
 
 class Quotas:
@@ -132,6 +133,13 @@ class Quotas:
         for key, amount in totals.items():
             if (known := self._known.get(key)) is not None:
                 known.amount += amount
+
+    def not_stored(self, tenant: str, owners: Iterable[tuple[str, str]]) -> None:
+        """Tell that what was admitted for these namespaces and users was not stored: a measurement comes before a refusal."""
+        for namespace, user in set(owners):
+            for key in self._owners(tenant, namespace, user):
+                if (known := self._known.get(key)) is not None:
+                    known.doubtful = True
 
     async def used(self, bounds: Scope) -> list[QuotaUse]:
         """The use of the quotas of a caller: of the tenant, or of the one namespace and user it is bound to."""
@@ -195,7 +203,8 @@ class Quotas:
         """A measurement with what was added since: one that is no older, or one that is renewed in the background."""
         key, now = (level, scope), self._now()
         known = self._known.get(key)
-        if known is None or (age_s < _MEASURED_S and now - known.at >= max(age_s, _AT_LIMIT * known.took_s)):
+        least_s = 0.0 if known is not None and known.doubtful else age_s
+        if known is None or (age_s < _MEASURED_S and now - known.at >= max(least_s, _AT_LIMIT * known.took_s)):
             return await self._measure(key)
         self._known.move_to_end(key)
         if now - known.at >= age_s and now >= self._rest_until and known.again is None:
