@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from memhost.memories.derived.edits import edited
 from memhost.errors import IdTaken
+from memhost.memories.derived.edits import edited
 from memhost.memories.records import content_hash, derived_id, index_records, record_from_input
 from memhost.memories.repetition import indexed_anew
 from memhost.memories.trust import bounded, level_of

@@ -135,7 +135,7 @@ class Quotas:
                 known.amount += amount
 
     def not_stored(self, tenant: str, owners: Iterable[tuple[str, str]]) -> None:
-        """Tell that what was admitted for these namespaces and users was not stored: a measurement comes before a refusal."""
+        """Tell that what was admitted for these owners was not stored: they are measured before a refusal."""
         for namespace, user in set(owners):
             for key in self._owners(tenant, namespace, user):
                 if (known := self._known.get(key)) is not None:
