@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from memhost.models.filters import (
     FOLDED_FIELDS,
     METADATA_PREFIX,
     TAG_FIELDS,
+    matches,
     metadata_values,
     tag_values,
 )
@@ -126,3 +127,31 @@ def occurrences(terms: Phrase, phrase: Phrase) -> int:
 def rarity(documents: int, frequency: int) -> float:
     """BM25's weight of a phrase that `frequency` of so many documents hold."""
     return math.log(1 + (max(documents, frequency) - frequency + 0.5) / (frequency + 0.5))
+
+
+_ABSENCE = (Op.NOT_LTE, Op.NOT_GT)
+_CHANGING = ("last_accessed", "access_count")
+
+
+def agreement(conditions: Sequence[Condition]) -> Callable[[MemoryRecord], bool] | None:
+    """Make the test that a record passes whose row was found by these conditions; None if they say nothing of it.
+
+    Most searches have two conditions, on times that most records lack: for those nothing is computed.
+    """
+    absence = [(each.field, each) for each in conditions if each.op in _ABSENCE and not _is_changing(each)]
+    others = [each for each in conditions if each.op not in _ABSENCE and not _is_changing(each)]
+    if not absence and not others:
+        return None
+
+    def passes(record: MemoryRecord) -> bool:
+        for name, condition in absence:
+            given = name.startswith(METADATA_PREFIX) or getattr(record, name) is not None
+            if given and not matches(record, (condition,)):
+                return False
+        return not others or matches(record, others)
+
+    return passes
+
+
+def _is_changing(condition: Condition) -> bool:
+    return condition.field in _CHANGING

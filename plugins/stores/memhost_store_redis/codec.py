@@ -8,10 +8,12 @@ import struct
 from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import blake2b
+from typing import Protocol
 
 import msgspec
 import numpy as np
 
+from memhost.integrity import TenantSeals
 from memhost.models import MemoryRecord, StoredMemory, Vector
 from memhost.storekit import from_micros
 
@@ -99,13 +101,15 @@ class Body(msgspec.Struct, array_like=True, gc=False):
     traits: int
     position: int | None
     terms: tuple[str, ...] | None
+    version: int = 0
 
 
-MEMORY_FIELDS = ("body", "access_count", "last_accessed", "persisted_at", "terms")
+MEMORY_FIELDS = ("body", "access_count", "last_accessed", "persisted_at", "terms", "stamp", "seal")
 """Hash fields that `decode_memories` wants, followed by that of the vector."""
 
 encode = msgspec.msgpack.Encoder().encode
 _decode_bodies = msgspec.msgpack.Decoder(list[Body]).decode
+decode_body = msgspec.msgpack.Decoder(Body).decode
 
 
 def encode_body(memory: StoredMemory) -> tuple[bytes, str]:
@@ -113,15 +117,59 @@ def encode_body(memory: StoredMemory) -> tuple[bytes, str]:
     indexed = " ".join([encode_term(term) for term in memory.terms])
     plain = indexed == " ".join(memory.terms) and indexed.count(" ") == max(len(memory.terms) - 1, 0)
     terms = None if plain and "" not in memory.terms else memory.terms
-    body = Body(memory.record, memory.speaker, memory.role, memory.lead, memory.traits, memory.position, terms)
-    return encode(body), indexed
+    beside = (memory.speaker, memory.role, memory.lead, memory.traits, memory.position)
+    return encode(Body(memory.record, *beside, terms, memory.version)), indexed
 
 
-def decode_memories(rows: Sequence[Sequence[bytes | None]], dimensions: int | None) -> list[StoredMemory | None]:
-    """Memories from rows of `MEMORY_FIELDS` and vector; None where there is no such memory."""
-    bodies = [row[0] for row in rows if row[0] is not None]
+class Checks(Protocol):
+    """Decides which memories may leave (`memhost_store_redis.sealing.Reading`)."""
+
+    @property
+    def seals(self) -> TenantSeals:
+        """Seals of the tenant."""
+        ...
+
+    def owns(self, record: MemoryRecord) -> bool:
+        """Tell whether a record lies inside the scope."""
+        ...
+
+    def leave_out(self, identity: bytes) -> None:
+        """Note what may not leave."""
+        ...
+
+
+def decode_memories(
+    rows: Sequence[Sequence[bytes | None]], ids: Sequence[bytes], dimensions: int | None, checks: Checks
+) -> list[StoredMemory | None]:
+    """Memories from rows of `MEMORY_FIELDS` and vector.
+
+    Args:
+        rows: The rows.
+        ids: Encoded ids, as the keys of the rows have them.
+        dimensions: Length of vectors.
+        checks: Decides which may leave.
+
+    Returns:
+        None where there is no such memory, or where it is not what the server wrote.
+    """
+    sound = [_holds(row, identity, checks) for row, identity in zip(rows, ids, strict=True)]
+    bodies = [row[0] for row, holds in zip(rows, sound, strict=True) if holds and row[0] is not None]
     decoded = iter(_decode_bodies(b"\xdd" + len(bodies).to_bytes(4, "big") + b"".join(bodies)))
-    return [None if row[0] is None else _assemble(next(decoded), row, dimensions) for row in rows]
+    found: list[StoredMemory | None] = []
+    for row, identity, holds in zip(rows, ids, sound, strict=True):
+        memory = _assemble(next(decoded), row, dimensions) if holds else None
+        if (memory is None and row[0] is not None) or (memory is not None and not checks.owns(memory.record)):
+            checks.leave_out(identity)
+            memory = None
+        found.append(memory)
+    return found
+
+
+def _holds(row: Sequence[bytes | None], identity: bytes, checks: Checks) -> bool:
+    body, stamp, seal = row[0], row[5], row[6]
+    if body is None or stamp is None or seal is None:
+        return False
+    return checks.seals.holds(stamp, identity + b"\0" + body, seal)
 
 
 def note_accesses(memories: Sequence[StoredMemory | None], accessed: Sequence[bytes | None]) -> None:
@@ -133,7 +181,7 @@ def note_accesses(memories: Sequence[StoredMemory | None], accessed: Sequence[by
 
 
 def _assemble(body: Body, row: Sequence[bytes | None], dimensions: int | None) -> StoredMemory:
-    _, count, accessed, persisted, terms, vector = row
+    _, count, accessed, persisted, terms, _, _, vector = row
     record = body.record
     if accessed is not None and count != b"0":  # once it was found, the hash knows more than the body
         record.access_count = int(count or 0)
@@ -150,6 +198,7 @@ def _assemble(body: Body, row: Sequence[bytes | None], dimensions: int | None) -
         position=body.position,
         lead=body.lead,
         traits=body.traits,
+        version=body.version,
     )
 
 

@@ -7,10 +7,10 @@ around them, times of access entered since they were written, and frequencies th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from memhost.models import CandidateHit, CandidateQuery, Candidates, Scope, StoredMemory, TextMatch
+from memhost.models import CandidateHit, CandidateQuery, Candidates, MemoryRecord, Scope, StoredMemory, TextMatch
 from memhost.storekit import K1, B, Phrase, occurrences, rarity, required_phrases, scored_phrases
 from memhost_store_redis.batches import Batch, Hits, Rows
 from memhost_store_redis.codec import (
@@ -25,6 +25,7 @@ from memhost_store_redis.connection import Connections
 from memhost_store_redis.keys import access_key, memory_base
 from memhost_store_redis.opening import Layout
 from memhost_store_redis.scopes import Reach, narrowed, resolve, token
+from memhost_store_redis.sealing import Reading
 
 RESCORED = 256
 """At least so many of the engine's ranking are scored exactly."""
@@ -44,10 +45,19 @@ _STEPS_TO_SEND = 4
 """Turns of the event loop that the client takes before its commands are on their way."""
 
 
+Passes = Callable[[MemoryRecord], bool]
+"""A test of what was found by conditions: the hash may say otherwise than its body."""
+
+
 class Searcher:
     """Asks one tenant's part of the store."""
 
-    def __init__(self, connections: Connections, layout: Layout, tenant: str, *, graph: bool) -> None:
+    def __init__(
+        self, connections: Connections, layout: Layout, reading: Reading, *, graph: bool, passes: Passes | None = None
+    ) -> None:
+        tenant = reading.scope.tenant
+        self._reading = reading
+        self._passes = passes
         self._connections = connections
         self._layout = layout
         self._graph = graph
@@ -71,7 +81,7 @@ class Searcher:
             return {}, replies
         ids, around, accessed = replies[place]
         keys = [*rows, *(batch.key(identity) for identity in ids[len(rows) :])]
-        memories += decode_memories(around, self._layout.dimensions)
+        memories += decode_memories(around, ids[len(rows) :], self._layout.dimensions, self._reading)
         note_accesses(memories, accessed)
         return {key: memory for key, memory in zip(keys, memories, strict=True) if memory is not None}, replies
 
@@ -80,7 +90,16 @@ class Searcher:
         for _ in range(_STEPS_TO_SEND):
             await asyncio.sleep(0)
         names = [name.encode() for name in self._fields]
-        return decode_memories([[row.get(name) for name in names] for row in rows.values()], self._layout.dimensions)
+        found = [[row.get(name) for name in names] for row in rows.values()]
+        ids = [key[len(self.base) :] for key in rows]
+        memories = decode_memories(found, ids, self._layout.dimensions, self._reading)
+        if self._passes is None:
+            return memories
+        for number, memory in enumerate(memories):
+            if memory is not None and not self._passes(memory.record):
+                self._reading.leave_out(ids[number])
+                memories[number] = None
+        return memories
 
     def _add_surroundings(self, batch: Batch, rows: Rows, reach: int) -> int:
         """Ask for ids with those of the turns around, their hashes, and times of access of them all."""

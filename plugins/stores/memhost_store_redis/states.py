@@ -8,14 +8,17 @@ from typing import Any
 
 import msgspec
 
+from memhost.errors import Tampered
+from memhost.integrity import Seals
 from memhost.models import Document, Scope, SessionKey, StoredSession
-from memhost.storekit import to_micros
-from memhost_store_redis.batches import Batch, row_of
+from memhost.storekit import holds, to_micros
+from memhost_store_redis.batches import Batch, Row, row_of
 from memhost_store_redis.codec import encode_tag, tags
 from memhost_store_redis.connection import Connections
 from memhost_store_redis.keys import document_id, session_id, state_base
 from memhost_store_redis.opening import Layout
 from memhost_store_redis.scopes import resolve
+from memhost_store_redis.sealing import seals_of, state_content, state_holds
 from memhost_store_redis.search import MAX_ROWS
 
 Searching = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
@@ -27,7 +30,17 @@ _decode_document = msgspec.msgpack.Decoder(Document).decode
 class States:
     """Reads of sessions and documents; they are written by `commit.lua`."""
 
-    def __init__(self, searching: Searching, connections: Connections, layout: Callable[[], Layout]) -> None:
+    def __init__(
+        self,
+        searching: Searching,
+        connections: Connections,
+        layout: Callable[[], Layout],
+        *,
+        seals: Seals,
+        tampered: Callable[[str, Sequence[str]], None],
+    ) -> None:
+        self._seals = seals
+        self._tampered = tampered
         self._searching = searching
         self._connections = connections
         self._layout = layout
@@ -35,11 +48,18 @@ class States:
     async def _read(self, tenant: str, identity: str, now: datetime) -> tuple[bytes, bytes | None] | None:
         """Body and version of what is living under that id."""
         key = state_base(self._connections.prefix, tenant) + identity
-        names = ["body", "expires_at", "version"]
-        body, expires, version = await self._connections.call(lambda client: client.hmget(key, names))
+        names = ["body", "expires_at", "version", "seal"]
+        body, expires, version, seal = await self._connections.call(lambda client: client.hmget(key, names))
         if body is None or (expires is not None and int(expires) <= to_micros(now)):
             return None
+        if not self._sound(tenant, identity, body, expires, seal):
+            self._tampered("session" if identity.startswith("s") else "document", [identity])
+            raise Tampered("What is stored there is not what the server wrote, so it is not served.")
         return body, version
+
+    def _sound(self, tenant: str, identity: str, body: bytes, expires: bytes | None, seal: bytes | None) -> bool:
+        content = state_content(identity, None if expires is None else int(expires), body)
+        return state_holds(seals_of(self._seals, tenant), content, seal)
 
     async def get_session(self, scope: Scope, key: SessionKey, now: datetime) -> StoredSession | None:
         """The living session of exactly that identity inside the scope."""
@@ -50,7 +70,10 @@ class States:
 
     async def get_document(self, scope: Scope, kind: str, identity: str, now: datetime) -> Document | None:
         """The living document of that kind and id inside the scope, or None."""
-        found = await self._read(scope.tenant, document_id(kind, identity), now)
+        try:
+            found = await self._read(scope.tenant, document_id(kind, identity), now)
+        except Tampered:  # was told already; a document that the server did not write counts as none
+            return None
         document = None if found is None else _decode_document(found[0])
         inside = document is not None and scope.allows(document.namespace, document.user, None)
         return document if inside else None
@@ -77,7 +100,8 @@ class States:
         query = self._query(scope, encode_tag("d" + kind), now)
         test = f'@id > "{document_id(kind, after)}"' if after else ""
         _, bodies = await self._page(scope, query, ["@id", "ASC"], MAX_ROWS if limit is None else limit, 0, test)
-        return [_decode_document(body) for body in bodies]
+        found = [_decode_document(body) for body in bodies]
+        return [document for document in found if holds(scope, document) and document.kind == kind]
 
     async def document_kinds(self, scope: Scope, now: datetime) -> list[str]:
         """Kinds of which living documents lie inside the scope."""
@@ -122,13 +146,24 @@ class States:
                 options += ["SORTBY", len(order), *order, "LIMIT", offset, limit]
                 batch.listed(index, query, *options)
             replies = await batch.run()
-            return replies[total], [row[b"body"] for row in batch.rows.values() if b"body" in row]
+            return replies[total], [row[b"body"] for key, row in batch.rows.items() if self._leaves(scope, key, row)]
 
         found: tuple[int, list[bytes]] = await self._searching(ask)
         return found
 
+    def _leaves(self, scope: Scope, key: bytes, row: Row) -> bool:
+        """Tell whether a session or document that was found may leave."""
+        if b"body" not in row:
+            return False
+        identity = key.decode()[len(state_base(self._connections.prefix, scope.tenant)) :]
+        if self._sound(scope.tenant, identity, row[b"body"], row.get(b"expires_at"), row.get(b"seal")):
+            return True
+        self._tampered("session" if identity.startswith("s") else "document", [identity])
+        return False
+
     def _batch(self, scope: Scope) -> Batch:
-        return Batch(self._connections, state_base(self._connections.prefix, scope.tenant), ("body",))
+        fields = ("body", "seal", "expires_at")
+        return Batch(self._connections, state_base(self._connections.prefix, scope.tenant), fields)
 
     async def purge_expired(self, now: datetime, limit: int) -> int:
         """Remove sessions and documents that expired, at most `limit`."""

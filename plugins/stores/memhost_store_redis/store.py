@@ -3,47 +3,60 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, TypeVar
 
+import msgspec
 from redis.exceptions import RedisError
 
 from memhost.errors import InvalidRequest, StoreUnavailable
+from memhost.integrity import Seals, places_of
 from memhost.models import (
     CandidateQuery,
     Candidates,
+    Change,
     Condition,
     Document,
+    Entry,
+    Head,
     Scope,
     SessionKey,
     StoredMemory,
     StoredSession,
     StoreInfo,
+    Verification,
     WriteBatch,
     WriteResult,
+    acting,
 )
 from memhost.ports import Clock, Order, Store
 from memhost.redis_urls import server_of
 from memhost.specs import OpenContext
-from memhost.storekit import owner_of, rules, to_micros
+from memhost.storekit import agreement, owner_of, rules, to_micros, to_micros_or_none
 from memhost_store_redis.codec import MEMORY_FIELDS, decode_memories, encode_tag, note_accesses
 from memhost_store_redis.conditions import compile_conditions
 from memhost_store_redis.connection import Connections, connect
 from memhost_store_redis.failures import IndexGone, explain_opening
+from memhost_store_redis.history import History
 from memhost_store_redis.jobs import Jobs
+from memhost_store_redis.journal import Journal, check_versions
 from memhost_store_redis.keys import access_key, memory_base
 from memhost_store_redis.opening import Layout, Opener, mismatch
 from memhost_store_redis.scopes import token
+from memhost_store_redis.sealing import Reading, seals_of
 from memhost_store_redis.search import Searcher
 from memhost_store_redis.settings import RedisSettings
 from memhost_store_redis.states import States
-from memhost_store_redis.writing import Writer, read_answer
+from memhost_store_redis.writing import Moved, Writer, read_answer
 
 T = TypeVar("T")
 
 MAX_REPEATS = 5
+MAX_TRIES = 100
+"""Attempts at a commit while other processes change memories of the tenant."""
 SETTLED_AT_ONCE = 50
 """Number of hashes that one script indexes again; the script holds up others for a millisecond each."""
 SECONDS_A_MEMORY = 0.004
@@ -67,19 +80,29 @@ async def open_redis(settings: RedisSettings, context: OpenContext) -> AsyncIter
             raise explain_opening(
                 error, server_of(settings.url), (settings.index_prefix, settings.index_name)
             ) from error
-        yield RedisStore(connections=connections, opener=opener, layout=layout, context=context)
+        history = History(connections, Seals(context.keys))
+        await history.claim(adopt=context.adopt)
+        yield RedisStore(history=history, connections=connections, opener=opener, layout=layout, context=context)
 
 
 class RedisStore(Jobs):
     """Made by `open_redis`."""
 
-    def __init__(self, *, connections: Connections, opener: Opener, layout: Layout, context: OpenContext) -> None:
+    def __init__(
+        self, *, history: History, connections: Connections, opener: Opener, layout: Layout, context: OpenContext
+    ) -> None:
         super().__init__(connections)
+        self._history = history
+        self._seals = Seals(context.keys)
+        self._tampered = context.tampered
+        self._keeps = context.setting("memory.versions_keep") != 0
         self._opener = opener
         self._layout = layout
         self._embedder = (context.embedder, context.dimensions)
         self._clock: Clock = context.clock
-        self._states = States(self._searching, connections, lambda: self._layout)
+        self._states = States(
+            self._searching, connections, lambda: self._layout, seals=self._seals, tampered=context.tampered
+        )
 
     async def info(self) -> StoreInfo:
         """Engine, schema version, embedder and counts."""
@@ -130,8 +153,26 @@ class RedisStore(Jobs):
         rules.check_scope(scope, batch)
         for length in {len(memory.vector) for memory in batch.put_memories if memory.vector is not None}:
             self._check_length(length)
-        layout = self._layout
-        writer = Writer(self._connections.prefix, scope, to_micros(self._clock.now()))
+        ids = [*batch.delete_memories, *(memory.record.id for memory in batch.put_memories), *batch.if_versions]
+        if not ids and not batch.notes:
+            return await self._send(scope, batch, None)
+        # Commits that follow each other in one process do not get in each other's way; those of others are tried again.
+        async with self._history.locks.setdefault(scope.tenant, asyncio.Lock()):
+            for attempt in range(MAX_TRIES):
+                known = await self._history.known(scope.tenant, ids)
+                check_versions(batch, known.former)
+                at = to_micros(self._clock.now())
+                seals = seals_of(self._seals, scope.tenant)
+                journal = Journal(scope, seals, known, acting(), at=at, keep=self._keeps)
+                try:
+                    return await self._send(scope, batch, journal)
+                except Moved:
+                    await asyncio.sleep(random.random() * 0.002 * attempt)  # noqa: S311 - it spreads waits
+        raise StoreUnavailable("Other processes keep changing memories of this tenant; try again.")
+
+    async def _send(self, scope: Scope, batch: WriteBatch, journal: Journal | None) -> WriteResult:
+        layout, seals = self._layout, seals_of(self._seals, scope.tenant)
+        writer = Writer(self._connections.prefix, scope, to_micros(self._clock.now()), seals, journal)
         # a large batch is made in a thread, so that other requests are not held up
         if len(batch.put_memories) > 200:
             arguments = await asyncio.to_thread(_build, writer, batch, layout)
@@ -167,9 +208,16 @@ class RedisStore(Jobs):
             return await pipeline.execute()
 
         accessed, *rows = await self._connections.call(read)
-        found = decode_memories(rows, self._layout.dimensions)
+        reading = Reading(Scope(tenant=scope.tenant), self._seals)
+        found = decode_memories(rows, [each.encode() for each in wanted], self._layout.dimensions, reading)
         note_accesses(found, accessed)
+        self._tell(reading)
         return [memory for memory in found if memory is not None and scope.allows(*owner_of(memory.record))]
+
+    def _tell(self, reading: Reading) -> None:
+        if reading.left_out:
+            self._tampered("memory", reading.left_out)
+            reading.left_out = []
 
     async def list_memories(
         self,
@@ -183,16 +231,24 @@ class RedisStore(Jobs):
         """A page of the memories that satisfy all conditions, by (created_at, id)."""
         wanted = compile_conditions(conditions)
         await self._settle(scope, conditions)
-        return await self._searching(
-            lambda: self._searcher(scope).page(scope, wanted, newest=order == "newest", limit=limit, offset=offset)
+        reading = Reading(scope, self._seals)
+        searcher = self._searcher(reading, conditions)
+        found = await self._searching(
+            lambda: searcher.page(scope, wanted, newest=order == "newest", limit=limit, offset=offset)
         )
+        self._tell(reading)
+        return found
 
     async def candidates(self, scope: Scope, query: CandidateQuery) -> Candidates:
         """Candidates for a search, found in one consistent view of the store."""
         if query.vector is not None:
             self._check_length(len(query.vector))
         await self._settle(scope, query.conditions)
-        return await self._searching(lambda: self._searcher(scope).candidates(scope, query))
+        reading = Reading(scope, self._seals)
+        searcher = self._searcher(reading, query.conditions)
+        found = await self._searching(lambda: searcher.candidates(scope, query))
+        self._tell(reading)
+        return found
 
     async def _settle(self, scope: Scope, conditions: Sequence[Condition]) -> None:
         """Before a query for times of access: have the index know them."""
@@ -200,8 +256,9 @@ class RedisStore(Jobs):
             while await self._connections.script("settle", token("T", scope.tenant), SETTLED_AT_ONCE):
                 pass
 
-    def _searcher(self, scope: Scope) -> Searcher:
-        return Searcher(self._connections, self._layout, scope.tenant, graph=self._opener.graph)
+    def _searcher(self, reading: Reading, conditions: Sequence[Condition]) -> Searcher:
+        passes = agreement(conditions)
+        return Searcher(self._connections, self._layout, reading, graph=self._opener.graph, passes=passes)
 
     async def _searching(self, work: Callable[[], Awaitable[T]]) -> T:
         """Do something with the indexes; its result counts only if they were complete during that time.
@@ -281,6 +338,64 @@ class RedisStore(Jobs):
     async def document_kinds(self, scope: Scope, now: datetime) -> list[str]:
         """Kinds of which living documents lie inside the scope."""
         return await self._states.document_kinds(scope, now)
+
+    # -- history ---------------------------------------------------------------------------------------
+
+    async def heads(self) -> dict[str, Head]:
+        """The ends of all chains, by tenant."""
+        return await self._history.heads()
+
+    async def link_at(self, tenant: str, seq: int) -> bytes | None:
+        """The link of an entry, None if there is none of that number."""
+        return await self._history.link_at(tenant, seq)
+
+    async def list_entries(
+        self, scope: Scope, *, memory: str | None = None, newest: bool = False, after: int = 0, limit: int = 100
+    ) -> list[Entry]:
+        """Entries inside the scope, by number."""
+        found, broken = await self._history.entries(scope, memory, after, limit, newest=newest)
+        if broken:
+            self._tampered("entry", broken)
+        return found
+
+    async def former_state(self, scope: Scope, seq: int) -> StoredMemory | None:
+        """The state before an entry, if it was kept and is what was sealed."""
+        return await self._history.former(scope, seq)
+
+    async def drop_former(self, tenant: str, seqs: Sequence[int], why: Change) -> int:
+        """Remove former states; an entry says so before they go."""
+        there = await self._history.with_former(tenant, seqs)
+        if there:
+            note = msgspec.structs.replace(why, places=places_of(there))
+            await self.commit(Scope(tenant=tenant), WriteBatch(notes=[note]))
+            await self._history.forget_former(tenant, there)
+        return len(there)
+
+    async def old_former(self, tenant: str, *, before: datetime | None, keep: int | None, limit: int) -> list[int]:
+        """Numbers of entries with former states that are too old or too many."""
+        return (await self._history.old(tenant, to_micros_or_none(before), keep))[:limit]
+
+    async def erase_history(self, scope: Scope, why: Change) -> tuple[int, Head]:
+        """Remove what entries say about the scope, and whatever memory is left in it; an entry says so before."""
+        left, _ = await self.list_memories(scope, limit=10_000)
+        if left:
+            await self._send(scope, WriteBatch(delete_memories=[memory.record.id for memory in left]), None)
+        gone, bare = await self._history.about(scope)
+        if not gone and not bare and not why.count:
+            return 0, await self._history.head(scope.tenant)
+        note = msgspec.structs.replace(why, places=places_of(sorted([*gone, *bare])))
+        await self.commit(Scope(tenant=scope.tenant), WriteBatch(notes=[note]))
+        head = await self._history.head(scope.tenant)
+        await self._history.forget(scope.tenant, gone, bare)
+        return len(gone) + len(bare), head
+
+    async def verify(self) -> Verification:
+        """Compare everything with its seals and with the chains."""
+        return await self._history.verify()
+
+    async def seal_anew(self) -> int:
+        """Make all seals and links again with the current key."""
+        return await self._history.seal_anew()
 
 
 def _build(writer: Writer, batch: WriteBatch, layout: Layout) -> list[Any]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from memhost.errors import DocumentGone, Forbidden, IdTaken, VersionMismatch
+from memhost.integrity import TenantSeals
 from memhost.models import (
     MAX_ACCESSES,
     AccessMark,
@@ -20,8 +23,10 @@ from memhost.models import (
 from memhost.storekit import owner_of, rules, to_micros
 from memhost_store_redis.codec import encode, encode_body, encode_tag, encode_vector
 from memhost_store_redis.conditions import tag_fields
+from memhost_store_redis.journal import Journal
 from memhost_store_redis.keys import document_id, session_id, state_base
 from memhost_store_redis.scopes import token, tokens_of
+from memhost_store_redis.sealing import new_stamp, placed, proof_of, state_content, state_seal
 
 GRACE_MS = 24 * 3600 * 1000
 """Time after its end at which Redis removes what `purge_expired` has not; memhost's clock decides what is expired."""
@@ -29,10 +34,16 @@ GRACE_MS = 24 * 3600 * 1000
 Argument = str | bytes | int | float
 
 
+class Moved(Exception):
+    """The store has changed since it was read."""
+
+
 class Writer:
     """Makes the arguments of one call of `commit.lua`, in the order in which the script takes them."""
 
-    def __init__(self, prefix: str, scope: Scope, now: int) -> None:
+    def __init__(self, prefix: str, scope: Scope, now: int, seals: TenantSeals, journal: Journal | None = None) -> None:
+        self._seals = seals
+        self._journal = journal
         self._states = state_base(prefix, scope.tenant)
         self._scope = scope
         self._now = now
@@ -47,8 +58,10 @@ class Writer:
         add += batch.complete_job or ("", "")
         self._list(batch.delete_memories)
         add.append(len(batch.put_memories))
-        for memory in batch.put_memories:
-            self._memory(memory, batch, vector)
+        last = {memory.record.id: number for number, memory in enumerate(batch.put_memories)}
+        gone = self._journal.deletions(batch) if self._journal else set[str]()
+        for number, memory in enumerate(batch.put_memories):
+            self._memory(memory, batch, vector, gone if last[memory.record.id] == number else None)
         self._access(batch.access)
         self._session(batch)
         add.append(len(batch.require_documents))
@@ -67,6 +80,12 @@ class Writer:
                 since = "" if job.waiting_since is None else to_micros(job.waiting_since)
                 problem = "" if job.last_error is None else "=" + job.last_error
                 add += [state.value, job.attempts, job.failures, job.deaths, since, problem]
+        if self._journal is None:
+            add[0:0] = [0, "", "", "", 0]
+            return add
+        for note in batch.notes:
+            self._journal.add(msgspec.structs.replace(note))
+        add[0:0] = self._journal.arguments(self._scope.tenant)
         return add
 
     def _list(self, values: Sequence[str] | None, missing: int = 0) -> None:
@@ -80,7 +99,11 @@ class Writer:
         for pair in fields.items():
             self.arguments += pair
 
-    def _memory(self, memory: StoredMemory, batch: WriteBatch, vector: str) -> None:
+    def _memory(self, memory: StoredMemory, batch: WriteBatch, vector: str, gone: set[str] | None) -> None:
+        """Add a memory; without `gone` a later one of the batch takes its place."""
+        former, same = None, False
+        if self._journal is not None and gone is not None:
+            memory, former, same = self._journal.prepared(memory, gone, restored=batch.restored)
         record = memory.record
         owner = owner_of(record)
         tenant = self._scope.tenant
@@ -94,6 +117,11 @@ class Writer:
         turns = "" if memory.position is None else scope.rpartition(",")[2]
         if turns:
             fields["turns"] = turns
+        if self._journal is not None and gone is not None:
+            stamp = new_stamp()
+            seal = self._seals.seal(stamp, placed(str(identity), body))
+            fields |= {"stamp": stamp, "seal": seal, "proof": proof_of(self._seals, stamp, fields)}
+            self._journal.put(memory, seal, former, same=same)
         self.arguments += [identity, *(encode_tag(part) for part in owner), scope, len(memory.terms)]
         self.arguments += ["" if memory.position is None else memory.position, turns]
         self.arguments += [int(record.id in batch.guarded_ids), int(record.id in batch.moved_ids)]
@@ -125,7 +153,7 @@ class Writer:
             "kind": encode_tag(""),
             "session_id": encode_tag(key.session),
             "updated_at": to_micros(session.content.updated_at),
-            "body": encode(session),
+            **self._sealed(session_id(key), session),
         }
 
     def _document(self, document: Document) -> None:
@@ -137,7 +165,7 @@ class Writer:
                 # a letter before it keeps the kind "" apart from sessions
                 "kind": encode_tag("d" + document.kind),
                 "updated_at": to_micros(document.updated_at),
-                "body": encode(document),
+                **self._sealed(identity, document),
             }
         )
 
@@ -155,6 +183,10 @@ class Writer:
             fields["expires_at"] = to_micros(state.expires_at)
         return fields
 
+    def _sealed(self, identity: str, state: StoredSession | Document) -> dict[str, Argument]:
+        body, expires_at = encode(state), None if state.expires_at is None else to_micros(state.expires_at)
+        return {"body": body, "seal": state_seal(self._seals, state_content(identity, expires_at, body))}
+
     def _expiry(self, state: StoredSession | Document) -> Argument:
         if state.expires_at is None:
             return ""
@@ -169,6 +201,8 @@ def read_answer(answer: Sequence[Any], batch: WriteBatch) -> WriteResult | None:
         Forbidden: A document of the batch would replace one outside the scope.
     """
     verdict = answer[0].decode()
+    if verdict == "moved":
+        raise Moved
     if verdict == "ok":
         gone, states = answer[1].decode(), answer[2].decode()
         return WriteResult(

@@ -8,12 +8,13 @@ import apsw
 
 from memhost.models import Condition, StoredMemory
 from memhost.ports import Order
+from memhost.storekit import agreement
 from memhost_store_sqlite.batch_read import load
 from memhost_store_sqlite.codec import Ids, parse_ids
 from memhost_store_sqlite.conditions import compile_conditions, narrowed
 from memhost_store_sqlite.memories import existing_rows
 from memhost_store_sqlite.scopes import Reach, Sql, resolve
-from memhost_store_sqlite.sealing import Reading, tests
+from memhost_store_sqlite.sealing import Reading
 
 
 def get(connection: apsw.Connection, reading: Reading, ids: Sequence[str]) -> list[StoredMemory]:
@@ -50,7 +51,7 @@ def list_page(
         [*bindings, limit, offset],
     )
     rids = [int(row[0]) for row in rows]
-    memories = load(connection, rids, reading, tests(conditions), rids)
+    memories = load(connection, rids, reading, agreement(conditions), rids)
     return [memories[rid] for rid in rids if rid in memories], count(connection, reach, compiled)
 
 

@@ -7,19 +7,16 @@ of access change in place and are not covered. Sessions and documents have one s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from memhost.errors import ConfigurationError
 from memhost.integrity import SIZE, Seals, TenantSeals
-from memhost.models import Condition, Document, MemoryRecord, Op, Scope, SessionKey
-from memhost.models.filters import METADATA_PREFIX, matches
+from memhost.models import Document, MemoryRecord, Scope, SessionKey
 from memhost.storekit import encode, to_micros, to_micros_or_none
 from memhost_store_sqlite.scopes import Value
 
 _WORDS, _VECTOR, _SESSION, _DOCUMENT = b"findable", b"embedded", b"session ", b"document"
-_ABSENCE = (Op.NOT_LTE, Op.NOT_GT)
-_CHANGING = ("last_accessed", "access_count")
 
 Row = Sequence[Any]
 """The columns of `memories` in their order."""
@@ -120,30 +117,6 @@ class Reading:
             and (namespaces is None or (record.namespace or "") in namespaces)
             and (sessions is None or (record.session_id or "") in sessions)
         )
-
-
-def tests(conditions: Sequence[Condition]) -> Callable[[MemoryRecord], bool] | None:
-    """Make the test that a record passes whose row was found by these conditions; None if they say nothing of it.
-
-    Most searches have two conditions, on times that most records lack: for those nothing is computed.
-    """
-    absence = [(each.field, each) for each in conditions if each.op in _ABSENCE and not _is_changing(each)]
-    others = [each for each in conditions if each.op not in _ABSENCE and not _is_changing(each)]
-    if not absence and not others:
-        return None
-
-    def passes(record: MemoryRecord) -> bool:
-        for name, condition in absence:
-            given = name.startswith(METADATA_PREFIX) or getattr(record, name) is not None
-            if given and not matches(record, (condition,)):
-                return False
-        return not others or matches(record, others)
-
-    return passes
-
-
-def _is_changing(condition: Condition) -> bool:
-    return condition.field in _CHANGING
 
 
 def lost_key(seals: Seals, mark: str, where: str) -> ConfigurationError:

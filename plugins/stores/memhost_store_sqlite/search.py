@@ -6,6 +6,7 @@ import apsw
 import numpy as np
 
 from memhost.models import CandidateHit, CandidateQuery, Candidates, Scope
+from memhost.storekit import agreement
 from memhost_store_sqlite import fulltext, vectors
 from memhost_store_sqlite.batch_read import load
 from memhost_store_sqlite.codec import Ids, pack_ids, parse_ids
@@ -13,7 +14,7 @@ from memhost_store_sqlite.conditions import compile_conditions, narrowed
 from memhost_store_sqlite.fulltext import Postings, TextLeg
 from memhost_store_sqlite.listing import admitted, count
 from memhost_store_sqlite.scopes import Reach, Sql, resolve
-from memhost_store_sqlite.sealing import Reading, tests
+from memhost_store_sqlite.sealing import Reading
 from memhost_store_sqlite.top_k import Admission
 from memhost_store_sqlite.vector_cache import VectorCache
 
@@ -79,7 +80,7 @@ def _find(
         total = count(connection, reach, conditions) if known is None else len(known)
     found = list(dict.fromkeys([*text.scores, *near]))
     around = _neighbours(connection, found, query.neighbours)
-    memories = load(connection, [*found, *around], reading, tests(query.conditions), set(found))
+    memories = load(connection, [*found, *around], reading, agreement(query.conditions), set(found))
     hits = [
         CandidateHit(memory=memory, text_score=text.scores.get(rid), distance=near.get(rid))
         for rid, memory in memories.items()

@@ -2,6 +2,13 @@
 local answered = earlier_answer()
 if answered then return answered end
 
+-- what the entries of the chain depend on; they are prepared outside, since the key is not here
+local depends = {}
+for _ = 1, take_number() do table.insert(depends, {take(), take()}) end
+local chain_seq, chain_link, chain_name = take(), take(), take()
+local entries = {}
+for _ = 1, take_number() do table.insert(entries, {take(), take(), take(), take(), take(), take()}) end
+
 local now = take_number()
 local tenant, tenant_token, generation = take(), take(), take()
 
@@ -37,6 +44,14 @@ end
 local job_id, lease = take(), take()
 if job_id ~= '' and not runs_under(job_id, lease) then return {'lease_lost'} end
 if redis.call('HGET', key('meta'), 'generation') ~= generation then return {'mismatch'} end
+
+if chain_seq ~= '' then
+  local end_of = redis.call('HMGET', key('chain', tenant_token), 'seq', 'link')
+  if (end_of[1] or '0') ~= chain_seq or (end_of[2] or '') ~= chain_link then return {'moved'} end
+end
+for _, state in ipairs(depends) do
+  if (redis.call('HGET', memory_key(state[1]), 'stamp') or '') ~= state[2] then return {'moved'} end
+end
 
 local deleted, deletions, owners = {}, {}, {}
 for _ = 1, take_number() do
@@ -237,6 +252,23 @@ for _ = 1, take_number() do
       place(id, 'pending', due)
     end
   end
+end
+
+if #entries > 0 then
+  local seq = tonumber(chain_seq)
+  for _, entry in ipairs(entries) do
+    seq = seq + 1
+    local name = key('h', tenant_token, whole(seq))
+    redis.call('HSET', name, 'd', entry[3], 'l', entry[4], 'e', entry[5])
+    if entry[6] ~= '' then redis.call('HSET', name, 'f', entry[6]) end
+    if entry[1] ~= '' then
+      redis.call('HSET', name, 'm', entry[1])
+      redis.call('ZADD', key('hm', tenant_token, entry[1]), whole(seq), whole(seq))
+      if entry[2] ~= '0' then redis.call('HSET', key('ver', tenant_token), entry[1], entry[2]) end
+    end
+  end
+  redis.call('HSET', key('chain', tenant_token), 'seq', whole(seq), 'link', entries[#entries][4])
+  redis.call('HSET', key('chains'), tenant_token, chain_name)
 end
 
 return remember({'ok', table.concat(gone), table.concat(states), session_deleted, whole(version)})
