@@ -58,7 +58,7 @@ class History:
         return found
 
     async def known(self, tenant: str, ids: Sequence[str]) -> Known:
-        """What a commit that changes these memories depends on."""
+        """Read the states that a commit which changes these memories depends on."""
         name, unique = token("T", tenant), list(dict.fromkeys(ids))
         tags = [encode_tag(each) for each in unique]
         commands: list[Sequence[Any]] = [("HMGET", self._key("chain", name), "seq", "link")]

@@ -172,7 +172,7 @@ class RedisStore(Jobs):
 
     async def _send(self, scope: Scope, batch: WriteBatch, journal: Journal | None) -> WriteResult:
         layout, seals = self._layout, seals_of(self._seals, scope.tenant)
-        writer = Writer(self._connections.prefix, scope, to_micros(self._clock.now()), seals, journal)
+        writer = Writer(self._connections.prefix, scope, to_micros(self._clock.now()), seals=seals, journal=journal)
         # a large batch is made in a thread, so that other requests are not held up
         if len(batch.put_memories) > 200:
             arguments = await asyncio.to_thread(_build, writer, batch, layout)
@@ -232,10 +232,12 @@ class RedisStore(Jobs):
         wanted = compile_conditions(conditions)
         await self._settle(scope, conditions)
         reading = Reading(scope, self._seals)
-        searcher = self._searcher(reading, conditions)
-        found = await self._searching(
-            lambda: searcher.page(scope, wanted, newest=order == "newest", limit=limit, offset=offset)
-        )
+
+        async def ask() -> tuple[list[StoredMemory], int]:
+            searcher = self._searcher(reading, conditions)
+            return await searcher.page(scope, wanted, newest=order == "newest", limit=limit, offset=offset)
+
+        found = await self._searching(ask)
         self._tell(reading)
         return found
 
@@ -245,8 +247,7 @@ class RedisStore(Jobs):
             self._check_length(len(query.vector))
         await self._settle(scope, query.conditions)
         reading = Reading(scope, self._seals)
-        searcher = self._searcher(reading, query.conditions)
-        found = await self._searching(lambda: searcher.candidates(scope, query))
+        found = await self._searching(lambda: self._searcher(reading, query.conditions).candidates(scope, query))
         self._tell(reading)
         return found
 

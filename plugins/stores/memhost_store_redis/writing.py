@@ -41,7 +41,9 @@ class Moved(Exception):
 class Writer:
     """Makes the arguments of one call of `commit.lua`, in the order in which the script takes them."""
 
-    def __init__(self, prefix: str, scope: Scope, now: int, seals: TenantSeals, journal: Journal | None = None) -> None:
+    def __init__(
+        self, prefix: str, scope: Scope, now: int, *, seals: TenantSeals, journal: Journal | None = None
+    ) -> None:
         self._seals = seals
         self._journal = journal
         self._states = state_base(prefix, scope.tenant)

@@ -12,8 +12,8 @@ import pytest
 from tests.support.redis_server import RedisServer, RedisSpace
 
 from memhost.errors import ConfigurationError, StoreMismatch, StoreUnavailable
-from memhost.models import CandidateQuery, Condition, Op, TextMatch, WriteBatch
-from memhost.ports import Store, SystemClock
+from memhost.models import CandidateQuery, Change, Condition, Op, TextMatch, WriteBatch
+from memhost.ports import KeepsHistory, Store, SystemClock
 from memhost.settings import Secret
 from memhost.specs import OpenContext
 from memhost.testing.factories import (
@@ -342,8 +342,11 @@ async def test_nothing_is_left_of_what_was_deleted(redis_part: RedisSpace, store
     await store.commit(EVERYWHERE, put(memory, put_session=make_session(), add_jobs=[make_job()]))
     batch = WriteBatch(delete_memories=["m1"], delete_session=make_key(), cancel_jobs=["j1"])
     await store.commit(EVERYWHERE, batch)
-    left = {key for key in redis.scan_iter(match=f"{redis_part.name}:*") if b":done:" not in key}
-    assert left == before
+    assert isinstance(store, KeepsHistory)
+    await store.erase_history(EVERYWHERE, Change(kind="erased", at=0))
+    left = {key for key in redis.scan_iter(match=f"{redis_part.name}:*") if b":done:" not in key} - before
+    assert {key.decode().split(":")[1] for key in left} == {"h", "chain", "chains"}, "the links stay"
+    assert not any(b"m1" in value for key in left for value in redis.hgetall(key).values())
     answers = redis.scan_iter(match=f"{redis_part.name}:done:*")
     assert all(0 < redis.ttl(key) <= 60 for key in answers)
 
