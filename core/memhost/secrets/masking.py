@@ -81,7 +81,7 @@ class Findings(msgspec.Struct, kw_only=True):
 class Masker:
     """Finds secrets and puts a mask in the place of each.
 
-    A mask is `[secret:1f9c2a]`: six signs of a keyed digest of the secret. Whoever has no key cannot find out what it
+    A mask is `[secret:af9c2a]`: six signs of a keyed digest of the secret. Whoever has no key cannot find out what it
     stands for, and equal secrets are seen as equal. A masked text that is masked again stays as it is.
 
     Args:
@@ -107,7 +107,8 @@ class Masker:
         if self._key is None:
             return MASK
         digest = hmac.digest(self._key, secret.encode(errors="surrogatepass"), "sha256")
-        return f"[secret:{digest.hex()[:_SIGNS]}]"
+        first = "abcdef"[digest[-1] % 6]  # what begins with a digit may be taken for a number that somebody said
+        return f"[secret:{first}{digest.hex()[: _SIGNS - 1]}]"
 
     def text(self, text: str) -> str:
         """The text with its secrets masked, whatever the policy but `keep`."""

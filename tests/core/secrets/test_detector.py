@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,12 @@ def test_masks_tell_equal_secrets_and_nothing_else() -> None:
     assert Masker(b"another").text("password: hunter22!") != one
     assert masker.text("4111 1111 1111 1111") == masker.text("4111-1111-1111-1111") == masker.text("4111111111111111")
     assert masker.text("mein Passwort ist hunter22!").endswith(one.removeprefix("password: "))
+
+
+def test_no_mask_looks_like_a_number() -> None:
+    masks = {Masker(KEY).mask_of(f"hunter{number}!") for number in range(1_000)}
+    assert len(masks) == 1_000
+    assert all(re.fullmatch(r"\[secret:[a-f][0-9a-f]{5}\]", mask) for mask in masks)
 
 
 def test_without_a_key_all_masks_are_alike() -> None:
