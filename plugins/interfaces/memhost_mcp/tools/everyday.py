@@ -108,6 +108,7 @@ class FoundMemory(msgspec.Struct, kw_only=True, omit_defaults=True):
     text: str
     memory_type: str = ""
     trust: Annotated[Trust, Meta(description="Where it comes from; import, tool and external are not verified.")]
+    review: Annotated[str | None, Meta(description="What became of its review, if it had one.")] = None
     topics: list[str] = []
     entities: list[str] = []
     created_at: datetime | None = None
@@ -197,6 +198,7 @@ def _shown(hit: MemoryHit) -> FoundMemory:
         hit,
         memory_type=hit.memory_type.value,
         trust=hit.trust or "agent",
+        review=None if hit.review is None else hit.review.state,
         relevance_score=None if hit.score is None else round(hit.score, 4),
         cut_from=hit.cut_from or None,
         repeats=hit.repeats or [],
