@@ -214,6 +214,8 @@ def _assistant_does(s: Sentence, _: _Shape) -> bool:
     if s.has("assistants"):
         return s.any("must", "send", "pay", "act", "answer", "secrecy", "trusted", "delete", "say")
     does = s.any("answer", "say", "act", "send", "pay", "secrecy", "delete")
+    if s.near("assistant", "must", 3):
+        return True
     if s.has("assistant"):
         return (does and s.any("must", "always", "permit", "behalf", "secrecy", "may")) or s.any("admin")
     return s.has("agent") and s.any("must", "always", "permit") and s.any("user", "answer", "pay", "secrecy", "delete")
