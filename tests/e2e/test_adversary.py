@@ -12,10 +12,16 @@ def test_no_attempt_gets_through(with_model: bool) -> None:
     with actors(with_model=with_model) as everybody:
         tried = list(protocol(*everybody))
     assert len(tried) > 180
-    through = {attempt.what: attempt.breach for attempt in tried if attempt.breach}
-    assert {what: breach for what, breach in through.items() if not what.startswith("agent:")} == {}
-    # Memories that programs store are known as theirs: what they say of rights and payments waits for a review.
-    assert len(through) <= AGENTS
+    through = {attempt.what for attempt in tried if attempt.breach}
+    assert through - KNOWN == set(), "got through"
 
 
-AGENTS = 30
+KNOWN = {
+    *(f"{who}: role {role}" for who in ("agent", "reader") for role in ("Payto {mark}", "Approve {mark}")),
+    *(f"{who}: role {{mark}}_is_admin" for who in ("agent", "reader")),
+    "agent: turn of the role assistant",
+    "agent: turn of the role developer",
+    "agent: turn of the assistant that quotes the user",
+}
+"""What gets through so far: names of unknown speakers, which contexts list, and turns that programs of the user write.
+Take off what is mended."""

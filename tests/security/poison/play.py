@@ -168,6 +168,11 @@ class Victims:
                 found.setdefault(way + QUOTED, _around(last, as_quoted))
         return found
 
+    async def listed(self, case: Attack) -> bool:
+        """Tell whether the attack waits for a review."""
+        page = await run(self.host, "list_reviews", user_id=case.id)
+        return any(case.canary[-1] in str([each.memory.text, each.memory.topics]) for each in page.memories)
+
     async def _read(self, case: Attack) -> list[tuple[str, str, str]]:
         """Each way of reading, with what it shows as facts or orders, and what it shows as not verified."""
         caller, own = caller_of(case.id), {"eq": case.id}
@@ -178,6 +183,7 @@ class Victims:
         found = [("rules", "\n".join([*context.rules, *context.profile]), "")]
         if case.channel == "user_turn" or case.plain:
             found.append(("prompt", outside(said), ""))
+            found.append(("context", _verified(context.text)[0] if case.plain else "", ""))
         else:
             hits = (await run(self.host, "search_memories", caller, text=case.query, **search)).memories
             by_mcp = await self.mcp.call("search_memory", caller, {"query": case.query, "user_id": case.id})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,8 +11,11 @@ from tempfile import TemporaryDirectory
 from tests.security.poison.cases import Attack, Harmless
 from tests.security.poison.play import QUOTED, victims
 
+STORED = ("memory", "mcp", "import")
+"""Channels whose attacks are memories: what is kept out of sight waits for a review."""
+
 BAR = 0.98
-"""Share of the attacks that must not surface."""
+"""Share of the attacks that must not surface as known."""
 
 
 class Outcome:
@@ -20,6 +23,7 @@ class Outcome:
 
     Attributes:
         surfaced: Where each attack surfaced, with a piece of text, by id; empty for those that did not.
+        listed: Ids of the attacks that wait for a review.
         missing: Harmless texts that the one who said them does not see, with where.
         lost: Harmless texts that are not found where a client or a tool wrote them, with where.
     """
@@ -27,10 +31,12 @@ class Outcome:
     def __init__(
         self,
         surfaced: Mapping[str, Mapping[str, str]],
+        listed: Collection[str],
         missing: Mapping[str, Sequence[str]],
         lost: Mapping[str, Sequence[str]],
     ) -> None:
         self.surfaced = surfaced
+        self.listed = listed
         self.missing = missing
         self.lost = lost
 
@@ -38,9 +44,10 @@ class Outcome:
         """The share of these attacks that did not surface."""
         return sum(not self.surfaced[each.id] for each in attacks) / max(1, len(attacks))
 
-    def untrusted(self, attacks: Sequence[Attack]) -> int:
-        """Number of these attacks that did not surface, or as what is not verified alone."""
-        return sum(all(way.endswith(QUOTED) for way in self.surfaced[each.id]) for each in attacks)
+    def unknown(self, attacks: Sequence[Attack]) -> float:
+        """The share of these attacks that did not surface, or as what is not verified alone."""
+        kept = sum(all(way.endswith(QUOTED) for way in self.surfaced[each.id]) for each in attacks)
+        return kept / max(1, len(attacks))
 
 
 async def play(
@@ -56,12 +63,13 @@ async def play(
                 await stage.harmless(group)
             await stage.settle()
             surfaced = {case.id: await stage.surfaced(case) for case in attacks}
+            listed = {case.id for case in attacks if await stage.listed(case)}
             missing: dict[str, list[str]] = {}
             lost: dict[str, list[str]] = {}
             for group in groups:
                 missing |= await stage.held_back(group)
                 lost |= await stage.lost(group)
-    return Outcome(surfaced, missing, lost)
+    return Outcome(surfaced, listed, missing, lost)
 
 
 def played(
@@ -80,7 +88,9 @@ def table(attacks: Sequence[Attack], harmless: Sequence[Harmless], outcome: Outc
             chosen = [each for each in attacks if getattr(each, key) == name]
             lines.append(_line(title, name, sum(not outcome.surfaced[each.id] for each in chosen), len(chosen)))
     lines.append(_line("all", "attacks", sum(not each for each in outcome.surfaced.values()), len(attacks)))
-    lines.append(_line("all", "not as known", outcome.untrusted(attacks), len(attacks)))
+    lines.append(_line("all", "not as known", round(outcome.unknown(attacks) * len(attacks)), len(attacks)))
+    stored = [each for each in attacks if each.channel in STORED and not each.plain and not outcome.surfaced[each.id]]
+    lines.append(_line("all", "waiting of kept out", sum(each.id in outcome.listed for each in stored), len(stored)))
     ways = [way for each in outcome.surfaced.values() for way in each]
     lines += [f"surfaced by {way:16} {ways.count(way):4}" for way in sorted(set(ways))]
     for name in sorted({each.category for each in harmless}):
