@@ -129,3 +129,14 @@ def test_a_user_is_exported(data: tuple[str, str], tmp_path: Path) -> None:
     assert [lines[1]["content"]["text"], lines[3]["content"]["before"]["text"]] == ["likes coffee", "likes green tea"]
     assert "Exported nothing" in invoke(data, "user", "export", "bob", str(tmp_path / "bob.jsonl")).stderr
     assert "likes coffee" in told(data, "user", "export", "ana", "-")
+
+
+def test_the_doctor_tells_of_an_older_copy(data: tuple[str, str]) -> None:
+    store = Path(data[1]) / "memhost.db"
+    older = store.read_bytes()
+    assert "its end is the published one" in invoke(data, "doctor").stdout
+    told(data, "edit", "m", "--text", "likes cocoa")
+    store.write_bytes(older)
+    found = invoke(data, "doctor")
+    assert (found.exit_code, "not what the server wrote: 1 chain" in found.stdout) == (1, True), found.stdout
+    assert "rolled back: entry" in invoke(data, "verify").stdout

@@ -24,7 +24,7 @@ from memhost.host.readiness import waiting_work
 from memhost.http.connections import connection_limit, raise_descriptor_limit
 from memhost.integrity.keys import NONE, load_keys
 from memhost.plugins import PluginManager
-from memhost.ports import SelfChecking
+from memhost.ports import KeepsHistory, SelfChecking
 from memhost.settings import Configuration
 from memhost.usage.model_calls import PURPOSES
 
@@ -187,6 +187,7 @@ async def _parts(
         async with _opened(configuration, plugins, config_file) as host:
             checks = [await _store(host)]
             checks += await _integrity(host)
+            checks += await _proof(host)
             checks += await _jobs(host)
             checks += await _workers(host)
             checks.append(await _embedder(host))
@@ -261,6 +262,17 @@ async def _integrity(host: Host) -> list[Check]:
     if found == ["ok"]:
         return [_ok("integrity", f"{path} is sound")]
     return [_fail("integrity", "; ".join(found), fix)]
+
+
+async def _proof(host: Host) -> list[Check]:
+    """Tell whether the end of the log is the published one, where the store keeps a log."""
+    if not isinstance(host.store, KeepsHistory):
+        return []
+    entries = sum(head.seq for head in (await host.store.heads()).values())
+    if seen := host.tampered.seen:
+        told = ", ".join(f"{count} {what}" for what, count in sorted(seen.items()))
+        return [_fail("log", f"not what the server wrote: {told}", "Find out what was done to it: memhost verify")]
+    return [_ok("log", f"{entries} entries, and its end is the published one")]
 
 
 async def _jobs(host: Host) -> list[Check]:
