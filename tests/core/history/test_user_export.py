@@ -40,10 +40,13 @@ async def write(host: Host, user: str) -> None:
     await run(host, "delete_memories", caller, memory_ids=[f"d-{user}"])
 
 
-@pytest.mark.parametrize("store", ["memory", "sqlite"])
-async def test_everything_is_exported(store: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("store", ["memory", "sqlite", "redis"])
+async def test_everything_is_exported(store: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     scripted.reset().rule = echo
-    async with running_host(tmp_path, store=store, extra=[scripted.POINT], settings=SETTINGS, run_jobs=False) as host:
+    space = request.getfixturevalue("redis_part").environment() if store == "redis" else {}
+    async with running_host(
+        tmp_path, store=store, extra=[scripted.POINT], settings={**SETTINGS, **space}, run_jobs=False
+    ) as host:
         for user in (ANN, BOB):
             await fill(host, user)
             await write(host, user)

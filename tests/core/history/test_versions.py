@@ -19,9 +19,10 @@ ANN, BOB = bound_to(users=("ann",)), bound_to(users=("bob",))
 SECRET = "the plum tree grows marzipan"
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "redis"])
 async def host(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Host]:
-    async with running_host(tmp_path, store=request.param) as running:
+    settings = request.getfixturevalue("redis_part").environment() if request.param == "redis" else {}
+    async with running_host(tmp_path, store=request.param, settings=settings) as running:
         yield running
 
 
