@@ -299,9 +299,22 @@ async def test_no_byte_is_left_in_the_file(tmp_path: Path) -> None:
             await run(host, "edit_memory", caller, memory_id=f"k1{user}", text=f"Said {said} once")
             await run(host, "delete_memories", caller, memory_ids=[f"k2{user}"])
         assert _found(tmp_path, word)
-        await run(host, "delete_user", user_id=ANN)
+        versions = await run(host, "list_memory_versions", memory_id=f"k1{ANN}")
+        assert any(each.kept and not each.current for each in versions.versions)
+        receipt = await run(host, "delete_user", user_id=ANN)
         assert not _found(tmp_path, word)
         assert not _found(tmp_path, ANN)
+        assert receipt.history > 60
+        certificate = msgspec.to_builtins(receipt)
+        assert (await run(host, "check_certificate", certificate=certificate)).valid
+        for forged in (
+            {"user_id": BOB},
+            {"counts": {}},
+            {"entry": receipt.entry - 1},
+            {"erased_at": "2020-01-01T00:00:00Z"},
+        ):
+            assert not (await run(host, "check_certificate", certificate={**certificate, **forged})).valid
+        assert (await run(host, "verify_store")).findings == []
         assert _found(tmp_path, other) == {"memhost.db"}
         hits = await run(host, "search_memories", text=other, user_id={"eq": BOB}, limit=100)
         assert hits.total == 59  # thirty turns and thirty memories, of which one was deleted
