@@ -393,9 +393,9 @@ class _Redis:
 
     store = "redis"
 
-    def __init__(self, space: RedisSpace) -> None:
+    def __init__(self, space: RedisSpace, folder: Path) -> None:
         self._space = space
-        self.settings = dict(space.environment())
+        self.settings = {**space.environment(), "DATA_DIR": str(folder / "data")}
         from redis import Redis
 
         self._client = Redis.from_url(space.url)
@@ -447,7 +447,7 @@ def _redis(server: RedisServer) -> Iterator[_Redis]:
     space = RedisSpace(server.url)
     with TemporaryDirectory() as folder, _configuration(Path(folder)):
         try:
-            yield _Redis(space)
+            yield _Redis(space, Path(folder))
         finally:
             space.clear()
 
