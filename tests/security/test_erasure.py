@@ -307,12 +307,13 @@ async def test_no_byte_is_left_in_the_file(tmp_path: Path) -> None:
         assert receipt.history > 60
         certificate = msgspec.to_builtins(receipt)
         assert (await run(host, "check_certificate", certificate=certificate)).valid
-        for forged in (
+        forgeries: list[dict[str, Any]] = [
             {"user_id": BOB},
             {"counts": {}},
             {"entry": receipt.entry - 1},
             {"erased_at": "2020-01-01T00:00:00Z"},
-        ):
+        ]
+        for forged in forgeries:
             assert not (await run(host, "check_certificate", certificate={**certificate, **forged})).valid
         assert (await run(host, "verify_store")).findings == []
         assert _found(tmp_path, other) == {"memhost.db"}

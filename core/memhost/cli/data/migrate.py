@@ -121,6 +121,7 @@ async def _open(
 ) -> Store:
     import msgspec
 
+    from memhost.integrity.keys import load_keys
     from memhost.specs import OpenContext
 
     for entry in plugins.stores:
@@ -128,6 +129,9 @@ async def _open(
         if settings is not None:
             section = configuration.section("stores", entry.spec.name)
             configuration.data_dir.mkdir(parents=True, exist_ok=True)
+            # the keys with which the server opens such a store
+            text = configuration.settings.server.integrity_key
+            more["keys"] = None if entry.spec.shared and not text else load_keys(text)
             context = OpenContext(data_dir=configuration.data_dir, clock=clock, setting=configuration.value, **more)
             opening = entry.spec.open(msgspec.structs.replace(section, **settings), context)
             store: Store = await stack.enter_async_context(opening)
