@@ -18,7 +18,7 @@ from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import NoScriptError
 
-from memhost.errors import ConfigurationError
+from memhost.errors import ConfigurationError, StoreUnavailable
 from memhost.redis_urls import RedisUrl, read_redis_url
 from memhost_store_redis.failures import explained
 from memhost_store_redis.settings import RedisSettings
@@ -66,6 +66,7 @@ class Connections:
         self.fresh = True
         self._run = b""
         self._slots = asyncio.Semaphore(settings.max_connections)
+        self._closed = False
         self._running: set[asyncio.Future[Any]] = set()
         self._watchers: list[Client] = []
         self.client = self._make(settings)
@@ -123,7 +124,8 @@ class Connections:
             await self.client.script_load(script.script)
 
     async def aclose(self) -> None:
-        """Wait for what is running, and close all connections."""
+        """Wait for what is running, and close all connections; what comes later is refused."""
+        self._closed = True
         await asyncio.gather(*self._running, return_exceptions=True)
         for client in (self.client, *self._watchers):
             await client.aclose()
@@ -133,8 +135,10 @@ class Connections:
         """Do something with the client, within the time limit and so many seconds more.
 
         Raises:
-            StoreUnavailable: It failed, or took too long.
+            StoreUnavailable: It failed, or took too long, or the store is closed.
         """
+        if self._closed:  # a commit that waited for another one of its tenant: it would open a connection again
+            raise StoreUnavailable("The store is closed.")
         # Shielded: a command that its caller gives up still runs to its end, so that its connection stays usable.
         task = asyncio.ensure_future(self._limited(work, patience))
         self._running.add(task)
