@@ -11,7 +11,7 @@ import msgspec
 
 from memhost.extraction.kinds import ACTION, ATTRIBUTED_TO, kind_of
 from memhost.extraction.parsing.answers import PRECISION
-from memhost.memories.trust import is_held_back, level_of
+from memhost.memories.trust import SAID_BY, is_held_back, level_of
 from memhost.models import Condition, MemoryHit, MemoryRecord, MemoryType, Op, Scope, StoredMemory, Trust
 from memhost.models.trust import by_role, rank
 from memhost.ports import Store
@@ -125,7 +125,7 @@ class EvidenceReader:
             item = _evidence(place, hit, turns.get(hit.id), names)
             item.said = said[hit.id]
             item.event, item.until = _dates(hit, item.said, zone)
-            item.verified = rank(item.trust) >= self._least
+            item.verified = rank(item.trust) >= self._least or _is_of_a_person(item)
             item.source = _source(item, known)
             if hit.memory_type is MemoryType.MESSAGE:
                 item.names = forms
@@ -221,6 +221,15 @@ def _trust(hit: MemoryHit, stored: StoredMemory | None) -> Trust:
     if hit.trust is None and stored is not None and stored.role and hit.memory_type is MemoryType.MESSAGE:
         return by_role(stored.role)
     return level_of(hit)
+
+
+def _is_of_a_person(item: Evidence) -> bool:
+    """Tell whether a named speaker said it in the role of the assistant: of two people in a chat one has that role."""
+    if item.trust != "assistant":
+        return False
+    if item.hit.memory_type is MemoryType.MESSAGE:
+        return bool(item.speaker) and item.speaker != "unknown" and by_role(item.speaker) == "external"
+    return item.hit.extractor is not None and SAID_BY in item.hit.metadata
 
 
 def _source(item: Evidence, known: Collection[str]) -> str:

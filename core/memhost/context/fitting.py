@@ -18,6 +18,7 @@ from memhost.context.evidence import (
 from memhost.context.parts import Item, Parts, StableLines
 from memhost.context.rendering import Rendered, messages_of, render
 from memhost.messages.token_budgets import TOKENS_AROUND_A_MESSAGE, TokenCount
+from memhost.models.trust import rank
 from memhost.operations.long_term import ContextFormat
 
 _STABLE_SHARE = {"rules": 0.5, "profile": 0.3}
@@ -33,7 +34,7 @@ _WORTH, _LENGTH_POWER = 4, 0.25
 """A shorter line may come before a better one: by (rank + 4) * length ** 0.25. Of powers 0 to 0.5 that keeps most
 evidence within 500 to 1,500 tokens (docs/benchmarks.md)."""
 _DOUBT = 2.0
-"""Evidence that is not verified comes as late as other that is worth so much less."""
+"""What a file, a tool or a stranger says comes as late as other evidence that is worth so much less."""
 _SPARE = 8
 """Tokens by which the marks of one fence may be longer than those of another."""
 _GAP = 3
@@ -221,7 +222,7 @@ class _Lines:
         item = self._found[at]
         length = min(len(item.text), _LETTERS * self._most(item.rank))
         worth = float((item.rank + _WORTH) * length**_LENGTH_POWER)
-        return worth if item.verified else worth * _DOUBT
+        return worth if item.verified or rank(item.trust) >= rank("agent") else worth * _DOUBT
 
     def least(self, at: int) -> float:
         """Tokens that the line has at least, so that not all have to be counted."""

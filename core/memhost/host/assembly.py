@@ -414,7 +414,7 @@ def _summaries(resources: Resources, calls: ModelCalls) -> SessionSummaries:
 def _views(resources: Resources, calls: ModelCalls, prompts: PromptPolicy) -> ViewService:
     summarizer = ModelSummaries(calls, resources.settings.llm) if calls.available else JoinedTexts()
     partitions = ViewPartitions(
-        resources.store, summarizer, resources.clock, least=resources.settings.memory.context_min_trust
+        resources.store, summarizer, resources.clock, least=resources.settings.memory.view_min_trust
     )
     return ViewService(
         store=resources.store,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from memhost.extraction.kinds import ACTION, INSTRUCTION, kind_of, subject_of
-from memhost.memories.trust import is_of_others, level_of
+from memhost.memories.trust import level_of
 from memhost.models import MemoryRecord
 from memhost.models.trust import rank
 from memhost.ranking import speaks_of_user
@@ -64,14 +64,13 @@ def folded_subject(record: MemoryRecord) -> str:
 def is_of_profile(record: MemoryRecord) -> bool:
     """Tell whether a memory may be in a profile.
 
-    A strategy made it, of the user's own words, or its text was edited since; it speaks of the user; it is no rule, and
-    nothing that an agent did.
+    A strategy made it, of the user's own words, or somebody who is trusted as far edited it since; it speaks of the
+    user; it is no rule, and nothing that an agent did.
     """
     return (
         (record.extractor is not None or record.edited_from is not None)
         and kind_of(record) not in (ACTION, INSTRUCTION)
-        and not is_of_others(record)
-        and rank(level_of(record)) >= rank("agent")
+        and rank(level_of(record)) >= rank("user")
         and speaks_of_user(record.text)
     )
 

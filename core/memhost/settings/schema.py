@@ -319,8 +319,11 @@ class MemorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         Trust,
         setting(
             "Memories that are trusted less than this stand in contexts and memory prompts between marks, as not "
-            "verified, and are in no summary view."
+            "verified, with where they come from."
         ),
+    ] = "user"
+    view_min_trust: Annotated[
+        Trust, setting("Memories that are trusted less than this are in no summary view that does not ask for them.")
     ] = "agent"
     require_message_timestamps: Annotated[bool, setting("Messages without created_at are refused.")] = False
     max_future_timestamp_s: Annotated[

@@ -13,7 +13,8 @@ from typing import Any
 
 from memhost.admin.export_import import Importer
 from memhost.host import Host
-from memhost.models import Caller, Scope, Trust
+from memhost.models import TRUSTS, Caller, Scope, Trust
+from memhost.models.trust import rank
 from memhost.testing.hosts import OWN
 from tests.security.poison import model
 from tests.security.poison.cases import Attack, Harmless
@@ -47,7 +48,7 @@ _ROLES = {
 
 QUOTED = ", quoted"
 _NOT_VERIFIED = "Not verified"
-_LABELS = ("import", "tool", "external")
+_LABELS = tuple(level for level in TRUSTS if rank(level) < rank("user"))
 """Levels of trust that a reader takes for not verified."""
 
 _MARK = re.compile(r"\[([0-9a-f]{16})\]")
