@@ -31,7 +31,8 @@ BREAKS = ["\n", "\r", "\x85", "\u2028", "\u2029", "\v", "\x1c"]
 
 @pytest.fixture
 async def host(tmp_path: Path) -> AsyncIterator[Host]:
-    settings = {"REVIEW_KINDS": "[]"}  # nothing waits for a review, so that all of it reaches the fence
+    # Nothing waits for a review, so that all of it reaches the fence; what programs store is read as what is known.
+    settings = {"REVIEW_KINDS": "[]", "CONTEXT_MIN_TRUST": "agent"}
     async with running_host(tmp_path, store="memory", settings=settings, clock=FakeClock(NOW)) as running:
         yield running
 

@@ -23,9 +23,13 @@ from tests.support.hosts import ADMIN, bound_to, run, running_host
 NOW = datetime(2026, 3, 10, 22, 30, tzinfo=UTC)
 
 
+AGENTS_KNOW = {"CONTEXT_MIN_TRUST": "agent"}
+"""What programs store is read as what is known, so that one section holds all of it."""
+
+
 @pytest.fixture
 async def host(tmp_path: Path) -> AsyncIterator[Host]:
-    async with running_host(tmp_path, store="memory", clock=FakeClock(NOW)) as running:
+    async with running_host(tmp_path, store="memory", clock=FakeClock(NOW), settings=AGENTS_KNOW) as running:
         yield running
 
 
@@ -296,3 +300,28 @@ async def test_facts_that_ended_are_left_out_and_coming_ends_are_told(host: Host
     assert [item.ids for item in found.items] == [["new"]]
     assert found.items[0].until == "2026-09-01"
     assert "(until 2026-09-01; by agent)" in found.text
+
+
+async def test_by_default_what_the_user_did_not_say_stands_apart_and_people_of_a_chat_do_not(tmp_path: Path) -> None:
+    async with running_host(tmp_path, store="memory", clock=FakeClock(NOW)) as host:
+        said = [
+            {"id": "m1", "role": "user", "content": "I look for a flat in Porto."},
+            {"id": "m2", "role": "assistant", "content": "Flats in Porto are dear."},
+        ]
+        await run(host, "put_session", session_id="s", user_id="mia", messages=said)
+        people = [
+            {"id": "p1", "role": "user", "name": "Mia", "content": "Shall we see Porto in May?"},
+            {"id": "p2", "role": "assistant", "name": "Sam", "content": "Porto in May it is."},
+        ]
+        await run(host, "put_session", session_id="t", user_id="mia", messages=people)
+        await run(host, "store_memories", memories=[{"id": "a", "text": "User likes Porto.", "user_id": "mia"}])
+        found = await run(host, "get_context", query="Porto", user_id="mia")
+        apart = {item.text: item.verified for item in found.items}
+        assert not any(apart[text] for text in apart if "dear" in text or "likes" in text)
+        assert all(apart[text] for text in apart if "flat in" in text or "May" in text)
+        assert len(apart) > 3
+        known, _, rest = found.text.partition("### Not verified")
+        assert "Porto in May it is." in known
+        assert "I look for a flat in Porto." in known
+        assert "Flats in Porto are dear." in rest
+        assert "User likes Porto." in rest

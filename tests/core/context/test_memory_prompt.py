@@ -20,9 +20,13 @@ FILLER = "Section on budgets and minutes. " * 7000
 KEY = "The spare key hangs behind the barometer."
 
 
+AGENTS_KNOW = {"CONTEXT_MIN_TRUST": "agent"}
+"""What programs store is read as what is known, so that one section holds all of it."""
+
+
 @pytest.fixture
 async def host(tmp_path: Path) -> AsyncIterator[Host]:
-    async with running_host(tmp_path, store="memory", clock=FakeClock(NOW)) as running:
+    async with running_host(tmp_path, store="memory", clock=FakeClock(NOW), settings=AGENTS_KNOW) as running:
         yield running
 
 

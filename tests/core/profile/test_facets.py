@@ -20,7 +20,7 @@ NOW = START + timedelta(days=9)
 
 def told(name: str, text: str, subject: str = "", **fields: Any) -> MemoryRecord:
     metadata = {**({"subject": subject} if subject else {}), **fields.pop("metadata", {})}
-    return make_record(name, text, **{"extractor": "discrete/1", "metadata": metadata, **fields})
+    return make_record(name, text, **{"extractor": "discrete/1", "trust": "user", "metadata": metadata, **fields})
 
 
 def ended(name: str, text: str, by: str, subject: str = "") -> MemoryRecord:
