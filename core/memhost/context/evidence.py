@@ -125,7 +125,7 @@ class EvidenceReader:
             item = _evidence(place, hit, turns.get(hit.id), names)
             item.said = said[hit.id]
             item.event, item.until = _dates(hit, item.said, zone)
-            item.verified = rank(item.trust) >= self._least or _is_of_a_person(item)
+            item.verified = rank(item.trust) >= self._least or _is_of_a_person(item, turns.get(hit.id))
             item.source = _source(item, known)
             if hit.memory_type is MemoryType.MESSAGE:
                 item.names = forms
@@ -223,12 +223,12 @@ def _trust(hit: MemoryHit, stored: StoredMemory | None) -> Trust:
     return level_of(hit)
 
 
-def _is_of_a_person(item: Evidence) -> bool:
+def _is_of_a_person(item: Evidence, stored: StoredMemory | None) -> bool:
     """Tell whether a named speaker said it in the role of the assistant: of two people in a chat one has that role."""
     if item.trust != "assistant":
         return False
     if item.hit.memory_type is MemoryType.MESSAGE:
-        return bool(item.speaker) and item.speaker != "unknown" and by_role(item.speaker) == "external"
+        return stored is not None and bool(stored.speaker) and by_role(stored.speaker or "") == "external"
     return item.hit.extractor is not None and SAID_BY in item.hit.metadata
 
 

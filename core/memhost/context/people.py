@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from memhost.models import Condition, MemoryType, Op, Scope, StoredMemory
+from memhost.models.trust import by_role, rank
 from memhost.ports import Store
 from memhost.text.recalled.fence import label
 from memhost.text.speakers import is_assistant, is_user
@@ -49,12 +50,17 @@ def _names(turns: Sequence[StoredMemory], kind: str) -> list[str]:
 
     Names stand on most turns of those who have any: a word with a colon on a single turn is none.
     """
-    said = [turn.speaker for turn in turns if _kind(turn.role or "") == kind]
+    said = [turn.speaker for turn in turns if _kind(turn.role or "") == kind and _is_known(turn)]
     named = [label(speaker) for speaker in said if speaker]
     names = list(dict.fromkeys(named))
     if 2 * len(named) <= len(said) or len(names) > _MOST_NAMES:
         return []
     return [name for name in names if len(name) <= _LONGEST_NAME and len(name.split()) <= _MOST_WORDS]
+
+
+def _is_known(turn: StoredMemory) -> bool:
+    """Tell whether who speaks is no tool, page or stranger: their names stand in no sentence of the server's own."""
+    return rank(turn.record.trust or by_role(turn.role or "")) >= rank("agent")
 
 
 def _kind(role: str) -> str:

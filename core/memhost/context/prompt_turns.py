@@ -70,6 +70,8 @@ def turn_of(said: Message, text: str) -> PromptTurn:
     trust = said.trust or meant
     if meant in ("user", "assistant") and rank(trust) >= rank(meant):
         return PromptTurn("user" if meant == "user" else "assistant", text)
-    named = label(said.role) or "unknown"
+    known = meant != "external"  # a word of a stranger's own stands inside of the marks
+    named = f"the role {label(said.role)}" if known else "another role"
+    text = text if known else f"{label(said.role)}: {text}"
     role: Role = "system" if meant == "agent" and rank(trust) >= rank(meant) else "user"
-    return PromptTurn(role, text, f"Message with the role {named}, from {SOURCES[trust]}.")
+    return PromptTurn(role, text, f"Message with {named}, from {SOURCES[trust]}.")

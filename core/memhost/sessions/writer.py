@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence, Set
+from collections.abc import Container, Sequence, Set
 from datetime import datetime, timedelta
 from weakref import WeakValueDictionary
 
@@ -279,7 +279,7 @@ class SessionWriter:
         # 9. Index: terms and vectors.
         await self._admit(before, session, turns, [each for each in records if each.id not in repeated.completed])
         records, more = repeated.parted(records)
-        records, held = await self._held_back(session, records, {*repeated.completed, *(each.id for each, _ in drafts)})
+        records, held = await self._held_back(session, records, repeated.completed)
         told = {record.id: draft for record, draft in drafts}
         indexed = await index_records(records, self._embedder, [told.get(each.id) for each in records], in_request=True)
         retimed = await retimed_memories(self._store, key, merged.retimed, now)
@@ -345,10 +345,10 @@ class SessionWriter:
         await self._quotas.admit(key.tenant, {**added, owner: added.get(owner, Amount()) + own})
 
     async def _held_back(
-        self, session: StoredSession, records: list[MemoryRecord], others: Set[str]
+        self, session: StoredSession, records: list[MemoryRecord], stored: Container[str]
     ) -> tuple[list[MemoryRecord], list[Held]]:
-        """Part the session's memories from those that wait for a review; turns (`others`) are evidence, and do not."""
-        records, held = await self._held.part(session.key.tenant, records, others)
+        """Part what may be stored from what waits for a review."""
+        records, held = await self._held.part(session.key.tenant, records, stored)
         for record in session.content.memories:
             record.persisted_at = None if any(record.id == each.record.id for each in held) else record.persisted_at
         return records, held

@@ -303,7 +303,7 @@ async def test_facts_that_ended_are_left_out_and_coming_ends_are_told(host: Host
 
 
 async def test_by_default_what_the_user_did_not_say_stands_apart_and_people_of_a_chat_do_not(tmp_path: Path) -> None:
-    async with running_host(tmp_path, store="memory", clock=FakeClock(NOW)) as host:
+    async with running_host(tmp_path, store="memory") as host:
         said = [
             {"id": "m1", "role": "user", "content": "I look for a flat in Porto."},
             {"id": "m2", "role": "assistant", "content": "Flats in Porto are dear."},

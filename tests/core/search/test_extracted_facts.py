@@ -51,7 +51,7 @@ QUESTIONS = (
 
 @pytest.fixture
 async def host(models: ModelServer, tmp_path: Path) -> AsyncIterator[Host]:
-    async with host_with_model(models, tmp_path, settings={"COMPACTION_EVERY_MINUTES": "0"}) as opened:
+    async with host_with_model(models, tmp_path, settings={"COMPACTION_EVERY_MINUTES": "0", "SECRETS": "keep"}) as opened:
         yield opened
 
 

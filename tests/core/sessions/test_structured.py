@@ -344,7 +344,7 @@ async def test_prompts_show_texts_calls_and_kinds_of_parts(host: Host) -> None:
     assert shown.count(("assistant", '[call weather {"city":"Oslo"}]')) == 5
     assert ("user", "from LangChain") in shown
     assert any(role == "system" and "\n> be brief\n" in text for role, text in shown)
-    assert any(role == "user" and text.endswith("]") and "\n> привет\n" in text for role, text in shown)
+    assert any(role == "user" and text.endswith("]") and "\n> Жанна: привет\n" in text for role, text in shown)
     assert all(text for _, text in shown)
 
 

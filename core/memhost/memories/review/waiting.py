@@ -20,7 +20,7 @@ from memhost.extraction.screening.sensitive.kinds import Kind, kinds_of
 from memhost.jobs.outbox import Outbox
 from memhost.memories.records import content_hash, derived_id
 from memhost.memories.trust import CONTRADICTS, level_of
-from memhost.models import Actor, Document, MemoryRecord, Review, Scope, Trust, WriteBatch, acting
+from memhost.models import TURN_STRATEGY, Actor, Document, MemoryRecord, Review, Scope, Trust, WriteBatch, acting
 from memhost.models.trust import lowest, rank
 from memhost.ports import Store
 from memhost.settings.schema import MemorySettings
@@ -144,7 +144,9 @@ class Waiting:
     ) -> tuple[list[MemoryRecord], list[Held]]:
         """The memories that may be stored, and those that are to wait.
 
-        What says the same as a memory of its id that was approved is in neither list: there is nothing to be done.
+        Turns of people and of the assistant are evidence, and do not wait; what programs, tools and pages say is a
+        statement of theirs. What says the same as a memory of its id that was approved is in neither list: there is
+        nothing to be done.
 
         Args:
             tenant: Whose memories they are.
@@ -152,7 +154,9 @@ class Waiting:
             stored: Ids that need no judgement.
         """
         low = rank("user")
-        doubtful = [each for each in records if rank(level_of(each)) < low and each.id not in stored]
+        doubtful = [
+            each for each in records if rank(level_of(each)) < low and each.id not in stored and not _is_said(each)
+        ]
         if not doubtful:
             return list(records), []
         held = await self._judged(doubtful)
@@ -272,6 +276,11 @@ class Waiting:
         reasons = is_sensitive(record, self._kinds) or waits.entry.reasons
         held = Held(record=record, reasons=reasons, would_change=waits.entry.would_change)
         return await self.stage(batch, waits.document.tenant, [held], now)
+
+
+def _is_said(record: MemoryRecord) -> bool:
+    """Tell whether it is a turn of those who talk with each other."""
+    return record.extraction_strategy == TURN_STRATEGY and level_of(record) in ("operator", "user", "assistant")
 
 
 async def ids_of(store: Store, bounds: Scope, now: datetime) -> set[str]:
