@@ -51,7 +51,8 @@ QUESTIONS = (
 
 @pytest.fixture
 async def host(models: ModelServer, tmp_path: Path) -> AsyncIterator[Host]:
-    async with host_with_model(models, tmp_path, settings={"COMPACTION_EVERY_MINUTES": "0", "SECRETS": "keep"}) as opened:
+    settings = {"COMPACTION_EVERY_MINUTES": "0", "SECRETS": "keep"}  # the ranking of masked words is not what is tested
+    async with host_with_model(models, tmp_path, settings=settings) as opened:
         yield opened
 
 
