@@ -34,7 +34,7 @@ _WORTH, _LENGTH_POWER = 4, 0.25
 """A shorter line may come before a better one: by (rank + 4) * length ** 0.25. Of powers 0 to 0.5 that keeps most
 evidence within 500 to 1,500 tokens (docs/benchmarks.md)."""
 _DOUBT = 2.0
-"""What a file, a tool or a stranger says comes as late as other evidence that is worth so much less."""
+"""Evidence from a file, a tool or a stranger comes as late as other that is worth so much less."""
 _SPARE = 8
 """Tokens by which the marks of one fence may be longer than those of another."""
 _GAP = 3
