@@ -71,11 +71,9 @@ def load_keys(text: str, *, make: bool = True) -> Keyring | None:
     path = Path(text.removeprefix(FILE)).expanduser() if text else default_file()
     try:
         content = read_or_make(path) if make else path.read_text("ascii")
-    except FileNotFoundError:
-        if not make:
-            return None
-        raise
     except (OSError, UnicodeDecodeError) as error:
+        if isinstance(error, FileNotFoundError) and not make:
+            return None
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise ConfigurationError(
             f"The server's key, {path}, cannot be read or made ({reason}); change its permissions, or set "

@@ -93,3 +93,10 @@ def test_an_actor_ends_with_its_block() -> None:
             assert acting().subject == "b"
         assert acting().subject == "a"
     assert acting().subject == ""
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder in which nothing can be made")
+def test_a_folder_that_cannot_be_made_is_named() -> None:
+    with pytest.raises(ConfigurationError, match="/proc/nowhere/key"):
+        load_keys("file:/proc/nowhere/key")
+    assert load_keys("file:/proc/nowhere/key", make=False) is None
