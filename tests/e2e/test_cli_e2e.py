@@ -173,7 +173,10 @@ def test_options_of_agent_memory_server_are_accepted(tmp_path: Path) -> None:
     for given in ("--task-backend", "asyncio"), ("--no-worker",):
         result = run("api", *given, "--data", str(tmp_path / "file" / "x"), cwd=tmp_path, BACKEND="nonsense")
         assert (result.returncode, "data folder" in result.stderr) == (2, True), result.stderr
-    queued = run("api", "--task-backend", "docket", "--port", "0", cwd=tmp_path, TASK_REDIS_URL="redis+cluster://x:1")
+    folder = ("--data", str(tmp_path / "data"))
+    queued = run(
+        *("api", "--task-backend", "docket", "--port", "0", *folder), cwd=tmp_path, TASK_REDIS_URL="redis+cluster://x:1"
+    )
     assert (queued.returncode, "Redis Cluster" in queued.stderr) == (2, True), queued.stderr
 
 

@@ -285,3 +285,20 @@ def test_no_message_is_lost_or_paid_twice(
     finally:
         loop.run_until_complete(context.__aexit__(None, None, None))
         loop.close()
+
+
+async def test_what_an_expired_session_left_waiting_does_not_undo_what_was_said_since(tmp_path: Path) -> None:
+    clock = FakeClock(datetime.now(UTC))
+    async with running_host(
+        tmp_path, store="memory", extra=[scripted.POINT], settings=SETTINGS, clock=clock, run_jobs=False
+    ) as host:
+        bench = Bench(host, clock)
+        bench.start("ann")
+        await bench.say("a", 1, ttl_seconds=10)
+        bench.faults = [ModelUnavailable("The provider does not answer.")]
+        await bench.rewrite("a", 0)
+        await bench.say("a", 1, declined=True)
+        await bench.work()
+        await bench.rewrite("a", 0)
+        await bench.finish()
+        await bench.account()

@@ -181,9 +181,7 @@ async def test_what_is_trusted_more_comes_before_what_is_newer(tmp_path: Path, w
         await store(host, "Correction: Mia's doctor is Dr. Holm.", channel=weaker)
         assert await found(host, "Who is Mia's doctor?") == ["Mia's doctor is Dr. ", "Correction: Mia's do"]
         context = await run(host, "get_context", query="Who is Mia's doctor?", user_id="hj")
-        assert [(item.trust, item.verified) for item in context.items if "Holm" in item.text] == [
-            (weaker, weaker == "agent")
-        ]
+        assert [(item.trust, item.verified) for item in context.items if "Holm" in item.text] == [(weaker, False)]
 
 
 async def test_equal_trust_changes_nothing(tmp_path: Path) -> None:

@@ -483,7 +483,7 @@ async def test_the_context_of_a_client_is_trusted_as_its_channel(tmp_path: Path,
         session = {"session_id": "s"}
         prompt = await run(host, "memory_prompt", query="?", session=session)
         doubted = "not verified" in prompt.messages[0].content.text
-        assert doubted is (trust == "tool")
+        assert doubted is (trust != "user")
         gone = await run(host, "put_session", session_id="s", messages=said(1, 2), context="")
         assert gone.context_trust is UNSET
 

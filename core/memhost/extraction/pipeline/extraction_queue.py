@@ -128,7 +128,8 @@ class ExtractionQueue:
             self._document(session, turn, now, edited.get(turn_name(turn.message.id, turn.occurrence), False))
             for turn in unread
         ]
-        outdated = _outdated(before, edited)
+        outdated = {*_outdated(before, edited), *_said_otherwise(before, waiting, unread)}
+        outdated -= {document.id for _, document in fresh}
         items = [entry.item for entry in waiting if entry.document.id not in outdated] + [item for item, _ in fresh]
         return Staged(
             put_documents=[
@@ -245,6 +246,14 @@ def kind_of(key: SessionKey) -> str:
 
 def _document_id(position: int, fingerprint: bytes) -> str:
     return f"{position:012d}:{fingerprint.hex()}"
+
+
+def _said_otherwise(before: StoredSession | None, waiting: Sequence[Waiting], unread: Sequence[Turn]) -> set[str]:
+    """Ids of documents of turns that an earlier session left waiting, and that say something else now."""
+    if before is not None:
+        return set()
+    names = {(turn.message.id, turn.occurrence) for turn in unread}
+    return {entry.document.id for entry in waiting if (entry.item.message.id, entry.item.occurrence) in names}
 
 
 def edited_turns(before: StoredSession | None, session: StoredSession, turns: Sequence[Turn]) -> dict[str, bytes]:
