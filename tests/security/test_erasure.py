@@ -170,11 +170,14 @@ async def test_others_write_between_the_steps(tmp_path: Path, monkeypatch: pytes
         store: Any = host.store
         write = store._write
 
-        merging = asyncio.Event()
+        merging, done = asyncio.Event(), asyncio.Event()
 
         async def watched(work: Any) -> Any:
-            order.append(getattr(getattr(work, "func", work), "__name__", "alone"))
-            if order[-1] == "merge_step":
+            name = getattr(getattr(work, "func", work), "__name__", "alone")
+            if name == "merge_step" and merging.is_set():  # the next step comes when the others had their turn
+                await asyncio.wait_for(done.wait(), 60)
+            order.append(name)
+            if name == "merge_step":
                 merging.set()
             return await write(work)
 
@@ -184,6 +187,7 @@ async def test_others_write_between_the_steps(tmp_path: Path, monkeypatch: pytes
             await merging.wait()
             await run(host, "store_memories", memories=[{"text": "Life goes on", "user_id": BOB}])
             order.append("others are done")
+            done.set()
 
         busy = asyncio.create_task(others())
         receipt = await run(host, "delete_user", user_id=ANN)

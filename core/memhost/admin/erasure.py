@@ -133,7 +133,8 @@ class Erasure:
             "counts": dict(sorted(counts.items())),
             "files": files,
         }
-        return msgspec.convert(sign(fields, self._keys), ErasureReceipt)
+        erased = proof["entry"] is not None or bool(counts)  # nothing is certified where nothing was erased
+        return msgspec.convert(sign(fields, self._keys if erased else None), ErasureReceipt)
 
     async def _begun(self, tenant: str) -> list[tuple[str, str]]:
         """Note that something may be removed, so that the files are cleaned even if this process dies before.

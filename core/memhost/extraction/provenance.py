@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from memhost.extraction.kinds import INSTRUCTION, KIND
 from memhost.extraction.prompt_template import Question
 from memhost.extraction.screening.evidence import UNSUPPORTED, Evidence, Said, alike
+from memhost.extraction.screening.sensitive.kinds import kinds_of
 from memhost.models import Message, Trust
-from memhost.models.trust import by_role, lowest
+from memhost.models.trust import by_role, lowest, rank
 from memhost.ports import Draft, ExtractionContext, Turn
 from memhost.text.conversation import readable
 from memhost.text.speakers import is_background, speaker_of
@@ -16,8 +18,8 @@ from memhost.text.temporal.languages import common_words, languages_of
 from memhost.text.temporal.times import local
 from memhost.text.unicode_forms import fold
 
-_MOST, _FEW, _FEWEST_WORDS = 0.6, 0.25, 3
-"""Share of a text's words that its source has, share that no other message has, and words that tell enough."""
+_MOST, _SOME, _FEW, _FEWEST_WORDS = 0.6, 0.33, 0.25, 3
+"""Shares of the words of a text: its source has, support it, and no other has; and words that tell enough."""
 _LETTERS = re.compile(r"[^\W_\u3040-\u30ff\u3400-\u9fff]+")
 _SIGNS = re.compile("[\u3040-\u30ff\u3400-\u9fff]+")
 _ENDING = re.compile("[\u3040-\u309f]*")
@@ -93,6 +95,33 @@ def borrowed_from(draft: Draft, turns: Sequence[Turn], context: ExtractionContex
         return None
     owners = [level for level, text in others if _share(words, text) >= _MOST]
     return lowest(owners) if owners else None
+
+
+def unsupported_by(draft: Draft, turns: Sequence[Turn], context: ExtractionContext) -> Trust | None:
+    """Tell how far a sensitive statement or a rule is trusted that its sources do not say; None if they do.
+
+    A model may name the user's line for what a tool or a page said in other words. So what only the user may say is the
+    user's only if the line that it names speaks of that, or has a third of its words, once such words were shown; of
+    other rules it has one word at least.
+
+    Args:
+        draft: A memory of an answer.
+        turns: What the model was asked about.
+        context: What else it was shown.
+    """
+    shown = (*context.earlier, *(turn.message for turn in turns))
+    levels = [message.trust or by_role(message.role) for message in shown]
+    if all(rank(level) >= rank("assistant") for level in levels):
+        return None
+    kinds = kinds_of(draft.text)
+    if not kinds and draft.metadata.get(KIND) != INSTRUCTION:
+        return None
+    named = "\n".join(readable(message) for message in shown if message.id in draft.source_ids)
+    words = _telling(draft.text)
+    if kinds & kinds_of(named) or not words:
+        return None
+    share = _share(words, named)
+    return None if share >= _SOME or (share and not kinds) else lowest(levels)
 
 
 def _telling(text: str) -> frozenset[str]:

@@ -198,7 +198,7 @@ class MemoryService:
         kept = await self._hooks.before_memories_stored(wanted, self._context(call, now)) if wanted else []
         await self._admit(bounds, kept, found)
         anew, more = found.parted(kept)
-        anew, held = await self._held.part(bounds.tenant, anew, found.completed)
+        anew, held = await self._parted(call, anew, there, found)
         kept = [*anew, *(memory.record for memory in more)]
         batch = WriteBatch(put_memories=await index_records(anew, self._embedder, in_request=True))
         staged = await self._held.stage(batch, bounds.tenant, held, now)
@@ -221,6 +221,20 @@ class MemoryService:
         again = await self._create(call, [item for item in given if item.id in lost], made=made)
         stays = {name: kept for name, kept in found.stays.items() if name not in lost}
         return _Created(fresh=[*fresh, *again.fresh], stays=stays | again.stays, staged=staged.joined(again.staged))
+
+    async def _parted(
+        self, call: Call, records: Sequence[MemoryRecord], there: Sequence[StoredMemory], found: Repetitions
+    ) -> tuple[list[MemoryRecord], list[Held]]:
+        """Part the new memories from those that wait for a review, also for what they would take the place of."""
+        kept, held = await self._held.part(call.caller.bounds.tenant, records, found.completed)
+        before = {memory.record.id: memory.record for memory in there}
+        stays = []
+        for record in kept:
+            place = before.get(record.id)
+            lower = self._held.of_lower(record, place, call.caller.channel) if place is not None else None
+            stays += [record] if lower is None else []
+            held += [] if lower is None else [lower]
+        return stays, held
 
     def _expected(self, there: Sequence[StoredMemory], given: Sequence[RecordInput]) -> dict[str, int]:
         """Return the versions that must be found, by the ids of the records that expect something.
@@ -317,7 +331,8 @@ class MemoryService:
         kept = await self._hooks.before_memories_stored([record], self._context(call, now))
         if not kept:
             raise InvalidRequest("A plugin refused the change.")
-        if (held := await self._held.of_edit(kept[0], stored.record, editor)) is not None:
+        held = await self._held.of_edit(kept[0], stored.record, editor, call.caller.channel)
+        if held is not None:
             return await self._hold(call, held, now)
         updated = (await index_records(kept, self._embedder, [_draft_of(stored, record)], in_request=True))[0]
         if updated.vector is None and (updated.record.text, updated.lead) == (text, stored.lead):

@@ -58,7 +58,7 @@ class ErasureReceipt(msgspec.Struct, frozen=True, kw_only=True):
         str | None,
         Meta(
             description="HMAC-SHA-256, in hex, of the JSON object of the fields but `signature` and `sha256`, keys "
-            "sorted, without blanks: `memhost user certificate check` checks it."
+            "sorted, without blanks: `memhost user certificate check` checks it. Null if there was nothing to erase."
         ),
     ] = None
     sha256: Annotated[

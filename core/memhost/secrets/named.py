@@ -264,8 +264,21 @@ def _assigned(text: str, found: re.Match[str]) -> tuple[int, int] | None:
         if groups.get("between") and "=" in text[found.end("between") : start]:
             return None  # the value of something else: token request=...
         harmless = _HARMLESS.search(text[max(0, found.start() - 40) : found.end("name")])
-        return (start, end) if _is_random(value) and not harmless else None
+        held = _is_random(value) or (_is_variable(found) and (_is_strong(value) or _is_mixed(value)))
+        return (start, end) if held and not harmless else None
     return (start, end) if _is_password(value, found) else None
+
+
+def _is_variable(found: re.Match[str]) -> bool:
+    """Tell whether the name is that of a variable that gets its value: `APP_SECRET=...`."""
+    name = found["name"]
+    return name.isupper() and found.groupdict().get("sign") == "=" and found.group(0)[len(name)] == "="
+
+
+def _is_mixed(value: str) -> bool:
+    """Tell whether capitals, small letters and digits are mixed, as in what somebody made up to be a secret."""
+    kinds = (str.isupper, str.islower, str.isdigit)
+    return len(value) >= 8 and value.isalnum() and all(any(map(kind, value)) for kind in kinds) and changes(value) >= 4
 
 
 def _is_password(value: str, found: re.Match[str]) -> bool:
@@ -274,9 +287,7 @@ def _is_password(value: str, found: re.Match[str]) -> bool:
     bare = value.rstrip("!?.*:")
     if any(sign.isdigit() for sign in bare) or _STRANGE.search(bare[1:]):
         return bare.isdigit() or not _MEASURE.fullmatch(bare.casefold())
-    name = found["name"]
-    env = name.isupper() and found.groupdict().get("sign") == "=" and found.group(0)[len(name)] == "="
-    return env and not is_code(value, "") and len(bare) >= 6 and not bare.isupper()
+    return _is_variable(found) and not is_code(value, "") and len(bare) >= 6 and not bare.isupper()
 
 
 def _is_random(value: str) -> bool:

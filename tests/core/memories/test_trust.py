@@ -158,3 +158,22 @@ async def test_results_and_documents_in_a_message_are_not_the_words_of_who_sends
         assert {hit.trust for hit in found.memories} <= {trust or role}
         prompt = await run(host, "memory_prompt", query="?", session={"session_id": "s", "user_id": "u"})
         assert ("remembered data" in prompt.messages[0].content.text) is bool(trust)
+
+
+@pytest.mark.parametrize("way", ["edit", "store"])
+async def test_a_caller_who_is_bound_to_less_changes_nothing_that_is_trusted_more_unasked(
+    tmp_path: Path, way: str
+) -> None:
+    async with running_host(tmp_path, store="memory") as host:
+        await run(host, "create_memories", caller("user"), memories=[{"id": "d", "text": "Mia's dentist is Dr. Lind."}])
+        other = "Mia's dentist is Dr. Olsen."
+        if way == "edit":
+            await run(host, "edit_memory", caller("tool"), memory_id="d", text=other)
+        else:
+            await run(host, "create_memories", caller("tool"), memories=[{"id": "d", "text": other}])
+        kept = await run(host, "get_memory", memory_id="d")
+        assert (kept.text, kept.trust) == ("Mia's dentist is Dr. Lind.", "user")
+        (waits,) = (await run(host, "list_reviews")).memories
+        assert (waits.memory.text, waits.memory.review.reasons) == (other, ["contradicts"])
+        await run(host, "approve_reviews", ids=["d"])
+        assert (await run(host, "get_memory", memory_id="d")).text == other

@@ -15,7 +15,7 @@ from memhost.events import MemoriesDeleted, MemoriesStored, MemoriesSuperseded, 
 from memhost.extraction.kinds import ACTION, KIND
 from memhost.extraction.pipeline.extraction_queue import Waiting
 from memhost.extraction.pipeline.strategy_choice import StrategyChoice
-from memhost.extraction.provenance import borrowed_from
+from memhost.extraction.provenance import borrowed_from, unsupported_by
 from memhost.jobs.outbox import Outbox
 from memhost.memories import trust
 from memhost.memories.derived.cascade import Cascade
@@ -158,8 +158,9 @@ class ExtractedMemories:
             extractor = f"{strategy.name}/{strategy.version}"
             record = record_from_draft(draft, key, memory_id, extractor, now, turns)
             trust.label(record, draft.source_ids or list(context.trusts), known)
-            if (bound := borrowed_from(draft, turns, context)) is not None:
-                record.trust = lowest((trust.level_of(record), bound))
+            for bound in (borrowed_from(draft, turns, context), unsupported_by(draft, turns, context)):
+                if bound is not None:
+                    record.trust = lowest((trust.level_of(record), bound))
             sources = [message for name in draft.source_ids for message in told.get(name, ())]
             said = [(message.role, speaker_of(message, context.labels)) for message in sources]
             trust.name_speaker(record, said, action=record.metadata.get(KIND) == ACTION)

@@ -248,7 +248,9 @@ class Waiting:
         """(kind, id) of what keeps what waits under these ids: an explicit delete removes it too."""
         return {name: names_in(waits) for name, waits in (await self.find(bounds, ids, now)).items()}
 
-    async def of_edit(self, record: MemoryRecord, before: MemoryRecord, editor: Trust) -> Held | None:
+    async def of_edit(
+        self, record: MemoryRecord, before: MemoryRecord, editor: Trust, channel: Trust | None = None
+    ) -> Held | None:
         """The edited memory, if the edit is to wait: what it changes is judged as the editor's."""
         new = msgspec.structs.replace(
             record,
@@ -261,9 +263,18 @@ class Waiting:
         if not (new.text or new.topics or new.entities or new.metadata):
             return None
         held = await self._judged([new])
-        if not held:
+        if held:
+            return Held(record=record, reasons=held[0].reasons, would_change=(before.id,))
+        return self.of_lower(record, before, channel)
+
+    def of_lower(self, record: MemoryRecord, before: MemoryRecord, channel: Trust | None) -> Held | None:
+        """The memory that would take the place of another, if it is to wait: a caller who is bound to less wrote it.
+
+        A program without a channel may correct what it reads; what it writes is trusted as an agent's from then on.
+        """
+        if channel is None or rank(channel) >= rank(level_of(before)) or record.text == before.text:
             return None
-        return Held(record=record, reasons=held[0].reasons, would_change=(before.id,))
+        return Held(record=record, reasons=("contradicts",), would_change=(before.id,))
 
     async def edited(self, batch: WriteBatch, waits: Waits, record: MemoryRecord, now: datetime) -> Staged:
         """Add to the batch what waits with other contents."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cached_property
+from itertools import pairwise
 from typing import Literal, get_args
 
 from memhost.extraction.screening.injection import takes_over
@@ -20,6 +21,7 @@ Kind = Literal["rights", "identity", "payments", "addresses", "tools", "instruct
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _WINDOW, _OVERLAP = 16_384, 512
+_FEW_WORDS = 3
 
 
 def kinds_of(text: str) -> frozenset[Kind]:
@@ -40,6 +42,23 @@ def _windows(text: str) -> Iterator[str]:
     yield text[start:]
 
 
+def _joined(text: str) -> str:
+    """The text with lines that are parts of a sentence in one line, as its readers get them.
+
+    A line goes on where the next one begins with a small letter, or one of the two has three words at most, and none of
+    them is an entry (`Approved: budget`).
+    """
+    lines = text.split("\n")
+    joined = [lines[0]]
+    for before, line in pairwise(lines):
+        begins = line.lstrip()[:1]
+        entry = ": " in before.rstrip() or ": " in line.rstrip()
+        short = not entry and min(len(before.split()), len(line.split())) <= _FEW_WORDS
+        goes_on = bool(begins) and before.strip() and (begins.islower() or short)
+        joined.append((" " if goes_on else "\n") + line)
+    return "".join(joined)
+
+
 def _of_window(text: str) -> set[Kind]:
     found: set[Kind] = set()
     if shapes.leaves_its_place(plain_text(text)) or shapes.is_disguised(text):
@@ -55,7 +74,7 @@ def _of_window(text: str) -> set[Kind]:
         found.add("addresses")
     if shapes.has_account(prose):
         found.add("payments")
-    for sentence in sentences(prose):
+    for sentence in sentences(_joined(prose)):
         if sentence.places:
             shape = _Shape(sentence.text)
             found |= {kind for kind, told in _RULES if kind not in found and told(sentence, shape)}
