@@ -333,6 +333,22 @@ async def test_an_older_copy_of_the_whole_folder(tmp_path: Path) -> None:
         assert (await run(host, "verify_store")).ok
 
 
+async def test_a_store_that_is_begun_anew_at_the_same_place_is_not_taken_for_an_older_one(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    async with running_host(folder, run_jobs=False) as host:
+        await fill(host)
+    shutil.copytree(folder, tmp_path / "older")
+    shutil.rmtree(folder)
+    async with running_host(folder, run_jobs=False) as host:
+        assert (await run(host, "verify_store")).ok
+        await fill(host)
+        assert (await run(host, "verify_store")).ok
+    shutil.rmtree(folder)
+    shutil.copytree(tmp_path / "older", folder)
+    async with running_host(folder, run_jobs=False) as host:
+        assert not (await run(host, "verify_store")).ok, "what was there before it is older"
+
+
 async def test_a_head_file_that_was_edited_is_noticed(tmp_path: Path) -> None:
     file = tmp_path / "elsewhere" / "heads.json"
     settings = {"INTEGRITY_HEAD_FILE": str(file)}

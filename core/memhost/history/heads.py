@@ -79,6 +79,13 @@ class HeadKeeper:
             self._found("", "", f"The file of the published heads, {self.path}, is not what the server wrote: {error}.")
             known = {}
         heads = await self._store.heads()
+        if known and not heads and not any((await self._store.info()).counts.values()):
+            # Somebody has begun anew at the same place: there is nothing that could pass for what was there before.
+            entries = {tenant: head.seq for tenant, head in known.items()}
+            log(logger, logging.WARNING, "integrity.begun_anew", file=str(self.path), entries=str(entries))
+            self._published = {}
+            await self._try_to_write({})
+            return []
         for tenant, head in known.items():
             link = await self._store.link_at(tenant, head.seq)
             if link is None:
@@ -141,6 +148,12 @@ class HeadKeeper:
             await self._try_to_publish()
             for tenant, head in self._published.items():
                 log(logger, logging.INFO, "integrity.head", tenant=tenant, entry=head.seq, link=head.link.hex())
+
+    async def _try_to_write(self, heads: dict[str, Head]) -> None:
+        try:
+            await asyncio.to_thread(self._write, heads)
+        except OSError as error:
+            log(logger, logging.WARNING, "integrity.head_not_published", error=str(error))
 
     async def _try_to_publish(self) -> None:
         try:
