@@ -80,9 +80,9 @@ class HeadKeeper:
             known = {}
         heads = await self._store.heads()
         if known and not heads and not any((await self._store.info()).counts.values()):
-            # Somebody has begun anew at the same place: there is nothing that could pass for what was there before.
+            # Somebody started afresh at the same place: there is nothing that could pass for what was there before.
             entries = {tenant: head.seq for tenant, head in known.items()}
-            log(logger, logging.WARNING, "integrity.begun_anew", file=str(self.path), entries=str(entries))
+            log(logger, logging.WARNING, "integrity.started_afresh", file=str(self.path), entries=str(entries))
             self._published = {}
             await self._try_to_write({})
             return []
