@@ -108,6 +108,8 @@ def is_sensitive(record: MemoryRecord, kinds: Iterable[str]) -> tuple[Reason, ..
     if rank(level_of(record)) >= rank("user"):
         return ()
     found: set[Kind] = set(kinds_of(record.text))
+    if record.extraction_strategy == TURN_STRATEGY:  # what was said, without the role in front of it
+        found |= kinds_of(record.text.partition(": ")[2])
     for tag in (*record.topics, *record.entities):
         # A key may name what the text sets: the topic `identity.role` of the text "superadmin".
         found |= kinds_of(f"{tag}: {record.text[:_VALUE]}" if _KEY.fullmatch(tag) else tag)

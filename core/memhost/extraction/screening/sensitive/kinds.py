@@ -138,6 +138,8 @@ def _rights_permit(s: Sentence, _: _Shape) -> bool:
 
 
 def _rights_admin(s: Sentence, _: _Shape) -> bool:
+    if s.has("admin") and s.length <= 1:  # nothing but the name of a role: the value of some key
+        return True
     return s.near("admin", "rights", 3) and s.any("user", "assistant", "agent", "you", "permit", "always")
 
 
