@@ -294,10 +294,12 @@ async def test_a_view_leaves_out_what_prompts_leave_out_and_says_how_far_it_is_t
 async def test_a_change_of_trust_makes_a_summary_again(host: Host) -> None:
     await run(host, "store_memories", memories=[{"id": "a", "text": "Tea costs 4 euros.", "user_id": "or"}])
     made = await run(host, "create_summary_view", source="long_term", name="v", group_by=["user_id"])
-    for channel, trust in (("agent", "agent"), ("tool", None)):
-        await run(
-            host, "edit_memory", by(cast("Trust", channel)), memory_id="a", text=f"Tea costs 5 euros, says {channel}."
-        )
+    changes: tuple[tuple[Trust, dict[str, Any], str | None], ...] = (
+        ("agent", {"text": "Tea costs 5 euros."}, "agent"),
+        ("tool", {"topics": ["tea"]}, None),  # other words would wait
+    )
+    for channel, change, trust in changes:
+        await run(host, "edit_memory", by(channel), memory_id="a", **change)
         found = await run(host, "run_summary_view_partition", view_id=made.id, group={"user_id": "or"})
         assert (found.trust, found.empty) == (trust, trust is None)
 
