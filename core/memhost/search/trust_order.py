@@ -21,6 +21,8 @@ _FIRST = 50
 _ALIKE, _COMMON = 0.6, 3
 """Share of the words of the shorter of two texts, and number of them, that make both tell of the same."""
 _SURE = 0.98
+_UNRELATED = 0.15
+"""Score that memories which have nothing to do with a query stay below: a text falls no further for its repetitions."""
 
 
 def by_trust(
@@ -28,8 +30,9 @@ def by_trust(
 ) -> list[Scored]:
     """The matches, best first, by relevance and trust.
 
-    A text loses score for a source that is not verified, and for repeating the words of the query. Of two texts that
-    tell of the same the one that is trusted less comes behind the other, whichever is newer.
+    A text loses score for repeating the words of the query, though not so much that it comes behind what has nothing
+    to do with it, and for a source that is not verified. Of two texts that tell of the same the one that is trusted
+    less comes behind the other, whichever is newer.
 
     Args:
         ordered: The matches, best first.
@@ -37,16 +40,16 @@ def by_trust(
         sought: Terms of the query.
         end: Matches that are asked for, from the first one on; those far behind stay as they are.
     """
-    wanted, rest = max(end, _FIRST), len(ordered)
+    wanted, rest, terms = max(end, _FIRST), len(ordered), frozenset(sought)
     kept: list[Scored] = []
     lower: list[Scored] = []
     for at, item in enumerate(ordered):
         if len(kept) == wanted:
             rest = at
             break
-        price = _price(item, memories.get(item.record.id), sought)
-        if price:
-            lower.append(_cheaper(item, price))
+        score = _score(item, memories.get(item.record.id), terms)
+        if score < item.score:
+            lower.append(msgspec.structs.replace(item, score=score, dist=1.0 - score))
         else:
             kept.append(item)
     found = [*kept, *ordered[rest:]]
@@ -55,18 +58,19 @@ def by_trust(
     return _weaker_behind(found, memories)
 
 
-def _price(item: Scored, memory: StoredMemory | None, sought: Collection[str]) -> float:
-    level = level_of(item.record)
-    price = _PRICES.get(level, 0.0)
+def _score(item: Scored, memory: StoredMemory | None, sought: frozenset[str]) -> float:
+    level, score = level_of(item.record), item.score
     if memory is not None and sought:
-        price += stuffed(memory.terms, sought, memory.record.text, trusted=rank(level) >= rank("user"))
-    return price
+        loss = stuffed(memory.terms, sought, memory.record.text, trusted=rank(level) >= rank("user"))
+        score = max(min(score, _UNRELATED), _lower(score, loss))
+    return _lower(score, _PRICES.get(level, 0.0))
 
 
-def _cheaper(item: Scored, price: float) -> Scored:
-    odds = min(item.score, _SURE) / (1.0 - min(item.score, _SURE)) * math.exp(-price)
-    score = odds / (1.0 + odds)
-    return msgspec.structs.replace(item, score=score, dist=1.0 - score)
+def _lower(score: float, loss: float) -> float:
+    if not loss:
+        return score
+    odds = min(score, _SURE) / (1.0 - min(score, _SURE)) * math.exp(-loss)
+    return odds / (1.0 + odds)
 
 
 def _weaker_behind(ordered: list[Scored], memories: Mapping[str, StoredMemory]) -> list[Scored]:

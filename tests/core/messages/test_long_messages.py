@@ -171,7 +171,7 @@ async def test_a_text_too_long_for_the_embedder_costs_no_other_its_vector_and_no
         tmp_path, store="memory", extra=[scripted.POINT], settings=scripted.WITH_EMBEDDER, run_jobs=False
     ) as host:
         texts = {
-            "long": " ".join(f"The spare key hangs behind the barometer in room {number}." for number in range(100)),
+            "long": "The spare key hangs behind the barometer. " * 100,
             "tea": "User likes tea",
             "cat": "User has a cat",
         }

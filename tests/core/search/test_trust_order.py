@@ -158,6 +158,39 @@ async def test_a_text_made_of_query_words_does_not_beat_a_sentence(tmp_path: Pat
         assert len(await found(host, "When does the pool open?", limit=7, **mode)) == 7
 
 
+@pytest.mark.parametrize(
+    ("query", "text"),
+    pairs(
+        """
+What do I have to buy?
+To buy: buy milk, buy bread, buy eggs, buy flour, buy butter, buy rice, buy oats, buy salt.
+Was muss ich kaufen?
+Kaufen: Milch kaufen, Brot kaufen, Eier kaufen, Mehl kaufen, Butter kaufen, Reis kaufen, Salz kaufen.
+Which boat song?
+Boat song: row the boat, row the boat, boat boat boat, this is the boat song, the boat song.
+"""
+    ),
+)
+async def test_a_list_that_repeats_a_word_stays_before_what_has_nothing_to_do_with_the_query(
+    tmp_path: Path, query: str, text: str
+) -> None:
+    unrelated = [
+        "User likes tea",
+        "The meeting is on Monday at nine.",
+        "User's sister lives in Lyon.",
+        "Tee ist gesund.",
+        "Swimming starts at seven in the morning.",
+    ]
+    assert price(query, text) > 4
+    async with running_host(tmp_path, store="sqlite", run_jobs=False) as host:
+        await store(host, *unrelated, text)
+        assert (await found(host, query))[0] == text[:20]
+    async with running_host(tmp_path / "external", store="sqlite", run_jobs=False) as host:
+        await store(host, *unrelated)
+        await store(host, text, channel="external")
+        assert (await found(host, query))[-1] == text[:20]
+
+
 async def test_pages_neither_repeat_nor_skip(tmp_path: Path) -> None:
     async with running_host(tmp_path, store="memory", run_jobs=False) as host:
         for number in range(70):
