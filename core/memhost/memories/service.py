@@ -195,7 +195,8 @@ class MemoryService:
         found.fresh += [record for record in records if not deduplicate or record.id in versions]
         gone = [record for record in records if record.id in found.stays]
         wanted = [*found.fresh, *found.completed.values()]
-        kept = await self._hooks.before_memories_stored(wanted, self._context(call, now)) if wanted else []
+        asked = self._context(call, now)
+        kept = await self._hooks.before_memories_stored(wanted, asked, masked=True) if wanted else []
         await self._admit(bounds, kept, found)
         anew, more = found.parted(kept)
         anew, held = await self._parted(call, anew, there, found)

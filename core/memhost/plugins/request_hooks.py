@@ -67,13 +67,21 @@ class RequestHooks:
                 write = SessionWrite(session=write.session, content=content)
         return write
 
-    async def before_memories_stored(self, memories: list[MemoryRecord], context: RequestContext) -> list[MemoryRecord]:
+    async def before_memories_stored(
+        self, memories: list[MemoryRecord], context: RequestContext, *, masked: bool = False
+    ) -> list[MemoryRecord]:
         """Which of the memories to store, as changed by plugins; ids and owners stay, none is added.
 
         A plugin may lower how far a memory is trusted, never raise it. Secrets are masked: those of strategies before
         plugins see them, and those of plugins.
+
+        Args:
+            memories: The memories.
+            context: Who stores them.
+            masked: They are as a request gave them, whose secrets are masked already.
         """
-        memories = await masked_records(memories, self._masker)
+        if not masked:
+            memories = await masked_records(memories, self._masker)
         for hook in self._plugins.event_hooks("memhost_before_memories_stored"):
             changed = await self._call(hook, list[MemoryRecord], memories=memories, context=context)
             if changed is not None:

@@ -55,9 +55,10 @@ def _plain_digits(low: str) -> bool:
 
 def is_monotone(value: str) -> bool:
     """Tell whether a value is made of hardly more than one sign, as those are that hide one."""
-    signs = [sign for sign in value.casefold() if sign.isalnum()]
-    return len(set(signs)) <= max(1, len(signs) // 10) or (
-        len(signs) >= 8 and max(map(signs.count, set(signs))) * 10 >= len(signs) * 8
+    signs = "".join(filter(str.isalnum, value.casefold()))
+    kinds = set(signs)
+    return len(kinds) <= max(1, len(signs) // 10) or (
+        len(signs) >= 8 and max(map(signs.count, kinds)) * 10 >= len(signs) * 8
     )
 
 

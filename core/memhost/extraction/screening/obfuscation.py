@@ -141,6 +141,8 @@ def _unmasked(text: str) -> str:
 
 
 def _latin(word: str) -> str:
+    if word.isascii() and word.isalpha():
+        return word
     ascii_letters = sum(letter.isascii() and letter.isalpha() for letter in word)
     if ascii_letters < 2 or ascii_letters == len(word):
         return word

@@ -8,7 +8,7 @@ word alone: facts and wishes of daily life have one of the concepts at most.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Literal, get_args
 
@@ -22,10 +22,22 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _WINDOW, _OVERLAP = 16_384, 512
 _FEW_WORDS = 3
+_SHORT, _REMEMBERED = 1_000, 1_024
+"""Characters of a text whose kinds are remembered, and number of such texts: one write asks several times for a text,
+and most tags come again and again."""
 
 
 def kinds_of(text: str) -> frozenset[Kind]:
     """Tell which sensitive kinds of statements a text has; none if it is harmless. Time in proportion to its length."""
+    return _kinds_of_short(text) if len(text) <= _SHORT else _kinds_of(text)
+
+
+@lru_cache(_REMEMBERED)
+def _kinds_of_short(text: str) -> frozenset[Kind]:
+    return _kinds_of(text)
+
+
+def _kinds_of(text: str) -> frozenset[Kind]:
     found: set[Kind] = set()
     for part in _windows(text):
         found |= _of_window(part)
