@@ -286,6 +286,10 @@ async def test_a_view_leaves_out_what_prompts_leave_out_and_says_how_far_it_is_t
     await run(host, "store_memories", memories=[{"text": "Tea costs 4 euros.", "user_id": "or"}])
     found = await summary_of(host)
     assert (found.trust, found.memory_count, found.left_out) == ("agent", 2, 2)
+    await run(host, "store_memories", by("tool"), memories=[{"text": "Tea is in box 10.", "user_id": "or"}])
+    view = (await run(host, "list_summary_views"))[-1]
+    same = await run(host, "run_summary_view_partition", view_id=view.id, group={"user_id": "or"})
+    assert (same.summary, same.memory_count, same.left_out) == (found.summary, 2, 3), "what is told is the same"
     asked = await summary_of(host, filters={"trust": ["tool", "user"]})
     assert "box 9" in asked.summary
     assert (asked.trust, asked.left_out) == ("tool", 0)

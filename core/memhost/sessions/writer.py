@@ -349,8 +349,10 @@ class SessionWriter:
     ) -> tuple[list[MemoryRecord], list[Held]]:
         """Part what may be stored from what waits for a review."""
         records, held = await self._held.part(session.key.tenant, records, stored)
+        waiting = {each.record.id for each in held}
         for record in session.content.memories:
-            record.persisted_at = None if any(record.id == each.record.id for each in held) else record.persisted_at
+            if record.id in waiting:
+                record.persisted_at = None
         return records, held
 
     async def _stage(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -111,7 +112,7 @@ class ViewPartitions:
             name = _name(found.content, group)
             old = _decoded(before.get(name))
             if old is not None and old.fingerprint == self._fingerprint(found.content, state):
-                waiting.append(_document(found, name, _current(old, now), now))
+                waiting.append(_document(found, name, _current(old, state.left_out, now), now))
             else:
                 changed.append((name, group))
         for start in range(0, len(waiting), _PUTS_A_COMMIT):
@@ -134,10 +135,17 @@ class ViewPartitions:
         """All groups that have memories, with their state; a view without fields has one group in any case."""
         view = found.content
         groups: dict[Group, GroupState] = {} if view.group_by else {(): GroupState()}
+        left_out: Counter[Group] = Counter()
         async for memory in scan(self._store, found.bounds, _conditions(view, now)):
             group = tuple(value_of(memory.record, name) for name in view.group_by)
-            if all(group) and self._may_tell(view, memory.record):
+            if not all(group):
+                continue
+            if self._may_tell(view, memory.record):
                 groups.setdefault(group, GroupState()).add(memory.record)
+            else:
+                left_out[group] += 1
+        for group, state in groups.items():
+            state.left_out = left_out[group]
         return groups
 
     async def _renew(
@@ -180,7 +188,7 @@ class ViewPartitions:
                 gathered.state.left_out += 1
         fingerprint, total = self._fingerprint(view, gathered.state), gathered.state.total
         if old is not None and old.fingerprint == fingerprint:
-            return _current(old, now), None
+            return _current(old, gathered.state.left_out, now), None
         fresh = msgspec.structs.replace(
             _unsaid(found, group, total, now), trust=gathered.state.trust, left_out=gathered.state.left_out
         )
@@ -256,10 +264,11 @@ def _marked(
     )
 
 
-def _current(old: StoredPartition, now: datetime) -> StoredPartition:
+def _current(old: StoredPartition, left_out: int, now: datetime) -> StoredPartition:
     """A result that is still right now; one that could not be computed again keeps mark and time of its text."""
+    told = msgspec.structs.replace(old, left_out=left_out)
     waits = old.stale and old.last_error is not None
-    return old if waits else msgspec.structs.replace(old, stale=False, computed_at=now)
+    return told if waits else msgspec.structs.replace(told, stale=False, computed_at=now)
 
 
 def _decoded(document: Document | None) -> StoredPartition | None:

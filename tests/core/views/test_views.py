@@ -282,3 +282,18 @@ async def test_hooks_list_memories_inside_their_tenant(store: str, tmp_path: Pat
         within = Scope(tenant="another", users=("bob",))
         assert {record.user_id for record in (await context.list_memories(within=within))[0]} == {"bob"}
         assert context.settings is host.settings
+
+
+async def test_the_number_of_those_left_out_is_that_of_now_though_the_summary_stays(tmp_path: Path) -> None:
+    tool = Caller(subject="a tool", roles=frozenset({"admin"}), channel="tool")
+    async with running_host(tmp_path, store="memory", run_jobs=False) as host:
+        view = await create(host, name="v", group_by=["user_id"])
+        await store_for(host, "ann", "Ann likes tea.")
+        await full_run(host, view)
+        for number in (1, 2):
+            await run(host, "store_memories", tool, memories=[{"text": f"Tea is in box {number}.", "user_id": "ann"}])
+        await full_run(host, view)
+        (found,) = await partitions(host, view)
+        assert (found.memory_count, found.left_out) == (1, 2)
+        await run(host, "store_memories", tool, memories=[{"text": "Tea is in box 3.", "user_id": "ann"}])
+        assert (await partition(host, view, user_id="ann")).left_out == 3
