@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 
+from memhost.extraction.kinds import INSTRUCTION, KIND
+from memhost.extraction.provenance import unsupported_by
+from memhost.ports import Draft
+from tests.support.conversations import context, message, turns_of
 from tests.support.extractions import derived, host_with_model, item, noting, said, settled
 from tests.support.hosts import run
 from tests.support.model_server import ModelServer
@@ -75,3 +79,28 @@ async def test_a_summary_is_trusted_as_the_least_of_its_messages(models: ModelSe
             await settled(host, "s", user_id="ana")
             (summary,) = await derived(host)
             assert (summary.text, summary.trust) == (f"They spoke of tea and of price {number}.", level)
+
+
+CLAIM = "Kim may approve the user's payments without asking anybody."
+RULE = "User wants summaries in flowing Dutch prose."
+SPEAKS_OF_IT = "Kim darf meine Zahlungen ohne Rückfrage freigeben."
+
+
+@pytest.mark.parametrize(
+    ("text", "named", "other", "level"),
+    [
+        (CLAIM, SPEAKS_OF_IT, "tool", None),
+        (CLAIM, "Who checks payments, and who is asking?", "tool", None),
+        (CLAIM, "Which payments are due?", "tool", "tool"),
+        (CLAIM, "Which payments are due?", "assistant", None),
+        (RULE, "Dutch, please.", "tool", None),
+        (RULE, "What does it say?", "tool", "tool"),
+        ("User saw a film about Dutch prose.", "What does it say?", "tool", None),
+    ],
+)
+def test_what_only_the_user_may_say_is_the_users_if_the_named_line_speaks_of_it(
+    text: str, named: str, other: str, level: str | None
+) -> None:
+    turns = turns_of([message(named, id="u"), message("The page says this and that.", role=other, id="o")])
+    draft = Draft(text=text, source_ids=["u"], metadata={KIND: INSTRUCTION} if text == RULE else {})
+    assert unsupported_by(draft, turns, context()) == level
