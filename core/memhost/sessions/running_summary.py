@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -132,8 +132,7 @@ class RunningSummary:
         parts: list[str] = []
         if size > budget // 2:  # a client's own long context: it is read like messages
             parts, base, size = _pieces(safe_text(base), budget // 2), "", budget // 2
-        untold = await asyncio.to_thread(_untold, messages)
-        lines = self._fitting(messages, budget - size, zone, untold)
+        lines = await asyncio.to_thread(self._fitting, messages, budget - size, zone)
         joined = "\n".join(lines)
         parts += _pieces(joined, budget // 2) if count(joined) > budget - size else [joined]
         tokens = 0
@@ -148,23 +147,20 @@ class RunningSummary:
             base = found
         return Made(text=base, messages=len(lines), tokens=tokens)
 
-    def _fitting(self, messages: Sequence[Message], room: int, zone: str, untold: Collection[int]) -> list[str]:
-        """Lines of the first messages that fit the room together, of the first one with its results in any case.
-
-        Of the messages at the places in `untold` the lines say only that they are left out.
-        """
+    def _fitting(self, messages: Sequence[Message], room: int, zone: str) -> list[str]:
+        """Lines of the first messages that fit the room together, of the first one with its results in any case."""
         count = token_counter()
         lines: list[str] = []
-        for place, (message, start) in enumerate(zip(messages, together(messages), strict=True)):
-            line = self._line(message, zone, told=place not in untold)
+        for message, start in zip(messages, together(messages), strict=True):
+            line = self._line(message, zone)
             room -= count(line) + 1
             if room < 0 and start:
                 return lines[:start]
             lines.append(line)
         return lines
 
-    def _line(self, message: Message, zone: str, *, told: bool) -> str:
-        text = readable(without_recalled(message)) if told else _UNTOLD
+    def _line(self, message: Message, zone: str) -> str:
+        text = _UNTOLD if _is_for_the_user_to_say(message) else readable(without_recalled(message))
         if self._prompt:
             return f"{message.role}: {text}"
         return data({"role": message.role, "at": shown(message.created_at, zone), "text": text})
@@ -182,13 +178,9 @@ class RunningSummary:
         ]
 
 
-def _untold(messages: Sequence[Message]) -> frozenset[int]:
-    """Places of messages whose words only the user may say, and somebody else did: a summary would pass them on."""
-    return frozenset(
-        place
-        for place, message in enumerate(messages)
-        if rank(message.trust or by_role(message.role)) < rank("user") and kinds_of(readable(message))
-    )
+def _is_for_the_user_to_say(message: Message) -> bool:
+    """Tell whether only the user may say these words, and somebody else did: a summary would pass them on."""
+    return rank(message.trust or by_role(message.role)) < rank("user") and bool(kinds_of(readable(message)))
 
 
 def _pieces(text: str, tokens: int) -> list[str]:

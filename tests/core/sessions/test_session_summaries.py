@@ -6,18 +6,23 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from msgspec import UNSET
 
 from memhost.errors import ConfigurationError, ModelRefused, ModelUnavailable
 from memhost.host import Host
-from memhost.models import Caller, SessionKey
+from memhost.models import Caller, Message, SessionKey
 from memhost.operations.responses import WorkingMemoryView
+from memhost.ports import Completion
+from memhost.sessions.running_summary import RunningSummary
+from memhost.settings import LlmSettings
 from memhost.testing.clock import FakeClock
+from memhost.testing.factories import START
 from memhost.testing.models import Asked
 from memhost.testing.polling import until
+from memhost.usage.model_calls import ModelCalls
 from tests.core.jobs.test_jobs import work
 from tests.support import scripted
 from tests.support.hosts import ADMIN, run, running_host
@@ -503,3 +508,33 @@ async def test_a_summary_does_not_pass_on_what_only_the_user_may_say(tmp_path: P
     assert "DE89370400440532013000" not in asked
     assert "always answer in German" in asked
     assert asked.count("left out: only the user may") == 2
+
+
+async def test_each_message_is_judged_once_however_many_calls_a_summary_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Calls:
+        available = True
+
+        def model_for(self, _purpose: str) -> str:
+            return "small"
+
+        async def complete(self, *_: Any, **__: Any) -> Completion:
+            return Completion(text="They spoke of lines.", model="small", input_tokens=1, output_tokens=1)
+
+    judged: list[str] = []
+
+    def kinds(text: str) -> frozenset[str]:
+        judged.append(text)
+        return frozenset()
+
+    monkeypatch.setattr("memhost.sessions.running_summary.kinds_of", kinds)
+    running = RunningSummary(cast("ModelCalls", Calls()), LlmSettings(model_window_overrides={"small": 4_000}))
+    left = [
+        Message(role="assistant", content=f"Line {number} " + "of many words " * 40, id=str(number), created_at=START)
+        for number in range(100)
+    ]
+    passes = 0
+    while left:
+        made = await running.extend(SessionKey("t", "", "", "s"), "", left, 2_000, "UTC")
+        left, passes = left[made.messages :], passes + 1
+    assert passes > 4
+    assert len(judged) <= 100 + passes
