@@ -93,7 +93,7 @@ def borrowed_from(draft: Draft, turns: Sequence[Turn], context: ExtractionContex
             others.append((message.trust or by_role(message.role), readable(message)))
     if not named or _share(words, "\n".join(named)) > _FEW:
         return None
-    owners = [level for level, text in others if _share(words, text) >= _MOST]
+    owners = [level for level, text in others if _share(words, text, _MOST) >= _MOST]
     return lowest(owners) if owners else None
 
 
@@ -133,10 +133,16 @@ def _telling(text: str) -> frozenset[str]:
     return frozenset(words - _ABOUT_NOTHING) | {pair for pair in signs if not _ENDING.fullmatch(pair)}
 
 
-def _share(words: frozenset[str], text: str) -> float:
+def _share(words: frozenset[str], text: str, least: float = 0.0) -> float:
+    """The share of the words that a text has, in whatever form; 0 as soon as it cannot be the least one asked for."""
     folded = fold(text)
     there = frozenset(_LETTERS.findall(folded))
-    found = sum(word in folded or any(alike(word, other) for other in there) for word in words)
+    found = len(words)
+    for word in words:
+        if word not in folded and not any(alike(word, other) for other in there):
+            found -= 1
+            if found / len(words) < least:
+                return 0.0
     return found / len(words)
 
 

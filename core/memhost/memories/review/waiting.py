@@ -23,6 +23,7 @@ from memhost.memories.trust import CONTRADICTS, level_of
 from memhost.models import TURN_STRATEGY, Actor, Document, MemoryRecord, Review, Scope, Trust, WriteBatch, acting
 from memhost.models.trust import lowest, rank
 from memhost.ports import Store
+from memhost.secrets.requests import letters
 from memhost.settings.schema import MemorySettings
 from memhost.storage.bound_documents import by_prefix, document_scope
 
@@ -169,7 +170,8 @@ class Waiting:
         return [record for record in records if record.id not in names], waits
 
     async def _judged(self, records: Sequence[MemoryRecord]) -> list[Held]:
-        if sum(len(record.text) for record in records) <= _AT_ONCE:
+        read = [(record.text, record.topics, record.entities, record.metadata) for record in records]
+        if letters(read, _AT_ONCE) <= _AT_ONCE:
             return self._judge(records)
         return await asyncio.to_thread(self._judge, records)
 
@@ -286,7 +288,8 @@ class Waiting:
             for name in names_in(waits)
             if name not in ((KIND, _name(record)), (TEXT_KIND, record.memory_hash or content_hash(record)))
         ]
-        reasons = is_sensitive(record, self._kinds) or waits.entry.reasons
+        judged = await self._judged([record])
+        reasons = judged[0].reasons if judged else waits.entry.reasons
         held = Held(record=record, reasons=reasons, would_change=waits.entry.would_change)
         return await self.stage(batch, waits.document.tenant, [held], now)
 
