@@ -10,12 +10,12 @@ import pytest
 
 from memhost.errors import InvalidRequest, NotFound
 from memhost.host import Host
-from memhost.models import Caller, Condition, Op, Scope, SessionKey
+from memhost.models import Caller, Condition, Op, Scope, SessionKey, Trust
 from memhost.operations.responses import SummaryView, SummaryViewPartitionResult, Task
 from memhost.testing.clock import FakeClock
 from memhost.testing.factories import START, make_record
 from memhost.views.filters import compile_view_filters
-from memhost.views.summarizer import Gathered, JoinedTexts
+from memhost.views.summarizer import Gathered, GroupState, JoinedTexts
 from tests.core.jobs.test_jobs import work
 from tests.support.hosts import ADMIN, bound_to, run, running_host
 
@@ -297,3 +297,21 @@ async def test_the_number_of_those_left_out_is_that_of_now_though_the_summary_st
         assert (found.memory_count, found.left_out) == (1, 2)
         await run(host, "store_memories", tool, memories=[{"text": "Tea is in box 3.", "user_id": "ann"}])
         assert (await partition(host, view, user_id="ann")).left_out == 3
+
+
+def test_a_group_is_trusted_as_its_least_trusted_memory_in_any_order() -> None:
+    levels: tuple[Trust, ...] = ("user", "tool", "agent")
+    for start in range(3):
+        state = GroupState()
+        for level in (*levels[start:], *levels[:start]):
+            state.add(make_record(level, trust=level))
+        assert (state.trust, state.total) == ("tool", 3)
+
+
+def test_a_memory_that_is_trusted_less_makes_another_group() -> None:
+    prints = set()
+    levels: tuple[Trust, ...] = ("user", "tool")
+    for level in levels:
+        (state := GroupState()).add(make_record("a", trust=level))
+        prints.add(state.fingerprint("view"))
+    assert len(prints) == 2
