@@ -71,6 +71,7 @@ class HeadKeeper:
             StoreUnavailable: The store does not answer.
         """
         self.findings = []
+        self._watch.seen.pop("chain", None)
         if self.path is None or not isinstance(self._store, KeepsHistory):
             return []
         try:

@@ -10,6 +10,7 @@ from typing import Any
 from memhost.errors import Busy, Forbidden, InvalidRequest, Unsupported
 from memhost.history.entries import keeping
 from memhost.history.heads import HeadKeeper
+from memhost.history.last_verification import IntegrityState
 from memhost.integrity import Keyring
 from memhost.integrity.certificates import check
 from memhost.models import Entry, Scope, Verification
@@ -21,7 +22,7 @@ from memhost.operations.history import (
     VerificationReport,
 )
 from memhost.operations.table import Call, Nothing
-from memhost.ports import Store
+from memhost.ports import KeepsHistory, Store
 
 
 class Verifying:
@@ -29,18 +30,18 @@ class Verifying:
 
     Attributes:
         store: The store.
-        found: How much the last verification of this process found; None before the first.
+        state: What is known of edits behind the server's back.
     """
 
-    def __init__(self, *, store: Store, keys: Keyring | None, heads: HeadKeeper) -> None:
+    def __init__(self, *, store: Store, keys: Keyring | None, heads: HeadKeeper, state: IntegrityState) -> None:
         self.store = store
+        self.state = state
         self._heads = heads
         self._keys = keys
         self._lock = asyncio.Lock()
-        self.found: int | None = None
 
     async def verify(self, call: Call, _request: Nothing) -> VerificationReport:
-        """Verify everything of all tenants.
+        """Verify everything of all tenants; what it finds is kept for `ready`.
 
         Raises:
             Forbidden: The caller does not administer the server.
@@ -56,10 +57,7 @@ class Verifying:
             raise Busy("The store is being verified already; try again when that is done.")
         async with self._lock:
             started = perf_counter()
-            report = await kept.verify()
-            for finding in await self._heads.compare():
-                report.report(finding)
-            self.found = report.found
+            report = await self._verified(kept)
             return _shown(report, perf_counter() - started)
 
     async def seal_again(self) -> int:
@@ -71,8 +69,7 @@ class Verifying:
         """
         kept = keeping(self.store)
         async with self._lock:
-            found = (await kept.verify()).found + len(await self._heads.compare())
-            if found:
+            if found := (await self._verified(kept)).found:
                 raise InvalidRequest(
                     f"{found} things are not what the server wrote: look at them with memhost verify before everything "
                     "is sealed again."
@@ -80,6 +77,14 @@ class Verifying:
             sealed = await kept.seal_anew()
             await self._heads.accept()
         return sealed
+
+    async def _verified(self, kept: KeepsHistory) -> Verification:
+        began = self.state.now()
+        report = await kept.verify()
+        for finding in await self._heads.compare():
+            report.report(finding)
+        await self.state.note(report.found, began)
+        return report
 
     async def check_certificate(self, call: Call, request: CheckCertificate) -> CertificateCheck:
         """Tell whether this server signed a certificate, and its log has the erasure that it names."""

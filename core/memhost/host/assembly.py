@@ -20,6 +20,7 @@ from memhost.extraction import PromptPolicy
 from memhost.extraction.pipeline.immediate import ImmediateExtraction
 from memhost.extraction.pipeline.rebuild import Rebuilding
 from memhost.extraction.pipeline.runs import ExtractionRuns
+from memhost.history.last_verification import IntegrityState
 from memhost.history.retention import Retention
 from memhost.history.rewriting import Rewriting
 from memhost.history.verifying import Verifying
@@ -169,7 +170,7 @@ def assemble(resources: Resources) -> Services:
         rebuilding=rebuilding(resources, queue, cascade, long_work),
         trash=trash,
         versions=_versions(resources, hooks, cascade, held, quotas),
-        verifying=Verifying(store=store, keys=resources.keys, heads=resources.heads),
+        verifying=_verifying(resources),
         views=views,
         view_runs=view_runs,
         erasure=_erasure(resources, ledger),
@@ -284,6 +285,11 @@ def _versions(resources: Resources, hooks: RequestHooks, cascade: Cascade, held:
     versions = Versions(store=resources.store, rewriting=rewriting, settings=resources.settings.memory)
     resources.stack.push_async_callback(versions.aclose)
     return versions
+
+
+def _verifying(resources: Resources) -> Verifying:
+    state = IntegrityState(store=resources.store, watch=resources.tampered, clock=resources.clock)
+    return Verifying(store=resources.store, keys=resources.keys, heads=resources.heads, state=state)
 
 
 def _compaction(

@@ -43,7 +43,7 @@ class ResourceOpener:
         self._clock = clock
         self._data_dir = configuration.data_dir
         self._meter = LateMeter()
-        self._watch = TamperWatch()
+        self._watch = TamperWatch(clock.now)
         self._context = OpenContext(
             data_dir=self._data_dir,
             clock=clock,

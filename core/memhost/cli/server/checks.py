@@ -269,9 +269,8 @@ async def _proof(host: Host) -> list[Check]:
     if not isinstance(host.store, KeepsHistory):
         return []
     entries = sum(head.seq for head in (await host.store.heads()).values())
-    if seen := host.tampered.seen:
-        told = ", ".join(f"{count} {what}" for what, count in sorted(seen.items()))
-        return [_fail("log", f"not what the server wrote: {told}", "Find out what was done to it: memhost verify")]
+    if trouble := await host.services.verifying.state.trouble():
+        return [_fail("log", trouble, "memhost verify shows what was done; this is over when it finds nothing.")]
     return [_ok("log", f"{entries} entries, and its end is the published one")]
 
 
