@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from memhost.events import (
         Administered,
         ExtractionDue,
+        HeadSigned,
         JobContext,
         MemoriesDeleted,
         MemoriesHeld,
@@ -336,4 +337,13 @@ async def memhost_schedule_due(event: ScheduleDue, context: JobContext) -> None:
 @hookspec
 async def memhost_administered(event: Administered, context: JobContext) -> None:
     """An administrative operation is about to run: write an audit log, remove data of a deleted user. Since 0.1."""
+    raise NotImplementedError
+
+
+@hookspec
+async def memhost_head_signed(event: HeadSigned, context: JobContext) -> None:
+    """The end of an audit chain has moved: keep it where nobody who can write to the store reaches it. Since 0.2.
+
+    It is called within seconds of a change, with the latest end alone; the same end may come twice.
+    """
     raise NotImplementedError

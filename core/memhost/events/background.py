@@ -198,6 +198,30 @@ class Administered(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str
 
 
+class HeadSigned(msgspec.Struct, frozen=True, kw_only=True):
+    """The end of a tenant's audit chain has moved, and the server has signed it.
+
+    The whole of it, as JSON, is what `check_certificate` takes.
+
+    Attributes:
+        tenant: Whose chain.
+        seq: Number of its last entry, from 1.
+        link: The link of that entry, which covers all before it, in hexadecimal digits.
+        at: When it was signed, in ISO 8601, UTC.
+        key: Id of the server's key.
+        signature: Signature of all of it, in hexadecimal digits.
+        kind: `head`.
+    """
+
+    tenant: str
+    seq: int
+    link: str
+    at: str
+    key: str
+    signature: str
+    kind: str = "head"
+
+
 BackgroundEvent = (
     SessionUpdated
     | SessionIdle
@@ -213,6 +237,7 @@ BackgroundEvent = (
     | ViewDue
     | ScheduleDue
     | Administered
+    | HeadSigned
 )
 
 EVENTS: dict[str, type[msgspec.Struct]] = {
@@ -230,6 +255,7 @@ EVENTS: dict[str, type[msgspec.Struct]] = {
     "view_due": ViewDue,
     "schedule_due": ScheduleDue,
     "administered": Administered,
+    "head_signed": HeadSigned,
 }
 """Name of each background event, which is its hook's name without the prefix `memhost_`."""
 

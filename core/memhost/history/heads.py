@@ -1,4 +1,4 @@
-"""The heads of the chains in a file outside of the store, so that an older copy of the store is recognised."""
+"""The heads of the chains outside of the store, in a file and with plugins, so that an older copy is recognised."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from typing import Any
 
 from memhost.cancelling import cancel
 from memhost.errors import ConfigurationError, MemhostError
+from memhost.events import HeadSigned
 from memhost.integrity import Keyring
-from memhost.integrity.certificates import canonical
+from memhost.integrity.certificates import canonical, sign
 from memhost.integrity.keys import NONE, default_file, write_file
 from memhost.integrity.watch import TamperWatch
+from memhost.jobs.outbox import Outbox
 from memhost.logs import log
-from memhost.models import Finding, Head
-from memhost.ports import KeepsHistory, Store
+from memhost.models import Finding, Head, Scope, WriteBatch
+from memhost.ports import Clock, KeepsHistory, Store
 
 logger = logging.getLogger(__name__)
 
@@ -36,10 +38,23 @@ class HeadKeeper:
         keys: The server's keys, which sign the file.
         setting: `INTEGRITY_HEAD_FILE`: a path, `none`, or empty for a file beside the user's key.
         watch: Told of what does not agree.
+        outbox: Makes the jobs for plugins that keep heads.
+        clock: Time.
     """
 
-    def __init__(self, store: Store, keys: Keyring | None, setting: str, watch: TamperWatch) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        keys: Keyring | None,
+        setting: str,
+        watch: TamperWatch,
+        outbox: Outbox,
+        clock: Clock,
+    ) -> None:
         self._store = store
+        self._outbox = outbox
+        self._clock = clock
         self._keys = keys
         self._setting = setting
         self._watch = watch
@@ -105,18 +120,34 @@ class HeadKeeper:
         self.findings.append(finding)
 
     async def publish(self) -> None:
-        """Write the heads, if they have moved; not over heads that the store has lost.
+        """Write the heads and tell plugins, if they have moved; not over heads that the store has lost.
 
         Raises:
             StoreUnavailable: The store does not answer.
         """
-        if self.path is None or self.findings or not isinstance(self._store, KeepsHistory):
+        listened = self._keys is not None and self._outbox.wants("head_signed")
+        if self.findings or not isinstance(self._store, KeepsHistory) or not (self.path or listened):
             return
         heads = await self._store.heads()
         if heads == self._published:
             return
-        await asyncio.to_thread(self._write, heads)
+        if self.path is not None:
+            await asyncio.to_thread(self._write, heads)
+        if listened:
+            for tenant, head in heads.items():
+                if head != self._published.get(tenant):
+                    await self._tell(tenant, head)
         self._published = heads
+
+    async def _tell(self, tenant: str, head: Head) -> None:
+        """Write the jobs that bring a head to plugins; one that still waits with an earlier head is replaced."""
+        now = self._clock.now()
+        fields = {"kind": "head", "tenant": tenant, "seq": head.seq, "link": head.link.hex(), "at": now.isoformat()}
+        signed = sign(fields, self._keys)
+        del signed["sha256"]
+        jobs = self._outbox.jobs("head_signed", HeadSigned(**signed), tenant=tenant, now=now, key=tenant)
+        await self._store.commit(Scope(tenant=tenant), WriteBatch(add_jobs=jobs))
+        self._outbox.committed(jobs)
 
     async def accept(self) -> None:
         """Take the store as it stands for the published state."""

@@ -132,6 +132,6 @@ OPERATIONS = (
         handler=forward(Verifying, Verifying.check_certificate),
         access="read",
         tag=HISTORY,
-        summary="Tell whether a certificate of erasure is genuine.",
+        summary="Tell whether a certificate of erasure, or a signed head of the log, is genuine.",
     ),
 )

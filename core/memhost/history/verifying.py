@@ -87,7 +87,7 @@ class Verifying:
         return report
 
     async def check_certificate(self, call: Call, request: CheckCertificate) -> CertificateCheck:
-        """Tell whether this server signed a certificate, and its log has the erasure that it names."""
+        """Tell whether this server signed a certificate or a head, and its log has the entry that it names."""
         certificate = request.certificate
         try:
             wrong = check(certificate, self._keys)
@@ -95,11 +95,28 @@ class Verifying:
             wrong = error.message
         if wrong:
             return CertificateCheck(valid=False, signed=False, recorded=False, detail=wrong)
+        if certificate.get("kind") == "head":
+            return await self._check_head(call.caller.bounds.tenant, certificate)
         entry = await self._entry(call.caller.bounds.tenant, certificate)
         if entry is None:
             detail = "The signature is right, but the log of this tenant has no such erasure at that place."
             return CertificateCheck(valid=False, signed=True, recorded=False, detail=detail)
         return CertificateCheck(valid=True, signed=True, recorded=True, detail=_certified(certificate))
+
+    async def _check_head(self, tenant: str, head: Mapping[str, Any]) -> CertificateCheck:
+        """Compare a signed head with the chain of the tenant."""
+        seq, wrong = int(head["seq"]), ""
+        link = None
+        if head["tenant"] == tenant:  # of other tenants the caller learns nothing
+            link = await keeping(self.store).link_at(tenant, seq)
+        if link is None:
+            wrong = f"The log of this tenant has no entry {seq}: it was rolled back, or the head is another tenant's."
+        elif self._keys is not None and head["key"] != self._keys.id:
+            wrong = "It is older than the last rotation of the key, which made all links again: compare a newer one."
+        elif link.hex() != head["link"]:
+            wrong = f"The log of this tenant has another entry {seq}: it was rolled back, and went on from there."
+        detail = wrong or f"Entry {seq} of the log is the one that was its end at {head['at']}."
+        return CertificateCheck(valid=not wrong, signed=True, recorded=not wrong, detail=detail)
 
     async def _entry(self, tenant: str, certificate: Mapping[str, Any]) -> Entry | None:
         place, name = certificate.get("entry"), certificate.get("id")

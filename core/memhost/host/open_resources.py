@@ -77,14 +77,14 @@ class ResourceOpener:
             for entry in plugins.strategies
             if llm is not None or not entry.spec.needs_model
         }
-        health = ModelHealth(self._clock)
+        health, outbox = ModelHealth(self._clock), Outbox(plugins)
         return Resources(
             stack=stack,
             settings=settings,
             weights=self._weights(),
             plugins=plugins,
             clock=self._clock,
-            outbox=Outbox(plugins),
+            outbox=outbox,
             store=store,
             embedder=embedder if embedder.local else PassageEmbedder(WatchedEmbedder(embedder, health)),
             llm=llm,
@@ -95,12 +95,22 @@ class ResourceOpener:
             meter=self._meter,
             keys=self._context.keys,
             tampered=self._watch,
-            heads=HeadKeeper(store, self._context.keys, settings.server.integrity_head_file, self._watch),
+            heads=self._heads(store, outbox),
             secrets=_masker(settings.memory, self._context.keys),
             sections={
                 entry.plugin: self._configuration.section("plugins", entry.spec.name)
                 for entry in plugins.settings_sections
             },
+        )
+
+    def _heads(self, store: Store, outbox: Outbox) -> HeadKeeper:
+        return HeadKeeper(
+            store=store,
+            keys=self._context.keys,
+            setting=self._configuration.settings.server.integrity_head_file,
+            watch=self._watch,
+            outbox=outbox,
+            clock=self._clock,
         )
 
     def _keys(self, store: str) -> Keyring | None:

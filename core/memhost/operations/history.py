@@ -214,12 +214,12 @@ class VerificationReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CheckCertificate(msgspec.Struct, kw_only=True):
-    """A certificate of erasure to check."""
+    """A certificate of erasure, or a signed head of the log, to check."""
 
     certificate: Annotated[
         Config,
         Meta(
-            description="The answer of `delete_user`, as it was given.",
+            description="The answer of `delete_user`, or what `memhost_head_signed` was given, as it was.",
             examples=[{"id": "01KATV2R8GQ4T1V5S0S1J3X9ZB", "signature": "00"}],
         ),
     ]
@@ -230,5 +230,5 @@ class CertificateCheck(msgspec.Struct, frozen=True, kw_only=True):
 
     valid: Annotated[bool, Meta(description="This server signed it as it is, and its log has the entry that it names.")]
     signed: Annotated[bool, Meta(description="The signature is that of a key of this server, over these fields.")]
-    recorded: Annotated[bool, Meta(description="The log of the tenant has the entry of this erasure at that place.")]
+    recorded: Annotated[bool, Meta(description="The log of the tenant has the entry that it names at that place.")]
     detail: Annotated[str, Meta(description="What is wrong, in a sentence; else what is certified.")]

@@ -17,6 +17,7 @@ from memhost.events import (
     Administered,
     BackgroundEvent,
     ExtractionDue,
+    HeadSigned,
     ReviewDecided,
     ScheduleDue,
     SessionIdle,
@@ -47,6 +48,7 @@ EXAMPLES: dict[str, BackgroundEvent] = {
     "review_decided": ReviewDecided(tenant="default", memory_id="known", decision="approved"),
     "view_due": ViewDue(tenant="default", view_id="v"),
     "schedule_due": ScheduleDue(name="x", due_at=NOW),
+    "head_signed": HeadSigned(tenant="default", seq=1, link="00", at="2026-01-01", key="k", signature="00"),
     "administered": Administered(tenant="default", subject="a", action="b", target="c", at=NOW, request_id="r"),
 }
 GOOD: dict[str, int] = {}

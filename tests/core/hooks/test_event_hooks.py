@@ -14,6 +14,7 @@ from memhost.errors import Refused
 from memhost.events import (
     Administered,
     ExtractionDue,
+    HeadSigned,
     MemoriesDeleted,
     MemoriesHeld,
     MemoriesStored,
@@ -352,3 +353,22 @@ async def test_administered(host: Host, plugins: Plugins) -> None:
         assert plugin in BOTH
         told = (event.tenant, event.subject, event.action, event.target, event.request_id)
         assert told == ("default", "test", "delete_user", "ann", "test")
+
+
+async def test_head_signed(host: Host, plugins: Plugins) -> None:
+    await run(host, "create_memories", memories=[{"id": "chained", "text": "the chain grows"}])
+    (entry, *_) = (await run(host, "list_changes", memory_id="chained")).changes
+
+    async def told() -> bool:
+        reached = {
+            plugin
+            for plugin, given in plugins.heard
+            if isinstance(event := given.get("event"), HeadSigned) and event.seq >= entry.seq
+        }
+        return reached == set(BOTH)
+
+    await until(told)
+    event = next(given["event"] for _, given in reversed(plugins.heard) if isinstance(given.get("event"), HeadSigned))
+    told_of = await run(host, "list_changes", after=event.seq - 1, oldest_first=True, limit=1)
+    assert (event.tenant, told_of.changes[0].link) == ("default", event.link)
+    assert (await run(host, "check_certificate", certificate=structs.asdict(event))).valid

@@ -127,7 +127,7 @@ def _write(file: IO[bytes], line: dict[str, Any]) -> None:
 
 @user.group(cls=Nested)
 def certificate() -> None:
-    """Check certificates of the removal of a user."""
+    """Check certificates of the removal of a user, and signed heads of the log."""
 
 
 @certificate.command()
@@ -137,7 +137,7 @@ def certificate() -> None:
 @config_options
 @json_option
 def check(file: Path, as_json: bool, **options: Any) -> None:
-    """Tell whether the certificate in FILE is genuine: the server's signature, and the entry of its log.
+    """Tell whether the certificate or the head in FILE is genuine: the server's signature, and the entry of its log.
 
     The exit code is 0 if it is, else 1.
     """

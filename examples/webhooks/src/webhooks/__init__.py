@@ -16,6 +16,7 @@ import msgspec
 from memhost import event_options, hookimpl
 from memhost.events import (
     Administered,
+    HeadSigned,
     JobContext,
     MemoriesDeleted,
     MemoriesHeld,
@@ -115,6 +116,13 @@ async def memhost_review_decided(event: ReviewDecided, context: JobContext) -> N
 async def memhost_memories_deleted(event: MemoriesDeleted, context: JobContext) -> None:
     """Memories are gone."""
     await send("memories_deleted", event, context)
+
+
+@hookimpl
+@event_options(timeout_s=2 * TIMEOUT_S)
+async def memhost_head_signed(event: HeadSigned, context: JobContext) -> None:
+    """The audit log has a new end: whoever keeps it notices when the store is rolled back."""
+    await send("head_signed", event, context)
 
 
 @hookimpl
