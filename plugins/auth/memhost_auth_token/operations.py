@@ -173,7 +173,8 @@ async def _create(host: Host, call: Call, request: CreateToken) -> NewToken:
         users=tuple(request.users) if request.users else None,
         description=request.description,
         expires_at=_expiry(host, request.expires_days),
-        channel=request.channel or own,
+        # A token without a channel is trusted as an agent's, and so no further than an operator.
+        channel=request.channel or (None if own == "operator" else own),
     )
     return NewToken(**describe(token, host.clock.now()), token=text)
 

@@ -342,7 +342,7 @@ async def test_no_token_is_made_or_taken_over_that_is_trusted_further_than_its_m
         made = {channel: await run(host, "create_token", admin(None), channel=channel) for channel in (None, *TRUSTS)}
         assert {channel: token.channel for channel, token in made.items()} == {each: each for each in made}
         for own in TRUSTS:
-            assert (await run(host, "create_token", admin(own))).channel == own
+            assert (await run(host, "create_token", admin(own))).channel == (None if own == "operator" else own)
             for channel, token in made.items():
                 if channel is None or rank(channel) > rank(own):
                     with pytest.raises(Forbidden, match="trusted as"):
