@@ -120,7 +120,7 @@ WITHOUT_TOOL = frozenset(
         *("list_tokens", "create_token", "rotate_token", "revoke_token"),
     }
 )
-"""Operations that MCP does not offer."""
+"""Operations that MCP does not offer; those on reviews are for callers whose credential may decide."""
 
 
 @asynccontextmanager

@@ -21,6 +21,7 @@ from memhost.host.open_resources import automatic
 from memhost.host.readiness import component, model_component, waiting_work
 from memhost.integrity import Keyring
 from memhost.integrity.watch import TamperWatch, left_out_notice, noting_left_out
+from memhost.memories.review.service import decides_as
 from memhost.metrics import Metrics
 from memhost.models import Actor, Caller, acted_by
 from memhost.models.roles import HOLDERS
@@ -155,6 +156,11 @@ class Host:
             return caller.runs_tenant
         return access == "open" or bool(caller.roles & ROLES[access])
 
+    def may_review(self, caller: Caller, door: str) -> bool:
+        """Tell whether the caller may decide on memories that wait for a review."""
+        door = self.door or door
+        return decides_as(self._bound(caller, door), door) is not None
+
     def check_access(self, caller: Caller, access: Access) -> None:
         """Return if the caller has the right that an operation needs.
 
@@ -172,7 +178,8 @@ class Host:
             MemhostError: What the operation raises; anything unexpected is logged and becomes code `internal`.
         """
         operation = self.operations[name]
-        self._bind(call)
+        call.door = self.door or call.door
+        call.caller = self._bound(call.caller, call.door)
         metrics, started, code = self.metrics, perf_counter(), "cancelled"
         metrics.operation_started(name)
         try:
@@ -228,12 +235,10 @@ class Host:
             call.notices.append(notice(findings))
         return request
 
-    def _bind(self, call: Call) -> None:
-        """Have the caller trusted no further than callers of its door are (`interface_trust`)."""
-        call.door = self.door or call.door
-        channel = bounded(call.caller.channel, self.settings.server.interface_trust.get(call.door))
-        if channel != call.caller.channel:
-            call.caller = msgspec.structs.replace(call.caller, channel=channel)
+    def _bound(self, caller: Caller, door: str) -> Caller:
+        """The caller, trusted no further than callers of that door are (`interface_trust`)."""
+        channel = bounded(caller.channel, self.settings.server.interface_trust.get(door))
+        return caller if channel == caller.channel else msgspec.structs.replace(caller, channel=channel)
 
     def models_away(self) -> dict[str, datetime]:
         """Tell since when models of each kind have not answered; kinds that answer are left out."""

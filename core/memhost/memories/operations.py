@@ -39,7 +39,7 @@ TAG, REVIEWS = "Long-term memory", "Reviews"
 
 WHO_REVIEWS = (
     "For operators who are not bound inside the tenant, and for credentials with the channel `user`, about what is "
-    "theirs. An agent's credential decides nothing, nor does an open server's through MCP."
+    "theirs. An agent's credential decides nothing; nor does, through MCP, one without an id and a channel."
 )
 
 

@@ -285,6 +285,15 @@ class Host(Protocol):
         """Tell whether the caller has the right that an operation needs."""
         ...
 
+    def may_review(self, caller: Caller, door: str) -> bool:
+        """Tell whether the caller may decide on memories that wait for a review.
+
+        Args:
+            caller: The authenticated caller.
+            door: Name of the interface through which the caller comes.
+        """
+        ...
+
     def check_access(self, caller: Caller, access: Access) -> None:
         """Return if the caller has the right that an operation needs.
 

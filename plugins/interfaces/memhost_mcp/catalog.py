@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from memhost.ports import Host
     from memhost_mcp import McpSettings
 
+DOOR = "mcp"
+"""Name of the interface."""
+
 
 class Catalog:
     """Everything on offer, and how it is run."""
@@ -48,8 +51,17 @@ class Catalog:
         self.prompts = _unique([*PROMPTS, *(_offer(item) for item in operations if item.kind == "prompt")])
 
     def tools_for(self, request: McpRequest) -> list[Tool]:
-        """The tools that the caller has the right to call."""
-        return [tool for tool in self.tools.values() if self.host.allows(request.caller, tool.access)]
+        """The tools that the caller is shown."""
+        reviews = self.host.may_review(request.caller, DOOR)
+        return [tool for tool in self.tools.values() if self.offers(request, tool.name) and reviews >= tool.reviewers]
+
+    def offers(self, request: McpRequest, name: str) -> bool:
+        """Tell whether there is a tool of that name, and the caller has the right to call it.
+
+        Those for reviewers are among them: their operations refuse others, and say what credential is needed.
+        """
+        tool = self.tools.get(name)
+        return tool is not None and self.host.allows(request.caller, tool.access)
 
     def offers_for(self, request: McpRequest, offers: dict[str, Offer]) -> list[Offer]:
         """Those of the offers that the caller has the right to use."""
@@ -110,7 +122,7 @@ class Catalog:
         return [name for name in found.sessions if name.startswith(beginning)]
 
     def _context(self, request: McpRequest, progress: Any = None) -> ToolContext:
-        call = Call(caller=request.caller, request_id=request.request_id, door="mcp")
+        call = Call(caller=request.caller, request_id=request.request_id, door=DOOR)
         if progress is not None:
             call.progress = progress
         return ToolContext(self.host, call, request, require_scope=self.settings.require_scope)

@@ -80,7 +80,7 @@ class McpServer:
     async def _call_tool(self, ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
         request = self._request_of(ctx)
         REQUEST_ID.set(request.request_id)
-        if params.name not in {tool.name for tool in self._catalog.tools_for(request)}:
+        if not self._catalog.offers(request, params.name):
             raise MCPError(code=types.INVALID_PARAMS, message=f"There is no tool {params.name}.")
         started, code = perf_counter(), "ok"
         try:

@@ -19,10 +19,10 @@ from memhost.operations import Access, Call, Operation, OperationTable
 from memhost.operations.requests import MemoryTypeFilter, SearchFields, TagFilter
 from memhost.ports import Host
 from memhost_mcp.tool_context import Defaults, McpRequest, ToolContext
-from memhost_mcp.tools import all_tools, everyday, long_term, sessions, views
+from memhost_mcp.tools import all_tools, everyday, long_term, reviews, sessions, views
 from memhost_mcp.tools.tool import Tool, ToolRow, result_from, result_like, tool_of
 
-ROWS = (*everyday.ROWS, *long_term.ROWS, *sessions.ROWS, *views.ROWS)
+ROWS = (*everyday.ROWS, *long_term.ROWS, *sessions.ROWS, *views.ROWS, *reviews.ROWS)
 CORE = core_operations()
 
 

@@ -12,12 +12,15 @@ import tempfile
 from pathlib import Path
 from typing import Any, cast
 
-from tests.support.hosts import running_host
+import msgspec
+from tests.support.hosts import ADMIN, running_host
 
 from memhost.host import Host
 from memhost_mcp import McpSettings
 from memhost_mcp.catalog import Catalog
 from memhost_mcp.server import _prompt_arguments, _tool
+from memhost_mcp.tool_context import McpRequest
+from memhost_mcp.tools.tool import Tool
 
 PINNED = Path(__file__).parents[2] / "data" / "mcp_wire.json"
 
@@ -38,25 +41,35 @@ def without_descriptions(value: Any) -> Any:
 def shown(host: Host) -> dict[str, dict[str, Any]]:
     """What `tools/list`, `resources/templates/list` and `prompts/list` answer, by name."""
     catalog = Catalog(host, cast("McpSettings", host.configuration.section("interfaces", "mcp")))
-    tools = [_tool(tool).model_dump(mode="json", by_alias=True, exclude_none=True) for tool in catalog.tools.values()]
+    everybody = McpRequest(caller=ADMIN, request_id="r")
+    reviewer = McpRequest(caller=msgspec.structs.replace(ADMIN, credential="c"), request_id="r")
+    agents = catalog.tools_for(everybody)
+    reviews = [tool for tool in catalog.tools_for(reviewer) if tool not in agents]
     prompts = {
         name: [argument.model_dump(exclude_none=True) for argument in _prompt_arguments(offer)]
         for name, offer in catalog.prompts.items()
     }
     return {
-        "tools": {tool["name"]: without_descriptions(tool) for tool in tools},
+        "tools": _listed(agents),
+        "review_tools": _listed(reviews),
         "resources": {name: offer.address for name, offer in catalog.resources.items()},
         "prompts": without_descriptions(prompts),
     }
+
+
+def _listed(tools: list[Tool]) -> dict[str, Any]:
+    shown = [_tool(tool).model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools]
+    return {tool["name"]: without_descriptions(tool) for tool in shown}
 
 
 async def test_what_clients_are_shown_is_what_they_were_shown(tmp_path: Path) -> None:
     async with running_host(tmp_path, store="memory", run_jobs=False) as host:
         now = shown(host)
     pinned = json.loads(PINNED.read_text())
-    assert list(now["tools"]) == list(pinned["tools"])
-    for name, tool in pinned["tools"].items():
-        assert now["tools"][name] == tool, name
+    for part in ("tools", "review_tools"):
+        assert list(now[part]) == list(pinned[part])
+        for name, tool in pinned[part].items():
+            assert now[part][name] == tool, name
     assert now["resources"] == pinned["resources"]
     assert now["prompts"] == pinned["prompts"]
 

@@ -16,7 +16,7 @@ from memhost.memories.enabled import require_long_term_memory
 from memhost.memories.records import content_hash, index_records, unique
 from memhost.memories.review.waiting import KIND, Reason, Waiting, Waits, names_in, refusal, shown
 from memhost.memories.trust import CONTRADICTS, level_of
-from memhost.models import Actor, Job, MemoryRecord, Review, Scope, StoredMemory, Trust, WriteBatch, acting
+from memhost.models import Actor, Caller, Job, MemoryRecord, Review, Scope, StoredMemory, Trust, WriteBatch, acting
 from memhost.operations.maintenance import (
     ApproveReviews,
     CorrectReview,
@@ -34,6 +34,23 @@ from memhost.storage.bound_documents import document_scope
 from memhost.text.conversation import is_blank
 
 _PAGE = 200
+_WHO = (
+    "Only operators decide on memories that wait for a review, and users whose credential has the channel `user` on "
+    "their own; use such a credential (memhost token create --channel user --user NAME), or `memhost review` on the "
+    "server's machine. Through MCP, operators need a token of `memhost token create` too, or the channel `operator`."
+)
+
+
+def decides_as(caller: Caller, door: str) -> Trust | None:
+    """Tell how far what the caller approves through that door is trusted; None: the caller decides nothing.
+
+    Operators decide who are not bound inside their tenant, and credentials with the channel `operator` or `user`.
+    """
+    if caller.channel in ("operator", "user"):
+        return caller.channel
+    # An agent on this machine reaches an open server as its administrator: that is nobody who looked at it.
+    nobody = door == "mcp" and not caller.credential
+    return "operator" if caller.runs_tenant and caller.channel is None and not nobody else None
 
 
 class ReviewService:
@@ -177,17 +194,10 @@ class ReviewService:
             LongTermMemoryDisabled: Long-term memory is off.
         """
         require_long_term_memory(self._settings)
-        caller = call.caller
-        if caller.channel in ("operator", "user"):
-            return caller.channel
-        # An agent on this machine reaches an open server as its administrator: that is nobody who looked at it.
-        nobody = call.door == "mcp" and not caller.credential
-        if caller.runs_tenant and caller.channel is None and not nobody:
-            return "operator"
-        raise Forbidden(
-            "Only operators decide on memories that wait for a review, and users whose credential has the channel "
-            "`user` on their own; use such a credential, or `memhost review` on the server's machine."
-        )
+        level = decides_as(call.caller, call.door)
+        if level is None:
+            raise Forbidden(_WHO)
+        return level
 
     async def _one(self, bounds: Scope, memory_id: str) -> Waits:
         found = await self._waiting.find(bounds, [memory_id], self._clock.now())

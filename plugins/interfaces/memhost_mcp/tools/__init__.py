@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from memhost.errors import ConfigurationError
 from memhost.operations import Operation, OperationTable
-from memhost_mcp.tools import everyday, long_term, sessions, views
+from memhost_mcp.tools import everyday, long_term, reviews, sessions, views
 from memhost_mcp.tools.tool import Tool, tool_of
 
 CORE = (
@@ -32,7 +32,7 @@ def all_tools(operations: OperationTable, strategies: Mapping[str, str], plugins
         ConfigurationError: Two tools have one name.
     """
     listed = " ".join(f"{name}: {summary}" for name, summary in strategies.items())
-    rows = (*long_term.ROWS, *sessions.ROWS, *views.ROWS)
+    rows = (*long_term.ROWS, *sessions.ROWS, *views.ROWS, *reviews.ROWS)
     tools = [
         *(tool_of(operations[row.operation], row) for row in everyday.ROWS),
         everyday.CLOCK,

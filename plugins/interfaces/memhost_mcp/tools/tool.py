@@ -55,6 +55,7 @@ class ToolRow(msgspec.Struct, frozen=True, kw_only=True):
         destructive: Whether it may lose what is stored.
         repeatable: Whether doing it twice leaves what doing it once left.
         rewrite: Brings shorter spellings of arguments into the form of the struct.
+        reviewers: Whether only those see it who may decide on memories that wait for a review.
     """
 
     operation: str
@@ -73,6 +74,7 @@ class ToolRow(msgspec.Struct, frozen=True, kw_only=True):
     destructive: bool | None = None
     repeatable: bool | None = None
     rewrite: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+    reviewers: bool = False
 
 
 class Tool(msgspec.Struct, frozen=True, kw_only=True, dict=True):
@@ -90,6 +92,7 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         destructive: Whether it may lose what is stored.
         repeatable: Whether doing it twice leaves what doing it once left; False for what only reads.
         rewrite: Brings shorter spellings of arguments into the form of the struct.
+        reviewers: Whether only those see it who may decide on memories that wait for a review.
     """
 
     name: str
@@ -103,6 +106,7 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     hidden: tuple[str, ...] = ()
     described: tuple[str, ...] | None = None
     rewrite: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+    reviewers: bool = False
 
     @property
     def read_only(self) -> bool:
@@ -187,6 +191,7 @@ def tool_of(operation: Operation, row: ToolRow | None = None, *, strategies: str
         destructive=destructive if made.destructive is None else made.destructive,
         repeatable=operation.repeatable if made.repeatable is None else made.repeatable,
         rewrite=made.rewrite,
+        reviewers=made.reviewers,
     )
 
 
