@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
+import threading
 from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
 from typing import Any
@@ -167,8 +168,27 @@ def stem_in(word: str, language: str) -> str:
         return word
     if not algorithm:
         return word if language in ACCENTED else _without_accents(word)
-    # One stemmer a word (2 of 35 us): it holds the word while it works, and texts are analysed in several threads.
-    return _without_accents(str(snowballstemmer.stemmer(algorithm).stemWord(word)))
+    return _without_accents(str(_stemmer(algorithm).stemWord(word)))
+
+
+class _Stemmers(threading.local):
+    """The stemmers of a thread by algorithm: each holds the word while it works."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, Any] = {}
+
+
+_stemmers = _Stemmers()
+
+
+def _stemmer(algorithm: str) -> Any:
+    """The stemmer of an algorithm: PyStemmer's, in C, which the package snowballstemmer takes where it is installed."""
+    known = _stemmers.known
+    if algorithm not in known:
+        stemmer = known[algorithm] = snowballstemmer.stemmer(algorithm)
+        if hasattr(stemmer, "maxCacheSize"):
+            stemmer.maxCacheSize = 0  # `stem_in` remembers words already
+    return known[algorithm]
 
 
 def unaccented(words: Iterable[str], language: str) -> list[str]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import pytest
 import snowballstemmer
+import Stemmer
+from stop_words import LANGUAGE_MAPPING, get_stop_words
 
 from memhost.text.analysis import analyse_query
 from memhost.text.languages import (
@@ -114,6 +118,17 @@ def test_a_query_of_an_unsure_language_is_sought_in_each() -> None:
 def test_every_stemmer_that_is_named_is_there() -> None:
     named = {*STEMMERS.values(), *(algorithm for _, _, algorithm in _OF_SCRIPTS)}
     assert named <= set(snowballstemmer.algorithms())
+
+
+def test_the_stems_of_both_snowball_packages_are_the_same() -> None:
+    """PyStemmer, in C, stands in for the package in Python: files hold stems that either of them made."""
+    words = sorted({word for language in LANGUAGE_MAPPING for word in get_stop_words(language)})
+    assert len(words) > 5_000
+    for algorithm in sorted({*STEMMERS.values(), *(algorithm for *_, algorithm in _OF_SCRIPTS)}):
+        module = import_module(f"snowballstemmer.{algorithm}_stemmer")
+        slow, fast = getattr(module, f"{algorithm.capitalize()}Stemmer")(), snowballstemmer.stemmer(algorithm)
+        assert isinstance(fast, Stemmer.Stemmer)
+        assert [word for word in words[::7] if fast.stemWord(word) != slow.stemWord(word)] == [], algorithm
     assert not set(STEMMERS) & _WITHOUT
 
 
