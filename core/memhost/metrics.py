@@ -16,6 +16,7 @@ logger = logging.getLogger(__name__)
 HookOutcome = Literal["ok", "refused", "failed", "timeout", "suspended"]
 JobOutcome = Literal["ok", "blocked", "failed", "timeout", "buried", "waiting", "lease_lost", "interrupted"]
 ModelOutcome = Literal["ok", "failed"]
+ReviewOutcome = Literal["held", "approved", "corrected", "refused", "expired"]
 RerankOutcome = Literal["ok", "failed", "timeout", "suspended"]
 
 
@@ -52,6 +53,9 @@ class Observer:
 
     def tampered(self, what: str, count: int) -> None:
         """So many stored things of a sort (`memory`, `session`, `document`) were not what the server wrote."""
+
+    def reviewed(self, outcome: ReviewOutcome, count: int) -> None:
+        """So many memories began to wait for a review (`held`), or were decided on; `expired`: by nobody in time."""
 
     def model_called(
         self,
@@ -110,6 +114,10 @@ class Metrics(Observer):
     def tampered(self, what: str, count: int) -> None:
         """Stored things were not what the server wrote."""
         self._tell(lambda observer: observer.tampered(what, count))
+
+    def reviewed(self, outcome: ReviewOutcome, count: int) -> None:
+        """Memories began to wait for a review, or were decided on."""
+        self._tell(lambda observer: observer.reviewed(outcome, count))
 
     def model_called(
         self,

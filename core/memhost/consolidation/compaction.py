@@ -26,6 +26,7 @@ from memhost.memories.derived.cascade import Cascade
 from memhost.memories.enabled import require_long_term_memory
 from memhost.memories.records import content_hash, hashes_of
 from memhost.memories.repetition import RESTORED, clusters, indexed_anew, united
+from memhost.memories.review.waiting import Waiting
 from memhost.memories.trash import entries
 from memhost.models import TURN_STRATEGY, Condition, MemoryRecord, Op, Scope, StoredMemory, WriteBatch
 from memhost.models.roles import OPERATORS
@@ -68,6 +69,7 @@ class CompactionService:
         cascade: Cascade,
         long_work: LongWork,
         leases: Leases,
+        reviews: Waiting,
         settings: MemorySettings,
         clock: Clock,
     ) -> None:
@@ -79,7 +81,13 @@ class CompactionService:
         self._settings = settings
         self._clock = clock
         self._comparing = ComparingPass(
-            store=store, outbox=outbox, deduplication=deduplication, cascade=cascade, settings=settings, clock=clock
+            store=store,
+            outbox=outbox,
+            deduplication=deduplication,
+            cascade=cascade,
+            reviews=reviews,
+            settings=settings,
+            clock=clock,
         )
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 

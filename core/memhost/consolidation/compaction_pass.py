@@ -18,7 +18,7 @@ from memhost.events import MemoriesDeleted, MemoriesStored, MemoriesSuperseded, 
 from memhost.jobs.outbox import Outbox
 from memhost.memories.derived.cascade import Cascade
 from memhost.memories.nearest import STATEMENTS_ONLY
-from memhost.memories.review.waiting import Waiting
+from memhost.memories.review.waiting import Staged, Waiting
 from memhost.memories.trust import CONTRADICTS
 from memhost.models import Condition, Op, Scope, SessionKey, StoredMemory, WriteBatch
 from memhost.operations.responses import CompactionReport, Join
@@ -83,6 +83,7 @@ class ComparingPass:
         outbox: Outbox,
         deduplication: SemanticDeduplication,
         cascade: Cascade,
+        reviews: Waiting,
         settings: MemorySettings,
         clock: Clock,
     ) -> None:
@@ -90,7 +91,7 @@ class ComparingPass:
         self._cascade = cascade
         self._outbox = outbox
         self._deduplication = deduplication
-        self._reviews = Waiting(store=store, outbox=outbox, settings=settings)
+        self._reviews = reviews
         self._settings = settings
         self._clock = clock
 
@@ -214,7 +215,7 @@ class ComparingPass:
 
     async def _commit(self, scope: Scope, found: Resolution, turn: Lease, now: datetime) -> None:
         batch = WriteBatch()
-        await self._hold(scope, found, batch, now)
+        staged = await self._hold(scope, found, batch, now)
         found.add_to(batch)
         if not batch.put_memories and not batch.put_documents:
             return
@@ -229,8 +230,9 @@ class ComparingPass:
             batch.add_jobs += self._outbox.memory_jobs(name, event, ids, tenant=scope.tenant, now=now)
         await self._store.commit(document_scope(scope), batch)
         self._outbox.committed(batch.add_jobs)
+        self._reviews.committed(staged)
 
-    async def _hold(self, scope: Scope, found: Resolution, batch: WriteBatch, now: datetime) -> None:
+    async def _hold(self, scope: Scope, found: Resolution, batch: WriteBatch, now: datetime) -> Staged:
         """Have those wait for a review that contradict what is trusted more, instead of being stored."""
         against = [each.record for each in found.put if CONTRADICTS in each.record.metadata]
         _, held = await self._reviews.part(scope.tenant, against)
@@ -238,7 +240,7 @@ class ComparingPass:
         found.put = [each for each in found.put if each.record.id not in names]
         found.updated = [name for name in found.updated if name not in names]
         found.delete += [each.record.id for each in held]
-        await self._reviews.stage(batch, scope.tenant, held, now)
+        return await self._reviews.stage(batch, scope.tenant, held, now)
 
 
 def batches(pairs: Sequence[Pair]) -> Iterator[list[Pair]]:

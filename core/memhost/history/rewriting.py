@@ -111,6 +111,7 @@ class Rewriting:
         staged = await self._held.stage(batch, bounds.tenant, [held], now)
         await self._store.commit(document_scope(bounds), batch)
         self._outbox.committed(batch.add_jobs)
+        self._held.committed(staged)
         call.notices += waiting.notices(staged)
         return staged.of(held.record.id)
 

@@ -141,13 +141,13 @@ def assemble(resources: Resources) -> Services:
     prompts = PromptPolicy(mode=settings.extraction.custom_prompts, approved=settings.extraction.approved_prompts)
     deduplication = SemanticDeduplication(store=store, embedder=embedder, calls=calls, settings=memory)
     queue, views = waiting_turns(resources, prompts), _views(resources, calls, prompts)
-    cascade, held = make_cascade(resources, queue), Waiting(store=store, outbox=outbox, settings=memory)
+    cascade, held = make_cascade(resources, queue), _held(resources, metrics)
     extraction = extraction_parts(resources, calls, hooks, queue, cascade, deduplication, held)
     sessions = _sessions(resources, hooks, extraction, summaries, cascade, held, quotas)
-    forgetting, reviews = _forgetting(resources), _reviews(resources, cascade, held)
+    forgetting, reviews = _forgetting(resources), _reviews(resources, cascade, held, metrics)
     leases = Leases(store, clock, settings.server.job_lease_s)
     long_work = _long_work(resources, leases, tenants)
-    compaction = _compaction(resources, deduplication, cascade, long_work, leases)
+    compaction = _compaction(resources, deduplication, cascade, held, long_work, leases)
     view_runs = ViewRuns(store=store, views=views, outbox=outbox, long_work=long_work, clock=clock)
     maintenance = _maintenance(resources, calls, forgetting, compaction, view_runs, extraction.runs, summaries, reviews)
     trash, profile = _trash(resources), ProfileService(store=store, settings=memory, clock=clock)
@@ -179,7 +179,7 @@ def assemble(resources: Resources) -> Services:
         model_calls=calls,
         model_health=resources.health,
         usage=ledger,
-        usage_reports=UsageReports(store=store, ledger=ledger, quotas=quotas, settings=settings.llm, clock=clock),
+        usage_reports=_usage_reports(resources, ledger, quotas, reviews),
         jobs=JobService(store=store, workers=workers, clock=clock, plugins=resources.plugins),
         workers=workers,
         tenants=tenants,
@@ -188,6 +188,17 @@ def assemble(resources: Resources) -> Services:
         metrics=metrics,
         watch=watch,
         secrets=resources.secrets,
+    )
+
+
+def _usage_reports(resources: Resources, ledger: UsageLedger, quotas: Quotas, reviews: ReviewService) -> UsageReports:
+    return UsageReports(
+        store=resources.store,
+        ledger=ledger,
+        quotas=quotas,
+        reviews=reviews.counts.of if resources.settings.memory.long_term_memory else None,
+        settings=resources.settings.llm,
+        clock=resources.clock,
     )
 
 
@@ -259,13 +270,19 @@ def _forgetting(resources: Resources) -> ForgettingService:
     )
 
 
-def _reviews(resources: Resources, cascade: Cascade, held: Waiting) -> ReviewService:
+def _held(resources: Resources, metrics: Metrics) -> Waiting:
+    settings = resources.settings.memory
+    return Waiting(store=resources.store, outbox=resources.outbox, settings=settings, metrics=metrics)
+
+
+def _reviews(resources: Resources, cascade: Cascade, held: Waiting, metrics: Metrics) -> ReviewService:
     return ReviewService(
         store=resources.store,
         embedder=resources.embedder,
         waiting=held,
         cascade=cascade,
         outbox=resources.outbox,
+        metrics=metrics,
         settings=resources.settings.memory,
         clock=resources.clock,
     )
@@ -296,6 +313,7 @@ def _compaction(
     resources: Resources,
     deduplication: SemanticDeduplication,
     cascade: Cascade,
+    held: Waiting,
     long_work: LongWork,
     leases: Leases,
 ) -> CompactionService:
@@ -304,6 +322,7 @@ def _compaction(
         outbox=resources.outbox,
         deduplication=deduplication,
         cascade=cascade,
+        reviews=held,
         long_work=long_work,
         leases=leases,
         settings=resources.settings.memory,

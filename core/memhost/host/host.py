@@ -250,6 +250,16 @@ class Host:
         """Tenant, what is counted, how much is used, and the quota, of tenants that wrote lately."""
         return [(use.tenant, use.what, use.used, use.limit) for use in self.services.quotas.known()]
 
+    async def reviews_waiting(self) -> tuple[dict[str, int], datetime | None]:
+        """Tell how many memories of all tenants wait for a review, by reason, and since when the oldest does.
+
+        Raises:
+            StoreUnavailable: The store does not answer.
+        """
+        tenants = await self.services.tenants.known(self.clock.now())
+        found = await self.services.reviews.counts.of_tenants(tenants)
+        return found.reasons, found.since
+
     async def waiting_since(self) -> datetime | None:
         """Tell since when the oldest waiting job has been put off, None if none waits.
 

@@ -46,6 +46,10 @@ class StagedJob(JobContext, Protocol):
 
     batch: WriteBatch
 
+    def committed(self) -> None:
+        """Tell that the batch is stored now."""
+        ...
+
 
 ContextFactory = Callable[[Job, EventHook], StagedJob]
 GivenUp = Callable[[Job, str], Awaitable[None]]
@@ -178,6 +182,7 @@ class Dispatcher:
                 await hook.within(limit, event=event, context=context)
             await self._store.commit(context.scope, context.batch)
         self._outbox.committed(context.batch.add_jobs)
+        context.committed()
 
     async def _failed(self, job: Job, hook: EventHook, error: Exception, last: bool) -> None:
         limit = hook.options.timeout_s or self._settings.job_timeout_s

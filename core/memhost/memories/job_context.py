@@ -13,7 +13,7 @@ from memhost.events import MemoriesStored, RequestContext, Upkeep
 from memhost.jobs.maintenance import MaintenanceTasks, OfferedTask, read_arguments
 from memhost.jobs.outbox import Outbox
 from memhost.memories.records import derived_id, given_vectors, index_records, record_from_draft
-from memhost.memories.review.waiting import Waiting
+from memhost.memories.review.waiting import Staged, Waiting
 from memhost.memories.trust import level_of
 from memhost.models import Condition, Document, Job, MemoryRecord, Scope, SessionKey, Trust, WorkingMemory, WriteBatch
 from memhost.models.trust import lowest
@@ -55,6 +55,7 @@ class StagedContext:
         self._store = store
         self._hooks = hooks
         self._held = held
+        self._reviews = Staged()
         self._outbox = outbox
         self._extractor = extractor
         self._kind = f"plugin:{job.plugin}"
@@ -141,7 +142,7 @@ class StagedContext:
         context = RequestContext(scope=self.scope, subject=self._kind, request_id=self.job_id, now=self.now)
         kept = await self._hooks.before_memories_stored(records, context) if records else []
         kept, held = await self._held.part(self.scope.tenant, kept)
-        await self._held.stage(self.batch, self.scope.tenant, held, self.now)
+        self._reviews = self._reviews.joined(await self._held.stage(self.batch, self.scope.tenant, held, self.now))
         stored = await index_records(
             kept, self.embedder, [by_id[record.id] for record in kept], vectors=given_vectors(drafts)
         )
@@ -151,6 +152,10 @@ class StagedContext:
             "memories_stored", MemoriesStored, ids, tenant=self.scope.tenant, now=self.now
         )
         return ids
+
+    def committed(self) -> None:
+        """Tell that the batch is stored now."""
+        self._held.committed(self._reviews)
 
     async def _levels(self, owner: SessionKey, drafts: Sequence[Draft]) -> dict[str, Trust]:
         """Tell how far the memories and turns are trusted that the drafts name as their sources, by the names."""

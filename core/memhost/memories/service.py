@@ -215,6 +215,7 @@ class MemoryService:
         if batch.put_memories or batch.put_documents:
             await self._store.commit(document_scope(bounds) if batch.put_documents else bounds, batch)
             self._outbox.committed(batch.add_jobs)
+        self._held.committed(staged)
         fresh = [record for record in kept if record.id not in found.completed]
         lost = await self._lost(bounds, found)
         if not lost:
@@ -354,6 +355,7 @@ class MemoryService:
         staged = await self._held.stage(batch, bounds.tenant, [held], now)
         await self._store.commit(document_scope(bounds), batch)
         self._outbox.committed(batch.add_jobs)
+        self._held.committed(staged)
         call.notices += waiting.notices(staged)
         return staged.of(held.record.id)
 

@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 Dimension = Literal["day", "namespace", "user_id", "purpose", "model"]
 Count = Annotated[int, Meta(ge=0)]
@@ -79,6 +79,14 @@ class UsageQuota(msgspec.Struct, frozen=True, kw_only=True):
     used: Annotated[Count, Meta(description="How much is stored, as it was last measured.")]
 
 
+class ReviewsWaiting(msgspec.Struct, frozen=True, kw_only=True):
+    """The number of memories that wait for a review."""
+
+    waiting: Annotated[Count, Meta(description="How many wait; at most 10,000 of a tenant are counted.")]
+    reasons: Annotated[dict[str, int], Meta(description="How many of them by the first reason for which each waits.")]
+    since: Annotated[datetime | None, Meta(description="Since when the oldest waits; null if none does.")]
+
+
 class UsageReport(msgspec.Struct, frozen=True, kw_only=True):
     """Usage of models."""
 
@@ -92,3 +100,6 @@ class UsageReport(msgspec.Struct, frozen=True, kw_only=True):
         list[UsageQuota],
         Meta(description="Quotas of the tenant, or of the one namespace and user that the caller is bound to."),
     ] = []
+    reviews: Annotated[
+        ReviewsWaiting | UnsetType, Meta(description="What waits for a review; absent without long-term memory.")
+    ] = UNSET

@@ -263,6 +263,16 @@ class Host(Protocol):
         """
         ...
 
+    async def reviews_waiting(self) -> tuple[Mapping[str, int], datetime | None]:
+        """Tell how many memories of all tenants wait for a review, by reason, and since when the oldest does.
+
+        A memory counts under its first reason; at most 10,000 of a tenant are counted.
+
+        Raises:
+            StoreUnavailable: The store does not answer.
+        """
+        ...
+
     async def waiting_since(self) -> datetime | None:
         """Tell since when the oldest waiting job has been put off, None if none waits.
 

@@ -413,6 +413,7 @@ class SessionWriter:
                 _rename(taken, changed.stored, guarded, session.key)
                 continue
             self._outbox.committed(batch.add_jobs)
+            self._held.committed(staged)
             session.version = result.session_version
             call.notices += notices(staged)
             return

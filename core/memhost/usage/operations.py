@@ -21,7 +21,7 @@ OPERATIONS = (
             "`embedding` and the purposes of plugins. Rows are sorted by group. The answer covers the caller's "
             "bounds; `budgets` are those of today: of the namespaces in bounds, for callers who are not bound to "
             "users, and the server's own for operators who are bound to nothing. "
-            "`quotas` say how much is stored, and how much may be."
+            "`quotas` say how much is stored, and how much may be; `reviews` how many memories wait for a review."
         ),
         errors=("invalid_request", "forbidden"),
     ),

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import date, timedelta
 from typing import Any
+
+from msgspec import UNSET
 
 from memhost.errors import Forbidden, InvalidRequest
 from memhost.models import Scope
 from memhost.operations.table import Call
-from memhost.operations.usage import Dimension, GetUsage, UsageBudget, UsageQuota, UsageReport, UsageRow, UsageTotals
+from memhost.operations.usage import (
+    Dimension,
+    GetUsage,
+    ReviewsWaiting,
+    UsageBudget,
+    UsageQuota,
+    UsageReport,
+    UsageRow,
+    UsageTotals,
+)
 from memhost.ports import Clock, Store
 from memhost.settings.extraction import LlmSettings
 from memhost.storage.bound_documents import document_scope
@@ -25,10 +37,19 @@ class UsageReports:
     """Reads what all processes have booked."""
 
     def __init__(
-        self, *, store: Store, ledger: UsageLedger, quotas: Quotas, settings: LlmSettings, clock: Clock
+        self,
+        *,
+        store: Store,
+        ledger: UsageLedger,
+        quotas: Quotas,
+        reviews: Callable[[Scope], Awaitable[ReviewsWaiting]] | None,
+        settings: LlmSettings,
+        clock: Clock,
     ) -> None:
+        """Make it of its parts; `reviews` counts what waits for a review, None where nothing can."""
         self._store = store
         self._quotas = quotas
+        self._reviews = reviews
         self._ledger = ledger
         self._settings = settings
         self._clock = clock
@@ -68,6 +89,7 @@ class UsageReports:
                 UsageQuota(of=use.level, name=use.name, what=use.what, limit=use.limit, used=use.used)
                 for use in await self._quotas.used(bounds)
             ],
+            reviews=UNSET if self._reviews is None else await self._reviews(bounds),
         )
 
     def _days(self, request: GetUsage) -> tuple[date, date]:

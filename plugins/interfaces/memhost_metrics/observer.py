@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from memhost.metrics import HookOutcome, JobOutcome, ModelOutcome, Observer, RerankOutcome
+from memhost.metrics import HookOutcome, JobOutcome, ModelOutcome, Observer, RerankOutcome, ReviewOutcome
 
 _REQUEST_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _HOOK_BUCKETS = (0.0001, 0.001, 0.01, 0.1, 0.5, 1.0, 2.0, 5.0)
@@ -59,6 +59,8 @@ class PrometheusObserver(Observer):
 
         text = "Stored things that were not what the server wrote, and were not served."
         self._tampered = counter("tampered", text, ["what"])
+        text = "Memories that began to wait for a review (held), or were decided on; expired: by nobody in time."
+        self._reviews = counter("reviews", text, ["outcome"])
 
         self._model_names, self._purposes = _Names(), _Names()
         text = "Time that providers of models took, where it was measured."
@@ -100,6 +102,10 @@ class PrometheusObserver(Observer):
     def tampered(self, what: str, count: int) -> None:
         """Count them."""
         self._tampered.labels(what).inc(count)
+
+    def reviewed(self, outcome: ReviewOutcome, count: int) -> None:
+        """Count them."""
+        self._reviews.labels(outcome).inc(count)
 
     def model_called(
         self,

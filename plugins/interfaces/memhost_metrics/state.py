@@ -7,13 +7,14 @@ import contextlib
 from collections.abc import Iterator
 from datetime import datetime
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from memhost.errors import MemhostError
 from memhost.models import JobState, Scope
+from memhost.operations.maintenance import ReviewReason
 
 if TYPE_CHECKING:
     from memhost.ports import Host
@@ -40,6 +41,8 @@ class HostState(Collector):
         self._jobs: dict[str, int] = {}
         self._oldest_s: float | None = None
         self._waiting_s: float | None = None
+        self._reviews: dict[str, int] | None = None
+        self._oldest_review_s = 0.0
         self._away_s: dict[str, float] = {}
         self._quotas: list[tuple[str, str, float]] = []
 
@@ -52,6 +55,7 @@ class HostState(Collector):
             store = next(part for part in readiness.components if part.name == "store")
             self._up, self._ping_s = store.ok, store.latency_ms / 1000
             self._counts, self._jobs, self._oldest_s, self._waiting_s = {}, {}, None, None
+            self._reviews = None
             self._away_s = {kind: self._seconds_since(since) for kind, since in self._host.models_away().items()}
             ratios = [(tenant, what, used / quota) for tenant, what, used, quota in self._host.quotas_used()]
             self._quotas = sorted(ratios, key=lambda each: -each[2])[:_MOST_QUOTAS]
@@ -70,6 +74,8 @@ class HostState(Collector):
         due = await store.next_due()
         self._oldest_s = self._seconds_since(due)
         self._waiting_s = self._seconds_since(await self._host.waiting_since())
+        reviews, since = await self._host.reviews_waiting()
+        self._reviews, self._oldest_review_s = dict(reviews), self._seconds_since(since)
 
     def _seconds_since(self, moment: datetime | None) -> float:
         return 0.0 if moment is None else max(0.0, (self._host.clock.now() - moment).total_seconds())
@@ -100,6 +106,7 @@ class HostState(Collector):
                 "How long the oldest job has been waiting for a model or another process; 0 if none is.",
                 value=self._waiting_s,
             )
+        yield from self._told_of_reviews()
         if self._quotas:
             text = "Part of a tenant's quota that is used, as last measured; 1 is all of it."
             used = GaugeMetricFamily("memhost_quota_used_ratio", text, labels=("tenant", "what"))
@@ -112,3 +119,17 @@ class HostState(Collector):
             for kind, seconds in self._away_s.items():
                 away.add_metric((kind,), seconds)
             yield away
+
+    def _told_of_reviews(self) -> Iterator[GaugeMetricFamily]:
+        if self._reviews is None:
+            return
+        text = "Memories that wait for a review, by the first reason for which each does."
+        reviews = GaugeMetricFamily("memhost_reviews_waiting", text, labels=("reason",))
+        for reason in get_args(ReviewReason):
+            reviews.add_metric((reason,), self._reviews.get(reason, 0))
+        yield reviews
+        yield GaugeMetricFamily(
+            "memhost_oldest_review_age_seconds",
+            "How long the oldest of them has been waiting; 0 if none is.",
+            value=self._oldest_review_s,
+        )

@@ -39,6 +39,17 @@ def told(*args: str) -> str:
     return result.stdout
 
 
+def test_doctor_and_usage_tell_what_waits(data: tuple[str, ...]) -> None:
+    (check,) = [each for each in json.loads(told("doctor", "--json", *data))["checks"] if each["name"] == "reviews"]
+    assert (check["state"], "memhost review list" in check["fix"]) == ("warn", True)
+    assert check["detail"].startswith("3 memories wait (3 rights), the oldest since ")
+    assert "3 memories wait for a review: memhost review list" in told("usage", *data)
+    told("review", "refuse", "m0", "m1", "m2", *data)
+    (check,) = [each for each in json.loads(told("doctor", "--json", *data))["checks"] if each["name"] == "reviews"]
+    assert (check["state"], check["detail"]) == ("ok", "no memory waits")
+    assert "review" not in told("usage", *data)
+
+
 def test_what_waits_is_decided(data: tuple[str, ...]) -> None:
     listed = json.loads(told("review", "list", "--json", *data))
     assert [item["memory"]["id"] for item in listed["memories"]] == ["m0", "m1", "m2"]

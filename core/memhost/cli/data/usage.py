@@ -60,6 +60,8 @@ def _print(found: dict[str, Any], by: str, field: str) -> None:
         table((by, "calls", "failed", "tokens in", "tokens out", "US$", measure), cells)
         if totals["unpriced_calls"]:
             click.echo(f"The price of {totals['unpriced_calls']:,} calls is not known; the US$ amounts exclude them.")
+    if (reviews := found.get("reviews")) and reviews["waiting"]:
+        click.echo(f"{reviews['waiting']:,} memories wait for a review: memhost review list")
     for budget in found["budgets"]:
         click.echo(_budget(budget, minute(budget["resets_at"])))
 

@@ -20,7 +20,7 @@ from memhost.cli.access import load, untouched
 from memhost.errors import ConfigurationError, MemhostError, StoreMismatch
 from memhost.host import Host, open_host
 from memhost.host.open_resources import store_name
-from memhost.host.readiness import waiting_work
+from memhost.host.readiness import since, waiting_work
 from memhost.http.connections import connection_limit, raise_descriptor_limit
 from memhost.integrity.keys import NONE, load_keys
 from memhost.plugins import PluginManager
@@ -189,6 +189,7 @@ async def _parts(
             checks += await _integrity(host)
             checks += await _proof(host)
             checks += await _jobs(host)
+            checks += await _reviews(host)
             checks += await _workers(host)
             checks.append(await _embedder(host))
             checks += await _reranker(host, call=call_model)
@@ -289,6 +290,17 @@ async def _jobs(host: Host) -> list[Check]:
         fix = "memhost jobs list --failed shows the reasons; then run memhost jobs retry --all."
         checks.append(_warn("jobs", f"{dead} background jobs gave up", fix))
     return checks or [_ok("jobs", f"{counts.get('jobs', 0)} in the queue, none gave up")]
+
+
+async def _reviews(host: Host) -> list[Check]:
+    if not host.settings.memory.long_term_memory:
+        return []
+    reasons, oldest = await host.reviews_waiting()
+    if oldest is None:
+        return [_ok("reviews", "no memory waits")]
+    parts = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
+    detail = f"{sum(reasons.values())} memories wait ({parts}), the oldest {since(oldest, host.clock.now())}"
+    return [_warn("reviews", detail, "memhost review list shows them; approve, correct or refuse them there.")]
 
 
 async def _workers(host: Host) -> list[Check]:

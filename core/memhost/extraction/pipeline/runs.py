@@ -297,6 +297,7 @@ class ExtractionRuns:
         batch.put_documents += self._recorded(key, log, run, kept, now)
         await self._store.commit(Scope(tenant=key.tenant), batch)
         self._outbox.committed(batch.add_jobs)
+        self._memories.committed(staged)
         fields = {
             "tenant": key.tenant,
             "session": key.session,

@@ -24,6 +24,7 @@ from memhost.memories.exact_duplicates import Repetitions, find_repetitions
 from memhost.memories.records import derived_id, given_vectors, index_records, record_from_draft, unique
 from memhost.memories.repetition import ADDS_TO, PROMPT_KEY
 from memhost.memories.review.waiting import Held
+from memhost.memories.review.waiting import Staged as StagedReviews
 from memhost.memories.review.waiting import Waiting as Reviews
 from memhost.models import (
     TURN_STRATEGY,
@@ -47,13 +48,14 @@ from memhost.text.speakers import speaker_of
 
 
 class StagedMemories(msgspec.Struct, frozen=True, kw_only=True):
-    """The memories of a batch: ids of new, repeated and replaced ones, and which became one."""
+    """The memories of a batch: ids of new, repeated and replaced ones, which became one, and what is to wait."""
 
     stored: list[str] = []
     repeated: list[str] = []
     superseded: list[str] = []
     merged: list[Join] = []
     count: int = 0
+    reviews: StagedReviews = StagedReviews()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,7 +267,7 @@ class ExtractedMemories:
         if strategy.target(context) is None:
             batch.access = plan.repeated.access(now)
         found.add_to(batch)
-        await self._reviews.stage(batch, key.tenant, plan.held, now)
+        reviews = await self._reviews.stage(batch, key.tenant, plan.held, now)
         if strategy.target(context) is None:
             await note_changes(self._store, self._cascade, batch, scope, found, plan.stored, self._kept, now)
         fresh = plan.fresh
@@ -279,7 +281,12 @@ class ExtractedMemories:
             superseded=found.superseded,
             merged=found.joins,
             count=len(plan.records),
+            reviews=reviews,
         )
+
+    def committed(self, staged: StagedMemories) -> None:
+        """Tell that what was staged is stored now."""
+        self._reviews.committed(staged.reviews)
 
     async def _repetitions(
         self, scope: Scope, records: Sequence[MemoryRecord], now: datetime

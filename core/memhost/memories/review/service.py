@@ -14,8 +14,10 @@ from memhost.jobs.outbox import Outbox
 from memhost.memories.derived.cascade import Cascade
 from memhost.memories.enabled import require_long_term_memory
 from memhost.memories.records import content_hash, index_records, unique
+from memhost.memories.review.counting import ReviewCounts
 from memhost.memories.review.waiting import KIND, Reason, Waiting, Waits, names_in, refusal, shown
 from memhost.memories.trust import CONTRADICTS, level_of
+from memhost.metrics import Metrics, ReviewOutcome
 from memhost.models import Actor, Caller, Job, MemoryRecord, Review, Scope, StoredMemory, Trust, WriteBatch, acting
 from memhost.operations.maintenance import (
     ApproveReviews,
@@ -64,14 +66,17 @@ class ReviewService:
         waiting: Waiting,
         cascade: Cascade,
         outbox: Outbox,
+        metrics: Metrics,
         settings: MemorySettings,
         clock: Clock,
     ) -> None:
+        self.counts = ReviewCounts(store=store, waiting=waiting, clock=clock)
         self._store = store
         self._embedder = embedder
         self._waiting = waiting
         self._cascade = cascade
         self._outbox = outbox
+        self._metrics = metrics
         self._settings = settings
         self._clock = clock
 
@@ -179,11 +184,6 @@ class ReviewService:
                 return count
             after = documents[-1].id
 
-    async def count(self, scope: Scope) -> int:
-        """Count the memories that wait inside the scope."""
-        documents = await self._store.list_documents(document_scope(scope), KIND, self._clock.now())
-        return len(self._waiting.inside(scope, documents, self._clock.now()))
-
     # -- parts -----------------------------------------------------------------------------------------
 
     def _reviewer(self, call: Call) -> Trust:
@@ -210,7 +210,9 @@ class ReviewService:
         found = await self._waiting.find(bounds, names, self._clock.now())
         return [found[name] for name in names if name in found], [name for name in names if name not in found]
 
-    async def _store_one(self, call: Call, waits: Waits, record: MemoryRecord, level: Trust, decision: str) -> str:
+    async def _store_one(
+        self, call: Call, waits: Waits, record: MemoryRecord, level: Trust, decision: ReviewOutcome
+    ) -> str:
         """Store one memory: `stored`, `taken` by another owner, or `gone`: somebody else decided."""
         bounds, now = call.caller.bounds, self._clock.now()
         before = next(iter(await self._store.get_memories(bounds, [record.id])), None)
@@ -238,9 +240,10 @@ class ReviewService:
         except DocumentGone:
             return "gone"
         self._outbox.committed(jobs)
+        self._metrics.reviewed(decision, 1)
         return "stored"
 
-    async def _refuse_one(self, bounds: Scope, waits: Waits, decision: str) -> bool:
+    async def _refuse_one(self, bounds: Scope, waits: Waits, decision: ReviewOutcome) -> bool:
         """Refuse one memory; tell whether somebody else had decided before."""
         now = self._clock.now()
         jobs = self._decided(bounds.tenant, waits.entry.memory.id, decision, now)
@@ -255,6 +258,7 @@ class ReviewService:
         except DocumentGone:
             return True
         self._outbox.committed(jobs)
+        self._metrics.reviewed(decision, 1)
         return False
 
     def _decided(self, tenant: str, memory_id: str, decision: str, now: datetime) -> list[Job]:

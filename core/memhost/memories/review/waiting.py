@@ -20,6 +20,7 @@ from memhost.extraction.screening.sensitive.kinds import Kind, kinds_of
 from memhost.jobs.outbox import Outbox
 from memhost.memories.records import content_hash, derived_id
 from memhost.memories.trust import CONTRADICTS, level_of
+from memhost.metrics import Metrics
 from memhost.models import TURN_STRATEGY, Actor, Document, MemoryRecord, Review, Scope, Trust, WriteBatch, acting
 from memhost.models.trust import lowest, rank
 from memhost.ports import Store
@@ -83,10 +84,12 @@ class Staged(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         waiting: Those that wait now, as answers show them, by the id that was given; of a repetition the first one.
         refused: Those whose text was refused, and that are not kept, by id.
+        fresh: Ids of those that did not wait before.
     """
 
     waiting: dict[str, MemoryRecord] = {}
     refused: dict[str, MemoryRecord] = {}
+    fresh: list[str] = []
 
     def find(self, memory_id: str) -> MemoryRecord | None:
         """The memory that was given under that id, as answers show it; None if it neither waits nor was refused."""
@@ -98,7 +101,11 @@ class Staged(msgspec.Struct, frozen=True, kw_only=True):
 
     def joined(self, other: Staged) -> Staged:
         """Both together."""
-        return Staged(waiting=self.waiting | other.waiting, refused=self.refused | other.refused)
+        return Staged(
+            waiting=self.waiting | other.waiting,
+            refused=self.refused | other.refused,
+            fresh=[*self.fresh, *other.fresh],
+        )
 
 
 _decoder = msgspec.msgpack.Decoder(Entry)
@@ -134,10 +141,19 @@ class Waiting:
         store: Where they are kept.
         settings: The kinds that wait, and for how long.
         outbox: Makes the events; None for what calls no plugins.
+        metrics: Where it is told how many wait; None for what is not measured.
     """
 
-    def __init__(self, *, store: Store, settings: MemorySettings, outbox: Outbox | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        settings: MemorySettings,
+        outbox: Outbox | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:
         self._store = store
+        self._metrics = metrics
         self._outbox = outbox
         self._kinds = frozenset(settings.review_kinds)
         self._days = settings.review_expire_days
@@ -193,7 +209,7 @@ class Waiting:
             return staged
         expires_at = now + timedelta(days=self._days) + _GRACE if self._days else None
         texts: dict[str, MemoryRecord] = {}
-        fresh = []
+        fresh = staged.fresh
         for each in held:
             name = each.record.memory_hash or content_hash(each.record)
             known = texts.get(name)
@@ -213,13 +229,19 @@ class Waiting:
                 memory=each.record, held_at=now, reasons=each.reasons, would_change=each.would_change, by=acting()
             )
             texts[name] = staged.waiting[each.record.id] = shown(entry)
-            fresh.append(each.record.id)
+            if document is None or document.body.decode() != each.record.id:
+                fresh.append(each.record.id)
             body = msgspec.msgpack.encode(entry)
             for kind, key, kept in ((KIND, _name(each.record), body), (TEXT_KIND, name, each.record.id.encode())):
                 batch.put_documents.append(_document(kind, key, kept, tenant, each.record, now, expires_at))
         if self._outbox is not None:
             batch.add_jobs += self._outbox.memory_jobs("memories_held", MemoriesHeld, fresh, tenant=tenant, now=now)
         return staged
+
+    def committed(self, staged: Staged) -> None:
+        """Tell that what was staged is stored now."""
+        if self._metrics is not None and staged.fresh:
+            self._metrics.reviewed("held", len(staged.fresh))
 
     async def find(self, bounds: Scope, ids: Sequence[str], now: datetime) -> dict[str, Waits]:
         """Return what waits under these ids inside the bounds; the latest of an id that several owners use."""
@@ -291,7 +313,9 @@ class Waiting:
         judged = await self._judged([record])
         reasons = judged[0].reasons if judged else waits.entry.reasons
         held = Held(record=record, reasons=reasons, would_change=waits.entry.would_change)
-        return await self.stage(batch, waits.document.tenant, [held], now)
+        staged = await self.stage(batch, waits.document.tenant, [held], now)
+        staged.fresh.clear()
+        return staged
 
 
 def _is_said(record: MemoryRecord) -> bool:
