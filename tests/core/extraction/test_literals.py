@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from memhost.extraction.screening.obfuscation import plain, plain_text
-from memhost.extraction.screening.prefilter import Patterns, required
+from memhost.extraction.screening.prefilter import Patterns, Screened, required
 from memhost.extraction.screening.rules import RULES
 
 PHRASES = (
@@ -36,6 +38,40 @@ def test_what_a_pattern_needs(pattern: str, needs: list[set[str]]) -> None:
 def test_a_pattern_that_needs_nothing_is_refused(pattern: str) -> None:
     with pytest.raises(ValueError, match="Nothing"):
         Patterns([pattern])
+
+
+CASELESS = re.IGNORECASE
+SHAPES = (
+    (r"<\s{0,4}/?(?:system|admin)\b|<\||\[/?inst\b|role[\"']\s?:", CASELESS),
+    (r"\bkub[ea]?ctl\s{1,4}delete\b|--insecure\b", re.NOFLAG),
+    (r"(?:is|sı)_k(?:ey|ind)\s{0,2}[=:](?!=)", CASELESS),
+    (r"(?<!\w)(?i:drop) table", re.NOFLAG),
+)
+LETTERS = "<|[:=/ role'\"system_insadm-k\u212a\u017f\u0131\u0130SYSTEMKIND=droptableубь\n"
+
+
+@pytest.mark.parametrize(("pattern", "flags"), SHAPES)
+@given(data=st.data())
+def test_a_screened_pattern_finds_what_the_bare_one_finds(
+    pattern: str, flags: re.RegexFlag, data: st.DataObject
+) -> None:
+    bare = re.compile(pattern, flags)
+    text = data.draw(st.one_of(st.from_regex(bare), st.text(LETTERS), st.lists(st.sampled_from(WORDS)).map(" ".join)))
+    found, expected = Screened(pattern, flags).search(text), bare.search(text)
+    assert (found and found.span()) == (expected and expected.span())
+
+
+@pytest.mark.parametrize("text", ["\u017fy\u017ftem = 1", "SYSTEM=1", "\u212aind: x", "\u0130s = 2", "\u0131s = 2"])
+def test_letters_that_count_as_ascii_without_case_are_seen(text: str) -> None:
+    pattern = r"(?:system|kind|is)\s?[=:]"
+    assert re.search(pattern, text, CASELESS) is not None
+    assert Screened(pattern, CASELESS).search(text) is not None
+
+
+@pytest.mark.parametrize("pattern", [r"\w+", "(?:ab)*", "[^a]", "[a-z]", "(?i:ab)", ""])
+def test_a_screened_pattern_needs_something(pattern: str) -> None:
+    with pytest.raises(ValueError, match="Nothing"):
+        Screened(pattern)
 
 
 @given(st.lists(st.sampled_from(WORDS), max_size=14).map(" ".join))

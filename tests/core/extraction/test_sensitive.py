@@ -6,7 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from memhost.extraction.screening.sensitive import kinds
+from memhost.extraction.screening.sensitive.concepts import Sentence, concepts_in, sentences
 from memhost.extraction.screening.sensitive.kinds import kinds_of
 
 DATA = Path(__file__).parents[2] / "data" / "sensitive"
@@ -31,3 +35,31 @@ def test_statements_that_need_the_user_are_told(group: str) -> None:
 @pytest.mark.parametrize("group", LEFT)
 def test_everyday_statements_are_left_alone(group: str) -> None:
     assert [(text, kinds_of(text)) for text in LEFT[group] if kinds_of(text)] == []
+
+
+CONCEPTS = sorted({concept for _, _, needed in kinds._RULES for concept in needed} | {"user", "you", "may", "summary"})
+PLACES = st.dictionaries(
+    st.sampled_from(CONCEPTS), st.lists(st.integers(0, 9).map(float), min_size=1, max_size=3).map(sorted), max_size=6
+)
+
+
+class Everything(kinds._Shape):
+    """A sentence that has all of the shapes."""
+
+    address = mail = account = phone = call = True
+
+
+@pytest.mark.parametrize(("told", "needed"), [(told, needed) for _, told, needed in kinds._RULES])
+@given(places=PLACES, length=st.integers(0, 12))
+def test_no_rule_holds_without_the_concepts_it_needs(
+    told: kinds.Rule, needed: frozenset[str], places: dict[str, list[float]], length: int
+) -> None:
+    without = {concept: where for concept, where in places.items() if concept not in needed}
+    assert not told(Sentence("", without, float(length)), Everything(""))
+
+
+@pytest.mark.parametrize("text", [text for texts in (*HELD.values(), *LEFT.values()) for text in texts])
+def test_a_text_has_the_concepts_of_its_sentences(text: str) -> None:
+    shown = text.lower()
+    parts = {concept for sentence in sentences(shown, as_it_is=True) for concept in sentence.places}
+    assert parts <= concepts_in(shown)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 from memhost.extraction.screening.obfuscation import decoded_parts, plain_text
 from memhost.extraction.screening.prefilter import Patterns
 from memhost.extraction.screening.rules import RULES
 
-_WINDOW, _OVERLAP = 32_768, 1_024
+WINDOW, _OVERLAP = 32_768, 1_024
+"""Characters that are read at once, and how many of them are read again with the next ones."""
 _INSIDE = ", "
 
 _OBEYED = frozenset(
@@ -22,9 +23,23 @@ def takes_over(text: str) -> bool:
 
     No honest wish of a user has a use for it: rules as "never mention prices" or "always answer in English", do not.
     """
-    return any(_takes_over(part) for part in _windows(text)) or any(
-        _takes_over(hidden) for _, _, hidden in decoded_parts(text)
-    )
+    return takes_over_in(text, None, [hidden for _, _, hidden in decoded_parts(text)])
+
+
+def takes_over_in(text: str, shown: str | None, hidden: Sequence[str]) -> bool:
+    """`takes_over` of a text of which more is known.
+
+    Args:
+        text: The text.
+        shown: Its `plain_text`, if the text is short enough to be read at once (`WINDOW`).
+        hidden: What its decoded parts say.
+    """
+    if shown is not None and len(text) <= WINDOW:
+        if _obeyed().occur_in(shown):
+            return True
+    elif any(_takes_over(part) for part in _windows(text)):
+        return True
+    return any(map(_takes_over, hidden))
 
 
 @cache
@@ -39,8 +54,8 @@ def _takes_over(text: str) -> bool:
 def _windows(text: str) -> Iterator[str]:
     """A long text in parts that overlap by more than an order is long, so that no step takes long."""
     start = 0
-    while len(text) - start > _WINDOW:
-        end = start + _WINDOW
+    while len(text) - start > WINDOW:
+        end = start + WINDOW
         yield _part(text, start, end)
         start = end - _OVERLAP
     yield _part(text, start, len(text))

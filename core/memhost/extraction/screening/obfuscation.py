@@ -22,11 +22,14 @@ _LOOKALIKES = dict(
     )
 )
 _SPACED = re.compile(r"(?<!\w)[^\W\d_](?:([ .\-_*])[^\W\d_](?!\w))(?:\1[^\W\d_](?!\w)){2,}")
+_LONE_LETTER = re.compile(r"[ .\-_*][^\W\d_][ .\-_*]")
+"""Stands in whatever `_SPACED` matches, and is looked for in half the time."""
 _WORD = re.compile(r"[\w$@]+")
 _MASK = re.compile(r"[\d$@]")
-_ODD_BLANK = re.compile(r"[ \n] |[^\S \n]")
+_ODD_BLANK = re.compile(r"[^\S \n]")
 _BLANK = re.compile(r"[^\S\n]")
 _AFTER_BLANK = re.compile(r"(?<=[ \n]) ")
+_SHORTEST_CODED = 24
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{24,}={0,2}")
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2}[\s:]?){16,}")
 
@@ -53,8 +56,9 @@ def plain(text: str) -> Plain:
 def plain_text(text: str) -> str:
     """The text of `plain`, in a tenth of the time."""
     shown = text.lower() if text.isascii() else "".join(map(_parts, text))
-    shown = _SPACED.sub(lambda match: match[0][::2], shown)
-    if _ODD_BLANK.search(shown):
+    if _LONE_LETTER.search(shown):
+        shown = _SPACED.sub(lambda match: match[0][::2], shown)
+    if "  " in shown or "\n " in shown or _ODD_BLANK.search(shown):
         shown = _AFTER_BLANK.sub("", _BLANK.sub(" ", shown))
     if shown.isascii() and not _MASK.search(shown):
         return shown
@@ -76,6 +80,8 @@ def hidden_letters(text: str) -> list[int]:
 
 def decoded_parts(text: str) -> Iterator[tuple[int, int, str]]:
     """Parts in base64 or hex that hold readable text: position, length and what they say."""
+    if len(text) < _SHORTEST_CODED:
+        return
     for match in _BASE64.finditer(text):
         body = match[0].rstrip("=").replace("-", "+").replace("_", "/")
         yield from _readable(match, lambda body=body: base64.b64decode(body + "=" * (-len(body) % 4)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import msgspec
@@ -16,9 +16,12 @@ _TOKEN = re.compile(
     r"|[^\W_\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+"
 )
 _DENSE = re.compile(r"[\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_BEFORE_DENSE = "\u10ff"
 _BREAK = re.compile(r"[!?。！？\n]+|\.(?=\s|$)")
-_LONGEST_PART = 400
+LONGEST_PART = 400
 """Characters of one sentence that are read together; a longer one is read in parts."""
+_REMEMBERED = 16_384
+"""Words of which is remembered what begins with them."""
 _SHORTEST, _LONGEST = 2, 18
 """Letters of the beginnings of words that `concepts.txt` may have."""
 
@@ -100,17 +103,22 @@ def _add(table: _Table, concept: str, entry: str) -> None:
     where.setdefault(first, []).append(_Entry(concept, tuple(parts)))
 
 
-def sentences(text: str) -> Iterator[Sentence]:
-    """Yield what is found in each sentence of a text, a long one in parts."""
+def sentences(text: str, *, as_it_is: bool = False) -> Iterator[Sentence]:
+    """Yield what is found in each sentence of a text, a long one in parts.
+
+    Args:
+        text: The text.
+        as_it_is: In small letters it is its own plain text (`obfuscation.plain_text`).
+    """
     start = 0
     for match in (*_BREAK.finditer(text), None):
         end = match.start() if match is not None else len(text)
-        while end - start > _LONGEST_PART:
-            cut = text.rfind(" ", start + _LONGEST_PART // 2, start + _LONGEST_PART)
-            cut = cut if cut > 0 else start + _LONGEST_PART
-            yield _sentence(text[start:cut])
+        while end - start > LONGEST_PART:
+            cut = text.rfind(" ", start + LONGEST_PART // 2, start + LONGEST_PART)
+            cut = cut if cut > 0 else start + LONGEST_PART
+            yield _sentence(text[start:cut], as_it_is)
             start = cut
-        yield _sentence(text[start:end])
+        yield _sentence(text[start:end], as_it_is)
         start = match.end() if match is not None else end
 
 
@@ -119,23 +127,38 @@ def _spelled(text: str) -> str:
     return text.replace("ё", "е")
 
 
-def _sentence(text: str) -> Sentence:
-    table = _table()
-    tokens = _TOKEN.findall(_spelled(plain_text(text)))
+def concepts_in(shown: str) -> frozenset[str]:
+    """The concepts of a plain text of at most `LONGEST_PART` characters; each of its sentences has no other ones."""
+    tokens = _TOKEN.findall(_spelled(shown))
+    return frozenset(
+        entry.concept
+        for index, token in enumerate(tokens)
+        for entry in _entries(token)
+        if _goes_on(tokens, index + 1, entry.rest)
+    )
+
+
+def _sentence(text: str, as_it_is: bool) -> Sentence:
+    tokens = _TOKEN.findall(text.lower() if as_it_is else _spelled(plain_text(text)))
     places: dict[str, list[float]] = {}
     at = 0.0
     for index, token in enumerate(tokens):
-        found = {entry.concept for entry in _entries(table, token) if _goes_on(tokens, index + 1, entry.rest)}
-        for concept in found:
-            places.setdefault(concept, []).append(at)
-        at += 0.5 if _DENSE.match(token) else 1.0
+        if entries := _entries(token):
+            found = {entry.concept for entry in entries if _goes_on(tokens, index + 1, entry.rest)}
+            for concept in found:
+                places.setdefault(concept, []).append(at)
+        at += 0.5 if token > _BEFORE_DENSE and _DENSE.match(token) else 1.0
     return Sentence(text, places, at)
 
 
-def _entries(table: _Table, token: str) -> Iterator[_Entry]:
-    yield from table.words.get(token, ())
+@lru_cache(_REMEMBERED)
+def _entries(token: str) -> tuple[_Entry, ...]:
+    """The entries that the token begins; most words begin none, and come again and again."""
+    table = _table()
+    found = [*table.words.get(token, ())]
     for length in range(_SHORTEST, min(len(token), _LONGEST) + 1):
-        yield from table.beginnings.get(token[:length], ())
+        found += table.beginnings.get(token[:length], ())
+    return tuple(found)
 
 
 def _goes_on(tokens: list[str], index: int, rest: tuple[tuple[str, bool], ...]) -> bool:

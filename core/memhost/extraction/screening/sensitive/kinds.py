@@ -7,15 +7,15 @@ word alone: facts and wishes of daily life have one of the concepts at most.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Literal, get_args
 
-from memhost.extraction.screening.injection import takes_over
+from memhost.extraction.screening.injection import takes_over, takes_over_in
 from memhost.extraction.screening.obfuscation import decoded_parts, plain_text
 from memhost.extraction.screening.sensitive import shapes
-from memhost.extraction.screening.sensitive.concepts import Sentence, sentences
+from memhost.extraction.screening.sensitive.concepts import LONGEST_PART, Sentence, concepts_in, sentences
 
 Kind = Literal["rights", "identity", "payments", "addresses", "tools", "instruction"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -38,10 +38,16 @@ def _kinds_of_short(text: str) -> frozenset[Kind]:
 
 
 def _kinds_of(text: str) -> frozenset[Kind]:
-    found: set[Kind] = set()
-    for part in _windows(text):
-        found |= _of_window(part)
-    if takes_over(text):
+    if len(text) <= _WINDOW:  # nearly every text: what is needed twice is made once
+        shown, hidden = plain_text(text), [said for _, _, said in decoded_parts(text)]
+        found = _of_window(text, shown, hidden)
+        over = takes_over_in(text, shown, hidden)
+    else:
+        found = set()
+        for part in _windows(text):
+            found |= _of_window(part, plain_text(part), [said for _, _, said in decoded_parts(part)])
+        over = takes_over(text)
+    if over:
         found.add("instruction")
     return frozenset(found)
 
@@ -71,11 +77,12 @@ def _joined(text: str) -> str:
     return "".join(joined)
 
 
-def _of_window(text: str) -> set[Kind]:
+def _of_window(text: str, shown: str, hidden: Sequence[str]) -> set[Kind]:
+    """The kinds of a text, of which the plain text is shown, and whose decoded parts say what is hidden."""
     found: set[Kind] = set()
-    if shapes.leaves_its_place(plain_text(text)) or shapes.is_disguised(text):
+    if shapes.leaves_its_place(shown) or shapes.is_disguised(text):
         found.add("instruction")
-    if any(len(hidden.split()) > 2 for _, _, hidden in decoded_parts(text)):
+    if any(len(said.split()) > 2 for said in hidden):
         found.add("instruction")
     prose = "\n".join(line for line in text.split("\n") if not shapes.is_code(line))
     if shapes.has_command(prose):
@@ -86,11 +93,21 @@ def _of_window(text: str) -> set[Kind]:
         found.add("addresses")
     if shapes.has_account(prose):
         found.add("payments")
-    for sentence in sentences(_joined(prose)):
-        if sentence.places:
+    # Of most texts the plain form is but the small letters, and then that of each sentence is as well.
+    as_it_is = text.isascii() and "\n" not in text and shown == text.lower()
+    if as_it_is and len(prose) <= LONGEST_PART and not _worth_asking(concepts_in(prose.lower())):
+        return found
+    for sentence in sentences(_joined(prose), as_it_is=as_it_is):
+        if rules := _worth_asking(frozenset(sentence.places)):
             shape = _Shape(sentence.text)
-            found |= {kind for kind, told in _RULES if kind not in found and told(sentence, shape)}
+            found |= {kind for kind, told in rules if kind not in found and told(sentence, shape)}
     return found
+
+
+@lru_cache(_REMEMBERED)
+def _worth_asking(concepts: frozenset[str]) -> tuple[tuple[Kind, Rule], ...]:
+    """The rules that may hold in a sentence with these concepts: those of which a needed one stands in it."""
+    return tuple((kind, told) for kind, told, needed in _RULES if not concepts.isdisjoint(needed))
 
 
 class _Shape:
@@ -293,31 +310,36 @@ def _promotes(s: Sentence, _: _Shape) -> bool:
     return s.near("first", "trusted", 3) and s.has("user")
 
 
-_RULES: tuple[tuple[Kind, Rule], ...] = (
-    ("rights", _rights_unasked),
-    ("rights", _rights_permit),
-    ("rights", _rights_admin),
-    ("rights", _rights_lifted),
-    ("rights", _rights_total),
-    ("rights", _rights_obey),
-    ("rights", _rights_protocol),
-    ("identity", _identity),
-    ("identity", _behalf),
-    ("identity", _same_as_user),
-    ("payments", _payments_account),
-    ("payments", _payments_changed),
-    ("payments", _payments_go),
-    ("addresses", _bills_go),
-    ("addresses", _addresses),
-    ("addresses", _secrets_go),
-    ("addresses", _delivery),
-    ("addresses", _goes_outside),
-    ("addresses", _trusts_address),
-    ("tools", _tools),
-    ("instruction", _assistant_does),
-    ("instruction", _answers),
-    ("instruction", _secrecy),
-    ("instruction", _omits),
-    ("instruction", _trigger),
-    ("instruction", _promotes),
+def _one_of(concepts: str) -> frozenset[str]:
+    return frozenset(concepts.split())
+
+
+_RULES: tuple[tuple[Kind, Rule, frozenset[str]], ...] = (
+    ("rights", _rights_unasked, _one_of("unasked without")),
+    ("rights", _rights_permit, _one_of("permit")),
+    ("rights", _rights_admin, _one_of("admin")),
+    ("rights", _rights_lifted, _one_of("lifted")),
+    ("rights", _rights_total, _one_of("admin total")),
+    ("rights", _rights_obey, _one_of("obey")),
+    ("rights", _rights_protocol, _one_of("policy")),
+    ("identity", _identity, _one_of("trusted identity")),
+    ("identity", _behalf, _one_of("behalf")),
+    ("identity", _same_as_user, _one_of("trusted")),
+    ("payments", _payments_account, _one_of("account")),
+    ("payments", _payments_changed, _one_of("pay bill")),
+    ("payments", _payments_go, _one_of("pay")),
+    ("addresses", _bills_go, _one_of("bill")),
+    ("addresses", _addresses, _one_of("send")),
+    ("addresses", _secrets_go, _one_of("secret")),
+    ("addresses", _delivery, _one_of("delivery")),
+    ("addresses", _goes_outside, _one_of("outside")),
+    ("addresses", _trusts_address, _one_of("trusted")),
+    ("tools", _tools, _one_of("act always assistant agent without must")),
+    ("instruction", _assistant_does, _one_of("assistants assistant agent")),
+    ("instruction", _answers, _one_of("answer")),
+    ("instruction", _secrecy, _one_of("say secrecy")),
+    ("instruction", _omits, _one_of("omit")),
+    ("instruction", _trigger, _one_of("when")),
+    ("instruction", _promotes, _one_of("trusted")),
 )
+"""The rules that tell a kind, and concepts: each sentence in which a rule holds has one of its concepts at least."""

@@ -6,16 +6,20 @@ import re
 import unicodedata
 from itertools import pairwise
 
+from memhost.extraction.screening.prefilter import Screened
+
 _URL = re.compile(
     r"(?<![\w.@-])(?:[a-z][a-z0-9+.-]{1,20}://[^\s<>\"']|www\.|(?:[a-z0-9-]{1,63}\.){1,6}"
     r"(?:example|com|net|org|io|dev|app|ai|co|info|biz|xyz|site|online|cloud|de|fr|es|it|nl|br|pt|ru|tr|cn|jp|kr|uk|test)"
     r"(?![\w-])(?!\.\w))",
     re.IGNORECASE,
 )
-_TAKES_ALONG = re.compile(r"https?://[^\s?]{1,200}\?[^\s{<\[]{0,100}=[{<\[]{1,2}\s?[a-z]", re.IGNORECASE)
-_PHONE = re.compile(r"(?<![\w+])\+\d[\d ()/-]{6,18}\d")
-_MAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}\.\w")
+_TAKES_ALONG = Screened(r"https?://[^\s?]{1,200}\?[^\s{<\[]{0,100}=[{<\[]{1,2}\s?[a-z]", re.IGNORECASE)
+_PHONE = Screened(r"(?<![\w+])\+\d[\d ()/-]{6,18}\d")
+_MAIL = Screened(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}\.\w")
 _IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{2,5}){2,9}(?![A-Za-z0-9])")
+_DIGIT = re.compile(r"\d")
+"""Every number of an account has one."""
 _COIN = re.compile(r"(?<!\w)(?:bc1[a-z0-9]{20,60}|0x[0-9a-fA-F]{40}|[13][a-km-zA-HJ-NP-Z1-9]{26,34})(?!\w)")
 _ACCOUNT = re.compile(
     r"(?<![\d.,:/\w-])(?:\d{2}-\d{2}-\d{2}(?!\d)|\d{2,4}-\d{4,8}|\d{4}(?: \d{4}){2,5}(?: \d{1,4})?"
@@ -28,21 +32,21 @@ _ENDING = re.compile(
     re.IGNORECASE,
 )
 _COMMAND = (
-    re.compile(r"\|\s{0,4}(?:sudo\s{1,4})?(?:ba|z|da)?sh\b"),
-    re.compile(r"\brm\s{1,4}-\w{0,8}[rf]\w{0,8}\s{1,4}(?:--no-preserve-root|/(?!tmp)|~|\*|\$HOME)"),
-    re.compile(r"\bchmod\s{1,4}(?:-R\s{1,4})?(?:0?777|a\+rwx)\b"),
-    re.compile(r"\b(?:DROP|TRUNCATE)\s{1,4}(?:TABLE|DATABASE|SCHEMA)\b", re.IGNORECASE),
-    re.compile(r"\bgit\s{1,4}push\s{1,4}(?:--force(?![\w-])|-f\b)"),
-    re.compile(r"\bkubectl\s{1,4}delete\b"),
-    re.compile(r"\bmkfs\b|\bdd\s{1,4}if=|\bcurl\s{1,4}[^|\n]{0,80}-k\b|--insecure\b|--no-verify\b"),
+    Screened(r"\|\s{0,4}(?:sudo\s{1,4})?(?:ba|z|da)?sh\b"),
+    Screened(r"\brm\s{1,4}-\w{0,8}[rf]\w{0,8}\s{1,4}(?:--no-preserve-root|/(?!tmp)|~|\*|\$HOME)"),
+    Screened(r"\bchmod\s{1,4}(?:-R\s{1,4})?(?:0?777|a\+rwx)\b"),
+    Screened(r"\b(?:DROP|TRUNCATE)\s{1,4}(?:TABLE|DATABASE|SCHEMA)\b", re.IGNORECASE),
+    Screened(r"\bgit\s{1,4}push\s{1,4}(?:--force(?![\w-])|-f\b)"),
+    Screened(r"\bkubectl\s{1,4}delete\b"),
+    Screened(r"\bmkfs\b|\bdd\s{1,4}if=|\bcurl\s{1,4}[^|\n]{0,80}-k\b|--insecure\b|--no-verify\b"),
 )
-_CALL = re.compile(
+_CALL = Screened(
     r"(?<![\w.-])(?:\w{1,30}_)?(?:delete|remove|wipe|drop|transfer|pay|send|export|approve|grant|handover|buy|order|refund|wire|unlock|purge"
     r"|disable|reset|publish|share|upload)_\w{1,40}(?![\w.])"
     r"|(?<![\w.-])\w{1,30}[_-](?:delete|wipe|transfer|payout|handover|refund|unlock|purge|export|approve)(?![\w.-])",
     re.IGNORECASE,
 )
-_MARKS = re.compile(
+_MARKS = Screened(
     r"<\s{0,4}/?\s{0,4}(?:system|assistant|developer|instructions?|admin|prompt|guidance|tool_call|function_calls?|im_start|im_end)\b"
     r"|<\||\|>|\[/?(?:inst|system|memory_persist|override|admin)\b|<<sys>>"
     r"|(?:^|\n)\s{0,8}#{1,6}\s{0,4}"
@@ -55,7 +59,7 @@ _MARKS = re.compile(
     r"|[\"'](?:assistant|system|system_prompt|instructions?|permissions)[\"']\s{0,4}:\s{0,4}[\"'\[{]",
     re.IGNORECASE,
 )
-_KEYS = re.compile(
+_KEYS = Screened(
     r"(?:\b|_)(?:system[_.\s]prompt|(?:identity|user|agent|account|security|auth)[_.](?:roles?|permissions?|rights|scopes?"
     r"|persona|privileges?)|permissions|is_admin|auto_?approve|scope|requires?_(?:approval|confirmation)|guardrails|tool_policy)"
     r"\b[\"']?\s{0,2}[=:](?!=)",
@@ -97,7 +101,7 @@ def takes_data_along(text: str) -> bool:
 
 def has_account(text: str) -> bool:
     """Tell whether an account is named by its number: IBAN, wallet."""
-    return any(pattern.search(text) for pattern in (_IBAN, _COIN))
+    return _DIGIT.search(text) is not None and any(pattern.search(text) for pattern in (_IBAN, _COIN))
 
 
 def has_number_of_account(text: str) -> bool:
