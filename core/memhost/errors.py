@@ -175,10 +175,43 @@ class IdTaken(Conflict):
     code = "id_taken"
 
     def __init__(self, ids: Sequence[str], stored: int = 0) -> None:
-        named = ", ".join(sorted(ids)[:_MOST_NAMED])
-        more = f" and {len(ids) - _MOST_NAMED} more" if len(ids) > _MOST_NAMED else ""
         rest = f". The other {stored} of the request were stored" if stored else ""
-        super().__init__(f"Another owner already uses these memory ids; send other ids, or none: {named}{more}{rest}")
+        super().__init__(f"Another owner already uses these memory ids; send other ids, or none: {_named(ids)}{rest}")
+        self.ids = tuple(ids)
+        self.stored = stored
+
+
+def _named(ids: Sequence[str]) -> str:
+    more = f" and {len(ids) - _MOST_NAMED} more" if len(ids) > _MOST_NAMED else ""
+    return ", ".join(sorted(ids)[:_MOST_NAMED]) + more
+
+
+class ReviewLimitReached(LimitReached):
+    """As many memories of the owner wait for a review as may.
+
+    Attributes:
+        ids: Ids of the memories that were not kept.
+        stored: Number of the request's other memories, which were stored or wait.
+    """
+
+    code = "review_limit_reached"
+
+    def __init__(self, ids: Sequence[str], limit: int, stored: int = 0, taken: Sequence[str] = ()) -> None:
+        """Make the sentence.
+
+        Args:
+            ids: Ids of the memories that were not kept.
+            limit: How many may wait.
+            stored: Number of the request's other memories, which were stored or wait.
+            taken: Ids of memories that were not stored because another owner uses them.
+        """
+        rest = f" The other {stored} of the request were stored." if stored else ""
+        rest += f" Another owner already uses these memory ids: {_named(taken)}." if taken else ""
+        super().__init__(
+            f"These memories need a review and were not kept, because {limit:,} of their owner wait already: "
+            f"{_named(ids)}. Decide on what waits (memhost review list, GET /v1/memory-reviews), or raise "
+            f"REVIEW_LIMIT.{rest}"
+        )
         self.ids = tuple(ids)
         self.stored = stored
 

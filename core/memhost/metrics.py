@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 HookOutcome = Literal["ok", "refused", "failed", "timeout", "suspended"]
 JobOutcome = Literal["ok", "blocked", "failed", "timeout", "buried", "waiting", "lease_lost", "interrupted"]
 ModelOutcome = Literal["ok", "failed"]
-ReviewOutcome = Literal["held", "approved", "corrected", "refused", "expired"]
+ReviewOutcome = Literal["held", "approved", "corrected", "refused", "expired", "over_limit"]
 RerankOutcome = Literal["ok", "failed", "timeout", "suspended"]
 
 
@@ -55,7 +55,10 @@ class Observer:
         """So many stored things of a sort (`memory`, `session`, `document`) were not what the server wrote."""
 
     def reviewed(self, outcome: ReviewOutcome, count: int) -> None:
-        """So many memories began to wait for a review (`held`), or were decided on; `expired`: by nobody in time."""
+        """So many memories began to wait for a review (`held`), or were decided on; `expired`: by nobody in time.
+
+        `over_limit`: they were not kept, because as many of their owner wait as may.
+        """
 
     def model_called(
         self,

@@ -18,7 +18,7 @@ import msgspec
 
 from memhost.admin import transfer_lists
 from memhost.admin.export_signature import ExportSignature
-from memhost.errors import InvalidRequest, MemhostError, Problem, ValidationFailed, VersionMismatch
+from memhost.errors import InvalidRequest, MemhostError, Problem, ReviewLimitReached, ValidationFailed, VersionMismatch
 from memhost.integrity import Keyring
 from memhost.memories.records import index_records
 from memhost.memories.review.waiting import Waiting
@@ -411,9 +411,12 @@ class Importer:
         if not held:
             return list(wanted)
         batch = WriteBatch()
-        await self._reviews.stage(batch, self._tenant, held, self._clock.now())
+        staged = await self._reviews.stage(batch, self._tenant, held, self._clock.now())
         await self._store.commit(self._scope, batch)
-        self.tally.held += len(held)
+        self.tally.held += len(held) - len(staged.over)
+        for number, line, _ in wanted:
+            if line.memory.id in staged.over:
+                self._problem(number, ReviewLimitReached([line.memory.id], self._reviews.limit).message)
         names = {record.id for record in kept}
         return [each for each in wanted if each[1].memory.id in names]
 

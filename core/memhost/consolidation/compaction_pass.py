@@ -239,8 +239,9 @@ class ComparingPass:
         names = {each.record.id for each in held}
         found.put = [each for each in found.put if each.record.id not in names]
         found.updated = [name for name in found.updated if name not in names]
-        found.delete += [each.record.id for each in held]
-        return await self._reviews.stage(batch, scope.tenant, held, now)
+        staged = await self._reviews.stage(batch, scope.tenant, held, now)
+        found.delete += [each.record.id for each in held if each.record.id not in staged.over]  # those stay as they are
+        return staged
 
 
 def batches(pairs: Sequence[Pair]) -> Iterator[list[Pair]]:

@@ -81,6 +81,7 @@ OPERATIONS = (
         ),
         errors=(
             *("not_found", "memory_changed", "id_taken", "quota_exceeded", "invalid_request", "unsupported"),
+            "review_limit_reached",
             "long_term_memory_disabled",
         ),
     ),

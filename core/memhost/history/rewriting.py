@@ -109,6 +109,7 @@ class Rewriting:
         """Keep it until a review; the memory stays as it is."""
         bounds, batch = call.caller.bounds, WriteBatch()
         staged = await self._held.stage(batch, bounds.tenant, [held], now)
+        self._held.require_room(staged)
         await self._store.commit(document_scope(bounds), batch)
         self._outbox.committed(batch.add_jobs)
         self._held.committed(staged)

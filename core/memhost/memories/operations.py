@@ -92,11 +92,12 @@ OPERATIONS = (
             "repetition has the same text, apart from gaps in prose and one full stop at the end. It adds its tags, "
             "metadata, event date and pin; both ids then return the stored memory, and a notice names it. If both "
             "state different values (a date, metadata, letter case, any character), both stay. `id_taken` (409) names "
-            "the ids that another owner uses; the memories with other ids were stored."
+            "the ids that another owner uses, `review_limit_reached` (409) those that need a review while too many of "
+            "their owner wait for one (`REVIEW_LIMIT`); the memories with other ids were stored."
         ),
         errors=(
-            *("invalid_arguments", "id_taken", "quota_exceeded", "memory_changed", "unsupported"),
-            "long_term_memory_disabled",
+            *("invalid_arguments", "id_taken", "quota_exceeded", "review_limit_reached", "memory_changed"),
+            *("unsupported", "long_term_memory_disabled"),
         ),
     ),
     Operation(
@@ -108,7 +109,10 @@ OPERATIONS = (
         tag=TAG,
         summary="Store memories, and report the result for each.",
         description="Like `create_memories`, but ids are optional, and the answer contains the stored memories.",
-        errors=("invalid_request", "invalid_arguments", "id_taken", "quota_exceeded", "long_term_memory_disabled"),
+        errors=(
+            *("invalid_request", "invalid_arguments", "id_taken", "quota_exceeded", "review_limit_reached"),
+            "long_term_memory_disabled",
+        ),
     ),
     Operation(
         name="get_memory",
@@ -144,7 +148,10 @@ OPERATIONS = (
         tag=TAG,
         summary="Change fields of a memory.",
         description="`if_version` or `if_hash` refuse the change (409) if the memory is another than the one read.",
-        errors=("not_found", "invalid_request", "memory_changed", "unsupported", "long_term_memory_disabled"),
+        errors=(
+            *("not_found", "invalid_request", "memory_changed", "review_limit_reached", "unsupported"),
+            "long_term_memory_disabled",
+        ),
         repeatable=True,
     ),
     Operation(

@@ -121,6 +121,7 @@ class MemoryService:
             Forbidden: A record lies outside the caller's bounds; nothing was stored.
             MemoryChanged: A memory is not as its record expects; nothing was stored.
             QuotaExceeded: An owner may keep no more; nothing was stored.
+            ReviewLimitReached: Some need a review, and of their owner as many wait as may; the others were stored.
         """
         made = await self._create_allowed(call, given, deduplicate=deduplicate)
         if made.stays:
@@ -172,8 +173,10 @@ class MemoryService:
                 if all(item.id in refused for item in left):
                     raise IdTaken(sorted(refused)) from taken
                 continue
+            stored = len({item.id for item in left})
+            waiting.refuse_over(created.staged, self._held.limit, stored, sorted(refused))
             if refused:
-                raise IdTaken(sorted(refused), stored=len({item.id for item in left}))
+                raise IdTaken(sorted(refused), stored=stored)
             return created
 
     async def _create(
@@ -306,6 +309,7 @@ class MemoryService:
             MemoryChanged: It is not as the request expects, or was changed while that was checked.
             Forbidden: The new owner is out of bounds.
             QuotaExceeded: The owner may keep no more.
+            ReviewLimitReached: It needs a review, and of its owner as many wait as may.
         """
         self._check_enabled()
         changes = {name: getattr(request, name) for name in EDITABLE if getattr(request, name) is not None}
@@ -353,6 +357,7 @@ class MemoryService:
         """Keep an edit until a review; the memory stays as it is."""
         bounds, batch = call.caller.bounds, WriteBatch()
         staged = await self._held.stage(batch, bounds.tenant, [held], now)
+        self._held.require_room(staged)
         await self._store.commit(document_scope(bounds), batch)
         self._outbox.committed(batch.add_jobs)
         self._held.committed(staged)
@@ -370,6 +375,7 @@ class MemoryService:
             raise InvalidRequest("A plugin refused the change.")
         batch = WriteBatch()
         staged = await self._held.edited(batch, held, kept[0], now)
+        self._held.require_room(staged)
         await self._store.commit(document_scope(bounds), batch)
         self._outbox.committed(batch.add_jobs)
         call.notices += waiting.notices(staged)

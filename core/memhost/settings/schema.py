@@ -424,6 +424,14 @@ class MemorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         float,
         setting("How long a memory waits for a review, days; after that it counts as refused. 0: without limit.", ge=0),
     ] = 30.0
+    review_limit: Annotated[
+        int,
+        setting(
+            "How many memories of one owner (namespace and user) may wait for a review; what is beyond that is not "
+            "kept, and whoever stores it is told. 0: without limit.",
+            ge=0,
+        ),
+    ] = 1000
     deduplication_distance_threshold: Annotated[
         float,
         setting(

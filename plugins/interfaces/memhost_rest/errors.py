@@ -24,6 +24,7 @@ STATUS: Mapping[str, int] = {
     "ambiguous_session": 409,
     "limit_reached": 409,
     "quota_exceeded": 409,
+    "review_limit_reached": 409,
     "id_taken": 409,
     "version_mismatch": 409,
     "lease_lost": 409,

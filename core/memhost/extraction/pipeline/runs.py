@@ -291,7 +291,7 @@ class ExtractionRuns:
             merged=staged.merged,
             superseded=staged.superseded,
             withdrawn=withdrawn,
-            dropped=[*parsed.dropped, *left_out],
+            dropped=[*parsed.dropped, *left_out, *staged.left_out],
             error=declined or None,
         )
         batch.put_documents += self._recorded(key, log, run, kept, now)
@@ -304,7 +304,7 @@ class ExtractionRuns:
             "strategy": strategy.name,
             "turns": len(piece),
             "memories": staged.count,
-            "dropped": len(parsed.dropped) + len(left_out),
+            "dropped": len(parsed.dropped) + len(left_out) + len(staged.left_out),
         }
         logger.info("memories.extracted", extra={"fields": fields})
         return staged.count

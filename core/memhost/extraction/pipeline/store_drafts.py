@@ -57,6 +57,11 @@ class StagedMemories(msgspec.Struct, frozen=True, kw_only=True):
     count: int = 0
     reviews: StagedReviews = StagedReviews()
 
+    @property
+    def left_out(self) -> list[str]:
+        """Why memories were left out, a sentence each: as many of their owner wait for a review as may."""
+        return [f"too many wait for a review: {record.text}" for record in self.reviews.over.values()]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:

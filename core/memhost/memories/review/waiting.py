@@ -8,6 +8,7 @@ text, by which a repetition is recognised, also after it was refused.
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -15,18 +16,22 @@ from typing import Literal, get_args
 
 import msgspec
 
+from memhost.errors import ReviewLimitReached
 from memhost.events import MemoriesHeld
 from memhost.extraction.screening.sensitive.kinds import Kind, kinds_of
 from memhost.jobs.outbox import Outbox
+from memhost.logs import log
 from memhost.memories.records import content_hash, derived_id
 from memhost.memories.trust import CONTRADICTS, level_of
-from memhost.metrics import Metrics
+from memhost.metrics import Metrics, ReviewOutcome
 from memhost.models import TURN_STRATEGY, Actor, Document, MemoryRecord, Review, Scope, Trust, WriteBatch, acting
 from memhost.models.trust import lowest, rank
 from memhost.ports import Store
 from memhost.secrets.requests import letters
 from memhost.settings.schema import MemorySettings
 from memhost.storage.bound_documents import by_prefix, document_scope
+
+logger = logging.getLogger(__name__)
 
 KIND, TEXT_KIND = "review", "review_text"
 """Kinds of the documents: what waits, and the hashes of what waits or was refused."""
@@ -40,7 +45,7 @@ REFUSED = b""
 _AT_ONCE = 4_000
 """Characters that are judged on the event loop: a few milliseconds. More are in a thread."""
 
-_OWNERS = 20
+_OWNERS, _PAGE = 20, 1_000
 _GRACE = timedelta(days=7)
 """Time in which the periodic task finds what nobody decided on."""
 
@@ -85,11 +90,13 @@ class Staged(msgspec.Struct, frozen=True, kw_only=True):
         waiting: Those that wait now, as answers show them, by the id that was given; of a repetition the first one.
         refused: Those whose text was refused, and that are not kept, by id.
         fresh: Ids of those that did not wait before.
+        over: Those that are not kept, because as many of their owner wait as may, by id.
     """
 
     waiting: dict[str, MemoryRecord] = {}
     refused: dict[str, MemoryRecord] = {}
     fresh: list[str] = []
+    over: dict[str, MemoryRecord] = {}
 
     def find(self, memory_id: str) -> MemoryRecord | None:
         """The memory that was given under that id, as answers show it; None if it neither waits nor was refused."""
@@ -105,6 +112,7 @@ class Staged(msgspec.Struct, frozen=True, kw_only=True):
             waiting=self.waiting | other.waiting,
             refused=self.refused | other.refused,
             fresh=[*self.fresh, *other.fresh],
+            over=self.over | other.over,
         )
 
 
@@ -157,6 +165,7 @@ class Waiting:
         self._outbox = outbox
         self._kinds = frozenset(settings.review_kinds)
         self._days = settings.review_expire_days
+        self.limit = settings.review_limit
 
     async def part(
         self, tenant: str, records: Sequence[MemoryRecord], stored: Container[str] = ()
@@ -203,13 +212,16 @@ class Waiting:
         return found
 
     async def stage(self, batch: WriteBatch, tenant: str, held: Sequence[Held], now: datetime) -> Staged:
-        """Add to the batch what keeps the memories; what waits already is not kept twice."""
+        """Add to the batch what keeps the memories; what waits already is not kept twice.
+
+        Of an owner of whom as many wait as may, no more are kept (`Staged.over`): the caller tells whoever stores them.
+        """
         staged = Staged()
         if not held:
             return staged
         expires_at = now + timedelta(days=self._days) + _GRACE if self._days else None
         texts: dict[str, MemoryRecord] = {}
-        fresh = staged.fresh
+        fresh, names = staged.fresh, dict[Scope, set[str]]()
         for each in held:
             name = each.record.memory_hash or content_hash(each.record)
             known = texts.get(name)
@@ -225,6 +237,9 @@ class Waiting:
             if known is not None:
                 staged.waiting[each.record.id] = known
                 continue
+            if not await self._has_room(batch, tenant, each.record, now, names):
+                staged.over[each.record.id] = each.record
+                continue
             entry = Entry(
                 memory=each.record, held_at=now, reasons=each.reasons, would_change=each.would_change, by=acting()
             )
@@ -239,9 +254,49 @@ class Waiting:
         return staged
 
     def committed(self, staged: Staged) -> None:
-        """Tell that what was staged is stored now."""
-        if self._metrics is not None and staged.fresh:
-            self._metrics.reviewed("held", len(staged.fresh))
+        """Tell that what was staged is stored now, and count what was not kept."""
+        if staged.over:
+            log(logger, logging.WARNING, "reviews.limit_reached", not_kept=len(staged.over), limit=self.limit)
+        counts: tuple[tuple[ReviewOutcome, int], ...] = (("held", len(staged.fresh)), ("over_limit", len(staged.over)))
+        for outcome, count in counts:
+            if self._metrics is not None and count:
+                self._metrics.reviewed(outcome, count)
+
+    def require_room(self, staged: Staged) -> None:
+        """Return if all that was staged is kept; for what is committed whole or not at all.
+
+        Raises:
+            ReviewLimitReached: As many of the owner wait as may.
+        """
+        if staged.over:
+            self.committed(Staged(over=staged.over))
+        refuse_over(staged, self.limit)
+
+    async def _has_room(
+        self, batch: WriteBatch, tenant: str, record: MemoryRecord, now: datetime, names: dict[Scope, set[str]]
+    ) -> bool:
+        """Tell whether one more of the owner may wait. `names` are those of the documents of what waits, by owner."""
+        if not self.limit:
+            return True
+        owner = _owner_scope(tenant, record)
+        if owner not in names:
+            leaving = {name for kind, name in batch.delete_documents if kind == KIND}
+            names[owner] = await self._names(owner, now) - leaving
+        known, name = names[owner], _name(record)
+        if name not in known and len(known) >= self.limit:
+            return False
+        known.add(name)
+        return True
+
+    async def _names(self, owner: Scope, now: datetime) -> set[str]:
+        """Names of the documents of what waits of an owner, without what nobody decided on in time."""
+        names, after = set[str](), ""
+        while True:
+            page = await self._store.list_documents(owner, KIND, now, after=after, limit=_PAGE)
+            names |= {document.id for document in page if not self._ended(document.updated_at, now)}
+            if len(page) < _PAGE:
+                return names
+            after = page[-1].id
 
     async def find(self, bounds: Scope, ids: Sequence[str], now: datetime) -> dict[str, Waits]:
         """Return what waits under these ids inside the bounds; the latest of an id that several owners use."""
@@ -264,7 +319,10 @@ class Waiting:
 
     def is_over(self, entry: Entry, now: datetime) -> bool:
         """Tell whether nobody decided in time."""
-        return self._days > 0 and entry.held_at + timedelta(days=self._days) <= now
+        return self._ended(entry.held_at, now)
+
+    def _ended(self, held_at: datetime, now: datetime) -> bool:
+        return self._days > 0 and held_at + timedelta(days=self._days) <= now
 
     def deadline(self, entry: Entry) -> datetime | None:
         """When it counts as refused; None: never."""
@@ -356,6 +414,22 @@ def status_of(record: MemoryRecord) -> Literal["pending", "refused"]:
     return "refused" if record.review is not None and record.review.state == "refused" else "pending"
 
 
+def refuse_over(staged: Staged, limit: int, given: int = 1, taken: Sequence[str] = ()) -> None:
+    """Return if all of the memories of a call are kept.
+
+    Args:
+        staged: What became of those that were to wait.
+        limit: How many of an owner may wait.
+        given: Number of the memories of the call, without those of `taken`.
+        taken: Ids of memories that were not stored because another owner uses them.
+
+    Raises:
+        ReviewLimitReached: Some are not.
+    """
+    if staged.over:
+        raise ReviewLimitReached(sorted(staged.over), limit, stored=given - len(staged.over), taken=taken)
+
+
 def notices(staged: Staged) -> list[tuple[str, str]]:
     """The notices of a call whose memories wait, or were refused; each names at most three."""
     found = []
@@ -364,6 +438,9 @@ def notices(staged: Staged) -> list[tuple[str, str]]:
         found.append(("held", f"Waiting for a review, and not part of any search or prompt: {said}"))
     if staged.refused:
         found.append(("refused", f"Not stored, because a review refused the same text: {_named(staged.refused)}."))
+    if staged.over:
+        told = "as many of their owner wait as may (REVIEW_LIMIT); decide on those first (memhost review list)"
+        found.append(("review_limit", f"Not kept for a review, because {told}: {_named(staged.over)}."))
     return found
 
 

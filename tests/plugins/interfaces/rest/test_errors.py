@@ -27,6 +27,7 @@ CASES: list[tuple[MemhostError, int]] = [
     (errors.AmbiguousSession("x"), 409),
     (errors.LimitReached("x"), 409),
     (errors.QuotaExceeded("x"), 409),
+    (errors.ReviewLimitReached(["x"], 1), 409),
     (errors.Busy("x"), 409),
     (errors.IdTaken(["x"]), 409),
     (errors.VersionMismatch("x"), 409),
