@@ -18,6 +18,10 @@ _IDENTITY = "tenant = ? AND namespace = ? AND user = ? AND session = ?"
 _ALIVE = "(expires_at IS NULL OR expires_at > ?)"
 
 
+class TooLongError(Exception):
+    """A session has more bytes than whoever asked wanted to read."""
+
+
 def _identity(key: SessionKey) -> tuple[str, str, str, str]:
     return key.tenant, key.namespace, key.user, key.session
 
@@ -64,18 +68,27 @@ def delete(connection: apsw.Connection, scope: Scope, key: SessionKey, now: int)
     return bool(found)
 
 
-def get(connection: apsw.Connection, reading: Reading, key: SessionKey, now: int) -> StoredSession | None:
-    """The living session of that identity inside the scope; what the server did not write is left out."""
+def get(
+    connection: apsw.Connection, reading: Reading, key: SessionKey, now: int, most_bytes: int | None = None
+) -> StoredSession | None:
+    """The living session of that identity inside the scope; what the server did not write is left out.
+
+    Raises:
+        TooLongError: It has more than `most_bytes`. It was not read, only its length was.
+    """
     if not reading.scope.covers(key):
         return None
     found: Any = connection.execute(
-        "SELECT version, updated_at, expires_at, CAST(body AS BLOB), CAST(seal AS BLOB) "  # noqa: S608
+        "SELECT version, updated_at, expires_at, "  # noqa: S608
+        "CASE WHEN ? IS NULL OR octet_length(body) <= ? THEN CAST(body AS BLOB) END, CAST(seal AS BLOB) "
         f"FROM sessions WHERE {_IDENTITY} AND {_ALIVE}",
-        (*_identity(key), now),
+        (most_bytes, most_bytes, *_identity(key), now),
     ).fetchone()
     if found is None:
         return None
     version, updated_at, expires_at, body, seal = found
+    if body is None:
+        raise TooLongError
     content = session_content(key, version, updated_at, expires_at, body)
     if not session_holds(reading.seals, content, seal):
         reading.left_out.append(key.session)

@@ -151,6 +151,8 @@ def _create(path: Path) -> None:
 
 _LOG_TRIES = 100
 """Number of attempts to empty the write-ahead log, for half a minute in all."""
+_LOOKED_UP_BYTES = 64 * 1024
+"""Longest session that is read on the event loop: in half a millisecond. Handing it to a thread takes as long."""
 
 
 class SqliteStore:
@@ -319,8 +321,11 @@ class SqliteStore:
         Raises:
             Tampered: It is not what the server wrote.
         """
-        reading = Reading(scope, self._seals)
-        found = await self._read(lambda connection: sessions.get(connection, reading, key, to_micros(now)))
+        reading, at = Reading(scope, self._seals), to_micros(now)
+        try:
+            found = self._look_ups.run(lambda connection: sessions.get(connection, reading, key, at, _LOOKED_UP_BYTES))
+        except (apsw.BusyError, sessions.TooLongError):
+            found = await self._read(lambda connection: sessions.get(connection, reading, key, at))
         if reading.left_out:
             self._told("session", reading, None)
             raise Tampered(f"The session {key.session} is not what the server wrote, so it is not served.")

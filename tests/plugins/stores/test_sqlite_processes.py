@@ -19,7 +19,7 @@ import pytest
 from tests.support.sqlite_files import EVERYWHERE, FAST, count, no_thread_is_left, opening  # noqa: F401
 
 from memhost.errors import StoreUnavailable
-from memhost.models import CandidateQuery, Document, TextMatch, WriteBatch
+from memhost.models import CandidateQuery, Document, StoredSession, TextMatch, WriteBatch
 from memhost.testing.factories import (
     START,
     make_document,
@@ -30,7 +30,7 @@ from memhost.testing.factories import (
     make_vector,
     put,
 )
-from memhost_store_sqlite import documents
+from memhost_store_sqlite import documents, sessions
 from memhost_store_sqlite.connection import FileGuard, Readers, Writer, connect
 from memhost_store_sqlite.settings import SqliteSettings
 
@@ -294,6 +294,30 @@ async def test_a_look_up_that_would_wait_is_left_to_a_reader(tmp_path: Path, mon
         monkeypatch.setattr(documents, "get", get)
         assert await store.get_document(EVERYWHERE, "view", "d1", START) == make_document("d1")
     assert refused == 1
+
+
+@pytest.mark.parametrize(("letters", "by_reader"), [(0, False), (60_000, False), (70_000, True), (3_000_000, True)])
+async def test_only_a_long_session_is_handed_to_a_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, letters: int, by_reader: bool
+) -> None:
+    own, real = threading.get_ident(), sessions.get
+    answered: list[bool] = []
+
+    def get(*arguments: Any) -> StoredSession | None:
+        found = real(*arguments)
+        answered.append(threading.get_ident() != own)
+        return found
+
+    session = make_session()
+    session.content.data = {"notes": "é" * (letters // 2)}
+    async with opening(tmp_path) as store:
+        await store.commit(EVERYWHERE, WriteBatch(put_session=session))
+        monkeypatch.setattr(sessions, "get", get)
+        found = await store.get_session(EVERYWHERE, session.key, START)
+        assert found is not None
+        assert found.content == session.content
+        assert await store.get_session(EVERYWHERE, make_key("another"), START) is None
+    assert answered == [by_reader, False]
 
 
 async def test_a_closed_store_refuses_calls(tmp_path: Path) -> None:
