@@ -45,6 +45,11 @@ class StoredMemory:
     traits: int = 0
     version: int = 0
 
+    @property
+    def id(self) -> str:
+        """Id of the memory."""
+        return self.record.id
+
 
 class TurnMark(msgspec.Struct, array_like=True, frozen=True):
     """The server's record of a turn that it has seen.

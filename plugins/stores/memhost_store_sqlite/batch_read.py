@@ -18,6 +18,7 @@ from memhost.integrity import SIZE
 from memhost.models import MAX_ACCESSES, MemoryRecord, StoredMemory
 from memhost.storekit import from_micros
 from memhost_store_sqlite.codec import Body, Ids, Words, decode_body, decode_vectors, pack_ids, parse_ids
+from memhost_store_sqlite.codec import decode_words as decode_one_words
 from memhost_store_sqlite.memories import VID
 from memhost_store_sqlite.sealing import Reading, stamp_of
 
@@ -38,7 +39,6 @@ _ALL = (
 )
 _decode_bodies = msgspec.msgpack.Decoder(list[Body]).decode
 _decode_words = msgspec.msgpack.Decoder(list[Words]).decode
-_decode_one = msgspec.msgpack.Decoder(Words).decode
 
 
 def _array(size: int, items: bytes) -> bytes:
@@ -79,7 +79,7 @@ def load(
     known = parse_ids(listed).tolist()
     flags = parse_ids(embedded)
     vectors = iter(decode_vectors(blob or b"", int(flags.sum())))
-    bad = _broken(known, parse_ids(sizes).tolist(), bodies or b"", seals or b"", reading)
+    bad = broken(known, parse_ids(sizes).tolist(), bodies or b"", seals or b"", reading)
     memories: dict[int, StoredMemory] = {}
     for rid, body, word, count, accessed, has_vector in zip(
         known,
@@ -122,7 +122,7 @@ def leave_out(connection: apsw.Connection, rids: Iterable[int], reading: Reading
     reading.left_out += [str(row[0]) for row in names]
 
 
-def _broken(known: list[int], sizes: list[int], bodies: bytes, seals: bytes, reading: Reading) -> set[int]:
+def broken(known: list[int], sizes: list[int], bodies: bytes, seals: bytes, reading: Reading) -> set[int]:
     """The rows whose seal does not hold. All seals are compared at once: nearly always all of them hold."""
     key, start, made = reading.seals.record_key, 0, []
     for rid, size in zip(known, sizes, strict=True):
@@ -138,6 +138,19 @@ def _broken(known: list[int], sizes: list[int], bodies: bytes, seals: bytes, rea
             bad.add(rid)
         start = end
     return bad
+
+
+def decode_bodies(count: int, joined: bytes) -> list[Body]:
+    """So many bodies, one behind the other."""
+    return _decode_bodies(_array(count, joined))
+
+
+def decode_words(count: int, joined: bytes) -> list[Words] | None:
+    """So many words, one behind the other; None if somebody damaged them."""
+    try:
+        return _decode_words(_array(count, joined))
+    except msgspec.MsgspecError:
+        return None
 
 
 def _bodies(known: list[int], sizes: list[int], bodies: bytes, bad: set[int]) -> list[Body | None]:
@@ -164,7 +177,7 @@ def _terms(connection: apsw.Connection, known: list[int], words: bytes, bad: set
                 (rid,),
             ).get
             try:
-                found.append(_decode_one(packed))
+                found.append(decode_one_words(packed))
             except msgspec.MsgspecError:
                 found.append(None)
                 bad.add(rid)

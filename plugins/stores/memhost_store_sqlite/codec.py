@@ -40,6 +40,7 @@ class Words(msgspec.Struct, array_like=True, gc=False):
 
 encode = msgspec.msgpack.Encoder().encode
 decode_body = msgspec.msgpack.Decoder(Body).decode
+decode_words = msgspec.msgpack.Decoder(Words).decode
 
 
 def encode_body(memory: StoredMemory) -> bytes:

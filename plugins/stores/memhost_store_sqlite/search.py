@@ -9,6 +9,8 @@ from memhost.models import CandidateHit, CandidateQuery, Candidates, Scope
 from memhost.storekit import agreement
 from memhost_store_sqlite import fulltext, vectors
 from memhost_store_sqlite.batch_read import load
+from memhost_store_sqlite.block_search import search_block
+from memhost_store_sqlite.blocks import Blocks
 from memhost_store_sqlite.codec import Ids, pack_ids, parse_ids
 from memhost_store_sqlite.conditions import compile_conditions, narrowed
 from memhost_store_sqlite.fulltext import Postings, TextLeg
@@ -28,6 +30,7 @@ def candidates(
     reading: Reading,
     query: CandidateQuery,
     cache: VectorCache,
+    blocks: Blocks,
     scan_rows: int,
 ) -> Candidates:
     """Answer a query; the caller has opened a transaction."""
@@ -37,6 +40,8 @@ def candidates(
     if whole is None:
         return Candidates(hits=[], frequencies=dict.fromkeys(query.statistics_for, 0))
     inner = narrowed(scope, query.conditions)
+    if inner == scope and (block := blocks.block(connection, reading, whole)) is not None:
+        return search_block(connection, reading, whole, query, block)
     reach = whole if inner == scope else resolve(connection, inner)
     statistics = Postings(connection, whole)
     answer = Candidates(hits=[])

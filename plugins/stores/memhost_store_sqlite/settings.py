@@ -40,3 +40,15 @@ class SqliteSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     scan_rows: Annotated[
         int, setting("Up to so many memories in the scope, vectors are read from the file, not from the cache.", ge=0)
     ] = 4096
+    block_cache_mb: Annotated[
+        int,
+        setting(
+            "Most that the memories of owners who searched last may take in the process, in MiB; 0 keeps none: then "
+            "each search reads its candidates from the file.",
+            ge=0,
+            le=1048576,
+        ),
+    ] = 48
+    block_rows: Annotated[
+        int, setting("Memories of an owner up to which all of them are kept in the process for searches.", ge=0)
+    ] = 5000

@@ -41,6 +41,8 @@ from memhost.specs import OpenContext
 from memhost.storekit import rules, to_micros, to_micros_or_none
 from memhost_store_sqlite import documents, history, jobs, listing, memories, search, sessions, sizes
 from memhost_store_sqlite.adopting import claim_seals, seal_everything
+from memhost_store_sqlite.block_read import read_block
+from memhost_store_sqlite.blocks import Blocks
 from memhost_store_sqlite.connection import Alone, FileGuard, LookUps, Readers, Writer, connect, transaction
 from memhost_store_sqlite.embedding import Embedding
 from memhost_store_sqlite.failures import explain_opening
@@ -181,6 +183,7 @@ class SqliteStore:
         self._keeps = context.setting("memory.versions_keep") != 0
         self._path = path
         self._cache = VectorCache(settings.vector_cache_mb * 1024 * 1024)
+        self._blocks = Blocks(settings.block_cache_mb * 1024 * 1024, settings.block_rows, read_block)
 
     async def _read(self, work: Callable[[apsw.Connection], T]) -> T:
         return await asyncio.wrap_future(self._readers.submit(work))
@@ -309,7 +312,7 @@ class SqliteStore:
         def work(connection: apsw.Connection, reading: Reading) -> Candidates:
             if query.vector is not None:
                 self._embedding.check_query(connection, query.vector)
-            return search.candidates(connection, reading, query, self._cache, self._settings.scan_rows)
+            return search.candidates(connection, reading, query, self._cache, self._blocks, self._settings.scan_rows)
 
         return await self._read_sealed("memory", scope, work)
 

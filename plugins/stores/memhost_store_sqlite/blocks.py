@@ -1,0 +1,270 @@
+"""Memories of one owner, kept in the process as columns: a search looks at arrays instead of rows.
+
+A memory that changes gets a new row number, higher than all before, so rows that were read stay true for ever. A block
+is that of a reader's view if as many memories lie in it, and the newest of each owner is the same: what was added
+since is read, what is gone is left out. Bodies keep the form of the file and are decoded where somebody looks at them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import apsw
+import numpy as np
+import numpy.typing as npt
+
+from memhost.models import MAX_ACCESSES, StoredMemory
+from memhost.storekit import from_micros
+from memhost_store_sqlite.codec import Body, Ids, decode_body, decode_words, parse_ids
+from memhost_store_sqlite.memories import RID_BITS, RID_MASK
+from memhost_store_sqlite.scopes import Reach
+from memhost_store_sqlite.sealing import Reading
+
+MOST_OWNERS = 16
+"""Owners (a user in several namespaces, for example) of one block."""
+
+NEVER, ALWAYS = np.iinfo(np.int64).min, np.iinfo(np.int64).max
+"""Times of memories that hold from ever, or for ever."""
+_BESIDE = 250
+"""Bytes of a memory for Python's objects, beside its body, words and arrays (measured)."""
+
+State = tuple[int, tuple[int, ...]]
+"""Number of memories, and the key of the newest of each owner."""
+Numbers = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+
+class Held(StoredMemory):
+    """A memory of a block; its fields are decoded when somebody first looks at one of them."""
+
+    __slots__ = ("_block", "_marks", "_row")
+
+    _block: Block
+    _row: int
+    _marks: tuple[int, int]
+
+    @classmethod
+    def of(cls, block: Block, row: int, marks: tuple[int, int]) -> Held:
+        """The memory in that row of a block; `marks` are its number of accesses and the time of the last one."""
+        held = cls.__new__(cls)
+        held._block, held._row, held._marks = block, row, marks
+        return held
+
+    @property
+    def id(self) -> str:
+        """Id of the memory."""
+        return self._block.names[self._row]
+
+    def __getattr__(self, name: str) -> Any:
+        """Decode what was asked for; Python calls this for fields that have no value yet."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        block, row = self._block, self._row
+        if name == "terms":
+            self.terms = decode_words(block.words[row]).terms
+        elif name == "vector":
+            self.vector = block.vectors[row].astype(np.float32) if block.embedded[row] else None
+        else:
+            self._decode(decode_body(block.bodies[row]))
+        return getattr(self, name)
+
+    def _decode(self, body: Body) -> None:
+        self.record, self.speaker, self.role = body.record, body.speaker, body.role
+        self.lead, self.traits, self.position, self.version = body.lead, body.traits, body.position, body.version
+        count, accessed = self._marks
+        if body.record.access_count != count or count == MAX_ACCESSES:  # marked since it was written
+            body.record.last_accessed = from_micros(accessed)
+            body.record.access_count = count
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Memories in the order of their row numbers, which rise. Arrays of `n` memories and their `t` terms.
+
+    Attributes:
+        rids: Row numbers, ascending, n.
+        names: Ids, n.
+        bodies: `codec.Body` as in the file, n.
+        words: `codec.Words` as in the file, n.
+        vectors: float16, n x dimensions; zeros where there is none.
+        embedded: Whether there is one, n.
+        sessions: Numbers of the sessions' scopes, n.
+        positions: Of turns in their sessions; -1 for what is no turn, n.
+        since: From when each holds, microseconds; n.
+        until: Until when each holds, microseconds; n.
+        lengths: Numbers of terms, n.
+        signs: Hash of each term, memory by memory, t.
+        ends: The last 16 bits of each hash, t.
+        rows: The memory of each term, t.
+    """
+
+    rids: Ids
+    names: list[str]
+    bodies: list[bytes]
+    words: list[bytes]
+    vectors: npt.NDArray[np.float16]
+    embedded: Flags
+    sessions: Numbers
+    positions: Numbers
+    since: Numbers
+    until: Numbers
+    lengths: Numbers
+    signs: Numbers
+    ends: npt.NDArray[np.uint16]
+    rows: npt.NDArray[np.int32]
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes, about."""
+        arrays = (self.rids, self.vectors, self.embedded, self.sessions, self.positions, self.since, self.until)
+        terms = (self.lengths, self.signs, self.ends, self.rows)
+        return (
+            sum(array.nbytes for array in (*arrays, *terms))
+            + sum(map(len, self.bodies))
+            + sum(map(len, self.words))
+            + _BESIDE * len(self.names)
+        )
+
+    def only(self, rids: Ids) -> Block:
+        """Those of its memories whose row numbers are among the given ones, ascending."""
+        kept = np.isin(self.rids, rids, assume_unique=True)
+        if kept.all():
+            return self
+        at = np.flatnonzero(kept).tolist()
+        terms = kept[self.rows]
+        places = (np.cumsum(kept) - 1).astype(np.int32)
+        return Block(
+            rids=self.rids[kept],
+            names=[self.names[row] for row in at],
+            bodies=[self.bodies[row] for row in at],
+            words=[self.words[row] for row in at],
+            vectors=self.vectors[kept],
+            embedded=self.embedded[kept],
+            sessions=self.sessions[kept],
+            positions=self.positions[kept],
+            since=self.since[kept],
+            until=self.until[kept],
+            lengths=self.lengths[kept],
+            signs=self.signs[terms],
+            ends=self.ends[terms],
+            rows=places[self.rows[terms]],
+        )
+
+    def then(self, other: Block) -> Block:
+        """Both, one behind the other; the other's row numbers are higher."""
+        dimensions = max(self.vectors.shape[1], other.vectors.shape[1])
+        return Block(
+            rids=np.concatenate((self.rids, other.rids)),
+            names=self.names + other.names,
+            bodies=self.bodies + other.bodies,
+            words=self.words + other.words,
+            vectors=np.concatenate((_widened(self.vectors, dimensions), _widened(other.vectors, dimensions))),
+            embedded=np.concatenate((self.embedded, other.embedded)),
+            sessions=np.concatenate((self.sessions, other.sessions)),
+            positions=np.concatenate((self.positions, other.positions)),
+            since=np.concatenate((self.since, other.since)),
+            until=np.concatenate((self.until, other.until)),
+            lengths=np.concatenate((self.lengths, other.lengths)),
+            signs=np.concatenate((self.signs, other.signs)),
+            ends=np.concatenate((self.ends, other.ends)),
+            rows=np.concatenate((self.rows, other.rows + np.int32(len(self.rids)))),
+        )
+
+
+def _widened(vectors: npt.NDArray[np.float16], dimensions: int) -> npt.NDArray[np.float16]:
+    return vectors if vectors.shape[1] == dimensions else np.zeros((len(vectors), dimensions), dtype=np.float16)
+
+
+ReadBlock = Callable[[apsw.Connection, Reading, Reach, int], Block | None]
+
+
+class Blocks:
+    """The blocks that were used last, shared by the reading threads.
+
+    Args:
+        limit_bytes: Most that they may take together; 0 keeps none.
+        most_rows: Owners with more memories have no block.
+        read: Reads the memories of owners above a row number (`block_read.read_block`).
+    """
+
+    def __init__(self, limit_bytes: int, most_rows: int, read: ReadBlock) -> None:
+        self._reader = read
+        self._limit = limit_bytes
+        self._most = most_rows
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[tuple[int, ...], tuple[State, Block, int]] = OrderedDict()
+        self._size = 0
+
+    def block(self, connection: apsw.Connection, reading: Reading, reach: Reach) -> Block | None:
+        """Everything in reach in this view; None if it is too much, or not all of it is what the server wrote."""
+        if reach.column != "owner" or len(reach.ids) > MOST_OWNERS or not 0 < reach.documents <= self._most:
+            return None
+        if not self._limit:
+            return None
+        state = (reach.documents, _newest(connection, reach.ids))
+        with self._lock:
+            known = self._kept.get(reach.ids)
+            if known is not None:
+                self._kept.move_to_end(reach.ids)
+        if known is not None and known[0] == state:
+            return known[1]
+        block = self._read(connection, reading, reach, None if known is None else known[1])
+        if block is not None:
+            self._keep(reach.ids, state, block)
+        return block
+
+    def _read(self, connection: apsw.Connection, reading: Reading, reach: Reach, known: Block | None) -> Block | None:
+        last = int(known.rids[-1]) if known is not None and len(known.rids) else 0
+        fresh = self._reader(connection, reading, reach, last)
+        if fresh is None:
+            return None
+        block = fresh if known is None else known if not len(fresh.rids) else known.then(fresh)
+        if len(block.rids) != reach.documents:
+            block = block.only(_alive(connection, reach))
+        # What is counted and not there, or there and not counted, somebody else changed: read it row by row.
+        return block if len(block.rids) == reach.documents else None
+
+    def _keep(self, owners: tuple[int, ...], state: State, block: Block) -> None:
+        size = block.size
+        with self._lock:
+            replaced = self._kept.pop(owners, None)
+            self._size += size - (replaced[2] if replaced is not None else 0)
+            self._kept[owners] = (state, block, size)
+            while self._size > self._limit and self._kept:
+                self._size -= self._kept.popitem(last=False)[1][2]
+
+
+def _newest(connection: apsw.Connection, owners: Sequence[int]) -> tuple[int, ...]:
+    """The key of the newest memory of each owner; 0 without any."""
+    return tuple(
+        int(
+            connection.execute(
+                "SELECT coalesce(max(vid), 0) FROM contents WHERE vid BETWEEN ? AND ?",
+                (owner << RID_BITS, (owner << RID_BITS) | RID_MASK),
+            ).get
+        )
+        for owner in owners
+    )
+
+
+def _alive(connection: apsw.Connection, reach: Reach) -> Ids:
+    where, bindings = reach.where()
+    listed = connection.execute(f"SELECT group_concat(m.rid) FROM memories m WHERE {where}", bindings).get  # noqa: S608
+    return np.sort(parse_ids(listed))
+
+
+def marks_of(connection: apsw.Connection, rids: Ids) -> dict[int, tuple[int, int]]:
+    """Number of accesses and time of the last one, by row number, of those rows that are there."""
+    if not len(rids):
+        return {}
+    rows: list[Any] = connection.execute(
+        "SELECT group_concat(m.rid), group_concat(m.access_count), group_concat(m.last_accessed) "
+        "FROM carray(?) r CROSS JOIN memories m ON m.rid = r.value",
+        (apsw.carray(rids),),
+    ).fetchall()
+    known, counts, times = (parse_ids(listed).tolist() for listed in rows[0])
+    return dict(zip(known, zip(counts, times, strict=True), strict=True))
