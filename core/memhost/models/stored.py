@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 from memhost.models.filters import Condition
 from memhost.models.history import Change
-from memhost.models.memory import MemoryRecord, WorkingMemory
+from memhost.models.memory import TURN_STRATEGY, MemoryRecord, MemoryType, WorkingMemory
 from memhost.models.scope import SessionKey
+from memhost.models.trust import Trust
 
 Vector = npt.NDArray[np.float32]
 
@@ -49,6 +50,21 @@ class StoredMemory:
     def id(self) -> str:
         """Id of the memory."""
         return self.record.id
+
+    @property
+    def is_turn(self) -> bool:
+        """Whether it is a turn that a session stored."""
+        return self.record.memory_type is MemoryType.MESSAGE and self.record.extraction_strategy == TURN_STRATEGY
+
+    @property
+    def has_sources(self) -> bool:
+        """Whether it was made from turns or memories; a turn is made from its message."""
+        return bool(self.record.source_ids)
+
+    @property
+    def trust(self) -> Trust | None:
+        """How far it is trusted; None if that was not noted."""
+        return self.record.trust
 
 
 class TurnMark(msgspec.Struct, array_like=True, frozen=True):
@@ -304,12 +320,13 @@ class CandidateHit:
 
     `text_score` is the store's own BM25 (higher is better, None if not in the text leg), `distance` the cosine
     distance (None if not in the vector leg). A candidate with neither is a neighbour; it lies in the scope but
-    need not satisfy the conditions.
+    need not satisfy the conditions: `fits` tells whether it does, None if the store did not ask.
     """
 
     memory: StoredMemory
     text_score: float | None = None
     distance: float | None = None
+    fits: bool | None = None
 
 
 @dataclass(slots=True, kw_only=True)

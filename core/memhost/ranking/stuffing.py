@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from memhost.text.languages import function_words, language_of, stem_in
 from memhost.text.words import SPACELESS_FUNCTION_WORDS
@@ -43,13 +43,13 @@ def repetition(terms: Sequence[str], sought: Collection[str], window: int = _NEA
     return most, most / max(1, min(len(terms), window))
 
 
-def stuffed(terms: Sequence[str], sought: Collection[str], text: str, *, trusted: bool) -> float:
+def stuffed(terms: Sequence[str], sought: Collection[str], text: Callable[[], str], *, trusted: bool) -> float:
     """Return what a text loses, in logits, for repeating words of the query as no sentence does: 0 to 7.
 
     Args:
         terms: The index terms of the text, in order.
         sought: The terms of the query.
-        text: The text itself.
+        text: Gives the text itself, which most need not be looked at for.
         trusted: The user wrote it: then only what is plainly no sentence counts.
     """
     found = len([None for term in terms if term in sought])
@@ -57,7 +57,7 @@ def stuffed(terms: Sequence[str], sought: Collection[str], text: str, *, trusted
         return 0.0
     count, share = repetition(terms, sought)
     over = share - (_CLEAR if trusted else _USUAL) if count >= _FEWEST else 0.0
-    if not trusted and found > _MANY and _is_thinned(terms, sought, text):
+    if not trusted and found > _MANY and _is_thinned(terms, sought, text()):
         return _HIGHEST
     return min(_HIGHEST, _PRICE * max(0.0, over))
 

@@ -160,7 +160,7 @@ class Retriever:
         found = await self._candidates(scope, wanted, plan.phases)
         with plan.phases("rank"):
             scored = keyword_scores(query, found, self._settings.candidates, self._weights, explain=plan.explain)
-            scored = by_trust(scored, _by_id(found), all_terms(query), plan.end)
+            scored = by_trust(scored, all_terms(query), plan.end)
         page = replace(_page(scored, plan, found.total), unread=unread)
         return _explained(page, plan, _memories(found), query, None)
 
@@ -170,7 +170,7 @@ class Retriever:
         text = keyword_match(query, phrases_required=True)
         found = await self._candidates(scope, self._both_legs(plan, text, vector), plan.phases)
         scored = hybrid_scores(found, vector, text, USUAL_ALPHA if plan.alpha is None else plan.alpha)
-        scored = by_trust(scored, _by_id(found), all_terms(query), plan.end)
+        scored = by_trust(scored, all_terms(query), plan.end)
         if plan.min_score or (text is not None and text.required):
             page = _page(scored, plan, len(scored))
         else:
@@ -215,8 +215,7 @@ class Retriever:
                 reranked = await self._reranking.apply(plan.text, matches)
             matches, problem = below_newer(reranked.matches), reranked.problem
         with plan.phases("rank"):
-            known = _by_id(found) | {memory.record.id: memory for memory in replaced.added}
-            matches = by_trust(matches, known, all_terms(query), plan.end)
+            matches = by_trust(matches, all_terms(query), plan.end)
         if plan.min_score:
             page = _page(matches, plan, len(matches))
         else:
@@ -263,15 +262,15 @@ class Retriever:
         """A page of the scored matches and, behind them, the others by distance."""
         if plan.end <= len(scored) or len(scored) >= total:
             return _page(scored, plan, max(total, len(scored)))
-        known = left_out | {item.record.id for item in scored}
+        known = left_out | {item.id for item in scored}
         limit = plan.end + len(left_out) + 1
         query = CandidateQuery(conditions=plan.conditions, vector=vector, vector_limit=limit)
         rest = await self._candidates(scope, query, plan.phases)
         last = scored[-1].score if scored else 1.0
         behind = []
-        for item in semantic_scores(hit for hit in rest.hits if hit.memory.record.id not in known):
+        for item in semantic_scores(hit for hit in rest.hits if hit.memory.id not in known):
             score = min(last, item.score)
-            behind.append(Scored(item.record, 1.0 - score, score, "hybrid", item.parts))
+            behind.append(Scored(item.memory, 1.0 - score, score, "hybrid", item.parts))
         return _page(scored, plan, total if len(rest.hits) >= limit else len(scored) + len(behind), behind)
 
     async def _to_embed(self, scope: Scope, plan: SearchPlan, query: AnalysedQuery, unread: int) -> str:
@@ -360,10 +359,6 @@ def _explained(
 
 def _memories(found: Candidates) -> list[StoredMemory]:
     return [hit.memory for hit in found.hits]
-
-
-def _by_id(found: Candidates) -> dict[str, StoredMemory]:
-    return {hit.memory.record.id: hit.memory for hit in found.hits}
 
 
 def _closer(plan: SearchPlan) -> float | None:

@@ -45,7 +45,7 @@ class Scored(msgspec.Struct, frozen=True, gc=False):
     """A match before its page is known.
 
     Attributes:
-        record: The memory shown.
+        memory: The memory shown.
         dist: 1 - the score, or the cosine distance.
         score: From 0 to 1.
         kind: What the score measures.
@@ -54,13 +54,23 @@ class Scored(msgspec.Struct, frozen=True, gc=False):
         newer: What replaced the fact that a turn states.
     """
 
-    record: MemoryRecord
+    memory: StoredMemory
     dist: float
     score: float
     kind: ScoreType
     parts: Mapping[str, float]
     group: Group | None = None
     newer: MemoryRecord | None = None
+
+    @property
+    def id(self) -> str:
+        """Id of the memory."""
+        return self.memory.id
+
+    @property
+    def record(self) -> MemoryRecord:
+        """The record of the memory."""
+        return self.memory.record
 
     @property
     def text(self) -> str:
@@ -137,8 +147,8 @@ def semantic_scores(hits: Iterable[CandidateHit]) -> list[Scored]:
     for hit in hits:
         distance = max(0.0, hit.distance or 0.0)
         score = max(0.0, min(1.0, 1.0 - distance))
-        found.append(Scored(hit.memory.record, distance, score, "semantic", {"semantic": 1.0 - distance}))
-    return sorted(found, key=lambda item: (item.dist, item.record.id))
+        found.append(Scored(hit.memory, distance, score, "semantic", {"semantic": 1.0 - distance}))
+    return sorted(found, key=lambda item: (item.dist, item.id))
 
 
 def keyword_scores(
@@ -155,9 +165,9 @@ def keyword_scores(
     follow in the store's order.
     """
     matching = [hit for hit in found.hits if hit.text_score is not None]
-    matching.sort(key=lambda hit: (-(hit.text_score or 0.0), hit.memory.record.id))
-    first = {hit.memory.record.id: hit.memory.record for hit in matching[:ranked]}
-    beside = [hit for hit in found.hits if hit.text_score is None or hit.memory.record.id in first]
+    matching.sort(key=lambda hit: (-(hit.text_score or 0.0), hit.memory.id))
+    first = {hit.memory.id: hit.memory for hit in matching[:ranked]}
+    beside = [hit for hit in found.hits if hit.text_score is None or hit.memory.id in first]
     stats = CorpusStats(found.documents, found.average_length, found.frequencies)
     order = rank(query, None, [_candidate(hit.memory) for hit in beside], stats, weights, explain=explain)
     best = next((item.score for item in order if item.key in first), 1.0)
@@ -170,7 +180,7 @@ def keyword_scores(
     least = matching[ranked - 1].text_score if len(matching) > ranked else None
     for hit in matching[ranked:]:
         score = last * (hit.text_score or 0.0) / least if least else 0.0
-        scored.append(Scored(hit.memory.record, 1.0 - score, score, "keyword", {"keyword": hit.text_score or 0.0}))
+        scored.append(Scored(hit.memory, 1.0 - score, score, "keyword", {"keyword": hit.text_score or 0.0}))
     return scored
 
 
@@ -188,7 +198,7 @@ def hybrid_scores(found: Candidates, vector: Vector, text: TextMatch | None, alp
         lexical = (hit.text_score or 0.0) / best if best > 0 else 0.0
         score = min(1.0, max(0.0, alpha * near + (1.0 - alpha) * lexical))
         parts = {"semantic": near, "keyword": lexical}
-        scored.append(Scored(hit.memory.record, 1.0 - score, score, "hybrid", parts))
+        scored.append(Scored(hit.memory, 1.0 - score, score, "hybrid", parts))
     return _ordered(scored)
 
 
@@ -223,18 +233,18 @@ def pipeline_scores(
     matching = [
         hit.memory
         for hit in found.hits
-        if hit.text_score is not None or hit.distance is not None or matches(hit.memory.record, conditions)
+        if hit.text_score is not None or hit.distance is not None or _fits(hit, conditions)
     ]
     matching += [memory for memory in replaced.added if matches(memory.record, conditions)]
-    stored = {memory.record.id: memory for memory in (*matching, *replaced.facts)}
-    memories = {hit.memory.record.id: hit.memory for hit in found.hits} | stored
+    stored = {memory.id: memory for memory in (*matching, *replaced.facts)}
+    memories = {hit.memory.id: hit.memory for hit in found.hits} | stored
     stats = CorpusStats(found.documents, found.average_length, found.frequencies)
     ranked = rank(query, vector, list(map(_candidate, memories.values())), stats, weights, explain=explain)
-    ordered = [(stored[str(item.key)].record, item) for item in ranked if item.key in stored]
+    ordered = [(stored[str(item.key)], item) for item in ranked if item.key in stored]
     least = NEAR if understood else NEAR_TO_FRAGMENTS
-    fits = any(item.shares or item.nearness >= least for record, item in ordered if record.id not in replaced.heads)
-    shown = [_scored(hit, replaced) for hit in grouped(ordered, stored, replaced.heads, digests)]
-    left_out = stored.keys() - replaced.heads.keys() - {item.record.id for item in shown}
+    fits = any(item.shares or item.nearness >= least for memory, item in ordered if memory.id not in replaced.heads)
+    shown = [_scored(hit, replaced) for hit in grouped(ordered, replaced.heads, digests)]
+    left_out = stored.keys() - replaced.heads.keys() - {item.id for item in shown}
     return Ranking(shown, left_out, fits or not ordered)
 
 
@@ -242,12 +252,12 @@ def _scored(hit: Hit, replaced: Replaced) -> Scored:
     item, group = hit.best, hit.group
     fact = None if group is None else group.replaced
     newer = None if fact is None else replaced.heads[fact.id]
-    return Scored(hit.record, 1.0 - item.score, item.score, "hybrid", item.breakdown, group, newer)
+    return Scored(hit.memory, 1.0 - item.score, item.score, "hybrid", item.breakdown, group, newer)
 
 
 def below_newer(ordered: Sequence[Scored]) -> list[Scored]:
     """The matches in their order, but each turn of a replaced fact behind the newer one, with no better score."""
-    waiting = {item.record.id for item in ordered}
+    waiting = {item.id for item in ordered}
     later: dict[str, list[Scored]] = {}
     found: list[Scored] = []
     for item in ordered:
@@ -255,10 +265,10 @@ def below_newer(ordered: Sequence[Scored]) -> list[Scored]:
         if newer in waiting:
             later.setdefault(newer, []).append(item)
             continue
-        waiting.discard(item.record.id)
+        waiting.discard(item.id)
         found.append(item)
-        for turn in later.pop(item.record.id, ()):
-            waiting.discard(turn.record.id)
+        for turn in later.pop(item.id, ()):
+            waiting.discard(turn.id)
             found.append(msgspec.structs.replace(turn, score=item.score, dist=1.0 - item.score))
     return found
 
@@ -282,6 +292,10 @@ def _candidate(memory: StoredMemory) -> Candidate:
     )
 
 
+def _fits(hit: CandidateHit, conditions: Sequence[Condition]) -> bool:
+    return matches(hit.memory.record, conditions) if hit.fits is None else hit.fits
+
+
 def _distance(hit: CandidateHit, vector: Vector) -> float:
     if hit.distance is not None:
         return hit.distance
@@ -295,4 +309,4 @@ def _best(hits: Iterable[CandidateHit]) -> float:
 
 
 def _ordered(scored: Iterable[Scored]) -> list[Scored]:
-    return sorted(scored, key=lambda item: (-item.score, item.record.id))
+    return sorted(scored, key=lambda item: (-item.score, item.id))

@@ -25,9 +25,7 @@ _UNRELATED = 0.15
 """Score that memories which have nothing to do with a query stay below: a text falls no further for its repetitions."""
 
 
-def by_trust(
-    ordered: Sequence[Scored], memories: Mapping[str, StoredMemory], sought: Collection[str], end: int
-) -> list[Scored]:
+def by_trust(ordered: Sequence[Scored], sought: Collection[str], end: int) -> list[Scored]:
     """The matches, best first, by relevance and trust.
 
     A text loses score for repeating the words of the query, though not so much that it comes behind what has nothing
@@ -36,7 +34,6 @@ def by_trust(
 
     Args:
         ordered: The matches, best first.
-        memories: What was indexed of them, by id.
         sought: Terms of the query.
         end: Matches that are asked for, from the first one on; those far behind stay as they are.
     """
@@ -47,7 +44,7 @@ def by_trust(
         if len(kept) == wanted:
             rest = at
             break
-        score = _score(item, memories.get(item.record.id), terms)
+        score = _score(item, terms)
         if score < item.score:
             lower.append(msgspec.structs.replace(item, score=score, dist=1.0 - score))
         else:
@@ -55,13 +52,17 @@ def by_trust(
     found = [*kept, *ordered[rest:]]
     for item in lower:
         found.insert(bisect_right(found, -item.score, key=lambda other: -other.score), item)
-    return _weaker_behind(found, memories)
+    return _weaker_behind(found)
 
 
-def _score(item: Scored, memory: StoredMemory | None, sought: frozenset[str]) -> float:
-    level, score = level_of(item.record), item.score
-    if memory is not None and sought:
-        loss = stuffed(memory.terms, sought, memory.record.text, trusted=rank(level) >= rank("user"))
+def _level(memory: StoredMemory) -> Trust:
+    return memory.trust or level_of(memory.record)
+
+
+def _score(item: Scored, sought: frozenset[str]) -> float:
+    level, score = _level(item.memory), item.score
+    if sought:
+        loss = stuffed(item.memory.terms, sought, lambda: item.record.text, trusted=rank(level) >= rank("user"))
         score = max(min(score, _UNRELATED), _lower(score, loss))
     return _lower(score, _PRICES.get(level, 0.0))
 
@@ -73,13 +74,13 @@ def _lower(score: float, loss: float) -> float:
     return odds / (1.0 + odds)
 
 
-def _weaker_behind(ordered: list[Scored], memories: Mapping[str, StoredMemory]) -> list[Scored]:
+def _weaker_behind(ordered: list[Scored]) -> list[Scored]:
     """The matches, each behind the first ones that tell of the same and are trusted further."""
     first = ordered[:_FIRST]
-    ranks = [rank(level_of(item.record)) for item in first]
+    ranks = [rank(_level(item.memory)) for item in first]
     if len(set(ranks)) < 2:
         return ordered
-    words = [_words(memories.get(item.record.id)) for item in first]
+    words = [_words(item.memory) for item in first]
     behind: dict[int, list[int]] = {}
     for at, mine in enumerate(ranks):
         later = (n for n in range(len(first) - 1, at, -1) if ranks[n] > mine and _tell_of_the_same(words[at], words[n]))
@@ -102,8 +103,8 @@ def _weaker_behind(ordered: list[Scored], memories: Mapping[str, StoredMemory]) 
     return [*found, *ordered[_FIRST:]]
 
 
-def _words(memory: StoredMemory | None) -> frozenset[str]:
-    return frozenset() if memory is None else frozenset(term for term in memory.terms if term[:1].isalnum())
+def _words(memory: StoredMemory) -> frozenset[str]:
+    return frozenset(term for term in memory.terms if term[:1].isalnum())
 
 
 def _tell_of_the_same(one: frozenset[str], other: frozenset[str]) -> bool:

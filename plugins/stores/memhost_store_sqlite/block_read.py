@@ -11,9 +11,10 @@ import apsw
 import numpy as np
 
 from memhost.integrity import SIZE
+from memhost.models import TURN_STRATEGY, MemoryRecord, MemoryType
 from memhost.storekit import to_micros_or_none
 from memhost_store_sqlite.batch_read import broken, decode_bodies, decode_words
-from memhost_store_sqlite.blocks import ALWAYS, NEVER, Block, Numbers
+from memhost_store_sqlite.blocks import ALWAYS, NEVER, SOURCES, TURN, Block, Numbers
 from memhost_store_sqlite.codec import pack_ids, parse_ids
 from memhost_store_sqlite.memories import RID_BITS, RID_MASK
 from memhost_store_sqlite.scopes import Reach
@@ -78,6 +79,9 @@ def read_block(connection: apsw.Connection, reading: Reading, reach: Reach, afte
         positions=_whole((body.position for body in decoded), -1),
         since=_whole((to_micros_or_none(body.record.valid_from) for body in decoded), NEVER),
         until=_whole((to_micros_or_none(body.record.valid_to) for body in decoded), ALWAYS),
+        traits=np.fromiter((body.traits for body in decoded), dtype=np.int64, count=len(decoded)),
+        kinds=np.fromiter((_kind(body.record) for body in decoded), dtype=np.uint8, count=len(decoded)),
+        trusts=[body.record.trust for body in decoded],
         lengths=lengths,
         signs=signs,
         ends=(signs & 0xFFFF).astype(np.uint16),
@@ -103,6 +107,11 @@ def _owners(connection: apsw.Connection, reach: Reach) -> set[tuple[str, str]]:
         (apsw.carray(pack_ids(reach.ids)),),
     )
     return {(row[0], row[1]) for row in rows}
+
+
+def _kind(record: MemoryRecord) -> int:
+    turn = record.memory_type is MemoryType.MESSAGE and record.extraction_strategy == TURN_STRATEGY
+    return TURN * turn + SOURCES * bool(record.source_ids)
 
 
 def _whole(values: Iterable[int | None], absent: int) -> Numbers:

@@ -55,7 +55,9 @@ def search_block(
         total = len(block.rids) if allowed is None else int(allowed.sum())
     chosen = list(dict.fromkeys([*scores, *near]))
     around = _around(block, chosen, query.neighbours)
-    answer = Candidates(hits=_hits(connection, reading, query, block, chosen, around, scores, near), total=total)
+    answer = Candidates(
+        hits=_hits(connection, reading, query, block, chosen, around, scores, near, allowed), total=total
+    )
     if query.statistics_for:
         answer.documents = reach.documents
         answer.average_length = reach.length / reach.documents
@@ -200,6 +202,7 @@ def _hits(
     around: Sequence[int],
     scores: Mapping[int, float],
     near: Mapping[int, float],
+    allowed: Flags | None,
 ) -> list[CandidateHit]:
     """The memories as candidates, those that are still there."""
     rows = [*chosen, *around]
@@ -214,7 +217,8 @@ def _hits(
         if passes is not None and (row in scores or row in near) and not passes(memory.record):
             bad.append(rid)
             continue
-        hits.append(CandidateHit(memory=memory, text_score=scores.get(row), distance=near.get(row)))
+        fits = allowed is None or bool(allowed[row])
+        hits.append(CandidateHit(memory=memory, text_score=scores.get(row), distance=near.get(row), fits=fits))
     if bad:
         leave_out(connection, bad, reading)
     return hits

@@ -17,7 +17,7 @@ import apsw
 import numpy as np
 import numpy.typing as npt
 
-from memhost.models import MAX_ACCESSES, StoredMemory
+from memhost.models import MAX_ACCESSES, StoredMemory, Trust
 from memhost.storekit import from_micros
 from memhost_store_sqlite.codec import Body, Ids, decode_body, decode_words, parse_ids
 from memhost_store_sqlite.memories import RID_BITS, RID_MASK
@@ -31,6 +31,9 @@ NEVER, ALWAYS = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 """Times of memories that hold from ever, or for ever."""
 _BESIDE = 250
 """Bytes of a memory for Python's objects, beside its body, words and arrays (measured)."""
+
+TURN, SOURCES = 1, 2
+"""What a memory is: a turn of a session, made from turns or memories."""
 
 State = tuple[int, tuple[int, ...]]
 """Number of memories, and the key of the newest of each owner."""
@@ -59,6 +62,21 @@ class Held(StoredMemory):
         """Id of the memory."""
         return self._block.names[self._row]
 
+    @property
+    def is_turn(self) -> bool:
+        """Whether it is a turn that a session stored."""
+        return bool(self._block.kinds[self._row] & TURN)
+
+    @property
+    def has_sources(self) -> bool:
+        """Whether it was made from turns or memories."""
+        return bool(self._block.kinds[self._row] & SOURCES)
+
+    @property
+    def trust(self) -> Trust | None:
+        """How far it is trusted; None if that was not noted."""
+        return self._block.trusts[self._row]
+
     def __getattr__(self, name: str) -> Any:
         """Decode what was asked for; Python calls this for fields that have no value yet."""
         if name.startswith("_"):
@@ -68,6 +86,8 @@ class Held(StoredMemory):
             self.terms = decode_words(block.words[row]).terms
         elif name == "vector":
             self.vector = block.vectors[row].astype(np.float32) if block.embedded[row] else None
+        elif name == "traits":
+            self.traits = int(block.traits[row])
         else:
             self._decode(decode_body(block.bodies[row]))
         return getattr(self, name)
@@ -96,6 +116,9 @@ class Block:
         positions: Of turns in their sessions; -1 for what is no turn, n.
         since: From when each holds, microseconds; n.
         until: Until when each holds, microseconds; n.
+        traits: As `StoredMemory.traits`, n.
+        kinds: `TURN`, `SOURCES`: what it is, n.
+        trusts: Levels of trust, n.
         lengths: Numbers of terms, n.
         signs: Hash of each term, memory by memory, t.
         ends: The last 16 bits of each hash, t.
@@ -112,6 +135,9 @@ class Block:
     positions: Numbers
     since: Numbers
     until: Numbers
+    traits: Numbers
+    kinds: npt.NDArray[np.uint8]
+    trusts: list[Trust | None]
     lengths: Numbers
     signs: Numbers
     ends: npt.NDArray[np.uint16]
@@ -121,7 +147,7 @@ class Block:
     def size(self) -> int:
         """Bytes that it takes, about."""
         arrays = (self.rids, self.vectors, self.embedded, self.sessions, self.positions, self.since, self.until)
-        terms = (self.lengths, self.signs, self.ends, self.rows)
+        terms = (self.traits, self.kinds, self.lengths, self.signs, self.ends, self.rows)
         return (
             sum(array.nbytes for array in (*arrays, *terms))
             + sum(map(len, self.bodies))
@@ -148,6 +174,9 @@ class Block:
             positions=self.positions[kept],
             since=self.since[kept],
             until=self.until[kept],
+            traits=self.traits[kept],
+            kinds=self.kinds[kept],
+            trusts=[self.trusts[row] for row in at],
             lengths=self.lengths[kept],
             signs=self.signs[terms],
             ends=self.ends[terms],
@@ -168,6 +197,9 @@ class Block:
             positions=np.concatenate((self.positions, other.positions)),
             since=np.concatenate((self.since, other.since)),
             until=np.concatenate((self.until, other.until)),
+            traits=np.concatenate((self.traits, other.traits)),
+            kinds=np.concatenate((self.kinds, other.kinds)),
+            trusts=self.trusts + other.trusts,
             lengths=np.concatenate((self.lengths, other.lengths)),
             signs=np.concatenate((self.signs, other.signs)),
             ends=np.concatenate((self.ends, other.ends)),

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from memhost.host import Host
-from memhost.models import CandidateQuery, Candidates, MemoryRecord, MemoryType, Scope, StoredMemory, WriteBatch
+from memhost.models import CandidateQuery, Candidates, MemoryType, Scope, StoredMemory, WriteBatch
 from memhost.ranking import Ranked, traits_of
 from memhost.search.facts.grouping import Hit, grouped
 from memhost.specs import StrategySpec
@@ -437,10 +437,9 @@ async def test_what_the_same_speaker_says_next_is_no_reply(host: Host) -> None:
 # -- the rule itself -------------------------------------------------------------------------------------------
 
 
-def ranked(*memories: StoredMemory) -> tuple[list[tuple[MemoryRecord, Ranked]], dict[str, StoredMemory]]:
+def ranked(*memories: StoredMemory) -> list[tuple[StoredMemory, Ranked]]:
     """The memories as ranked in this order, with falling scores from 0.9."""
-    ordered = [(each.record, Ranked(each.record.id, 0.9 - n / 10, {"n": float(n)})) for n, each in enumerate(memories)]
-    return ordered, {each.record.id: each for each in memories}
+    return [(each, Ranked(each.id, 0.9 - n / 10, {"n": float(n)})) for n, each in enumerate(memories)]
 
 
 def turn(name: str, text: str = "I live in Porto now.", position: int = 0, **fields: Any) -> StoredMemory:
@@ -454,16 +453,16 @@ def fact(name: str, text: str, *sources: str, **fields: Any) -> StoredMemory:
 
 def shown(hits: Sequence[Hit]) -> list[tuple[str, float, list[str]]]:
     return [
-        (hit.record.id, round(hit.best.score, 1), [one.id for one in hit.group.turns] if hit.group is not None else [])
+        (hit.memory.id, round(hit.best.score, 1), [one.id for one in hit.group.turns] if hit.group is not None else [])
         for hit in hits
     ]
 
 
 def test_the_better_of_statement_and_turn_decides() -> None:
-    ordered, stored = ranked(turn("a"), turn("b", "The gate squeaks."), fact("A", "lives in Porto", "a"))
-    assert shown(grouped(ordered, stored, {})) == [("A", 0.9, ["a"]), ("b", 0.8, [])]
-    ordered, stored = ranked(fact("A", "lives in Porto", "a"), turn("b", "The gate squeaks."), turn("a"))
-    assert shown(grouped(ordered, stored, {})) == [("A", 0.9, ["a"]), ("b", 0.8, [])]
+    ordered = ranked(turn("a"), turn("b", "The gate squeaks."), fact("A", "lives in Porto", "a"))
+    assert shown(grouped(ordered, {})) == [("A", 0.9, ["a"]), ("b", 0.8, [])]
+    ordered = ranked(fact("A", "lives in Porto", "a"), turn("b", "The gate squeaks."), turn("a"))
+    assert shown(grouped(ordered, {})) == [("A", 0.9, ["a"]), ("b", 0.8, [])]
 
 
 @pytest.mark.parametrize("kept", [True, False])
@@ -471,24 +470,24 @@ def test_a_turn_said_again_is_one_hit_whether_its_ending_was_kept_or_not(kept: b
     again = turn("b", "i live in Porto now", 4)
     if kept:
         again = replace(again, traits=traits_of(again.record.text, []))
-    ordered, stored = ranked(turn("a"), again, turn("c", "The gate squeaks."))
-    (first, other) = grouped(ordered, stored, {})
-    assert (first.record.id, other.record.id) == ("a", "c")
+    ordered = ranked(turn("a"), again, turn("c", "The gate squeaks."))
+    (first, other) = grouped(ordered, {})
+    assert (first.memory.id, other.memory.id) == ("a", "c")
     assert first.group is not None
     assert [one.id for one in first.group.repeats] == ["b"]
 
 
 @pytest.mark.parametrize("other", [{"user_id": "bob"}, {"namespace": "home"}, {"topics": ["home"]}])
 def test_what_others_said_in_the_same_words_is_a_hit_of_its_own(other: dict[str, Any]) -> None:
-    ordered, stored = ranked(turn("a"), turn("b", position=4, **other))
-    assert shown(grouped(ordered, stored, {})) == [("a", 0.9, []), ("b", 0.8, [])]
+    ordered = ranked(turn("a"), turn("b", position=4, **other))
+    assert shown(grouped(ordered, {})) == [("a", 0.9, []), ("b", 0.8, [])]
 
 
 def test_a_turn_is_of_one_statement_and_a_statement_has_all_its_turns() -> None:
-    ordered, stored = ranked(
+    ordered = ranked(
         turn("a", "Yes, since May."), fact("B", "since May", "a"), fact("A", "Porto", "a", "b"), turn("b", "In Porto!")
     )
-    assert shown(grouped(ordered, stored, {})) == [("B", 0.9, ["a"]), ("A", 0.7, ["b"])]
+    assert shown(grouped(ordered, {})) == [("B", 0.9, ["a"]), ("A", 0.7, ["b"])]
 
 
 @pytest.mark.parametrize(
@@ -502,14 +501,14 @@ def test_a_turn_is_of_one_statement_and_a_statement_has_all_its_turns() -> None:
     ],
 )
 def test_what_is_of_another_owner_session_or_source_stands_apart(other: dict[str, Any]) -> None:
-    ordered, stored = ranked(turn("a", **other), fact("A", "lives in Porto", "a"))
-    assert [each.record.id for each in grouped(ordered, stored, {})] == ["a", "A"]
+    ordered = ranked(turn("a", **other), fact("A", "lives in Porto", "a"))
+    assert [each.memory.id for each in grouped(ordered, {})] == ["a", "A"]
 
 
 def test_a_newer_fact_takes_the_place_of_the_older_and_its_turns() -> None:
     new = fact("new", "lives in Faro", "z")
-    ordered, stored = ranked(turn("a"), fact("old", "lives in Porto", "a"), turn("b", "The gate squeaks."), new)
-    hits = grouped(ordered, stored, {"old": new.record})
+    ordered = ranked(turn("a"), fact("old", "lives in Porto", "a"), turn("b", "The gate squeaks."), new)
+    hits = grouped(ordered, {"old": new.record})
     assert shown(hits) == [("new", 0.9, []), ("a", 0.9, []), ("b", 0.7, [])]
     groups = [each.group for each in hits]
     assert groups[0] is not None
@@ -517,8 +516,8 @@ def test_a_newer_fact_takes_the_place_of_the_older_and_its_turns() -> None:
     assert groups[1] is not None
     assert groups[1].replaced is not None
     assert groups[1].replaced.id == "old"
-    ordered, stored = ranked(turn("b", "The gate squeaks."), new, fact("old", "lives in Porto", "a"), turn("a"))
-    assert shown(grouped(ordered, stored, {"old": new.record})) == [("b", 0.9, []), ("new", 0.8, []), ("a", 0.6, [])]
+    ordered = ranked(turn("b", "The gate squeaks."), new, fact("old", "lives in Porto", "a"), turn("a"))
+    assert shown(grouped(ordered, {"old": new.record})) == [("b", 0.9, []), ("new", 0.8, []), ("a", 0.6, [])]
 
 
 def test_a_reply_that_repeats_the_older_fact_is_never_lifted_and_counts_only_beside_the_newer() -> None:
@@ -526,13 +525,13 @@ def test_a_reply_that_repeats_the_older_fact_is_never_lifted_and_counts_only_bes
     reply = turn("r", "Porto is lovely.", 1)
     reply = replace(reply, role="assistant", terms=tuple(index_terms("Porto is lovely.")))
     old = replace(old, terms=tuple(index_terms(old.record.text)))
-    ordered, stored = ranked(new, turn("a", "In Porto."), old, turn("b", "The gate squeaks.", 7), reply)
-    hits = grouped(ordered, stored, {"old": new.record})
-    assert [hit.record.id for hit in hits] == ["new", "a", "b", "r"]
+    ordered = ranked(new, turn("a", "In Porto."), old, turn("b", "The gate squeaks.", 7), reply)
+    hits = grouped(ordered, {"old": new.record})
+    assert [hit.memory.id for hit in hits] == ["new", "a", "b", "r"]
     assert hits[3].group is not None
     assert hits[3].group.replaced == old.record
-    ordered, stored = ranked(turn("a", "In Porto."), old, turn("b", "The gate squeaks.", 7), reply)
-    assert grouped(ordered, stored, {"old": new.record})[-1].group is None  # the newer one is no match
+    ordered = ranked(turn("a", "In Porto."), old, turn("b", "The gate squeaks.", 7), reply)
+    assert grouped(ordered, {"old": new.record})[-1].group is None  # the newer one is no match
 
 
 # -- in a context -----------------------------------------------------------------------------------------------

@@ -9,12 +9,12 @@ import msgspec
 from memhost.models import MemoryRecord, StoredMemory
 from memhost.ranking import Ranked
 from memhost.ranking.traits import ENDING, fingerprint
-from memhost.search.facts.sources import Digests, Source, is_statement, is_turn, sources_of
+from memhost.search.facts.sources import Digests, Source, sources_of, states
 from memhost.text.analysis import DATE_MARK, SPEAKER_MARK, index_terms
 from memhost.text.near_equal import near_form
 from memhost.text.words import STOP_WORDS
 
-Match = tuple[MemoryRecord, Ranked]
+Match = tuple[StoredMemory, Ranked]
 
 _ABOUT_AS_GOOD = 0.9
 """Share of a reply's score that the newer fact must have: what fits much better says something else as well."""
@@ -43,14 +43,13 @@ class Group(msgspec.Struct, kw_only=True):
 class Hit(msgspec.Struct, frozen=True, gc=False):
     """A memory that is shown: the statement, else the best of the turns; its place; and what is one with it, if any."""
 
-    record: MemoryRecord
+    memory: StoredMemory
     best: Ranked
     group: Group | None
 
 
 def grouped(
     ordered: Sequence[Match],
-    stored: Mapping[str, StoredMemory],
     heads: Mapping[str, MemoryRecord],
     digests: Digests = (),
 ) -> list[Hit]:
@@ -66,12 +65,11 @@ def grouped(
 
     Args:
         ordered: Matches and facts that were replaced, best first.
-        stored: What is stored of each of them, by id.
         heads: The newest fact instead of each that was replaced, by the id of the latter.
         digests: Strategies whose memories stand for no turns.
     """
-    turns = [place for place, (record, _) in enumerate(ordered) if is_turn(record)]
-    said = _said(turns, ordered, stored)
+    turns = [place for place, (memory, _) in enumerate(ordered) if memory.is_turn]
+    said = _said(turns, ordered)
     firsts = _firsts(turns, said) if len(turns) < len(ordered) else {}  # without statements nobody asks
     homes = _homes(ordered, firsts, heads, digests)
     newer = _newer(ordered, heads) if heads else {}
@@ -81,16 +79,16 @@ def grouped(
         home = homes.get(first)
         group = groups.of(first) if home is None or home in newer else groups.join(home, first)
         again = said.get(first, ())[1:]
-        group.repeats += [ordered[place][0] for place in again]
+        group.repeats += [ordered[place][0].record for place in again]
         groups.hide(again)
         if home is not None and home in newer:
-            group.replaced = ordered[home][0]
+            group.replaced = ordered[home][0].record
             groups.lift(newer[home], first)
     for place, head in newer.items():  # the best first
         if groups.lift(head, place):
-            groups.of(head).replaces.append(ordered[place][0])
-    for first, home in _echoes(ordered, stored, heads, firsts, homes).items() if newer else ():
-        groups.put_behind(first, newer[home], ordered[home][0])
+            groups.of(head).replaces.append(ordered[place][0].record)
+    for first, home in _echoes(ordered, heads, firsts, homes).items() if newer else ():
+        groups.put_behind(first, newer[home], ordered[home][0].record)
     return groups.in_order()
 
 
@@ -110,14 +108,14 @@ class _Groups:
     def of(self, place: int) -> Group:
         """The group of the memory at that place."""
         if place not in self._groups:
-            record, item = self._ordered[place]
-            self._groups[place] = Group(best=item, best_id=record.id)
+            memory, item = self._ordered[place]
+            self._groups[place] = Group(best=item, best_id=memory.id)
         return self._groups[place]
 
     def join(self, home: int, turn: int) -> Group:
         """The group of a statement, which has a turn more from now on."""
         group = self.of(home)
-        group.turns.append(self._ordered[turn][0])
+        group.turns.append(self._ordered[turn][0].record)
         self.hide((turn,))
         self.lift(home, turn)
         return group
@@ -163,21 +161,19 @@ class _Groups:
     def _set(self, home: int, place: int) -> None:
         self._best[home] = place
         group = self.of(home)
-        record, group.best = self._ordered[place]
-        group.best_id = record.id
+        memory, group.best = self._ordered[place]
+        group.best_id = memory.id
 
 
 def _newer(ordered: Sequence[Match], heads: Mapping[str, MemoryRecord]) -> dict[int, int]:
     """Places of the newest facts by those of the facts that were replaced; -1 where the newest is no match."""
-    place_of = {record.id: place for place, (record, _) in enumerate(ordered)}
+    place_of = {memory.id: place for place, (memory, _) in enumerate(ordered)}
     return {
-        place: place_of.get(heads[record.id].id, -1) for place, (record, _) in enumerate(ordered) if record.id in heads
+        place: place_of.get(heads[memory.id].id, -1) for place, (memory, _) in enumerate(ordered) if memory.id in heads
     }
 
 
-def _said(
-    turns: Sequence[int], ordered: Sequence[Match], stored: Mapping[str, StoredMemory]
-) -> dict[int, Sequence[int]]:
+def _said(turns: Sequence[int], ordered: Sequence[Match]) -> dict[int, Sequence[int]]:
     """The places of turns that one speaker said several times, by the first of them.
 
     They are of the same owner, role and labels. What clients store themselves is found as often as they store it (with
@@ -186,14 +182,14 @@ def _said(
     seen: dict[int, int] = {}
     rough: dict[int, list[int]] = {}
     for place in turns:
-        memory = stored[ordered[place][0].id]
+        memory = ordered[place][0]
         end = memory.traits // ENDING or fingerprint(memory.record.text[memory.lead :])
         if (first := seen.setdefault(end, place)) != place:
             rough.setdefault(end, [first]).append(place)
     closer: dict[tuple[object, ...], list[int]] = {}
     for places in rough.values():
         for place in places:
-            closer.setdefault(_said_as(stored[ordered[place][0].id]), []).append(place)
+            closer.setdefault(_said_as(ordered[place][0]), []).append(place)
     return {places[0]: places for places in closer.values() if len(places) > 1}
 
 
@@ -218,13 +214,13 @@ def _homes(
 ) -> dict[int, int]:
     """The place of the statement that each turn belongs to, by the turn's."""
     made_from: dict[Source, list[int]] = {}
-    for place, (record, _) in enumerate(ordered):
-        if is_statement(record, digests):
-            for source in sources_of(record):
+    for place, (memory, _) in enumerate(ordered):
+        if states(memory, digests):
+            for source in sources_of(memory.record):
                 made_from.setdefault(source, []).append(place)
     homes: dict[int, int] = {}
     for first, places in said.items() if made_from else ():
-        sources = {source for place in places for source in sources_of(ordered[place][0])}
+        sources = {source for place in places for source in sources_of(ordered[place][0].record)}
         found = {place for source in sources for place in made_from.get(source, ())}
         if not found:
             continue
@@ -237,7 +233,6 @@ def _homes(
 
 def _echoes(
     ordered: Sequence[Match],
-    stored: Mapping[str, StoredMemory],
     heads: Mapping[str, MemoryRecord],
     said: Mapping[int, Sequence[int]],
     homes: Mapping[int, int],
@@ -248,18 +243,18 @@ def _echoes(
     fact that the newer one lacks, and none of the newer one's that the older lacks.
     """
     outdated = {
-        _place(stored[ordered[place][0].id], 1): (stored[ordered[place][0].id], home)
+        _place(ordered[place][0], 1): (ordered[place][0], home)
         for first, home in homes.items()
         if ordered[home][0].id in heads
         for place in said[first]
     }
     found = {}
     for first in said:
-        reply = stored[ordered[first][0].id]
+        reply = ordered[first][0]
         turn, home = outdated.get(_place(reply, 0), (None, -1))
         if first in homes or turn is None or turn.role == reply.role:
             continue
-        older, words = _words(stored[ordered[home][0].id]), _words(reply)
+        older, words = _words(ordered[home][0]), _words(reply)
         newer = _content(index_terms(heads[ordered[home][0].id].text))
         if words & (older - newer) and not words & (newer - older):
             found[first] = home

@@ -9,7 +9,7 @@ import msgspec
 
 from memhost.models import TURN_STRATEGY, Condition, MemoryRecord, Op, Scope, StoredMemory
 from memhost.ports import Store
-from memhost.search.facts.sources import Digests, is_statement, is_turn, sources_of
+from memhost.search.facts.sources import Digests, is_statement, sources_of, states
 
 _MOST = 200
 """Facts looked at, the newest: of the sessions of the turns that were found."""
@@ -41,9 +41,9 @@ async def find_replaced(
 
     Only language models replace facts: without a statement among the candidates the store is not asked.
     """
-    turns = [memory.record for memory in candidates if is_turn(memory.record)]
-    made = any(memory.record.extractor is not None and is_statement(memory.record, digests) for memory in candidates)
-    if moment is None or not turns or not made:
+    made = any(states(memory, digests) and memory.record.extractor is not None for memory in candidates)
+    turns = [memory.record for memory in candidates if memory.is_turn] if made else []
+    if moment is None or not turns:
         return NOTHING
     sessions = tuple(dict.fromkeys(turn.session_id or "" for turn in turns))
     ended, _ = await store.list_memories(
@@ -60,10 +60,10 @@ async def find_replaced(
     ]
     if not facts:
         return NOTHING
-    known = {memory.record.id: memory for memory in (*candidates, *facts)}
+    known = {memory.id: memory for memory in (*candidates, *facts)}
     fetched = await _missing(store, scope, facts, known, moment)
     heads = {fact.record.id: head for fact in facts if (head := _head(fact.record, known, moment)) is not None}
-    there = {memory.record.id for memory in candidates}
+    there = {memory.id for memory in candidates}
     said = {source for turn in turns for source in sources_of(turn)}
     kept = [
         fact

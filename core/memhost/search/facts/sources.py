@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from memhost.models import TURN_STRATEGY, MemoryRecord, MemoryType
+from memhost.models import TURN_STRATEGY, MemoryRecord, MemoryType, StoredMemory
 
 Source = tuple[str | None, str | None, str | None, str]
 """Namespace, user, session and id of a message."""
@@ -34,6 +34,11 @@ def is_statement(record: MemoryRecord, digests: Digests) -> bool:
         and record.extraction_strategy not in digests
         and 0 < len(record.source_ids) <= MOST_SOURCES
     )
+
+
+def states(memory: StoredMemory, digests: Digests) -> bool:
+    """Tell the same of a stored memory, without looking at the record of what was made from nothing."""
+    return memory.has_sources and not memory.is_turn and is_statement(memory.record, digests)
 
 
 def sources_of(record: MemoryRecord) -> Iterator[Source]:
