@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from typing import Any
@@ -17,7 +17,6 @@ from memhost_store_sqlite.batch_read import broken, decode_bodies, decode_words
 from memhost_store_sqlite.blocks import ALWAYS, NEVER, SOURCES, TURN, Block, Numbers
 from memhost_store_sqlite.codec import pack_ids, parse_ids
 from memhost_store_sqlite.memories import RID_BITS, RID_MASK
-from memhost_store_sqlite.scopes import Reach
 from memhost_store_sqlite.sealing import Reading
 
 _ROWS = (
@@ -45,13 +44,13 @@ class _Packed:
         return [self.joined[start:end] for start, end in pairwise(ends)]
 
 
-def read_block(connection: apsw.Connection, reading: Reading, reach: Reach, after: int) -> Block | None:
-    """The memories of the owners in reach whose row numbers are above `after`.
+def read_block(connection: apsw.Connection, reading: Reading, owners: Sequence[int], after: int) -> Block | None:
+    """The memories of these owners whose row numbers are above `after`.
 
     Returns:
         None if any of them is not what the server wrote for that owner.
     """
-    rows: list[Any] = connection.execute(_ROWS, (apsw.carray(pack_ids(reach.ids)), after + 1)).fetchall()
+    rows: list[Any] = connection.execute(_ROWS, (apsw.carray(pack_ids(owners)), after + 1)).fetchall()
     listed, sessions, body_sizes, joined, seals, word_sizes, joined_words, embedded, vectors = rows[0]
     rids = parse_ids(listed)
     bodies = _Packed(joined or b"", parse_ids(body_sizes).tolist())
@@ -60,8 +59,10 @@ def read_block(connection: apsw.Connection, reading: Reading, reach: Reach, afte
     if broken(known, bodies.sizes, bodies.joined, seals or b"", reading):
         return None
     decoded, found = decode_bodies(len(known), bodies.joined), decode_words(len(known), words.joined)
-    owners = _owners(connection, reach)
-    if found is None or any((body.record.namespace or "", body.record.user_id or "") not in owners for body in decoded):
+    allowed = _names(connection, owners)
+    if found is None or any(
+        (body.record.namespace or "", body.record.user_id or "") not in allowed for body in decoded
+    ):
         return None
     lengths = np.fromiter((len(word.terms) for word in found), dtype=np.int64, count=len(found))
     signs = np.fromiter(
@@ -100,11 +101,11 @@ def _spread(vectors: bytes, has: np.typing.NDArray[np.bool_]) -> np.typing.NDArr
     return spread
 
 
-def _owners(connection: apsw.Connection, reach: Reach) -> set[tuple[str, str]]:
-    """Namespace and user of each owner in reach."""
+def _names(connection: apsw.Connection, owners: Sequence[int]) -> set[tuple[str, str]]:
+    """Namespace and user of each owner."""
     rows: Iterable[Any] = connection.execute(
         "SELECT s.namespace, s.user FROM carray(?) o CROSS JOIN scopes s ON s.id = o.value",
-        (apsw.carray(pack_ids(reach.ids)),),
+        (apsw.carray(pack_ids(owners)),),
     )
     return {(row[0], row[1]) for row in rows}
 

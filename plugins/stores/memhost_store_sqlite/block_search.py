@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 import apsw
 import numpy as np
 import numpy.typing as npt
 
-from memhost.models import CandidateHit, CandidateQuery, Candidates, Condition, Op, TextMatch
+from memhost.models import CandidateHit, CandidateQuery, Candidates, Condition, MemoryRecord, Op, TextMatch
 from memhost.storekit import K1, B, Phrase, agreement, rarity, required_phrases, scored_phrases, to_micros
 from memhost_store_sqlite.batch_read import leave_out
 from memhost_store_sqlite.blocks import Block, Flags, Held, Numbers, marks_of
@@ -46,7 +46,7 @@ def search_block(
         total = found if query.count and query.vector is None else 0
     if query.vector is not None:
         near, within = _nearest(block, query, allowed)
-        total = within if query.max_distance is not None else total
+        total = within if query.count and query.max_distance is not None else total
     if (
         query.count
         and (query.vector is None or query.max_distance is None)
@@ -98,7 +98,8 @@ class _Words:
         at = at[at + len(phrase) <= len(block.signs)]
         for offset, term in enumerate(phrase[1:], 1):
             at = at[block.signs[at + offset] == hash(term)]
-        return block.rows[at[block.rows[at] == block.rows[at + len(phrase) - 1]]]
+        found: npt.NDArray[np.int32] = block.rows[at[block.rows[at] == block.rows[at + len(phrase) - 1]]]
+        return found
 
 
 def _allowed(
@@ -227,6 +228,6 @@ def _hits(
 _TOLD = (("valid_to", Op.NOT_LTE), ("valid_from", Op.NOT_GT))
 
 
-def _agreement(conditions: Sequence[Condition]):  # type: ignore[no-untyped-def]
+def _agreement(conditions: Sequence[Condition]) -> Callable[[MemoryRecord], bool] | None:
     """The test of records by the conditions that were asked of the file: what the arrays tell, the records said."""
     return agreement([each for each in conditions if (each.field, each.op) not in _TOLD])

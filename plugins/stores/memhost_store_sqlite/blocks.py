@@ -21,7 +21,7 @@ from memhost.models import MAX_ACCESSES, StoredMemory, Trust
 from memhost.storekit import from_micros
 from memhost_store_sqlite.codec import Body, Ids, decode_body, decode_words, parse_ids
 from memhost_store_sqlite.memories import RID_BITS, RID_MASK
-from memhost_store_sqlite.scopes import Reach
+from memhost_store_sqlite.scopes import Reach, owners_of
 from memhost_store_sqlite.sealing import Reading
 
 MOST_OWNERS = 16
@@ -211,7 +211,7 @@ def _widened(vectors: npt.NDArray[np.float16], dimensions: int) -> npt.NDArray[n
     return vectors if vectors.shape[1] == dimensions else np.zeros((len(vectors), dimensions), dtype=np.float16)
 
 
-ReadBlock = Callable[[apsw.Connection, Reading, Reach, int], Block | None]
+ReadBlock = Callable[[apsw.Connection, Reading, Sequence[int], int], Block | None]
 
 
 class Blocks:
@@ -233,32 +233,26 @@ class Blocks:
 
     def block(self, connection: apsw.Connection, reading: Reading, reach: Reach) -> Block | None:
         """Everything in reach in this view; None if it is too much, or not all of it is what the server wrote."""
-        if reach.column != "owner" or len(reach.ids) > MOST_OWNERS or not 0 < reach.documents <= self._most:
+        if not self._limit or reach.column == "session" or not 0 < reach.documents <= self._most:
             return None
-        if not self._limit:
+        owners = reach.ids
+        if reach.column != "owner":
+            owners = tuple(owner for owner, _ in owners_of(connection, reading.scope))
+        if len(owners) > MOST_OWNERS:
             return None
-        state = (reach.documents, _newest(connection, reach.ids))
+        state = (reach.documents, _newest(connection, owners))
         with self._lock:
-            known = self._kept.get(reach.ids)
+            known = self._kept.get(owners)
             if known is not None:
-                self._kept.move_to_end(reach.ids)
+                self._kept.move_to_end(owners)
         if known is not None and known[0] == state:
             return known[1]
-        block = self._read(connection, reading, reach, None if known is None else known[1])
+        former = None if known is None else known[1]
+        fresh = self._reader(connection, reading, owners, _last(former))
+        block = None if fresh is None else _brought_up(connection, reach, former, fresh)
         if block is not None:
-            self._keep(reach.ids, state, block)
+            self._keep(owners, state, block)
         return block
-
-    def _read(self, connection: apsw.Connection, reading: Reading, reach: Reach, known: Block | None) -> Block | None:
-        last = int(known.rids[-1]) if known is not None and len(known.rids) else 0
-        fresh = self._reader(connection, reading, reach, last)
-        if fresh is None:
-            return None
-        block = fresh if known is None else known if not len(fresh.rids) else known.then(fresh)
-        if len(block.rids) != reach.documents:
-            block = block.only(_alive(connection, reach))
-        # What is counted and not there, or there and not counted, somebody else changed: read it row by row.
-        return block if len(block.rids) == reach.documents else None
 
     def _keep(self, owners: tuple[int, ...], state: State, block: Block) -> None:
         size = block.size
@@ -268,6 +262,19 @@ class Blocks:
             self._kept[owners] = (state, block, size)
             while self._size > self._limit and self._kept:
                 self._size -= self._kept.popitem(last=False)[1][2]
+
+
+def _last(block: Block | None) -> int:
+    return int(block.rids[-1]) if block is not None and len(block.rids) else 0
+
+
+def _brought_up(connection: apsw.Connection, reach: Reach, former: Block | None, fresh: Block) -> Block | None:
+    """The former block with what was added since, and without what is gone."""
+    block = fresh if former is None else former if not len(fresh.rids) else former.then(fresh)
+    if len(block.rids) != reach.documents:
+        block = block.only(_alive(connection, reach))
+    # What is counted and not there, or there and not counted, somebody else changed: it is read row by row.
+    return block if len(block.rids) == reach.documents else None
 
 
 def _newest(connection: apsw.Connection, owners: Sequence[int]) -> tuple[int, ...]:

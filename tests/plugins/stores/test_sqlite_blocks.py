@@ -1,0 +1,217 @@
+"""Searches of the sqlite store in memories that it keeps in the process: they find what searches of the file find."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.support.sqlite_files import EVERYWHERE, opening
+
+from memhost.models import (
+    AccessMark,
+    CandidateHit,
+    CandidateQuery,
+    Candidates,
+    Condition,
+    MemoryType,
+    Op,
+    Scope,
+    StoredMemory,
+    TextMatch,
+    WriteBatch,
+)
+from memhost.ports import Store
+from memhost.testing.factories import after, make_memory, make_scope, make_vector, put
+from memhost_store_sqlite.settings import SqliteSettings
+from memhost_store_sqlite.store import SqliteStore
+
+WORDS = tuple(
+    "apple pear plum über naïve 苹果 gate door squeaks paints photo photography the a of 42 zdt2024".split()  # noqa: SIM905
+)
+ANN = make_scope(users=("ann",))
+BOTH = make_scope(users=("ann", "bob"))
+WORK = make_scope(namespaces=("work",), users=("ann",))
+
+
+@asynccontextmanager
+async def both(folder: Path) -> AsyncIterator[tuple[Store, Store]]:
+    """Two stores on one file: the first keeps memories in the process, the second reads the file each time."""
+    async with (
+        opening(folder) as kept,
+        opening(folder, SqliteSettings(block_cache_mb=0, synchronous="normal")) as read,
+    ):
+        yield kept, read
+
+
+def some_memory(chance: random.Random, name: str) -> StoredMemory:
+    text = " ".join(chance.choices(WORDS, k=chance.randint(0, 12)))
+    turn = chance.random() < 0.5
+    fields: dict[str, object] = {
+        "user_id": chance.choice(["ann", "ann", "bob", None]),
+        "namespace": chance.choice(["work", "work", "home", None]),
+        "session_id": chance.choice(["s1", "s2"]),
+        "topics": chance.sample(["fruit", "house"], chance.randint(0, 2)),
+        "valid_from": chance.choice([None, after(-172800), after(172800)]),
+        "valid_to": chance.choice([None, None, after(-86400), after(86400)]),
+        "source_ids": chance.choice([[], ["x"]]),
+        "trust": chance.choice([None, "user", "tool"]),
+    }
+    if turn:
+        fields |= {"memory_type": MemoryType.MESSAGE, "extraction_strategy": "message", "source_ids": [name]}
+    made = make_memory(
+        name,
+        text or "nothing",
+        terms=tuple(text.split()),
+        vector=make_vector(*(chance.uniform(-1, 1) for _ in range(4))) if chance.random() < 0.8 else None,
+        position=chance.randint(0, 30) if turn else None,
+        speaker=chance.choice([None, "Ada"]),
+        role="user" if turn else None,
+        **fields,
+    )
+    return replace(made, traits=chance.randint(0, 2**38 - 1), lead=chance.randint(0, 3))
+
+
+def some_query(chance: random.Random) -> CandidateQuery:
+    words = chance.sample(WORDS, chance.randint(1, 5))
+    phrase = tuple(chance.sample(WORDS, 2))
+    conditions = [
+        Condition("valid_to", Op.NOT_LTE, (after(0),)),
+        Condition("valid_from", Op.NOT_GT, (after(0),)),
+        Condition("topics", Op.ANY, ("fruit",)),
+        Condition("memory_type", Op.NONE, ("message",)),
+    ]
+    text = TextMatch(
+        any_of=tuple(words),
+        phrases=(phrase,) if chance.random() < 0.3 else (),
+        required=(tuple(chance.sample(WORDS, 2)),) if chance.random() < 0.2 else (),
+    )
+    return CandidateQuery(
+        conditions=tuple(chance.sample(conditions, chance.randint(0, 3))),
+        text=text if chance.random() < 0.8 else None,
+        text_limit=chance.choice([3, 200]),
+        rough_text=chance.random() < 0.3,
+        vector=make_vector(*(chance.uniform(-1, 1) for _ in range(4))) if chance.random() < 0.7 else None,
+        vector_limit=chance.choice([3, 200]),
+        max_distance=chance.choice([None, None, 0.8]),
+        neighbours=chance.choice([0, 2]),
+        statistics_for=tuple(chance.sample(WORDS, 3)) if chance.random() < 0.7 else (),
+        count=chance.random() < 0.7,
+    )
+
+
+def fields_of(memory: StoredMemory) -> tuple[object, ...]:
+    vector = None if memory.vector is None else memory.vector.tolist()
+    beside = (memory.speaker, memory.role, memory.position, memory.lead, memory.traits, memory.version)
+    told = (memory.id, memory.is_turn, memory.has_sources, memory.trust)
+    return (memory.record, memory.terms, vector, *beside, *told)
+
+
+def by_id(found: Candidates) -> dict[str, CandidateHit]:
+    hits = {hit.memory.id: hit for hit in found.hits}
+    assert len(hits) == len(found.hits)
+    return hits
+
+
+def compare(kept: Candidates, read: Candidates, query: CandidateQuery) -> None:
+    assert (kept.total, kept.documents, kept.frequencies) == (read.total, read.documents, read.frequencies)
+    assert kept.average_length == pytest.approx(read.average_length)
+    mine, theirs = by_id(kept), by_id(read)
+    for name in mine.keys() & theirs.keys():
+        assert fields_of(mine[name].memory) == fields_of(theirs[name].memory)
+        assert mine[name].distance == theirs[name].distance
+        assert mine[name].text_score == pytest.approx(theirs[name].text_score)
+    if not query.rough_text:  # whose ties are broken in any order
+        assert mine.keys() == theirs.keys()
+    scores = [sorted(hit.text_score for hit in each.hits if hit.text_score is not None) for each in (kept, read)]
+    assert scores[0] == pytest.approx(scores[1])
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_what_is_kept_and_what_is_read_are_the_same_after_any_changes(seed: int, tmp_path: Path) -> None:
+    chance = random.Random(seed)
+    async with both(tmp_path) as (kept, read):
+        for _ in range(25):
+            names = [f"m{chance.randint(0, 150)}" for _ in range(chance.randint(1, 20))]
+            for name in dict.fromkeys(names):
+                batch = put(some_memory(chance, name))
+                batch.moved_ids = frozenset([name])
+                await chance.choice([kept, read]).commit(EVERYWHERE, batch)
+            gone = [f"m{chance.randint(0, 150)}" for _ in range(chance.randint(0, 3))]
+            marked = tuple(f"m{chance.randint(0, 150)}" for _ in range(3))
+            await chance.choice([kept, read]).commit(
+                EVERYWHERE,
+                WriteBatch(delete_memories=gone, access=AccessMark(ids=marked, at=after(86400), interval_s=0)),
+            )
+            for scope in (ANN, BOTH, WORK, EVERYWHERE, make_scope(users=("nobody",))):
+                query = some_query(chance)
+                compare(await kept.candidates(scope, query), await read.candidates(scope, query), query)
+
+
+def kept_by(store: Store) -> int:
+    assert isinstance(store, SqliteStore)
+    return len(store._blocks._kept)
+
+
+async def test_only_owners_of_some_memories_are_kept_and_only_so_many_bytes(tmp_path: Path) -> None:
+    query = CandidateQuery(text=TextMatch(any_of=("apple",)))
+    memories = [
+        make_memory(f"{user}{number}", "apple", user_id=user, namespace="work", vector=make_vector(1.0, number))
+        for user, count in (("ann", 3), ("bob", 8), ("eve", 9))
+        for number in range(count)
+    ]
+    async with opening(tmp_path, SqliteSettings(block_rows=8)) as store:
+        await store.commit(EVERYWHERE, put(*memories))
+        for user, count in (("ann", 3), ("bob", 8), ("eve", 9)):
+            assert len((await store.candidates(make_scope(users=(user,)), query)).hits) == count
+        assert kept_by(store) == 2
+        assert isinstance(store, SqliteStore)
+        store._blocks._limit = store._blocks._size - 1
+        await store.commit(EVERYWHERE, put(make_memory("bob8", "pear", user_id="ann", namespace="work")))
+        assert len((await store.candidates(make_scope(users=("ann",)), query)).hits) == 3
+        assert kept_by(store) == 1
+        assert store._blocks._size <= store._blocks._limit
+
+
+async def test_what_somebody_changed_in_the_file_is_not_served_from_the_process_either(tmp_path: Path) -> None:
+    """A row that is gone is gone; a row of bob in alice's place, and one with another body, are left out."""
+    everything = CandidateQuery(text=TextMatch(any_of=("apple",)))
+    async with opening(tmp_path) as store:
+        await store.commit(
+            EVERYWHERE,
+            put(
+                *(make_memory(name, "apple", user_id="ann", namespace="work") for name in ("a", "b")),
+                make_memory("c", "apple secret", user_id="bob", namespace="work"),
+            ),
+        )
+        assert len((await store.candidates(ANN, everything)).hits) == 2
+        with sqlite3.connect(tmp_path / "memhost.db") as file:
+            file.execute("DELETE FROM memories WHERE id = 'b'")
+        file.close()
+        assert [hit.memory.id for hit in (await store.candidates(ANN, everything)).hits] == ["a"]
+    async with opening(tmp_path) as store:
+        with sqlite3.connect(tmp_path / "memhost.db") as file:
+            (body,) = file.execute(
+                "SELECT c.body FROM contents c JOIN memories m ON m.rid = c.vid & 68719476735 WHERE m.id = 'c'"
+            ).fetchone()
+            file.execute(
+                "UPDATE contents SET body = ? WHERE vid & 68719476735 = (SELECT rid FROM memories WHERE id = 'a')",
+                (body,),
+            )
+        file.close()
+        assert (await store.candidates(ANN, everything)).hits == []
+        assert kept_by(store) == 0
+
+
+async def test_a_memory_that_was_replaced_is_found_by_its_new_words_alone(tmp_path: Path) -> None:
+    scope = Scope(tenant=ANN.tenant, users=("ann",))
+    async with opening(tmp_path) as store:
+        for words in ("apple", "pear"):
+            await store.commit(EVERYWHERE, put(make_memory("a", words, user_id="ann")))
+            for word in ("apple", "pear"):
+                found = await store.candidates(scope, CandidateQuery(text=TextMatch(any_of=(word,)), count=True))
+                assert (found.total, len(found.hits)) == ((1, 1) if word == words else (0, 0))
