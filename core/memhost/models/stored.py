@@ -53,17 +53,17 @@ class StoredMemory:
 
     @property
     def is_turn(self) -> bool:
-        """Whether it is a turn that a session stored."""
+        """True for a turn that a session stored."""
         return self.record.memory_type is MemoryType.MESSAGE and self.record.extraction_strategy == TURN_STRATEGY
 
     @property
     def has_sources(self) -> bool:
-        """Whether it was made from turns or memories; a turn is made from its message."""
+        """True for what was made from turns or memories; a turn is made from its message."""
         return bool(self.record.source_ids)
 
     @property
     def trust(self) -> Trust | None:
-        """How far it is trusted; None if that was not noted."""
+        """Its level of trust; None if none was noted."""
         return self.record.trust
 
 

@@ -33,7 +33,7 @@ _BESIDE = 250
 """Bytes of a memory for Python's objects, beside its body, words and arrays (measured)."""
 
 TURN, SOURCES = 1, 2
-"""What a memory is: a turn of a session, made from turns or memories."""
+"""Kinds of memories: a turn of a session; made from turns or memories."""
 
 State = tuple[int, tuple[int, ...]]
 """Number of memories, and the key of the newest of each owner."""
@@ -64,17 +64,17 @@ class Held(StoredMemory):
 
     @property
     def is_turn(self) -> bool:
-        """Whether it is a turn that a session stored."""
+        """True for a turn that a session stored."""
         return bool(self._block.kinds[self._row] & TURN)
 
     @property
     def has_sources(self) -> bool:
-        """Whether it was made from turns or memories."""
+        """True for what was made from turns or memories."""
         return bool(self._block.kinds[self._row] & SOURCES)
 
     @property
     def trust(self) -> Trust | None:
-        """How far it is trusted; None if that was not noted."""
+        """Its level of trust; None if none was noted."""
         return self._block.trusts[self._row]
 
     def __getattr__(self, name: str) -> Any:
