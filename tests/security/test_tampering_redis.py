@@ -108,6 +108,8 @@ EDITS: dict[str, tuple[Edit, str]] = {
     "damaged": (lambda e: e.client.hset(e.key("alice-0"), "body", b"\xc1"), "changed"),
     "session": (lambda e: e.client.hset(e.state("alicedata"), "body", b"\x80"), "changed"),
     "document": (lambda e: e.client.hset(e.state("long_term"), "seal", b""), "changed"),
+    "session removed": (lambda e: e.client.delete(e.state("alicedata")), "removed"),
+    "document removed": (lambda e: e.client.delete(e.state("long_term")), "removed"),
     "entry altered": (lambda e: e.client.hset(e.entries()[0], "e", b"\x90"), "changed"),
     "entry emptied": (lambda e: e.client.hdel(e.entries()[0], "e"), "removed"),
     "entry removed": (lambda e: e.client.delete(e.entries()[1]), "removed"),
@@ -158,6 +160,26 @@ async def test_it_is_not_served_and_verify_tells(name: str, tmp_path: Path, redi
                 assert (memory.id, memory.user_id, memory.text) == (memory_id, "alice", wrote[memory_id])
         kept = await allowed(host, "get_session", caller, session_id="s-alice", user_id="alice")
         assert kept is None or kept.data == {"of": "alicedata"}
+
+
+@pytest.mark.parametrize(("last", "kind"), [("put_session", "replayed"), ("delete_session", "inserted")])
+async def test_an_old_session_put_back_with_its_seal(
+    last: str, kind: str, tmp_path: Path, redis_part: RedisSpace
+) -> None:
+    environment = {**redis_part.environment(), "INTEGRITY_KEY": KEY}
+    async with running_host(tmp_path, store="redis", run_jobs=False, settings=environment) as host:
+        await fill(host)
+        edit = Editor(environment["REDIS_URL"], redis_part.name)
+        place = edit.state("alicedata")
+        old = edit.client.hgetall(place)
+        await run(host, "delete_session", session_id="s-bob", user_id="bob")
+        given: dict[str, Any] = {"data": {"of": "later"}} if last == "put_session" else {}
+        await run(host, last, session_id="s-alice", user_id="alice", **given)
+        assert (await run(host, "verify_store")).findings == []
+        edit.client.delete(place)
+        edit.client.hset(place, mapping=old)
+        (found,) = (await run(host, "verify_store")).findings
+        assert (found.kind, found.what, found.id) == (kind, "session", "s-alice")
 
 
 async def test_the_key_counts(tmp_path: Path, redis_part: RedisSpace) -> None:

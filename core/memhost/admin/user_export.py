@@ -134,7 +134,7 @@ class UserExports:
         return items, str(skip + limit) if skip + limit < total else ""
 
     async def _versions(self, scope: Scope, after: int, limit: int) -> Page:
-        """Entries about the user's memories, with the states before them that are kept."""
+        """Entries about the user's memories, with the states before them that are kept, and about sessions."""
         if not isinstance(self._store, KeepsHistory):
             return [], ""
         entries = await self._store.list_entries(scope, after=after, limit=limit)
@@ -143,6 +143,10 @@ class UserExports:
             before = await self._store.former_state(scope, entry.seq) if entry.has_former else None
             content = {"change": shown(entry), "before": None if before is None else before.record}
             name = entry.change.memory if entry.change is not None else ""
+            if entry.change is not None and not name:
+                if entry.change.kind == "session":
+                    items.append(_item("change", entry.change.owner[2], msgspec.to_builtins(content["change"])))
+                continue
             items.append(_item("version", name, msgspec.to_builtins(content)))
         return items, str(entries[-1].seq) if len(entries) == limit else ""
 

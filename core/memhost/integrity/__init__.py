@@ -1,6 +1,6 @@
 """Proof that stored data is what the server wrote: its keys, and what is made with them."""
 
-from memhost.integrity.checking import ChainCheck, decode_change, encode_change, places_of
+from memhost.integrity.checking import ChainCheck, decode_change, encode_change, places_of, subject, unexplained
 from memhost.integrity.keys import Keyring, Purpose
 from memhost.integrity.seals import SIZE, Seals, TenantSeals
 
@@ -14,4 +14,6 @@ __all__ = [
     "decode_change",
     "encode_change",
     "places_of",
+    "subject",
+    "unexplained",
 ]

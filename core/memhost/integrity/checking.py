@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from memhost.integrity.seals import TenantSeals
-from memhost.models.history import FORGETTING, Change, Finding, FindingKind, Head, Place, Verification
+from memhost.models.history import (
+    FORGETTING,
+    STATES,
+    Change,
+    ChangeKind,
+    Finding,
+    FindingKind,
+    Head,
+    Place,
+    Verification,
+)
 
 encode_change = msgspec.msgpack.Encoder().encode
 decode_change = msgspec.msgpack.Decoder(Change).decode
@@ -17,7 +28,7 @@ _GONE = {"erased", "redacted", "pruned"}
 
 
 class ChainCheck:
-    """Takes the entries of one tenant in order, then its memories in any order, and reports what does not fit.
+    """Takes the entries of one tenant in order, then all it stores in any order, and reports what does not fit.
 
     Args:
         tenant: Whose.
@@ -33,6 +44,7 @@ class ChainCheck:
         self._link = b""
         self.seq = 0
         self._last: dict[str, bytes] = {}
+        self._states: dict[tuple[str, str], tuple[int, Change]] = {}
         self._hollow: list[int] = []
         self._bare: list[int] = []
         self._gone: list[Place] = []
@@ -74,6 +86,8 @@ class ChainCheck:
     def _take(self, seq: int, change: Change, former: bytes | None) -> None:
         if change.kind in FORGETTING:
             (self._gone if change.kind == "erased" else self._dropped).extend(map(_place, change.places))
+        elif change.kind in STATES:
+            self._states[change.kind, change.name] = seq, change
         elif change.memory:
             self._last[change.memory] = change.after
         if former is not None and not self._seals.holds(former[:8], former[8:], change.before):
@@ -118,6 +132,36 @@ class ChainCheck:
             if after:
                 self.found("removed", "memory", name, "The chain tells of it, and the store does not have it.")
 
+    def state(self, what: str, name: str, shown: str, seal: bytes, *, intact: bool, lasting: bool = True) -> None:
+        """Take a session or document of the store, after all entries.
+
+        Args:
+            what: `session` or `document`.
+            name: As in `Change.name`.
+            shown: Its id, for the report.
+            seal: Its seal.
+            intact: Whether the seal holds.
+            lasting: Whether the chain tells of it at all.
+        """
+        _, last = self._states.pop((what, name), (0, None))
+        if not intact:
+            self.found("changed", what, shown, "It is not what the server wrote.")
+        elif not lasting:
+            return
+        elif last is None or not last.after:
+            told = "No entry of the chain tells of it." if last is None else "The chain tells that it was removed."
+            self.found("inserted", what, shown, told)
+        elif last.after != seal:
+            self.found("replayed", what, shown, "It is an earlier state than the last one that the chain tells of.")
+
+    def missing_states(self, what: str, now: int) -> None:
+        """All sessions or documents were given: what else the chain tells of, and has not expired, is missing."""
+        for (kind, name), (seq, last) in self._states.items():
+            if kind == what and last.after and not 0 < last.expires <= now:
+                shown = last.owner[2] if what == "session" else name
+                detail = f"The chain tells of it (entry {seq}), and the store does not have it."
+                self.found("removed", what, shown, detail)
+
     def head(self, known: Head, link: bytes | None) -> None:
         """Compare with a head that was published.
 
@@ -130,6 +174,28 @@ class ChainCheck:
             self.found("rolled_back", "entry", str(known.seq), detail)
         elif link != known.link:
             self.found("rolled_back", "entry", str(known.seq), "Another entry was published under this number.")
+
+
+def subject(change: Change) -> str:
+    """The memory, session or document that an entry is about, apart from things of other sorts."""
+    return f"{change.kind} {change.name}" if change.kind in STATES else f"memory {change.memory}"
+
+
+def unexplained(there: Mapping[str, Change], told: Mapping[str, Change]) -> list[Change]:
+    """The entries that bring a chain into agreement with what the store holds.
+
+    Args:
+        there: An entry for each thing that is there, by `subject`.
+        told: The last entry of each that the chain tells of.
+    """
+    missing = [each for name, each in there.items() if name not in told or told[name].after != each.after]
+    for name, last in told.items():
+        if last.after and name not in there:
+            kind: ChangeKind = last.kind if last.kind in STATES else "deleted"
+            gone = Change(kind=kind, at=0, memory=last.memory, owner=last.owner, name=last.name, note="adopted")
+            gone.before = b"" if last.kind in STATES else last.after
+            missing.append(gone)
+    return missing
 
 
 def _place(value: Any) -> Place:

@@ -7,6 +7,7 @@ from memhost.models.actor import NOBODY, Actor, acted_by, acting
 from memhost.models.filters import Condition, Op, matches
 from memhost.models.history import (
     FORGETTING,
+    STATES,
     Change,
     ChangeKind,
     Entry,
@@ -66,6 +67,7 @@ __all__ = [
     "RIGHTS",
     "ROLES",
     "SENT_FIELDS",
+    "STATES",
     "TRUSTS",
     "TURN_STRATEGY",
     "AccessMark",

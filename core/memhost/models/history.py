@@ -10,10 +10,24 @@ import msgspec
 from memhost.models.actor import NOBODY, Actor
 
 ChangeKind = Literal[
-    "created", "replaced", "touched", "deleted", "adopted", "redacted", "pruned", "erased", "administered"
+    "created",
+    "replaced",
+    "touched",
+    "deleted",
+    "adopted",
+    "redacted",
+    "pruned",
+    "erased",
+    "administered",
+    "session",
+    "document",
 ]
 """The sort of a change: a memory was made, changed, marked without a change of content, removed; it was there before
-the chain began; former states were redacted or outlived their time; a user was erased; something was administered."""
+the chain began; former states were redacted or outlived their time; a user was erased; something was administered; a
+session or a document was written or removed."""
+
+STATES: tuple[ChangeKind, ...] = ("session", "document")
+"""Kinds about what has no versions: the entry names the state since, and keeps none."""
 
 FORGETTING: tuple[ChangeKind, ...] = ("redacted", "pruned", "erased")
 """Kinds that say which parts of earlier entries are gone (`Change.places`)."""
@@ -30,14 +44,16 @@ class Change(msgspec.Struct, array_like=True, kw_only=True):
         at: Microseconds since 1970, UTC.
         actor: Who did it.
         memory: Id of the memory; empty for what concerns none.
-        owner: Its namespace, user and session; absent ones are empty.
+        owner: Namespace, user and session of what it concerns; absent ones are empty.
         version: The memory's number since; it rises by one with each change of its content.
-        after: Seal of the state since; empty if the memory is gone.
+        after: Seal of the state since; empty if it is gone.
         before: Seal of the state before; empty if there was none.
         kept: Whether the state before was kept.
         note: What was administered, or why.
         places: Entries of which something was removed, for kinds of `FORGETTING`.
         count: How many memories it concerned, for `erased`.
+        name: Which session or document, as a digest of its name, for kinds of `STATES`.
+        expires: When that expires, in microseconds since 1970; 0 if never. It may be gone then without an entry.
     """
 
     kind: ChangeKind
@@ -52,6 +68,13 @@ class Change(msgspec.Struct, array_like=True, kw_only=True):
     note: str = ""
     places: list[Place] = []
     count: int = 0
+    name: str = ""
+    expires: int = 0
+
+    @property
+    def owned(self) -> bool:
+        """Tell whether it concerns something of its `owner`, and not the tenant as a whole."""
+        return bool(self.memory) or self.kind in STATES
 
 
 class Head(msgspec.Struct, frozen=True, array_like=True):

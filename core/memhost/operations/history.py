@@ -68,7 +68,8 @@ class MemoryChange(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             description="`created`, `replaced` (a new version), `touched` (only marks of the server changed), "
             "`deleted`; `adopted`: it was there before the log began; `redacted`, `pruned`: former states were "
-            "removed on request, or with age; `erased`: a user was; `administered`. Null: the entry was erased."
+            "removed on request, or with age; `erased`: a user was; `administered`; `session`, `document`: one was "
+            "written or removed. Null: the entry was erased."
         ),
     ]
     at: Annotated[datetime | None, Meta(description="When; null if the entry was erased.")] = None
@@ -155,7 +156,10 @@ class ListChanges(msgspec.Struct, kw_only=True):
 
     memory_id: Annotated[str | None, Meta(description="Only this memory.", examples=["pref-window-seat"])] = None
     user_id: Annotated[str | None, Meta(description="Only memories of this user.", examples=["ana"])] = None
-    change: Annotated[ChangeKind | None, Meta(description="Only entries of this kind.", examples=["deleted"])] = None
+    change: Annotated[
+        ChangeKind | None,
+        Meta(description="Only entries of this kind; else all but those of documents.", examples=["deleted"]),
+    ] = None
     subject: Annotated[str | None, Meta(description="Only what this caller or plugin did.", examples=["bot"])] = None
     oldest_first: Annotated[bool, Meta(description="The oldest first; else the newest.", examples=[False])] = False
     limit: _Limit = 100

@@ -223,10 +223,12 @@ class PutsOff(Protocol):
 class KeepsHistory(Protocol):
     """A store that seals what it keeps, keeps former states of memories, and links all changes in a chain per tenant.
 
-    Each commit appends an entry for each memory that it changes, with who acts (`memhost.models.acting`), and those of
-    `WriteBatch.notes`, in the same transaction. Seals are made with the server's keys (`OpenContext.keys`). What is not
-    what was sealed is never returned: it is left out, and told through `OpenContext.tampered`. Former states are kept
-    as `OpenContext.setting("memory.versions_keep")` says (0: none). All bundled stores do. With one that does not there
+    Each commit appends an entry for each memory that it changes, for each session and each document that is to live
+    longer than an hour (`memhost.storekit.session_change`, `document_change`), with who acts
+    (`memhost.models.acting`), and those of `WriteBatch.notes`, in the same transaction. What expires goes without one.
+    Seals are made with the server's keys (`OpenContext.keys`). What is not what was sealed is never returned: it is
+    left out, and told through `OpenContext.tampered`. Former states are kept as
+    `OpenContext.setting("memory.versions_keep")` says (0: none). All bundled stores do. With one that does not there
     are no versions and no proof, and the operations on them answer `unsupported`.
     """
 
@@ -265,7 +267,7 @@ class KeepsHistory(Protocol):
         ...
 
     async def erase_history(self, scope: Scope, why: Change) -> tuple[int, Head]:
-        """Remove what entries say about the scope, and whatever memory is left in it.
+        """Remove what entries say about the scope, and whatever memory or session is left in it.
 
         The links stay, and `why` is appended with the places of the entries. How many entries it were, and the head.
         """

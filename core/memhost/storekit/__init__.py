@@ -25,7 +25,7 @@ from memhost.storekit.matching import (
     scored_phrases,
     values_of,
 )
-from memhost.storekit.rows import Row, RowOrder, RowQuery, Rows
+from memhost.storekit.rows import DOCUMENT, SESSION, Row, RowOrder, RowQuery, Rows, document_of, session_of
 from memhost.storekit.sql import SqlRows
 from memhost.storekit.store import RowStore
 from memhost.storekit.touched import Outbox, Touched
@@ -36,21 +36,27 @@ from memhost.storekit.values import (
     copy_struct,
     decode_memory,
     digest,
+    document_change,
     encode,
     encode_memory,
     from_micros,
     holds,
     is_alive,
     keepable,
+    lasting,
     only_marks_differ,
     owner_of,
+    session_change,
+    state_name,
     to_micros,
     to_micros_or_none,
 )
 
 __all__ = [
+    "DOCUMENT",
     "EPOCH",
     "K1",
+    "SESSION",
     "B",
     "Clause",
     "Outbox",
@@ -70,12 +76,15 @@ __all__ = [
     "copy_struct",
     "decode_memory",
     "digest",
+    "document_change",
+    "document_of",
     "encode",
     "encode_memory",
     "from_micros",
     "holds",
     "is_alive",
     "keepable",
+    "lasting",
     "numbers_of",
     "occurrences",
     "only_marks_differ",
@@ -85,6 +94,9 @@ __all__ = [
     "required_phrases",
     "rules",
     "scored_phrases",
+    "session_change",
+    "session_of",
+    "state_name",
     "to_micros",
     "to_micros_or_none",
     "values_of",

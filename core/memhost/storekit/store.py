@@ -88,6 +88,15 @@ class RowStore(ABC):
             after: Those that it puts, as they will be; the store may put others in their place.
         """
 
+    def record_states(self, tenant: str, before: Sequence[Row], after: Sequence[Row]) -> None:  # noqa: B027
+        """Enter what happens to sessions and documents into the history; a store without one does nothing.
+
+        Args:
+            tenant: Whose.
+            before: The rows that a batch names, as they were; jobs among them.
+            after: The same, as they will be.
+        """
+
     async def ping(self) -> None:
         """Ask for no row."""
         await _select(self, RowQuery(kinds=[]))
@@ -121,6 +130,7 @@ class RowStore(ABC):
                     changed = {each: touched.memories[each] for each in new}
                     self.record(scope.tenant, batch, result, {each.record.id: each for each in stored}, changed)
                     touched.memories |= changed
+                self.record_states(scope.tenant, before, after)
                 if gone or new:
                     await rows.change_memories(scope.tenant, gone, [touched.memories[each] for each in new])
                 if batch.access:

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from memhost.errors import InvalidRequest
-from memhost.models import Document, MemoryRecord, Scope, StoredMemory, Vector
+from memhost.models import Change, Document, MemoryRecord, Scope, SessionKey, StoredMemory, StoredSession, Vector
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -137,3 +137,37 @@ def decode_memory(body: bytes, last_accessed: int, access_count: int, vector: Ve
     memory.record.access_count = access_count
     memory.vector = None if vector is None else np.asarray(vector, dtype=np.float32)
     return memory
+
+
+SHORT_LIVED = timedelta(hours=1)
+"""The chain leaves out documents that live no longer: leases, reports of workers, renewed every few seconds."""
+
+
+def lasting(updated_at: int, expires_at: int | None) -> bool:
+    """Tell whether the chain tells of a document with these times, in microseconds."""
+    return expires_at is None or expires_at - updated_at > SHORT_LIVED // _MICROSECOND
+
+
+def state_name(*parts: str) -> str:
+    """Return `Change.name` of what has that name in the store: 24 hexadecimal digits."""
+    return blake2b(encode(parts), digest_size=12).hexdigest()
+
+
+def session_change(key: SessionKey, name: str, session: StoredSession | None = None, seal: bytes = b"") -> Change:
+    """The entry for a session that is written, or removed (None)."""
+    change = Change(kind="session", at=0, owner=(key.namespace, key.user, key.session), name=name, after=seal)
+    if session is not None:
+        change.expires = to_micros_or_none(session.expires_at) or 0
+    return change
+
+
+def document_change(owner: tuple[str, str], name: str, expires_at: int | None = None, seal: bytes = b"") -> Change:
+    """The entry for a document that is written, or removed (without a seal).
+
+    Args:
+        owner: Its namespace and user.
+        name: As `state_name` gives it.
+        expires_at: When it expires, in microseconds.
+        seal: Its seal.
+    """
+    return Change(kind="document", at=0, owner=(*owner, ""), name=name, after=seal, expires=expires_at or 0)

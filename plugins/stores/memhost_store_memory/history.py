@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 
@@ -10,6 +10,7 @@ import msgspec
 
 from memhost.integrity import ChainCheck, Seals, decode_change, encode_change, places_of
 from memhost.models import (
+    STATES,
     Actor,
     Change,
     ChangeKind,
@@ -20,7 +21,24 @@ from memhost.models import (
     Verification,
     acting,
 )
-from memhost.storekit import EPOCH, decode_memory, encode_memory, only_marks_differ, owner_of
+from memhost.storekit import (
+    DOCUMENT,
+    EPOCH,
+    SESSION,
+    Row,
+    decode_memory,
+    document_change,
+    document_of,
+    encode_memory,
+    lasting,
+    only_marks_differ,
+    owner_of,
+    session_change,
+    session_of,
+    state_name,
+)
+
+_STATE = b"state   "
 
 
 @dataclass(slots=True)
@@ -82,6 +100,17 @@ class MemoryHistory:
         self._append(tenant, change, None, keep=False)
         return self.head(tenant)
 
+    def states(self, tenant: str, at: int, before: Sequence[Row], after: Sequence[Row]) -> None:
+        """Enter what happens to sessions and documents."""
+        was = {row.row_id: row for row in sorted(before, key=_sessions_first) if _told(row)}
+        now = {row.row_id: row for row in sorted(after, key=_sessions_first) if _told(row)}
+        for row in was.values():
+            if row.row_id not in now:
+                self.note(tenant, at, _state_change(row))
+        for row in now.values():
+            if was.get(row.row_id) != row:
+                self.note(tenant, at, _state_change(row, self.seals.of(tenant).seal(_STATE, row.body)))
+
     def _append(self, tenant: str, change: Change, before: StoredMemory | None, *, keep: bool) -> None:
         former = None
         if before is not None:
@@ -110,7 +139,7 @@ class MemoryHistory:
             if passed or (memory is not None and link.memory != memory) or len(found) >= limit:
                 continue
             change = None if link.entry is None else decode_change(link.entry)
-            inside = scope.allows(*change.owner) if change is not None and change.memory else scope.whole
+            inside = scope.allows(*change.owner) if change is not None and change.owned else scope.whole
             if inside:
                 found.append(Entry(seq=seq, change=change, has_former=link.former is not None, link=link.link))
         return found
@@ -156,7 +185,8 @@ class MemoryHistory:
         """Remove what entries say about the scope, and say so in an entry."""
         gone, bare = [], []
         for seq, link in enumerate(self.chains.get(scope.tenant, []), 1):
-            if link.entry is not None and link.memory and scope.allows(*decode_change(link.entry).owner):
+            change = None if link.entry is None else decode_change(link.entry)
+            if change is not None and change.owned and scope.allows(*change.owner):
                 gone.append(seq)
                 self._versions.pop((scope.tenant, link.memory), None)
                 link.entry, link.former, link.memory = None, None, ""
@@ -168,8 +198,9 @@ class MemoryHistory:
             self.note(scope.tenant, at, why)
         return len(gone) + len(bare), self.head(scope.tenant)
 
-    def verify(self, memories: dict[tuple[str, str], StoredMemory]) -> Verification:
+    def verify(self, memories: dict[tuple[str, str], StoredMemory], rows: Iterable[Row], at: int) -> Verification:
         """Compare everything with its seals and with the chains."""
+        states = [row for row in rows if row.kind in STATES]
         report = Verification(keyed=bool(self.seals.key_id))
         for tenant, chain in self.chains.items():
             own = self.seals.of(tenant)
@@ -182,7 +213,38 @@ class MemoryHistory:
                     stamp, seal = self.sealed.get((tenant, name), (b"", b""))
                     check.memory(name, seal, intact=own.holds(stamp, _body(memory), seal))
             check.rest()
+            for row in states:
+                if row.tenant.decode() == tenant:
+                    seal = own.seal(_STATE, row.body)
+                    name = _state_change(row).name
+                    check.state(row.kind, name, _shown(row), seal, intact=True, lasting=_told(row))
+            for what in STATES:
+                check.missing_states(what, at)
+        report.sessions = sum(row.kind == SESSION for row in states)
+        report.documents = sum(row.kind == DOCUMENT for row in states)
         return report
+
+
+def _sessions_first(row: Row) -> bool:
+    return row.kind != SESSION
+
+
+def _told(row: Row) -> bool:
+    """Tell whether the chain tells of the row."""
+    return row.kind == SESSION or (row.kind == DOCUMENT and lasting(row.sorted_at, row.ends_at))
+
+
+def _state_change(row: Row, seal: bytes = b"") -> Change:
+    name = state_name(row.row_id.hex())
+    if row.kind == SESSION:
+        session = session_of(row)
+        return session_change(session.key, name, session if seal else None, seal)
+    document = document_of(row)
+    return document_change((document.namespace, document.user), name, row.ends_at if seal else None, seal)
+
+
+def _shown(row: Row) -> str:
+    return session_of(row).key.session if row.kind == SESSION else document_of(row).id
 
 
 def _body(memory: StoredMemory) -> bytes:

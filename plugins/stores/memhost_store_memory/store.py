@@ -31,6 +31,8 @@ from memhost.models import (
 )
 from memhost.ports import Clock, Order, SystemClock
 from memhost.storekit import (
+    SESSION,
+    Row,
     RowQuery,
     RowStore,
     check_field,
@@ -104,6 +106,10 @@ class MemoryStore(RowStore):
         for note in batch.notes:
             self._history.note(tenant, at, msgspec.structs.replace(note))
 
+    def record_states(self, tenant: str, before: Sequence[Row], after: Sequence[Row]) -> None:
+        """Enter what happens to sessions and documents."""
+        self._history.states(tenant, to_micros(self.clock.now()), before, after)
+
     async def heads(self) -> dict[str, Head]:
         """The ends of all chains, by tenant."""
         return {tenant: self._history.head(tenant) for tenant in self._history.chains}
@@ -138,11 +144,13 @@ class MemoryStore(RowStore):
         for memory in self._select(scope, ()):
             del self._rows.memories_by_id[scope.tenant, memory.record.id]
             self._history.sealed.pop((scope.tenant, memory.record.id), None)
+        await self._rows.delete(RowQuery(kinds=[SESSION], scope=scope))
         return self._history.erase(scope, to_micros(self.clock.now()), why)
 
     async def verify(self) -> Verification:
         """Compare everything with its seals and with the chains."""
-        return self._history.verify(self._rows.memories_by_id)
+        now = to_micros(self.clock.now())
+        return self._history.verify(self._rows.memories_by_id, self._rows.states.values(), now)
 
     async def seal_anew(self) -> int:
         """Count the memories: the keys of a process do not change."""

@@ -13,12 +13,24 @@ from typing import Any
 
 import msgspec
 
-from memhost.integrity import ChainCheck, Seals, TenantSeals, decode_change, encode_change
-from memhost.models import Change, Entry, Finding, Head, Scope, StoredMemory, Verification
-from memhost.storekit import owner_of
+from memhost.integrity import ChainCheck, Seals, TenantSeals, decode_change, encode_change, subject, unexplained
+from memhost.models import (
+    FORGETTING,
+    STATES,
+    Change,
+    Document,
+    Entry,
+    Head,
+    Scope,
+    StoredMemory,
+    StoredSession,
+    Verification,
+)
+from memhost.storekit import document_change, lasting, owner_of, session_change, state_name
 from memhost_store_redis.codec import decode_body, encode_tag
 from memhost_store_redis.connection import Connections
 from memhost_store_redis.journal import Known, former_of
+from memhost_store_redis.keys import document_id, session_id
 from memhost_store_redis.scopes import token
 from memhost_store_redis.sealing import (
     lost_key,
@@ -32,6 +44,8 @@ from memhost_store_redis.sealing import (
 )
 
 _PAGE = 1000
+_decode_session = msgspec.msgpack.Decoder(StoredSession).decode
+_decode_document = msgspec.msgpack.Decoder(Document).decode
 _FIELDS = ("d", "l", "e", "f", "m")
 
 
@@ -57,16 +71,22 @@ class History:
         found: list[Any] = await self._connections.call(run) if commands else []
         return found
 
-    async def known(self, tenant: str, ids: Sequence[str]) -> Known:
-        """Read the states that a commit which changes these memories depends on."""
+    async def known(self, tenant: str, ids: Sequence[str], removed: Sequence[str] = ()) -> Known:
+        """Read the states that a commit depends on which changes these memories, and removes these states."""
         name, unique = token("T", tenant), list(dict.fromkeys(ids))
         tags = [encode_tag(each) for each in unique]
         commands: list[Sequence[Any]] = [("HMGET", self._key("chain", name), "seq", "link")]
         if tags:
             commands.append(("HMGET", self._key("ver", name), *tags))
         commands += [("HMGET", self._key("m", name, tag), "body", "stamp", "seal") for tag in tags]
+        commands += [("HGET", self._key("s", name, each), "body") for each in removed]
         end, *rest = await self._together(commands)
         known = Known(Head(int(end[0] or 0), end[1] or b""))
+        for each, packed in zip(removed, rest[len(rest) - len(removed) :], strict=True):
+            if packed is not None:
+                state = _decoded(each, packed)
+                known.states[each] = state if isinstance(state, Document) else None
+        rest = rest[: len(rest) - len(removed)]
         if tags:
             versions, *rows = rest
             known.latest = {each: int(version or 0) for each, version in zip(unique, versions, strict=True)}
@@ -127,7 +147,7 @@ class History:
                     broken.append(str(seq))
                     continue
                 change = None if packed is None else decode_change(packed)
-                inside = scope.allows(*change.owner) if change is not None and change.memory else scope.whole
+                inside = scope.allows(*change.owner) if change is not None and change.owned else scope.whole
                 if inside:
                     found.append(Entry(seq=seq, change=change, has_former=former is not None, link=link))
                 if len(found) == limit:
@@ -187,7 +207,7 @@ class History:
         gone, bare = [], []
         async for seq, (_, _, packed, former, _) in self._chain(token("T", scope.tenant)):
             change = None if packed is None else decode_change(packed)
-            if change is not None and change.memory and scope.allows(*change.owner):
+            if change is not None and change.owned and scope.allows(*change.owner):
                 gone.append(seq)
             elif former is not None and scope.allows(*owner_of(_state(former).record)):
                 bare.append(seq)
@@ -219,7 +239,7 @@ class History:
             if int(cursor) == 0:
                 return
 
-    async def verify(self) -> Verification:
+    async def verify(self, now: int) -> Verification:
         """Compare everything with its seals and with the chains."""
         report = Verification(keyed=bool(self._seals.key_id))
         names = await self.tenants()
@@ -238,27 +258,39 @@ class History:
             if (name, identity) in seen:  # SCAN may give a key twice
                 continue
             seen.add((name, identity))
-            if (known := checks.get(name)) is None:
-                known = checks[name] = ChainCheck(names.get(name, name), self._seals.of(name), report)
+            known = self._check(checks, name, names, report)
             wrong = _wrong(self._seals.of(name), identity, fields)
             known.memory(_plain(identity, fields), fields.get(b"seal", b""), intact=not wrong, detail=wrong)
         for check in checks.values():
             check.rest()
         async for name, identity, fields in self._hashes("s"):
-            self._check_state(report, names.get(name, name), name, identity, fields)
+            if (name, identity) not in seen:
+                seen.add((name, identity))
+                self._check_state(report, self._check(checks, name, names, report), name, identity, fields)
+        for check in checks.values():
+            for what in STATES:
+                check.missing_states(what, now)
         return report
 
+    def _check(
+        self, checks: dict[str, ChainCheck], name: str, names: dict[str, str], report: Verification
+    ) -> ChainCheck:
+        """Return the check of a tenant, also of one that has no chain."""
+        if name not in checks:
+            checks[name] = ChainCheck(names.get(name, name), self._seals.of(name), report)
+        return checks[name]
+
     def _check_state(
-        self, report: Verification, tenant: str, name: str, identity: str, fields: dict[bytes, bytes]
+        self, report: Verification, check: ChainCheck, name: str, identity: str, fields: dict[bytes, bytes]
     ) -> None:
         what = "session" if identity.startswith("s") else "document"
         report.sessions += what == "session"
         report.documents += what == "document"
-        expires = fields.get(b"expires_at")
-        content = state_content(identity, None if expires is None else int(expires), fields.get(b"body", b""))
-        if not state_holds(self._seals.of(name), content, fields.get(b"seal")):
-            detail = "It is not what the server wrote."
-            report.report(Finding(kind="changed", what=what, tenant=tenant, id=identity, detail=detail))
+        expires, seal = _expiry(fields), fields.get(b"seal")
+        intact = state_holds(self._seals.of(name), state_content(identity, expires, fields.get(b"body", b"")), seal)
+        told = what == "session" or lasting(int(fields.get(b"updated_at", 0)), expires)
+        shown = _shown(identity, fields)
+        check.state(what, state_name(identity), shown, seal or b"", intact=intact, lasting=told)
 
     async def claim(self, *, adopt: bool) -> None:
         """Seal a store that is not yet, or see that it was sealed with a key of this server.
@@ -294,13 +326,15 @@ class History:
             await self._together([("HSET", self._key("m", name, identity), *flat)])
             owner = owner_of(body.record)
             change = Change(kind="adopted", at=0, memory=body.record.id, owner=owner, version=body.version, after=seal)
-            there.setdefault(name, {})[body.record.id] = change
+            there.setdefault(name, {})[subject(change)] = change
         async for name, identity, fields in self._hashes("s"):
-            expires = fields.get(b"expires_at")
-            content = state_content(identity, None if expires is None else int(expires), fields[b"body"])
-            await self._together(
-                [("HSET", self._key("s", name, identity), "seal", state_seal(self._seals.of(name), content))]
-            )
+            content = state_content(identity, _expiry(fields), fields[b"body"])
+            seal = state_seal(self._seals.of(name), content)
+            await self._together([("HSET", self._key("s", name, identity), "seal", seal)])
+            if (adopted := _adopted(identity, fields, seal)) is not None:
+                new_seals[fields.get(b"seal", b"")] = seal
+                there.setdefault(name, {})[subject(adopted)] = adopted
+        new_seals.pop(b"", None)
         names = await self.tenants()
         for name in {*there, *names}:
             await self._relink(name, new_seals, there.get(name, {}), names.get(name, name))
@@ -322,19 +356,18 @@ class History:
                 change.before = new_seals.get(change.before, change.before) if change.before else b""
                 packed = encode_change(change)
                 digest, fields = own.digest(packed), ["e", packed]
-                if change.memory and change.kind not in ("redacted", "pruned", "erased"):
-                    told[change.memory] = change
+                if change.owned and change.kind not in FORGETTING:
+                    told[subject(change)] = change
             link, last = own.link(link, digest), seq
             commands.append(("HSET", self._key("h", name, str(seq)), "d", digest, "l", link, *fields))
-        missing = [each for each in there.values() if each.memory not in told or told[each.memory].after != each.after]
-        for memory, change in told.items():
-            if change.after and memory not in there:
-                missing.append(Change(kind="deleted", at=0, memory=memory, owner=change.owner, before=change.after))
-        for change in missing:
+        for change in unexplained(there, told):
             packed, last = encode_change(change), last + 1
             digest = own.digest(packed)
             link, tag = own.link(link, digest), encode_tag(change.memory)
-            commands.append(("HSET", self._key("h", name, str(last)), "d", digest, "l", link, "e", packed, "m", tag))
+            commands.append(("HSET", self._key("h", name, str(last)), "d", digest, "l", link, "e", packed))
+            if not change.memory:
+                continue
+            commands.append(("HSET", self._key("h", name, str(last)), "m", tag))
             commands.append(("ZADD", self._key("hm", name, tag), last, last))
             commands.append(("HSET", self._key("ver", name), tag, change.version))
         if last:
@@ -342,6 +375,45 @@ class History:
             commands.append(("HSET", self._key("chains"), name, tenant))
         for start in range(0, len(commands), _PAGE):
             await self._together(commands[start : start + _PAGE])
+
+
+def _expiry(fields: dict[bytes, bytes]) -> int | None:
+    expires = fields.get(b"expires_at")
+    return None if expires is None else int(expires)
+
+
+def _decoded(identity: str, body: bytes) -> StoredSession | Document | None:
+    """The session or document of a body; None if it is neither, or another than its place says."""
+    try:
+        if identity.startswith("s"):
+            session = _decode_session(body)
+            return session if session_id(session.key) == identity else None
+        document = _decode_document(body)
+    except msgspec.MsgspecError:  # somebody damaged it
+        return None
+    return document if document_id(document.kind, document.id) == identity else None
+
+
+def _shown(identity: str, fields: dict[bytes, bytes]) -> str:
+    """The id of a session or document, of a document with its kind; its place in the store if it cannot be read."""
+    state = _decoded(identity, fields.get(b"body", b""))
+    if isinstance(state, Document):
+        return f"{state.id} ({state.kind})"
+    return state.key.session if state is not None else identity
+
+
+def _adopted(identity: str, fields: dict[bytes, bytes], seal: bytes) -> Change | None:
+    """The entry for a session or document as it stands, if the chain is to tell of it."""
+    state, name, expires = _decoded(identity, fields[b"body"]), state_name(identity), _expiry(fields)
+    if isinstance(state, StoredSession):
+        change = session_change(state.key, name, state, seal)
+    elif identity.startswith("d") and lasting(int(fields.get(b"updated_at", 0)), expires):
+        owner = ("", "") if state is None else (state.namespace, state.user)
+        change = document_change(owner, name, expires, seal)
+    else:
+        return None
+    change.note = "adopted"
+    return change
 
 
 def _wrong(own: TenantSeals, identity: str, fields: dict[bytes, bytes]) -> str:

@@ -18,12 +18,25 @@ from memhost.models import (
     Actor,
     Change,
     ChangeKind,
+    Document,
     Head,
     Scope,
+    SessionKey,
     StoredMemory,
     WriteBatch,
 )
-from memhost.storekit import only_marks_differ, owner_of, rules
+from memhost.storekit import (
+    document_change,
+    holds,
+    lasting,
+    only_marks_differ,
+    owner_of,
+    rules,
+    session_change,
+    state_name,
+    to_micros,
+    to_micros_or_none,
+)
 from memhost_store_redis.codec import Body, decode_body, encode_tag
 from memhost_store_redis.sealing import placed
 
@@ -45,11 +58,20 @@ class Former:
 
 @dataclass(slots=True)
 class Known:
-    """The part of the store that a batch depends on, as it was read."""
+    """The part of the store that a batch depends on, as it was read.
+
+    Attributes:
+        head: The end of the chain.
+        former: Memories, by id.
+        latest: Latest versions of memories, by id.
+        states: Documents that the batch deletes and that are there, by their ids in the store; likewise sessions, and
+            what cannot be read, as None.
+    """
 
     head: Head
     former: dict[str, Former] = field(default_factory=dict)
     latest: dict[str, int] = field(default_factory=dict)
+    states: dict[str, Document | None] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -132,6 +154,23 @@ class Journal:
         change = Change(kind=kind, at=0, memory=record.id, owner=owner_of(record), version=memory.version, after=seal)
         self.add(change, former, keep=self._keep and not same)
 
+    def state_gone(self, identity: str, key: SessionKey | None = None) -> None:
+        """Enter that a session (its key) or document of that id in the store goes, if it is there and in the scope."""
+        if identity not in self.known.states:
+            return
+        document = self.known.states[identity]
+        if key is not None:
+            self.add(session_change(key, state_name(identity)))
+        elif document is None:
+            self.add(document_change(("", ""), state_name(identity)))
+        elif holds(self._scope, document) and is_lasting(document):
+            self.add(document_change((document.namespace, document.user), state_name(identity)))
+
+    @property
+    def idle(self) -> bool:
+        """Tell whether there is nothing to append, and nothing that the batch depends on."""
+        return not self.rows and not self.known.former and not self.known.latest
+
     def arguments(self, tenant: str) -> list[Any]:
         """The part of the script's arguments about the chain."""
         made: list[Any] = [len(self.known.former) + len(self.known.latest)]
@@ -143,6 +182,11 @@ class Journal:
         for row in self.rows:
             made += [row.identity, row.version, row.digest, row.link, row.entry, row.former]
         return made
+
+
+def is_lasting(document: Document) -> bool:
+    """Tell whether the chain tells of a document."""
+    return lasting(to_micros(document.updated_at), to_micros_or_none(document.expires_at))
 
 
 def check_versions(batch: WriteBatch, former: Mapping[str, Former]) -> None:

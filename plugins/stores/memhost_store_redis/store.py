@@ -42,8 +42,8 @@ from memhost_store_redis.connection import Connections, connect
 from memhost_store_redis.failures import IndexGone, explain_opening
 from memhost_store_redis.history import History
 from memhost_store_redis.jobs import Jobs
-from memhost_store_redis.journal import Journal, check_versions
-from memhost_store_redis.keys import access_key, memory_base
+from memhost_store_redis.journal import Journal, check_versions, is_lasting
+from memhost_store_redis.keys import access_key, document_id, memory_base, session_id
 from memhost_store_redis.opening import Layout, Opener, mismatch
 from memhost_store_redis.scopes import token
 from memhost_store_redis.sealing import Reading, seals_of
@@ -154,12 +154,12 @@ class RedisStore(Jobs):
         for length in {len(memory.vector) for memory in batch.put_memories if memory.vector is not None}:
             self._check_length(length)
         ids = [*batch.delete_memories, *(memory.record.id for memory in batch.put_memories), *batch.if_versions]
-        if not ids and not batch.notes:
+        if not ids and not batch.notes and not _told(batch):
             return await self._send(scope, batch, None)
         # Commits that follow each other in one process do not get in each other's way; those of others are tried again.
         async with self._history.locks.setdefault(scope.tenant, asyncio.Lock()):
             for attempt in range(MAX_TRIES):
-                known = await self._history.known(scope.tenant, ids)
+                known = await self._history.known(scope.tenant, ids, _removed(batch))
                 check_versions(batch, known.former)
                 at = to_micros(self._clock.now())
                 seals = seals_of(self._seals, scope.tenant)
@@ -377,10 +377,12 @@ class RedisStore(Jobs):
         return (await self._history.old(tenant, to_micros_or_none(before), keep))[:limit]
 
     async def erase_history(self, scope: Scope, why: Change) -> tuple[int, Head]:
-        """Remove what entries say about the scope, and whatever memory is left in it; an entry says so before."""
+        """Remove what entries say about the scope, and what memories and sessions are left; an entry says so before."""
         left, _ = await self.list_memories(scope, limit=10_000)
         if left:
             await self._send(scope, WriteBatch(delete_memories=[memory.record.id for memory in left]), None)
+        for key in (await self.list_sessions(scope, self._clock.now(), limit=10_000))[0]:
+            await self._send(scope, WriteBatch(delete_session=key), None)
         gone, bare = await self._history.about(scope)
         if not gone and not bare and not why.count:
             return 0, await self._history.head(scope.tenant)
@@ -392,11 +394,24 @@ class RedisStore(Jobs):
 
     async def verify(self) -> Verification:
         """Compare everything with its seals and with the chains."""
-        return await self._history.verify()
+        return await self._history.verify(to_micros(self._clock.now()))
 
     async def seal_anew(self) -> int:
         """Make all seals and links again with the current key."""
         return await self._history.seal_anew()
+
+
+def _told(batch: WriteBatch) -> bool:
+    """Tell whether the chain may have to tell of sessions or documents of the batch."""
+    return bool(
+        batch.put_session or batch.delete_session or batch.delete_documents or any(map(is_lasting, batch.put_documents))
+    )
+
+
+def _removed(batch: WriteBatch) -> list[str]:
+    """Ids in the store of the sessions and documents that the batch deletes."""
+    sessions = [session_id(batch.delete_session)] if batch.delete_session else []
+    return sessions + [document_id(*each) for each in batch.delete_documents]
 
 
 def _build(writer: Writer, batch: WriteBatch, layout: Layout) -> list[Any]:

@@ -20,10 +20,18 @@ from memhost.models import (
     WriteBatch,
     WriteResult,
 )
-from memhost.storekit import owner_of, rules, to_micros
+from memhost.storekit import (
+    document_change,
+    owner_of,
+    rules,
+    session_change,
+    state_name,
+    to_micros,
+    to_micros_or_none,
+)
 from memhost_store_redis.codec import encode, encode_body, encode_tag, encode_vector
 from memhost_store_redis.conditions import tag_fields
-from memhost_store_redis.journal import Journal
+from memhost_store_redis.journal import Journal, is_lasting
 from memhost_store_redis.keys import document_id, session_id, state_base
 from memhost_store_redis.scopes import token, tokens_of
 from memhost_store_redis.sealing import new_stamp, placed, proof_of, state_content, state_seal
@@ -69,7 +77,10 @@ class Writer:
         add.append(len(batch.require_documents))
         add += [self._states + document_id(*each) for each in batch.require_documents]
         add += [encode_tag(""), len(batch.delete_documents)]
-        add += [self._states + document_id(*each) for each in batch.delete_documents]
+        for each in batch.delete_documents:
+            add.append(self._states + document_id(*each))
+            if self._journal is not None:
+                self._journal.state_gone(document_id(*each))
         add.append(len(batch.put_documents))
         for document in batch.put_documents:
             self._document(document)
@@ -82,11 +93,12 @@ class Writer:
                 since = "" if job.waiting_since is None else to_micros(job.waiting_since)
                 problem = "" if job.last_error is None else "=" + job.last_error
                 add += [state.value, job.attempts, job.failures, job.deaths, since, problem]
-        if self._journal is None:
+        if self._journal is not None:
+            for note in batch.notes:
+                self._journal.add(msgspec.structs.replace(note))
+        if self._journal is None or self._journal.idle:
             add[0:0] = [0, "", "", "", 0]
             return add
-        for note in batch.notes:
-            self._journal.add(msgspec.structs.replace(note))
         add[0:0] = self._journal.arguments(self._scope.tenant)
         return add
 
@@ -140,6 +152,8 @@ class Writer:
         removed, new = batch.delete_session, batch.put_session
         covered = removed is not None and self._scope.covers(removed)
         self.arguments += [self._states + session_id(removed) if removed is not None and covered else ""]
+        if self._journal is not None and removed is not None and covered:
+            self._journal.state_gone(session_id(removed), removed)
         if new is None:
             self.arguments += ["", "", 0]
             return
@@ -150,16 +164,23 @@ class Writer:
 
     def _session_fields(self, session: StoredSession) -> dict[str, Argument]:
         key = session.key
+        sealed = self._sealed(session_id(key), session)
+        if self._journal is not None:
+            self._journal.add(session_change(key, state_name(session_id(key)), session, sealed["seal"]))
         return {
             **self._state_fields(session_id(key), key.namespace, key.user, key.session, session),
             "kind": encode_tag(""),
             "session_id": encode_tag(key.session),
             "updated_at": to_micros(session.content.updated_at),
-            **self._sealed(session_id(key), session),
+            **sealed,
         }
 
     def _document(self, document: Document) -> None:
         identity = document_id(document.kind, document.id)
+        sealed = self._sealed(identity, document)
+        if self._journal is not None and is_lasting(document):
+            owner, expires_at = (document.namespace, document.user), to_micros_or_none(document.expires_at)
+            self._journal.add(document_change(owner, state_name(identity), expires_at, sealed["seal"]))
         self.arguments += [self._states + identity, self._expiry(document)]
         self._fields(
             {
@@ -167,7 +188,7 @@ class Writer:
                 # a letter before it keeps the kind "" apart from sessions
                 "kind": encode_tag("d" + document.kind),
                 "updated_at": to_micros(document.updated_at),
-                **self._sealed(identity, document),
+                **sealed,
             }
         )
 
@@ -185,7 +206,7 @@ class Writer:
             fields["expires_at"] = to_micros(state.expires_at)
         return fields
 
-    def _sealed(self, identity: str, state: StoredSession | Document) -> dict[str, Argument]:
+    def _sealed(self, identity: str, state: StoredSession | Document) -> dict[str, bytes]:
         body, expires_at = encode(state), None if state.expires_at is None else to_micros(state.expires_at)
         return {"body": body, "seal": state_seal(self._seals, state_content(identity, expires_at, body))}
 

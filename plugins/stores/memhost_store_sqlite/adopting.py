@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import apsw
 
 from memhost.errors import ConfigurationError
-from memhost.integrity import Seals, decode_change
-from memhost.models import Change, Document, SessionKey, StoredMemory
-from memhost.storekit import from_micros, owner_of
-from memhost_store_sqlite import history
+from memhost.integrity import Seals, decode_change, subject, unexplained
+from memhost.models import FORGETTING, Change, Document, SessionKey, StoredMemory
+from memhost.storekit import document_change, from_micros, lasting, owner_of, session_change
+from memhost_store_sqlite import documents, history, sessions
 from memhost_store_sqlite.codec import decode_body, encode_body
 from memhost_store_sqlite.history import Journal
 from memhost_store_sqlite.memories import COLUMNS, VID, columns_of, facets_of
@@ -74,16 +75,18 @@ def seal_everything(connection: apsw.Connection, seals: Seals, at: int) -> int:
             tenant = tenants[row[1]]
             change, old, new = _seal_row(connection, seals, tenant, row)
             new_seals[old or b""] = new
-            now_there.setdefault(tenant, {})[change.memory] = (change, old or b"")
+            now_there.setdefault(tenant, {})[subject(change)] = (change, old or b"")
         if len(rows) < _PAGE:
             break
         last = int(rows[-1][0])
+    for tenant, change, old in _seal_states(connection, seals):
+        new_seals[old or b""] = change.after
+        now_there.setdefault(tenant, {})[subject(change)] = (change, old or b"")
     new_seals.pop(b"", None)
     _seal_former(connection, seals, new_seals)
     history.relink(connection, seals, new_seals)
     for tenant in {*now_there, *history.heads(connection)}:
         _tell(connection, seals, tenant, at, {name: each[0] for name, each in now_there.get(tenant, {}).items()})
-    _seal_states(connection, seals)
     history.set_mark(connection, seals)
     return count
 
@@ -125,29 +128,30 @@ def _tell(connection: apsw.Connection, seals: Seals, tenant: str, at: int, there
     told: dict[str, Change] = {}
     for _, _, _, packed, _ in history.chain(connection, tenant):
         change = None if packed is None else decode_change(packed)
-        if change is not None and change.memory and change.kind not in ("redacted", "pruned", "erased"):
-            told[change.memory] = change
+        if change is not None and change.owned and change.kind not in FORGETTING:
+            told[subject(change)] = change
     journal = Journal(seals.of(tenant), tenant, at, keep=False)
-    for name, change in there.items():
-        if name not in told or told[name].after != change.after:
-            journal.add(change)
-    for name, last in told.items():
-        if name not in there and last.after:
-            journal.add(Change(kind="deleted", at=0, memory=name, owner=last.owner, before=last.after, note="adopted"))
+    for change in unexplained(there, told):
+        journal.add(change)
     journal.write(connection)
 
 
-def _seal_states(connection: apsw.Connection, seals: Seals) -> None:
-    sessions: list[Any] = connection.execute(
-        "SELECT tenant, namespace, user, session, version, updated_at, expires_at, body, rid FROM sessions"
+def _seal_states(connection: apsw.Connection, seals: Seals) -> Iterator[tuple[str, Change, bytes | None]]:
+    """Seal sessions and documents; yield the tenant, the entry for each that the chain tells of, and its old seal."""
+    found: Any = connection.execute(
+        "SELECT tenant, namespace, user, session, version, updated_at, expires_at, body, rid, seal FROM sessions"
     ).fetchall()
-    for tenant, *name, version, updated_at, expires_at, body, rid in sessions:
-        content = session_content(SessionKey(tenant, *name), version, updated_at, expires_at, body)
-        connection.execute("UPDATE sessions SET seal = ? WHERE rid = ?", (session_seal(seals.of(tenant), content), rid))
-    found: list[Any] = connection.execute(
-        "SELECT rid, tenant, kind, id, namespace, user, updated_at, expires_at, body FROM documents"
+    for tenant, *name, version, updated_at, expires_at, body, rid, old in found:
+        key = SessionKey(tenant, *name)
+        seal = session_seal(seals.of(tenant), session_content(key, version, updated_at, expires_at, body))
+        connection.execute("UPDATE sessions SET seal = ? WHERE rid = ?", (seal, rid))
+        change = session_change(key, sessions.name_of(key), None, seal)
+        change.expires, change.note = expires_at or 0, "adopted"
+        yield tenant, change, old
+    found = connection.execute(
+        "SELECT rid, tenant, kind, id, namespace, user, updated_at, expires_at, body, seal FROM documents"
     ).fetchall()
-    for rid, tenant, kind, name, namespace, user, updated_at, expires_at, body in found:
+    for rid, tenant, kind, name, namespace, user, updated_at, expires_at, body, old in found:
         document = Document(
             kind=kind,
             id=name,
@@ -158,6 +162,9 @@ def _seal_states(connection: apsw.Connection, seals: Seals) -> None:
             updated_at=from_micros(updated_at),
             expires_at=None if expires_at is None else from_micros(expires_at),
         )
-        connection.execute(
-            "UPDATE documents SET seal = ? WHERE rid = ?", (document_seal(seals.of(tenant), document), rid)
-        )
+        seal = document_seal(seals.of(tenant), document)
+        connection.execute("UPDATE documents SET seal = ? WHERE rid = ?", (seal, rid))
+        if lasting(updated_at, expires_at):
+            change = document_change((namespace, user), documents.name_of(kind, name), expires_at, seal)
+            change.note = "adopted"
+            yield tenant, change, old

@@ -6,9 +6,17 @@ from itertools import islice
 
 import apsw
 
-from memhost.integrity import TenantSeals
 from memhost.models import Document, Scope, WriteBatch
-from memhost.storekit import from_micros, holds, to_micros, to_micros_or_none
+from memhost.storekit import (
+    document_change,
+    from_micros,
+    holds,
+    lasting,
+    state_name,
+    to_micros,
+    to_micros_or_none,
+)
+from memhost_store_sqlite.history import Journal
 from memhost_store_sqlite.scopes import Value
 from memhost_store_sqlite.sealing import Reading, document_holds, document_seal
 
@@ -78,18 +86,31 @@ def kinds(connection: apsw.Connection, scope: Scope, now: int) -> list[str]:
     return sorted({kind for kind, namespace, user in rows if scope.allows(namespace, user, None)})
 
 
-def apply(connection: apsw.Connection, scope: Scope, batch: WriteBatch, seals: TenantSeals) -> None:
+def name_of(kind: str, document_id: str) -> str:
+    """Return the name of a document in the chain."""
+    return state_name(kind, document_id)
+
+
+def apply(connection: apsw.Connection, scope: Scope, batch: WriteBatch, journal: Journal) -> None:
     """Delete and put the documents of a checked batch; one that somebody changed can be deleted like any other."""
     for kind, document_id in batch.delete_documents:
         row = connection.execute(
             f"SELECT {_READ} FROM documents WHERE tenant = ? AND kind = ? AND id = ?",  # noqa: S608
             (scope.tenant, kind, document_id),
         ).fetchone()
-        if row is not None and holds(scope, _decode(row)):
+        if row is not None and holds(scope, gone := _decode(row)):
             connection.execute(
                 "DELETE FROM documents WHERE tenant = ? AND kind = ? AND id = ?",
                 (scope.tenant, kind, document_id),
             )
+            if lasting(row[5], row[6]):
+                journal.add(document_change((gone.namespace, gone.user), name_of(kind, document_id)))
+    seals = [document_seal(journal.seals, document) for document in batch.put_documents]
+    for document, seal in zip(batch.put_documents, seals, strict=True):
+        updated_at, expires_at = to_micros(document.updated_at), to_micros_or_none(document.expires_at)
+        if lasting(updated_at, expires_at):
+            name = name_of(document.kind, document.id)
+            journal.add(document_change((document.namespace, document.user), name, expires_at, seal))
     connection.executemany(
         f"INSERT INTO documents({_COLUMNS}) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?) "
         "ON CONFLICT(tenant, kind, id) DO UPDATE SET namespace = excluded.namespace, user = excluded.user, "
@@ -105,8 +126,8 @@ def apply(connection: apsw.Connection, scope: Scope, batch: WriteBatch, seals: T
                 to_micros(document.updated_at),
                 to_micros_or_none(document.expires_at),
                 document.body,
-                document_seal(seals, document),
+                seal,
             )
-            for document in batch.put_documents
+            for document, seal in zip(batch.put_documents, seals, strict=True)
         ],
     )

@@ -150,7 +150,7 @@ def list_entries(
 
 
 def _inside(scope: Scope, change: Change | None) -> bool:
-    if change is None or not change.memory:
+    if change is None or not change.owned:
         return scope.whole
     return scope.allows(*change.owner)
 
@@ -221,11 +221,11 @@ def erase(connection: apsw.Connection, journal: Journal, scope: Scope, why: Chan
     number, seq, link = _chain(connection, journal.tenant)
     gone, bare = [], []
     stored: list[Any] = connection.execute(
-        "SELECT cid, entry, former FROM changes WHERE cid BETWEEN ? AND ? AND memory IS NOT NULL",
+        "SELECT cid, entry, former FROM changes WHERE cid BETWEEN ? AND ? AND entry IS NOT NULL",
         (number << ROOM, (number << ROOM) | _SEQ),
     ).fetchall()
     for cid, packed, former in stored:
-        if scope.allows(*decode_change(packed).owner):
+        if (change := decode_change(packed)).owned and scope.allows(*change.owner):
             gone.append(int(cid))
         elif former is not None and scope.allows(*_owner_of_body(former[8:])):  # it moved to another owner
             bare.append(int(cid))

@@ -7,9 +7,9 @@ from typing import Any
 import apsw
 import msgspec
 
-from memhost.integrity import TenantSeals
 from memhost.models import Scope, SessionKey, StoredSession, WriteBatch
-from memhost.storekit import encode, to_micros, to_micros_or_none
+from memhost.storekit import encode, session_change, state_name, to_micros, to_micros_or_none
+from memhost_store_sqlite.history import Journal
 from memhost_store_sqlite.scopes import Binding, Sql, is_text_among
 from memhost_store_sqlite.sealing import Reading, session_content, session_holds, session_seal
 
@@ -37,10 +37,13 @@ def current_version(connection: apsw.Connection, batch: WriteBatch, now: int) ->
     return int(found or 0)
 
 
-def put(connection: apsw.Connection, session: StoredSession, version: int, seals: TenantSeals) -> None:
+def put(connection: apsw.Connection, session: StoredSession, version: int, journal: Journal) -> None:
     """Insert or replace a session under its new version."""
-    body = encode(msgspec.structs.replace(session, version=version))
+    session = msgspec.structs.replace(session, version=version)
+    body = encode(session)
     updated_at, expires_at = to_micros(session.content.updated_at), to_micros_or_none(session.expires_at)
+    seal = session_seal(journal.seals, session_content(session.key, version, updated_at, expires_at, body))
+    journal.add(session_change(session.key, name_of(session.key), session, seal))
     connection.execute(
         "INSERT INTO sessions(tenant, namespace, user, session, version, updated_at, expires_at, body, seal) "
         "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(tenant, user, namespace, session) DO UPDATE SET "
@@ -52,20 +55,34 @@ def put(connection: apsw.Connection, session: StoredSession, version: int, seals
             updated_at,
             expires_at,
             body,
-            session_seal(seals, session_content(session.key, version, updated_at, expires_at, body)),
+            seal,
         ),
     )
 
 
-def delete(connection: apsw.Connection, scope: Scope, key: SessionKey, now: int) -> bool:
+def name_of(key: SessionKey) -> str:
+    """Return the name of a session in the chain."""
+    return state_name(key.namespace, key.user, key.session)
+
+
+def delete(connection: apsw.Connection, scope: Scope, key: SessionKey, now: int, journal: Journal) -> bool:
     """Remove a session inside the scope; return whether there was a living one."""
     if not scope.covers(key):
         return False
-    found = connection.execute(
+    found: Any = connection.execute(
         f"DELETE FROM sessions WHERE {_IDENTITY} RETURNING {_ALIVE}",  # noqa: S608
         (*_identity(key), now),
-    ).get
-    return bool(found)
+    ).fetchone()
+    if found is None:
+        return False
+    journal.add(session_change(key, name_of(key)))
+    return bool(found[0])
+
+
+def remove_all(connection: apsw.Connection, scope: Scope) -> None:
+    """Remove all sessions inside the scope, without an entry."""
+    where, bindings = _inside(scope)
+    connection.execute(f"DELETE FROM sessions WHERE {where}", bindings)  # noqa: S608
 
 
 def get(
@@ -97,8 +114,13 @@ def get(
 
 
 def _within(scope: Scope, now: int) -> Sql:
-    parts = ["tenant = ?", _ALIVE]
-    bindings: list[Binding] = [scope.tenant, now]
+    where, bindings = _inside(scope)
+    return f"{where} AND {_ALIVE}", [*bindings, now]
+
+
+def _inside(scope: Scope) -> Sql:
+    parts = ["tenant = ?"]
+    bindings: list[Binding] = [scope.tenant]
     for column, values in (
         ("namespace", scope.namespaces),
         ("user", scope.users),

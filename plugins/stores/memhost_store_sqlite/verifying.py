@@ -11,8 +11,8 @@ import msgspec
 
 from memhost.integrity import ChainCheck, Seals
 from memhost.models import Document, Finding, SessionKey, StoredMemory, Verification
-from memhost.storekit import from_micros, owner_of
-from memhost_store_sqlite import history
+from memhost.storekit import from_micros, lasting, owner_of
+from memhost_store_sqlite import documents, history, sessions
 from memhost_store_sqlite.codec import decode_body
 from memhost_store_sqlite.memories import COLUMNS, VID, columns_of
 from memhost_store_sqlite.sealing import document_holds, fixed_of, proves, session_content, session_holds, stamp_of
@@ -21,12 +21,12 @@ _PAGE = 1000
 _COLUMNS = len(COLUMNS)
 
 
-def verify(connection: apsw.Connection, seals: Seals) -> Verification:
+def verify(connection: apsw.Connection, seals: Seals, now: int) -> Verification:
     """Everything that is not as the server left it; the caller has opened a transaction."""
     report = Verification(keyed=bool(seals.key_id))
-    checks: dict[str, ChainCheck] = {}
+    checks = _Checks(seals, report)
     for tenant in history.heads(connection):
-        check = checks[tenant] = ChainCheck(tenant, seals.of(tenant), report)
+        check = checks[tenant]
         with _readable(report, "entry"):
             for each in history.chain(connection, tenant):
                 check.entry(*each)
@@ -36,10 +36,27 @@ def verify(connection: apsw.Connection, seals: Seals) -> Verification:
         for check in checks.values():
             check.rest()
     with _readable(report, "session"):
-        _sessions(connection, seals, report)
+        _sessions(connection, seals, report, checks)
+        for check in checks.values():
+            check.missing_states("session", now)
     with _readable(report, "document"):
-        _documents(connection, seals, report)
+        _documents(connection, seals, report, checks)
+        for check in checks.values():
+            check.missing_states("document", now)
     return report
+
+
+class _Checks(dict[str, ChainCheck]):
+    """By tenant, also of tenants without a chain."""
+
+    def __init__(self, seals: Seals, report: Verification) -> None:
+        super().__init__()
+        self._made = seals, report
+
+    def __missing__(self, tenant: str) -> ChainCheck:
+        seals, report = self._made
+        self[tenant] = check = ChainCheck(tenant, seals.of(tenant), report)
+        return check
 
 
 @contextmanager
@@ -52,7 +69,7 @@ def _readable(report: Verification, what: str) -> Iterator[None]:
         report.report(Finding(kind="changed", what=what, tenant="", id="", detail=detail))
 
 
-def _memories(connection: apsw.Connection, seals: Seals, report: Verification, checks: dict[str, ChainCheck]) -> None:
+def _memories(connection: apsw.Connection, seals: Seals, report: Verification, checks: _Checks) -> None:
     owners = {int(row[0]): row[1:] for row in connection.execute("SELECT * FROM scopes")}
     last, facets = 0, _Facets(connection)
     while True:
@@ -67,9 +84,7 @@ def _memories(connection: apsw.Connection, seals: Seals, report: Verification, c
         for row in rows:
             scope: Any = owners.get(row[5], (4, "", "", "", ""))
             tenant = str(scope[1])
-            check = checks.get(tenant)
-            if check is None:
-                check = checks[tenant] = ChainCheck(tenant, seals.of(tenant), report)
+            check = checks[tenant]
             wrong = _wrong(seals, tenant, row, tuple(scope[2:5]), facets.of(int(row[0])))
             check.memory(str(row[6]), row[_COLUMNS + 2] or b"", intact=not wrong, detail=wrong)
         if len(rows) < _PAGE:
@@ -121,20 +136,19 @@ class _Facets:
         return found
 
 
-def _sessions(connection: apsw.Connection, seals: Seals, report: Verification) -> None:
+def _sessions(connection: apsw.Connection, seals: Seals, report: Verification, checks: _Checks) -> None:
     rows: Any = connection.execute(
         "SELECT tenant, namespace, user, session, version, updated_at, expires_at, "
         "CAST(body AS BLOB), CAST(seal AS BLOB) FROM sessions"
     )
     for tenant, *name, version, updated_at, expires_at, body, seal in rows:
         report.sessions += 1
-        content = session_content(SessionKey(tenant, *name), version, updated_at, expires_at, body)
-        if not session_holds(seals.of(tenant), content, seal):
-            detail = "It is not what the server wrote."
-            report.report(Finding(kind="changed", what="session", tenant=tenant, id=name[2], detail=detail))
+        key = SessionKey(tenant, *name)
+        intact = session_holds(seals.of(tenant), session_content(key, version, updated_at, expires_at, body), seal)
+        checks[tenant].state("session", sessions.name_of(key), key.session, seal or b"", intact=intact)
 
 
-def _documents(connection: apsw.Connection, seals: Seals, report: Verification) -> None:
+def _documents(connection: apsw.Connection, seals: Seals, report: Verification, checks: _Checks) -> None:
     rows: Any = connection.execute(
         "SELECT tenant, kind, id, namespace, user, updated_at, expires_at, "
         "CAST(body AS BLOB), CAST(seal AS BLOB) FROM documents"
@@ -151,6 +165,11 @@ def _documents(connection: apsw.Connection, seals: Seals, report: Verification) 
             updated_at=from_micros(updated_at),
             expires_at=None if expires_at is None else from_micros(expires_at),
         )
-        if not document_holds(seals.of(tenant), document, seal):
-            detail = f"This {kind} is not what the server wrote."
-            report.report(Finding(kind="changed", what="document", tenant=tenant, id=name, detail=detail))
+        checks[tenant].state(
+            "document",
+            documents.name_of(kind, name),
+            f"{name} ({kind})",
+            seal or b"",
+            intact=document_holds(seals.of(tenant), document, seal),
+            lasting=lasting(updated_at, expires_at),
+        )

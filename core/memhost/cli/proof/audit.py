@@ -13,7 +13,7 @@ from memhost.cli.options import config_options, confirm, force_option, json_opti
 @click.command()
 @click.option("--memory", "memory_id", metavar="ID", help="Only changes of this memory.")
 @click.option("-u", "--user-id", help="Only changes of memories of this user.")
-@click.option("--change", help="Only changes of this kind: created, replaced, deleted, erased, administered ...")
+@click.option("--change", help="Only changes of this kind: created, replaced, deleted, session, administered ...")
 @click.option("--by", "subject", help="Only what this caller or plugin did.")
 @click.option("--oldest-first", is_flag=True, help="The oldest first; else the newest.")
 @click.option("-l", "--limit", type=click.IntRange(1, 500), default=100, show_default=True)

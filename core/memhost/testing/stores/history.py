@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
@@ -12,7 +13,18 @@ import pytest
 from memhost.errors import IdTaken, MemoryChanged
 from memhost.models import Actor, Change, Entry, Head, WriteBatch, acted_by
 from memhost.ports import KeepsHistory, Store
-from memhost.testing.factories import START, TENANT, after, make_memory, make_scope, make_session, make_vector, put
+from memhost.testing.factories import (
+    START,
+    TENANT,
+    after,
+    make_document,
+    make_key,
+    make_memory,
+    make_scope,
+    make_session,
+    make_vector,
+    put,
+)
 
 EVERYWHERE = make_scope()
 ANN, BOB = make_scope(users=("ann",)), make_scope(users=("bob",))
@@ -222,6 +234,60 @@ class HistoryTests:
         assert await kept.seal_anew() == report.memories
         await sound(kept)
         assert (await store.list_memories(EVERYWHERE))[1] == report.memories
+
+    async def test_sessions_and_documents_have_entries(self, store: Store, kept: KeepsHistory) -> None:
+        key = make_session().key
+        await store.commit(EVERYWHERE, WriteBatch(put_session=make_session(), put_documents=[make_document("d1")]))
+        await store.commit(EVERYWHERE, WriteBatch(put_session=make_session(updated=5)))
+        both = WriteBatch(delete_session=key, delete_documents=[("view", "d1"), ("view", "unknown")])
+        await store.commit(EVERYWHERE, both)
+        await store.commit(EVERYWHERE, WriteBatch(delete_session=key, delete_documents=[("view", "d1")]))
+        found = await changes(kept)
+        assert [(each.kind, bool(each.after)) for each in found] == [
+            ("session", True),
+            ("document", True),
+            ("session", True),
+            ("session", False),
+            ("document", False),
+        ]
+        sessions, documents = ([each for each in found if each.kind == kind] for kind in ("session", "document"))
+        assert {each.owner for each in sessions} == {(key.namespace, key.user, key.session)}
+        for group in (sessions, documents):
+            assert len({each.name for each in group}) == 1
+        assert sessions[0].after != sessions[1].after
+        assert [each.kind for each in await changes(kept, "d1")] == [], "they are no memories"
+        await sound(kept)
+
+    async def test_what_expires_goes_without_an_entry(self, store: Store, kept: KeepsHistory) -> None:
+        now = datetime.now(UTC)
+        ended, a_day_ago = now - timedelta(seconds=1), now - timedelta(days=1)
+        lease = make_document("lease", updated_at=now, expires_at=now + timedelta(seconds=15))
+        document = make_document("day", updated_at=a_day_ago, expires_at=ended)
+        session = msgspec.structs.replace(make_session(), expires_at=ended)
+        await store.commit(EVERYWHERE, WriteBatch(put_session=session, put_documents=[lease, document]))
+        await store.commit(EVERYWHERE, WriteBatch(put_documents=[lease]))
+        assert [each.kind for each in await changes(kept)] == ["session", "document"], "a lease has none"
+        await sound(kept)
+        await store.purge_expired(now)
+        await sound(kept)
+        await store.commit(EVERYWHERE, WriteBatch(delete_documents=[("view", "lease")], put_session=make_session()))
+        assert [each.kind for each in await changes(kept)] == ["session", "document", "session"]
+        await sound(kept)
+
+    async def test_entries_about_sessions_are_their_owners(self, store: Store, kept: KeepsHistory) -> None:
+        mine, document = make_session(), make_document("d1", user="ann")
+        await store.commit(EVERYWHERE, WriteBatch(put_session=mine, put_documents=[document]))
+        await store.commit(EVERYWHERE, WriteBatch(put_session=make_session(make_key(user="bob"))))
+        assert [entry.seq for entry in await kept.list_entries(ANN)] == [1, 2]
+        assert [entry.seq for entry in await kept.list_entries(BOB)] == [3]
+        await store.commit(EVERYWHERE, WriteBatch(delete_documents=[("view", "d1")]))
+        number, _ = await kept.erase_history(ANN, Change(kind="erased", at=0, count=1))
+        assert number == 3
+        assert [entry.seq for entry in await kept.list_entries(EVERYWHERE) if entry.change is None] == [1, 2, 4]
+        assert await store.get_session(EVERYWHERE, mine.key, START) is None, "whatever is left goes too"
+        await sound(kept)
+        assert await kept.seal_anew() == 0
+        await sound(kept)
 
     async def test_entries_are_plain(self, kept: KeepsHistory) -> None:
         assert await kept.list_entries(EVERYWHERE) == list[Entry]()
