@@ -86,6 +86,27 @@ def test_secret_shapes_are_masked(capture: Callable[..., io.StringIO], secret: s
         assert part not in written
 
 
+def test_a_line_that_comes_again_is_masked_again(capture: Callable[..., io.StringIO]) -> None:
+    """Texts without secrets are remembered; one that has become known says nothing about a longer one, or a field."""
+    stream = capture()
+    for _ in range(2):
+        logs.log(logger, logging.INFO, "x", detail="hunter2secret")
+        logs.log(logger, logging.INFO, "x", detail="password=")
+        logs.log(logger, logging.INFO, "y", detail="password=hunter2secret")
+        logs.log(logger, logging.INFO, "y", password="hunter2secret")
+        logs.log(logger, logging.INFO, "y", text="hunter2secret")
+    lines = stream.getvalue().splitlines()
+    assert ["hunter2secret" in line for line in lines] == [True, False, False, False, False] * 2
+
+
+def test_more_texts_than_are_remembered_are_masked_alike() -> None:
+    texts = [text for number in range(3_000) for text in (f"session {number}", f"password=hunter2secret{number}")]
+    first = [logs.mask(text) for text in texts]
+    assert [logs.mask(text) for text in texts] == first
+    assert first[0::2] == texts[0::2]
+    assert set(first[1::2]) == {f"password={logs.MASK}"}
+
+
 def test_secret_fields_are_masked_whatever_they_hold(capture: Callable[..., io.StringIO]) -> None:
     stream = capture()
     logs.log(logger, logging.INFO, "x", api_key="abc", auth={"token": "def", "tokens": 3}, input_tokens=7)
