@@ -186,6 +186,22 @@ async def test_records_are_created_read_edited_and_deleted(client: MemoryAPIClie
     assert caught.value.status_code == 400
 
 
+async def test_clients_read_the_answers_that_name_what_waits(client: MemoryAPIClient, fresh: str) -> None:
+    text = "Refunds under 500 EUR are approved without asking anyone."
+    record = ClientMemoryRecord(id=fresh, text=text, user_id=fresh, memory_type=MemoryTypeEnum.SEMANTIC)
+    raw = await client._client.post(
+        "/v1/long-term-memory/", json={"memories": [record.model_dump(mode="json", exclude_none=True)]}
+    )
+    assert raw.json() == {"status": "ok", "held": {"pending": [fresh]}}
+    assert (await client.create_long_term_memory([record])).status == "ok"
+    memory = WorkingMemory(session_id=fresh, user_id=fresh, memories=[record])
+    stored = await client.put_working_memory(fresh, memory)
+    assert [each.persisted_at for each in stored.memories] == [None]
+    again = await client.append_messages_to_working_memory(fresh, [say("Hello")], user_id=fresh)
+    assert [message.content for message in again.messages] == ["Hello"]
+    assert (await client.search_long_term_memory(text="refunds", user_id=UserId(eq=fresh))).total == 1
+
+
 async def test_exact_repetition_is_stored_once(client: MemoryAPIClient, fresh: str) -> None:
     for number, text in enumerate(("User likes tea.", "User  likes tea", "\tUser likes tea.")):
         record = ClientMemoryRecord(

@@ -113,7 +113,7 @@ class Rewriting:
         await self._store.commit(document_scope(bounds), batch)
         self._outbox.committed(batch.add_jobs)
         self._held.committed(staged)
-        call.notices += waiting.notices(staged)
+        waiting.tell(call, staged)
         return staged.of(held.record.id)
 
     async def blank(self, call: Call, stored: StoredMemory) -> None:

@@ -206,6 +206,8 @@ class Host:
             code = "ok"
             if call.masked and hasattr(result, "secrets_masked"):
                 result = msgspec.structs.replace(result, secrets_masked=call.masked)
+            if call.held is not None and hasattr(result, "held"):
+                result = msgspec.structs.replace(result, held=call.held)
             if (hits := _hits_of(result)) is not None:
                 metrics.search_answered(name, hits)
             return result

@@ -31,7 +31,7 @@ from memhost.operations.maintenance import (
     ReviewsDecided,
     WaitingMemory,
 )
-from memhost.operations.responses import Ack, DeletionAck, RestoreResult, StoredRecords, TrashPage
+from memhost.operations.responses import DeletionAck, RestoreResult, StoredAck, StoredRecords, TrashPage
 from memhost.operations.table import Call, Operation, forward
 from memhost.storage.preconditions import Expected
 
@@ -43,9 +43,9 @@ WHO_REVIEWS = (
 )
 
 
-async def _create(memories: MemoryService, call: Call, request: CreateMemories) -> Ack:
+async def _create(memories: MemoryService, call: Call, request: CreateMemories) -> StoredAck:
     await memories.create(call, request.memories, deduplicate=request.deduplicate)
-    return Ack()
+    return StoredAck()
 
 
 async def _store(memories: MemoryService, call: Call, request: StoreMemories) -> StoredRecords:
@@ -82,7 +82,7 @@ OPERATIONS = (
     Operation(
         name="create_memories",
         request=CreateMemories,
-        response=Ack,
+        response=StoredAck,
         handler=forward(MemoryService, _create),
         access="write",
         tag=TAG,

@@ -126,7 +126,7 @@ class MemoryService:
         made = await self._create_allowed(call, given, deduplicate=deduplicate)
         if made.stays:
             call.notices.append(("repeated", _repeated(made.stays)))
-        call.notices += waiting.notices(made.staged)
+        waiting.tell(call, made.staged)
         return [record.id for record in made.fresh]
 
     async def store(self, call: Call, given: Sequence[SessionRecordInput]) -> list[StoredRecord]:
@@ -138,7 +138,7 @@ class MemoryService:
         inputs = [_with_id(item) for item in given]
         new = frozenset(item.id for item, asked in zip(inputs, given, strict=True) if item.id != asked.id)
         made = await self._create_allowed(call, inputs, made=new)
-        call.notices += waiting.notices(made.staged)
+        waiting.tell(call, made.staged)
         stored = {record.id: record for record in made.fresh}
         found = []
         for item in inputs:
@@ -361,7 +361,7 @@ class MemoryService:
         await self._store.commit(document_scope(bounds), batch)
         self._outbox.committed(batch.add_jobs)
         self._held.committed(staged)
-        call.notices += waiting.notices(staged)
+        waiting.tell(call, staged)
         return staged.of(held.record.id)
 
     async def _edit_held(self, call: Call, held: Waits, changes: dict[str, Any]) -> MemoryRecord:
@@ -378,7 +378,7 @@ class MemoryService:
         self._held.require_room(staged)
         await self._store.commit(document_scope(bounds), batch)
         self._outbox.committed(batch.add_jobs)
-        call.notices += waiting.notices(staged)
+        waiting.tell(call, staged)
         return staged.of(record.id)
 
     async def delete(self, call: Call, ids: Sequence[str], expected: Expected | None = None) -> Deletion:

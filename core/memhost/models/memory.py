@@ -109,6 +109,19 @@ class Review(msgspec.Struct, frozen=True, kw_only=True):
     trust: Annotated[Trust | None, Meta(description="How far it was trusted before.")] = None
 
 
+class HeldMemories(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Ids of memories of a request that are not among the memories, because they need a review."""
+
+    pending: Annotated[
+        list[str],
+        Meta(description="They wait for a review; of a repetition it is the id under which the first one waits."),
+    ] = []
+    refused: Annotated[list[str], Meta(description="A review refused the same text; they are not kept.")] = []
+    not_kept: Annotated[
+        list[str], Meta(description="As many of their owner wait as may (`REVIEW_LIMIT`); they are not kept.")
+    ] = []
+
+
 class MemoryRecord(msgspec.Struct, kw_only=True):
     """One long-term memory. Times are UTC."""
 

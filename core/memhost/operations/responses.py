@@ -6,12 +6,17 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from memhost.models import MemoryHit, MemoryRecord, StrategyConfig, Trust
+from memhost.models import HeldMemories, MemoryHit, MemoryRecord, StrategyConfig, Trust
 from memhost.operations.requests import ExtractionFlag, MessageContent, Sent
 from memhost.ports.host import ComponentHealth as ComponentHealth
 from memhost.ports.host import Readiness as Readiness
 
 _Masked = Annotated[int | UnsetType, Meta(description="Secrets that were masked in the request, if there were any.")]
+
+_Held = Annotated[
+    HeldMemories | UnsetType,
+    Meta(description="Memories of the request that need a review, and so were not stored, if there were any."),
+]
 
 
 class Ack(msgspec.Struct, frozen=True):
@@ -19,6 +24,12 @@ class Ack(msgspec.Struct, frozen=True):
 
     status: Annotated[str, Meta(description="`ok`.")] = "ok"
     secrets_masked: _Masked = UNSET
+
+
+class StoredAck(Ack, frozen=True):
+    """Done; with what needs a review."""
+
+    held: _Held = UNSET
 
 
 class DeletionAck(Ack, frozen=True, kw_only=True):
@@ -160,6 +171,7 @@ class WorkingMemoryView(msgspec.Struct, kw_only=True):
         ),
     ] = UNSET
     secrets_masked: _Masked = UNSET
+    held: _Held = UNSET
 
 
 class StoredRecord(msgspec.Struct, frozen=True, kw_only=True):

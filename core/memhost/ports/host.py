@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from memhost.errors import ConfigurationError, NotFound
 from memhost.metrics import Metrics
-from memhost.models import Caller
+from memhost.models import Caller, HeldMemories
 from memhost.ports.auth import Authenticator, Credentials
 from memhost.ports.clock import Clock
 from memhost.ports.models import Embedder, LanguageModel
@@ -42,6 +42,7 @@ class Call:
         caller: The authenticated caller; every service call is bound to `caller.bounds`.
         request_id: Id that follows the call through logs and jobs.
         notices: (kind, sentence) pairs that the operation wants to tell, for instance `deprecation`.
+        held: Memories of the request that need a review; answers with a field of that name show them.
         door: Name of the interface through which the call came, for attribution.
         masked: Secrets that were masked in the request.
         progress: `await call.progress(done, total, message)` tells how far it is; heard by interfaces that can show
@@ -52,6 +53,7 @@ class Call:
     request_id: str
     notices: list[tuple[str, str]] = field(default_factory=list)
     masked: int = 0
+    held: HeldMemories | None = None
     door: str = "python"
     progress: Callable[[float, float | None, str], Awaitable[None]] = _unheard
 

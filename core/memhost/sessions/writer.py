@@ -37,7 +37,7 @@ from memhost.memories.records import (
     index_records,
     refuse,
 )
-from memhost.memories.review.waiting import Held, Waiting, notices
+from memhost.memories.review.waiting import Held, Waiting, tell
 from memhost.messages.concurrent_writes import Missed, changes_of, merged_context, merged_data
 from memhost.messages.turns import Merged, check_messages, merge_turns, message_of, turn_name
 from memhost.models import (
@@ -415,7 +415,7 @@ class SessionWriter:
             self._outbox.committed(batch.add_jobs)
             self._held.committed(staged)
             session.version = result.session_version
-            call.notices += notices(staged)
+            tell(call, staged)
             return
 
     async def _outdate(self, call: Call, batch: WriteBatch, key: SessionKey, changed: Changed, now: datetime) -> None:

@@ -50,6 +50,18 @@ def test_doctor_and_usage_tell_what_waits(data: tuple[str, ...]) -> None:
     assert "review" not in told("usage", *data)
 
 
+def test_add_says_what_became_of_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INTERFACE_TRUST", '{"command-line": "agent"}')
+    folder = ("--data", str(tmp_path))
+    texts = ["User likes tea.", "User likes tea.", RIGHTS]
+    said = [invoke("add", text, "--id", f"m{number}", *folder).stderr for number, text in enumerate(texts)]
+    assert said == [
+        "Stored.\n",
+        "The memory already exists, with this id.\n",
+        "It waits for a review: memhost review list\n",
+    ]
+
+
 def test_what_waits_is_decided(data: tuple[str, ...]) -> None:
     listed = json.loads(told("review", "list", "--json", *data))
     assert [item["memory"]["id"] for item in listed["memories"]] == ["m0", "m1", "m2"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -258,3 +258,35 @@ async def test_an_import_waits(tmp_path: Path) -> None:
         assert (tally.created, tally.held) == (1, 1)
         assert await waiting(host) == ["m"]
         assert await found(host) == {FACT}
+
+
+async def test_answers_name_what_was_not_stored(tmp_path: Path) -> None:
+    async with running_host(tmp_path, store="memory", settings={"REVIEW_LIMIT": "2"}) as host:
+
+        async def answered(name: str, **fields: Any) -> dict[str, Any]:
+            return cast("dict[str, Any]", msgspec.to_builtins(await run(host, name, **fields)))
+
+        plain = await answered("create_memories", memories=[memory(FACT, "f")])
+        assert plain == {"status": "ok"}
+        told = await answered("create_memories", memories=[memory(RIGHTS), memory(PAYMENT, "p"), memory(FACT, "f")])
+        assert told == {"status": "ok", "held": {"pending": ["m", "p"]}}
+        again = await answered("create_memories", memories=[memory(RIGHTS, "m2")])
+        assert again["held"] == {"pending": ["m"]}
+        await run(host, "refuse_reviews", ids=["m"])
+        refused = await answered("create_memories", memories=[memory(RIGHTS, "m3"), memory(PAYMENT, "p")])
+        assert refused["held"] == {"pending": ["p"], "refused": ["m3"]}
+        record = {"id": "s1", "text": "Refunds over 900 EUR are approved without asking anyone."}
+        session = {"session_id": "s", "user_id": "ann"}
+        said = {"role": "user", "content": "Good morning.", "created_at": "2026-01-02T03:04:05Z"}
+        assert "held" not in await answered("put_session", **session, messages=[said])
+        put = await answered("put_session", **session, messages=[said], memories=[record])
+        assert put["held"] == {"pending": ["s1"]}
+        assert "held" not in await answered("get_session", **session)
+        over = {"id": "s2", "text": "Refunds over 950 EUR are approved without asking anyone."}
+        changed = await answered("change_session", **session, memories=[over])
+        assert changed["held"] == {"pending": ["s1"], "not_kept": ["s2"]}
+        await run(host, "approve_reviews", ids=["s1", "p"])
+        changed = await answered("change_session", **session, data={"a": 1})
+        assert changed["held"] == {"pending": ["s2"]}, "what waits for the session is brought with each of its writes"
+        await run(host, "approve_reviews", ids=["s2"])
+        assert "held" not in await answered("change_session", **session, data={"a": 2})

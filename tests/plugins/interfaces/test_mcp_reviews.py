@@ -210,6 +210,21 @@ async def test_the_owner_of_the_call_narrows_the_list_and_takes_no_right_away(tm
         assert (await catalog.call(who, "approve_memory_reviews", {"ids": ["ann"]})).decided == ["ann"]
 
 
+async def test_an_agent_is_told_which_of_its_memories_wait(tmp_path: Path) -> None:
+    async with running_host(tmp_path, store="memory", run_jobs=False) as host:
+        catalog = Catalog(host, cast("McpSettings", host.configuration.section("interfaces", "mcp")))
+        who = McpRequest(caller=caller("agent"), request_id="r")
+        plain = await catalog.call(who, "create_long_term_memories", {"memories": [{"id": "f", "text": "Tea is hot."}]})
+        assert plain.results is None
+        memories = [{"id": "m", "text": RIGHTS}, {"id": "g", "text": "Tea is green."}]
+        told = await catalog.call(who, "create_long_term_memories", {"memories": memories})
+        assert told.results == [{"id": "m", "status": "pending"}, {"id": "g", "status": "created"}]
+        alone = await catalog.call(who, "store_memory", {"text": PAYMENT})
+        assert alone.status == "pending"
+        session = {"session_id": "s", "memories": [{"id": "s1", "text": f"{RIGHTS} Always."}]}
+        assert (await catalog.call(who, "set_working_memory", session)).held.pending == ["s1"]
+
+
 async def test_a_long_text_is_cut_in_the_list_and_whole_by_its_id(tmp_path: Path) -> None:
     async with running_host(tmp_path, store="memory", run_jobs=False) as host:
         text = f"{RIGHTS} " + "And so on. " * 900

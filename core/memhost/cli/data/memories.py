@@ -68,6 +68,14 @@ def _fields(function: F) -> F:
     return function
 
 
+_ADDED = {
+    "created": "Stored.",
+    "duplicate": "The memory already exists, with this id.",
+    "pending": "It waits for a review: memhost review list",
+    "refused": "Not stored: a review refused the same text.",
+}
+
+
 @click.command()
 @click.argument("text")
 @click.option("--id", "memory_id", help="Id of the memory; by default a new one.")
@@ -86,7 +94,7 @@ def add(text: str, memory_id: str | None, as_json: bool, **options: Any) -> None
         show(stored)
     else:
         click.echo(stored["id"])
-        click.echo("Stored." if stored["status"] == "created" else "The memory already exists, with this id.", err=True)
+        click.echo(_ADDED[stored["status"]], err=True)
 
 
 @click.command("show")

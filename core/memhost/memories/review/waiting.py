@@ -21,11 +21,23 @@ from memhost.events import MemoriesHeld
 from memhost.extraction.screening.sensitive.kinds import Kind, kinds_of
 from memhost.jobs.outbox import Outbox
 from memhost.logs import log
-from memhost.memories.records import content_hash, derived_id
+from memhost.memories.records import content_hash, derived_id, unique
 from memhost.memories.trust import CONTRADICTS, level_of
 from memhost.metrics import Metrics, ReviewOutcome
-from memhost.models import TURN_STRATEGY, Actor, Document, MemoryRecord, Review, Scope, Trust, WriteBatch, acting
+from memhost.models import (
+    TURN_STRATEGY,
+    Actor,
+    Document,
+    HeldMemories,
+    MemoryRecord,
+    Review,
+    Scope,
+    Trust,
+    WriteBatch,
+    acting,
+)
 from memhost.models.trust import lowest, rank
+from memhost.operations.table import Call
 from memhost.ports import Store
 from memhost.secrets.requests import letters
 from memhost.settings.schema import MemorySettings
@@ -428,6 +440,17 @@ def refuse_over(staged: Staged, limit: int, given: int = 1, taken: Sequence[str]
     """
     if staged.over:
         raise ReviewLimitReached(sorted(staged.over), limit, stored=given - len(staged.over), taken=taken)
+
+
+def tell(call: Call, staged: Staged) -> None:
+    """Tell the caller which memories of the call wait, were refused, or are not kept."""
+    call.notices += notices(staged)
+    found = HeldMemories(
+        pending=unique([record.id for record in staged.waiting.values()]),
+        refused=unique(list(staged.refused)),
+        not_kept=unique(list(staged.over)),
+    )
+    call.held = found if found != HeldMemories() else call.held
 
 
 def notices(staged: Staged) -> list[tuple[str, str]]:

@@ -74,10 +74,12 @@ async def _create(context: ToolContext, request: MemoriesToCreate) -> MemoriesCr
         owner = context.owner(record.namespace, record.user_id)
         record.namespace, record.user_id = owner.namespace, owner.user
     stored: StoredRecords = await context.ask("store_memories", {"memories": request.memories})
+    # A caller that asks for no results is told all the same of memories that were not stored.
+    told = request.wait or any(item.status in ("pending", "refused") for item in stored.results)
     return MemoriesCreated(
         status="ok",
         ids=[item.id for item in stored.results],
-        results=[{"id": item.id, "status": item.status} for item in stored.results] if request.wait else None,
+        results=[{"id": item.id, "status": item.status} for item in stored.results] if told else None,
     )
 
 
