@@ -7,6 +7,9 @@ feature from the candidates' terms and vectors, so that all stores rank alike, a
     query = analyse_query("When did Ana go to the museum?")
     hits = rank(query, vector, candidates, CorpusStats(documents=900, document_frequency={"museum": 3}))
 
+Candidates are objects (:class:`Candidate`), or :class:`Columns` that a store makes once, keeps, and takes rows of;
+of these :func:`rank_columns` returns arrays.
+
 For a query vector from a static (bag of words) embedder, embed ``query.embedding_text``; for a model that reads
 sentences, embed the question, as ``text.first_person`` puts it. Without vectors ranking works on words alone.
 
@@ -15,9 +18,10 @@ is covered nearby; the session as a whole; the speaker that the query names; the
 asks or answers; the kind of answer expected. Each can be weighted or switched off (:class:`RankingWeights`).
 """
 
+from memhost.ranking.columns import Columns
 from memhost.ranking.features import FEATURES, feature_matrix
 from memhost.ranking.own_names import speaks_of_user
-from memhost.ranking.score import DEFAULT_WEIGHTS, rank
+from memhost.ranking.score import DEFAULT_WEIGHTS, STAGES, RankedRows, rank, rank_columns
 from memhost.ranking.traits import traits_of
 from memhost.ranking.types import Candidate, CorpusStats, Ranked
 from memhost.ranking.weights import RankingWeights
@@ -25,12 +29,16 @@ from memhost.ranking.weights import RankingWeights
 __all__ = [
     "DEFAULT_WEIGHTS",
     "FEATURES",
+    "STAGES",
     "Candidate",
+    "Columns",
     "CorpusStats",
     "Ranked",
+    "RankedRows",
     "RankingWeights",
     "feature_matrix",
     "rank",
+    "rank_columns",
     "speaks_of_user",
     "traits_of",
 ]

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from memhost.ranking.types import Floats, Ints
+from memhost.ranking.columns import Vocabulary, Words
+from memhost.ranking.types import Floats
 
-_FORM = ("utf-8", "surrogatepass")
-_HEAD = 8
-"""Bytes at the start of a word that are compared at once, as one number."""
-_MASKS = np.array([(1 << (8 * size)) - 1 for size in range(_HEAD + 1)], dtype=np.uint64)
-_SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 divided by the golden ratio: Knuth's multiplicative hashing
-_SHIFT = np.uint64(64 - 16)
-_SPACE = 32
+_SAME, _BEGINS, _MEANS = range(3)
 
 
 class Matches(NamedTuple):
@@ -31,9 +24,7 @@ class Matches(NamedTuple):
     """Where the term is missing, the nearness of the word that is nearest to it in meaning, 0 to 1."""
 
 
-def matches(
-    groups: Sequence[tuple[str, Sequence[str]]], near: Sequence[Mapping[str, float]], joined: Sequence[str]
-) -> Matches:
+def matches(groups: Sequence[tuple[str, Sequence[str]]], near: Sequence[Mapping[str, float]], words: Words) -> Matches:
     """Find the terms of a query in candidates.
 
     A word begins alike if it shares all but the last two letters of the stem (four at least), or if it has five or six
@@ -42,89 +33,57 @@ def matches(
     Args:
         groups: Each term with its other forms.
         near: For each term the stems near in meaning, with their nearness from 0 to 1.
-        joined: The terms of each candidate, with a space before each and behind the last.
+        words: The words of the candidates.
     """
-    words = _Words(joined)
-    sought = _Sought(groups, near)
-    shape = (len(joined), len(groups))
+    shape = (len(words), len(groups))
     counts, variants, alike = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-    for row, word in words.among(sought.all):
-        for j in sought.forms.get(word, ()):
-            counts[row, j] += 1.0
-        for j in sought.shorter.get(word, ()):
-            variants[row, j] = 1.0
-        for j, nearness in sought.near.get(word, ()):
-            alike[row, j] = max(alike[row, j], nearness)
-    for j, (term, _) in enumerate(groups):
+    sought, worth = _sought(groups, near, words.vocabulary)
+    # From the number of a word to its place among those sought, which ends with a place for all others.
+    table = np.full(len(words.vocabulary), len(sought), dtype=np.int32)
+    table[sought] = np.arange(len(sought))
+    places = table.take(words.numbers)
+    at = (places < len(sought)).nonzero()[0]
+    if not len(at):
+        return Matches(counts, variants, alike)
+    rows, found = words.rows_of(at), worth.take(places.take(at), axis=0)
+    firsts = np.concatenate(([0], (rows[1:] != rows[:-1]).nonzero()[0] + 1))
+    holding, terms = rows[firsts], len(groups)
+    counts[holding] = np.add.reduceat(found[:, :terms], firsts)
+    best = np.maximum.reduceat(found[:, terms:], firsts)
+    missing = counts[holding] == 0
+    variants[holding] = missing * best[:, :terms]
+    alike[holding] = missing * best[:, terms:]
+    return Matches(counts, variants, alike)
+
+
+def _sought(
+    groups: Sequence[tuple[str, Sequence[str]]], near: Sequence[Mapping[str, float]], vocabulary: Vocabulary
+) -> tuple[list[int], Floats]:
+    """Return the numbers of the words to look for, and what each says of the terms, shape (words, 3 x terms)."""
+    numbers, width = vocabulary.numbers, 3 * len(groups)
+    places: dict[int, int] = {}
+    worths: dict[int, float] = {}
+
+    def cell(number: int, kind: int, j: int) -> int:
+        return places.setdefault(number, len(places)) * width + kind * len(groups) + j
+
+    for j, ((term, others), alike) in enumerate(zip(groups, near, strict=True)):
+        for form in (term, *others):
+            if form in numbers:
+                at = cell(numbers[form], _SAME, j)
+                worths[at] = worths.get(at, 0.0) + 1.0
+        for word, nearness in alike.items():
+            if word in numbers:
+                worths[cell(numbers[word], _MEANS, j)] = nearness
         if _varies(term):
-            variants[words.beginning(term[: max(4, len(term) - 2)]), j] = 1.0
-    missing = counts == 0
-    return Matches(counts, np.where(missing, variants, 0.0), np.where(missing, alike, 0.0))
-
-
-class _Words:
-    """All words of all candidates, in one buffer: looking for many of them takes less time than in strings."""
-
-    def __init__(self, joined: Sequence[str]) -> None:
-        encoded = [terms.encode(*_FORM) for terms in joined]
-        self._text = b"".join(encoded) + b" " * _HEAD
-        self._ends: Ints = np.cumsum([len(terms) for terms in encoded])
-        signs = np.frombuffer(self._text, dtype=np.uint8)
-        spaces = np.flatnonzero(signs[: len(self._text) - _HEAD + 1] == _SPACE)
-        self._starts = spaces[:-1] + 1
-        self._sizes = np.diff(spaces) - 1
-        every: npt.NDArray[np.uint64] = np.ndarray(
-            (len(self._text) - _HEAD + 1,), dtype="<u8", buffer=self._text, strides=(1,)
-        )
-        self._heads = every[self._starts]
-
-    def among(self, sought: Iterable[str]) -> list[tuple[int, str]]:
-        """Return each place of the words: the candidate's number, and the word."""
-        table = np.zeros(1 << 16, dtype=np.bool_)
-        table[_hashed(np.array([_head(word.encode(*_FORM)) for word in sought], dtype=np.uint64))] = True
-        heads = self._heads & _MASKS[np.minimum(self._sizes, _HEAD)]
-        at = np.flatnonzero(table[_hashed(heads)])
-        starts = self._starts[at]
-        ends = (starts + self._sizes[at]).tolist()
-        rows = np.searchsorted(self._ends, starts, side="right").tolist()
-        found = zip(rows, starts.tolist(), ends, strict=True)
-        return [(row, self._text[start:end].decode(*_FORM)) for row, start, end in found]
-
-    def beginning(self, letters: str) -> Ints:
-        """Return the numbers of the candidates that hold a word with that beginning, some of them several times."""
-        start = letters.encode(*_FORM)
-        size = min(len(start), _HEAD)
-        starts = self._starts[np.flatnonzero((self._heads & _MASKS[size]) == np.uint64(_head(start)))]
-        if len(start) > size:
-            starts = np.array([at for at in starts.tolist() if self._text.startswith(start, at)], dtype=np.int64)
-        return np.searchsorted(self._ends, starts, side="right")
-
-
-def _head(word: bytes) -> int:
-    return int.from_bytes(word[:_HEAD], "little")
-
-
-def _hashed(heads: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """Return the number of each head's place in a table of 2^16."""
-    return (heads * _SPREAD) >> _SHIFT
-
-
-class _Sought:
-    """Words to look for, each with the numbers of the terms that it stands for."""
-
-    def __init__(self, groups: Sequence[tuple[str, Sequence[str]]], near: Sequence[Mapping[str, float]]) -> None:
-        self.forms: dict[str, list[int]] = defaultdict(list)
-        self.shorter: dict[str, list[int]] = defaultdict(list)
-        self.near: dict[str, list[tuple[int, float]]] = defaultdict(list)
-        for j, ((term, others), alike) in enumerate(zip(groups, near, strict=True)):
-            for form in (term, *others):
-                self.forms[form].append(j)
+            for number in vocabulary.beginning(term[: max(4, len(term) - 2)]):
+                worths[cell(number, _BEGINS, j)] = 1.0
             for length in (5, 6):
-                if _varies(term) and len(term) > length + 1:
-                    self.shorter[term[:length]].append(j)
-            for word, nearness in alike.items():
-                self.near[word].append((j, nearness))
-        self.all = {*self.forms, *self.shorter, *self.near}
+                if len(term) > length + 1 and (word := term[:length]) in numbers:
+                    worths[cell(numbers[word], _BEGINS, j)] = 1.0
+    worth = np.zeros(len(places) * width)
+    worth[list(worths)] = list(worths.values())
+    return list(places), worth.reshape(len(places), width)
 
 
 def _varies(term: str) -> bool:

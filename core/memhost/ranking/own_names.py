@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
-from memhost.ranking.types import Candidate, Floats
+from memhost.ranking.columns import Columns
+from memhost.ranking.types import Flags, Floats
 from memhost.text.analysis import AnalysedQuery
-from memhost.text.speakers import is_user
 from memhost.text.tokens import tokenize
 from memhost.text.unicode_forms import fold
 
@@ -41,38 +41,40 @@ def speaks_of_user(text: str) -> bool:
     return _SPEAKS_OF_USER.search(fold(text)) is not None
 
 
-def own_subjects(query: AnalysedQuery, candidates: Sequence[Candidate]) -> tuple[Floats, set[str]]:
+def own_subjects(query: AnalysedQuery, columns: Columns) -> tuple[Floats, set[str]]:
     """Return 1 for each memory of a user whom the query names, and the stems of those names.
 
     A user's own names are known from what names them (`User wants to be called Mia`), from the label of their turns
     (`Mia: ...`, if theirs all have the same), and from their id. A name that a memory of the user uses of somebody else
     (`User's daughter Mia`) is not theirs alone, and nothing changes.
     """
-    found = np.zeros(len(candidates))
+    found = np.zeros(len(columns))
     asked = {name for name in query.names if len(name) > 1}
     named: set[str] = set()
     if not asked:
         return found, named
-    users = {role for role in {candidate.role for candidate in candidates} if is_user(role)}  # each looked at once
-    by_owner: dict[str | None, list[int]] = {}
-    for i, candidate in enumerate(candidates):
-        by_owner.setdefault(candidate.owner, []).append(i)
-    for owner, members in by_owner.items():
-        told = [i for i in members if candidates[i].position is None or candidates[i].role in users]
-        plain = [(i, _plain(candidates[i].text)) for i in told]
+    turn = columns.position >= 0
+    telling_of_user = columns.of_user | ~turn
+    for owner in set(columns.owner.tolist()):
+        of_owner = columns.owner == owner
+        told = np.flatnonzero(of_owner & telling_of_user)
+        plain = list(zip(told.tolist(), columns.remembered(_plain, told), strict=True))
         holding = {i: text for name in asked for i, text in plain if name in text}
-        telling = {i: _named_in(text) for i, text in holding.items()}
-        names = (_labels(candidates, members) | set().union(*telling.values()) | _words(owner)) & asked
-        others = {i: text for i, text in holding.items() if _of_another(candidates[i], text)} if names else {}
+        naming = columns.remembered(_named_in, np.array(list(holding), dtype=np.int64))
+        telling = dict(zip(holding, naming, strict=True))
+        known = _labels(columns, of_owner & turn) | set().union(*naming)
+        names = (known | _words(columns.owners[owner] if owner >= 0 else None)) & asked
+        others = {i: text for i, text in holding.items() if turn[i] or _SPEAKS_OF_USER.search(text)} if names else {}
         own = {name for name in names if not _is_in(name, others, telling)}
         if own:
             named |= {term for term, word in zip(query.terms, query.words, strict=True) if word in own}
-            for i in members:
-                found[i] = _is_users(candidates[i])
+            found[of_owner & turn & columns.of_user & (columns.speaker < 0)] = 1.0  # a label tells more
+            statements = np.flatnonzero(of_owner & ~turn)
+            found[statements] = columns.remembered(_is_of_user, statements)
     return found, named
 
 
-def _is_in(name: str, texts: Mapping[int, str], telling: Mapping[int, set[str]]) -> bool:
+def _is_in(name: str, texts: Mapping[int, str], telling: Mapping[int, Collection[str]]) -> bool:
     """Tell whether one of the texts has the name as a word, and is not what names the user so."""
     sought = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)")
     return any(
@@ -86,29 +88,21 @@ def _words(text: str | None) -> set[str]:
     return set(words) if len(words) <= 3 and all(word.isalpha() for word in words) else set()
 
 
-def _labels(candidates: Sequence[Candidate], members: Sequence[int]) -> set[str]:
+def _labels(columns: Columns, turns: Flags) -> set[str]:
     """The words of the one label that turns of the user carry; none where they carry several, or others carry it."""
-    labels: dict[str, set[str | None]] = {}
-    for i in members:
-        if candidates[i].position is not None and (speaker := candidates[i].speaker):
-            labels.setdefault(speaker, set()).add(candidates[i].role)
-    users = [label for label, roles in labels.items() if any(map(is_user, roles))]
-    return _words(users[0]) if len(users) == 1 and all(map(is_user, labels[users[0]])) else set()
+    pairs = set(zip(columns.speaker[turns].tolist(), columns.of_user[turns].tolist(), strict=True))
+    users = [label for label, of_user in pairs if of_user and label >= 0 and columns.speakers[label]]
+    return _words(columns.speakers[users[0]]) if len(users) == 1 and (users[0], False) not in pairs else set()
 
 
-def _named_in(text: str) -> set[str]:
-    """The words of the name that a text, folded, gives the user; none if it names nobody."""
-    text = text[:200].strip()
+def _named_in(text: str) -> Collection[str]:
+    """The words of the name that a text gives the user; none if it names nobody."""
+    text = _plain(text)[:200].strip()
     match = _NAMING.match(text)
     if match is None:
-        return set()
+        return ()
     words = tokenize(re.split(r"[.,;:!?()\n]| and | not | by | und | et | y | e ", text[match.end() :], maxsplit=1)[0])
-    return set(words[:3])
-
-
-def _of_another(candidate: Candidate, text: str) -> bool:
-    """Tell whether what tells of the user and mentions a name speaks of somebody beside them: any turn may."""
-    return candidate.position is not None or _SPEAKS_OF_USER.search(text) is not None
+    return words[:3]
 
 
 def _plain(text: str) -> str:
@@ -116,8 +110,6 @@ def _plain(text: str) -> str:
     return fold(text[:_START])
 
 
-def _is_users(candidate: Candidate) -> float:
-    """Return 1 for a turn of the user and for a memory whose subject is the user."""
-    if candidate.position is not None:
-        return float(is_user(candidate.role) and candidate.speaker is None)  # a label tells more
-    return float(_SUBJECT.match(fold(candidate.text[:80]).strip()) is not None)
+def _is_of_user(text: str) -> bool:
+    """Tell whether the subject of a memory is the user."""
+    return _SUBJECT.match(fold(text[:80]).strip()) is not None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from memhost.ranking.features import FEATURES, feature_matrix
-from memhost.ranking.types import Candidate, CorpusStats, Floats, Ranked, Vector
+from memhost.ranking.columns import Columns
+from memhost.ranking.features import FEATURES, as_columns, feature_rows
+from memhost.ranking.types import Candidate, CorpusStats, Flags, Floats, Ints, Ranked, Vector
 from memhost.ranking.weights import RankingWeights
 from memhost.text.analysis import AnalysedQuery
 
@@ -25,7 +27,10 @@ _STAGES = {
     "expected": tuple(name for name in FEATURES if name.startswith("expected_")),
     "form": ("question", "asks", "length", "opening", "question_assisted", "asks_assisted", "length_assisted"),
 }
-_COLUMNS = np.array([FEATURES.index(name) for members in _STAGES.values() for name in members])
+STAGES = (*_STAGES, "prior")
+"""Names of the columns of `RankedRows.parts`."""
+_ORDER = [name for members in _STAGES.values() for name in members]
+_COLUMNS = np.array([FEATURES.index(name) for name in _ORDER])
 """The columns of the feature matrix, stage by stage."""
 _STARTS = np.cumsum([0, *(len(members) for members in _STAGES.values())])[:-1]
 _SHARED = [FEATURES.index(name) for name in ("coverage", "variants", "phrase", "date", "speaker")]
@@ -34,10 +39,28 @@ _DECIMALS = 9
 """Sums of logits that are equal to so many decimals are equal: beyond lies what processors round differently."""
 
 
+class RankedRows(NamedTuple):
+    """A ranking of m memories as arrays, best first.
+
+    Attributes:
+        rows: Rows of the columns that were ranked, shape (m,).
+        scores: As `Ranked.score`, shape (m,).
+        parts: What each stage added in logits, shape (m, len(STAGES)), columns as in `STAGES`.
+        shares: As `Ranked.shares`, shape (m,).
+        nearness: As `Ranked.nearness`, shape (m,).
+    """
+
+    rows: Ints
+    scores: Floats
+    parts: Floats
+    shares: Flags
+    nearness: Floats
+
+
 def rank(
     query: AnalysedQuery,
     query_vector: Vector | None,
-    candidates: Sequence[Candidate],
+    candidates: Sequence[Candidate] | Columns,
     stats: CorpusStats,
     weights: RankingWeights = DEFAULT_WEIGHTS,
     *,
@@ -49,48 +72,60 @@ def rank(
     Args:
         query: the query, taken apart by :func:`memhost.text.analysis.analyse_query`.
         query_vector: its embedding, of length one; None to rank by words alone.
-        candidates: memories of the caller's scope in any order, keys unique.
+        candidates: memories of the caller's scope in any order, keys unique. Columns that a
+            store keeps save making them for each query.
         stats: counts over the scope.
         weights: weights of the stages.
         limit: return only so many of the best; None for all.
-        explain: fill in the breakdowns; False saves about a millisecond for 500 candidates.
+        explain: fill in the breakdowns.
 
     Returns:
         One entry for each candidate, best first; equal scores in the order of their keys. The order in which
         candidates are given changes nothing.
     """
-    if not candidates:
-        return []
-    candidates = sorted(candidates, key=_place)
-    features = feature_matrix(query, query_vector, candidates, stats, weights)
+    columns = as_columns(candidates, query_vector)
+    found = rank_columns(query, query_vector, columns, stats, weights, limit=limit)
+    keys = columns.take(found.rows).keys
+    parts = [dict(zip(STAGES, row, strict=True)) for row in found.parts.tolist()] if explain else [{} for _ in keys]
+    values = zip(keys, found.scores.tolist(), parts, found.shares.tolist(), found.nearness.tolist(), strict=True)
+    return [Ranked(*each) for each in values]
+
+
+def rank_columns(
+    query: AnalysedQuery,
+    query_vector: Vector | None,
+    columns: Columns,
+    stats: CorpusStats,
+    weights: RankingWeights = DEFAULT_WEIGHTS,
+    *,
+    limit: int | None = None,
+) -> RankedRows:
+    """Rank the rows of ``columns`` as :func:`rank` does, and return arrays."""
+    by_key: Ints | None = None
+    if not (columns.place[1:] > columns.place[:-1]).all():
+        by_key = np.argsort(columns.place, kind="stable")
+        columns = columns.take(by_key)
+    features = feature_rows(query, query_vector, columns, stats, weights)
     parts = stage_values(features, weights)
     totals = np.round(parts.sum(axis=1), _DECIMALS)
     order = np.argsort(-totals, kind="stable")[:limit]
-    scores = (1.0 / (1.0 + np.exp(-np.clip(totals[order], -60.0, 60.0)))).tolist()
-    rows = parts[order].tolist() if explain else None
-    names = (*_STAGES, "prior")
-    shares = (features[order][:, _SHARED].max(axis=1) > 0).tolist()
-    nearness = features[:, _NEARNESS][order].tolist()
-    return [
-        Ranked(
-            candidates[i].key,
-            scores[n],
-            dict(zip(names, rows[n], strict=True)) if rows else {},
-            shares[n],
-            nearness[n],
-        )
-        for n, i in enumerate(order)
-    ]
-
-
-def _place(candidate: Candidate) -> tuple[bool, int | str]:
-    """Return the sort key of a candidate among equals: numbers first, then texts."""
-    return isinstance(candidate.key, str), candidate.key
+    scores = 1.0 / (1.0 + np.exp(-np.clip(totals[order], -60.0, 60.0)))
+    shares = (features[_SHARED].max(axis=0) > 0)[order]
+    return RankedRows(
+        order if by_key is None else by_key[order], scores, parts[order], shares, features[_NEARNESS, order]
+    )
 
 
 def stage_values(features: Floats, weights: RankingWeights) -> Floats:
-    """Return what each stage adds to each candidate in logits; the last column is the intercept."""
-    vector = np.array([getattr(weights, name) for name in FEATURES])
-    weighted = features * (vector * weights.slope)
-    stages = np.add.reduceat(weighted[:, _COLUMNS], _STARTS, axis=1)  # row by row, where a matrix product mixes rows
-    return np.column_stack([stages, np.full(len(features), weights.intercept)])
+    """Return what each stage adds to each candidate in logits, a row each; the last column is the intercept.
+
+    Args:
+        features: a row for each of ``FEATURES``.
+        weights: weights of the stages.
+    """
+    factors = np.array([getattr(weights, name) for name in _ORDER]) * weights.slope
+    parts = np.empty((len(STAGES), features.shape[1]))
+    # Value by value, where a matrix product mixes rows.
+    np.add.reduceat(features[_COLUMNS] * factors[:, None], _STARTS, axis=0, out=parts[:-1])
+    parts[-1] = weights.intercept
+    return parts.T

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pytest
 
+from memhost.ranking.columns.words import Words
 from memhost.ranking.matches import matches
 
 WORDS = (
@@ -34,11 +35,11 @@ def found(groups: Groups, near: Sequence[Mapping[str, float]], terms: str) -> li
 @pytest.mark.parametrize("seed", range(200))
 def test_counts_variants_and_words_alike_are_those_of_each_word(seed: int) -> None:
     chance = random.Random(seed)
-    joined = [f" {' '.join(chance.choices(WORDS, k=chance.randint(0, 7)))} " for _ in range(chance.randint(1, 6))]
+    joined = [" ".join(chance.choices(WORDS, k=chance.randint(0, 7))) for _ in range(chance.randint(1, 6))]
     terms = chance.sample(WORDS, chance.randint(1, 5))
     groups = [(term, tuple({chance.choice(WORDS)} - {term})) for term in terms]
     near = [dict.fromkeys(chance.sample(WORDS, 2), chance.random()) for _ in groups]
-    result = matches(groups, near, joined)
+    result = matches(groups, near, Words.of(joined))
     for i, candidate in enumerate(joined):
         for j, (count, varied, nearest) in enumerate(found(groups, near, candidate)):
             assert result.counts[i, j] == count
@@ -47,4 +48,4 @@ def test_counts_variants_and_words_alike_are_those_of_each_word(seed: int) -> No
 
 
 def test_without_terms_nothing_is_found() -> None:
-    assert all(np.shape(part) == (2, 0) for part in matches([], [], [" one two ", "  "]))
+    assert all(np.shape(part) == (2, 0) for part in matches([], [], Words.of(["one two", ""])))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from memhost.host import Host
-from memhost.ranking import Candidate, speaks_of_user
+from memhost.ranking import Candidate, Columns, speaks_of_user
 from memhost.ranking.own_names import own_subjects
 from memhost.text.analysis import analyse_query, index_terms
 from tests.support.hosts import run, running_host
@@ -145,18 +145,18 @@ async def test_the_name_of_somebody_else_means_them(
 def test_a_name_inside_of_another_word_is_no_other_person() -> None:
     texts = ["User wants to be called Mia.", "User was in Miami.", "User drinks tea."]
     memories = [Candidate(n, text, index_terms(text)) for n, text in enumerate(texts)]
-    found, names = own_subjects(analyse_query("What does Mia drink?"), memories)
+    found, names = own_subjects(analyse_query("What does Mia drink?"), Columns.of(memories))
     assert (found.tolist(), names) == ([1.0, 1.0, 1.0], {"mia"})
     theirs = Candidate(3, "User met Mia.", index_terms("User met Mia."))
-    assert own_subjects(analyse_query("What does Mia drink?"), [*memories, theirs])[1] == set()
+    assert own_subjects(analyse_query("What does Mia drink?"), Columns.of([*memories, theirs]))[1] == set()
 
 
 @pytest.mark.parametrize("role", ["assistant", "Ben", None])
 def test_only_the_users_turns_say_whose_a_name_is(role: str | None) -> None:
     said = [("user", "My name is Mia."), (role, "My name is Ada."), (role, "Mia drinks tea.")]
     turns = [Candidate(n, t, index_terms(t), role=r, session="s", position=n) for n, (r, t) in enumerate(said)]
-    assert own_subjects(analyse_query("What does Mia drink?"), turns)[1] == {"mia"}
-    assert own_subjects(analyse_query("What does Ada drink?"), turns)[1] == set()
+    assert own_subjects(analyse_query("What does Mia drink?"), Columns.of(turns))[1] == {"mia"}
+    assert own_subjects(analyse_query("What does Ada drink?"), Columns.of(turns))[1] == set()
 
 
 @pytest.mark.parametrize("text", ["Superuser rights are needed.", "Endnutzer zahlen mehr.", "Tom drinks tea."])

@@ -1,0 +1,119 @@
+"""The index terms of memories as numbers, one for each distinct word: words are then sought by comparing numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from itertools import chain
+
+import numpy as np
+import numpy.typing as npt
+
+from memhost.ranking.types import Flags, Ints
+
+Numbers = npt.NDArray[np.int32]
+
+
+class Vocabulary:
+    """The distinct words of some memories, numbered from 0.
+
+    Attributes:
+        numbers: The number of each word.
+    """
+
+    def __init__(self, numbers: dict[str, int]) -> None:
+        self.numbers = numbers
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @cached_property
+    def words(self) -> list[str]:
+        """The words in the order of their numbers."""
+        return list(self.numbers)
+
+    @cached_property
+    def _joined(self) -> str:
+        return f" {' '.join(self.numbers)} "
+
+    def beginning(self, letters: str) -> list[int]:
+        """Return the numbers of the words that begin with these letters."""
+        found, sought = [], f" {letters}"
+        start = self._joined.find(sought)
+        while start >= 0:
+            end = self._joined.index(" ", start + 1)
+            found.append(self.numbers[self._joined[start + 1 : end]])
+            start = self._joined.find(sought, end)
+        return found
+
+
+class Words:
+    """The words of n memories, in order.
+
+    Attributes:
+        vocabulary: What the numbers mean.
+        starts: Place of each memory's first word in the stream that all slices share, shape (n,).
+        sizes: How many words each memory has, shape (n,).
+    """
+
+    def __init__(self, vocabulary: Vocabulary, stream: Numbers, starts: Ints, sizes: Ints) -> None:
+        self.vocabulary = vocabulary
+        self.starts = starts
+        self.sizes = sizes
+        self._stream = stream
+
+    @classmethod
+    def of(cls, terms: Iterable[Sequence[str] | str]) -> Words:
+        """Number the words of memories, each given as its terms, or as these joined by single spaces.
+
+        A memory without terms has one word, the empty one: that is how its length is counted.
+        """
+        split = [each.split(" ") if isinstance(each, str) else each or ("",) for each in terms]
+        every = list(chain.from_iterable(split))
+        numbers = {word: number for number, word in enumerate(dict.fromkeys(every))}
+        stream = np.fromiter(map(numbers.__getitem__, every), np.int32, len(every))
+        sizes = np.fromiter(map(len, split), np.int64, len(split))
+        return cls(Vocabulary(numbers), stream, np.cumsum(sizes) - sizes, sizes)
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def take(self, rows: Ints) -> Words:
+        """Return the words of some of the memories, in the order of ``rows``."""
+        return Words(self.vocabulary, self._stream, self.starts[rows], self.sizes[rows])
+
+    @cached_property
+    def _ends(self) -> Ints:
+        return np.cumsum(self.sizes)
+
+    def rows_of(self, places: Ints) -> Ints:
+        """Return the memory of each of these places in ``numbers``."""
+        return np.searchsorted(self._ends, places, side="right")
+
+    @cached_property
+    def numbers(self) -> Numbers:
+        """The number of each word of each memory, one memory behind the other."""
+        places = np.repeat(self.starts - self._ends + self.sizes, self.sizes)
+        places += np.arange(len(places))
+        return self._stream.take(places)
+
+    def at(self, place: int) -> Ints:
+        """Return the number of each memory's word at that place, from 0; -1 where it has fewer words."""
+        found = np.full(len(self), -1, dtype=np.int64)
+        longer = np.flatnonzero(self.sizes > place)
+        found[longer] = self._stream[self.starts[longer] + place]
+        return found
+
+    def holding(self, phrase: Sequence[str]) -> Flags:
+        """Tell which memories hold these words, at least one, next to each other."""
+        found = np.zeros(len(self), dtype=np.bool_)
+        sought = [self.vocabulary.numbers.get(word, -1) for word in phrase]
+        behind = len(sought) - 1
+        if -1 in sought or len(self.numbers) <= behind:
+            return found
+        places = np.flatnonzero(self.numbers[: len(self.numbers) - behind] == sought[0])
+        for offset, number in enumerate(sought[1:], start=1):
+            places = places[self.numbers[places + offset] == number]
+        rows = self.rows_of(places)
+        found[rows[rows == self.rows_of(places + behind)]] = True
+        return found
