@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 from collections.abc import Sequence
@@ -260,6 +261,64 @@ def test_names_in_greetings_and_phrases_count_as_one_by_one(
     check(query, None, turns, stats, RankingWeights(first_person=0.0))
     ranked = rank(query, None, turns, stats, RankingWeights(first_person=0.0))
     assert {each.key for each in ranked if each.breakdown[stage]} == keys
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_columns_put_together_are_those_made_together(seed: int) -> None:
+    chance = random.Random(seed)
+    given = [some(chance) for _ in range(chance.randint(1, 4))]
+    whole = [each for number, part in enumerate(given) for each in other_keys(part, number)]
+    ends = np.cumsum([0, *map(len, given)]).tolist()
+    parts = [Columns.of(whole[start:end]) for start, end in itertools.pairwise(ends)]
+    made, joined = Columns.of(whole), Columns.concat(parts)
+    for name in ("row", "place", "speaker", "role", "session", "owner", "position", "when", "traits"):
+        assert np.array_equal(getattr(joined, name), getattr(made, name), equal_nan=name == "when"), name
+    for name in ("keys", "speakers", "roles", "sessions", "owners"):
+        assert getattr(joined, name) == getattr(made, name), name
+    assert joined.words.vocabulary.words == made.words.vocabulary.words
+    assert np.array_equal(joined.words.numbers, made.words.numbers)
+    assert np.array_equal(joined.words.sizes, made.words.sizes)
+    assert list(map(joined.text, range(len(whole)))) == [each.text for each in whole]
+    assert joined.vectors.keys() == made.vectors.keys()
+    for size, kept in made.vectors.items():
+        assert all(map(np.array_equal, joined.vectors[size], kept))
+    # Slices, in any order, of which most is left out; then more, and a slice of that.
+    rows = [chance.sample(range(len(part)), chance.randint(1, len(part))) for part in parts]
+    again = Columns.concat([joined.take([]), *(part.take(own) for part, own in zip(parts, rows, strict=True))])
+    taken = [whole[start + row] for start, own in zip(ends, rows, strict=False) for row in own]
+    query = analyse_query(chance.choice(QUERIES), ASKED)
+    vector = np.array([chance.gauss(0, 1) for _ in range(8)], dtype=np.float32)
+    check(query, vector / np.linalg.norm(vector), taken, CorpusStats(documents=99), columns=again)
+
+
+def other_keys(memories: Sequence[Candidate], number: int) -> list[Candidate]:
+    """The memories with keys that no other part has, of the same kinds."""
+    return [
+        msgspec.structs.replace(
+            each, key=f"{each.key} {number}" if isinstance(each.key, str) else each.key + 99 * number
+        )
+        for each in memories
+    ]
+
+
+def test_texts_kept_elsewhere_are_read_from_the_parts_or_by_the_rows_of_all() -> None:
+    memories = [Candidate(n, f"text {n}", "") for n in range(5)]
+    elsewhere = Columns.of(memories[:3], text_of=lambda row: f"far {row}").take([2, 0])
+    joined = Columns.concat([elsewhere, Columns.of(memories[3:])]).take([3, 1, 0, 2])
+    assert list(map(joined.text, range(4))) == ["text 4", "far 0", "far 2", "text 3"]
+    joined = Columns.concat([elsewhere, Columns.of(memories[3:])], text_of=lambda row: f"row {row}").take([3, 0])
+    assert [joined.text(0), joined.text(1)] == ["row 3", "row 0"]
+
+
+def test_vectors_in_half_precision_are_kept_so_and_rank_as_in_single() -> None:
+    chance = np.random.default_rng(5)
+    vectors = chance.normal(size=(41, 16)).astype(np.float16)
+    vectors /= np.linalg.norm(vectors.astype(np.float32), axis=1, keepdims=True).astype(np.float16)
+    half = [Candidate(n, "tea", "tea", session="s", position=n, vector=vectors[n]) for n in range(40)]
+    single = [msgspec.structs.replace(each, vector=vectors[n].astype(np.float32)) for n, each in enumerate(half)]
+    columns = Columns.concat([Columns.of(half[:7]), Columns.of(half[7:])])
+    assert columns.vectors[16].matrix.dtype == np.float16
+    check(analyse_query("tea"), vectors[40].astype(np.float32), single, CorpusStats(documents=40), columns=columns)
 
 
 @pytest.mark.skipif(not DATA.is_file(), reason="needs LoCoMo (MEMHOST_EVAL_DATA)")

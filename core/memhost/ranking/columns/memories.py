@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -24,12 +25,12 @@ class Vectors(NamedTuple):
 
     Attributes:
         at: Row of each memory's vector in ``matrix``, shape (n,); -1 where it has none of that length.
-        matrix: float32, a vector each row; slices share it.
+        matrix: A vector each row, float32 or, to save room, float16; slices share it. Both are read as float64.
         squares: The squared length of each row of ``matrix``.
     """
 
     at: Ints
-    matrix: npt.NDArray[np.float32]
+    matrix: npt.NDArray[np.float32] | npt.NDArray[np.float16]
     squares: Floats
 
 
@@ -38,6 +39,7 @@ class _Source:
     """Values without arrays, and findings, which all slices of columns share."""
 
     keys: Sequence[int | str]
+    texts: list[str] | None
     text_of: Callable[[int], str]
     speakers: list[str]
     roles: list[str]
@@ -104,7 +106,7 @@ class Columns:
 
         Args:
             candidates: Memories, keys unique. Traits that they lack are found here.
-            dimensions: Keep only vectors of that length; None keeps all, and 0 none.
+            dimensions: Keep only vectors of that length; None keeps all, and 0 none. Vectors may be of float16.
             text_of: Gives the text of a row, where texts are kept elsewhere; None keeps those of the candidates.
         """
         keys = [each.key for each in candidates]
@@ -112,11 +114,11 @@ class Columns:
         role, roles = _numbered([each.role for each in candidates])
         session, sessions = _numbered([each.session for each in candidates])
         owner, owners = _numbered([each.owner for each in candidates])
-        text_of = text_of or [each.text for each in candidates].__getitem__
+        texts = [each.text for each in candidates] if text_of is None else None
         return cls(
-            source=_Source(keys, text_of, speakers, roles, sessions, owners),
+            source=_Source(keys, texts, _reader(texts, text_of), speakers, roles, sessions, owners),
             row=np.arange(len(keys)),
-            place=_places(keys),
+            place=_places(keys, range(len(keys))),
             words=Words.of([each.terms for each in candidates]),
             speaker=speaker,
             role=role,
@@ -128,6 +130,42 @@ class Columns:
                 [_traits(each) if each.traits is None else each.traits for each in candidates], dtype=np.int64
             ),
             vectors=_vectors([each.vector for each in candidates], dimensions),
+        )
+
+    @classmethod
+    def concat(cls, parts: Sequence[Columns], *, text_of: Callable[[int], str] | None = None) -> Columns:
+        """Return the rows of all parts behind each other, as if they were made together; the parts stay as they are.
+
+        This copies all arrays, so that its time grows with all rows: add many memories at once.
+
+        Args:
+            parts: Columns with other keys each, at least one.
+            text_of: As for :meth:`of`, by the rows of the result. None takes the texts from the parts; parts whose own
+                texts are kept elsewhere are then asked for each text.
+        """
+        keys = [key for part in parts for key in part.keys]
+        starts = np.cumsum([0, *map(len, parts)])
+        in_order = [row for part, start in zip(parts, starts, strict=False) for row in (part.place.argsort() + start)]
+        speaker, speakers = _renumbered([(part.speaker, part.speakers) for part in parts])
+        role, roles = _renumbered([(part.role, part.roles) for part in parts])
+        session, sessions = _renumbered([(part.session, part.sessions) for part in parts])
+        owner, owners = _renumbered([(part.owner, part.owners) for part in parts])
+        texts = None
+        if text_of is None and all(part.source.texts is not None for part in parts):
+            texts = [text for part in parts for text in map(part.text, range(len(part)))]
+        return cls(
+            source=_Source(keys, texts, _reader(texts, text_of or _texts_of(parts)), speakers, roles, sessions, owners),
+            row=np.arange(len(keys)),
+            place=_places(keys, in_order),
+            words=Words.concat([part.words for part in parts]),
+            speaker=speaker,
+            role=role,
+            session=session,
+            owner=owner,
+            position=np.concatenate([part.position for part in parts]),
+            when=np.concatenate([part.when for part in parts]),
+            traits=np.concatenate([part.traits for part in parts]),
+            vectors=_joined_vectors(parts),
         )
 
     def take(self, rows: Ints | Sequence[int]) -> Columns:
@@ -223,13 +261,40 @@ def _numbered(values: Sequence[str | None]) -> tuple[Ints, list[str]]:
     return np.fromiter(map(numbers.__getitem__, values), np.int64, len(values)), found
 
 
-def _places(keys: Sequence[int | str]) -> Ints:
-    """Return the place of each key among all: numbers first, then texts."""
-    numbers = [i for i, key in enumerate(keys) if not isinstance(key, str)]
-    texts = [i for i, key in enumerate(keys) if isinstance(key, str)]
+def _renumbered(parts: Sequence[tuple[Ints, Sequence[str]]]) -> tuple[Ints, list[str]]:
+    """Return the numbers of all parts by one list of values, and that list."""
+    found = list(dict.fromkeys(value for _, values in parts for value in values))
+    numbers = {value: number for number, value in enumerate(found)}
+    # The last entry, at -1, stands for no value.
+    return np.concatenate([np.array([*(numbers[each] for each in values), -1])[own] for own, values in parts]), found
+
+
+def _places(keys: Sequence[int | str], rows: Sequence[int]) -> Ints:
+    """Return the place of each key among all: numbers first, then texts. Rows that are in order already take less."""
+    numbers = [row for row in rows if not isinstance(keys[row], str)]
+    texts = [row for row in rows if isinstance(keys[row], str)]
     places = np.empty(len(keys), dtype=np.int64)
     places[sorted(numbers, key=keys.__getitem__) + sorted(texts, key=keys.__getitem__)] = np.arange(len(keys))
     return places
+
+
+def _reader(texts: list[str] | None, text_of: Callable[[int], str] | None) -> Callable[[int], str]:
+    """Return what reads the text of a row: from those that are kept, else as it was given."""
+    if texts is not None:
+        return texts.__getitem__
+    assert text_of is not None
+    return text_of
+
+
+def _texts_of(parts: Sequence[Columns]) -> Callable[[int], str]:
+    """Return what reads texts of parts by the rows of all together."""
+    starts = np.cumsum([0, *map(len, parts)]).tolist()
+
+    def text_of(row: int) -> str:
+        part = bisect_right(starts, row) - 1
+        return parts[part].text(row - starts[part])
+
+    return text_of
 
 
 def _vectors(vectors: Sequence[Vector | None], dimensions: int | None) -> dict[int, Vectors]:
@@ -243,6 +308,28 @@ def _vectors(vectors: Sequence[Vector | None], dimensions: int | None) -> dict[i
     for size, members in rows.items():
         at = np.full(len(vectors), -1, dtype=np.int64)
         at[members] = np.arange(len(members))
-        matrix = np.concatenate(kept[size]).reshape(len(members), size).astype(np.float32, copy=False)
+        matrix = np.concatenate(kept[size]).reshape(len(members), size)
+        if matrix.dtype != np.float16:
+            matrix = matrix.astype(np.float32, copy=False)
         found[size] = Vectors(at, matrix, np.einsum("ij,ij->i", matrix, matrix, dtype=np.float64))
+    return found
+
+
+def _joined_vectors(parts: Sequence[Columns]) -> dict[int, Vectors]:
+    found = {}
+    for size in dict.fromkeys(size for part in parts for size in part.vectors):
+        at: list[Ints] = []
+        matrices: list[npt.NDArray[Any]] = []
+        squares: list[Floats] = []
+        count = 0
+        for part in parts:
+            own = part.vectors.get(size)
+            held = np.flatnonzero(own.at >= 0) if own is not None else np.arange(0)
+            at.append(np.full(len(part), -1, dtype=np.int64))
+            at[-1][held] = np.arange(count, count + len(held))
+            count += len(held)
+            if own is not None:
+                matrices.append(own.matrix[own.at[held]])
+                squares.append(own.squares[own.at[held]])
+        found[size] = Vectors(np.concatenate(at), np.concatenate(matrices), np.concatenate(squares))
     return found

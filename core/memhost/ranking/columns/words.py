@@ -75,6 +75,17 @@ class Words:
         sizes = np.fromiter(map(len, split), np.int64, len(split))
         return cls(Vocabulary(numbers), stream, np.cumsum(sizes) - sizes, sizes)
 
+    @classmethod
+    def concat(cls, parts: Sequence[Words]) -> Words:
+        """Return the words of all parts behind each other, numbered by one vocabulary."""
+        numbers: dict[str, int] = {}
+        streams = []
+        for part in parts:
+            new = [numbers.setdefault(word, len(numbers)) for word in part.vocabulary.numbers]
+            streams.append(np.array(new, dtype=np.int32).take(part.numbers))
+        sizes = np.concatenate([part.sizes for part in parts])
+        return cls(Vocabulary(numbers), np.concatenate(streams), np.cumsum(sizes) - sizes, sizes)
+
     def __len__(self) -> int:
         return len(self.sizes)
 
