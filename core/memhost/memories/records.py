@@ -39,6 +39,8 @@ _GIVEN = tuple(
 )
 """Fields that a memory takes from a client as they are, where the client says something."""
 _of = attrgetter(*_GIVEN)
+_sorted_json = json.JSONEncoder(sort_keys=True).encode
+"""As `json.dumps` with sorted keys, which makes an encoder for each call."""
 
 
 def content_hash(record: MemoryRecord) -> str:
@@ -63,7 +65,7 @@ def hashes_of(record: MemoryRecord) -> tuple[str, ...]:
 
 def _hash_of(record: MemoryRecord, text: str) -> str:
     owner = {"namespace": record.namespace, "text": text, "user_id": record.user_id}
-    return hashlib.sha256(json.dumps(owner, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(_sorted_json(owner).encode()).hexdigest()
 
 
 def record_from_input(

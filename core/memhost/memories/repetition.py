@@ -268,7 +268,9 @@ def _without_gaps(text: str) -> str:
 def _ends_a_sentence(text: str) -> bool:
     """Tell whether the last word consists of letters, so that a full stop after it can only end a sentence."""
     word = text.rpartition(" ")[2].strip(_QUOTES)
-    return bool(word) and all(sign in "-'’" or category(sign)[0] in "LM" for sign in word)
+    return bool(word) and (
+        word.isascii() and word.isalpha() or all(sign in "-'’" or category(sign)[0] in "LM" for sign in word)
+    )
 
 
 def _agree(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from itertools import pairwise
 
 import msgspec
@@ -135,13 +136,19 @@ def date_terms(when: float | None) -> list[str]:
         moment = datetime.fromtimestamp(when, UTC)
     except (OverflowError, OSError, ValueError):
         return []
-    return [
-        f"{DATE_MARK}{moment:%Y}",
-        f"{DATE_MARK}{moment:%Y%m}",
-        f"{DATE_MARK}{moment:%Y%m%d}",
-        f"{DATE_MARK}m{moment:%m}",
-        f"{DATE_MARK}m{moment:%m%d}",
-    ]
+    return list(_terms_of_day(moment.toordinal()))
+
+
+@lru_cache(maxsize=1024)
+def _terms_of_day(ordinal: int) -> tuple[str, ...]:
+    day = date.fromordinal(ordinal)
+    return (
+        f"{DATE_MARK}{day:%Y}",
+        f"{DATE_MARK}{day:%Y%m}",
+        f"{DATE_MARK}{day:%Y%m%d}",
+        f"{DATE_MARK}m{day:%m}",
+        f"{DATE_MARK}m{day:%m%d}",
+    )
 
 
 def speaker_terms(speaker: str | None) -> list[str]:

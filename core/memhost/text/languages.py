@@ -88,8 +88,9 @@ def _model() -> Any:
 
 
 def _guesses(text: str) -> list[tuple[str, float]]:
-    labels, chances = _model().predict(" ".join(text[:_SAMPLE].split()), 3)
-    return [(label.removeprefix("__label__"), chance) for label, chance in zip(labels, chances, strict=True)]
+    # What `predict` of the package does for one text, without the arrays that it makes.
+    found = _model().f.predict(" ".join(text[:_SAMPLE].split()) + "\n", 3, 0.0, "strict")
+    return [(label.removeprefix("__label__"), chance) for chance, label in found]
 
 
 def language_of(text: str) -> str:
@@ -117,6 +118,8 @@ def _decided(guesses: Sequence[tuple[str, float]], text: str) -> str:
 
 def _of_script(text: str) -> str:
     """The language whose own script most letters of a text are in, however short it is; else English."""
+    if text.isascii():
+        return ENGLISH
     letters = [sign for sign in text if sign.isalpha()]
     for language, own, shared in _SCRIPTS:
         if own.search(text) and 2 * sum(shared.match(sign) is not None for sign in letters) > len(letters):

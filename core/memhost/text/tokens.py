@@ -73,6 +73,9 @@ _ASCII_TOKEN = re.compile(
     rf"{_CODE}|{_VERSION}|(?P<num>\d+(?:[.,]\d+)*(?=(?:{_UNITS})(?![a-z])|(?![a-z])))|(?P<word>[a-z0-9]+(?:'[a-z0-9]+)*)"
     r"|(?P<sign>\$(?=\s?\d)|(?<=\d)\s?\$)"
 )
+_BESIDE_WORDS = re.compile(r"[0-9$#+']")
+"""Without these signs a folded text in ASCII has only words of letters (`_WORDS`) for tokens."""
+_WORDS = re.compile("[a-z]+")
 _GROUPED = re.compile(r"\d{1,3}(?:([.,])\d{3})(?:\1\d{3})*")
 _NARROW_SPACE = re.compile("(?<=\\d)[\u00a0\u202f\u2009](?=\\d{3}(?!\\d))")
 
@@ -138,6 +141,10 @@ def _tokens(text: str, language: str) -> list[str]:
     if not text.isascii():
         text = _NARROW_SPACE.sub("", text.replace("\u00ad", ""))
     folded = _folded(text, language)
+    if folded.isascii() and not _BESIDE_WORDS.search(folded):
+        words = _WORDS.findall(folded)
+        if _CURRENCIES.keys().isdisjoint(words):  # nothing but words of letters, as in most sentences
+            return [word[:_MAX_TERM] for word in words]
     tokens: list[str] = []
     for match in (_ASCII_TOKEN if folded.isascii() else _TOKEN).finditer(folded):
         kind, token = match.lastgroup, match.group()

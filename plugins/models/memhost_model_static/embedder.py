@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Iterator, Sequence
+from itertools import accumulate, chain, pairwise
 from pathlib import Path
 
 import msgspec
@@ -119,11 +120,13 @@ class StaticEmbedder:
             filled = [i for i, ids in enumerate(lists) if ids]
             if not filled:
                 continue
-            lengths = np.fromiter((len(lists[i]) for i in filled), dtype=np.int64, count=len(filled))
-            ids = np.fromiter((t for i in filled for t in lists[i]), dtype=np.int64, count=int(lengths.sum()))
+            ends = [*accumulate(len(lists[i]) for i in filled)]
+            ids = np.fromiter(chain.from_iterable(lists), dtype=np.int64, count=ends[-1])
             vectors = self._rows[ids] * self._scales[ids, None]
-            starts = np.concatenate(([0], np.cumsum(lengths)[:-1]))
-            sums = np.add.reduceat(vectors, starts, axis=0)
+            # Text by text: `np.add.reduceat` goes down each column by itself, and takes ten times as long.
+            sums = np.empty((len(filled), self.dimensions), dtype=np.float32)
+            for row, (first, end) in enumerate(pairwise((0, *ends))):
+                np.add.reduce(vectors[first:end], axis=0, out=sums[row])
             norms = np.linalg.norm(sums, axis=1, keepdims=True)
             out[start + np.asarray(filled)] = sums / np.maximum(norms, 1e-12)
         return out

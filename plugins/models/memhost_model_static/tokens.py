@@ -11,7 +11,7 @@ from __future__ import annotations
 import bisect
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -82,7 +82,11 @@ class Tokens:
         """The ids of the text's first ``limit`` tokens, in order, among them ``unknown``."""
         found: list[int] = []
         pieces = self._words
-        for word in self._split(text):
+        if "[" not in text and len(text) <= _STRETCH:  # in one step, as nearly all texts can be
+            words: Iterable[str] = filter(None, text.translate(self._characters).split(" "))
+        else:
+            words = self._split(text)
+        for word in words:
             found += pieces[word]
             if len(found) >= limit:
                 return found[:limit]
