@@ -269,7 +269,7 @@ def _ends_a_sentence(text: str) -> bool:
     """Tell whether the last word consists of letters, so that a full stop after it can only end a sentence."""
     word = text.rpartition(" ")[2].strip(_QUOTES)
     return bool(word) and (
-        word.isascii() and word.isalpha() or all(sign in "-'’" or category(sign)[0] in "LM" for sign in word)
+        (word.isascii() and word.isalpha()) or all(sign in "-'’" or category(sign)[0] in "LM" for sign in word)
     )
 
 

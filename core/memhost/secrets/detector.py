@@ -60,7 +60,7 @@ def find_secrets(text: str, extras: frozenset[Extra] = frozenset()) -> list[Secr
     """
     if len(text) < _SHORTEST:
         return []
-    if _WIDE_LETTER.search(text):
+    if not text.isascii() and _WIDE_LETTER.search(text):
         text = text.translate(_WIDE)
     found = sorted(_all(text, extras), key=lambda secret: (secret.start, -secret.end))
     if found and "[secret" in text:
@@ -82,7 +82,7 @@ def _outside(found: list[Secret], spans: list[tuple[int, int]]) -> list[Secret]:
 
 
 def _all(text: str, extras: frozenset[Extra]) -> Iterator[Secret]:
-    longest = max(map(len, text.split()), default=0)
+    longest = max(map(len, text.split()), default=0) if len(text) >= _LONG else 0
     if longest >= _LONG or "PRIVATE KEY" in text:
         found = [*_shaped(text)]
         if longest >= 2 * _LONG:

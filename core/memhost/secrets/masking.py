@@ -132,7 +132,9 @@ class Masker:
             return self._struct(value, where, findings)
         if isinstance(value, dict):
             return self._dict(value, where, findings)
-        if isinstance(value, (list, tuple)) and value:
+        if isinstance(value, (list, tuple)):
+            if all(type(item) is str and self._is_clean(item) for item in value):
+                return value
             items = [self._value(item, (*where, place), findings) for place, item in enumerate(value)]
             return value if all(map(_same, items, value)) else type(value)(items)
         return value
@@ -142,10 +144,13 @@ class Masker:
         names, ids, of = _fields(kind)
         changed = {}
         for name, old in zip(names, of(value), strict=True):
-            if old is None or old is msgspec.UNSET:
+            if not old or old is msgspec.UNSET:
                 continue
             if name in ids:
-                self._id(old, (*where, name), findings)
+                if findings is not None:
+                    self._id(old, (*where, name), findings)
+            elif type(old) is str and self._is_clean(old):
+                continue  # as nearly all of them: no path is made
             elif (new := self._value(old, (*where, name), findings)) is not old:
                 changed[name] = new
         return msgspec.structs.replace(value, **changed) if changed else value
@@ -166,11 +171,9 @@ class Masker:
             masked["memory_hash"] = None  # of a memory as documents hold it: the digest of the former text
         return masked if changed else value
 
-    def _id(self, value: Any, where: Where, findings: Findings | None) -> None:
-        if findings is None:
-            return
+    def _id(self, value: Any, where: Where, findings: Findings) -> None:
         for item in value if isinstance(value, (list, tuple)) else (value,):
-            if isinstance(item, str):
+            if isinstance(item, str) and not self._is_clean(item):
                 findings.ids += [(where, found.kind) for found in self._found(item) if found.kind not in _MAY_BE_IDS]
 
     def _text(self, text: str, where: Where, findings: Findings | None) -> str:
@@ -187,6 +190,10 @@ class Masker:
             if not (found := self._found(text)):
                 break
         return text
+
+    def _is_clean(self, text: str) -> bool:
+        """Tell whether a text holds no secret, at little cost for what was looked through before."""
+        return len(text) < _SHORT or (hash(text), len(text)) in self._clean or not self._found(text)
 
     def _found(self, text: str) -> list[Secret]:
         """The secrets of a text; most texts come again and again and hold none, which is remembered."""

@@ -19,6 +19,7 @@ _WORDS = (
     "kata sandi", "סיסמה", "κωδικός", "รหัสผ่าน", "pw", "mdp",
 )  # fmt: skip
 """The beginnings of names of secrets, in small letters."""
+_WORDS_IN_ASCII = tuple(word for word in _WORDS if word.isascii())
 
 _OF_PASSWORDS = (
     r"pass(?:word|wd|phrase|code|wort)|(?<![A-Za-z])(?:pw|pass)|pwd|kennwort|mot[ _]de[ _]passe|contrase(?:ñ|n)a"
@@ -128,7 +129,7 @@ class Named(NamedTuple):
 def named(text: str) -> Iterator[Named]:
     """The secrets of a text that a name tells, in no order."""
     low = text.lower() if "İ" not in text else text.replace("İ", "I").lower()  # the one letter that becomes two
-    for word in _WORDS:
+    for word in _WORDS_IN_ASCII if low.isascii() else _WORDS:
         if word in low:
             yield from _behind_names(text, low, word)
     if "key" in low:

@@ -99,7 +99,7 @@ def _seal_row(connection: apsw.Connection, seals: Seals, tenant: str, row: Any) 
     memory.lead, memory.traits, memory.version = body.lead, body.traits, body.version or 1
     accessed, accesses = row[COLUMNS.index("last_accessed")], row[COLUMNS.index("access_count")]
     memory.record.last_accessed, memory.record.access_count = from_micros(accessed), accesses
-    packed = encode_body(memory)
+    packed = encode_body(memory, memory.record, memory.version)
     seal = own.seal(stamp_of(rid), packed)
     columns = columns_of(rid, tuple(row[1:6]), memory, int(row[8]))
     facets = facets_of(rid, memory.record)

@@ -43,10 +43,9 @@ decode_body = msgspec.msgpack.Decoder(Body).decode
 decode_words = msgspec.msgpack.Decoder(Words).decode
 
 
-def encode_body(memory: StoredMemory) -> bytes:
-    """The body of a memory, for `decode_body`."""
-    record, position = memory.record, memory.position
-    return encode(Body(record, memory.speaker, memory.role, memory.lead, memory.traits, position, memory.version))
+def encode_body(memory: StoredMemory, record: MemoryRecord, version: int) -> bytes:
+    """The body of a memory with this record and version, for `decode_body`."""
+    return encode(Body(record, memory.speaker, memory.role, memory.lead, memory.traits, memory.position, version))
 
 
 def encode_words(memory: StoredMemory) -> bytes:

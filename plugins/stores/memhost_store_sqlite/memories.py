@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import apsw
@@ -225,6 +225,7 @@ def _insert(connection: apsw.Connection, ledger: Ledger, planned: Plan, journal:
     replaced = {row.id: planned.former[row.id] for row in planned.replaced}
     created = [memory.record.id for memory in planned.put if memory.record.id not in replaced]
     versions = latest_versions(connection, ledger.tenant, created)
+    ledger.look_up(owner_of(memory.record) for memory in planned.put)
     rows, contents, words, vectors, facets = [], [], [], [], []
     for rid, memory in enumerate(planned.put, int(last) + 1):
         record, former = memory.record, replaced.get(memory.record.id)
@@ -233,11 +234,11 @@ def _insert(connection: apsw.Connection, ledger: Ledger, planned: Plan, journal:
         same = former is not None and former.content is not None and _same_content(former.content, memory)
         before = versions.get(record.id, 0) if former is None else former.version
         version = max(before + (not same), memory.version if journal.restored else 0)
-        memory = replace(memory, record=record, version=version)
         owner = owner_of(record)
         scopes = ledger.ids(*owner)
         ledger.count(scopes.all(), 1, len(memory.terms))
-        row, body, indexed = columns_of(rid, scopes.all(), memory), encode_body(memory), encode_words(memory)
+        row, body = columns_of(rid, scopes.all(), memory), encode_body(memory, record, version)
+        indexed = encode_words(memory)
         vid = (scopes.owner << RID_BITS) | rid
         vector = None if memory.vector is None else encode_vector(memory.vector)
         mine = facets_of(rid, record)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TypeAlias
 
 import apsw
+import msgspec
 
 from memhost.models import Scope
 from memhost_store_sqlite.codec import pack_ids
@@ -15,6 +16,10 @@ from memhost_store_sqlite.codec import pack_ids
 Value = int | float | str | bytes | None
 Binding: TypeAlias = "Value | apsw.CArrayBinding"
 Sql: TypeAlias = "tuple[str, list[Binding]]"
+
+
+_FEW = 4
+"""Fewer sessions are looked up one by one."""
 
 
 class Kind(IntEnum):
@@ -140,6 +145,7 @@ class Ledger:
     tenant: str
     _known: dict[tuple[str, str, str], ScopeIds] = field(default_factory=dict)
     _ids: dict[tuple[int, str, str, str], int] = field(default_factory=dict)
+    _looked_up: set[tuple[str, str, str]] = field(default_factory=set)
     _changes: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     def ids(self, namespace: str, user: str, session: str) -> ScopeIds:
@@ -156,14 +162,31 @@ class Ledger:
             self._known[namespace, user, session] = found
         return found
 
+    def look_up(self, owners: Iterable[tuple[str, str, str]]) -> None:
+        """Read the rows of the sessions of a batch in one statement, before their `ids` are asked for."""
+        asked = [owner for owner in dict.fromkeys(owners) if owner not in self._known and "\0" not in "".join(owner)]
+        if len(asked) < _FEW:
+            return
+        found = self.connection.execute(
+            "SELECT s.namespace, s.user, s.session, s.id FROM json_each(?) o CROSS JOIN scopes s ON s.kind = ? AND "
+            "s.tenant = ? AND s.namespace = o.value ->> 0 AND s.user = o.value ->> 1 AND s.session = o.value ->> 2",
+            (msgspec.json.encode(asked).decode(), Kind.SESSION.value, self.tenant),
+        )
+        for namespace, user, session, number in found:
+            self._ids[Kind.SESSION.value, str(namespace), str(user), str(session)] = int(number)
+        self._looked_up.update(asked)
+
     def _id(self, kind: Kind, namespace: str, user: str, session: str) -> int:
         key = (kind.value, namespace, user, session)
         if key not in self._ids:
             values = (kind.value, self.tenant, namespace, user, session)
-            row = self.connection.execute(
-                "SELECT id FROM scopes WHERE kind = ? AND tenant = ? AND namespace = ? AND user = ? AND session = ?",
-                values,
-            ).get
+            row = None
+            if kind is not Kind.SESSION or key[1:] not in self._looked_up:
+                row = self.connection.execute(
+                    "SELECT id FROM scopes WHERE kind = ? AND tenant = ? AND namespace = ? AND user = ? "
+                    "AND session = ?",
+                    values,
+                ).get
             if row is None:
                 row = self.connection.execute(
                     "INSERT INTO scopes(kind, tenant, namespace, user, session) VALUES(?, ?, ?, ?, ?) RETURNING id",

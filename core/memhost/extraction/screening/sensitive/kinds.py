@@ -23,13 +23,21 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 _WINDOW, _OVERLAP = 16_384, 512
 _FEW_WORDS = 3
 _SHORT, _REMEMBERED = 1_000, 1_024
-"""Characters of a text whose kinds are remembered, and number of such texts: one write asks several times for a text,
-and most tags come again and again."""
+"""Characters of a text whose kinds are remembered, and number of such texts: one write asks for a text repeatedly."""
+_TAG, _REMEMBERED_TAGS = 40, 16_384
+"""The same of tags, which come again and again: 3 MB at most."""
 
 
 def kinds_of(text: str) -> frozenset[Kind]:
     """Tell which sensitive kinds of statements a text has; none if it is harmless. Time in proportion to its length."""
+    if len(text) <= _TAG:
+        return _kinds_of_tag(text)
     return _kinds_of_short(text) if len(text) <= _SHORT else _kinds_of(text)
+
+
+@lru_cache(_REMEMBERED_TAGS)
+def _kinds_of_tag(text: str) -> frozenset[Kind]:
+    return _kinds_of(text)
 
 
 @lru_cache(_REMEMBERED)
