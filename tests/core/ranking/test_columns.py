@@ -263,6 +263,20 @@ def test_names_in_greetings_and_phrases_count_as_one_by_one(
     assert {each.key for each in ranked if each.breakdown[stage]} == keys
 
 
+@pytest.mark.parametrize(
+    ("other", "label", "users"),
+    [("user", "Mia", True), ("assistant", "Ben", True), ("assistant", "Mia", False), ("user", "Ben", False)],
+)
+def test_a_label_is_the_users_name_if_theirs_all_have_it_and_no_others(other: str, label: str, users: bool) -> None:
+    said = [("user", "Mia", "Good day"), (other, label, "I like tea")]
+    turns = [Candidate(n, t, index_terms(t), s, r, "s", n) for n, (r, s, t) in enumerate(said)]
+    memories = [*turns, Candidate(2, "User drinks coffee", index_terms("User drinks coffee"))]
+    query, stats = analyse_query("What does Mia drink?"), CorpusStats(documents=9)
+    check(query, None, memories, stats, RankingWeights(first_person=0.0))
+    ranked = rank(query, None, memories, stats, RankingWeights(first_person=0.0))
+    assert [each.breakdown["speaker"] > 0 for each in ranked if each.key == 2] == [users]
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_columns_put_together_are_those_made_together(seed: int) -> None:
     chance = random.Random(seed)
