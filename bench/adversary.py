@@ -190,7 +190,7 @@ def _changing(eve: Actor, view: str) -> Iterator[tuple[str, httpx.Response]]:
         ("/v1/operations/create_token", {"description": "x", "role": "admin"}),
         ("/v1/operations/list_tokens", {}),
         ("/v1/operations/list_reviews", {"user_id": "ann"}),
-        ("/v1/operations/approve_reviews", {"ids": ["ann-m"]}),
+        ("/v1/operations/approve_reviews", {"memory_ids": ["ann-m"]}),
         ("/v1/operations/correct_review", {"memory_id": "ann-m", "text": "changed"}),
         (f"{LTM}/ann-m/versions/1/restore", {}),
         ("/v1/verify", {}),
@@ -324,7 +324,7 @@ def _edited(who: Actor, marks: Iterator[str]) -> Iterator[tuple[str, str, httpx.
     mark = next(marks)
     yield "PATCH of Ann's own turn", mark, who.rest("PATCH", f"{LTM}/ann-4", {"text": PAYMENT.format(mark=mark)})
     mark = next(marks)
-    body = {"ids": [_key(mark)]}
+    body = {"memory_ids": [_key(mark)]}
     memory = {"id": _key(mark), "text": ORDERS.format(mark=mark), "user_id": "ann"}
     who.rest("POST", f"{LTM}/", {"memories": [memory]})
     yield "approve one's own", mark, who.rest("POST", "/v1/operations/approve_reviews", body)

@@ -19,8 +19,8 @@ LARGEST = 256 * 1024 * 1024
 """Bytes of such a file; an export of memhost is read line by line and may have any size."""
 
 NO_EXPORT = (
-    "This file is not a memhost export: its first line is not a header. memhost also reads a JSON list of memories, "
-    'or an object with a list "memories" as in POST /v1/long-term-memory/.'
+    "memhost did not write this file: its first line is not the header of an export. memhost also reads a JSON list "
+    'of memories, or an object with a list "memories" as in POST /v1/long-term-memory/.'
 )
 
 Given = tuple[int, SessionRecordInput]

@@ -203,6 +203,19 @@ def _problem(item: Any) -> Problem:
 _SOURCES = (("body",), ("query",), ("path",))
 
 
+class NoDataError(CommandError):
+    """A command was to read a data folder in which nothing is."""
+
+    code = "no_data"
+
+    def __init__(self, folder: Path) -> None:
+        is_there = "contains no data yet" if folder.exists() else "does not exist"
+        super().__init__(
+            f"The data folder {folder} {is_there}, so there is nothing to read: name another one with --data, or store "
+            "something first."
+        )
+
+
 class Target(NamedTuple):
     """The place of the memories, as the shared options name it."""
 
@@ -226,19 +239,26 @@ def target_of(options: dict[str, Any]) -> Target:
     return target._replace(tenant=tenant)
 
 
-def ask(target: Target, operation: str, arguments: Mapping[str, Any], *, creates: bool = False) -> Any:
-    """Call one operation at the target, and return its answer; `creates` as in `reach`."""
+def ask(
+    target: Target,
+    operation: str,
+    arguments: Mapping[str, Any],
+    *,
+    creates: bool = False,
+    needs_data: bool = True,
+) -> Any:
+    """Call one operation at the target, and return its answer; `creates` and `needs_data` as in `opened`."""
 
     async def work() -> Any:
-        async with reach(target, creates=creates) as access:
+        async with reach(target, creates=creates, needs_data=needs_data) as access:
             return await access.call(operation, arguments)
 
     return run(work)
 
 
 @asynccontextmanager
-async def reach(target: Target, *, creates: bool = False) -> AsyncIterator[Access]:
-    """Access to the memories that the options name; a missing data folder is created only if `creates`."""
+async def reach(target: Target, *, creates: bool = False, needs_data: bool = True) -> AsyncIterator[Access]:
+    """Access to the memories that the options name; `creates` and `needs_data` as in `opened`."""
     if target.url:
         if not target.url.startswith(("http://", "https://")):
             raise click.BadParameter(f"{target.url} must begin with http:// or https://.", param_hint="--url")
@@ -250,7 +270,7 @@ async def reach(target: Target, *, creates: bool = False) -> AsyncIterator[Acces
         ) as client:
             yield Remote(client, target.url)
         return
-    async with opened(target.data, target.config_file, creates=creates) as host:
+    async with opened(target.data, target.config_file, creates=creates, needs_data=needs_data) as host:
         yield Direct(host, target.tenant)
 
 
@@ -282,13 +302,18 @@ async def opened(
     options: Mapping[str, Any] | None = None,
     creates: bool = True,
     adopt: bool = False,
+    needs_data: bool = True,
 ) -> AsyncIterator[Host]:
     """The host in this process; `options` are settings by path that go before all others.
 
     With `adopt` what is stored is accepted as it stands, whoever wrote it.
 
     It runs background jobs only on request: commands that are over soon leave them to the server. Without `creates` a
-    data folder that is missing or empty stays so.
+    data folder that is missing or empty stays so; one that somebody named is refused then, unless `needs_data` is off:
+    the answer would be that of a folder with nothing in it, and the name is mostly mistyped.
+
+    Raises:
+        NoDataError: The named folder is missing or empty.
     """
     from memhost.host import open_host
 
@@ -296,11 +321,13 @@ async def opened(
     extra: dict[str, Any] = {"reindex": True} if reindex else {}
     extra |= {"adopt": True} if adopt else {}
     with untouched(configuration, config_file, creates=creates) as (folder, file):
-        asked = configuration.data_dir
+        asked, named = configuration.data_dir, configuration.is_set("server.data_dir")
         if folder is not None:
             configuration, plugins = load(folder, file, {**(options or {}), "server.integrity_key": "none"})
         async with open_host(configuration, plugins, run_jobs=run_jobs, **extra) as host:
             if folder is not None and str((await host.store.info()).details.get("path", "")).startswith(folder):
+                if needs_data and named:
+                    raise NoDataError(asked)
                 click.echo(f"{asked} contains no data yet.", err=True)
             yield host
 

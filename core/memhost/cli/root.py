@@ -154,7 +154,15 @@ def _plugin_commands() -> dict[str, Any]:
 
 
 class Nested(click.Group):
-    """A group of subcommands that suggests the nearest one for an unknown name."""
+    """A group of subcommands that suggests the nearest one for an unknown name, or names all."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """The arguments; of an option in front of the command it says where that belongs."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            commands = ", ".join(self.list_commands(ctx))
+            ctx.fail(f"{error.option_name} stands behind a command of {ctx.info_name}: {commands}.")
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -164,8 +172,8 @@ class Nested(click.Group):
         command = self.get_command(ctx, name)
         if command is None and not name.startswith("-"):
             close = difflib.get_close_matches(name, self.list_commands(ctx), n=1)
-            hint = f" Did you mean {close[0]}?" if close else ""
-            ctx.fail(f"There is no command {ctx.info_name} {name}.{hint}")
+            hint = f"Did you mean {close[0]}?" if close else f"There are: {', '.join(self.list_commands(ctx))}."
+            ctx.fail(f"There is no command {ctx.info_name} {name}. {hint}")
         return super().resolve_command(ctx, args)
 
 

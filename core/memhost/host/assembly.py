@@ -150,7 +150,7 @@ def assemble(resources: Resources) -> Services:
     compaction = _compaction(resources, deduplication, cascade, held, long_work, leases)
     view_runs = ViewRuns(store=store, views=views, outbox=outbox, long_work=long_work, clock=clock)
     maintenance = _maintenance(resources, calls, forgetting, compaction, view_runs, extraction.runs, summaries, reviews)
-    trash, profile = _trash(resources), ProfileService(store=store, settings=memory, clock=clock)
+    trash, profile = _trash(resources), _profile(resources)
     memory_prompts, context = _reading(resources, sessions, search, profile)
     schedules = Schedules(plugins=resources.plugins, store=store, tenants=tenants, every_s=intervals(settings))
     return Services(
@@ -302,6 +302,15 @@ def _versions(resources: Resources, hooks: RequestHooks, cascade: Cascade, held:
     versions = Versions(store=resources.store, rewriting=rewriting, settings=resources.settings.memory)
     resources.stack.push_async_callback(versions.aclose)
     return versions
+
+
+def _profile(resources: Resources) -> ProfileService:
+    return ProfileService(
+        store=resources.store,
+        settings=resources.settings.memory,
+        clock=resources.clock,
+        has_model=resources.llm is not None,
+    )
 
 
 def _verifying(resources: Resources) -> Verifying:

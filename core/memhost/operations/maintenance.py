@@ -189,7 +189,7 @@ class GetReview(msgspec.Struct, kw_only=True):
 class ApproveReviews(msgspec.Struct, kw_only=True):
     """The waiting memories to store as facts."""
 
-    ids: Annotated[Many[str], Meta(description="Ids of the memories.", examples=[["pref-window-seat"]])]
+    memory_ids: Annotated[Many[str], Meta(description="Ids of the memories.", examples=[["pref-window-seat"]])]
 
 
 class CorrectReview(msgspec.Struct, kw_only=True):
@@ -202,7 +202,7 @@ class CorrectReview(msgspec.Struct, kw_only=True):
 class RefuseReviews(msgspec.Struct, kw_only=True):
     """The waiting memories to throw away."""
 
-    ids: Annotated[Many[str], Meta(description="Ids of the memories.", examples=[["pref-window-seat"]])]
+    memory_ids: Annotated[Many[str], Meta(description="Ids of the memories.", examples=[["pref-window-seat"]])]
 
 
 class WaitingMemory(msgspec.Struct, frozen=True, kw_only=True):

@@ -174,3 +174,6 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     rules: Annotated[
         list[StandingRule], Meta(description="Standing rules: those for everything, then those of the newest scope.")
     ]
+    model: Annotated[
+        bool, Meta(description="Whether a language model is configured: it finds the facets and rules in what is said.")
+    ] = True

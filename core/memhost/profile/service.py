@@ -39,8 +39,9 @@ class ProfileService:
     Nothing is kept beside the memories: what ends, is deleted or comes back is so in the profile at once.
     """
 
-    def __init__(self, *, store: Store, settings: MemorySettings, clock: Clock) -> None:
+    def __init__(self, *, store: Store, settings: MemorySettings, clock: Clock, has_model: bool) -> None:
         self._store = store
+        self._has_model = has_model
         self._settings = settings
         self._clock = clock
 
@@ -61,6 +62,7 @@ class ProfileService:
             facets=[_facet(facet, now) for facet in shown],
             total=len(facets),
             rules=[_rule(record) for record in await self.rules(scope, now)],
+            model=self._has_model,
         )
 
     async def facets(self, scope: Scope, now: datetime) -> list[Facet]:

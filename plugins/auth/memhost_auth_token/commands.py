@@ -93,7 +93,7 @@ def create(
     """Make a token and print it, this once."""
 
     async def work() -> tuple[str, Token]:
-        async with _book(data, config_file) as (book, hasher, now, audit):
+        async with _book(data, config_file, creates=True) as (book, hasher, now, audit):
             await audit("create_token", description, tenant)
             return await book.create(
                 await _checked(book, hasher),
@@ -183,7 +183,9 @@ def revoke(
 
 
 @asynccontextmanager
-async def _book(data: str | None, config_file: Path | None) -> AsyncIterator[tuple[TokenStore, Any, datetime, Any]]:
+async def _book(
+    data: str | None, config_file: Path | None, *, creates: bool = False
+) -> AsyncIterator[tuple[TokenStore, Any, datetime, Any]]:
     """The tokens of the store, what makes the hasher, the time, and what tells plugins of administration.
 
     The host is opened without authentication, so that it can be set up and mended with these commands.
@@ -191,7 +193,7 @@ async def _book(data: str | None, config_file: Path | None) -> AsyncIterator[tup
     from memhost_auth_token.keys import load_hasher
     from memhost_auth_token.token_store import TokenStore
 
-    async with opened(data, config_file, options={"server.auth": "none"}) as host:
+    async with opened(data, config_file, options={"server.auth": "none"}, creates=creates) as host:
         if not (await host.store.info()).durable:
             raise ConfigurationError(
                 "This store loses all data, including tokens, when its process ends: set AUTH_TOKENS, or use another "

@@ -97,13 +97,13 @@ EXAMPLES: Mapping[str, Mapping[str, Example]] = {
         "one": {"summary": "One memory", "value": {"ids": ["pref-window-seat"]}},
     },
     "approve_reviews": {
-        "one": {"summary": "One memory", "value": {"ids": ["pref-window-seat"]}},
+        "one": {"summary": "One memory", "value": {"memory_ids": ["pref-window-seat"]}},
     },
     "correct_review": {
         "text": {"summary": "With another text", "value": {"text": "Ana prefers window seats."}},
     },
     "refuse_reviews": {
-        "one": {"summary": "One memory", "value": {"ids": ["pref-window-seat"]}},
+        "one": {"summary": "One memory", "value": {"memory_ids": ["pref-window-seat"]}},
     },
     "forget_memories": {
         "dry_run": {

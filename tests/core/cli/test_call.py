@@ -114,7 +114,8 @@ def test_an_operation_is_called_with_its_fields(invoke: Invoke) -> None:
 
 
 def test_reading_makes_no_folder(invoke: Invoke, tmp_path: Path) -> None:
-    assert answer(invoke("search_memories"))["total"] == 0
+    refused = invoke("search_memories")
+    assert (refused.exit_code, "[no_data]" in refused.stderr) == (1, True)
     assert not (tmp_path / "data").exists()
 
 
@@ -147,6 +148,7 @@ def test_what_may_remove_asks_first(invoke: Invoke) -> None:
     ],
 )
 def test_mistakes_are_told(invoke: Invoke, args: list[str], code: int, told: str) -> None:
+    answer(invoke("create_memories", 'memories:=[{"id": "m", "text": "tea"}]'))
     result = invoke(*args)
     assert (result.exit_code, told in result.stderr) == (code, True), result.stderr
     assert result.stdout == ""

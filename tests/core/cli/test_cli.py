@@ -255,6 +255,8 @@ def test_a_session_is_shown_with_parts_and_calls_as_text(invoke: Invoke, tmp_pat
 
 
 def test_empty_store_answers(invoke: Invoke) -> None:
+    assert invoke("add", "a fact", "--id", "m").exit_code == 0
+    assert invoke("forget", "m", "--force").exit_code == 0
     assert json.loads(invoke("search", "x", "--json").stdout)["total"] == 0
     assert invoke("search").stdout == "Nothing found.\n"
     assert json.loads(invoke("sessions", "list", "--json").stdout) == {"sessions": [], "total": 0}

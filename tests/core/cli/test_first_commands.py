@@ -109,8 +109,8 @@ def test_reading_makes_no_folder(invoke: Invoke, tmp_path: Path, args: tuple[str
 
 def test_reading_leaves_an_empty_folder_empty(invoke: Invoke, tmp_path: Path) -> None:
     (tmp_path / "new").mkdir()
-    for args in (("search", "x"), ("doctor",)):
-        assert invoke(*args, "--data", str(tmp_path / "new")).exit_code == 0
+    for args, code in ((("search", "x"), 1), (("doctor",), 0)):
+        assert invoke(*args, "--data", str(tmp_path / "new")).exit_code == code
     assert list((tmp_path / "new").iterdir()) == []
 
 
@@ -118,8 +118,8 @@ def test_reading_adds_nothing_to_a_folder_of_settings(invoke: Invoke, tmp_path: 
     for name in ("memhost.toml", ".env", "own.yaml"):
         (tmp_path / "new" / name).parent.mkdir(exist_ok=True)
         (tmp_path / "new" / name).write_text("")
-    for args in (("search", "x"), ("doctor",), ("export",)):
-        assert invoke(*args, "--data", str(tmp_path / "new")).exit_code == 0
+    for args, code in ((("search", "x"), 1), (("doctor",), 0), (("export",), 1)):
+        assert invoke(*args, "--data", str(tmp_path / "new")).exit_code == code
     assert {file.name for file in (tmp_path / "new").iterdir()} == {"memhost.toml", ".env", "own.yaml"}
     assert invoke("add", "The roof leaks.", "--data", str(tmp_path / "new")).exit_code == 0
     assert "The roof leaks." in invoke("search", "roof", "--data", str(tmp_path / "new")).stdout
@@ -146,12 +146,81 @@ def test_settings_beside_the_data_are_not_read_in_silence(
     assert load_configuration(options={"server.data_dir": "/elsewhere"}, environ={}, env_file=None).warnings == []
 
 
-def test_a_folder_without_data_is_named(invoke: Invoke, tmp_path: Path) -> None:
-    listed = invoke("sessions", "list", "--json", "--data", "typo")
-    assert listed.stderr == f"{tmp_path / 'typo'} contains no data yet.\n"
+OF_DATA = (
+    "search tea",
+    "show m",
+    "edit m --text x",
+    "forget m --force",
+    "explain m",
+    "context tea",
+    "profile ana",
+    "usage",
+    "audit",
+    "verify",
+    "scan",
+    "scan --mask --force",
+    "export out.jsonl",
+    "reindex --force",
+    "keys rotate --force",
+    "jobs list",
+    "trash list",
+    "review list",
+    "review approve m",
+    "sessions list",
+    "history list m",
+    "history show m 1",
+    "user delete ana --force",
+    "user export ana out.jsonl",
+    "token list",
+    "token revoke t --force",
+    "call search_memories text=tea",
+    "call verify_store",
+)
+
+
+@pytest.mark.parametrize("command", OF_DATA)
+@pytest.mark.parametrize("folder", ["missing", "empty"])
+def test_a_folder_without_data_is_refused(invoke: Invoke, tmp_path: Path, command: str, folder: str) -> None:
+    """It is mostly mistyped: that nothing was found there would be a wrong answer."""
+    (tmp_path / "empty").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    refused = invoke(*command.split(), "--data", folder)
+    state = "does not exist" if folder == "missing" else "contains no data yet"
+    assert refused.exit_code == 1, refused.output
+    assert refused.stderr.startswith(f"Error: The data folder {tmp_path / folder} {state}, so there is nothing to read")
+    assert refused.stderr.rstrip().endswith("[no_data]")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "command", ["strategies list", "plugins list", "plugins show store-sqlite", "call health", "doctor", "config show"]
+)
+def test_what_reads_no_data_needs_no_folder(invoke: Invoke, tmp_path: Path, command: str) -> None:
+    assert invoke(*command.split(), "--data", "missing", env={"PORT": "0"}).exit_code == 0
+    assert not (tmp_path / "missing").exists()
+
+
+def test_a_folder_that_nobody_named_is_only_told(invoke: Invoke, tmp_path: Path) -> None:
+    home = {"HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path / "share")}
+    listed = invoke("sessions", "list", "--json", env=home)
+    assert listed.stderr.endswith("contains no data yet.\n")
     assert json.loads(listed.stdout)["total"] == 0
     elsewhere = {"SQLITE_PATH": str(tmp_path / "own.db")}
     assert invoke("search", "x", "--data", "typo", env=elsewhere).stderr == ""
+
+
+def test_errors_of_newcomers_say_what_to_do(invoke: Invoke, tmp_path: Path) -> None:
+    said = invoke("add", "Ana likes tea", "--data", "d")
+    assert said.exit_code == 0
+    (tmp_path / "list.txt").write_text("hello")
+    told = invoke("import", "list.txt", "--data", "d").stderr
+    assert "memhost did not write this file" in told
+    assert "--data stands behind a command of history: compare, list" in invoke("history", "--data", "d").stderr
+    assert "'one' is not a valid version number." in invoke("history", "show", "m", "one", "--data", "d").stderr
+    assert "There is no command user list. There are: certificate, delete, export." in invoke("user", "list").stderr
+    assert "Did you mean rotate?" in invoke("keys", "rotat").stderr
+    profile = invoke("profile", "ana", "--data", "d")
+    assert (profile.exit_code, "none is configured: set LLM_MODEL" in profile.stderr) == (0, True)
 
 
 def test_what_is_stored_is_read_from_the_folder(invoke: Invoke, tmp_path: Path) -> None:

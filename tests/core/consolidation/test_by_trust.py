@@ -56,7 +56,7 @@ async def test_whatever_a_judge_says_of_less_trust_changes_nothing(more: Trust, 
             assert (waiting.memory.id, waiting.memory.text, waiting.memory.trust) == (f"holm {verdict}", HOLM, less)
             assert waiting.memory.review.reasons == ["contradicts"]
             assert waiting.memory.review.would_change == [f"lind {verdict}"]
-            decided = await run(host, "refuse_reviews", ids=[f"holm {verdict}"])
+            decided = await run(host, "refuse_reviews", memory_ids=[f"holm {verdict}"])
             assert decided.decided == [f"holm {verdict}"]
             assert (await stored(host))[f"lind {verdict}"] == before.record
 

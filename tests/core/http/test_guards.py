@@ -29,9 +29,9 @@ CALLS: dict[str, dict[str, Any]] = {
     "redact_memory_version": {"memory_id": "a", "version": 1},
     "list_reviews": {},
     "get_review": {"memory_id": "a"},
-    "approve_reviews": {"ids": ["a"]},
+    "approve_reviews": {"memory_ids": ["a"]},
     "correct_review": {"memory_id": "a", "text": "x"},
-    "refuse_reviews": {"ids": ["a"]},
+    "refuse_reviews": {"memory_ids": ["a"]},
     "get_context": {"query": "x"},
     "memory_prompt": {"query": "x", "long_term_search": True},
 }

@@ -62,7 +62,7 @@ async def test_what_waits_is_nowhere_until_it_is_approved(tmp_path: Path, store:
         assert await waiting(host) == ["m"]
         shown = await run(host, "get_review", memory_id="m")
         assert (shown.stored_by, shown.operation) == ("test", "store_memories")
-        done = await run(host, "approve_reviews", ids=["m", "none"])
+        done = await run(host, "approve_reviews", memory_ids=["m", "none"])
         assert (done.decided, done.missing, done.trust) == (["m"], ["none"], "operator")
         assert await found(host, "refunds approved") == {FACT, RIGHTS}
         kept = await run(host, "get_memory", memory_id="m")
@@ -89,7 +89,7 @@ async def test_a_repetition_waits_once_and_what_was_refused_stays_out(
         assert await waiting(host, reason="payments") == ["p"]
         page = await run(host, "list_reviews", limit=1)
         assert await waiting(host, after=page.next) == ["p"]
-        assert (await run(host, "refuse_reviews", ids=["m"])).decided == ["m"]
+        assert (await run(host, "refuse_reviews", memory_ids=["m"])).decided == ["m"]
         with pytest.raises(NotFound):
             await run(host, "get_memory", memory_id="m")
         refused = await run(host, "store_memories", memories=[memory(RIGHTS, "m3")])
@@ -155,7 +155,7 @@ async def test_memories_of_a_session_wait_and_turns_do_not(tmp_path: Path) -> No
         assert [each.persisted_at for each in kept.memories] == [None]
         turn = await run(host, "get_memory", memory_id="t1")
         assert (turn.review, turn.metadata) == (None, {})
-        await run(host, "approve_reviews", ids=["m"])
+        await run(host, "approve_reviews", memory_ids=["m"])
         await run(host, "put_session", **session)
         assert await waiting(host) == []
 
@@ -203,9 +203,9 @@ async def test_only_operators_and_the_user_decide(tmp_path: Path) -> None:
             for name, fields in (
                 ("list_reviews", {}),
                 ("get_review", {"memory_id": "m"}),
-                ("approve_reviews", {"ids": ["m"]}),
+                ("approve_reviews", {"memory_ids": ["m"]}),
                 ("correct_review", {"memory_id": "m", "text": "x"}),
-                ("refuse_reviews", {"ids": ["m"]}),
+                ("refuse_reviews", {"memory_ids": ["m"]}),
             ):
                 with pytest.raises(Forbidden):
                     await run(host, name, agent, **fields)
@@ -214,7 +214,7 @@ async def test_only_operators_and_the_user_decide(tmp_path: Path) -> None:
             await host.execute("list_reviews", open_agent, host.operations["list_reviews"].request())
         mine = await run(host, "list_reviews", USER)
         assert [item.memory.id for item in mine.memories] == ["m"]
-        assert (await run(host, "approve_reviews", USER, ids=["m", "p"])).missing == ["p"]
+        assert (await run(host, "approve_reviews", USER, memory_ids=["m", "p"])).missing == ["p"]
         assert (await run(host, "get_memory", memory_id="m")).trust == "user"
 
 

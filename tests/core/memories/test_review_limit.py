@@ -88,10 +88,10 @@ async def test_a_decision_makes_room(tmp_path: Path, store: str, space: dict[str
     async with running_host(tmp_path, store=store, settings=TWO | space, clock=clock, run_jobs=False) as host:
         await run(host, "create_memories", memories=[rights(1), rights(2)])
         await refused(host, "create_memories", memories=[rights(3)])
-        await run(host, "approve_reviews", ids=["m1"])
+        await run(host, "approve_reviews", memory_ids=["m1"])
         await run(host, "create_memories", memories=[rights(3)])
         await refused(host, "create_memories", memories=[rights(4)])
-        await run(host, "refuse_reviews", ids=["m2"])
+        await run(host, "refuse_reviews", memory_ids=["m2"])
         await run(host, "create_memories", memories=[rights(4)])
         await run(host, "delete_memories", memory_ids=["m3"])
         await run(host, "create_memories", memories=[rights(5)])
@@ -123,7 +123,7 @@ async def test_what_is_no_more_than_waits_is_not_refused(tmp_path: Path, store: 
             await run(host, "create_memories", memories=[memory])
         await run(host, "create_memories", Caller(subject="o", roles=ADMIN.roles, channel="user"), memories=[rights(6)])
         assert await waiting(host) == ["m1", "m2", "m3", "m4", "m5"]
-        await run(host, "refuse_reviews", ids=["m3"])
+        await run(host, "refuse_reviews", memory_ids=["m3"])
         again = await run(host, "store_memories", memories=[rights(3, "bob")])
         assert again.results[0].status == "refused"
 
@@ -156,7 +156,7 @@ async def test_an_edit_on_top_leaves_the_memory_as_it_is(tmp_path: Path) -> None
         await run(host, "edit_memory", AGENT, memory_id="bank", topics=["money"])
         assert (await refused(host, "edit_memory", memory_id="m3", user_id="ann")).ids == ("m3",)
         assert (await run(host, "get_review", memory_id="m3")).memory.user_id == "bob"
-        await run(host, "refuse_reviews", ids=["m1"])
+        await run(host, "refuse_reviews", memory_ids=["m1"])
         assert (await run(host, "edit_memory", AGENT, **moved)).review.state == "pending"
 
 
@@ -173,7 +173,7 @@ async def test_a_session_keeps_what_comes_on_top_and_brings_it_again(tmp_path: P
         kept = await run(host, "get_session", session_id="s", user_id="ann")
         assert [(each.id, each.persisted_at) for each in kept.memories] == [("m1", None), ("m2", None), ("m3", None)]
         assert (await run(host, "get_memory", memory_id="t")).text == "user: Good morning."
-        await run(host, "refuse_reviews", ids=["m1"])
+        await run(host, "refuse_reviews", memory_ids=["m1"])
         await run(host, "put_session", **session)
         assert await waiting(host) == ["m2", "m3"]
 

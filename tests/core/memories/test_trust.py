@@ -175,5 +175,5 @@ async def test_a_caller_who_is_bound_to_less_changes_nothing_that_is_trusted_mor
         assert (kept.text, kept.trust) == ("Mia's dentist is Dr. Lind.", "user")
         (waits,) = (await run(host, "list_reviews")).memories
         assert (waits.memory.text, waits.memory.review.reasons) == (other, ["contradicts"])
-        await run(host, "approve_reviews", ids=["d"])
+        await run(host, "approve_reviews", memory_ids=["d"])
         assert (await run(host, "get_memory", memory_id="d")).text == other

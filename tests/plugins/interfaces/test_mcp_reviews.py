@@ -33,9 +33,9 @@ TOOLS = {
 CALLS: dict[str, dict[str, Any]] = {
     "list_memory_reviews": {},
     "get_memory_review": {"memory_id": "m1"},
-    "approve_memory_reviews": {"ids": ["m1"]},
+    "approve_memory_reviews": {"memory_ids": ["m1"]},
     "correct_memory_review": {"memory_id": "m1", "text": "x"},
-    "refuse_memory_reviews": {"ids": ["m1"]},
+    "refuse_memory_reviews": {"memory_ids": ["m1"]},
 }
 
 
@@ -98,11 +98,11 @@ async def test_an_operator_lists_approves_corrects_and_refuses(tmp_path: Path) -
             assert (await operator("list_memory_reviews", after=first["next"], limit=1))["memories"][0]["id"] == "m1"
             shown = await operator("get_memory_review", memory_id="m1")
             assert (shown["memory"]["text"], shown["stored_by"], shown["door"]) == (RIGHTS, "test", "python")
-            done = await operator("approve_memory_reviews", ids=["m1", "none"])
+            done = await operator("approve_memory_reviews", memory_ids=["m1", "none"])
             assert (done["decided"], done["missing"], done["trust"]) == (["m1"], ["none"], "operator")
             corrected = await operator("correct_memory_review", memory_id="m2", text="Rent is paid by bank transfer.")
             assert (corrected["text"], corrected["trust"]) == ("Rent is paid by bank transfer.", "operator")
-            assert (await operator("refuse_memory_reviews", ids=["m3"]))["decided"] == ["m3"]
+            assert (await operator("refuse_memory_reviews", memory_ids=["m3"]))["decided"] == ["m3"]
             assert [item["id"] for item in (await operator("list_memory_reviews"))["memories"]] == ["b"]
         kept = await run(host, "get_memory", memory_id="m1")
         assert (kept.review.state, kept.review.door, kept.trust) == ("approved", "mcp", "operator")
@@ -140,14 +140,14 @@ async def test_a_user_decides_on_their_own_and_another_tenant_sees_nothing(tmp_p
             assert await ann.tools() >= TOOLS
             assert [item["id"] for item in (await ann("list_memory_reviews"))["memories"]] == ["m1", "m2", "m3"]
             assert (await ann("get_memory_review", memory_id="b"))["error"]["code"] == "not_found"
-            done = await ann("approve_memory_reviews", ids=["m1", "b"])
+            done = await ann("approve_memory_reviews", memory_ids=["m1", "b"])
             assert (done["decided"], done["missing"], done["trust"]) == (["m1"], ["b"], "user")
         async with session(url, theirs) as stranger:
             assert await stranger.tools() >= TOOLS
             assert (await stranger("list_memory_reviews"))["memories"] == []
             assert (await stranger("get_memory_review", memory_id="m2"))["error"]["code"] == "not_found"
             for tool in ("approve_memory_reviews", "refuse_memory_reviews"):
-                assert (await stranger(tool, ids=["m2"]))["missing"] == ["m2"]
+                assert (await stranger(tool, memory_ids=["m2"]))["missing"] == ["m2"]
         assert [item.memory.id for item in (await run(host, "list_reviews")).memories] == ["b", "m2", "m3"]
 
 
@@ -207,7 +207,7 @@ async def test_the_owner_of_the_call_narrows_the_list_and_takes_no_right_away(tm
         assert [item.id for item in (await catalog.call(who, "list_memory_reviews", {})).memories] == ["ann"]
         named = await catalog.call(who, "list_memory_reviews", {"user_id": "bob"})
         assert [item.id for item in named.memories] == ["bob"]
-        assert (await catalog.call(who, "approve_memory_reviews", {"ids": ["ann"]})).decided == ["ann"]
+        assert (await catalog.call(who, "approve_memory_reviews", {"memory_ids": ["ann"]})).decided == ["ann"]
 
 
 async def test_an_agent_is_told_which_of_its_memories_wait(tmp_path: Path) -> None:

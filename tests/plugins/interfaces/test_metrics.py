@@ -163,7 +163,7 @@ async def test_reviews_are_counted(tmp_path: Path, store: str) -> None:
             )
             memories = [{"id": f"m{number}", "text": text} for number, text in enumerate(texts)]
             await run(host, "create_memories", memories=memories)
-            await run(host, "refuse_reviews", ids=["m1"])
+            await run(host, "refuse_reviews", memory_ids=["m1"])
             clock.advance(7)
             found = samples_of((await http.get("/metrics")).text)
     assert value(found, "memhost_reviews_waiting", reason="rights") == 1

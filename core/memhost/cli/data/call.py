@@ -76,7 +76,8 @@ def call(
         confirm(f"Call {name}? It may remove what is stored.", force=force)
     creates = operation is not None and operation.access == "write"
 
-    show(ask(target, name, arguments, creates=creates))
+    about_data = operation is not None and operation.access != "open"
+    show(ask(target, name, arguments, creates=creates, needs_data=about_data))
 
 
 def read_fields(given: Iterable[str]) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def list_(data: str | None, config_file: Path | None, as_json: bool) -> None:
     """List the strategies that sessions may name, and their options."""
 
     async def work() -> list[dict[str, Any]]:
-        async with opened(data, config_file, creates=False) as host:
+        async with opened(data, config_file, creates=False, needs_data=False) as host:
             return [
                 {
                     "name": entry.spec.name,
@@ -131,7 +131,7 @@ def compare(file: Path, names: Sequence[str], **options: Any) -> None:
 
 
 async def _preview(target: Target, requests: Sequence[dict[str, Any]]) -> list[Any]:
-    async with reach(target) as access:
+    async with reach(target, needs_data=False) as access:
         return [await access.call("preview_extraction", request) for request in requests]
 
 

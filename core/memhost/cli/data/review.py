@@ -77,7 +77,7 @@ def show_(memory_id: str, as_json: bool, **options: Any) -> None:
 @json_option
 def approve(ids: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """Make memories that wait facts."""
-    _decided(ask(target_of(options), "approve_reviews", {"ids": list(ids)}), "approved", as_json)
+    _decided(ask(target_of(options), "approve_reviews", {"memory_ids": list(ids)}), "approved", as_json)
 
 
 @review.command()
@@ -102,7 +102,7 @@ def correct(memory_id: str, text: str, as_json: bool, **options: Any) -> None:
 @json_option
 def refuse(ids: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """Throw memories away that wait."""
-    _decided(ask(target_of(options), "refuse_reviews", {"ids": list(ids)}), "refused", as_json)
+    _decided(ask(target_of(options), "refuse_reviews", {"memory_ids": list(ids)}), "refused", as_json)
 
 
 def _decided(found: dict[str, Any], word: str, as_json: bool) -> None:

@@ -122,7 +122,7 @@ def import_(
     """
 
     async def work() -> tuple[Tally, str]:
-        async with opened(data, config_file, creates=not dry_run) as host:
+        async with opened(data, config_file, creates=not dry_run, needs_data=False) as host:
             from memhost.admin.export_import import Importer
             from memhost.admin.export_signature import why_unsigned
 

@@ -191,6 +191,8 @@ def _print(found: dict[str, Any], offset: int, *, history: bool) -> None:
 
     if not found["facets"] and not found["rules"]:
         click.echo(printable(f"Nothing is known of {found['user_id']}."))
+        if not found.get("model", True):
+            click.echo("A profile is made by a language model, and none is configured: set LLM_MODEL.", err=True)
         return
     for rule in found["rules"]:
         where = f" ({rule['scope']})" if rule["scope"] else ""

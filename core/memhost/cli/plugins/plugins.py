@@ -74,7 +74,7 @@ def show_(name: str, as_json: bool, **options: Any) -> None:
     Calls and failures are those of the process that answers: give --url to ask a running server.
     """
     target = target_of(options)
-    report = ask(target, "get_plugin", {"name": name})
+    report = ask(target, "get_plugin", {"name": name}, needs_data=False)
     show(report) if as_json else _print_report(report)
 
 

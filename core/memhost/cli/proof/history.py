@@ -11,6 +11,7 @@ from memhost.cli.options import config_options, confirm, force_option, json_opti
 from memhost.cli.root import Nested
 
 _VERSION = click.IntRange(1)
+_VERSION.name = "version number"
 _memory = click.argument("memory_id", metavar="ID")
 _number = click.argument("version", type=_VERSION)
 

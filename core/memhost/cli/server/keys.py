@@ -58,6 +58,12 @@ def rotate(force: bool, data: str | None, config_file: Path | None, as_json: boo
     ring = load_keys(setting)
     if ring is None:
         raise InvalidRequest("This server has no key (INTEGRITY_KEY=none), so there is none to rotate.")
+
+    async def sought() -> None:
+        async with opened(data, config_file, creates=False):
+            return
+
+    run(sought)  # before a key is made
     if not setting or setting.startswith(FILE):
         path = Path(setting.removeprefix(FILE)).expanduser() if setting else default_file()
         write_keys(path, [secrets.token_hex(32), *path.read_text("ascii").split()])
@@ -65,7 +71,7 @@ def rotate(force: bool, data: str | None, config_file: Path | None, as_json: boo
         raise InvalidRequest("Put the new key before the former one in INTEGRITY_KEY, with a space between them.")
 
     async def work() -> int:
-        async with opened(data, config_file) as host:
+        async with opened(data, config_file, creates=False) as host:
             return await host.service(Verifying).seal_again()
 
     sealed, ring = run(work), load_keys(setting)

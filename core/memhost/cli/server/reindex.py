@@ -35,7 +35,7 @@ def reindex(force: bool, tenants: tuple[str, ...], data: str | None, config_file
     confirm("Replace all vectors? The server must be stopped.", force=force)
 
     async def work() -> tuple[int, str]:
-        async with opened(data, config_file, reindex=True) as host:
+        async with opened(data, config_file, reindex=True, creates=False) as host:
             total = (await host.store.info()).counts.get("memories", 0)
             bar, task = progress("Reindexing", total)
             before = 0

@@ -122,7 +122,7 @@ class ReviewService:
             ModelUnavailable: The embedder does not answer.
         """
         level = self._reviewer(call)
-        found, missing = await self._all(call.caller.bounds, request.ids)
+        found, missing = await self._all(call.caller.bounds, request.memory_ids)
         decided: list[str] = []
         taken: list[str] = []
         for waits in found:
@@ -163,7 +163,7 @@ class ReviewService:
             Forbidden: The caller may not decide.
         """
         self._reviewer(call)
-        found, missing = await self._all(call.caller.bounds, request.ids)
+        found, missing = await self._all(call.caller.bounds, request.memory_ids)
         decided: list[str] = []
         for waits in found:
             gone = await self._refuse_one(call.caller.bounds, waits, "refused")
