@@ -7,6 +7,7 @@ import ipaddress
 import math
 import secrets
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from memhost.errors import TooManyRequests
 from memhost.ports import Clock, Credentials
@@ -14,6 +15,8 @@ from memhost.ports import Clock, Credentials
 WINDOW_S = 60.0
 _MAX_ADDRESSES = 10_000
 _MAX_CREDENTIALS = 10_000
+_LONGEST = 64
+"""Letters of the longest address whose network is remembered: proxies may send longer ones."""
 
 
 class LoginThrottle:
@@ -85,6 +88,11 @@ def network(peer: str) -> str:
     """Return the part of an address that counts as one client: all of IPv4, the /64 network of IPv6."""
     if ":" not in peer:
         return peer
+    return (_network if len(peer) <= _LONGEST else _network.__wrapped__)(peer)
+
+
+@lru_cache(maxsize=1_000)
+def _network(peer: str) -> str:
     try:
         address = ipaddress.IPv6Address(peer.partition("%")[0])
     except ValueError:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
-from memhost.settings.addresses import is_loopback as is_loopback  # part of this module's public names
+from memhost.settings.addresses import is_address as is_address  # part of this module's public names
+from memhost.settings.addresses import is_loopback as is_loopback
 from memhost.settings.schema import ServerSettings
 
 _OF_CONTAINERS = frozenset({"host.docker.internal", "host.containers.internal"})
@@ -101,12 +101,3 @@ def _name(host: str) -> str:
 
 def _is_local(host: str) -> bool:
     return is_loopback(_name(host))
-
-
-def is_address(name: str) -> bool:
-    """Tell whether it is an IP address, not a name."""
-    try:
-        ipaddress.ip_address(name.strip("[]"))
-    except ValueError:
-        return False
-    return True

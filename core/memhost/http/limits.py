@@ -8,7 +8,7 @@ import logging
 import math
 import secrets
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 from typing import Any
 
@@ -117,7 +117,7 @@ class _RequestLog:
         *,
         receive: Any,
         send: Any,
-        headers: Mapping[bytes, bytes],
+        headers: Sequence[tuple[bytes, bytes]],
         settings: ServerSettings,
         body: Body,
         streams: bool = False,
@@ -189,9 +189,10 @@ class _RequestLog:
             self.started = True
             if self.deadline is not None:
                 self.deadline.reschedule(None)
-            given = {name.lower() for name, _ in message.get("headers", ())}
-            more = [(name, value) for name, value in self._extra.items() if name not in given]
-            message = {**message, "headers": [*message.get("headers", ()), *more]}
+            headers = list(message.get("headers", ()))
+            given = {name.lower() for name, _ in headers}
+            headers += [header for header in self._extra if header[0] not in given]
+            message = {**message, "headers": headers}
         self.places.give(self.caller)
         try:
             await self._send(message)
@@ -240,14 +241,14 @@ class Gate:
         self._private = private
         self._places = _Places(settings.max_concurrent_requests)
         self._bodies = Bodies(settings.max_buffered_bytes, settings.max_waiting_bodies)
-        self._headers = {
-            b"x-content-type-options": b"nosniff",
-            b"cache-control": b"no-store",
-            b"referrer-policy": b"no-referrer",
-            b"x-frame-options": b"DENY",
-        }
+        self._headers = [
+            (b"x-content-type-options", b"nosniff"),
+            (b"cache-control", b"no-store"),
+            (b"referrer-policy", b"no-referrer"),
+            (b"x-frame-options", b"DENY"),
+        ]
         if settings.tls_cert:
-            self._headers[b"strict-transport-security"] = b"max-age=31536000"
+            self._headers.append((b"strict-transport-security", b"max-age=31536000"))
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Let a request through, or answer it here."""
@@ -275,21 +276,22 @@ class Gate:
         if _path(scope) in ALWAYS_OPEN:
             await self._app(scope, exchange.receive, exchange.send)
             return
-        if name := _ambiguous(scope):
+        headers = dict(reversed(scope["headers"]))
+        if len(headers) < len(scope["headers"]) and (name := _ambiguous(scope)):
             detail = f"The header {name} is given more than once, with different values; send one."
             await exchange.refuse(400, "invalid_request", detail)
             return
-        if self._guard is not None and (refusal := self._foreign(self._guard, scope)):
+        if self._guard is not None and (refusal := self._foreign(self._guard, scope, headers)):
             await exchange.refuse(403, "forbidden", refusal)
             return
-        if encoding := _encoding(scope):
+        if encoding := _encoding(headers):
             detail = (
                 f"The server does not accept bodies encoded as {encoding}; send the body unencoded, without "
                 "Content-Encoding."
             )
             await exchange.refuse(415, "unsupported_encoding", detail)
             return
-        address, token = self._caller(scope)
+        address, token = self._caller(scope, headers)
         if wait_s := max(self._by_address.take(address), self._by_credential.take(token)):
             detail = f"Too many requests; wait {wait_s} s."
             await exchange.refuse(429, "rate_limited", detail, wait_s)
@@ -305,7 +307,7 @@ class Gate:
         finally:
             places.give(key)
 
-    def _foreign(self, guard: Guard, scope: Any) -> str:
+    def _foreign(self, guard: Guard, scope: Any, headers: Mapping[bytes, bytes]) -> str:
         """Why an open server refuses the request for where it comes from, empty if it does not."""
         here = (scope.get("server") or ("",))[0]
         if here and not is_address(here):
@@ -315,15 +317,14 @@ class Gate:
                 "This server has no authentication and accepts only requests from its own machine; set AUTH=token "
                 "to open it to others."
             )
-        headers = dict(reversed(scope["headers"]))
         return guard.refuses(*(headers.get(name, b"").decode("latin-1").strip() for name in (b"host", b"origin")))
 
-    def _caller(self, scope: Any) -> tuple[bytes, bytes]:
+    def _caller(self, scope: Any, headers: Mapping[bytes, bytes]) -> tuple[bytes, bytes]:
         """Address, or network, and a digest of the credential; both empty on a server for this machine alone."""
         if self._private and not (self._by_credential or self._by_address):
             return b"", b""
         peer = scope["client"][0] if scope["client"] else ""
-        token = credentials_of(dict(reversed(scope["headers"])), peer).token
+        token = credentials_of(headers, peer).token
         return network(peer).encode(), hashlib.blake2b(token.encode(), digest_size=16).digest() if token else b""
 
     async def _timed(self, exchange: _RequestLog, scope: Any) -> None:
@@ -358,9 +359,9 @@ def _rate(given: int | None, default: int) -> int:
     return default if given is None else given
 
 
-def _encoding(scope: Any) -> str:
+def _encoding(headers: Mapping[bytes, bytes]) -> str:
     """Return the encoding of the body, which the server does not decode; empty if there is none."""
-    given = dict(scope["headers"]).get(b"content-encoding", b"").decode("latin-1").strip().lower()
+    given = headers.get(b"content-encoding", b"").decode("latin-1").strip().lower()
     return "" if given == "identity" else "".join(sign for sign in given if sign.isalnum() or sign in "-, ")[:40]
 
 

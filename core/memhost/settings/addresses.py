@@ -3,17 +3,40 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from urllib.parse import urlsplit
+
+_LONGEST = 64
+"""Letters of the longest name or address that is remembered: strangers may send longer ones."""
 
 
 def is_loopback(host: str) -> bool:
     """Tell whether only this machine can reach that address."""
+    return (_is_loopback if len(host) <= _LONGEST else _is_loopback.__wrapped__)(host)
+
+
+@lru_cache(maxsize=500)
+def _is_loopback(host: str) -> bool:
     if host.lower() == "localhost":
         return True
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def is_address(name: str) -> bool:
+    """Tell whether it is an IP address, not a name."""
+    return (_is_address if len(name) <= _LONGEST else _is_address.__wrapped__)(name)
+
+
+@lru_cache(maxsize=500)
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def check_network(text: str) -> None:

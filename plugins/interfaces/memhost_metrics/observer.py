@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -46,6 +47,8 @@ class PrometheusObserver(Observer):
         self._operations = histogram("operation_seconds", text, [*operation, "code"], _REQUEST_BUCKETS)
         text = "Operations being worked on."
         self._running = Gauge("memhost_operations_in_progress", text, operation, registry=registry)
+        # Operations and codes are few; looking a child up by its labels costs more than counting.
+        self._operations_of, self._running_of = cache(self._operations.labels), cache(self._running.labels)
         self._hits = histogram("search_hits", "Memories that searches answered with.", operation, _HITS_BUCKETS)
 
         text = "Time that rerankers took in searches, by outcome: unless ok, the order without them stayed."
@@ -74,12 +77,12 @@ class PrometheusObserver(Observer):
 
     def operation_started(self, name: str) -> None:
         """Count it as running."""
-        self._running.labels(name).inc()
+        self._running_of(name).inc()
 
     def operation_finished(self, name: str, code: str, seconds: float) -> None:
         """Count it and its time."""
-        self._running.labels(name).dec()
-        self._operations.labels(name, code).observe(seconds)
+        self._running_of(name).dec()
+        self._operations_of(name, code).observe(seconds)
 
     def search_answered(self, name: str, hits: int) -> None:
         """Count its hits."""

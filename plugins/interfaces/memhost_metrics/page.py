@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from litestar import Litestar, Request, Response, get
@@ -91,6 +92,9 @@ def _counting(registry: CollectorRegistry) -> Callable[[ASGIApp], ASGIApp]:
     requests = Counter("memhost_http_requests", "HTTP requests answered.", ("method", "status"), registry=registry)
     running = Gauge("memhost_http_requests_in_progress", "HTTP requests being answered.", registry=registry)
 
+    # Methods and statuses are few; looking a child up by its labels costs more than counting.
+    counted_as = cache(requests.labels)
+
     def wrap(app: ASGIApp) -> ASGIApp:
         async def counted(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] != ScopeType.HTTP:
@@ -109,7 +113,7 @@ def _counting(registry: CollectorRegistry) -> Callable[[ASGIApp], ASGIApp]:
                 await app(scope, receive, noted)
             finally:
                 running.dec()
-                requests.labels(scope["method"] if scope["method"] in _METHODS else "other", status).inc()
+                counted_as(scope["method"] if scope["method"] in _METHODS else "other", status).inc()
 
         return counted
 
