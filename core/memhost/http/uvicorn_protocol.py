@@ -48,6 +48,49 @@ class PatientConfig(Config):
         return self._connections
 
 
+class _JoinedTransport:
+    """A transport that sends the head of an answer and the first part of its body in one piece.
+
+    uvicorn writes them one after the other, and uvloop sends what is written at once: two system calls, and often two
+    packets. A head whose body does not come at once is sent alone before the event loop does anything else.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._head = b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send it, or keep it for a moment if it is the head of an answer."""
+        if self._head:
+            head, self._head = self._head, b""
+            self._transport.writelines((head, data))
+        elif data.startswith(b"HTTP/1.1 ") and data.endswith(b"\r\n\r\n") and data[9:10] != b"1":
+            self._head = data
+            self._loop.call_soon(self.flush)
+        else:
+            self._transport.write(data)
+
+    def flush(self) -> None:
+        """Send what is kept."""
+        if self._head:
+            head, self._head = self._head, b""
+            self._transport.write(head)
+
+    def close(self) -> None:
+        """Close the connection when everything is sent."""
+        self.flush()
+        self._transport.close()
+
+    def abort(self) -> None:
+        """Close the connection at once."""
+        self._head = b""
+        self._transport.abort()
+
+
 class Patient(HttpToolsProtocol):
     """The protocol of uvicorn, closing connections of clients who send or read too slowly, or too much."""
 
@@ -60,7 +103,7 @@ class Patient(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         """Wait for the first head."""
-        super().connection_made(transport)
+        super().connection_made(_JoinedTransport(transport, self.loop))  # type: ignore[arg-type]
         self._wait("header_timeout_s")
         peer = transport.get_extra_info("peername")
         self.config.connections.opened(self, str(peer[0]) if isinstance(peer, (tuple, list)) and peer else "")
@@ -151,6 +194,7 @@ class Patient(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """The unneeded rest of a body must arrive in time, and the client must read the answer in time."""
+        self.transport.flush()  # type: ignore[attr-defined]  # of an answer without a body
         super().on_response_complete()
         if self.pipeline:
             self.flow.pause_reading()  # until those that wait are answered

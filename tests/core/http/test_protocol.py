@@ -33,6 +33,7 @@ class Loop:
         self._now = 0.0
         self._timers: list[Timer] = []
         self.create_task = asyncio.get_running_loop().create_task
+        self.call_soon = asyncio.get_running_loop().call_soon
 
     def call_later(self, delay: float, callback: Callable[..., Any], *args: Any) -> Timer:
         self._timers.append(timer := Timer(self._now + delay, callback, args))
@@ -63,9 +64,11 @@ class Wire(asyncio.Transport):
         self.reading = True
         self.closed = False
         self.written = b""
+        self.pieces = 0
 
     def write(self, data: Any) -> None:
         self.written += data
+        self.pieces += 1
 
     def get_write_buffer_size(self) -> int:
         return self.left
@@ -88,8 +91,8 @@ class Wire(asyncio.Transport):
 class Connection:
     """One connection to an application that answers when it is let."""
 
-    def __init__(self, **limits: float) -> None:
-        async def app(_scope: Any, _receive: Any, send: Any) -> None:
+    def __init__(self, app: Any = None, **limits: float) -> None:
+        async def answering(_scope: Any, _receive: Any, send: Any) -> None:
             await self._may_answer.acquire()
             length = [(b"content-length", str(len(ANSWER)).encode())]
             await send({"type": "http.response.start", "status": 200, "headers": length})
@@ -98,7 +101,7 @@ class Connection:
 
         self._may_answer = asyncio.Semaphore(0)
         self._answered = asyncio.Event()
-        config = PatientConfig(app, log_config=None, lifespan="off", ws="none", proxy_headers=False)
+        config = PatientConfig(app or answering, log_config=None, lifespan="off", ws="none", proxy_headers=False)
         config.timeout_keep_alive = 1000
         config.header_timeout_s, config.body_timeout_s = limits.get("header", 0.0), limits.get("body", 0.0)
         config.load()
@@ -127,8 +130,8 @@ async def connect() -> AsyncIterator[Connect]:
     """Opens connections, with limits of time for `header` and `body`."""
     opened: list[Connection] = []
 
-    def one_more(**limits: float) -> Connection:
-        opened.append(Connection(**limits))
+    def one_more(app: Any = None, **limits: float) -> Connection:
+        opened.append(Connection(app, **limits))
         return opened[-1]
 
     yield one_more
@@ -226,6 +229,67 @@ async def test_who_reads_again_has_all_the_time_again(connect: Connect) -> None:
     assert not connection.wire.closed
     connection.loop.pass_time(0.1)
     assert connection.wire.closed
+
+
+async def test_a_head_and_its_body_are_sent_in_one_piece(connect: Connect) -> None:
+    connection = connect()
+    for count in (1, 2):
+        connection.protocol.data_received(HEAD + b"\r\n")
+        await connection.answer()
+        assert connection.wire.pieces == count
+        assert connection.wire.written.count(b"HTTP/1.1 200 OK") == count
+        assert connection.wire.written.endswith(b"\r\n\r\n" + ANSWER)
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "ended"), [(b"HEAD", 200, True), (b"GET", 204, True), (b"GET", 200, False)]
+)
+async def test_a_head_without_a_body_is_not_kept(connect: Connect, method: bytes, status: int, ended: bool) -> None:
+    """A stream of events has a head long before it has events."""
+    started = asyncio.Event()
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": status, "headers": []})
+        if ended:
+            await send({"type": "http.response.body", "body": b""})
+        started.set()
+        if not ended:
+            await asyncio.Event().wait()
+
+    connection = connect(app)
+    connection.protocol.data_received(HEAD.replace(b"GET", method) + b"\r\n")
+    await started.wait()
+    assert connection.wire.written.endswith(b"\r\n\r\n")
+    for task in connection.protocol.tasks:
+        task.cancel()
+
+
+@pytest.mark.parametrize("body", [b"", b"short", b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 404 Not Found\r\n\r\n" * 3])
+async def test_a_connection_is_closed_after_its_last_answer(connect: Connect, body: bytes) -> None:
+    done = asyncio.Event()
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        length = [(b"content-length", str(2 * len(body)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": length})
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+        await send({"type": "http.response.body", "body": body})
+        done.set()
+
+    connection = connect(app)
+    connection.protocol.data_received(HEAD + b"Connection: close\r\n\r\n")
+    await done.wait()
+    assert connection.wire.closed
+    assert connection.wire.written.endswith(b"connection: close\r\n\r\n" + body * 2)
+
+
+async def test_a_body_is_asked_for_at_once(connect: Connect) -> None:
+    async def app(_scope: Any, receive: Any, _send: Any) -> None:
+        await receive()
+
+    connection = connect(app)
+    connection.protocol.data_received(HEAD + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+    await asyncio.sleep(0)
+    assert connection.wire.written == b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 async def test_how_idle_a_connection_is(connect: Connect) -> None:
