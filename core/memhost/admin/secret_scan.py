@@ -62,6 +62,7 @@ class ScanReport(msgspec.Struct, kw_only=True):
         found: Secrets found.
         masked: Those of them that are masked or removed now.
         staying: Those that no scan masks.
+        versions_removed: Former versions that held some, and are removed now.
         secrets: The first `MOST_TOLD` of them.
     """
 
@@ -69,6 +70,7 @@ class ScanReport(msgspec.Struct, kw_only=True):
     found: int = 0
     masked: int = 0
     staying: int = 0
+    versions_removed: int = 0
     secrets: list[FoundSecret] = []
 
 
@@ -232,7 +234,7 @@ class SecretScan:
                     gone.append(seq)
             if gone and self._mask:
                 why = Change(kind="redacted", at=to_micros(self._clock.now()), note="secrets")
-                await store.drop_former(scope.tenant, gone, why)
+                self.report.versions_removed += await store.drop_former(scope.tenant, gone, why)
 
 
 def masked_bytes(body: bytes, masker: Masker, findings: Findings) -> bytes:

@@ -93,6 +93,8 @@ _COMMAND = re.compile(
     r"|sshpass -p ?['\"]?(?P<ssh>[^\s'\"]{4,100})"
 )
 _CONNECTION = re.compile(r"(?i)[;?&](?:password|passwd|pwd)=(?P<bare>[^\s;&\"'<>{}]{3,200})")
+_IN_QUERY = re.compile(r"[?&][\w.-]{0,40}\Z")
+"""In front of the name of a parameter of an address, whose value ends at the next one and may be percent-encoded."""
 _HARMLESS = re.compile(
     r"(?i)(?:idempotency|publickey|primary|foreign|sort|partition|cache|public|routing|dedup(?:lication)?|row|hash"
     r"|group|unique|natural|surrogate|lookup|storage|object|index|order|message|event|translation|i18n|map|dict|site"
@@ -107,6 +109,8 @@ _EXAMPLE_HOSTS = re.compile(
     r"|(?:example|domain|foo|bar|host|test)(?:\.\w+)?)?"
 )
 _ENDS = ".,;:?)]}…。\\"
+_LEAST = 4
+"""Characters of the shortest value that may be a secret."""
 
 
 _KEY_LETTERS = re.compile(r"[A-Za-z0-9_+/=.~:!@#$%^&*-]{12,400}")
@@ -165,14 +169,18 @@ def _of_accounts(text: str, low: str) -> Iterator[Named]:
 def _behind_names(text: str, low: str, word: str) -> Iterator[Named]:
     place = low.find(word)
     while place >= 0:
-        span = None
+        span, parameter = None, False
         for pattern in (_ASSIGNED, _SAID, _NEXT_TO):
             found = pattern.match(text, place)
             span = _assigned(text, found) if found is not None else None
             if found is not None and span is not None:
-                yield Named(*span, "password" if found["password"] else "key", text[slice(*span)])
+                value = text[slice(*span)]
+                decoded = unquote(value) if "%" in value and _in_query(text, place) else value
+                yield Named(*span, "password" if found["password"] else "key", decoded)
                 break
-        if span is None:
+            if parameter := found is not None and pattern is _ASSIGNED and _in_query(text, place):
+                break  # its value ends at the next parameter, and is none
+        if span is None and not parameter:
             span = _beside(text, place)
             if span is not None:
                 kind = "key" if _BARE_NAME.match(text, place) else "password"
@@ -257,6 +265,13 @@ def _assigned(text: str, found: re.Match[str]) -> tuple[int, int] | None:
         value = trimmed
         if is_code(value, text[end : end + 1], said=groups.get("sign") is None):
             return None
+        if groups.get("sign") == "=" and _in_query(text, found.start()):
+            value = value.partition("&")[0].partition("#")[0]
+            end = start + len(value)
+            # nobody writes a variable of a shell with %24
+            value = unquote(value).removeprefix("$") if "%" in value else value
+            if len(value) < _LEAST:
+                return None
     if group == "quoted" and value[0] in "),;?:]}":
         return None  # between two quoted texts
     if text[max(0, found.start() - 1) : found.start() + 7] == "[secret:" or is_placeholder(value):
@@ -268,6 +283,11 @@ def _assigned(text: str, found: re.Match[str]) -> tuple[int, int] | None:
         held = _is_random(value) or (_is_variable(found) and (_is_strong(value) or _is_mixed(value)))
         return (start, end) if held and not harmless else None
     return (start, end) if _is_password(value, found) else None
+
+
+def _in_query(text: str, place: int) -> bool:
+    """Tell whether a name at that place is one of a parameter of an address."""
+    return _IN_QUERY.search(text[max(0, place - 42) : place]) is not None
 
 
 def _is_variable(found: re.Match[str]) -> bool:

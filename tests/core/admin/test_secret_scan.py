@@ -96,6 +96,7 @@ async def test_a_scan_masks_what_it_finds(host: Host) -> None:
     before = await run(host, "get_memory", memory_id="a")
     report = await scanned(host, mask=True)
     assert report.masked == report.found - 1
+    assert report.versions_removed == len({found.id for found in report.secrets if found.what == "version"}) > 0
     after = await run(host, "get_memory", memory_id="a")
     assert after.text.startswith("Deploy with [secret:")
     assert after.metadata["password"].startswith("[secret:")
@@ -166,3 +167,23 @@ async def test_a_migration_copies_no_secret_unasked(host: Host) -> None:
     await migration.refuse_secrets(Masker(policy="keep"), host.clock)
     await scanned(host, mask=True)
     await migration.refuse_secrets(Masker(), host.clock)  # what a plugin keeps is no reason
+
+
+async def test_former_versions_with_secrets_go_and_others_stay(host: Host) -> None:
+    """Also the states before a deletion and before the scan itself; the log says what was redacted."""
+    texts = [f"Token {secret(20)}", "Nothing of that kind", f"Again {secret(20)}", "Rotated"]
+    await run(
+        host, "create_memories", memories=[{"id": "v", "text": texts[0]}, {"id": "gone", "text": f"Old {secret(21)}"}]
+    )
+    for text in texts[1:]:
+        await run(host, "edit_memory", memory_id="v", text=text)
+    await run(host, "delete_memories", memory_ids=["gone"])
+    assert {"v", "gone"} <= {found.id.partition("#")[0] for found in (await scanned(host, mask=False)).secrets}
+    await scanned(host, mask=True)
+    kept = [each.version for each in (await run(host, "list_memory_versions", memory_id="v")).versions if each.kept]
+    assert kept == [2], "the present one is no former one"
+    assert (await run(host, "get_memory_version", memory_id="v", version=2)).memory.text == texts[1]
+    assert not any(each.kept for each in (await run(host, "list_memory_versions", memory_id="gone")).versions)
+    (entry, *_) = (await run(host, "list_changes", change="redacted")).changes
+    assert "secrets" in (entry.note or "")
+    assert (await run(host, "verify_store")).ok

@@ -70,7 +70,9 @@ def _tell(report: ScanReport, *, mask: bool, as_json: bool) -> None:
         click.echo(f"... and {report.found - _SHOWN} more; --json names up to a thousand.")
     looked = ", ".join(f"{count} {name}" for name, count in report.looked_at.items() if count) or "nothing"
     what = f"{report.found} secrets found in {looked}"
-    click.echo(f"{what}; {report.masked} masked." if mask else f"{what}." + _ADVICE * bool(report.found))
+    removed = report.versions_removed
+    versions = f" {removed} former version{'s' * (removed != 1)} with them removed." if removed else ""
+    click.echo(f"{what}; {report.masked} masked.{versions}" if mask else f"{what}." + _ADVICE * bool(report.found))
 
 
 _ADVICE = " memhost scan --mask masks them."
