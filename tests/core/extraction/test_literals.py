@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memhost.extraction.screening.obfuscation import plain, plain_text
-from memhost.extraction.screening.prefilter import Patterns, Screened, required
+from memhost.extraction.screening.prefilter import Patterns
 from memhost.extraction.screening.rules import RULES
+from memhost.text.matching.literals import Screened, required
 
 PHRASES = (
     "ignore all previous system instructions rules you are now must always never the assistant tell me your prompt"

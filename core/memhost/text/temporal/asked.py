@@ -422,6 +422,11 @@ def _numbers_of() -> dict[str, dict[str, int]]:
     return {language: _counted(words) for language, words in date_phrases.NUMBERS.items()}
 
 
+@lru_cache(maxsize=1)
+def _number_words() -> frozenset[str]:
+    return frozenset(word for numbers in _numbers_of().values() for word in numbers)
+
+
 def _phrases(text: str, today: date) -> Iterator[AskedSpan]:
     """Relative times of the languages that `dates` does not know."""
     folded = fold(text)
@@ -461,7 +466,7 @@ def _starting_with(table: dict[str, list[_Phrase]], word: str) -> Iterator[_Phra
     if "\uac00" <= word[0] <= "\ud7a3":  # Korean appends particles
         for length in range(len(word) - 1, 1, -1):
             yield from (phrase for phrase in table.get(word[:length], ()) if len(phrase[0]) == 1)
-    if word.isdigit() or any(word in numbers for numbers in _numbers_of().values()):
+    if word.isdigit() or word in _number_words():
         yield from table.get("#", ())
 
 

@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from memhost.text.matching.literals import Screened, small
 from memhost.text.temporal.calendar_words import WORDS, CalendarWords, Unit
 from memhost.text.temporal.languages import Language, languages_of
 
@@ -140,8 +141,9 @@ def _in_language(text: str, today: date, language: Language) -> list[Relative]:
     found: list[Relative] = []
     quoted = [match.span() for match in QUOTED.finditer(text)]
     shouted = text.isupper()
+    read = small(text)
     for pattern, solve in _rules(language):
-        for match in pattern.finditer(text):
+        for match in pattern.compiled.finditer(text) if pattern.may_match(read) else ():
             start, end = match.span()
             if any(first <= start and end <= last for first, last in quoted):
                 continue
@@ -228,7 +230,7 @@ def _is_name(text: str, match: re.Match[str], language: Language) -> bool:
 
 
 @lru_cache(maxsize=16)
-def _rules(language: Language) -> list[tuple[re.Pattern[str], _Solve]]:
+def _rules(language: Language) -> list[tuple[Screened, _Solve]]:
     words = WORDS[language]
     parts = {
         "n": "(?P<n>" + _any([*sorted(words.numbers, key=len, reverse=True), r"\d{1,4}"]) + ")",
@@ -251,7 +253,7 @@ def _rules(language: Language) -> list[tuple[re.Pattern[str], _Solve]]:
         (words.next_weekday, lambda match, today: _next_weekday(_named(match, words), today)),
         (words.vague, lambda match, today: None),
     ]
-    rules: list[tuple[re.Pattern[str], _Solve]] = [
+    rules: list[tuple[Screened, _Solve]] = [
         (_compiled(word, words), partial(_days_ahead, ahead)) for word, ahead in words.days.items()
     ]
     for patterns, solve in solvers:
@@ -271,9 +273,10 @@ def _any(words: object) -> str:
     return "|".join(f"(?:{word})" for word in words)
 
 
-def _compiled(pattern: str, words: CalendarWords) -> re.Pattern[str]:
+def _compiled(pattern: str, words: CalendarWords) -> Screened:
+    """The pattern, tried only on texts with its letters of ASCII: most texts name no time."""
     whole = rf"(?<![\w-])(?:{pattern})(?!\w)" if words.spaced else f"(?:{pattern})"
-    return re.compile(whole.replace(" ", r"\s"), re.IGNORECASE)
+    return Screened(whole.replace(" ", r"\s"), re.IGNORECASE, optional=True)
 
 
 def _in_front(text: str, start: int) -> str:

@@ -12,6 +12,7 @@ from datetime import date
 from functools import cache
 from typing import NamedTuple
 
+from memhost.text.matching.literals import Screened
 from memhost.text.temporal.written import likely_languages
 from memhost.text.unicode_forms import fold
 
@@ -92,7 +93,7 @@ def find_seasons(text: str, today: date | None) -> list[Season]:
     folded = fold(text[:_LONGEST])
     found: list[Season] = []
     for pattern in _patterns():
-        for match in pattern.finditer(folded):
+        for match in pattern.compiled.finditer(folded) if pattern.may_match(folded) else ():
             at, behind = match.span()
             if any(at < each.behind and each.at < behind for each in found) or _is_homonym(match, text):
                 continue
@@ -101,8 +102,9 @@ def find_seasons(text: str, today: date | None) -> list[Season]:
 
 
 @cache
-def _patterns() -> tuple[re.Pattern[str], ...]:
-    return tuple(re.compile(pattern.replace("й", "и").replace("ё", "е")) for pattern in _PATTERNS)  # as `fold` has them
+def _patterns() -> tuple[Screened, ...]:
+    plain = [pattern.replace("й", "и").replace("ё", "е") for pattern in _PATTERNS]  # as `fold` has them
+    return tuple(Screened(pattern, optional=True) for pattern in plain)
 
 
 def _is_homonym(match: re.Match[str], text: str) -> bool:

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from itertools import pairwise
 
-from memhost.extraction.screening.prefilter import Screened
+from memhost.text.matching.literals import Screened
 
 _URL = re.compile(
     r"(?<![\w.@-])(?:[a-z][a-z0-9+.-]{1,20}://[^\s<>\"']|www\.|(?:[a-z0-9-]{1,63}\.){1,6}"

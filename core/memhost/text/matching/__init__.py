@@ -1,0 +1,1 @@
+"""Patterns over texts, and what spares trying them."""
