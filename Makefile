@@ -4,6 +4,7 @@
 #   make test-all     the same through all interfaces and stores with real servers (30 minutes)
 #   make soak         kills, fuzz, crossings and mutations, for an hour or more
 #   make mutate       change the code in small ways and see whether a test notices
+#   make bench-speed  speed beside floors and, with ARGS="--against NAME=COMMAND", other releases; rewrites docs/benchmarks.md
 #   make check        format, lint, types, package, known vulnerabilities
 #   make examples     build the example packages, install them elsewhere, run their tests
 #   make lock         rewrite requirements/ after a change of pyproject.toml; ARGS=--upgrade takes newer versions
@@ -37,7 +38,7 @@ endif
 # Without cached bytecode, each of the many processes that the tests start would compile memhost again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test test-all soak mutate test-newest test-pythons repeat check lint types package audit examples bench model lock clean
+.PHONY: run test test-all soak mutate test-newest test-pythons repeat check lint types package audit examples bench bench-speed model lock clean
 
 run: $(VENV)/.run
 	@echo "The command is $(BIN)/memhost; see what it can do with: $(BIN)/memhost demo"
@@ -97,6 +98,11 @@ bench: $(VENV)/.bench
 	$(BIN)/memhost eval --timelines $(wildcard $(LOCOMO))
 	$(BIN)/python -m bench.context $(LOCOMO)
 	$(BIN)/python bench/embedded.py
+
+# Both write their figures into docs/benchmarks.md.
+bench-speed: $(VENV)/.bench
+	$(BIN)/python -m bench.speed --write $(ARGS)
+	$(BIN)/python -m bench.growth --write
 
 # Distil the static model again (needs torch; the result is committed).
 model: $(VENV)/bin/python

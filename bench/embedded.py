@@ -51,7 +51,14 @@ def quantiles(seconds: Sequence[float]) -> tuple[float, float]:
     return 1000 * statistics.median(ordered), 1000 * ordered[int(0.95 * (len(ordered) - 1))]
 
 
-async def fill(http: httpx.AsyncClient, texts: Texts, begin: int, end: int) -> float:
+def one_of_hundred(number: int) -> str:
+    """Whose memory that is: each of `USERS` has as many."""
+    return f"u{number % USERS}"
+
+
+async def fill(
+    http: httpx.AsyncClient, texts: Texts, begin: int, end: int, owner: Callable[[int], str] = one_of_hundred
+) -> float:
     """Store memories `begin` to `end`; memories per second."""
     started = time.perf_counter()
     for first in range(begin, end, 500):
@@ -59,7 +66,7 @@ async def fill(http: httpx.AsyncClient, texts: Texts, begin: int, end: int) -> f
             {
                 "id": f"m{number}",
                 "text": texts.sentence(),
-                "user_id": f"u{number % USERS}",
+                "user_id": owner(number),
                 "topics": [f"t{number % 7}"],
             }
             for number in range(first, min(first + 500, end))

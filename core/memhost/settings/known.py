@@ -49,7 +49,7 @@ CONFIG_FILE_VARIABLES = (
 )
 """Variables that name the configuration file, the first one given counts."""
 
-OWN_OTHERS = frozenset({"MEMHOST_DEBUG", "MEMHOST_URL", "MEMHOST_TOKEN", "MEMHOST_EVAL_DATA"})
+OWN_OTHERS = frozenset({"MEMHOST_DEBUG", "MEMHOST_URL", "MEMHOST_TOKEN", "MEMHOST_EVAL_DATA", "MEMHOST_BENCH_LOAD"})
 """Variables of the command line and of measurements that are no settings."""
 
 AUTH_VARIABLES = ("DISABLE_AUTH", "TOKEN_AUTH_ENABLED")
