@@ -7,6 +7,8 @@ from bisect import bisect_right
 from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
 from memhost.memories.trust import level_of
 from memhost.models import StoredMemory, Trust
@@ -80,12 +82,13 @@ def _weaker_behind(ordered: list[Scored]) -> list[Scored]:
     ranks = [rank(_level(item.memory)) for item in first]
     if len(set(ranks)) < 2:
         return ordered
-    words = [_words(item.memory) for item in first]
+    same = _tell_of_the_same([_words(item.memory) for item in first])
+    trusts = np.array(ranks)
+    # Each match with every later one that is trusted further.
+    pairs = np.triu(same & (trusts[None, :] > trusts[:, None]), 1)
     behind: dict[int, list[int]] = {}
-    for at, mine in enumerate(ranks):
-        later = (n for n in range(len(first) - 1, at, -1) if ranks[n] > mine and _tell_of_the_same(words[at], words[n]))
-        if (last := next(later, None)) is not None:
-            behind.setdefault(last, []).append(at)
+    for at in np.flatnonzero(pairs.any(axis=1)).tolist():
+        behind.setdefault(int(np.flatnonzero(pairs[at])[-1]), []).append(at)
     if not behind:
         return ordered
     moved = {at for several in behind.values() for at in several}
@@ -107,6 +110,16 @@ def _words(memory: StoredMemory) -> frozenset[str]:
     return frozenset(term for term in memory.terms if term[:1].isalnum())
 
 
-def _tell_of_the_same(one: frozenset[str], other: frozenset[str]) -> bool:
-    common = len(one & other)
-    return common >= _COMMON and common >= _ALIKE * max(len(one), len(other))
+def _tell_of_the_same(texts: Sequence[frozenset[str]]) -> npt.NDArray[np.bool_]:
+    """Tell of each pair of texts, given as their words, whether both tell of the same."""
+    numbers: dict[str, int] = {}
+    for text in texts:
+        for word in text:
+            numbers.setdefault(word, len(numbers))
+    held = np.zeros((len(texts), len(numbers)), dtype=np.float32)
+    for row, text in enumerate(texts):
+        held[row, [numbers[word] for word in text]] = 1.0
+    common = held @ held.T  # whole numbers, which float32 adds up exactly
+    sizes = held.sum(axis=1, dtype=np.float64)
+    same: npt.NDArray[np.bool_] = (common >= _COMMON) & (common >= _ALIKE * np.maximum(sizes[:, None], sizes[None, :]))
+    return same
