@@ -22,6 +22,7 @@ from memhost.ranking.columns import Columns
 from memhost.ranking.features import FEATURES, feature_matrix
 from memhost.ranking.own_names import speaks_of_user
 from memhost.ranking.score import DEFAULT_WEIGHTS, STAGES, RankedRows, rank, rank_columns
+from memhost.ranking.stored import candidate_of
 from memhost.ranking.traits import traits_of
 from memhost.ranking.types import Candidate, CorpusStats, Ranked
 from memhost.ranking.weights import RankingWeights
@@ -36,6 +37,7 @@ __all__ = [
     "Ranked",
     "RankedRows",
     "RankingWeights",
+    "candidate_of",
     "feature_matrix",
     "rank",
     "rank_columns",

@@ -22,7 +22,7 @@ from memhost.models import (
     Vector,
     matches,
 )
-from memhost.ranking import Candidate, CorpusStats, RankingWeights, rank
+from memhost.ranking import Candidate, Columns, CorpusStats, RankingWeights, candidate_of, rank
 from memhost.search.facts.grouping import Group, Hit, grouped
 from memhost.search.facts.replaced import NOTHING, Replaced
 from memhost.search.facts.sources import Digests
@@ -169,7 +169,12 @@ def keyword_scores(
     first = {hit.memory.id: hit.memory for hit in matching[:ranked]}
     beside = [hit for hit in found.hits if hit.text_score is None or hit.memory.id in first]
     stats = CorpusStats(found.documents, found.average_length, found.frequencies)
-    order = rank(query, None, [_candidate(hit.memory) for hit in beside], stats, weights, explain=explain)
+    if found.columns is None:
+        rows: Sequence[Candidate] | Columns = [candidate_of(hit.memory) for hit in beside]
+    else:
+        there = {hit.memory.id for hit in beside}
+        rows = found.columns.take([row for row, hit in enumerate(found.hits) if hit.memory.id in there])
+    order = rank(query, None, rows, stats, weights, explain=explain)
     best = next((item.score for item in order if item.key in first), 1.0)
     scored = [
         Scored(first[str(item.key)], 1.0 - item.score / best, item.score / best, "keyword", item.breakdown)
@@ -239,7 +244,9 @@ def pipeline_scores(
     stored = {memory.id: memory for memory in (*matching, *replaced.facts)}
     memories = {hit.memory.id: hit.memory for hit in found.hits} | stored
     stats = CorpusStats(found.documents, found.average_length, found.frequencies)
-    ranked = rank(query, vector, list(map(_candidate, memories.values())), stats, weights, explain=explain)
+    columns: Columns | None = found.columns if replaced is NOTHING else None
+    rows = list(map(candidate_of, memories.values())) if columns is None else columns
+    ranked = rank(query, vector, rows, stats, weights, explain=explain)
     ordered = [(stored[str(item.key)], item) for item in ranked if item.key in stored]
     least = NEAR if understood else NEAR_TO_FRAGMENTS
     fits = any(item.shares or item.nearness >= least for memory, item in ordered if memory.id not in replaced.heads)
@@ -271,25 +278,6 @@ def below_newer(ordered: Sequence[Scored]) -> list[Scored]:
             waiting.discard(turn.id)
             found.append(msgspec.structs.replace(turn, score=item.score, dist=1.0 - item.score))
     return found
-
-
-def _candidate(memory: StoredMemory) -> Candidate:
-    record = memory.record
-    when = record.event_date or record.told_at
-    return Candidate(
-        record.id,
-        record.text[memory.lead :],
-        memory.terms,
-        memory.speaker,
-        memory.role,
-        None if memory.position is None else f"{record.namespace}\x00{record.user_id}\x00{record.session_id}",
-        memory.position,
-        when.timestamp(),
-        memory.vector,
-        record.memory_type,
-        memory.traits,
-        record.user_id,
-    )
 
 
 def _fits(hit: CandidateHit, conditions: Sequence[Condition]) -> bool:

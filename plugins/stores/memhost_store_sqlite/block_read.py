@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import pairwise
 from typing import Any
 
 import apsw
 import numpy as np
 
 from memhost.integrity import SIZE
-from memhost.models import TURN_STRATEGY, MemoryRecord, MemoryType
+from memhost.models import TURN_STRATEGY, MemoryRecord, MemoryType, StoredMemory
+from memhost.ranking import Columns, candidate_of
 from memhost.storekit import to_micros_or_none
 from memhost_store_sqlite.batch_read import broken, decode_bodies, decode_words
-from memhost_store_sqlite.blocks import ALWAYS, NEVER, SOURCES, TURN, Block, Numbers
-from memhost_store_sqlite.codec import pack_ids, parse_ids
+from memhost_store_sqlite.blocks import ALWAYS, NEVER, SOURCES, TURN, Block, Numbers, text_of
+from memhost_store_sqlite.codec import Body, Words, pack_ids, parse_ids
 from memhost_store_sqlite.memories import RID_BITS, RID_MASK
 from memhost_store_sqlite.sealing import Reading
 
@@ -29,6 +30,10 @@ _ROWS = (
     f"ON c.vid BETWEEN ((o.value << {RID_BITS}) | ?) AND ((o.value << {RID_BITS}) | {RID_MASK}) "
     f"CROSS JOIN memories m ON m.rid = (c.vid & {RID_MASK}) LEFT JOIN vectors v ON v.vid = c.vid ORDER BY m.rid)"
 )
+
+
+_TERMS, _BESIDE = 4, 400
+"""Bytes in the process for a byte of packed terms, and for a memory beside its body, terms and vector (measured)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,41 +69,39 @@ def read_block(connection: apsw.Connection, reading: Reading, owners: Sequence[i
         (body.record.namespace or "", body.record.user_id or "") not in allowed for body in decoded
     ):
         return None
-    lengths = np.fromiter((len(word.terms) for word in found), dtype=np.int64, count=len(found))
-    signs = np.fromiter(
-        map(hash, chain.from_iterable(word.terms for word in found)), dtype=np.int64, count=int(lengths.sum())
-    )
     has = parse_ids(embedded).astype(np.bool_)
+    dense = np.frombuffer(vectors or b"", dtype=np.float16).reshape(int(has.sum()), -1) if has.any() else None
+    at = np.cumsum(has) - 1
+    packed = bodies.cut()
+    candidates = [
+        candidate_of(_stored(body, word, dense[at[row]] if dense is not None and has[row] else None))
+        for row, (body, word) in enumerate(zip(decoded, found, strict=True))
+    ]
     return Block(
         rids=rids,
         names=[word.id for word in found],
-        bodies=bodies.cut(),
-        words=words.cut(),
-        vectors=_spread(vectors or b"", has),
-        embedded=has,
+        bodies=packed,
+        columns=Columns.of(candidates, text_of=text_of(packed)),
         sessions=parse_ids(sessions),
-        positions=_whole((body.position for body in decoded), -1),
         since=_whole((to_micros_or_none(body.record.valid_from) for body in decoded), NEVER),
         until=_whole((to_micros_or_none(body.record.valid_to) for body in decoded), ALWAYS),
-        traits=np.fromiter((body.traits for body in decoded), dtype=np.int64, count=len(decoded)),
         kinds=np.fromiter((_kind(body.record) for body in decoded), dtype=np.uint8, count=len(decoded)),
         trusts=[body.record.trust for body in decoded],
-        lengths=lengths,
-        signs=signs,
-        ends=(signs & 0xFFFF).astype(np.uint16),
-        rows=np.repeat(np.arange(len(found), dtype=np.int32), lengths),
+        size=len(vectors or b"") + len(bodies.joined) + _TERMS * len(words.joined) + _BESIDE * len(known),
     )
 
 
-def _spread(vectors: bytes, has: np.typing.NDArray[np.bool_]) -> np.typing.NDArray[np.float16]:
-    """The vectors as a matrix with rows of zeros for those that have none."""
-    count = int(has.sum())
-    dense = np.frombuffer(vectors, dtype=np.float16).reshape(count, -1) if count else np.empty((0, 0), np.float16)
-    if count == len(has):
-        return dense
-    spread = np.zeros((len(has), dense.shape[1]), dtype=np.float16)
-    spread[has] = dense
-    return spread
+def _stored(body: Body, words: Words, vector: Any) -> StoredMemory:
+    return StoredMemory(
+        record=body.record,
+        terms=words.terms,
+        vector=vector,
+        speaker=body.speaker,
+        role=body.role,
+        position=body.position,
+        lead=body.lead,
+        traits=body.traits,
+    )
 
 
 def _names(connection: apsw.Connection, owners: Sequence[int]) -> set[tuple[str, str]]:

@@ -25,7 +25,6 @@ Rows = npt.NDArray[np.int64]
 Places = tuple[Rows, Rows]
 """Rows of the memories that hold a phrase, ascending, and how often each does."""
 
-_TABLE = 0xFFFF
 _SPAN = 1 << 32
 """More than a session can have positions, so that sessions and positions together are one number."""
 
@@ -47,17 +46,13 @@ def search_block(
     if query.vector is not None:
         near, within = _nearest(block, query, allowed)
         total = within if query.count and query.max_distance is not None else total
-    if (
-        query.count
-        and (query.vector is None or query.max_distance is None)
-        and (query.text is None or query.vector is not None)
-    ):
+    both_or_none = query.text is None or query.vector is not None
+    if query.count and both_or_none and (query.vector is None or query.max_distance is None):
         total = len(block.rids) if allowed is None else int(allowed.sum())
     chosen = list(dict.fromkeys([*scores, *near]))
     around = _around(block, chosen, query.neighbours)
-    answer = Candidates(
-        hits=_hits(connection, reading, query, block, chosen, around, scores, near, allowed), total=total
-    )
+    hits, rows = _hits(connection, reading, query, block, [*chosen, *around], scores, near, allowed)
+    answer = Candidates(hits=hits, columns=block.columns.take(rows), total=total)
     if query.statistics_for:
         answer.documents = reach.documents
         answer.average_length = reach.length / reach.documents
@@ -69,13 +64,14 @@ class _Words:
     """Where the terms of a query occur in a block: all of them are looked for at once."""
 
     def __init__(self, block: Block, phrases: Iterable[Phrase]) -> None:
-        self._block = block
-        signs = {hash(term) for phrase in phrases for term in phrase}
-        table = np.zeros(_TABLE + 1, dtype=np.bool_)
-        table[np.fromiter((sign & _TABLE for sign in signs), dtype=np.int64, count=len(signs))] = True
-        self._at = np.flatnonzero(table[block.ends])
-        self._signs = block.signs[self._at]
-        self._rows = block.rows[self._at]
+        self._words = words = block.columns.words
+        known = words.vocabulary.numbers
+        sought = {number for phrase in phrases for term in phrase if (number := known.get(term)) is not None}
+        table = np.zeros(len(known), dtype=np.bool_)
+        table[list(sought)] = True
+        self._at = np.flatnonzero(table[words.numbers])
+        self._numbers = words.numbers[self._at]
+        self._rows = words.rows_of(self._at)
         self._known: dict[Phrase, Places] = {}
 
     def of(self, phrase: Phrase) -> Places:
@@ -85,20 +81,22 @@ class _Words:
         return self._known[phrase]
 
     def _find(self, phrase: Phrase) -> Places:
-        rows = self._rows[self._signs == hash(phrase[0])] if len(phrase) == 1 else self._following(phrase)
-        if not len(rows):
+        sought = [self._words.vocabulary.numbers.get(term, -1) for term in phrase]
+        rows = self._rows[self._numbers == sought[0]] if len(sought) == 1 else self._following(sought)
+        if -1 in sought or not len(rows):
             return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
         first = np.flatnonzero(np.concatenate(([True], rows[1:] != rows[:-1])))
-        return rows[first].astype(np.int64), np.diff(first, append=len(rows))
+        return rows[first], np.diff(first, append=len(rows))
 
-    def _following(self, phrase: Phrase) -> npt.NDArray[np.int32]:
+    def _following(self, sought: Sequence[int]) -> Rows:
         """The memory of each place where the terms follow each other."""
-        block = self._block
-        at = self._at[self._signs == hash(phrase[0])]
-        at = at[at + len(phrase) <= len(block.signs)]
-        for offset, term in enumerate(phrase[1:], 1):
-            at = at[block.signs[at + offset] == hash(term)]
-        found: npt.NDArray[np.int32] = block.rows[at[block.rows[at] == block.rows[at + len(phrase) - 1]]]
+        numbers, behind = self._words.numbers, len(sought) - 1
+        at = self._at[self._numbers == sought[0]]
+        at = at[at + behind < len(numbers)]
+        for offset, number in enumerate(sought[1:], 1):
+            at = at[numbers[at + offset] == number]
+        rows = self._words.rows_of(at)
+        found: Rows = rows[rows == self._words.rows_of(at + behind)]
         return found
 
 
@@ -132,7 +130,7 @@ def _text(
     weights = np.zeros(len(block.rids))
     holds = np.zeros(len(block.rids), dtype=np.bool_)
     average = reach.length / reach.documents if reach.length else 1.0
-    norms = K1 * (1 - B + B * block.lengths / average)
+    norms = K1 * (1 - B + B * block.columns.words.lengths / average)
     for unit in scored_phrases(match):
         rows, counts = words.of(unit)
         weight = rarity(reach.documents, len(rows))
@@ -163,11 +161,15 @@ def _best(block: Block, rows: Rows, scores: npt.NDArray[np.floating], wanted: in
 def _nearest(block: Block, query: CandidateQuery, allowed: Flags | None) -> tuple[dict[int, float], int]:
     """The nearest memories by cosine, and the number of those within the greatest distance; see `vectors.search`."""
     assert query.vector is not None
-    rows = np.flatnonzero(block.embedded if allowed is None else block.embedded & allowed)
+    vectors = block.columns.vectors.get(len(query.vector))
+    if vectors is None:
+        return {}, 0
+    embedded = vectors.at >= 0
+    rows = np.flatnonzero(embedded if allowed is None else embedded & allowed)
     if not len(rows):
         return {}, 0
-    vectors = block.vectors if len(rows) == len(block.rids) else block.vectors[rows]
-    scores = cosines(vectors.astype(np.float32), np.ascontiguousarray(query.vector, dtype=np.float32))
+    matrix = vectors.matrix if len(rows) == len(vectors.matrix) else vectors.matrix[vectors.at[rows]]
+    scores = cosines(matrix.astype(np.float32), np.ascontiguousarray(query.vector, dtype=np.float32))
     if query.max_distance is not None:
         near = 1.0 - scores.astype(np.float64) <= query.max_distance
         rows, scores = rows[near], scores[near]
@@ -181,14 +183,15 @@ def _around(block: Block, chosen: list[int], reach: int) -> list[int]:
     if reach <= 0 or not chosen:
         return []
     rows = np.array(chosen, dtype=np.int64)
-    rows = rows[block.positions[rows] >= 0]
+    positions = block.columns.position
+    rows = rows[positions[rows] >= 0]
     if not len(rows):
         return []
     steps = np.arange(-reach, reach + 1)
-    wanted = (block.sessions[rows] * _SPAN + block.positions[rows])[:, None] + steps
-    wanted = wanted[(block.positions[rows][:, None] + steps) >= 0]
-    turns = np.flatnonzero(block.positions >= 0)
-    places = block.sessions[turns] * _SPAN + block.positions[turns]
+    wanted = (block.sessions[rows] * _SPAN + positions[rows])[:, None] + steps
+    wanted = wanted[(positions[rows][:, None] + steps) >= 0]
+    turns = np.flatnonzero(positions >= 0)
+    places = block.sessions[turns] * _SPAN + positions[turns]
     found = turns[np.isin(places, wanted)]
     around: list[int] = np.setdiff1d(found, rows, assume_unique=True).tolist()
     return around
@@ -199,18 +202,16 @@ def _hits(
     reading: Reading,
     query: CandidateQuery,
     block: Block,
-    chosen: Sequence[int],
-    around: Sequence[int],
+    rows: Sequence[int],
     scores: Mapping[int, float],
     near: Mapping[int, float],
     allowed: Flags | None,
-) -> list[CandidateHit]:
-    """The memories as candidates, those that are still there."""
-    rows = [*chosen, *around]
+) -> tuple[list[CandidateHit], list[int]]:
+    """The memories as candidates, those that are still there, and their rows."""
     rids: Numbers = block.rids[np.array(rows, dtype=np.int64)]
     marks = marks_of(connection, rids)
     passes = _agreement(query.conditions)
-    hits, bad = [], []
+    hits, kept, bad = [], [], []
     for row, rid in zip(rows, rids.tolist(), strict=True):
         if rid not in marks:
             continue
@@ -219,10 +220,11 @@ def _hits(
             bad.append(rid)
             continue
         fits = allowed is None or bool(allowed[row])
+        kept.append(row)
         hits.append(CandidateHit(memory=memory, text_score=scores.get(row), distance=near.get(row), fits=fits))
     if bad:
         leave_out(connection, bad, reading)
-    return hits
+    return hits, kept
 
 
 _TOLD = (("valid_to", Op.NOT_LTE), ("valid_from", Op.NOT_GT))

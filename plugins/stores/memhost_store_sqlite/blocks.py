@@ -18,8 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from memhost.models import MAX_ACCESSES, StoredMemory, Trust
+from memhost.ranking import Columns
 from memhost.storekit import from_micros
-from memhost_store_sqlite.codec import Body, Ids, decode_body, decode_words, parse_ids
+from memhost_store_sqlite.codec import Body, Ids, decode_body, parse_ids
 from memhost_store_sqlite.memories import RID_BITS, RID_MASK
 from memhost_store_sqlite.scopes import Reach, owners_of
 from memhost_store_sqlite.sealing import Reading
@@ -29,8 +30,6 @@ MOST_OWNERS = 16
 
 NEVER, ALWAYS = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 """Times of memories that hold from ever, or for ever."""
-_BESIDE = 250
-"""Bytes of a memory for Python's objects, beside its body, words and arrays (measured)."""
 
 TURN, SOURCES = 1, 2
 """Kinds of memories: a turn of a session; made from turns or memories."""
@@ -83,11 +82,11 @@ class Held(StoredMemory):
             raise AttributeError(name)
         block, row = self._block, self._row
         if name == "terms":
-            self.terms = decode_words(block.words[row]).terms
+            self.terms = block.columns.words.terms(row)
         elif name == "vector":
-            self.vector = block.vectors[row].astype(np.float32) if block.embedded[row] else None
+            self.vector = block.columns.vector(row)
         elif name == "traits":
-            self.traits = int(block.traits[row])
+            self.traits = int(block.columns.traits[row])
         else:
             self._decode(decode_body(block.bodies[row]))
         return getattr(self, name)
@@ -103,112 +102,77 @@ class Held(StoredMemory):
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Memories in the order of their row numbers, which rise. Arrays of `n` memories and their `t` terms.
+    """n memories in the order of their row numbers, which rise.
 
     Attributes:
         rids: Row numbers, ascending, n.
         names: Ids, n.
         bodies: `codec.Body` as in the file, n.
-        words: `codec.Words` as in the file, n.
-        vectors: float16, n x dimensions; zeros where there is none.
-        embedded: Whether there is one, n.
+        columns: What the ranking reads of them; their words and vectors, n.
         sessions: Numbers of the sessions' scopes, n.
-        positions: Of turns in their sessions; -1 for what is no turn, n.
         since: From when each holds, microseconds; n.
         until: Until when each holds, microseconds; n.
-        traits: As `StoredMemory.traits`, n.
         kinds: `TURN`, `SOURCES`: what it is, n.
         trusts: Levels of trust, n.
-        lengths: Numbers of terms, n.
-        signs: Hash of each term, memory by memory, t.
-        ends: The last 16 bits of each hash, t.
-        rows: The memory of each term, t.
+        size: Bytes that it takes, about.
     """
 
     rids: Ids
     names: list[str]
     bodies: list[bytes]
-    words: list[bytes]
-    vectors: npt.NDArray[np.float16]
-    embedded: Flags
+    columns: Columns
     sessions: Numbers
-    positions: Numbers
     since: Numbers
     until: Numbers
-    traits: Numbers
     kinds: npt.NDArray[np.uint8]
     trusts: list[Trust | None]
-    lengths: Numbers
-    signs: Numbers
-    ends: npt.NDArray[np.uint16]
-    rows: npt.NDArray[np.int32]
-
-    @property
-    def size(self) -> int:
-        """Bytes that it takes, about."""
-        arrays = (self.rids, self.vectors, self.embedded, self.sessions, self.positions, self.since, self.until)
-        terms = (self.traits, self.kinds, self.lengths, self.signs, self.ends, self.rows)
-        return (
-            sum(array.nbytes for array in (*arrays, *terms))
-            + sum(map(len, self.bodies))
-            + sum(map(len, self.words))
-            + _BESIDE * len(self.names)
-        )
+    size: int
 
     def only(self, rids: Ids) -> Block:
         """Those of its memories whose row numbers are among the given ones, ascending."""
-        kept = np.isin(self.rids, rids, assume_unique=True)
-        if kept.all():
+        kept = np.flatnonzero(np.isin(self.rids, rids, assume_unique=True))
+        if len(kept) == len(self.rids):
             return self
-        at = np.flatnonzero(kept).tolist()
-        terms = kept[self.rows]
-        places = (np.cumsum(kept) - 1).astype(np.int32)
+        at = kept.tolist()
+        bodies = [self.bodies[row] for row in at]
         return Block(
             rids=self.rids[kept],
             names=[self.names[row] for row in at],
-            bodies=[self.bodies[row] for row in at],
-            words=[self.words[row] for row in at],
-            vectors=self.vectors[kept],
-            embedded=self.embedded[kept],
+            bodies=bodies,
+            columns=Columns.concat([self.columns.take(kept)], text_of=text_of(bodies)),
             sessions=self.sessions[kept],
-            positions=self.positions[kept],
             since=self.since[kept],
             until=self.until[kept],
-            traits=self.traits[kept],
             kinds=self.kinds[kept],
             trusts=[self.trusts[row] for row in at],
-            lengths=self.lengths[kept],
-            signs=self.signs[terms],
-            ends=self.ends[terms],
-            rows=places[self.rows[terms]],
+            size=self.size,
         )
 
     def then(self, other: Block) -> Block:
         """Both, one behind the other; the other's row numbers are higher."""
-        dimensions = max(self.vectors.shape[1], other.vectors.shape[1])
+        bodies = self.bodies + other.bodies
         return Block(
             rids=np.concatenate((self.rids, other.rids)),
             names=self.names + other.names,
-            bodies=self.bodies + other.bodies,
-            words=self.words + other.words,
-            vectors=np.concatenate((_widened(self.vectors, dimensions), _widened(other.vectors, dimensions))),
-            embedded=np.concatenate((self.embedded, other.embedded)),
+            bodies=bodies,
+            columns=Columns.concat([self.columns, other.columns], text_of=text_of(bodies)),
             sessions=np.concatenate((self.sessions, other.sessions)),
-            positions=np.concatenate((self.positions, other.positions)),
             since=np.concatenate((self.since, other.since)),
             until=np.concatenate((self.until, other.until)),
-            traits=np.concatenate((self.traits, other.traits)),
             kinds=np.concatenate((self.kinds, other.kinds)),
             trusts=self.trusts + other.trusts,
-            lengths=np.concatenate((self.lengths, other.lengths)),
-            signs=np.concatenate((self.signs, other.signs)),
-            ends=np.concatenate((self.ends, other.ends)),
-            rows=np.concatenate((self.rows, other.rows + np.int32(len(self.rids)))),
+            size=self.size + other.size,
         )
 
 
-def _widened(vectors: npt.NDArray[np.float16], dimensions: int) -> npt.NDArray[np.float16]:
-    return vectors if vectors.shape[1] == dimensions else np.zeros((len(vectors), dimensions), dtype=np.float16)
+def text_of(bodies: Sequence[bytes]) -> Callable[[int], str]:
+    """Return what reads what was said by the memory in a row."""
+
+    def read(row: int) -> str:
+        body = decode_body(bodies[row])
+        return body.record.text[body.lead :]
+
+    return read
 
 
 ReadBlock = Callable[[apsw.Connection, Reading, Sequence[int], int], Block | None]

@@ -224,6 +224,14 @@ class Columns:
         """The memories whose role is an assistant's."""
         return self.source.of_assistant[self.role]
 
+    def vector(self, row: int) -> Vector | None:
+        """The vector of a row, float32; None if it has none."""
+        for each in self.vectors.values():
+            if (at := int(each.at[row])) >= 0:
+                vector: Vector = each.matrix[at].astype(np.float32)
+                return vector
+        return None
+
     def text(self, row: int) -> str:
         """The text of a row."""
         return self.source.text_of(int(self.row[row]))

@@ -108,6 +108,20 @@ class Words:
         places += np.arange(len(places))
         return self._stream.take(places)
 
+    @cached_property
+    def lengths(self) -> Ints:
+        """The number of terms of each memory: one less than words where these are the empty one alone."""
+        empty = self.vocabulary.numbers.get("", -1)
+        lengths: Ints = self.sizes - ((self.sizes == 1) & (self.at(0) == empty))
+        return lengths
+
+    def terms(self, row: int) -> tuple[str, ...]:
+        """Return the words of a memory."""
+        start, size = int(self.starts[row]), int(self.sizes[row])
+        words = self.vocabulary.words
+        found = tuple(words[number] for number in self._stream[start : start + size].tolist())
+        return () if found == ("",) else found
+
     def at(self, place: int) -> Ints:
         """Return the number of each memory's word at that place, from 0; -1 where it has fewer words."""
         found = np.full(len(self), -1, dtype=np.int64)
