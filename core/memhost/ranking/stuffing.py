@@ -10,7 +10,8 @@ from memhost.text.words import SPACELESS_FUNCTION_WORDS
 
 _NEAR, _FAR = 24, 48
 """Terms of a text that are looked at together: what stands before or behind them hides nothing."""
-_FEWEST, _MANY = 4, 8
+FEWEST, _MANY = 4, 8
+"""Texts with at most so many words of a query repeat nothing; and number of repetitions that no sentence has."""
 _USUAL, _CLEAR = 0.17, 0.4
 """Shares of repeated words that sentences have, and that no sentence has (docs/search.md)."""
 _FUNCTION = 0.1
@@ -53,10 +54,10 @@ def stuffed(terms: Sequence[str], sought: Collection[str], text: Callable[[], st
         trusted: The user wrote it: then only what is plainly no sentence counts.
     """
     found = len([None for term in terms if term in sought])
-    if found <= _FEWEST:
+    if found <= FEWEST:
         return 0.0
     count, share = repetition(terms, sought)
-    over = share - (_CLEAR if trusted else _USUAL) if count >= _FEWEST else 0.0
+    over = share - (_CLEAR if trusted else _USUAL) if count >= FEWEST else 0.0
     if not trusted and found > _MANY and _is_thinned(terms, sought, text()):
         return _HIGHEST
     return min(_HIGHEST, _PRICE * max(0.0, over))

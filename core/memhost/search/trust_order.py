@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from memhost.memories.trust import level_of
-from memhost.models import StoredMemory, Trust
+from memhost.models import Candidates, StoredMemory, Trust
 from memhost.models.trust import rank
-from memhost.ranking.stuffing import stuffed
+from memhost.ranking.stuffing import FEWEST, stuffed
 from memhost.search.scoring import Scored
 
 _PRICES: Mapping[Trust, float] = {"import": 0.5, "tool": 1.0, "external": 1.5}
@@ -27,7 +27,9 @@ _UNRELATED = 0.15
 """Score that memories which have nothing to do with a query stay below: a text falls no further for its repetitions."""
 
 
-def by_trust(ordered: Sequence[Scored], sought: Collection[str], end: int) -> list[Scored]:
+def by_trust(
+    ordered: Sequence[Scored], sought: Collection[str], end: int, crowded: Collection[str] | None = None
+) -> list[Scored]:
     """The matches, best first, by relevance and trust.
 
     A text loses score for repeating the words of the query, though not so much that it comes behind what has nothing
@@ -38,6 +40,7 @@ def by_trust(ordered: Sequence[Scored], sought: Collection[str], end: int) -> li
         ordered: The matches, best first.
         sought: Terms of the query.
         end: Matches that are asked for, from the first one on; those far behind stay as they are.
+        crowded: Ids of the memories that hold many words of the query (`crowded_in`); None: any may.
     """
     wanted, rest, terms = max(end, _FIRST), len(ordered), frozenset(sought)
     kept: list[Scored] = []
@@ -46,7 +49,7 @@ def by_trust(ordered: Sequence[Scored], sought: Collection[str], end: int) -> li
         if len(kept) == wanted:
             rest = at
             break
-        score = _score(item, terms)
+        score = _score(item, terms if crowded is None or item.id in crowded else frozenset())
         if score < item.score:
             lower.append(msgspec.structs.replace(item, score=score, dist=1.0 - score))
         else:
@@ -55,6 +58,14 @@ def by_trust(ordered: Sequence[Scored], sought: Collection[str], end: int) -> li
     for item in lower:
         found.insert(bisect_right(found, -item.score, key=lambda other: -other.score), item)
     return _weaker_behind(found)
+
+
+def crowded_in(found: Candidates, sought: Collection[str]) -> frozenset[str] | None:
+    """The ids of candidates that hold more words of a query than a sentence must; None if the store kept no columns."""
+    if found.columns is None:
+        return None
+    many = np.flatnonzero(found.columns.words.count(sought) > FEWEST)
+    return frozenset(found.hits[row].memory.id for row in many.tolist())
 
 
 def _level(memory: StoredMemory) -> Trust:

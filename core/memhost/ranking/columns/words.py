@@ -129,6 +129,15 @@ class Words:
         found[longer] = self._stream[self.starts[longer] + place]
         return found
 
+    def count(self, words: Iterable[str]) -> Ints:
+        """Return how many words of each memory are among these."""
+        known = self.vocabulary.numbers
+        among = np.zeros(len(known), dtype=np.bool_)
+        among[[known[word] for word in words if word in known]] = True
+        before = np.concatenate(([0], np.cumsum(among[self.numbers])))
+        counted: Ints = before[self._ends] - before[self._ends - self.sizes]
+        return counted
+
     def holding(self, phrase: Sequence[str]) -> Flags:
         """Tell which memories hold these words, at least one, next to each other."""
         found = np.zeros(len(self), dtype=np.bool_)
