@@ -19,10 +19,10 @@ asks or answers; the kind of answer expected. Each can be weighted or switched o
 """
 
 from memhost.ranking.columns import Columns
+from memhost.ranking.columns.stored import candidate_of
 from memhost.ranking.features import FEATURES, feature_matrix
 from memhost.ranking.own_names import speaks_of_user
 from memhost.ranking.score import DEFAULT_WEIGHTS, STAGES, RankedRows, rank, rank_columns
-from memhost.ranking.stored import candidate_of
 from memhost.ranking.traits import traits_of
 from memhost.ranking.types import Candidate, CorpusStats, Ranked
 from memhost.ranking.weights import RankingWeights
