@@ -230,6 +230,8 @@ class Host:
         Raises:
             SecretFound: The settings refuse secrets, or one is in an id.
         """
+        if not request.__struct_fields__:
+            return request
         writes = operation.access in ("write", "admin")
         request, findings = await screened(request, self.services.secrets, writes=writes, exact=operation.exact)
         if findings.count:

@@ -109,6 +109,10 @@ class _Places:
             del self._of[caller]
 
 
+_UNLIMITED = _Places(0)
+"""Where requests are counted that no limit concerns, or none yet."""
+
+
 class _RequestLog:
     """One request on its way through the gate."""
 
@@ -127,7 +131,7 @@ class _RequestLog:
         self.body = body
         self._most = settings.max_body_bytes * _DRAIN_FACTOR
         self.answered = False
-        self.places, self.caller = _Places(0), b""
+        self.places, self.caller = _UNLIMITED, b""
         self._receive = receive
         self._send = send
         self._extra = headers

@@ -50,7 +50,7 @@ from memhost_rest.by_name import named_operation
 from memhost_rest.decoding import DecodingError, RequestDecoder
 from memhost_rest.documents import Documents
 from memhost_rest.openapi import build_document
-from memhost_rest.routes import PREFIX, ROUTES, Route, Router, is_strict, named, route_of
+from memhost_rest.routes import PREFIX, ROUTES, Route, Router, is_strict, route_of
 
 if TYPE_CHECKING:
     from memhost.ports import Host
@@ -69,10 +69,11 @@ _NOTICE_HEADERS: Mapping[str, bytes] = {"deprecation": b"x-deprecation-warning"}
 class Endpoint:
     """An operation behind a route."""
 
-    __slots__ = ("decoder", "operation", "route", "strict")
+    __slots__ = ("decoder", "operation", "parameters", "route", "strict")
 
     def __init__(self, route: Route, operation: Operation, *, strict: bool) -> None:
         self.route = route
+        self.parameters = route.parameters
         self.operation = operation
         self.strict = strict or route.strict or is_strict(operation)
         self.decoder = RequestDecoder(
@@ -200,7 +201,8 @@ class RestApp:
             if route.rewrite is not None and isinstance(body, dict):
                 body = route.rewrite(body)
         query = parse_query(scope["query_string"])
-        request, ignored = endpoint.decoder.read(_path_values(route, values), query, body, strict=endpoint.strict)
+        path = _path_values(endpoint.parameters, values)
+        request, ignored = endpoint.decoder.read(path, query, body, strict=endpoint.strict)
         call = Call(caller=caller, request_id=request_log.id, door="rest")
         if ignored:
             call.notices.append(("ignored", errors.ignored(ignored)))
@@ -225,10 +227,10 @@ def _operation(operations: Mapping[str, Operation], route: Route) -> Operation:
         ) from None
 
 
-def _path_values(route: Route, values: tuple[str, ...]) -> Mapping[str, str]:
+def _path_values(names: tuple[str, ...], values: tuple[str, ...]) -> Mapping[str, str]:
     found: dict[str, str] = {}
     problems: list[Problem] = []
-    for name, raw in named(route, values).items():
+    for name, raw in zip(names, values, strict=True):
         try:
             found[name] = unquote_to_bytes(raw.encode("latin-1")).decode()
         except UnicodeDecodeError:

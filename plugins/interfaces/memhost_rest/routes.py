@@ -281,8 +281,3 @@ class Router(Generic[T]):
             yield from self._nodes(word, parts, at + 1, values)
         if node.parameter is not None and part:
             yield from self._nodes(node.parameter, parts, at + 1, (*values, part))
-
-
-def named(route: Route, values: tuple[str, ...]) -> Mapping[str, str]:
-    """Parameters of the path by field name."""
-    return dict(zip(route.parameters, values, strict=True))
