@@ -39,6 +39,7 @@ REQUIRED: dict[str, Any] = {
     "prompt": "Note food.",
     "policy": {},
     "ids": ["m"],
+    "memory_ids": ["m"],
     "memories": [{"id": "m", "text": "x"}],
     "messages": [{"role": "user", "content": "Hi"}],
     "source": "long_term",
