@@ -258,6 +258,19 @@ def analyse_query(text: str, here: Here = NOWHERE) -> AnalysedQuery:
         text: The query.
         here: Where and when it is asked, to which its times are relative.
     """
+    return _known_query(text, here) if len(text) <= _REMEMBERED else _analysed(text, here)
+
+
+_REMEMBERED = 500
+"""Queries of up to so many characters are remembered: pages of one search, and its repetitions, are many."""
+
+
+@lru_cache(maxsize=1024)
+def _known_query(text: str, here: Here) -> AnalysedQuery:
+    return _analysed(text, here)
+
+
+def _analysed(text: str, here: Here) -> AnalysedQuery:
     languages = possible_languages(text)
     language = languages[0]
     bare = without_spaceless_function_words(text, language)

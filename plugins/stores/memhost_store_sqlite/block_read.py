@@ -16,7 +16,7 @@ from memhost.ranking import Columns, candidate_of
 from memhost.storekit import to_micros_or_none
 from memhost_store_sqlite.batch_read import broken, decode_bodies, decode_words
 from memhost_store_sqlite.blocks import ALWAYS, NEVER, SOURCES, TURN, Block, Numbers, text_of
-from memhost_store_sqlite.codec import Body, Words, pack_ids, parse_ids
+from memhost_store_sqlite.codec import Body, Words, decode_vectors, pack_ids, parse_ids
 from memhost_store_sqlite.memories import RID_BITS, RID_MASK
 from memhost_store_sqlite.sealing import Reading
 
@@ -70,11 +70,11 @@ def read_block(connection: apsw.Connection, reading: Reading, owners: Sequence[i
     ):
         return None
     has = parse_ids(embedded).astype(np.bool_)
-    dense = np.frombuffer(vectors or b"", dtype=np.float16).reshape(int(has.sum()), -1) if has.any() else None
+    dense = decode_vectors(vectors or b"", int(has.sum()))  # halves again would take longer than the whole search
     at = np.cumsum(has) - 1
     packed = bodies.cut()
     candidates = [
-        candidate_of(_stored(body, word, dense[at[row]] if dense is not None and has[row] else None))
+        candidate_of(_stored(body, word, dense[at[row]] if has[row] else None))
         for row, (body, word) in enumerate(zip(decoded, found, strict=True))
     ]
     return Block(
@@ -87,7 +87,7 @@ def read_block(connection: apsw.Connection, reading: Reading, owners: Sequence[i
         until=_whole((to_micros_or_none(body.record.valid_to) for body in decoded), ALWAYS),
         kinds=np.fromiter((_kind(body.record) for body in decoded), dtype=np.uint8, count=len(decoded)),
         trusts=[body.record.trust for body in decoded],
-        size=len(vectors or b"") + len(bodies.joined) + _TERMS * len(words.joined) + _BESIDE * len(known),
+        size=dense.nbytes + len(bodies.joined) + _TERMS * len(words.joined) + _BESIDE * len(known),
     )
 
 

@@ -67,9 +67,11 @@ class _Words:
         self._words = words = block.columns.words
         known = words.vocabulary.numbers
         sought = {number for phrase in phrases for term in phrase if (number := known.get(term)) is not None}
-        table = np.zeros(len(known), dtype=np.bool_)
-        table[list(sought)] = True
-        self._at = np.flatnonzero(table[words.numbers])
+        self._at = np.empty(0, dtype=np.int64)
+        if sought:
+            table = np.zeros(len(known), dtype=np.bool_)
+            table[list(sought)] = True
+            self._at = np.flatnonzero(table[words.numbers])
         self._numbers = words.numbers[self._at]
         self._rows = words.rows_of(self._at)
         self._known: dict[Phrase, Places] = {}
@@ -169,7 +171,7 @@ def _nearest(block: Block, query: CandidateQuery, allowed: Flags | None) -> tupl
     if not len(rows):
         return {}, 0
     matrix = vectors.matrix if len(rows) == len(vectors.matrix) else vectors.matrix[vectors.at[rows]]
-    scores = cosines(matrix.astype(np.float32), np.ascontiguousarray(query.vector, dtype=np.float32))
+    scores = cosines(matrix.astype(np.float32, copy=False), np.ascontiguousarray(query.vector, dtype=np.float32))
     if query.max_distance is not None:
         near = 1.0 - scores.astype(np.float64) <= query.max_distance
         rows, scores = rows[near], scores[near]

@@ -97,7 +97,7 @@ def asked_times(text: str, here: Here = NOWHERE) -> Asked:
     return _known(text, here) if len(text) <= _LONGEST else _read(text, here)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def _known(text: str, here: Here) -> Asked:
     return _read(text, here)
 
