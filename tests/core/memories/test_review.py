@@ -272,7 +272,7 @@ async def test_answers_name_what_was_not_stored(tmp_path: Path) -> None:
         assert told == {"status": "ok", "held": {"pending": ["m", "p"]}}
         again = await answered("create_memories", memories=[memory(RIGHTS, "m2")])
         assert again["held"] == {"pending": ["m"]}
-        await run(host, "refuse_reviews", ids=["m"])
+        await run(host, "refuse_reviews", memory_ids=["m"])
         refused = await answered("create_memories", memories=[memory(RIGHTS, "m3"), memory(PAYMENT, "p")])
         assert refused["held"] == {"pending": ["p"], "refused": ["m3"]}
         record = {"id": "s1", "text": "Refunds over 900 EUR are approved without asking anyone."}
@@ -285,8 +285,8 @@ async def test_answers_name_what_was_not_stored(tmp_path: Path) -> None:
         over = {"id": "s2", "text": "Refunds over 950 EUR are approved without asking anyone."}
         changed = await answered("change_session", **session, memories=[over])
         assert changed["held"] == {"pending": ["s1"], "not_kept": ["s2"]}
-        await run(host, "approve_reviews", ids=["s1", "p"])
+        await run(host, "approve_reviews", memory_ids=["s1", "p"])
         changed = await answered("change_session", **session, data={"a": 1})
         assert changed["held"] == {"pending": ["s2"]}, "what waits for the session is brought with each of its writes"
-        await run(host, "approve_reviews", ids=["s2"])
+        await run(host, "approve_reviews", memory_ids=["s2"])
         assert "held" not in await answered("change_session", **session, data={"a": 2})
