@@ -19,7 +19,7 @@ _WORDS = (
     "kata sandi", "סיסמה", "κωδικός", "รหัสผ่าน", "pw", "mdp",
 )  # fmt: skip
 """The beginnings of names of secrets, in small letters."""
-_WORDS_IN_ASCII = tuple(word for word in _WORDS if word.isascii())
+_WORDS_IN_ASCII = tuple(filter(str.isascii, _WORDS))
 
 _OF_PASSWORDS = (
     r"pass(?:word|wd|phrase|code|wort)|(?<![A-Za-z])(?:pw|pass)|pwd|kennwort|mot[ _]de[ _]passe|contrase(?:ñ|n)a"
@@ -62,6 +62,11 @@ _BARE_NAME = re.compile(rf"(?i)(?:{_KEY})")
 _BARE_KEY = re.compile(r"(?i)(?<![\w-])(?P<name>key)[\"']?[ ]?[:=][ ]?[\"']?(?P<bare>[A-Za-z0-9_+/=-]{20,200})")
 _FLAG = re.compile(r"(?:(?:^|\s)--?|\bENV )[\w-]{0,40}\Z")
 _ACCOUNTS = ("login", "/pass", "cred", "daten", "identifiants")
+_ELSE = (
+    *("key", "://", "@", *_ACCOUNTS, " -p", " -u", "--user", "wifi:", "cookie:"),
+    *("phrase", "words", "pin", "bearer", "authorization", "basic"),
+)
+"""Without one of these and of `_WORDS`, in small letters, a text names no secret."""
 _PAIR = re.compile(
     r"(?i)(?:(?<![a-z])(?:credentials|creds|zugangsdaten|anmeldedaten|identifiants|credenciales|credenziali|login"
     r"|user/pass(?:word)?)(?: are| is| sind| sont| son| sono)?\s{0,3}[:=]?\s{0,3}[\w.@+-]{1,80}\s?[/:,|]\s?"
@@ -133,7 +138,10 @@ class Named(NamedTuple):
 def named(text: str) -> Iterator[Named]:
     """The secrets of a text that a name tells, in no order."""
     low = text.lower() if "İ" not in text else text.replace("İ", "I").lower()  # the one letter that becomes two
-    for word in _WORDS_IN_ASCII if low.isascii() else _WORDS:
+    words = _WORDS_IN_ASCII if low.isascii() else _WORDS
+    if not any(map(low.__contains__, words)) and not any(map(low.__contains__, _ELSE)):
+        return
+    for word in words:
         if word in low:
             yield from _behind_names(text, low, word)
     if "key" in low:

@@ -102,6 +102,8 @@ def declared_name(message: Message) -> str | None:
 def _sent_names(message: Message) -> Iterator[Any]:
     yield message.name
     beside = message.others if isinstance(message.others, dict) else {}
+    if not beside:
+        return
     holders = [held for name in _HOLDERS if isinstance(held := beside.get(name), dict)]
     for fields in (beside, *holders):
         for key in _NAME_KEYS:

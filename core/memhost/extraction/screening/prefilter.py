@@ -31,10 +31,10 @@ class Patterns:
     def occur_in(self, text: str) -> bool:
         """Tell whether any of the patterns matches somewhere."""
         by_literal = self._in_ascii if text.isascii() else self._by_literal
-        found = [numbers for literal, numbers in by_literal.items() if literal in text]
+        found = [*filter(text.__contains__, by_literal)]
         if not found:
             return False
-        numbers = {number for those in found for number in those}
+        numbers = {number for literal in found for number in by_literal[literal]}
         return any(self._may_match(number, text) and self._compiled[number].search(text) for number in numbers)
 
     def _may_match(self, number: int, text: str) -> bool:

@@ -53,6 +53,7 @@ _HINTS = (
     "记忆",
 )
 """Without one of these words, in small letters, a text holds no block."""
+_HINTS_IN_ASCII = tuple(filter(str.isascii, _HINTS))
 
 _LEAD = re.compile(r"(?:[ \t]*>)*([ \t]*)")
 _CODE_FENCE = re.compile(r"(?:```|~~~)[\w-]*\s*")
@@ -67,7 +68,7 @@ def own_text(text: str) -> str:
     that they are recalled or about the user. What a user writes of memories or in lists of their own stays.
     """
     low = text.lower()
-    if not any(hint in low for hint in _HINTS):
+    if not any(map(low.__contains__, _HINTS_IN_ASCII if low.isascii() else _HINTS)):
         return text
     lines = list(_lines(text))
     bare = "\n".join(line.text for line in lines)

@@ -132,8 +132,9 @@ def concepts_in(shown: str) -> frozenset[str]:
     tokens = _TOKEN.findall(_spelled(shown))
     return frozenset(
         entry.concept
-        for index, token in enumerate(tokens)
-        for entry in _entries(token)
+        for index, entries in enumerate(map(_entries, tokens))
+        if entries
+        for entry in entries
         if _goes_on(tokens, index + 1, entry.rest)
     )
 
