@@ -74,16 +74,17 @@ def test_the_log(data: tuple[str, str]) -> None:
 
 
 def test_verifying(data: tuple[str, str]) -> None:
-    assert "nothing not from this server" in told(data, "verify")
+    assert "Everything is what the server wrote." in told(data, "verify")
     with apsw.Connection(str(Path(data[1]) / "memhost.db")) as connection:
         connection.execute("UPDATE contents SET body = CAST(replace(body, 'coffee', 'poison') AS BLOB)")
     found = invoke(data, "verify")
     assert found.exit_code == 1
     assert "changed: memory m." in found.stdout
+    assert "1 thing is not what the server wrote." in found.stdout
     report = json.loads(invoke(data, "verify", "--json").stdout)
     assert (report["ok"], report["found"], report["keyed"]) == (False, 1, True)
     assert invoke(data, "verify", "--adopt").exit_code == 2, "there is nobody to ask"
-    assert "nothing not from this server" in told(data, "verify", "--adopt", "--force")
+    assert "Everything is what the server wrote." in told(data, "verify", "--adopt", "--force")
 
 
 def test_a_certificate_is_checked(data: tuple[str, str], tmp_path: Path) -> None:

@@ -87,7 +87,8 @@ def _print(found: dict[str, Any]) -> None:
     if (left := found["found"] - len(found["findings"])) > 0:
         click.echo(f"... and {left} more.")
     counts = ", ".join(f"{found[name]} {name}" for name in ("memories", "entries", "sessions", "documents"))
-    click.echo(f"Looked at {counts} in {found['duration_s']} s: {found['found'] or 'nothing'} not from this server.")
+    told = {0: "Everything is", 1: "1 thing is not"}.get(found["found"], f"{found['found']} things are not")
+    click.echo(f"Looked at {counts} in {found['duration_s']} s. {told} what the server wrote.")
     for head in found["heads"]:
         click.echo(printable(f"The log of {head['tenant']} ends with entry {head['seq']}, {head['link']}."))
     if not found["keyed"]:
