@@ -29,7 +29,7 @@ from memhost.search.scoring import (
     pipeline_scores,
     semantic_scores,
 )
-from memhost.search.trust_order import by_trust, crowded_in
+from memhost.search.trust_order import by_trust
 from memhost.settings.schema import SearchSettings
 from memhost.text.analysis import AnalysedQuery, query_terms, wholly_quoted, without_quoted
 from memhost.text.temporal.asked import NOWHERE, Here
@@ -160,7 +160,7 @@ class Retriever:
         found = await self._candidates(scope, wanted, plan.phases)
         with plan.phases("rank"):
             scored = keyword_scores(query, found, self._settings.candidates, self._weights, explain=plan.explain)
-            scored = by_trust(scored, terms := all_terms(query), plan.end, crowded_in(found, terms))
+            scored = by_trust(scored, all_terms(query), plan.end, found)
         page = replace(_page(scored, plan, found.total), unread=unread)
         return _explained(page, plan, _memories(found), query, None)
 
@@ -170,7 +170,7 @@ class Retriever:
         text = keyword_match(query, phrases_required=True)
         found = await self._candidates(scope, self._both_legs(plan, text, vector), plan.phases)
         scored = hybrid_scores(found, vector, text, USUAL_ALPHA if plan.alpha is None else plan.alpha)
-        scored = by_trust(scored, terms := all_terms(query), plan.end, crowded_in(found, terms))
+        scored = by_trust(scored, all_terms(query), plan.end, found)
         if plan.min_score or (text is not None and text.required):
             page = _page(scored, plan, len(scored))
         else:
@@ -215,7 +215,7 @@ class Retriever:
                 reranked = await self._reranking.apply(plan.text, matches)
             matches, problem = below_newer(reranked.matches), reranked.problem
         with plan.phases("rank"):
-            matches = by_trust(matches, sought, plan.end, None if replaced.added else crowded_in(found, sought))
+            matches = by_trust(matches, sought, plan.end, found)
         if plan.min_score:
             page = _page(matches, plan, len(matches))
         else:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from memhost.memories.trust import level_of
 from memhost.models import Candidates, StoredMemory, Trust
 from memhost.models.trust import rank
+from memhost.ranking import Columns
 from memhost.ranking.stuffing import FEWEST, stuffed
 from memhost.search.scoring import Scored
 
@@ -28,7 +29,7 @@ _UNRELATED = 0.15
 
 
 def by_trust(
-    ordered: Sequence[Scored], sought: Collection[str], end: int, crowded: Collection[str] | None = None
+    ordered: Sequence[Scored], sought: Collection[str], end: int, found: Candidates | None = None
 ) -> list[Scored]:
     """The matches, best first, by relevance and trust.
 
@@ -40,9 +41,11 @@ def by_trust(
         ordered: The matches, best first.
         sought: Terms of the query.
         end: Matches that are asked for, from the first one on; those far behind stay as they are.
-        crowded: Ids of the memories that hold many words of the query (`crowded_in`); None: any may.
+        found: The candidates that they were among; if a store kept their columns, words are compared in these.
     """
     wanted, rest, terms = max(end, _FIRST), len(ordered), frozenset(sought)
+    columns = None if found is None else _Rows.of(found, ordered)
+    crowded = None if columns is None else columns.crowded(terms)
     kept: list[Scored] = []
     lower: list[Scored] = []
     for at, item in enumerate(ordered):
@@ -54,18 +57,40 @@ def by_trust(
             lower.append(msgspec.structs.replace(item, score=score, dist=1.0 - score))
         else:
             kept.append(item)
-    found = [*kept, *ordered[rest:]]
+    matches = [*kept, *ordered[rest:]]
     for item in lower:
-        found.insert(bisect_right(found, -item.score, key=lambda other: -other.score), item)
-    return _weaker_behind(found)
+        matches.insert(bisect_right(matches, -item.score, key=lambda other: -other.score), item)
+    return _weaker_behind(matches, columns)
 
 
-def crowded_in(found: Candidates, sought: Collection[str]) -> frozenset[str] | None:
-    """The ids of candidates that hold more words of a query than a sentence must; None if the store kept no columns."""
-    if found.columns is None:
-        return None
-    many = np.flatnonzero(found.columns.words.count(sought) > FEWEST)
-    return frozenset(found.hits[row].memory.id for row in many.tolist())
+class _Rows:
+    """The words of candidates, in the columns that the store kept."""
+
+    def __init__(self, columns: Columns, rows: Mapping[str, int]) -> None:
+        self._columns = columns
+        self._rows = rows
+
+    @classmethod
+    def of(cls, found: Candidates, ordered: Sequence[Scored]) -> _Rows | None:
+        """The rows of these matches; None if the store kept no columns, or not of all of them."""
+        if found.columns is None:
+            return None
+        rows = {hit.memory.id: row for row, hit in enumerate(found.hits)}
+        return cls(found.columns, rows) if all(item.id in rows for item in ordered) else None
+
+    def crowded(self, sought: Collection[str]) -> frozenset[str]:
+        """The ids of memories that hold more words of a query than a sentence must."""
+        many = (self._columns.words.count(sought) > FEWEST).tolist()
+        return frozenset(name for name, row in self._rows.items() if many[row])
+
+    def held(self, items: Sequence[Scored]) -> npt.NDArray[np.float32]:
+        """As `_held` of the words of these."""
+        words = self._columns.words.take(np.array([self._rows[item.id] for item in items], dtype=np.int64))
+        spelled = words.vocabulary.spelled[words.numbers]
+        known, numbers = np.unique(words.numbers[spelled], return_inverse=True)
+        held = np.zeros((len(items), len(known)), dtype=np.float32)
+        held[words.rows_of(np.flatnonzero(spelled)), numbers] = 1.0
+        return held
 
 
 def _level(memory: StoredMemory) -> Trust:
@@ -87,13 +112,13 @@ def _lower(score: float, loss: float) -> float:
     return odds / (1.0 + odds)
 
 
-def _weaker_behind(ordered: list[Scored]) -> list[Scored]:
+def _weaker_behind(ordered: list[Scored], columns: _Rows | None) -> list[Scored]:
     """The matches, each behind the first ones that tell of the same and are trusted further."""
     first = ordered[:_FIRST]
     ranks = [rank(_level(item.memory)) for item in first]
     if len(set(ranks)) < 2:
         return ordered
-    same = _tell_of_the_same([_words(item.memory) for item in first])
+    same = _tell_of_the_same(_held(first) if columns is None else columns.held(first))
     trusts = np.array(ranks)
     # Each match with every later one that is trusted further.
     pairs = np.triu(same & (trusts[None, :] > trusts[:, None]), 1)
@@ -121,8 +146,9 @@ def _words(memory: StoredMemory) -> frozenset[str]:
     return frozenset(term for term in memory.terms if term[:1].isalnum())
 
 
-def _tell_of_the_same(texts: Sequence[frozenset[str]]) -> npt.NDArray[np.bool_]:
-    """Tell of each pair of texts, given as their words, whether both tell of the same."""
+def _held(items: Sequence[Scored]) -> npt.NDArray[np.float32]:
+    """The words of memories, a row each: 1 where it holds the word that the column stands for."""
+    texts = [_words(item.memory) for item in items]
     numbers: dict[str, int] = {}
     for text in texts:
         for word in text:
@@ -130,6 +156,11 @@ def _tell_of_the_same(texts: Sequence[frozenset[str]]) -> npt.NDArray[np.bool_]:
     held = np.zeros((len(texts), len(numbers)), dtype=np.float32)
     for row, text in enumerate(texts):
         held[row, [numbers[word] for word in text]] = 1.0
+    return held
+
+
+def _tell_of_the_same(held: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    """Tell of each pair of texts, given by the words that they hold, whether both tell of the same."""
     common = held @ held.T  # whole numbers, which float32 adds up exactly
     sizes = held.sum(axis=1, dtype=np.float64)
     same: npt.NDArray[np.bool_] = (common >= _COMMON) & (common >= _ALIKE * np.maximum(sizes[:, None], sizes[None, :]))

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from memhost.host import Host
-from memhost.models import Caller, Trust
+from memhost.models import Caller, CandidateHit, Candidates, Trust
+from memhost.ranking import Columns, candidate_of
 from memhost.ranking.stuffing import repetition, stuffed
+from memhost.search.scoring import Scored
+from memhost.search.trust_order import by_trust
+from memhost.testing.factories import make_memory
 from memhost.text.analysis import analyse_query, index_terms
 from tests.support.hosts import run, running_host
 
@@ -222,3 +227,24 @@ async def test_equal_trust_changes_nothing(tmp_path: Path) -> None:
         await store(host, "Mia's doctor is Dr. Lind.", "Since May Mia has Dr. Holm as her doctor.")
         assert len(await found(host, "Who is Mia's doctor since May?")) == 2
         assert (await found(host, "Who is Mia's doctor since May?"))[0] == "Since May Mia has Dr"
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_kept_columns_give_the_order_that_the_memories_give(seed: int) -> None:
+    chance = random.Random(seed)
+    words = ["pool", "opens", "seven", "nine", "sunday", "¿abre", "泳池", "lane", "ticket", "coin", "", "🙂", "zdt2024"]
+    sought = ("pool", "opens", "泳池")
+    hits, ordered = [], []
+    for number in range(70):
+        terms = tuple(chance.choices(words, k=chance.randint(0, 14)))
+        level = chance.choice([None, "user", "agent", "tool", "external"])
+        memory = make_memory(f"m{number}", " ".join(terms) or "-", terms=terms, trust=level)
+        hits.append(CandidateHit(memory=memory))
+        ordered.append(Scored(memory, 0.0, 0.99 - number / 80, "hybrid", {}))
+    found = Candidates(hits=hits, columns=Columns.of([candidate_of(hit.memory) for hit in reversed(hits)]))
+    found.hits.reverse()
+    expected = [(item.id, item.score) for item in by_trust(ordered, sought, 10)]
+    assert [(item.id, item.score) for item in by_trust(ordered, sought, 10, found)] == expected
+    assert expected != [(item.id, item.score) for item in ordered]
+    missing = Candidates(hits=found.hits[1:], columns=found.columns.take(range(1, 70)))
+    assert [(item.id, item.score) for item in by_trust(ordered, sought, 10, missing)] == expected

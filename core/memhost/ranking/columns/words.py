@@ -33,6 +33,11 @@ class Vocabulary:
         return list(self.numbers)
 
     @cached_property
+    def spelled(self) -> Flags:
+        """The words that begin with a letter or a digit."""
+        return np.fromiter((word[:1].isalnum() for word in self.numbers), np.bool_, len(self.numbers))
+
+    @cached_property
     def _joined(self) -> str:
         return f" {' '.join(self.numbers)} "
 
