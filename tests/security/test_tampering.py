@@ -13,7 +13,7 @@ import pytest
 
 from memhost.errors import ConfigurationError, MemhostError, NotFound, Tampered
 from memhost.host import Host, open_host
-from memhost.models import Caller, Verification
+from memhost.models import Caller, Document, Scope, Verification, WriteBatch
 from memhost.operations import Call
 from memhost.ports import KeepsHistory
 from memhost.testing.clock import FakeClock
@@ -251,6 +251,27 @@ async def test_who_reads_it_is_told(tmp_path: Path) -> None:
         assert [each.name for each in (await host.readiness()).components if not each.ok] == ["integrity"]
         with pytest.raises(NotFound):
             await run(host, "get_memory", memory_id="nobody")
+
+
+NEAR = ("alice-4", "alice-9", "alice", "a", "zzz", "алиса-5", "爱丽", "-")
+
+
+@pytest.mark.parametrize("kind", ["review", "alias"])
+async def test_a_damaged_document_says_nothing_of_other_ids(kind: str, tmp_path: Path) -> None:
+    """What waits under an id, and where it went, are read a page at a time, which holds those of other ids."""
+    async with running_host(tmp_path, run_jobs=False) as host:
+        for name in ("alice-5", "élise_5", "爱丽丝"):
+            document = Document(kind=kind, id=f"{name}|x", tenant="default", body=b"any", updated_at=host.clock.now())
+            await host.store.commit(Scope(tenant="default"), WriteBatch(put_documents=[document]))
+        with opened(tmp_path) as connection:
+            connection.execute("UPDATE documents SET body = x'80' WHERE kind = ?", (kind,))
+        for name in NEAR:
+            with pytest.raises(NotFound):
+                await run(host, "get_memory", memory_id=name)
+        for name in ("alice-5", "élise_5", "爱丽丝"):
+            with pytest.raises(Tampered):
+                await run(host, "get_memory", memory_id=name)
+        assert host.tampered.seen["document"] == {"alice-5|x", "élise_5|x", "爱丽丝|x"}, "the log and ready tell of all"
 
 
 async def test_an_old_row_put_back_with_its_seals(tmp_path: Path) -> None:

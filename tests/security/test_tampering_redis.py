@@ -11,8 +11,9 @@ import redis as redis_py
 
 from memhost.errors import ConfigurationError, NotFound, Tampered
 from memhost.host import Host
-from memhost.models import Caller
+from memhost.models import Caller, Document, Scope, WriteBatch
 from memhost.ports import KeepsHistory
+from tests.security.test_tampering import NEAR
 from tests.support.hosts import bound_to, run, running_host
 from tests.support.redis_server import RedisSpace
 
@@ -160,6 +161,26 @@ async def test_it_is_not_served_and_verify_tells(name: str, tmp_path: Path, redi
                 assert (memory.id, memory.user_id, memory.text) == (memory_id, "alice", wrote[memory_id])
         kept = await allowed(host, "get_session", caller, session_id="s-alice", user_id="alice")
         assert kept is None or kept.data == {"of": "alicedata"}
+
+
+async def test_a_damaged_document_says_nothing_of_other_ids(tmp_path: Path, redis_part: RedisSpace) -> None:
+    environment = {**redis_part.environment(), "INTEGRITY_KEY": KEY}
+    async with running_host(tmp_path, store="redis", run_jobs=False, settings=environment) as host:
+        for name in ("alice-5", "élise_5", "爱丽丝"):
+            document = Document(
+                kind="review", id=f"{name}|x", tenant="default", body=b"any", updated_at=host.clock.now()
+            )
+            await host.store.commit(Scope(tenant="default"), WriteBatch(put_documents=[document]))
+        edit = Editor(environment["REDIS_URL"], redis_part.name)
+        for key in edit.client.scan_iter(f"{redis_part.name}:s:*"):
+            edit.client.hset(key, "body", b"\x80")
+        for name in NEAR:
+            with pytest.raises(NotFound):
+                await run(host, "get_memory", memory_id=name)
+        for name in ("alice-5", "élise_5", "爱丽丝"):
+            with pytest.raises(Tampered):
+                await run(host, "get_memory", memory_id=name)
+        assert host.tampered.seen["document"] == {"alice-5|x", "élise_5|x", "爱丽丝|x"}
 
 
 @pytest.mark.parametrize(("last", "kind"), [("put_session", "replayed"), ("delete_session", "inserted")])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -16,18 +16,38 @@ logger = logging.getLogger(__name__)
 
 _NAMED = 3
 
-_LEFT_OUT: ContextVar[Counter[str] | None] = ContextVar("memhost_left_out", default=None)
+MAX_SEEN = 10_000
+"""Things of one sort that are told apart; whoever edits a store can damage any number of them."""
+
+LeftOut = defaultdict[str, set[str]]
+"""Ids of what was left out, by sort."""
+
+_LEFT_OUT: ContextVar[LeftOut | None] = ContextVar("memhost_left_out", default=None)
 
 
 @contextmanager
-def noting_left_out() -> Iterator[Counter[str]]:
-    """Count by sort what reads inside the block had to leave out."""
-    found: Counter[str] = Counter()
+def noting_left_out() -> Iterator[LeftOut]:
+    """Note by sort and id what reads inside the block had to leave out."""
+    found: LeftOut = defaultdict(set)
     token = _LEFT_OUT.set(found)
     try:
         yield found
     finally:
         _LEFT_OUT.reset(token)
+
+
+@contextmanager
+def asking_for(prefixes: Sequence[str]) -> Iterator[None]:
+    """Of what reads inside the block leave out, tell the request only of ids that begin with one of these.
+
+    For reads that meet more than they ask for: what else they met says nothing about their answer.
+    """
+    with noting_left_out() as met:
+        yield
+    outer, beginnings = _LEFT_OUT.get(), tuple(prefixes)
+    for what, ids in met.items():
+        if outer is not None and (asked := {name for name in ids if name.startswith(beginnings)}):
+            outer[what] |= asked
 
 
 class TamperWatch:
@@ -37,37 +57,43 @@ class TamperWatch:
         now: Tells the time.
 
     Attributes:
-        seen: How often something of each sort was left out since the start.
+        seen: Ids of what was left out since the start, by sort, the first `MAX_SEEN` of each.
         last: When the last of it was.
     """
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
-        self.seen: Counter[str] = Counter()
+        self.seen: LeftOut = defaultdict(set)
         self.last: datetime | None = None
         self.metrics: Metrics | None = None
 
     def __call__(self, what: str, ids: Sequence[str]) -> None:
         """Tell of things of one sort that were left out."""
-        self.seen[what] += len(ids)
+        if len(self.seen[what]) < MAX_SEEN:
+            self.seen[what].update(ids)
         self.last = self._now()
         if (noted := _LEFT_OUT.get()) is not None:
-            noted[what] += len(ids)
+            noted[what].update(ids)
         if self.metrics is not None:
             self.metrics.tampered(what, len(ids))
         log(logger, logging.ERROR, "integrity.tampered", what=what, count=len(ids), ids=",".join(ids[:_NAMED]))
 
 
-def counted(found: Counter[str], between: str = ", ") -> str:
+def counted(found: LeftOut, between: str = ", ") -> str:
     """Numbers of things by sort, in words: "1 entry, 2 memories"."""
-    return between.join(f"{count} {what if count == 1 else _plural(what)}" for what, count in sorted(found.items()))
+    return between.join(_number(what, len(ids)) for what, ids in sorted(found.items()))
+
+
+def _number(what: str, count: int) -> str:
+    least = "at least " if count >= MAX_SEEN else ""
+    return f"{least}{count} {what if count == 1 else _plural(what)}"
 
 
 def _plural(what: str) -> str:
     return f"{what.removesuffix('y')}ies" if what.endswith("y") else f"{what}s"
 
 
-def left_out_notice(found: Counter[str]) -> str:
+def left_out_notice(found: LeftOut) -> str:
     """The sentence about what an answer lacks."""
     things = counted(found, " and ")
     return f"{things} left out: what is stored is not what the server wrote (memhost verify tells what was changed)."

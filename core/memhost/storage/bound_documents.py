@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from memhost.integrity.watch import asking_for
 from memhost.models import Document, Scope
 from memhost.ports import Store
 
@@ -101,10 +102,12 @@ async def by_prefix(
     """
     found: dict[str, list[Document]] = {}
     page: list[Document] = []
-    for prefix in sorted(set(prefixes)):
+    wanted = sorted(set(prefixes))
+    for prefix in wanted:
         last = page[-1].id if len(page) == limit else ""
         if not found or (last and (last <= prefix or last.startswith(prefix))):
-            page = await store.list_documents(document_scope(bounds), kind, now, after=prefix, limit=limit)
+            with asking_for(wanted):
+                page = await store.list_documents(document_scope(bounds), kind, now, after=prefix, limit=limit)
         found[prefix] = [document for document in page if document.id.startswith(prefix)]
     return found
 

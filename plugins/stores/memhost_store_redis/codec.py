@@ -23,6 +23,7 @@ MAX_TERM_LENGTH = 200
 MARK = "x"
 """Starts every encoded value, so that the empty string has a tag as well."""
 
+_ESCAPE = re.compile(rb"[+=_~]([0-9A-F]{2})")
 _PLAIN_TERM = re.compile(r"[a-z0-9]+")
 _QUERY_ESCAPES = {ord(char): "\\" + char for char in "+=~!-"}
 
@@ -52,6 +53,12 @@ def escape(value: str) -> str:
     if value.isascii() and value.isalnum():
         return value
     return "".join([_ESCAPED[byte] for byte in value.encode()])
+
+
+def readable(tag: str) -> str:
+    """The string of an encoded tag; of one that was too long its beginning, and the digest."""
+    data = _ESCAPE.sub(lambda found: bytes([int(found[1], 16)]), tag.removeprefix(MARK).encode())
+    return data.decode("utf-8", "replace")
 
 
 def bounded(escaped: str, longest: int) -> str:

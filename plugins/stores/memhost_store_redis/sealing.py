@@ -14,6 +14,7 @@ from memhost.errors import ConfigurationError
 from memhost.integrity import Seals, TenantSeals
 from memhost.models import MemoryRecord, Scope
 from memhost.storekit import encode
+from memhost_store_redis.codec import readable
 from memhost_store_redis.scopes import token
 
 _FOUND_BY, _STATE = b"findable", b"a state "
@@ -72,7 +73,7 @@ class Reading:
 
     Attributes:
         seals: Of the scope's tenant.
-        left_out: Ids of what is not what the server wrote, as their keys have them.
+        left_out: Ids of what is not what the server wrote.
     """
 
     def __init__(self, scope: Scope, seals: Seals) -> None:
@@ -86,7 +87,7 @@ class Reading:
 
     def leave_out(self, identity: bytes) -> None:
         """Note what is left out."""
-        self.left_out.append(identity.decode("utf-8", "replace").removeprefix("x"))
+        self.left_out.append(readable(identity.decode("utf-8", "replace")))
 
 
 def lost_key(seals: Seals, mark: str) -> ConfigurationError:

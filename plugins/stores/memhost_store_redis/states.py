@@ -13,9 +13,9 @@ from memhost.integrity import Seals
 from memhost.models import Document, Scope, SessionKey, StoredSession
 from memhost.storekit import holds, to_micros
 from memhost_store_redis.batches import Batch, Row, row_of
-from memhost_store_redis.codec import encode_tag, tags
+from memhost_store_redis.codec import encode_tag, readable, tags
 from memhost_store_redis.connection import Connections
-from memhost_store_redis.keys import document_id, session_id, state_base
+from memhost_store_redis.keys import SEPARATOR, document_id, session_id, state_base
 from memhost_store_redis.opening import Layout
 from memhost_store_redis.scopes import resolve
 from memhost_store_redis.sealing import seals_of, state_content, state_holds
@@ -53,9 +53,14 @@ class States:
         if body is None or (expires is not None and int(expires) <= to_micros(now)):
             return None
         if not self._sound(tenant, identity, body, expires, seal):
-            self._tampered("session" if identity.startswith("s") else "document", [identity])
+            self._tell(identity)
             raise Tampered("What is stored there is not what the server wrote, so it is not served.")
         return body, version
+
+    def _tell(self, identity: str) -> None:
+        """Tell that a session or document was left out, by its own id."""
+        name = readable(identity.rpartition(SEPARATOR)[2])
+        self._tampered("session" if identity.startswith("s") else "document", [name])
 
     def _sound(self, tenant: str, identity: str, body: bytes, expires: bytes | None, seal: bytes | None) -> bool:
         content = state_content(identity, None if expires is None else int(expires), body)
@@ -158,7 +163,7 @@ class States:
         identity = key.decode()[len(state_base(self._connections.prefix, scope.tenant)) :]
         if self._sound(scope.tenant, identity, row[b"body"], row.get(b"expires_at"), row.get(b"seal")):
             return True
-        self._tampered("session" if identity.startswith("s") else "document", [identity])
+        self._tell(identity)
         return False
 
     def _batch(self, scope: Scope) -> Batch:

@@ -15,6 +15,7 @@ from memhost.cli import cli
 from memhost.errors import Tampered
 from memhost.host import Host
 from memhost.http.app import build_app
+from memhost.integrity.watch import MAX_SEEN, TamperWatch, counted
 from memhost.testing.clock import FakeClock
 from tests.support.hosts import run, running_host
 
@@ -74,6 +75,9 @@ async def test_what_reads_met_counts_until_a_verification_finds_nothing(tmp_path
         rewrite(tmp_path, "green", "black")
         with pytest.raises(Tampered):
             await run(server, "get_memory", memory_id="m")
+        for _ in range(2):  # it is one memory, however often it is met
+            with pytest.raises(Tampered):
+                await run(server, "get_memory", memory_id="m")
         assert "not what the server wrote: 1 memory, met since the start" in (await ready(server))[2]
         clock.advance(1)
         rewrite(tmp_path, "black", "green")
@@ -84,7 +88,18 @@ async def test_what_reads_met_counts_until_a_verification_finds_nothing(tmp_path
         rewrite(tmp_path, "green", "black")
         with pytest.raises(Tampered):
             await run(server, "get_memory", memory_id="m")
-        assert "wrote: 2 memories, met" in (await ready(server))[2], "met again"
+        assert "wrote: 1 memory, met" in (await ready(server))[2], "met again"
+
+
+def test_so_many_things_of_a_sort_are_told_apart() -> None:
+    watch = TamperWatch(FakeClock().now)
+    watch("document", ["m0", "m1"])
+    watch("memory", ["m0", "m1", "m0"])
+    watch("memory", ["m1"])
+    assert counted(watch.seen) == "2 documents, 2 memories"
+    for start in range(0, 2 * MAX_SEEN, 1_000):
+        watch("memory", [f"m{number}" for number in range(start, start + 1_000)])
+    assert counted(watch.seen) == f"2 documents, at least {MAX_SEEN} memories"
 
 
 def test_doctor_says_it(tmp_path: Path) -> None:
