@@ -237,6 +237,32 @@ def _request(host: Host, operation: str, **fields: Any) -> Any:
     return msgspec.convert(fields, host.operations[operation].request)
 
 
+@pytest.mark.parametrize("cache", ["0", "64"])
+@pytest.mark.parametrize("value", ["x''", "x'c1'", "x'92a161'", "5", "'words'", "x'92a16190' || x'92a16290'"])
+async def test_damaged_words_of_one_memory_hide_that_one_alone(value: str, cache: str, tmp_path: Path) -> None:
+    def damage(connection: sqlite3.Connection) -> None:
+        vid = place(connection, "alice-1")[1]
+        connection.execute(f"UPDATE contents SET words = {value} WHERE vid = ?", (vid,))
+
+    await edited(tmp_path, damage)
+    settings = {"SQLITE_BLOCK_CACHE_MB": cache}
+    async with running_host(tmp_path, run_jobs=False, settings=settings) as host:
+        for mode in ("keyword", "semantic", "hybrid"):
+            for caller, names in ((bound_to(users=("alice",)), {"alice-0", "alice-2"}), (ADMIN, {"alice-0", "bob-1"})):
+                call = Call(caller=caller, request_id="t")
+                request = _request(host, "search_memories", text="decided something", search_mode=mode, limit=50)
+                found = await host.execute("search_memories", call, request)
+                ids = {hit.id for hit in found.memories}
+                assert names <= ids, mode
+                assert "alice-1" not in ids
+                assert [text[:17] for kind, text in call.notices if kind == "tampered"] == ["1 memory left out"], mode
+            call = Call(caller=bound_to(users=("bob",)), request_id="t")
+            request = _request(host, "search_memories", text="decided something", search_mode=mode, limit=50)
+            found = await host.execute("search_memories", call, request)
+            assert {hit.id for hit in found.memories} == {"bob-0", "bob-1", "bob-2"}
+            assert [kind for kind, _ in call.notices if kind == "tampered"] == []
+
+
 async def test_who_reads_it_is_told(tmp_path: Path) -> None:
     await edited(tmp_path, alter_text)
     async with running_host(tmp_path, run_jobs=False) as host:

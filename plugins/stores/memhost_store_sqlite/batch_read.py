@@ -45,14 +45,16 @@ def _array(size: int, items: bytes) -> bytes:
     return b"\xdd" + size.to_bytes(4, "big") + items
 
 
-def load_words(connection: apsw.Connection, rids: Ids) -> dict[int, Words]:
-    """Ids and terms by row number, of those of the rows that exist."""
+def load_words(connection: apsw.Connection, rids: Ids) -> tuple[dict[int, Words], set[int]]:
+    """Ids and terms by row number, of those of the rows that exist; and the rows whose terms somebody damaged."""
+    bad: set[int] = set()
     if not len(rids):
-        return {}
+        return {}, bad
     found: list[Any] = connection.execute(_WORDS, (apsw.carray(rids),)).fetchall()
     listed, words = found[0]
     known = parse_ids(listed).tolist()
-    return dict(zip(known, _decode_words(_array(len(known), words or b"")), strict=True))
+    terms = zip(known, _terms(connection, known, words or b"", bad), strict=True)
+    return {rid: word for rid, word in terms if word is not None}, bad
 
 
 def load(
@@ -166,14 +168,14 @@ def _bodies(known: list[int], sizes: list[int], bodies: bytes, bad: set[int]) ->
 
 
 def _terms(connection: apsw.Connection, known: list[int], words: bytes, bad: set[int]) -> list[Words | None]:
-    """The words; None for those that somebody damaged."""
+    """The words; None for those that somebody damaged, whose rows are added to `bad`."""
     try:
         return _decode_words(_array(len(known), words))  # type: ignore[return-value]
     except msgspec.MsgspecError:
         found: list[Words | None] = []
         for rid in known:
             packed = connection.execute(
-                f"SELECT c.words FROM memories m CROSS JOIN contents c ON c.vid = {VID} WHERE m.rid = ?",  # noqa: S608
+                f"SELECT CAST(c.words AS BLOB) FROM memories m CROSS JOIN contents c ON c.vid = {VID} WHERE m.rid = ?",  # noqa: S608
                 (rid,),
             ).get
             try:

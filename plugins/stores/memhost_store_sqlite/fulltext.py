@@ -95,10 +95,11 @@ def frequencies(postings: Postings, terms: Sequence[str]) -> dict[str, int]:
 
 @dataclass(slots=True)
 class TextLeg:
-    """The result of the full-text leg: scores by row number, and the number of matches."""
+    """The result of the full-text leg: scores by row number, the number of matches, and rows with damaged terms."""
 
     scores: dict[int, float]
     total: int
+    damaged: set[int] = field(default_factory=set)
 
 
 def search(
@@ -112,10 +113,10 @@ def search(
         chosen = best(found, scores, admission, limit)[:limit]
         return TextLeg(dict(zip(found[chosen].tolist(), scores[chosen].tolist(), strict=True)), total)
     chosen = best(found, scores, admission, max(2 * limit, RESCORED))
-    words = load_words(postings.connection, found[chosen])
+    words, damaged = load_words(postings.connection, found[chosen])
     exact = _bm25(postings, units, words)
     order = sorted(exact, key=lambda rid: (-exact[rid], words[rid].id))[:limit]
-    return TextLeg({rid: exact[rid] for rid in order}, total)
+    return TextLeg({rid: exact[rid] for rid in order}, total, damaged)
 
 
 def _rank(

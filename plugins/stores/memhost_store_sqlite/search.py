@@ -85,7 +85,8 @@ def _find(
         total = count(connection, reach, conditions) if known is None else len(known)
     found = list(dict.fromkeys([*text.scores, *near]))
     around = _neighbours(connection, found, query.neighbours)
-    memories = load(connection, [*found, *around], reading, agreement(query.conditions), set(found))
+    # Rows whose terms are damaged are read as well: that notes them as left out.
+    memories = load(connection, [*found, *around, *text.damaged], reading, agreement(query.conditions), set(found))
     hits = [
         CandidateHit(memory=memory, text_score=text.scores.get(rid), distance=near.get(rid))
         for rid, memory in memories.items()
