@@ -156,6 +156,7 @@ EDITS: dict[str, tuple[Edit, str]] = {
     "topics": (sql("UPDATE facets SET text = 'topic9' WHERE key = 'topics'"), "changed"),
     "topics removed": (sql("DELETE FROM facets WHERE key = 'topics'"), "changed"),
     "vectors swapped": (swap_vectors, "changed"),
+    "vectors removed": (sql("DELETE FROM vectors WHERE vid = (SELECT max(vid) FROM vectors)"), "changed"),
     "words": (sql("UPDATE contents SET words = x'9200'"), "changed"),
     "owners renamed": (rename_owner, "changed"),
     "body damaged": (sql("UPDATE contents SET body = x'c1'"), "changed"),

@@ -9,6 +9,7 @@ from typing import Any
 import apsw
 
 from memhost.errors import StoreMismatch
+from memhost.integrity import SIZE
 from memhost.models import StoredMemory, Vector
 from memhost.storekit import rules
 from memhost_store_sqlite.connection import transaction
@@ -44,6 +45,11 @@ class Embedding:
                 return
             if reindex:
                 connection.execute("DELETE FROM vectors")
+                # The second part of a proof says that there was a vector: nobody is to miss what was dropped here.
+                connection.execute(
+                    "UPDATE contents SET proof = substr(proof, 1, ?1) WHERE length(proof) > ?1",
+                    (SIZE,),
+                )
             elif connection.execute("SELECT EXISTS(SELECT 1 FROM vectors)").get:
                 raise self._mismatch(self.stored(connection))
             self._enter(connection)

@@ -56,6 +56,8 @@ def proves(
     fixed = encode((fixed_of(row)[1:], facets))
     if not seals.holds(_WORDS, stamp + fixed + words, proof[:SIZE]):
         return "What it is filtered, sorted and found by is not what the server wrote."
+    if vector is None and len(proof) > SIZE:
+        return "Its vector is missing."
     if vector is not None and not seals.holds(_VECTOR, stamp + vector, proof[SIZE:]):
         return "Its vector is not the one that the server stored."
     return ""

@@ -12,9 +12,9 @@ import pytest
 from tests.support.sqlite_files import EVERYWHERE, FAST, count, no_thread_is_left, opening  # noqa: F401
 
 from memhost.errors import ConfigurationError, StoreMismatch, StoreUnavailable
-from memhost.models import CandidateQuery, Condition, JobState, Op, Scope, StoredMemory, TextMatch
+from memhost.models import CandidateQuery, Condition, JobState, Op, Scope, StoredMemory, TextMatch, WriteBatch
 from memhost.models.filters import metadata_text
-from memhost.ports import KeepsHistory
+from memhost.ports import KeepsHistory, Store
 from memhost.testing.factories import after, make_job, make_memory, make_scope, make_vector, put
 from memhost_store_sqlite.conditions import compile_conditions
 from memhost_store_sqlite.connection import connect
@@ -208,6 +208,42 @@ async def test_reindexing_drops_the_vectors_and_keeps_the_memories(tmp_path: Pat
         assert (await store.info()).embedder == "other"
     async with opening(tmp_path, embedder="other") as store:
         assert await count(store) == 1
+
+
+async def test_a_vector_that_somebody_removed_is_missed_and_one_that_was_dropped_is_not(tmp_path: Path) -> None:
+    async def found(store: Store) -> list[tuple[str, str]]:
+        assert isinstance(store, KeepsHistory)
+        return [(each.id, each.detail) for each in (await store.verify()).findings]
+
+    def remove(name: str) -> None:
+        with apsw.Connection(str(tmp_path / "memhost.db")) as file:
+            file.execute(
+                "DELETE FROM vectors WHERE vid & 68719476735 = (SELECT rid FROM memories WHERE id = ?)", (name,)
+            )
+
+    def some(*names: str, vector: bool = True) -> WriteBatch:
+        return put(*(make_memory(name, "apple", vector=make_vector(1) if vector else None) for name in names))
+
+    async with opening(tmp_path) as store:
+        await store.commit(EVERYWHERE, some("dropped", "again", "without later"))
+        await store.commit(EVERYWHERE, some("never", "never, 也不", vector=False))
+        await store.commit(EVERYWHERE, some("without later", vector=False))
+        assert await found(store) == []
+    async with opening(tmp_path, embedder="other", reindex=True) as store:
+        assert await found(store) == []
+        await store.commit(EVERYWHERE, some("again", "new"))
+        assert await found(store) == []
+    async with opening(tmp_path, embedder="other") as store:
+        assert await found(store) == []
+        remove("dropped")
+        remove("never")
+        assert await found(store) == [], "there was none"
+        remove("again")
+        remove("new")
+        assert await found(store) == [("again", "Its vector is missing."), ("new", "Its vector is missing.")]
+        assert isinstance(store, KeepsHistory)
+        await store.seal_anew()
+        assert await found(store) == [], "it is accepted as it stands"
 
 
 async def test_a_file_without_vectors_takes_any_embedder(tmp_path: Path) -> None:
