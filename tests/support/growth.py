@@ -62,6 +62,8 @@ UNITS = (
     ),
     *("password: ", "-----BEGIN ", "sk-", "eyJ", "DE89 3704 ", "do not ", "user: ", "- a\n", "1) ", "a.b.", "A.", "aA"),
     *("a1", "_", "__a"),
+    *("password=", "password=q", "token=A1b", "pw=", "api_key: a", "\u5bc6\u7801\u662f", "--password ", "?token=a&"),
+    *("\u4e00\u9f8d", "\uac00\ud7a3", "\u304c\u30ac\u30fc", "\u4e00\u3099", "\u1112\u1161\u11ab"),
 )
 """What texts are full of, beside single signs."""
 

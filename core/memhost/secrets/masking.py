@@ -25,8 +25,8 @@ _SIGNS = 6
 _ROUNDS = 4
 _PLACES = 100
 _REMEMBERED = 50_000
-_SHORT, _LONG = 6, 100_000
-"""Letters of the shortest text that may hold a secret, and of the longest that is remembered to hold none."""
+_SHORT = 6
+"""Letters of the shortest text that may hold a secret."""
 
 IDS = frozenset(
     (
@@ -133,7 +133,7 @@ class Masker:
         if isinstance(value, dict):
             return self._dict(value, where, findings)
         if isinstance(value, (list, tuple)):
-            if all(type(item) is str and self._is_clean(item) for item in value):
+            if all(type(item) is str and self._is_known(item) for item in value):
                 return value
             items = [self._value(item, (*where, place), findings) for place, item in enumerate(value)]
             return value if all(map(_same, items, value)) else type(value)(items)
@@ -149,8 +149,8 @@ class Masker:
             if name in ids:
                 if findings is not None:
                     self._id(old, (*where, name), findings)
-            elif type(old) is str and self._is_clean(old):
-                continue  # as nearly all of them: no path is made
+            elif type(old) is str and self._is_known(old):
+                continue  # as most of them: no path is made
             elif (new := self._value(old, (*where, name), findings)) is not old:
                 changed[name] = new
         return msgspec.structs.replace(value, **changed) if changed else value
@@ -173,7 +173,7 @@ class Masker:
 
     def _id(self, value: Any, where: Where, findings: Findings) -> None:
         for item in value if isinstance(value, (list, tuple)) else (value,):
-            if isinstance(item, str) and not self._is_clean(item):
+            if isinstance(item, str) and not self._is_known(item):
                 findings.ids += [(where, found.kind) for found in self._found(item) if found.kind not in _MAY_BE_IDS]
 
     def _text(self, text: str, where: Where, findings: Findings | None) -> str:
@@ -191,22 +191,19 @@ class Masker:
                 break
         return text
 
-    def _is_clean(self, text: str) -> bool:
-        """Tell whether a text holds no secret, at little cost for what was looked through before."""
-        return len(text) < _SHORT or (hash(text), len(text)) in self._clean or not self._found(text)
+    def _is_known(self, text: str) -> bool:
+        """Tell whether a text is known to hold no secret, without looking through it."""
+        return len(text) < _SHORT or (hash(text), len(text)) in self._clean
 
     def _found(self, text: str) -> list[Secret]:
         """The secrets of a text; most texts come again and again and hold none, which is remembered."""
-        if len(text) < _SHORT:
-            return []
-        known = (hash(text), len(text))
-        if known in self._clean:
+        if self._is_known(text):
             return []
         found = find_secrets(text, self._extras)
-        if not found and len(text) <= _LONG:
+        if not found:
             if len(self._clean) >= _REMEMBERED:
                 self._clean.clear()
-            self._clean.add(known)
+            self._clean.add((hash(text), len(text)))
         return found
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-_TEMPLATE = re.compile(r"[<>]|\$\{|\{\{|\$\(|%\(|\.\.\.|…|\*\*\*|•|^\$\w|^%|^\{|^\[|xxxx|XXXX")
-"""Signs of templates, of cut texts, and of masks."""
+_TEMPLATE = ("<", ">", "${", "{{", "$(", "%(", "...", "…", "***", "•", "xxxx", "XXXX")
+"""Signs of templates, of cut texts, and of masks. (As one pattern they take 40 times as long to look for.)"""
+_TEMPLATE_BEGINS = re.compile(r"\$\w|[%{\[]")
 
 _PARTS = re.compile(r"[^\W\d_]+")
 
@@ -38,7 +39,7 @@ _DATE = re.compile(r"\d{1,4}[-./:]\d{1,2}(?:[-./:T]\d{1,4}\S{0,20})?")
 
 def is_placeholder(value: str) -> bool:
     """Tell whether a value only stands for a secret: `changeme`, `<your-key>`, `${VAR}`, `xxxx`, `user123`."""
-    if _TEMPLATE.search(value) or is_monotone(value):
+    if any(map(value.__contains__, _TEMPLATE)) or _TEMPLATE_BEGINS.match(value) or is_monotone(value):
         return True
     low = value.casefold().rstrip("!?.")
     if _TECHNICAL.fullmatch(low) or _DATE.fullmatch(value):
@@ -55,11 +56,10 @@ def _plain_digits(low: str) -> bool:
 
 def is_monotone(value: str) -> bool:
     """Tell whether a value is made of hardly more than one sign, as those are that hide one."""
-    signs = "".join(filter(str.isalnum, value.casefold()))
-    kinds = set(signs)
-    return len(kinds) <= max(1, len(signs) // 10) or (
-        len(signs) >= 8 and max(map(signs.count, kinds)) * 10 >= len(signs) * 8
-    )
+    low = value.casefold()
+    counts = [low.count(sign) for sign in set(low) if sign.isalnum()]
+    signs = sum(counts)
+    return len(counts) <= max(1, signs // 10) or (signs >= 8 and max(counts) * 10 >= signs * 8)
 
 
 def is_code(value: str, after: str, *, said: bool = False) -> bool:
