@@ -37,9 +37,9 @@ async def host(tmp_path: Path) -> AsyncIterator[Host]:
         yield running
 
 
-def by(channel: Trust) -> Caller:
-    """A writer whose credential is bound to a channel."""
-    return Caller(subject=channel, roles=frozenset({"admin"}), channel=channel)
+def by(channel: Trust | None) -> Caller:
+    """A writer whose credential is bound to a channel, or to none."""
+    return Caller(subject=channel or "any", roles=frozenset({"admin"}), channel=channel)
 
 
 def forged(sign: str) -> str:
@@ -296,16 +296,17 @@ async def test_a_view_leaves_out_what_prompts_leave_out_and_says_how_far_it_is_t
 
 
 async def test_a_change_of_trust_makes_a_summary_again(host: Host) -> None:
-    await run(host, "store_memories", memories=[{"id": "a", "text": "Tea costs 4 euros.", "user_id": "or"}])
+    tea = {"id": "a", "text": "Tea costs 4 euros.", "user_id": "or"}
+    await run(host, "store_memories", by("user"), memories=[tea])
     made = await run(host, "create_summary_view", source="long_term", name="v", group_by=["user_id"])
-    changes: tuple[tuple[Trust, dict[str, Any], str | None], ...] = (
-        ("agent", {"text": "Tea costs 5 euros."}, "agent"),
-        ("tool", {"topics": ["tea"]}, None),  # other words would wait
+    changes: tuple[tuple[Trust | None, dict[str, Any], str], ...] = (
+        ("user", {"text": "Tea costs 5 euros."}, "user"),
+        (None, {"topics": ["tea"]}, "agent"),  # a channel that is trusted less would wait
     )
     for channel, change, trust in changes:
         await run(host, "edit_memory", by(channel), memory_id="a", **change)
         found = await run(host, "run_summary_view_partition", view_id=made.id, group={"user_id": "or"})
-        assert (found.trust, found.empty) == (trust, trust is None)
+        assert (found.trust, found.empty) == (trust, False)
 
 
 @pytest.fixture

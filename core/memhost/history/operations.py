@@ -96,9 +96,10 @@ OPERATIONS = (
         description=(
             "Its state goes, and so do other states with the same text, copies in the trash, and the text of the "
             "memory itself if it is the same. The log keeps who did what, and says what was redacted. What was made "
-            "from the memory is marked as stale; messages of sessions stay as they are."
+            "from the memory is marked as stale; messages of sessions stay as they are. A credential whose channel is "
+            "trusted less than what would go may not."
         ),
-        errors=("not_found", "memory_changed", "unsupported", "long_term_memory_disabled"),
+        errors=("forbidden", "not_found", "memory_changed", "unsupported", "long_term_memory_disabled"),
         repeatable=True,
     ),
     Operation(

@@ -79,7 +79,7 @@ class Rewriting:
         )
         if not kept:
             raise InvalidRequest("A plugin refused the change.")
-        if (waits := await self._waits(call, kept[0], stored)) is not None:
+        if (waits := await self._waits(call, kept[0], stored, state.record)) is not None:
             return await self._hold(call, waits, now)
         if stored is None:
             await self._quotas.admit(bounds.tenant, amounts_of(kept))
@@ -97,13 +97,18 @@ class Rewriting:
         self._outbox.committed(batch.add_jobs)
         return updated.record
 
-    async def _waits(self, call: Call, record: MemoryRecord, stored: StoredMemory | None) -> Held | None:
-        """The memory, if it is to wait: what it changes is judged as an edit of the caller's."""
+    async def _waits(
+        self, call: Call, record: MemoryRecord, stored: StoredMemory | None, was: MemoryRecord
+    ) -> Held | None:
+        """The memory, if it is to wait: what it changes is judged as an edit of the caller's.
+
+        `was` is the state that is written again, as it was trusted: of a deleted memory that is what it would lower.
+        """
         editor = _most(call)
         if editor == "operator":
             return None
-        gone = msgspec.structs.replace(record, text="", topics=[], entities=[], metadata={})
-        return await self._held.of_edit(record, gone if stored is None else stored.record, editor)
+        gone = msgspec.structs.replace(was, text="", topics=[], entities=[], metadata={})
+        return await self._held.of_edit(record, gone if stored is None else stored.record, editor, call.caller.channel)
 
     async def _hold(self, call: Call, held: Held, now: datetime) -> MemoryRecord:
         """Keep it until a review; the memory stays as it is."""

@@ -10,6 +10,7 @@ from memhost.errors import NotFound
 from memhost.history.entries import entries_of, fields_of, keeping, shown
 from memhost.history.rewriting import Rewriting
 from memhost.memories.enabled import require_long_term_memory
+from memhost.memories.trust import refuse_lower
 from memhost.models import Change, Entry, MemoryRecord, Scope, StoredMemory
 from memhost.operations.history import (
     CompareVersions,
@@ -157,18 +158,24 @@ class Versions:
 
         Raises:
             NotFound: There is no such version inside the caller's bounds.
+            Forbidden: The caller is bound to a channel that is trusted less than what would go.
         """
         kept, bounds, name = self._kept(), call.caller.bounds, request.memory_id
         state = (await self._found(bounds, name, request.version)).state
         text = state.record.text if state is not None else None
         present = await self._present(bounds, name)
         blanked = present is not None and present.record.text == text
+        if call.caller.channel is not None:
+            _, records = await self._states_with(kept, bounds, request, text)
+            records += [each.record for each in (state, present if blanked else None) if each is not None]
+            refuse_lower(records, call.caller.channel, "redacting a version")
         if blanked and present is not None:
             await self._rewriting.blank(call, present)
         if state is not None:
             await self._rewriting.forget_copies(bounds, state.record)
         removed = 0
-        for owner, seqs in (await self._states_with(kept, bounds, request, text)).items():
+        states, _ = await self._states_with(kept, bounds, request, text)  # with the one that was blanked just now
+        for owner, seqs in states.items():
             why = Change(kind="redacted", at=0, memory=name, owner=owner, note=f"version {request.version}")
             removed += await kept.drop_former(bounds.tenant, sorted(seqs), why)
         files: Literal["clean", "pending"] | None = None
@@ -188,15 +195,21 @@ class Versions:
 
     async def _states_with(
         self, kept: KeepsHistory, bounds: Scope, request: RedactVersion, text: str | None
-    ) -> dict[Owner, list[int]]:
-        """Entries that keep the version or another state with its text, by owner: each owner can be erased alone."""
+    ) -> tuple[dict[Owner, list[int]], list[MemoryRecord]]:
+        """Entries that keep the version or another state with its text, by owner, and these states.
+
+        Each owner can be erased alone.
+        """
         found: dict[Owner, list[int]] = {}
+        records: list[MemoryRecord] = []
         async for entry in entries_of(kept, bounds, request.memory_id):
             former = await kept.former_state(bounds, entry.seq) if entry.has_former else None
-            fits = former is not None and (former.record.text == text or former.version == request.version)
-            if fits and entry.change is not None:
+            if former is None or entry.change is None:
+                continue
+            if former.record.text == text or former.version == request.version:
                 found.setdefault(entry.change.owner, []).append(entry.seq)
-        return found
+                records.append(former.record)
+        return found, records
 
     async def _shown(self, bounds: Scope, name: str, version: int) -> VersionState:
         found = await self._found(bounds, name, version)

@@ -195,9 +195,10 @@ OPERATIONS = (
         summary="Restore memories from the trash, or make replaced facts valid again.",
         description=(
             "A memory stays in the trash if another memory has taken its id. The server does not merge a restored "
-            "memory again (its metadata says `restored_at`); its age counts from now."
+            "memory again (its metadata says `restored_at`); its age counts from now. A credential whose channel is "
+            "trusted less than a memory cannot restore it."
         ),
-        errors=("invalid_arguments", "long_term_memory_disabled", "model_unavailable"),
+        errors=("forbidden", "invalid_arguments", "long_term_memory_disabled", "model_unavailable"),
     ),
     Operation(
         name="list_reviews",

@@ -149,7 +149,7 @@ class MemoryService:
             kept = stored.get(name) or await self._read(call, name)
             if kept is None:
                 raise InvalidRequest(f"A plugin refused the memory {item.text[:50]!r}.")
-            status: Literal["created", "duplicate"] = "created" if kept.id == item.id else "duplicate"
+            status: Literal["created", "duplicate"] = "created" if item.id in stored else "duplicate"
             found.append(StoredRecord(id=kept.id, status=status, memory=kept))
         return found
 
@@ -236,9 +236,10 @@ class MemoryService:
         stays = []
         for record in kept:
             place = before.get(record.id)
-            lower = self._held.of_lower(record, place, call.caller.channel) if place is not None else None
-            stays += [record] if lower is None else []
-            held += [] if lower is None else [lower]
+            if place is None or (lower := self._held.of_lower(record, place, call.caller.channel)) is None:
+                stays.append(record)
+            elif not edits.adds_nothing(place, record):  # else there is nothing to be done, and its trust stays
+                held.append(lower)
         return stays, held
 
     def _expected(self, there: Sequence[StoredMemory], given: Sequence[RecordInput]) -> dict[str, int]:

@@ -16,6 +16,7 @@ from memhost.memories.derived import former
 from memhost.memories.enabled import require_long_term_memory
 from memhost.memories.records import derived_id, index_records, unique
 from memhost.memories.repetition import RESTORED
+from memhost.memories.trust import refuse_lower
 from memhost.models import Document, MemoryRecord, Scope, StoredMemory, WriteBatch
 from memhost.operations.responses import RestoreResult, TrashedMemory, TrashPage
 from memhost.operations.table import Call
@@ -147,19 +148,22 @@ class TrashService:
         Raises:
             LongTermMemoryDisabled: Long-term memory is off.
             ModelUnavailable: The embedder does not answer.
+            Forbidden: One is trusted more than the channel of the caller; nothing was restored.
         """
         require_long_term_memory(self._settings)
         bounds, now = call.caller.bounds, self._clock.now()
         names = unique(ids)
         living = {memory.record.id: memory for memory in await self._store.get_memories(bounds, names)}
         replaced = [memory for memory in living.values() if memory.record.superseded_by is not None]
-        valid = await self._make_valid(bounds, replaced, now)
-        taken = [name for name in living if name not in valid]
         trashed: dict[str, _Found] = {}
         found = await _find(self._store, bounds, [name for name in names if name not in living], now)
         for name, items in found.items():
             if items:
                 trashed[name] = max(items, key=lambda item: item.entry.deleted_at)
+        records = [memory.record for memory in replaced] + [item.entry.memory for item in trashed.values()]
+        refuse_lower(records, call.caller.channel, "restoring it")
+        valid = await self._make_valid(bounds, replaced, now)
+        taken = [name for name in living if name not in valid]
         restored, lost = await self._put_back(bounds, trashed, now)
         merged = [trashed[name].entry.memory for name in restored if trashed[name].entry.reason == "merged"]
         # Those of an earlier call, which may have ended before it undid their join.

@@ -7,9 +7,10 @@ from typing import Literal
 
 import msgspec
 
+from memhost.errors import Forbidden
 from memhost.extraction.screening.evidence import UNSUPPORTED
 from memhost.models import MemoryRecord, Message, Trust
-from memhost.models.trust import TRUSTS, by_role, lowest
+from memhost.models.trust import TRUSTS, by_role, lowest, rank
 from memhost.text.speakers import is_assistant
 
 TRUST = "trust"
@@ -43,6 +44,32 @@ def level_of(record: MemoryRecord) -> Trust:
         return record.trust
     told = record.metadata.get(TRUST) if record.extractor is not None else None
     return told if told in TRUSTS else "agent"
+
+
+def is_above(record: MemoryRecord, channel: Trust | None) -> bool:
+    """Tell whether the memory is trusted more than a caller who is bound to that channel; nothing is, without one."""
+    return channel is not None and rank(level_of(record)) > rank(channel)
+
+
+def refuse_lower(records: Iterable[MemoryRecord], channel: Trust | None, doing: str) -> None:
+    """Return if a caller with that channel may do to the memories what cannot wait for a review.
+
+    Args:
+        records: The memories.
+        channel: What bounds the caller (`Caller.channel`), None if nothing does.
+        doing: What is to be done, as in "redacting".
+
+    Raises:
+        Forbidden: One of them is trusted more than the channel.
+    """
+    above = [record for record in records if is_above(record, channel)]
+    if above:
+        level = max((level_of(record) for record in above), key=rank)
+        raise Forbidden(
+            f"This credential is bound to the channel `{channel}`, and {doing} needs one that is trusted as far as the "
+            f"memory, `{level}`: {', '.join(sorted({record.id for record in above})[:20])}. Use a credential with the "
+            f"channel `{level}`, or an operator's (memhost token create)."
+        )
 
 
 def trusts_of(messages: Iterable[Message]) -> dict[str, Trust]:

@@ -36,12 +36,14 @@ class Merged(msgspec.Struct, frozen=True, kw_only=True):
         marks: Marks of turns seen for the first time or changed, by name.
         turns: Those turns.
         retimed: Turns whose content is as before, but not their time.
+        kept: Ids of messages that the write would have changed, and may not: who stored them is trusted more.
     """
 
     messages: list[Message]
     marks: dict[str, TurnMark]
     turns: list[Turn]
     retimed: list[Turn]
+    kept: list[str]
 
 
 def check_messages(
@@ -106,7 +108,7 @@ def merge_turns(
     server knows of it (extraction flag, `persisted_at`, time), whatever the client sends. Which one that is: see
     `Recognition`. A changed message keeps its position. Messages that others have added or changed since the client
     read the session (`missed`) stay so, the added ones in front of those that this write adds. `channel` bounds how far
-    new and changed messages are trusted (`Caller.channel`).
+    new and changed messages are trusted (`Caller.channel`); what somebody stored who is trusted more stays as it is.
 
     Raises:
         InvalidRequest: A message has no visible content.
@@ -117,7 +119,7 @@ def merge_turns(
     marks = stored.turns if stored else {}
     position = stored.next_position if stored else 0
     seen: Counter[str] = Counter()
-    merged = Merged(messages=messages, marks={}, turns=[], retimed=[])
+    merged = Merged(messages=messages, marks={}, turns=[], retimed=[], kept=[])
     first_new: int | None = None
     ids = _own_ids(given[start:]) if start else Recognition(given, stored).ids()
     for number, (item, message_id) in enumerate(zip(given[start:], ids, strict=True), start):
@@ -130,13 +132,14 @@ def merge_turns(
         if before is not None and mark is not None and _is_repeated(item, before):
             messages.append(before)
             continue
-        level = _trust_of(item, before, channel)
-        message = _message(item, message_id, before, mark, now, level)
-        message.trust = level
+        message = _message(item, message_id, before, mark, now, _trust_of(item, before, channel))
         refuse_empty(item, message, number)
         fingerprint = fingerprint_of(message)
         if before is not None and mark is not None and missed.kept("turn", name, fingerprint):
             message, fingerprint = msgspec.structs.replace(before), mark.fingerprint
+        if mark is not None and mark.fingerprint != fingerprint and _is_above(before, channel):
+            merged.kept.append(message_id)
+            message, fingerprint = message if before is None else msgspec.structs.replace(before), mark.fingerprint
         messages.append(message)
         if mark is not None and mark.fingerprint == fingerprint:
             _restore(message, before)
@@ -149,9 +152,8 @@ def merge_turns(
             first_new = len(messages) - 1 if first_new is None else first_new
         merged.marks[name] = TurnMark(mark.position, fingerprint, mark.stored_at)
         merged.turns.append(Turn(message=message, position=mark.position, occurrence=seen[message_id]))
-    added = [] if start else unseen(stored, {message.id for message in messages}, missed.since)
     place = len(messages) if first_new is None else first_new
-    messages[place:place] = added
+    messages[place:place] = [] if start else unseen(stored, {message.id for message in messages}, missed.since)
     return merged
 
 
@@ -346,10 +348,20 @@ def _message(
         if isinstance(created_at, UnsetType) or lower or not _is_correction(item, before, mark):
             created_at = before.created_at
     message = received(item, message_id, now if isinstance(created_at, UnsetType) else created_at)
+    message.trust = level
     if before is not None and _is_plain_copy(message, before):
         structure = {name: getattr(before, name) for name in ("parts", *SENT_FIELDS)}
         return msgspec.structs.replace(message, **structure)
     return message
+
+
+def _is_above(before: Message | None, channel: Trust | None) -> bool:
+    """Tell whether a turn is trusted more than who would change it (`channel`).
+
+    Of one that has left the session nothing is known; a person may have said it.
+    """
+    level = "user" if before is None else before.trust or by_role(before.role)
+    return channel is not None and rank(level) > rank(channel)
 
 
 def _trust_of(item: MessageInput, before: Message | None, channel: Trust | None) -> Trust:

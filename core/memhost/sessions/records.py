@@ -11,10 +11,11 @@ import msgspec
 from msgspec import UNSET
 
 from memhost.errors import IdTaken
-from memhost.memories.derived.edits import edited
-from memhost.memories.records import content_hash, derived_id, index_records, record_from_input
+from memhost.memories.derived.edits import adds_nothing, edited
+from memhost.memories.records import content_hash, derived_id, index_records, record_from_input, unique
 from memhost.memories.repetition import indexed_anew
-from memhost.memories.trust import bounded, level_of
+from memhost.memories.review.waiting import Held, Waiting
+from memhost.memories.trust import bounded, is_above, level_of
 from memhost.messages.concurrent_writes import Missed, record_digest
 from memhost.models import (
     TURN_STRATEGY,
@@ -30,7 +31,7 @@ from memhost.models import (
     Trust,
     new_id,
 )
-from memhost.models.trust import lowest
+from memhost.models.trust import lowest, of_memory
 from memhost.operations.requests import RecordFields, SessionRecordInput
 from memhost.ports import Draft, Embedder, Store, Turn
 from memhost.text.analysis import index_terms
@@ -56,11 +57,19 @@ _KEPT_UNSAID = (*_SAID, "last_accessed", "access_count")
 
 
 class SessionRecords(msgspec.Struct, frozen=True, kw_only=True):
-    """The session's memories; those to store in long-term memory; what the session said before of some of these."""
+    """The session's memories after a write.
+
+    Attributes:
+        kept: Those that the session holds.
+        promoted: Those to store in long-term memory.
+        corrected: What the session said before of some of these, by id.
+        left: Ids of those that stay as they were, because who stored them is trusted more than who writes.
+    """
 
     kept: list[MemoryRecord]
     promoted: list[MemoryRecord]
     corrected: dict[str, MemoryRecord]
+    left: list[str]
 
 
 def merge_records(
@@ -72,7 +81,7 @@ def merge_records(
     missed: Missed,
     *,
     promote: bool,
-    trust: Trust,
+    channel: Trust | None,
     taken: Set[str] = frozenset(),
 ) -> SessionRecords:
     """Return the memories of a session after a write.
@@ -88,11 +97,12 @@ def merge_records(
         now: Time of the write.
         missed: What others changed.
         promote: Whether there is a long-term memory to store them in.
-        trust: How far new memories are trusted, and changed ones at most.
+        channel: What bounds the caller (`Caller.channel`): how far new memories are trusted, and changed ones at most.
         taken: Ids that another owner uses there.
     """
     known = {record.id: record for record in before.content.memories} if before else {}
-    found = SessionRecords(kept=[], promoted=[], corrected={})
+    found = SessionRecords(kept=[], promoted=[], corrected={}, left=[])
+    trust = of_memory(channel)
     written = dict.fromkeys(missed.names("memory"))
     for item in given:
         memory_id = item.id if isinstance(item.id, str) else new_id()
@@ -105,7 +115,7 @@ def merge_records(
             if memory_id in written and missed.kept("memory", memory_id, record_digest(record)):
                 found.kept.append(earlier)
                 continue
-        found.kept.append(record)
+        found.kept.append(_kept(record, earlier, channel, found.left))
         if not promote or memory_id in taken or (earlier is None and isinstance(item.persisted_at, datetime)):
             record.persisted_at = item.persisted_at
             continue
@@ -121,6 +131,14 @@ def merge_records(
     unseen = [name for name in written if name not in named and missed.kept("memory", name, b"")]
     found.kept[:0] = [known[name] for name in unseen if name in known]
     return found
+
+
+def _kept(record: MemoryRecord, earlier: MemoryRecord | None, channel: Trust | None, left: list[str]) -> MemoryRecord:
+    """The record, or what the session held if that is trusted more than the caller; `left` takes its id then."""
+    if earlier is None or not is_above(earlier, channel) or _says_the_same(record, earlier):
+        return record
+    left.append(earlier.id)
+    return earlier
 
 
 def _says_the_same(record: MemoryRecord, earlier: MemoryRecord) -> bool:
@@ -176,6 +194,82 @@ def _corrected(stored: StoredMemory, record: MemoryRecord, earlier: MemoryRecord
     new = edited(stored, new, level_of(record))
     new.memory_hash = content_hash(new)
     return new
+
+
+class Parted(msgspec.Struct, frozen=True, kw_only=True):
+    """Memories of a write: those to store, those that wait for a review, and ids of turns that stay as stored."""
+
+    records: list[MemoryRecord]
+    held: list[Held]
+    left: list[str]
+
+
+async def part_from_higher(
+    store: Store,
+    waiting: Waiting,
+    bounds: Scope,
+    key: SessionKey,
+    records: Sequence[MemoryRecord],
+    channel: Trust | None,
+) -> Parted:
+    """Part what may be stored from what would take the place of memories that are trusted more than the caller.
+
+    A memory waits for a review then. A turn is left out: one under its id was stored in this session before.
+    """
+    if channel is None or not records:
+        return Parted(records=list(records), held=[], left=[])
+    others = {  # the id of a turn whose message id was taken
+        each.id: derived_id(key.tenant, key.namespace, key.user, key.session, each.id)
+        for each in records
+        if each.extraction_strategy == TURN_STRATEGY
+    }
+    names = [*(each.id for each in records), *others.values()]
+    there = {memory.record.id: memory.record for memory in await store.get_memories(bounds, names)}
+    found = Parted(records=[], held=[], left=[])
+    for record in records:
+        places = [there[name] for name in (record.id, others.get(record.id)) if name in there]
+        if record.id in others:
+            places = [each for each in places if _is_of(each, key)]
+        held = [(waiting.of_lower(record, each, channel), each) for each in places]
+        lower = next(((each, place) for each, place in held if each is not None), None)
+        if lower is None:
+            found.records.append(record)
+        elif adds_nothing(lower[1], record):  # nothing is to be done, and its trust stays
+            continue
+        elif record.id in others:
+            found.left.append(record.id)
+        else:
+            found.held.append(lower[0])
+    return found
+
+
+def _is_of(record: MemoryRecord, key: SessionKey) -> bool:
+    return (record.namespace or "", record.user_id or "", record.session_id) == (key.namespace, key.user, key.session)
+
+
+def left_as_they_are(ids: Sequence[str], channel: Trust | None) -> str:
+    """The sentence about messages and memories of a session that who stored them alone may change."""
+    named = ", ".join(unique(ids)[:3]) + (f" and {len(unique(ids)) - 3} more" if len(unique(ids)) > 3 else "")
+    return (
+        f"Left as they are, because this credential is bound to the channel `{channel}`, and who stored them is "
+        f"trusted more: {named}. Send the change with a credential of the channel `user`, or with one that is bound to "
+        "none."
+    )
+
+
+async def changed_turns(
+    store: Store,
+    key: SessionKey,
+    retimed: Sequence[Turn],
+    speakers: Mapping[str, str],
+    embedder: Embedder,
+    now: datetime,
+) -> list[StoredMemory]:
+    """The memories of stored turns that have another time, or a speaker, from now on, each once."""
+    found = await retimed_memories(store, key, retimed, now)
+    named = await named_memories(store, key, speakers, embedder, found)
+    # Of one that is in both, the one with its speaker: it has the new time as well.
+    return list({memory.record.id: memory for memory in (*found, *named)}.values())
 
 
 async def retimed_memories(store: Store, key: SessionKey, turns: Sequence[Turn], now: datetime) -> list[StoredMemory]:
@@ -246,3 +340,14 @@ def _retimed(memory: StoredMemory, moment: datetime, now: datetime) -> StoredMem
     record = msgspec.structs.replace(memory.record, created_at=moment, updated_at=now)
     when = (record.event_date or record.told_at).timestamp()
     return replace(memory, record=record, terms=tuple(index_terms(found_by(memory), memory.speaker, when)))
+
+
+def rename_turns(taken: IdTaken, stored: Sequence[StoredMemory], guarded: set[str], key: SessionKey) -> None:
+    """Give turns whose message id is another session's memory an id of their own; raise if it is not a turn's."""
+    if not set(taken.ids) <= guarded:
+        raise taken
+    for memory in stored:
+        if memory.record.id in taken.ids:
+            guarded.discard(memory.record.id)
+            memory.record.id = derived_id(key.tenant, key.namespace, key.user, key.session, memory.record.id)
+            guarded.add(memory.record.id)

@@ -31,12 +31,7 @@ from memhost.memories.derived.cascade import Cascade
 from memhost.memories.derived.kept_turns import keeps_turn
 from memhost.memories.derived.support import TURNS, Lost
 from memhost.memories.exact_duplicates import Repetitions, find_repetitions
-from memhost.memories.records import (
-    check_records,
-    derived_id,
-    index_records,
-    refuse,
-)
+from memhost.memories.records import check_records, index_records, refuse
 from memhost.memories.review.waiting import Held, Waiting, tell
 from memhost.messages.concurrent_writes import Missed, changes_of, merged_context, merged_data
 from memhost.messages.turns import Merged, check_messages, merge_turns, message_of, turn_name
@@ -54,14 +49,22 @@ from memhost.models import (
     WriteBatch,
 )
 from memhost.models.limits import MIN_TTL_S
-from memhost.models.trust import of_memory
 from memhost.operations.ams_compat import MISSING_CREATED_AT, Reads, read_at, shown_version
 from memhost.operations.limits import DATA_BYTES, too_big
 from memhost.operations.table import Call
 from memhost.operations.working_memory import PutSession
 from memhost.plugins.request_hooks import RequestHooks
 from memhost.ports import Clock, Draft, Embedder, Store, Turn
-from memhost.sessions.records import corrections, merge_records, named_memories, not_promoted, retimed_memories
+from memhost.sessions.records import (
+    Parted,
+    changed_turns,
+    corrections,
+    left_as_they_are,
+    merge_records,
+    not_promoted,
+    part_from_higher,
+    rename_turns,
+)
 from memhost.sessions.speakers import speakers_in
 from memhost.sessions.summaries import SessionSummaries, stand_in, trust_of_context
 from memhost.settings.schema import MemorySettings
@@ -91,6 +94,7 @@ class Changed(msgspec.Struct, frozen=True, kw_only=True):
         made: Ids of the memories that the write makes of turns.
         gone: Memories of the session that repeat a stored one, whose ids will lead to that one.
         held: Memories of the session that wait for a review before they go to long-term memory.
+        left: Ids of what the caller would have changed, and may not.
     """
 
     turns: list[Turn]
@@ -99,6 +103,7 @@ class Changed(msgspec.Struct, frozen=True, kw_only=True):
     made: set[str]
     gone: list[MemoryRecord]
     held: list[Held] = []
+    left: list[str] = []
 
 
 class SessionWriter:
@@ -262,7 +267,7 @@ class SessionWriter:
         content.context = merged_context(summary, before, missed)
         content.context_trust = trust_of_context(content.context, before, call.caller.channel)
         # 4. Memories: those of the session, and which of them go to long-term memory.
-        promoted, repeated = await self._memories(call, request, content, before, missed, key, now, taken)
+        promoted, repeated, left = await self._memories(call, request, content, before, missed, key, now, taken)
         # 5. Hook: plugins may change the content, or refuse it.
         context = _context(call, now)
         write = await self._hooks.before_session_write(SessionWrite(session=key, content=content), context)
@@ -279,19 +284,20 @@ class SessionWriter:
         # 9. Index: terms and vectors.
         await self._admit(before, session, turns, [each for each in records if each.id not in repeated.completed])
         records, more = repeated.parted(records)
-        records, held = await self._held_back(session, records, repeated.completed)
+        parted = await self._held_back(call, session, records, repeated.completed)
+        records = parted.records
         told = {record.id: draft for record, draft in drafts}
         indexed = await index_records(records, self._embedder, [told.get(each.id) for each in records], in_request=True)
-        retimed = await retimed_memories(self._store, key, merged.retimed, now)
-        named = await named_memories(self._store, key, speakers.found, self._embedder, retimed)
+        others = await changed_turns(self._store, key, merged.retimed, speakers.found, self._embedder, now)
         # 10. Commit: everything at once, or nothing.
         changed = Changed(
             turns=turns,
             edited=_reworded(before, session, turns) if edited else set(),
-            stored=[*indexed, *more, *_each_once(retimed, named)],
+            stored=[*indexed, *more, *others],
             made=set(told),
             gone=[record for record in promoted if record.id in repeated.stays],
-            held=held,
+            held=parted.held,
+            left=[*merged.kept, *left, *parted.left],
         )
         await self._commit(call, session, changed, repeated, waiting, now)
         return session
@@ -306,9 +312,10 @@ class SessionWriter:
         key: SessionKey,
         now: datetime,
         taken: Set[str],
-    ) -> tuple[list[MemoryRecord], Repetitions]:
-        """Put the session's memories into the content; return those for long-term memory, and what they repeat.
+    ) -> tuple[list[MemoryRecord], Repetitions, list[str]]:
+        """Put the session's memories into the content; return those for long-term memory, what they repeat, and ids.
 
+        The ids are those of memories that stay, because who stored them is trusted more than the caller.
         Memories with ids that another owner uses (`taken`) stay in the session alone.
         """
         records = merge_records(
@@ -319,12 +326,12 @@ class SessionWriter:
             now,
             missed,
             promote=self._settings.long_term_memory,
-            trust=of_memory(call.caller.channel),
+            channel=call.caller.channel,
             taken=taken,
         )
         content.memories = records.kept
         promoted = await corrections(self._store, call.caller.bounds, records)
-        return promoted, await find_repetitions(self._store, call.caller.bounds, promoted, now)
+        return promoted, await find_repetitions(self._store, call.caller.bounds, promoted, now), records.left
 
     async def _admit(
         self, before: StoredSession | None, session: StoredSession, turns: list[Turn], records: Sequence[MemoryRecord]
@@ -345,15 +352,20 @@ class SessionWriter:
         await self._quotas.admit(key.tenant, {**added, owner: added.get(owner, Amount()) + own})
 
     async def _held_back(
-        self, session: StoredSession, records: list[MemoryRecord], stored: Container[str]
-    ) -> tuple[list[MemoryRecord], list[Held]]:
-        """Part what may be stored from what waits for a review."""
-        records, held = await self._held.part(session.key.tenant, records, stored)
-        waiting = {each.record.id for each in held}
+        self, call: Call, session: StoredSession, records: list[MemoryRecord], stored: Container[str]
+    ) -> Parted:
+        """Part what may be stored from what waits for a review, or may not take the place of what is there."""
+        kept, held = await self._held.part(session.key.tenant, records, stored)
+        mine = [each for each in kept if each.id not in stored]
+        bounds, channel = call.caller.bounds, call.caller.channel
+        found = await part_from_higher(self._store, self._held, bounds, session.key, mine, channel)
+        found.held[:0] = held
+        found.records[:0] = [each for each in kept if each.id in stored]
+        waiting = {each.record.id for each in found.held}
         for record in session.content.memories:
-            if record.id in waiting:
+            if record.id in waiting and record.persisted_at == session.content.updated_at:  # as of this write
                 record.persisted_at = None
-        return records, held
+        return found
 
     async def _stage(
         self,
@@ -410,12 +422,14 @@ class SessionWriter:
             try:
                 result = await self._store.commit(call.caller.bounds, batch)
             except IdTaken as taken:
-                _rename(taken, changed.stored, guarded, session.key)
+                rename_turns(taken, changed.stored, guarded, session.key)
                 continue
             self._outbox.committed(batch.add_jobs)
             self._held.committed(staged)
             session.version = result.session_version
             tell(call, staged)
+            if changed.left:
+                call.notices.append(("less_trusted", left_as_they_are(changed.left, call.caller.channel)))
             return
 
     async def _outdate(self, call: Call, batch: WriteBatch, key: SessionKey, changed: Changed, now: datetime) -> None:
@@ -582,19 +596,3 @@ def _turns_of(session: StoredSession, turns: Sequence[Turn]) -> list[Turn]:
             message = waiting.popleft() if turn.occurrence == 1 else waiting.pop()
             found.append(Turn(message=message, position=turn.position, occurrence=turn.occurrence))
     return found
-
-
-def _each_once(retimed: Sequence[StoredMemory], named: Sequence[StoredMemory]) -> list[StoredMemory]:
-    """The memories of both; of one that is in both, the one with its speaker, which has the new time as well."""
-    return list({memory.record.id: memory for memory in (*retimed, *named)}.values())
-
-
-def _rename(taken: IdTaken, stored: Sequence[StoredMemory], guarded: set[str], key: SessionKey) -> None:
-    """Give turns whose message id is another session's memory an id of their own; raise if it is not a turn's."""
-    if not set(taken.ids) <= guarded:
-        raise taken
-    for memory in stored:
-        if memory.record.id in taken.ids:
-            guarded.discard(memory.record.id)
-            memory.record.id = derived_id(key.tenant, key.namespace, key.user, key.session, memory.record.id)
-            guarded.add(memory.record.id)

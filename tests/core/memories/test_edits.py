@@ -164,21 +164,20 @@ async def test_a_memory_that_replaces_another_is_trusted_no_further(
         assert (await run(host, "get_memory", memory_id="q")).trust == "tool"
 
 
-@pytest.mark.parametrize("channel", [None, "tool"])
-async def test_a_correction_in_a_session_is_trusted_as_an_edit_is(tmp_path: Path, channel: Trust | None) -> None:
+async def test_a_correction_in_a_session_is_trusted_as_an_edit_is(tmp_path: Path) -> None:
     async with running_host(tmp_path, store="memory") as host:
         own = {"id": "w", "text": "Mia's bank is Nordea.", "memory_type": "semantic", "extracted_from": ["m1"]}
         await run(host, "put_session", caller("user"), session_id="s", user_id="mia", memories=[own])
         assert (await as_stored(host, "w")).record.trust == "user"
-        await run(host, "put_session", caller(channel), session_id="s", user_id="mia", memories=[own])
+        await run(host, "put_session", caller(None), session_id="s", user_id="mia", memories=[own])
         assert (await as_stored(host, "w")).record.trust == "user", "sent back as it was"
         changed = {**own, "text": "Mia's bank is OtherBank."}
-        await run(host, "put_session", caller(channel), session_id="s", user_id="mia", memories=[changed])
+        await run(host, "put_session", caller(None), session_id="s", user_id="mia", memories=[changed])
         kept = (await as_stored(host, "w")).record
-        assert (kept.text, kept.trust, kept.extracted_from) == (changed["text"], channel or "agent", [])
+        assert (kept.text, kept.trust, kept.extracted_from) == (changed["text"], "agent", [])
         assert kept.edited_from == EditedFrom(source_ids=["m1"])
         await run(host, "put_session", caller("operator"), session_id="s", user_id="mia", memories=[own])
-        assert (await as_stored(host, "w")).record.trust == channel or "agent"
+        assert (await as_stored(host, "w")).record.trust == "agent"
 
 
 async def test_a_memory_of_a_session_that_takes_anothers_place_is_trusted_no_further(tmp_path: Path) -> None:

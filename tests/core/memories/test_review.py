@@ -136,7 +136,8 @@ async def test_an_edit_by_less_trust_waits_and_leaves_the_memory_as_it_is(tmp_pa
         assert tagged.review.state == "pending"
         assert (await run(host, "get_memory", memory_id="m")).topics == []
         harmless = await run(host, "edit_memory", AGENT, memory_id="m", topics=["bank"])
-        assert (harmless.review, harmless.topics) == (None, ["bank"])
+        assert harmless.review.reasons == ["contradicts"]
+        assert (await run(host, "get_memory", memory_id="m")).topics == []
         await run(host, "edit_memory", AGENT, memory_id="m", text="Bank account moved: ends in 8875.")
         corrected = await run(host, "correct_review", memory_id="m", text="User's bank is SEB.")
         assert (corrected.trust, corrected.review.state) == ("operator", "approved")

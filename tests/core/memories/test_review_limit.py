@@ -153,7 +153,7 @@ async def test_an_edit_on_top_leaves_the_memory_as_it_is(tmp_path: Path) -> None
         moved = {"memory_id": "bank", "text": "Bank account moved: ends in 8875."}
         assert (await refused(host, "edit_memory", AGENT, **moved)).ids == ("bank",)
         assert (await run(host, "get_memory", memory_id="bank")).text == "User's bank is Nordea."
-        await run(host, "edit_memory", AGENT, memory_id="bank", topics=["money"])
+        await run(host, "edit_memory", AGENT, memory_id="bank", metadata={"seen": True})
         assert (await refused(host, "edit_memory", memory_id="m3", user_id="ann")).ids == ("m3",)
         assert (await run(host, "get_review", memory_id="m3")).memory.user_id == "bob"
         await run(host, "refuse_reviews", memory_ids=["m1"])

@@ -86,7 +86,7 @@ async def test_roles_are_never_upgraded(tmp_path: Path) -> None:
             user_id="mia",
             messages=[said("user", "My bank is Evil.", "m2")],
         )
-        assert await turn_trust(host, "t") == {"m2": "tool"}
+        assert await turn_trust(host, "t") == {"m2": "user"}, "it stays as it was"
 
 
 @STORES

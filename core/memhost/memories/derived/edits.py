@@ -48,6 +48,12 @@ def edited(before: StoredMemory, record: MemoryRecord, editor: Trust) -> MemoryR
     return _without_sources(before, record) if reworded else record
 
 
+def adds_nothing(before: MemoryRecord, record: MemoryRecord) -> bool:
+    """Tell whether a record with the id of a stored one says what that says, and sets nothing beside."""
+    same = before.text == record.text and before.pinned == record.pinned and not _means_another(before, record)
+    return same and all(before.metadata.get(name) == value for name, value in record.metadata.items())
+
+
 def _without_speaker(text: str, before: StoredMemory) -> str:
     """The text of a turn without role and speaker in front of it, where an edit left these: they did not say it."""
     if before.role is not None:

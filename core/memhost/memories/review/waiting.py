@@ -22,7 +22,7 @@ from memhost.extraction.screening.sensitive.kinds import Kind, kinds_of
 from memhost.jobs.outbox import Outbox
 from memhost.logs import log
 from memhost.memories.records import content_hash, derived_id, unique
-from memhost.memories.trust import CONTRADICTS, level_of
+from memhost.memories.trust import CONTRADICTS, is_above, level_of
 from memhost.metrics import Metrics, ReviewOutcome
 from memhost.models import (
     TURN_STRATEGY,
@@ -356,19 +356,19 @@ class Waiting:
             metadata={name: value for name, value in record.metadata.items() if before.metadata.get(name) != value},
             trust=lowest((level_of(record), editor)),
         )
-        if not (new.text or new.topics or new.entities or new.metadata):
-            return None
-        held = await self._judged([new])
-        if held:
+        says = new.text or new.topics or new.entities or new.metadata
+        if says and (held := await self._judged([new])):
             return Held(record=record, reasons=held[0].reasons, would_change=(before.id,))
         return self.of_lower(record, before, channel)
 
     def of_lower(self, record: MemoryRecord, before: MemoryRecord, channel: Trust | None) -> Held | None:
         """The memory that would take the place of another, if it is to wait: a caller who is bound to less wrote it.
 
-        A program without a channel may correct what it reads; what it writes is trusted as an agent's from then on.
+        What leaves the text and the trust as they are does not wait: other metadata, `pinned`. A program without a
+        channel may correct what it reads; what it writes is trusted as an agent's from then on.
         """
-        if channel is None or rank(channel) >= rank(level_of(before)) or record.text == before.text:
+        lowered = rank(level_of(record)) < rank(level_of(before))
+        if not is_above(before, channel) or (record.text == before.text and not lowered):
             return None
         return Held(record=record, reasons=("contradicts",), would_change=(before.id,))
 
