@@ -15,10 +15,11 @@ import apsw
 import msgspec
 
 from memhost.integrity import SIZE
-from memhost.models import MAX_ACCESSES, MemoryRecord, StoredMemory
+from memhost.models import MAX_ACCESSES, MemoryRecord, StoredMemory, Vector
 from memhost.storekit import from_micros
 from memhost_store_sqlite.codec import Body, Ids, Words, decode_body, decode_vectors, pack_ids, parse_ids
 from memhost_store_sqlite.codec import decode_words as decode_one_words
+from memhost_store_sqlite.history import LATEST, is_behind
 from memhost_store_sqlite.memories import VID
 from memhost_store_sqlite.sealing import Reading, stamp_of
 
@@ -29,11 +30,11 @@ _WORDS = (
 )
 _ALL = (
     "SELECT group_concat(rid), group_concat(access_count), group_concat(last_accessed), "  # noqa: S608
-    "group_concat(length(body)), CAST(group_concat(body, '') AS BLOB), CAST(group_concat(seal, '') AS BLOB), "
-    "CAST(group_concat(words, '') AS BLOB), "
+    "group_concat(latest), group_concat(length(body)), CAST(group_concat(body, '') AS BLOB), "
+    "CAST(group_concat(seal, '') AS BLOB), CAST(group_concat(words, '') AS BLOB), "
     "group_concat(vector IS NOT NULL), CAST(group_concat(vector, '') AS BLOB) FROM ("
     "SELECT m.rid, m.access_count, m.last_accessed, CAST(c.body AS BLOB) AS body, c.words, v.vector, "
-    f"CASE WHEN length(c.seal) = {SIZE} THEN c.seal ELSE zeroblob({SIZE}) END AS seal "
+    f"CASE WHEN length(c.seal) = {SIZE} THEN c.seal ELSE zeroblob({SIZE}) END AS seal, {LATEST} AS latest "
     "FROM carray(?) r CROSS JOIN memories m ON m.rid = r.value "
     f"CROSS JOIN contents c ON c.vid = {VID} LEFT JOIN vectors v ON v.vid = {VID})"
 )
@@ -76,19 +77,21 @@ def load(
     rids = pack_ids(wanted)
     if not len(rids):
         return {}
-    found: list[Any] = connection.execute(_ALL, (apsw.carray(rids),)).fetchall()
-    listed, counts, accesses, sizes, bodies, seals, words, embedded, blob = found[0]
+    tenant = reading.scope.tenant
+    found: list[Any] = connection.execute(_ALL, (tenant, tenant, apsw.carray(rids))).fetchall()
+    listed, counts, accesses, latest, sizes, bodies, seals, words, embedded, blob = found[0]
     known = parse_ids(listed).tolist()
     flags = parse_ids(embedded)
     vectors = iter(decode_vectors(blob or b"", int(flags.sum())))
     bad = broken(known, parse_ids(sizes).tolist(), bodies or b"", seals or b"", reading)
     memories: dict[int, StoredMemory] = {}
-    for rid, body, word, count, accessed, has_vector in zip(
+    for rid, body, word, count, accessed, last, has_vector in zip(
         known,
         _bodies(known, parse_ids(sizes).tolist(), bodies or b"", bad),
         _terms(connection, known, words or b"", bad),
         parse_ids(counts).tolist(),
         parse_ids(accesses).tolist(),
+        parse_ids(latest).tolist(),
         flags.tolist(),
         strict=True,
     ):
@@ -96,26 +99,34 @@ def load(
         if body is None or word is None or (bad and rid in bad):
             continue
         record = body.record
-        if not reading.owns(record) or (passes is not None and rid in tested and not passes(record)):
+        if (
+            is_behind(body.version, last)
+            or not reading.owns(record)
+            or (passes is not None and rid in tested and not passes(record))
+        ):
             bad.add(rid)
             continue
         if record.access_count != count or count == MAX_ACCESSES:  # marked since it was written
             record.last_accessed = from_micros(accessed)
             record.access_count = count
-        memories[rid] = StoredMemory(
-            record=record,
-            terms=word.terms,
-            vector=vector,
-            speaker=body.speaker,
-            role=body.role,
-            position=body.position,
-            lead=body.lead,
-            traits=body.traits,
-            version=body.version,
-        )
+        memories[rid] = _stored(body, word, vector)
     if bad:
         leave_out(connection, bad, reading)
     return memories
+
+
+def _stored(body: Body, words: Words, vector: Vector | None) -> StoredMemory:
+    return StoredMemory(
+        record=body.record,
+        terms=words.terms,
+        vector=vector,
+        speaker=body.speaker,
+        role=body.role,
+        position=body.position,
+        lead=body.lead,
+        traits=body.traits,
+        version=body.version,
+    )
 
 
 def leave_out(connection: apsw.Connection, rids: Iterable[int], reading: Reading) -> None:

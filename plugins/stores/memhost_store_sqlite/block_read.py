@@ -17,15 +17,17 @@ from memhost.storekit import to_micros_or_none
 from memhost_store_sqlite.batch_read import broken, decode_bodies, decode_words
 from memhost_store_sqlite.blocks import ALWAYS, NEVER, SOURCES, TURN, Block, Numbers, text_of
 from memhost_store_sqlite.codec import Body, Words, decode_vectors, pack_ids, parse_ids
+from memhost_store_sqlite.history import LATEST, is_behind
 from memhost_store_sqlite.memories import RID_BITS, RID_MASK
 from memhost_store_sqlite.sealing import Reading
 
 _ROWS = (
     "SELECT group_concat(rid), group_concat(session), group_concat(length(body)), "  # noqa: S608
     "CAST(group_concat(body, '') AS BLOB), CAST(group_concat(seal, '') AS BLOB), group_concat(length(words)), "
-    "CAST(group_concat(words, '') AS BLOB), group_concat(vector IS NOT NULL), CAST(group_concat(vector, '') AS BLOB) "
-    "FROM (SELECT m.rid, m.session, CAST(c.body AS BLOB) AS body, CAST(c.words AS BLOB) AS words, v.vector, "
-    f"CASE WHEN length(c.seal) = {SIZE} THEN c.seal ELSE zeroblob({SIZE}) END AS seal "
+    "CAST(group_concat(words, '') AS BLOB), group_concat(vector IS NOT NULL), CAST(group_concat(vector, '') AS BLOB), "
+    "group_concat(latest) FROM ("
+    "SELECT m.rid, m.session, CAST(c.body AS BLOB) AS body, CAST(c.words AS BLOB) AS words, v.vector, "
+    f"CASE WHEN length(c.seal) = {SIZE} THEN c.seal ELSE zeroblob({SIZE}) END AS seal, {LATEST} AS latest "
     "FROM carray(?) o CROSS JOIN contents c "
     f"ON c.vid BETWEEN ((o.value << {RID_BITS}) | ?) AND ((o.value << {RID_BITS}) | {RID_MASK}) "
     f"CROSS JOIN memories m ON m.rid = (c.vid & {RID_MASK}) LEFT JOIN vectors v ON v.vid = c.vid ORDER BY m.rid)"
@@ -55,8 +57,9 @@ def read_block(connection: apsw.Connection, reading: Reading, owners: Sequence[i
     Returns:
         None if any of them is not what the server wrote for that owner.
     """
-    rows: list[Any] = connection.execute(_ROWS, (apsw.carray(pack_ids(owners)), after + 1)).fetchall()
-    listed, sessions, body_sizes, joined, seals, word_sizes, joined_words, embedded, vectors = rows[0]
+    tenant = reading.scope.tenant
+    rows: list[Any] = connection.execute(_ROWS, (tenant, tenant, apsw.carray(pack_ids(owners)), after + 1)).fetchall()
+    listed, sessions, body_sizes, joined, seals, word_sizes, joined_words, embedded, vectors, latest = rows[0]
     rids = parse_ids(listed)
     bodies = _Packed(joined or b"", parse_ids(body_sizes).tolist())
     words = _Packed(joined_words or b"", parse_ids(word_sizes).tolist())
@@ -66,7 +69,8 @@ def read_block(connection: apsw.Connection, reading: Reading, owners: Sequence[i
     decoded, found = decode_bodies(len(known), bodies.joined), decode_words(len(known), words.joined)
     allowed = _names(connection, owners)
     if found is None or any(
-        (body.record.namespace or "", body.record.user_id or "") not in allowed for body in decoded
+        (body.record.namespace or "", body.record.user_id or "") not in allowed or is_behind(body.version, last)
+        for body, last in zip(decoded, parse_ids(latest).tolist(), strict=True)
     ):
         return None
     has = parse_ids(embedded).astype(np.bool_)

@@ -1,7 +1,9 @@
 """The chain of changes, former states of memories, and what is sealed: see `memhost.ports.KeepsHistory`.
 
 An entry is a row of `changes` under `number of the tenant << ROOM | seq`, so that a tenant's chain is a range of keys
-and grows at its end. `digest` and `link` stay for ever; `entry` and `former` can go.
+and grows at its end. `digest` and `link` stay for ever; `entry` and `former` can go. `version` is the memory's number
+since, with a minus if it is gone since, and 0 in entries about former states: so the index alone tells reads which
+state is the last one.
 """
 
 from __future__ import annotations
@@ -11,9 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import apsw
+import msgspec
 
 from memhost.integrity import Seals, TenantSeals, decode_change, encode_change, places_of
-from memhost.models import Change, Entry, Head, Scope, StoredMemory, acting
+from memhost.models import FORGETTING, Change, Entry, Head, Scope, StoredMemory, acting
 from memhost_store_sqlite.codec import decode_body, pack_ids
 from memhost_store_sqlite.sealing import Reading
 
@@ -21,6 +24,26 @@ ROOM = 40
 _SEQ = (1 << ROOM) - 1
 _CHUNK = 500
 _PAGE = 2000
+
+LATEST = (
+    "coalesce((SELECT h.version FROM changes h WHERE h.memory = m.id AND h.cid BETWEEN "  # noqa: S608
+    f"(SELECT number << {ROOM} FROM chains WHERE tenant = ?) AND "
+    f"(SELECT (number << {ROOM}) | {_SEQ} FROM chains WHERE tenant = ?) "
+    "AND h.version <> 0 ORDER BY h.cid DESC LIMIT 1), 0)"
+)
+"""The `version` that the tenant's chain (two parameters) has last of the memory `m`; 0 where it tells of none."""
+
+
+def is_behind(version: int, latest: int) -> bool:
+    """Tell whether a memory of that version is an earlier state than the last one of the chain, by its `LATEST`."""
+    return latest < 0 or version < latest
+
+
+def _column(change: Change) -> int:
+    """The `version` of the row of an entry."""
+    if change.kind in FORGETTING:
+        return 0
+    return -change.version if change.kind == "deleted" else change.version
 
 
 @dataclass(slots=True)
@@ -51,7 +74,7 @@ class Journal:
             packed = encode_change(change)
             digest = self.seals.digest(packed)
             link = self.seals.link(link, digest)
-            rows.append(((number << ROOM) | seq, change.memory or None, change.version, digest, link, packed, former))
+            rows.append(((number << ROOM) | seq, change.memory or None, _column(change), digest, link, packed, former))
         connection.executemany("INSERT INTO changes VALUES(?, ?, ?, ?, ?, ?, ?)", rows)
         self.rows = []
         return Head(seq, link)
@@ -103,7 +126,7 @@ def latest_versions(connection: apsw.Connection, tenant: str, ids: Sequence[str]
     for start in range(0, len(ids), _CHUNK):
         chunk = ids[start : start + _CHUNK]
         rows = connection.execute(
-            f"SELECT memory, max(version) FROM changes WHERE memory IN ({','.join('?' * len(chunk))}) "  # noqa: S608
+            f"SELECT memory, max(abs(version)) FROM changes WHERE memory IN ({','.join('?' * len(chunk))}) "  # noqa: S608
             "AND cid BETWEEN ? AND ? GROUP BY memory",
             (*chunk, *span),
         )
@@ -227,7 +250,7 @@ def erase(connection: apsw.Connection, journal: Journal, scope: Scope, why: Chan
     for cid, packed, former in stored:
         if (change := decode_change(packed)).owned and scope.allows(*change.owner):
             gone.append(int(cid))
-        elif former is not None and scope.allows(*_owner_of_body(former[8:])):  # it moved to another owner
+        elif former is not None and _may_be_of(scope, former[8:]):  # it moved to another owner
             bare.append(int(cid))
     connection.executemany(
         "UPDATE changes SET entry = NULL, former = NULL, memory = NULL WHERE cid = ?", [(cid,) for cid in gone]
@@ -242,9 +265,13 @@ def erase(connection: apsw.Connection, journal: Journal, scope: Scope, why: Chan
     return len(gone) + len(bare), head
 
 
-def _owner_of_body(body: bytes) -> tuple[str, str, str]:
-    record = decode_body(body).record
-    return record.namespace or "", record.user_id or "", record.session_id or ""
+def _may_be_of(scope: Scope, body: bytes) -> bool:
+    """Tell whether a former state lies inside the scope, or is damaged, so that nobody knows whose it was."""
+    try:
+        record = decode_body(body).record
+    except msgspec.MsgspecError:
+        return True
+    return scope.allows(record.namespace or "", record.user_id or "", record.session_id or "")
 
 
 def mark(connection: apsw.Connection) -> str | None:
@@ -262,20 +289,26 @@ def relink(connection: apsw.Connection, seals: Seals, new_seals: dict[bytes, byt
     """Make all digests and links again; seals that entries name are replaced by their new ones."""
     for tenant in heads(connection):
         own, link = seals.of(tenant), b""
+        name: str | None
+        version: int | None
         number = _number(connection, tenant)
         assert number is not None
         changed: list[tuple[Any, ...]] = []
         for cid, digest, packed in _all(connection, number):
-            kept = digest
+            kept, name, version = digest, None, None
             if packed is not None:
                 change = decode_change(packed)
                 change.after = new_seals.get(change.after, change.after)
                 change.before = new_seals.get(change.before, change.before)
                 packed = encode_change(change)
-                kept = own.digest(packed)
+                kept, name, version = own.digest(packed), change.memory or None, _column(change)
             link = own.link(link, kept)
-            changed.append((kept, link, packed, cid))
-        connection.executemany("UPDATE changes SET digest = ?, link = ?, entry = ? WHERE cid = ?", changed)
+            changed.append((kept, link, packed, name, version, cid))
+        connection.executemany(
+            "UPDATE changes SET digest = ?, link = ?, entry = ?, memory = ?, version = coalesce(?, version) "
+            "WHERE cid = ?",
+            changed,
+        )
 
 
 def _all(connection: apsw.Connection, number: int) -> Iterable[tuple[int, bytes, bytes | None]]:
@@ -303,3 +336,19 @@ def chain(connection: apsw.Connection, tenant: str) -> Iterable[tuple[int, bytes
         if len(rows) < _PAGE:
             return
         place = int(rows[-1][0])
+
+
+def mislabelled(connection: apsw.Connection, tenant: str) -> Iterable[int]:
+    """Yield the numbers of entries that are found by something else than what they say."""
+    number = _number(connection, tenant)
+    rows = connection.execute(
+        "SELECT cid, memory, version, CAST(entry AS BLOB) FROM changes WHERE cid BETWEEN ? AND ? AND entry IS NOT NULL",
+        ((number or 0) << ROOM, ((number or 0) << ROOM) | _SEQ),
+    )
+    for cid, memory, version, packed in rows:
+        try:
+            change = decode_change(packed)
+        except msgspec.MsgspecError:  # its digest does not hold either
+            continue
+        if memory != (change.memory or None) or version not in (_column(change), change.version):
+            yield int(cid) & _SEQ

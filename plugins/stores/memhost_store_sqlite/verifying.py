@@ -30,6 +30,8 @@ def verify(connection: apsw.Connection, seals: Seals, now: int) -> Verification:
         with _readable(report, "entry"):
             for each in history.chain(connection, tenant):
                 check.entry(*each)
+            for seq in history.mislabelled(connection, tenant):
+                check.found("changed", "entry", str(seq), "What it is found by does not agree with its content.")
         report.heads[tenant] = check.end()
     with _readable(report, "memory"):
         _memories(connection, seals, report, checks)
