@@ -89,7 +89,7 @@ def read_block(connection: apsw.Connection, reading: Reading, owners: Sequence[i
         sessions=parse_ids(sessions),
         since=_whole((to_micros_or_none(body.record.valid_from) for body in decoded), NEVER),
         until=_whole((to_micros_or_none(body.record.valid_to) for body in decoded), ALWAYS),
-        kinds=np.fromiter((_kind(body.record) for body in decoded), dtype=np.uint8, count=len(decoded)),
+        kinds=bytes(_kind(body.record) for body in decoded),
         trusts=[body.record.trust for body in decoded],
         size=dense.nbytes + len(bodies.joined) + _TERMS * len(words.joined) + _BESIDE * len(known),
     )

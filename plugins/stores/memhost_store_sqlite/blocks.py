@@ -124,7 +124,7 @@ class Block:
     sessions: Numbers
     since: Numbers
     until: Numbers
-    kinds: npt.NDArray[np.uint8]
+    kinds: bytes
     trusts: list[Trust | None]
     size: int
 
@@ -143,7 +143,7 @@ class Block:
             sessions=self.sessions[kept],
             since=self.since[kept],
             until=self.until[kept],
-            kinds=self.kinds[kept],
+            kinds=bytes(self.kinds[row] for row in at),
             trusts=[self.trusts[row] for row in at],
             size=self.size,
         )
@@ -159,7 +159,7 @@ class Block:
             sessions=np.concatenate((self.sessions, other.sessions)),
             since=np.concatenate((self.since, other.since)),
             until=np.concatenate((self.until, other.until)),
-            kinds=np.concatenate((self.kinds, other.kinds)),
+            kinds=self.kinds + other.kinds,
             trusts=self.trusts + other.trusts,
             size=self.size + other.size,
         )
