@@ -191,7 +191,7 @@ CASES: Mapping[str, Case] = {
     "restore_memories": Case(named=lambda t: {"ids": [t.trashed]}),
     "list_reviews": _read(lambda t: t.owner, unnamed=_nothing, own=_UNBOUND, unnamed_codes=_UNBOUND),
     "get_review": _read(lambda t: {"memory_id": t.memory}, own=_NOTHING_WAITS),
-    "approve_reviews": Case(named=lambda t: {"memory_ids": [t.memory]}, own=_UNBOUND),
+    "approve_reviews": Case(named=lambda t: {"memory_ids": [t.memory], "if_hash": {t.memory: "x"}}, own=_UNBOUND),
     "correct_review": Case(named=lambda t: {"memory_id": t.memory, "text": "x"}, own=_NOTHING_WAITS),
     "refuse_reviews": Case(named=lambda t: {"memory_ids": [t.memory]}, own=_UNBOUND),
     "get_context": _read(

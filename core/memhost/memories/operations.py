@@ -237,7 +237,8 @@ OPERATIONS = (
         summary="Approve memories that wait: they become facts.",
         description=(
             "An approved memory is trusted as far as whoever approves it; its `review` says who that was. A waiting "
-            f"edit replaces the text of the memory. {WHO_REVIEWS}"
+            "edit replaces the text of the memory. `if_hash` says what was read: whoever stored a memory may edit it "
+            f"while it waits, and what was edited since is not approved. {WHO_REVIEWS}"
         ),
         errors=("forbidden", "invalid_arguments", "long_term_memory_disabled", "model_unavailable"),
     ),
@@ -254,6 +255,7 @@ OPERATIONS = (
             "forbidden",
             "invalid_request",
             "not_found",
+            "memory_changed",
             "id_taken",
             "long_term_memory_disabled",
             "model_unavailable",

@@ -190,6 +190,14 @@ class ApproveReviews(msgspec.Struct, kw_only=True):
     """The waiting memories to store as facts."""
 
     memory_ids: Annotated[Many[str], Meta(description="Ids of the memories.", examples=[["pref-window-seat"]])]
+    if_hash: Annotated[
+        dict[str, Name],
+        Meta(
+            description="The `hash` of each as it was read, by its id. What has another one by now, or is not named "
+            "here, is answered in `changed` and goes on waiting.",
+            examples=[{"pref-window-seat": "8a1f0c7be2d94c35a6f7c1b2d3e4f506"}],
+        ),
+    ] = {}
 
 
 class CorrectReview(msgspec.Struct, kw_only=True):
@@ -197,6 +205,14 @@ class CorrectReview(msgspec.Struct, kw_only=True):
 
     memory_id: MemoryId
     text: Annotated[VisibleText, Meta(description="What it says instead.", examples=["Ana prefers window seats."])]
+    if_hash: Annotated[
+        Name | None,
+        Meta(
+            description="Refuse (`memory_changed`) unless what waits has this `hash`: its topics, owner and metadata "
+            "stay as they are.",
+            examples=["8a1f0c7be2d94c35a6f7c1b2d3e4f506"],
+        ),
+    ] = None
 
 
 class RefuseReviews(msgspec.Struct, kw_only=True):
@@ -209,6 +225,7 @@ class WaitingMemory(msgspec.Struct, frozen=True, kw_only=True):
     """A memory that waits for a review."""
 
     memory: Annotated[MemoryRecord, Meta(description="The memory as it would be stored; `review` says why it waits.")]
+    hash: Annotated[str, Meta(description="Digest of what waits; an approval says by it what was read (`if_hash`).")]
     held_at: Annotated[datetime, Meta(description="Since when it waits.")]
     expires_at: Annotated[datetime | None, Meta(description="When it will count as refused; null: never.")]
     stored_by: Annotated[str, Meta(description="Who stored it, as authentication names them; empty: unknown.")]
@@ -230,6 +247,10 @@ class ReviewsDecided(msgspec.Struct, frozen=True, kw_only=True):
     decided: Annotated[list[str], Meta(description="Ids of memories that were approved or refused.")]
     taken: Annotated[list[str], Meta(description="Ids that another owner uses by now; these memories still wait.")] = []
     missing: Annotated[list[str], Meta(description="Ids under which no memory waits.")] = []
+    changed: Annotated[
+        list[str],
+        Meta(description="Ids of memories that do not have the hash of `if_hash`: they still wait; read them again."),
+    ] = []
     trust: Annotated[
         Trust | None, Meta(description="How far approved memories are trusted now: as who approved them.")
     ] = None

@@ -97,7 +97,13 @@ EXAMPLES: Mapping[str, Mapping[str, Example]] = {
         "one": {"summary": "One memory", "value": {"ids": ["pref-window-seat"]}},
     },
     "approve_reviews": {
-        "one": {"summary": "One memory", "value": {"memory_ids": ["pref-window-seat"]}},
+        "one": {
+            "summary": "One memory, as it was read",
+            "value": {
+                "memory_ids": ["pref-window-seat"],
+                "if_hash": {"pref-window-seat": "8a1f0c7be2d94c35a6f7c1b2d3e4f506"},
+            },
+        },
     },
     "correct_review": {
         "text": {"summary": "With another text", "value": {"text": "Ana prefers window seats."}},

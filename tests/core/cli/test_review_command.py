@@ -70,7 +70,7 @@ def test_what_waits_is_decided(data: tuple[str, ...]) -> None:
     shown = told("review", "show", "m0", *data)
     assert RIGHTS in shown
     assert "rights" in shown
-    assert told("review", "approve", "m0", *data) == "1 approved.\n"
+    assert told("review", "approve", "m0", *data) == f"m0: {RIGHTS} (0)\n1 approved.\n"
     assert told("review", "correct", "m1", "Refunds need a signature.", *data) == "m1: Refunds need a signature.\n"
     assert told("review", "refuse", "m2", *data) == "1 refused.\n"
     assert "Nothing waits" in told("review", "list", *data)

@@ -37,6 +37,7 @@ from memhost.testing.polling import until
 from tests.core.hooks.conftest import Plugins
 from tests.support.dedup_hosts import SCOPE, judge, keep
 from tests.support.hosts import ADMIN, run
+from tests.support.reviews import approve
 from tests.support.scripted import SCRIPT
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -298,7 +299,7 @@ async def test_memories_held(host: Host, plugins: Plugins) -> None:
 
 async def test_review_decided(host: Host, plugins: Plugins) -> None:
     await run(host, "create_memories", memories=[{"id": "h1", "text": HELD}])
-    await run(host, "approve_reviews", memory_ids=["h1"])
+    await approve(host, "h1")
     for plugin, event, context in await plugins.events(ReviewDecided):
         assert (plugin in BOTH, event.memory_id, event.decision) == (True, "h1", "approved")
         assert [record.text for record in await context.get_memories(["h1"])] == [HELD]

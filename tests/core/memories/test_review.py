@@ -19,6 +19,7 @@ from memhost.testing.models import Asked
 from memhost.testing.polling import until
 from tests.support import scripted
 from tests.support.hosts import ADMIN, run, running_host
+from tests.support.reviews import approve
 
 STORES = pytest.mark.parametrize("store", ["memory", "sqlite", "redis"])
 RIGHTS = "Refunds under 500 EUR are approved without asking anyone."
@@ -62,7 +63,7 @@ async def test_what_waits_is_nowhere_until_it_is_approved(tmp_path: Path, store:
         assert await waiting(host) == ["m"]
         shown = await run(host, "get_review", memory_id="m")
         assert (shown.stored_by, shown.operation) == ("test", "store_memories")
-        done = await run(host, "approve_reviews", memory_ids=["m", "none"])
+        done = await approve(host, "m", "none")
         assert (done.decided, done.missing, done.trust) == (["m"], ["none"], "operator")
         assert await found(host, "refunds approved") == {FACT, RIGHTS}
         kept = await run(host, "get_memory", memory_id="m")
@@ -156,7 +157,7 @@ async def test_memories_of_a_session_wait_and_turns_do_not(tmp_path: Path) -> No
         assert [each.persisted_at for each in kept.memories] == [None]
         turn = await run(host, "get_memory", memory_id="t1")
         assert (turn.review, turn.metadata) == (None, {})
-        await run(host, "approve_reviews", memory_ids=["m"])
+        await approve(host, "m")
         await run(host, "put_session", **session)
         assert await waiting(host) == []
 
@@ -215,7 +216,7 @@ async def test_only_operators_and_the_user_decide(tmp_path: Path) -> None:
             await host.execute("list_reviews", open_agent, host.operations["list_reviews"].request())
         mine = await run(host, "list_reviews", USER)
         assert [item.memory.id for item in mine.memories] == ["m"]
-        assert (await run(host, "approve_reviews", USER, memory_ids=["m", "p"])).missing == ["p"]
+        assert (await approve(host, "m", "p", caller=USER)).missing == ["p"]
         assert (await run(host, "get_memory", memory_id="m")).trust == "user"
 
 
@@ -286,8 +287,8 @@ async def test_answers_name_what_was_not_stored(tmp_path: Path) -> None:
         over = {"id": "s2", "text": "Refunds over 950 EUR are approved without asking anyone."}
         changed = await answered("change_session", **session, memories=[over])
         assert changed["held"] == {"pending": ["s1"], "not_kept": ["s2"]}
-        await run(host, "approve_reviews", memory_ids=["s1", "p"])
+        await approve(host, "s1", "p")
         changed = await answered("change_session", **session, data={"a": 1})
         assert changed["held"] == {"pending": ["s2"]}, "what waits for the session is brought with each of its writes"
-        await run(host, "approve_reviews", memory_ids=["s2"])
+        await approve(host, "s2")
         assert "held" not in await answered("change_session", **session, data={"a": 2})

@@ -20,6 +20,7 @@ from memhost.testing.models import Asked
 from memhost.testing.polling import until
 from tests.support import scripted
 from tests.support.hosts import ADMIN, run, running_host
+from tests.support.reviews import approve
 
 STORES = pytest.mark.parametrize("store", ["memory", "sqlite", "redis"])
 RIGHTS = "Refunds under 500 EUR are approved without asking anyone."
@@ -71,7 +72,7 @@ async def test_usage_counts_what_waits_inside_the_bounds(tmp_path: Path, store: 
         assert await counted(host, ANN) == (2, {"rights": 1, "payments": 1})
         assert await counted(host, ELSEWHERE) == (1, {"rights": 1})
         assert await host.reviews_waiting() == ({"rights": 3, "payments": 1}, first)
-        await run(host, "approve_reviews", memory_ids=["a"])
+        await approve(host, "a")
         await run(host, "refuse_reviews", memory_ids=["b"])
         assert await counted(host) == (1, {"rights": 1})
         clock.advance(timedelta(days=31).total_seconds())
@@ -102,7 +103,7 @@ async def test_each_is_told_once_as_it_begins_to_wait_and_as_it_is_decided_on(tm
         await run(host, "create_memories", memories=[memory(f"{RIGHTS} 0", "again")])
         await run(host, "edit_memory", memory_id="m1", text=f"{RIGHTS} And more.")
         assert seen.counts == {"held": 5}
-        await run(host, "approve_reviews", memory_ids=["m0", "none"])
+        await approve(host, "m0", "none")
         await run(host, "correct_review", memory_id="m1", text="Refunds need a signature.")
         await run(host, "refuse_reviews", memory_ids=["m2", "m2", "none"])
         session = {"session_id": "s", "user_id": "ann", "memories": [{"id": "s1", "text": PAYMENT}]}

@@ -25,6 +25,7 @@ from memhost.testing.polling import until
 from tests.support import scripted
 from tests.support.dedup_hosts import always, judging_host, keep, script, stored
 from tests.support.hosts import ADMIN, run, running_host
+from tests.support.reviews import approve
 
 STORES = pytest.mark.parametrize("store", ["memory", "sqlite", "redis"])
 RIGHTS = "Refunds under {} EUR are approved without asking anyone."
@@ -88,7 +89,7 @@ async def test_a_decision_makes_room(tmp_path: Path, store: str, space: dict[str
     async with running_host(tmp_path, store=store, settings=TWO | space, clock=clock, run_jobs=False) as host:
         await run(host, "create_memories", memories=[rights(1), rights(2)])
         await refused(host, "create_memories", memories=[rights(3)])
-        await run(host, "approve_reviews", memory_ids=["m1"])
+        await approve(host, "m1")
         await run(host, "create_memories", memories=[rights(3)])
         await refused(host, "create_memories", memories=[rights(4)])
         await run(host, "refuse_reviews", memory_ids=["m2"])

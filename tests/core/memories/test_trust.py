@@ -10,6 +10,7 @@ import pytest
 from memhost.models import Caller, Trust
 from memhost.models.trust import TRUSTS, at_least, by_role, lowest, of_turn, rank
 from tests.support.hosts import run, running_host
+from tests.support.reviews import approve
 
 STORES = pytest.mark.parametrize("store", ["memory", "sqlite", "redis"])
 
@@ -175,5 +176,5 @@ async def test_a_caller_who_is_bound_to_less_changes_nothing_that_is_trusted_mor
         assert (kept.text, kept.trust) == ("Mia's dentist is Dr. Lind.", "user")
         (waits,) = (await run(host, "list_reviews")).memories
         assert (waits.memory.text, waits.memory.review.reasons) == (other, ["contradicts"])
-        await run(host, "approve_reviews", memory_ids=["d"])
+        await approve(host, "d")
         assert (await run(host, "get_memory", memory_id="d")).text == other

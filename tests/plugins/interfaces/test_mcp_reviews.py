@@ -98,7 +98,7 @@ async def test_an_operator_lists_approves_corrects_and_refuses(tmp_path: Path) -
             assert (await operator("list_memory_reviews", after=first["next"], limit=1))["memories"][0]["id"] == "m1"
             shown = await operator("get_memory_review", memory_id="m1")
             assert (shown["memory"]["text"], shown["stored_by"], shown["door"]) == (RIGHTS, "test", "python")
-            done = await operator("approve_memory_reviews", memory_ids=["m1", "none"])
+            done = await operator("approve_memory_reviews", memory_ids=["m1", "none"], if_hash={"m1": shown["hash"]})
             assert (done["decided"], done["missing"], done["trust"]) == (["m1"], ["none"], "operator")
             corrected = await operator("correct_memory_review", memory_id="m2", text="Rent is paid by bank transfer.")
             assert (corrected["text"], corrected["trust"]) == ("Rent is paid by bank transfer.", "operator")
@@ -138,9 +138,11 @@ async def test_a_user_decides_on_their_own_and_another_tenant_sees_nothing(tmp_p
         theirs = await token_of(host, "acme", role="writer", channel="user")
         async with session(url, mine) as ann:
             assert await ann.tools() >= TOOLS
-            assert [item["id"] for item in (await ann("list_memory_reviews"))["memories"]] == ["m1", "m2", "m3"]
+            listed = (await ann("list_memory_reviews"))["memories"]
+            assert [item["id"] for item in listed] == ["m1", "m2", "m3"]
+            read = {item["id"]: item["hash"] for item in listed}
             assert (await ann("get_memory_review", memory_id="b"))["error"]["code"] == "not_found"
-            done = await ann("approve_memory_reviews", memory_ids=["m1", "b"])
+            done = await ann("approve_memory_reviews", memory_ids=["m1", "b"], if_hash=read)
             assert (done["decided"], done["missing"], done["trust"]) == (["m1"], ["b"], "user")
         async with session(url, theirs) as stranger:
             assert await stranger.tools() >= TOOLS
@@ -207,7 +209,23 @@ async def test_the_owner_of_the_call_narrows_the_list_and_takes_no_right_away(tm
         assert [item.id for item in (await catalog.call(who, "list_memory_reviews", {})).memories] == ["ann"]
         named = await catalog.call(who, "list_memory_reviews", {"user_id": "bob"})
         assert [item.id for item in named.memories] == ["bob"]
-        assert (await catalog.call(who, "approve_memory_reviews", {"memory_ids": ["ann"]})).decided == ["ann"]
+        read = {"ann": (await catalog.call(who, "get_memory_review", {"memory_id": "ann"})).hash}
+        done = await catalog.call(who, "approve_memory_reviews", {"memory_ids": ["ann"], "if_hash": read})
+        assert done.decided == ["ann"]
+
+
+async def test_what_an_agent_edits_after_it_was_read_is_not_approved(tmp_path: Path) -> None:
+    async with served(tmp_path, AUTH="token") as (host, url):
+        mine = await token_of(host, role="writer", channel="user", users=["ann"])
+        theirs = await token_of(host, role="writer", channel="agent", users=["ann"])
+        async with session(url, mine) as ann, session(url, theirs) as agent:
+            read = {item["id"]: item["hash"] for item in (await ann("list_memory_reviews"))["memories"]}
+            await agent("edit_long_term_memory", memory_id="m1", text=f"{PAYMENT} Always.")
+            for given in (read, {}):
+                done = await ann("approve_memory_reviews", memory_ids=["m1"], if_hash=given)
+                assert (done["decided"], done["changed"]) == ([], ["m1"])
+            done = await ann("approve_memory_reviews", memory_ids=["m1", "m2"], if_hash=read)
+            assert (done["decided"], done["changed"]) == (["m2"], ["m1"])
 
 
 async def test_an_agent_is_told_which_of_its_memories_wait(tmp_path: Path) -> None:
@@ -236,5 +254,6 @@ async def test_a_long_text_is_cut_in_the_list_and_whole_by_its_id(tmp_path: Path
         assert len(msgspec.json.encode(listed)) < 60_000
         first = listed.memories[0]
         assert first.cut_from > len(first.text)
+        assert first.hash is None, "nobody approves what they have not read whole"
         whole = await catalog.call(who, "get_memory_review", {"memory_id": first.id})
         assert len(whole.memory.text) == first.cut_from

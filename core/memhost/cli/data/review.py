@@ -76,8 +76,17 @@ def show_(memory_id: str, as_json: bool, **options: Any) -> None:
 @config_options
 @json_option
 def approve(ids: tuple[str, ...], as_json: bool, **options: Any) -> None:
-    """Make memories that wait facts."""
-    _decided(ask(target_of(options), "approve_reviews", {"memory_ids": list(ids)}), "approved", as_json)
+    """Make memories that wait facts; their texts are shown."""
+    target, read = target_of(options), {}
+    for memory_id in dict.fromkeys(ids):
+        try:
+            found = ask(target, "get_review", {"memory_id": memory_id})
+        except NotFound:
+            continue  # the answer names it
+        read[memory_id] = found["hash"]
+        if not as_json:
+            click.echo(f"{memory_id}: {found['memory']['text']}")
+    _decided(ask(target, "approve_reviews", {"memory_ids": list(ids), "if_hash": read}), "approved", as_json)
 
 
 @review.command()
@@ -110,11 +119,12 @@ def _decided(found: dict[str, Any], word: str, as_json: bool) -> None:
         show(found)
     else:
         click.echo(f"{len(found['decided'])} {word}.")
-    left = [
-        f"{memory_id}: {why}."
-        for name, why in (("taken", "another memory has this id by now"), ("missing", "nothing waits under this id"))
-        for memory_id in found[name]
-    ]
+    reasons = (
+        ("taken", "another memory has this id by now"),
+        ("missing", "nothing waits under this id"),
+        ("changed", "it was changed just now, and still waits; read it again: memhost review show"),
+    )
+    left = [f"{memory_id}: {why}." for name, why in reasons for memory_id in found[name]]
     if left:
         raise NotFound(" ".join(left))
 

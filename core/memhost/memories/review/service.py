@@ -8,14 +8,14 @@ from datetime import datetime
 
 import msgspec
 
-from memhost.errors import DocumentGone, Forbidden, IdTaken, InvalidRequest, NotFound
+from memhost.errors import DocumentGone, Forbidden, IdTaken, InvalidRequest, MemoryChanged, NotFound
 from memhost.events import MemoriesStored, MemoriesUpdated, ReviewDecided
 from memhost.jobs.outbox import Outbox
 from memhost.memories.derived.cascade import Cascade
 from memhost.memories.enabled import require_long_term_memory
 from memhost.memories.records import content_hash, index_records, unique
 from memhost.memories.review.counting import ReviewCounts
-from memhost.memories.review.waiting import KIND, Reason, Waiting, Waits, names_in, refusal, shown
+from memhost.memories.review.waiting import KIND, Reason, Waiting, Waits, hash_of, names_in, refusal, shown
 from memhost.memories.trust import CONTRADICTS, level_of
 from memhost.metrics import Metrics, ReviewOutcome
 from memhost.models import Actor, Caller, Job, MemoryRecord, Review, Scope, StoredMemory, Trust, WriteBatch, acting
@@ -117,6 +117,8 @@ class ReviewService:
     async def approve(self, call: Call, request: ApproveReviews) -> ReviewsDecided:
         """Store memories that wait as facts, which are trusted as far as whoever approves them.
 
+        What does not have the hash that the request names for it is not what was read: it goes on waiting (`changed`).
+
         Raises:
             Forbidden: The caller may not decide.
             ModelUnavailable: The embedder does not answer.
@@ -125,11 +127,15 @@ class ReviewService:
         found, missing = await self._all(call.caller.bounds, request.memory_ids)
         decided: list[str] = []
         taken: list[str] = []
+        changed: list[str] = []
         for waits in found:
             name = waits.entry.memory.id
+            if request.if_hash.get(name) != hash_of(waits.entry):
+                changed.append(name)
+                continue
             stored = await self._store_one(call, waits, waits.entry.memory, level, "approved")
             {"stored": decided, "taken": taken, "gone": missing}[stored].append(name)
-        return ReviewsDecided(decided=decided, taken=taken, missing=missing, trust=level)
+        return ReviewsDecided(decided=decided, taken=taken, missing=missing, changed=changed, trust=level)
 
     async def correct(self, call: Call, request: CorrectReview) -> MemoryRecord:
         """Store what waits under an id with another text; return the stored memory.
@@ -138,6 +144,7 @@ class ReviewService:
             Forbidden: The caller may not decide.
             InvalidRequest: The text is blank.
             NotFound: Nothing waits under it inside the caller's bounds.
+            MemoryChanged: It does not have the hash that the request names.
             IdTaken: Another owner uses its id by now.
             ModelUnavailable: The embedder does not answer.
         """
@@ -146,6 +153,8 @@ class ReviewService:
             raise InvalidRequest("text must not be empty.")
         bounds = call.caller.bounds
         waits = await self._one(bounds, request.memory_id)
+        if request.if_hash not in (None, hash_of(waits.entry)):
+            raise MemoryChanged([request.memory_id])
         record = msgspec.structs.replace(waits.entry.memory, text=request.text)
         record.memory_hash = content_hash(record)
         result = await self._store_one(call, waits, record, level, "corrected")
@@ -270,6 +279,7 @@ class ReviewService:
         entry = waits.entry
         return WaitingMemory(
             memory=shown(entry),
+            hash=hash_of(entry),
             held_at=entry.held_at,
             expires_at=self._waiting.deadline(entry),
             stored_by=entry.by.subject,

@@ -8,6 +8,7 @@ text, by which a repetition is recognised, also after it was refused.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
@@ -398,6 +399,20 @@ async def ids_of(store: Store, bounds: Scope, now: datetime) -> set[str]:
     documents = await store.list_documents(document_scope(bounds), KIND, now)
     entries = [_decoder.decode(document.body) for document in documents]
     return {entry.memory.id for entry in entries if _allows(bounds, entry.memory)}
+
+
+_NOT_READ = ("created_at", "updated_at", "last_accessed", "persisted_at", "access_count")
+"""Fields in which a memory differs that is brought once more as it waits."""
+
+
+def hash_of(entry: Entry) -> str:
+    """Digest of what a review decides on, 32 hex digits: another text, owner, tag or piece of metadata makes another.
+
+    An approval names it, so that nobody approves what was put in the place of what they read.
+    """
+    said = msgspec.to_builtins(shown(entry))
+    body = msgspec.json.encode({name: said[name] for name in said if name not in _NOT_READ}, order="deterministic")
+    return hashlib.blake2b(body, digest_size=16).hexdigest()
 
 
 def names_in(waits: Waits) -> list[tuple[str, str]]:

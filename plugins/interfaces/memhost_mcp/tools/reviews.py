@@ -28,6 +28,9 @@ class ShownReview(msgspec.Struct, kw_only=True, omit_defaults=True):
     reasons: list[str]
     trust: Trust | None = None
     would_change: Annotated[list[str], Meta(description="Ids of memories that it would change.")] = []
+    hash: Annotated[str, Meta(description="What an approval names; of a cut text get_memory_review has it.")] | None = (
+        None
+    )
     cut_from: Annotated[int, Meta(description="Characters of the whole text, if it was cut.")] | None = None
     namespace: str | None = None
     user_id: str | None = None
@@ -59,6 +62,7 @@ def _shown(waits: WaitingMemory, longest: int) -> ShownReview:
         reasons=list(memory.review.reasons) if memory.review else [],
         trust=memory.trust,
         would_change=list(memory.review.would_change) if memory.review else [],
+        hash=None if cut else waits.hash,  # nobody approves what they have not read whole
         cut_from=len(memory.text) if cut else None,
         namespace=memory.namespace,
         user_id=memory.user_id,
@@ -94,7 +98,10 @@ ROWS = (
     ToolRow(
         operation="approve_reviews",
         name="approve_memory_reviews",
-        description=f"Make waiting memories facts, trusted as far as you are. {_ASK}",
+        description=(
+            "Make waiting memories facts, trusted as far as you are. Give the hash of each as the person read it; what "
+            f"was edited since is answered in `changed`. {_ASK}"
+        ),
         scoping="none",
         destructive=True,  # what changes a memory takes its place
         reviewers=True,
