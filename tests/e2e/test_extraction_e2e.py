@@ -118,6 +118,8 @@ def test_wrong_arguments_get_a_sentence(
     talk = tmp_path / "talk.json"
     talk.write_text(json.dumps({"messages": TALK}))
     given = [str(talk) if argument == "FILE" else argument for argument in arguments]
+    if "--session-id" in arguments:
+        command("add", "Ada paints.", models=models, folder=tmp_path / "data")
     done = command(*given, models=models, folder=tmp_path / "data")
     assert done.returncode != 0
     assert says in done.stderr
