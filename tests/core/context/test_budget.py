@@ -111,6 +111,7 @@ def sizes(texts: Sequence[str], count: TokenCount, form: str) -> int:
     return sum(count.count(text) + (4 if form == "messages" else 0) for text in texts)
 
 
+@pytest.mark.timeout(600)  # a minute of work on an idle machine
 def test_no_context_is_over_its_budget() -> None:
     chance = random.Random(7)
     filled = 0
