@@ -27,13 +27,14 @@ from memhost.text.languages import (
     language_of,
     possible_languages,
     stem_in,
+    stems_of,
     unaccented,
 )
 from memhost.text.perspective import Perspective, perspective_of
 from memhost.text.temporal.asked import NOWHERE, AskedSpan, Here, asked_times
 from memhost.text.tenses import asks_of_now
 from memhost.text.tokens import characters, lone_characters, stems, tokenize, without_spaceless_function_words
-from memhost.text.unicode_forms import fold
+from memhost.text.unicode_forms import ARE_STEADY, fold
 from memhost.text.words import SPEAKER_LABELS, STOP_WORDS
 
 DATE_MARK = "zdt"
@@ -170,7 +171,7 @@ def index_terms(text: str, speaker: str | None = None, when: float | None = None
     """
     language = language_of(text)
     tokens = tokenize(text, language)
-    own = [stem_in(token, language) for token in tokens]
+    own = stems_of(tokens, language)
     return own + characters(tokens) + unaccented(own, language) + speaker_terms(speaker) + date_terms(when)
 
 
@@ -280,8 +281,9 @@ def _analysed(text: str, here: Here) -> AnalysedQuery:
     idle = function_words(language) - _name_like(text, language)
     kept = [token for token in tokens if token not in idle] or tokens
     by_stem: dict[str, str] = {}
-    for token in kept:
-        by_stem.setdefault(stem_in(token, language), token)
+    for stem, token in zip(stems_of(kept, language), kept, strict=True):
+        by_stem.setdefault(stem, token)
+    words = tuple(map(fold, by_stem.values()))
     phrases = (tuple(stems(next(filter(None, match.groups())), language)) for match in _QUOTED.finditer(text))
     asked = asked_times(text, here)
     return AnalysedQuery(
@@ -289,10 +291,10 @@ def _analysed(text: str, here: Here) -> AnalysedQuery:
         language=language,
         terms=tuple(by_stem),
         others=tuple(_other_stems(token, languages) for token in by_stem.values()),
-        all_terms=tuple(stem_in(token, language) for token in tokens),
-        words=tuple(fold(token) for token in by_stem.values()),
+        all_terms=tuple(stems_of(tokens, language)),
+        words=words,
         phrases=tuple(phrase for phrase in phrases if phrase),
-        names=_names(text.split(), frozenset(by_stem.values())),
+        names=_names(text.split(), frozenset(words)),
         dates=asked.dates,
         date_terms=tuple(
             dict.fromkeys(
@@ -333,7 +335,7 @@ _AROUND = ".,;:!?…\"'()[]{}<>\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb*¿¡"
 
 def _other_stems(token: str, languages: Sequence[str]) -> tuple[str, ...]:
     first, *rest = languages
-    if first in ACCENTED:
+    if first in ACCENTED or ARE_STEADY(token):
         return ()
     own = stem_in(token, first)
     return tuple(sorted({stem_in(token, language) for language in rest} - {own}))
@@ -350,9 +352,8 @@ def without_quoted(text: str) -> str:
     return _QUOTED.sub(" ", text)
 
 
-def _names(raw_words: Sequence[str], kept: frozenset[str]) -> frozenset[str]:
+def _names(raw_words: Sequence[str], words: frozenset[str]) -> frozenset[str]:
     """Return the capitalised words among those that are kept, folded as speakers' names are."""
-    words = {fold(word) for word in kept}
     names: set[str] = set()
     for raw in raw_words:
         bare = raw.strip("\"'([{<\u201c\u2018\u00ab*")

@@ -18,7 +18,7 @@ from typing import Any
 import snowballstemmer
 from stop_words import LANGUAGE_MAPPING, get_stop_words
 
-from memhost.text.unicode_forms import normal_form
+from memhost.text.unicode_forms import ARE_STEADY, normal_form
 from memhost.text.words import STOP_WORDS
 
 ENGLISH = "en"
@@ -154,6 +154,11 @@ ACCENTED = frozenset(("vi",))
 """Languages in which the accents of a syllable make another word of it: there they stay in the stems."""
 
 
+def stems_of(words: Iterable[str], language: str) -> list[str]:
+    """The stem of each word, as `stem_in`, which is not asked about the many bigrams that have none."""
+    return [word if word > "\u3040" and ARE_STEADY(word) else stem_in(word, language) for word in words]
+
+
 @lru_cache(maxsize=65536)
 def stem_in(word: str, language: str) -> str:
     """The stem of one folded word (see `memhost.text.tokens`) of a text in ``language``, without accents.
@@ -203,7 +208,7 @@ def unaccented(words: Iterable[str], language: str) -> list[str]:
 
 
 def _without_accents(word: str) -> str:
-    if word.isascii():
+    if word.isascii() or ARE_STEADY(word):
         return word
     letters = normal_form("NFKD", word)
     return normal_form("NFKC", "".join(sign for sign in letters if not "\u0300" <= sign <= "\u036f"))

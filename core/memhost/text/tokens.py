@@ -9,7 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from memhost.text.languages import ENGLISH, language_of, stem_in
+from memhost.text.languages import ENGLISH, language_of, stem_in, stems_of
 from memhost.text.unicode_forms import fold, normal_form
 from memhost.text.words import SPACELESS_FUNCTION_WORDS
 
@@ -211,12 +211,12 @@ def stems(text: str, language: str | None = None) -> list[str]:
         language: its ISO 639-1 code; found if it is not given.
     """
     language = language or language_of(text)
-    return [stem_in(token, language) for token in tokenize(text, language)]
+    return stems_of(tokenize(text, language), language)
 
 
 def characters(tokens: list[str]) -> list[str]:
     """The characters among bigrams that can be words by themselves, each once in order."""
-    found = dict.fromkeys(sign for token in tokens if len(token) == 2 for sign in token if sign > "\u33ff")
+    found = dict.fromkeys("".join(token for token in tokens if len(token) == 2))
     return [sign for sign in found if _ONE_CHARACTER_WORDS.match(sign)]
 
 

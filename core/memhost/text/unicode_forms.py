@@ -9,7 +9,14 @@ from typing import Literal
 _MAX_RUN_LENGTH = 30
 """Combining marks in a row that stay together (UAX #15, section 13: Stream-Safe Text Format)."""
 
-_MAY_BE_LONG = re.compile(rf"[^\x00-\u02ff]{{{_MAX_RUN_LENGTH + 1}}}")
+_STEADY = "\u3041-\u3096\u30a1-\u30fa\u3400-\u9fff\uac00-\ud7a3"
+"""Kana, Han and Hangul: letters without case, none of which is a mark; alone they are in the forms NFC and NFKC."""
+
+ARE_STEADY = re.compile(f"[{_STEADY}]+").fullmatch
+"""Tells whether a text has only such letters: it stays as it is when it is folded, and so do most words of Chinese,
+Japanese and Korean, of which a message may have a million."""
+
+_MAY_BE_LONG = re.compile(rf"[^\x00-\u02ff{_STEADY}]{{{_MAX_RUN_LENGTH + 1}}}")
 """As many characters in a row as make a run too long, if all are marks; most texts have none, which is told at once."""
 
 _JOINER = "\u034f"  # COMBINING GRAPHEME JOINER: invisible, and no mark is ordered across it
@@ -51,5 +58,7 @@ def fold(text: str) -> str:
     """Return ``text`` in the form in which it is compared: NFKC, case folded, Latin accents removed."""
     if text.isascii():
         return text.lower()
+    if ARE_STEADY(text):
+        return text
     text = normal_form("NFKD", normal_form("NFKC", text).casefold())
     return normal_form("NFKC", _LATIN_ACCENTS.sub("", text)).replace("\u2019", "'").replace("\u02bc", "'")
