@@ -109,13 +109,14 @@ def load(
         if record.access_count != count or count == MAX_ACCESSES:  # marked since it was written
             record.last_accessed = from_micros(accessed)
             record.access_count = count
-        memories[rid] = _stored(body, word, vector)
+        memories[rid] = stored_of(body, word, vector)
     if bad:
         leave_out(connection, bad, reading)
     return memories
 
 
-def _stored(body: Body, words: Words, vector: Vector | None) -> StoredMemory:
+def stored_of(body: Body, words: Words, vector: Vector | None) -> StoredMemory:
+    """The memory whose parts these are."""
     return StoredMemory(
         record=body.record,
         terms=words.terms,

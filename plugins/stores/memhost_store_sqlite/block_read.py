@@ -11,12 +11,12 @@ import apsw
 import numpy as np
 
 from memhost.integrity import SIZE
-from memhost.models import TURN_STRATEGY, MemoryRecord, MemoryType, StoredMemory
+from memhost.models import TURN_STRATEGY, MemoryRecord, MemoryType
 from memhost.ranking import Columns, candidate_of
 from memhost.storekit import to_micros_or_none
-from memhost_store_sqlite.batch_read import broken, decode_bodies, decode_words
+from memhost_store_sqlite.batch_read import broken, decode_bodies, decode_words, stored_of
 from memhost_store_sqlite.blocks import ALWAYS, NEVER, SOURCES, TURN, Block, Numbers, text_of
-from memhost_store_sqlite.codec import Body, Words, decode_vectors, pack_ids, parse_ids
+from memhost_store_sqlite.codec import decode_vectors, pack_ids, parse_ids
 from memhost_store_sqlite.history import LATEST, is_behind
 from memhost_store_sqlite.memories import RID_BITS, RID_MASK
 from memhost_store_sqlite.sealing import Reading
@@ -78,7 +78,7 @@ def read_block(connection: apsw.Connection, reading: Reading, owners: Sequence[i
     at = np.cumsum(has) - 1
     packed = bodies.cut()
     candidates = [
-        candidate_of(_stored(body, word, dense[at[row]] if has[row] else None))
+        candidate_of(stored_of(body, word, dense[at[row]] if has[row] else None))
         for row, (body, word) in enumerate(zip(decoded, found, strict=True))
     ]
     return Block(
@@ -92,19 +92,6 @@ def read_block(connection: apsw.Connection, reading: Reading, owners: Sequence[i
         kinds=bytes(_kind(body.record) for body in decoded),
         trusts=[body.record.trust for body in decoded],
         size=dense.nbytes + len(bodies.joined) + _TERMS * len(words.joined) + _BESIDE * len(known),
-    )
-
-
-def _stored(body: Body, words: Words, vector: Any) -> StoredMemory:
-    return StoredMemory(
-        record=body.record,
-        terms=words.terms,
-        vector=vector,
-        speaker=body.speaker,
-        role=body.role,
-        position=body.position,
-        lead=body.lead,
-        traits=body.traits,
     )
 
 

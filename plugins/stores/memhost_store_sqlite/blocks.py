@@ -25,6 +25,13 @@ from memhost_store_sqlite.memories import RID_BITS, RID_MASK
 from memhost_store_sqlite.scopes import Reach, owners_of
 from memhost_store_sqlite.sealing import Reading
 
+_PATCHED = 64
+"""Memories that may come and go before a block is read anew, where these are more than half of it: patching keeps words
+that are gone, and takes time for each memory that stays."""
+
+_MOST_BLOCKS = 10_000
+"""Owners of whom something is kept, be it that there is no block."""
+
 MOST_OWNERS = 16
 """Owners (a user in several namespaces, for example) of one block."""
 
@@ -115,6 +122,7 @@ class Block:
         kinds: `TURN`, `SOURCES`: what it is, n.
         trusts: Levels of trust, n.
         size: Bytes that it takes, about.
+        patched: Memories that came or went since all of them were read at once.
     """
 
     rids: Ids
@@ -127,6 +135,12 @@ class Block:
     kinds: bytes
     trusts: list[Trust | None]
     size: int
+    patched: int = 0
+
+    @property
+    def last(self) -> int:
+        """The highest row number; 0 without any."""
+        return int(self.rids[-1]) if len(self.rids) else 0
 
     def only(self, rids: Ids) -> Block:
         """Those of its memories whose row numbers are among the given ones, ascending."""
@@ -145,7 +159,8 @@ class Block:
             until=self.until[kept],
             kinds=bytes(self.kinds[row] for row in at),
             trusts=[self.trusts[row] for row in at],
-            size=self.size,
+            size=self.size * len(at) // len(self.rids),
+            patched=self.patched + len(self.rids) - len(at),
         )
 
     def then(self, other: Block) -> Block:
@@ -162,6 +177,7 @@ class Block:
             kinds=self.kinds + other.kinds,
             trusts=self.trusts + other.trusts,
             size=self.size + other.size,
+            patched=self.patched + len(other.rids),
         )
 
 
@@ -192,7 +208,7 @@ class Blocks:
         self._limit = limit_bytes
         self._most = most_rows
         self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[int, ...], tuple[State, Block, int]] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, ...], tuple[State, Block | None]] = OrderedDict()
         self._size = 0
 
     def block(self, connection: apsw.Connection, reading: Reading, reach: Reach) -> Block | None:
@@ -202,9 +218,10 @@ class Blocks:
         owners = reach.ids
         if reach.column != "owner":
             owners = tuple(owner for owner, _ in owners_of(connection, reading.scope))
-        if len(owners) > MOST_OWNERS:
+        if not 0 < len(owners) <= MOST_OWNERS:
             return None
-        state = (reach.documents, _newest(connection, owners))
+        newest = _newest(connection, owners)
+        state = (reach.documents, newest)
         with self._lock:
             known = self._kept.get(owners)
             if known is not None:
@@ -212,32 +229,41 @@ class Blocks:
         if known is not None and known[0] == state:
             return known[1]
         former = None if known is None else known[1]
-        fresh = self._reader(connection, reading, owners, _last(former))
-        block = None if fresh is None else _brought_up(connection, reach, former, fresh)
-        if block is not None:
+        if former is not None and former.patched > max(_PATCHED, len(former.rids) // 2):
+            former = None
+        fresh = self._reader(connection, reading, owners, 0 if former is None else former.last)
+        block = None
+        if fresh is not None:
+            block = _brought_up(connection, reach, former, fresh, max(key & RID_MASK for key in newest))
+        if block is not None or fresh is None or former is None:
             self._keep(owners, state, block)
         return block
 
-    def _keep(self, owners: tuple[int, ...], state: State, block: Block) -> None:
-        size = block.size
+    def _keep(self, owners: tuple[int, ...], state: State, block: Block | None) -> None:
+        """Keep a block, or that there is none: not all is what the server wrote, and each search would read it all."""
         with self._lock:
-            replaced = self._kept.pop(owners, None)
-            self._size += size - (replaced[2] if replaced is not None else 0)
-            self._kept[owners] = (state, block, size)
-            while self._size > self._limit and self._kept:
-                self._size -= self._kept.popitem(last=False)[1][2]
+            self._size -= _size_of(self._kept.pop(owners, None))
+            self._kept[owners] = (state, block)
+            self._size += _size_of(self._kept[owners])
+            while self._kept and (self._size > self._limit or len(self._kept) > _MOST_BLOCKS):
+                self._size -= _size_of(self._kept.popitem(last=False)[1])
 
 
-def _last(block: Block | None) -> int:
-    return int(block.rids[-1]) if block is not None and len(block.rids) else 0
+def _size_of(kept: tuple[State, Block | None] | None) -> int:
+    return 0 if kept is None or kept[1] is None else kept[1].size
 
 
-def _brought_up(connection: apsw.Connection, reach: Reach, former: Block | None, fresh: Block) -> Block | None:
-    """The former block with what was added since, and without what is gone."""
+def _brought_up(
+    connection: apsw.Connection, reach: Reach, former: Block | None, fresh: Block, newest: int
+) -> Block | None:
+    """The former block with what was added since, and without what is gone.
+
+    None where the former block is of a later view than this one, and lacks what was replaced meanwhile; and where what
+    is there is not what is counted, so that somebody changed the file.
+    """
     block = fresh if former is None else former if not len(fresh.rids) else former.then(fresh)
-    if len(block.rids) != reach.documents:
+    if len(block.rids) != reach.documents or block.last > newest:
         block = block.only(_alive(connection, reach))
-    # What is counted and not there, or there and not counted, somebody else changed: it is read row by row.
     return block if len(block.rids) == reach.documents else None
 
 
