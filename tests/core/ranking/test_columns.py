@@ -305,6 +305,23 @@ def test_columns_put_together_are_those_made_together(seed: int) -> None:
     check(query, vector / np.linalg.norm(vector), taken, CorpusStats(documents=99), columns=again)
 
 
+def test_two_continuations_of_the_same_columns_do_not_disturb_each_other() -> None:
+    """They share the numbers of words, and each adds its own."""
+    first = Columns.of([Candidate(0, "", "red boat"), Candidate(1, "", "")])
+    known = len(first.words.vocabulary.words)
+    others = [Columns.of([Candidate(2, "", "blue boat")]), Columns.of([Candidate(2, "", "green boat red")])]
+    blue, green = (Columns.concat([first, other]) for other in others)
+    assert [blue.words.terms(row) for row in range(3)] == [("red", "boat"), (), ("blue", "boat")]
+    assert [green.words.terms(row) for row in range(3)] == [("red", "boat"), (), ("green", "boat", "red")]
+    assert [first.words.terms(row) for row in range(2)] == [("red", "boat"), ()]
+    assert len(first.words.vocabulary.words) == known
+    assert blue.words.holding(["green"]).tolist() == [False] * 3
+    assert green.words.count(["blue", "green", "boat"]).tolist() == [1, 0, 2]
+    longer = Columns.concat([blue, Columns.of([Candidate(3, "", "green kite")])])
+    assert longer.words.terms(3) == ("green", "kite")
+    assert longer.words.holding(["green", "kite"]).tolist() == [False, False, False, True]
+
+
 def other_keys(memories: Sequence[Candidate], number: int) -> list[Candidate]:
     """The memories with keys that no other part has, of the same kinds."""
     return [

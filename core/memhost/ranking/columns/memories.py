@@ -68,8 +68,6 @@ class Columns:
 
     Attributes:
         row: Row of each memory in the columns that these were taken from.
-        place: Rises with the keys: numbers first, then texts. Equal scores are put in this order. Taking rows so that
-            it rises saves the ranking from doing so.
         words: The index terms.
         speaker: Number of the speaker in ``speakers``; -1 if not known.
         role: Number of the role in ``roles``; -1 if not known.
@@ -83,7 +81,6 @@ class Columns:
 
     source: _Source
     row: Ints
-    place: Ints
     words: Words
     speaker: Ints
     role: Ints
@@ -118,7 +115,6 @@ class Columns:
         return cls(
             source=_Source(keys, texts, _reader(texts, text_of), speakers, roles, sessions, owners),
             row=np.arange(len(keys)),
-            place=_places(keys, range(len(keys))),
             words=Words.of([each.terms for each in candidates]),
             speaker=speaker,
             role=role,
@@ -136,7 +132,7 @@ class Columns:
     def concat(cls, parts: Sequence[Columns], *, text_of: Callable[[int], str] | None = None) -> Columns:
         """Return the rows of all parts behind each other, as if they were made together; the parts stay as they are.
 
-        This copies all arrays, so that its time grows with all rows: add many memories at once.
+        This copies all arrays, but knows the words of the first part already: make that the longest one.
 
         Args:
             parts: Columns with other keys each, at least one.
@@ -144,8 +140,6 @@ class Columns:
                 texts are kept elsewhere are then asked for each text.
         """
         keys = [key for part in parts for key in part.keys]
-        starts = np.cumsum([0, *map(len, parts)])
-        in_order = [row for part, start in zip(parts, starts, strict=False) for row in (part.place.argsort() + start)]
         speaker, speakers = _renumbered([(part.speaker, part.speakers) for part in parts])
         role, roles = _renumbered([(part.role, part.roles) for part in parts])
         session, sessions = _renumbered([(part.session, part.sessions) for part in parts])
@@ -156,7 +150,6 @@ class Columns:
         return cls(
             source=_Source(keys, texts, _reader(texts, text_of or _texts_of(parts)), speakers, roles, sessions, owners),
             row=np.arange(len(keys)),
-            place=_places(keys, in_order),
             words=Words.concat([part.words for part in parts]),
             speaker=speaker,
             role=role,
@@ -174,7 +167,6 @@ class Columns:
         return Columns(
             source=self.source,
             row=self.row[at],
-            place=self.place[at],
             words=self.words.take(at),
             speaker=self.speaker[at],
             role=self.role[at],
@@ -188,6 +180,11 @@ class Columns:
 
     def __len__(self) -> int:
         return len(self.row)
+
+    @cached_property
+    def place(self) -> Ints:
+        """Rises with the keys: numbers first, then texts. Equal scores are put in this order."""
+        return _places(self.keys)
 
     @property
     def keys(self) -> list[int | str]:
@@ -277,10 +274,10 @@ def _renumbered(parts: Sequence[tuple[Ints, Sequence[str]]]) -> tuple[Ints, list
     return np.concatenate([np.array([*(numbers[each] for each in values), -1])[own] for own, values in parts]), found
 
 
-def _places(keys: Sequence[int | str], rows: Sequence[int]) -> Ints:
-    """Return the place of each key among all: numbers first, then texts. Rows that are in order already take less."""
-    numbers = [row for row in rows if not isinstance(keys[row], str)]
-    texts = [row for row in rows if isinstance(keys[row], str)]
+def _places(keys: Sequence[int | str]) -> Ints:
+    """Return the place of each key among all: numbers first, then texts."""
+    numbers = [row for row, key in enumerate(keys) if not isinstance(key, str)]
+    texts = [row for row, key in enumerate(keys) if isinstance(key, str)]
     places = np.empty(len(keys), dtype=np.int64)
     places[sorted(numbers, key=keys.__getitem__) + sorted(texts, key=keys.__getitem__)] = np.arange(len(keys))
     return places
@@ -332,12 +329,15 @@ def _joined_vectors(parts: Sequence[Columns]) -> dict[int, Vectors]:
         count = 0
         for part in parts:
             own = part.vectors.get(size)
-            held = np.flatnonzero(own.at >= 0) if own is not None else np.arange(0)
-            at.append(np.full(len(part), -1, dtype=np.int64))
-            at[-1][held] = np.arange(count, count + len(held))
-            count += len(held)
-            if own is not None:
-                matrices.append(own.matrix[own.at[held]])
-                squares.append(own.squares[own.at[held]])
+            if own is None:
+                at.append(np.full(len(part), -1, dtype=np.int64))
+                continue
+            held = own.at >= 0
+            rows = own.at[held]
+            at.append(np.where(held, np.cumsum(held) - 1 + count, -1))
+            count += len(rows)
+            whole = len(rows) == len(own.matrix) and np.array_equal(rows, np.arange(len(rows)))  # indexing would copy
+            matrices.append(own.matrix if whole else own.matrix[rows])
+            squares.append(own.squares if whole else own.squares[rows])
         found[size] = Vectors(np.concatenate(at), np.concatenate(matrices), np.concatenate(squares))
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import chain
@@ -18,14 +19,22 @@ class Vocabulary:
     """The distinct words of some memories, numbered from 0.
 
     Attributes:
-        numbers: The number of each word.
+        numbers: The number of each word. What was made of this vocabulary (`extended`) may add words of its own.
     """
 
-    def __init__(self, numbers: dict[str, int]) -> None:
+    def __init__(self, numbers: dict[str, int], lock: threading.Lock | None = None) -> None:
         self.numbers = numbers
+        self._lock = threading.Lock() if lock is None else lock
 
     def __len__(self) -> int:
         return len(self.numbers)
+
+    def extended(self, words: Iterable[str]) -> Vocabulary:
+        """Return a vocabulary with these words as well, which gives the numbers to the others that they have here."""
+        with self._lock:
+            for word in words:
+                self.numbers.setdefault(word, len(self.numbers))
+        return Vocabulary(self.numbers, self._lock)
 
     @cached_property
     def words(self) -> list[str]:
@@ -35,11 +44,11 @@ class Vocabulary:
     @cached_property
     def spelled(self) -> Flags:
         """The words that begin with a letter or a digit."""
-        return np.fromiter((word[:1].isalnum() for word in self.numbers), np.bool_, len(self.numbers))
+        return np.array([word[:1].isalnum() for word in self.words], dtype=np.bool_)
 
     @cached_property
     def _joined(self) -> str:
-        return f" {' '.join(self.numbers)} "
+        return f" {' '.join(self.words)} "
 
     def beginning(self, letters: str) -> list[int]:
         """Return the numbers of the words that begin with these letters."""
@@ -82,14 +91,15 @@ class Words:
 
     @classmethod
     def concat(cls, parts: Sequence[Words]) -> Words:
-        """Return the words of all parts behind each other, numbered by one vocabulary."""
-        numbers: dict[str, int] = {}
-        streams = []
-        for part in parts:
-            new = [numbers.setdefault(word, len(numbers)) for word in part.vocabulary.numbers]
+        """Return the words of all parts behind each other, numbered by the vocabulary of the first, extended."""
+        first, *others = parts
+        vocabulary = first.vocabulary.extended(word for part in others for word in part.vocabulary.words)
+        streams = [first.numbers]
+        for part in others:
+            new = [vocabulary.numbers[word] for word in part.vocabulary.words]
             streams.append(np.array(new, dtype=np.int32).take(part.numbers))
         sizes = np.concatenate([part.sizes for part in parts])
-        return cls(Vocabulary(numbers), np.concatenate(streams), np.cumsum(sizes) - sizes, sizes)
+        return cls(vocabulary, np.concatenate(streams), np.cumsum(sizes) - sizes, sizes)
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -109,6 +119,8 @@ class Words:
     @cached_property
     def numbers(self) -> Numbers:
         """The number of each word of each memory, one memory behind the other."""
+        if np.array_equal(self.starts, self._ends - self.sizes) and len(self._stream) == int(self.sizes.sum()):
+            return self._stream
         places = np.repeat(self.starts - self._ends + self.sizes, self.sizes)
         places += np.arange(len(places))
         return self._stream.take(places)
