@@ -31,7 +31,7 @@ _BLANK = re.compile(r"[^\S\n]")
 _AFTER_BLANK = re.compile(r"(?<=[ \n]) ")
 _SHORTEST_CODED = 24
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{24,}={0,2}")
-_HEX = re.compile(r"(?:[0-9A-Fa-f]{2}[\s:]?){16,}")
+_HEX = re.compile(r"(?:[0-9A-Fa-f]{2}[\s:]?+){16,}+")  # nothing follows it: no memory of where to go back to
 
 
 class Plain(msgspec.Struct, frozen=True, kw_only=True):
