@@ -26,8 +26,8 @@ from memhost_store_sqlite.scopes import Reach, owners_of
 from memhost_store_sqlite.sealing import Reading
 
 _PATCHED = 64
-"""Memories that may come and go before a block is read anew, where these are more than half of it: patching keeps words
-that are gone, and takes time for each memory that stays."""
+"""Memories that may come and go before a block is read again, where these are more than half of it: patching keeps
+words that are gone, and takes time for each memory that stays."""
 
 _MOST_BLOCKS = 10_000
 """Owners of whom something is kept, be it that there is no block."""
