@@ -9,13 +9,11 @@ from typing import Any
 import pytest
 import redis as redis_py
 
-from memhost.errors import ConfigurationError, NotFound, Tampered
-from memhost.host import Host
-from memhost.models import Caller, Document, Scope, WriteBatch
+from memhost.errors import ConfigurationError
 from memhost.ports import KeepsHistory
-from tests.security.test_tampering import NEAR
 from tests.support.hosts import bound_to, run, running_host
 from tests.support.redis_server import RedisSpace
+from tests.support.tampering import allowed, check_damage_is_told_of_its_own_ids, fill, put_documents
 
 KEY = "k" * 32
 
@@ -119,22 +117,6 @@ EDITS: dict[str, tuple[Edit, str]] = {
 }
 
 
-async def fill(host: Host) -> None:
-    for user in ("alice", "bob"):
-        for number in range(3):
-            text = f"{user}token{number} decided something"
-            await run(host, "create_memories", memories=[{"id": f"{user}-{number}", "text": text, "user_id": user}])
-        await run(host, "create_summary_view", bound_to(users=(user,)), source="long_term", name=user)
-        await run(host, "put_session", session_id=f"s-{user}", user_id=user, data={"of": f"{user}data"})
-
-
-async def allowed(host: Host, operation: str, caller: Caller, **fields: Any) -> Any:
-    try:
-        return await run(host, operation, caller, **fields)
-    except (NotFound, Tampered):
-        return None
-
-
 @pytest.mark.parametrize("name", EDITS)
 async def test_it_is_not_served_and_verify_tells(name: str, tmp_path: Path, redis_part: RedisSpace) -> None:
     edit, kind = EDITS[name]
@@ -166,21 +148,11 @@ async def test_it_is_not_served_and_verify_tells(name: str, tmp_path: Path, redi
 async def test_a_damaged_document_says_nothing_of_other_ids(tmp_path: Path, redis_part: RedisSpace) -> None:
     environment = {**redis_part.environment(), "INTEGRITY_KEY": KEY}
     async with running_host(tmp_path, store="redis", run_jobs=False, settings=environment) as host:
-        for name in ("alice-5", "élise_5", "爱丽丝"):
-            document = Document(
-                kind="review", id=f"{name}|x", tenant="default", body=b"any", updated_at=host.clock.now()
-            )
-            await host.store.commit(Scope(tenant="default"), WriteBatch(put_documents=[document]))
+        await put_documents(host, "review")
         edit = Editor(environment["REDIS_URL"], redis_part.name)
         for key in edit.client.scan_iter(f"{redis_part.name}:s:*"):
             edit.client.hset(key, "body", b"\x80")
-        for name in NEAR:
-            with pytest.raises(NotFound):
-                await run(host, "get_memory", memory_id=name)
-        for name in ("alice-5", "élise_5", "爱丽丝"):
-            with pytest.raises(Tampered):
-                await run(host, "get_memory", memory_id=name)
-        assert host.tampered.seen["document"] == {"alice-5|x", "élise_5|x", "爱丽丝|x"}
+        await check_damage_is_told_of_its_own_ids(host)
 
 
 @pytest.mark.parametrize(("last", "kind"), [("put_session", "replayed"), ("delete_session", "inserted")])
