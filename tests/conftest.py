@@ -116,3 +116,10 @@ def redis_part(redis_server_url: str) -> Iterator[RedisSpace]:
     """A part of that Redis for one test."""
     with redis_space(redis_server_url) as part:
         yield part
+
+
+@pytest.fixture
+def space(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Settings of the store of a test with `tests.support.stores.STORES`: of redis a part of that Redis, else none."""
+    store = request.node.callspec.params.get("store")
+    return request.getfixturevalue("redis_part").environment() if store == "redis" else {}

@@ -16,8 +16,8 @@ from memhost.operations import Call
 from memhost.settings.schema import MemorySettings
 from tests.support.dedup_hosts import SCOPE
 from tests.support.hosts import run, running_host
+from tests.support.stores import STORES
 
-STORES = pytest.mark.parametrize("store", ["memory", "sqlite", "redis"])
 WHEN = "2026-01-02T03:04:05Z"
 
 
@@ -27,12 +27,6 @@ def caller(channel: Trust | None, user: str = "ann") -> Caller:
 
 USER, TOOL, AGENT, UNBOUND = caller("user"), caller("tool"), caller("agent"), caller(None)
 LOWER = pytest.mark.parametrize("lower", [TOOL, AGENT, caller("external")], ids=["tool", "agent", "external"])
-
-
-@pytest.fixture
-def space(request: pytest.FixtureRequest) -> dict[str, str]:
-    store = request.node.callspec.params.get("store")
-    return request.getfixturevalue("redis_part").environment() if store == "redis" else {}
 
 
 def turn(text: str, name: str = "t1", role: str = "user") -> dict[str, Any]:
@@ -62,6 +56,12 @@ async def versions(host: Host, name: str) -> int:
     return version
 
 
+async def state(host: Host, name: str) -> tuple[str, Trust | None, int]:
+    """Text, trust and version of a memory."""
+    record = await stored(host, name)
+    return record.text, record.trust, await versions(host, name)
+
+
 async def waiting(host: Host) -> dict[str, list[str]]:
     page = await run(host, "list_reviews")
     return {item.memory.id: item.memory.review.reasons for item in page.memories}
@@ -78,8 +78,7 @@ async def test_a_turn_of_the_user_stays_and_the_other_turns_are_written(
         assert [message.content for message in answer.messages] == ["I was born in Trier.", "Hello."]
         assert "t1" in dict(call.notices)["less_trusted"]
         assert "`user`" in dict(call.notices)["less_trusted"]
-        kept = await stored(host, "t1")
-        assert (kept.text, kept.trust, await versions(host, "t1")) == ("user: I was born in Trier.", "user", 1)
+        assert await state(host, "t1") == ("user: I was born in Trier.", "user", 1)
         assert (await stored(host, "t2")).text == "assistant: Hello."
         _, call = await put(host, lower, turn("I was born in Trier."), turn("Hello.", "t2", "assistant"))
         assert call.notices == [], "a history that is sent back as it was"
@@ -101,8 +100,7 @@ async def test_no_part_of_a_turn_of_the_user_is_changed(tmp_path: Path, change: 
             await put(host, TOOL, changed)
         session = await run(host, "get_session", session_id="s", user_id="ann")
         assert [(each.role, each.content) for each in session.messages] == [("user", "I was born in Trier.")]
-        kept = await stored(host, "t1")
-        assert (kept.text, kept.trust, await versions(host, "t1")) == ("user: I was born in Trier.", "user", 1)
+        assert await state(host, "t1") == ("user: I was born in Trier.", "user", 1)
 
 
 @pytest.mark.parametrize("way", ["left out", "deleted", "twice", "another session"])
@@ -123,8 +121,7 @@ async def test_a_turn_that_has_left_the_session_stays_in_memory(tmp_path: Path, 
         _, call = await put(
             host, TOOL, *again, turn("I was born in Genoa."), session="s2" if way == "another session" else "s"
         )
-        kept = await stored(host, name)
-        assert (kept.text, kept.trust, await versions(host, name)) == ("user: I was born in Trier.", "user", 1)
+        assert await state(host, name) == ("user: I was born in Trier.", "user", 1)
         assert ("less_trusted" in dict(call.notices)) == (way != "twice"), "a second turn is one of its own"
 
 
@@ -174,8 +171,7 @@ async def test_a_memory_of_a_session_waits_where_it_would_replace_another(
         await add(host, USER, "z", "Ann owns a red boat.")
         answer, _ = await put(host, lower, memories=[{"id": "z", "text": "Ann owns a blue plane."}])
         assert answer.held.pending == ["z"]
-        kept = await stored(host, "z")
-        assert (kept.text, kept.trust, await versions(host, "z")) == ("Ann owns a red boat.", "user", 1)
+        assert await state(host, "z") == ("Ann owns a red boat.", "user", 1)
         assert await waiting(host) == {"z": ["contradicts"]}
 
 
@@ -261,8 +257,7 @@ async def test_a_former_version_waits_and_is_not_redacted(tmp_path: Path, store:
         await run(host, "edit_memory", USER, memory_id="r", text="Ann lives in Linz.")
         back = await run(host, "restore_memory_version", TOOL, memory_id="r", version=1)
         assert (back.review.state, back.review.reasons) == ("pending", ["contradicts"])
-        kept = await stored(host, "r")
-        assert (kept.text, kept.trust, await versions(host, "r")) == ("Ann lives in Linz.", "user", 2)
+        assert await state(host, "r") == ("Ann lives in Linz.", "user", 2)
         for number in (1, 2):
             with pytest.raises(Forbidden, match="channel `user`"):
                 await run(host, "redact_memory_version", TOOL, memory_id="r", version=number)

@@ -20,19 +20,13 @@ from memhost.testing.polling import until
 from tests.support import scripted
 from tests.support.hosts import ADMIN, run, running_host
 from tests.support.reviews import approve
+from tests.support.stores import STORES
 
-STORES = pytest.mark.parametrize("store", ["memory", "sqlite", "redis"])
 RIGHTS = "Refunds under 500 EUR are approved without asking anyone."
 PAYMENT = "Rent is paid to IBAN DE89 3704 0044 0532 0130 00 now."
 FACT = "User prefers dark mode."
 AGENT = Caller(subject="agent", credential="t1", roles=frozenset({"writer"}), channel="agent")
 USER = Caller(subject="ann", bounds=Scope(users=("ann",)), roles=frozenset({"writer"}), channel="user")
-
-
-@pytest.fixture
-def space(request: pytest.FixtureRequest) -> dict[str, str]:
-    store = request.node.callspec.params.get("store")
-    return request.getfixturevalue("redis_part").environment() if store == "redis" else {}
 
 
 def memory(text: str, memory_id: str = "m", **more: Any) -> dict[str, Any]:

@@ -12,18 +12,12 @@ from memhost.host import Host
 from memhost.models import Caller, Scope
 from tests.support.hosts import run, running_host
 from tests.support.reviews import approve, hashes
+from tests.support.stores import STORES
 
-STORES = pytest.mark.parametrize("store", ["memory", "sqlite", "redis"])
 READ = "Rent is paid to IBAN DE89 3704 0044 0532 0130 00 now."
 THEIRS = "Rent is paid to IBAN FR76 3000 6000 0112 3456 7890 189 now."
 AGENT = Caller(subject="agent", bounds=Scope(users=("ann",)), roles=frozenset({"admin"}), channel="agent")
 USER = Caller(subject="ann", bounds=Scope(users=("ann",)), roles=frozenset({"writer"}), channel="user")
-
-
-@pytest.fixture
-def space(request: pytest.FixtureRequest) -> dict[str, str]:
-    store = request.node.callspec.params.get("store")
-    return request.getfixturevalue("redis_part").environment() if store == "redis" else {}
 
 
 async def add(host: Host, text: str, **more: Any) -> None:

@@ -14,7 +14,6 @@ import pytest
 from memhost.admin.export_import import Importer
 from memhost.errors import IdTaken, ReviewLimitReached
 from memhost.host import Host
-from memhost.metrics import Observer, ReviewOutcome
 from memhost.models import Caller, Scope, SessionKey
 from memhost.operations import Call
 from memhost.ports import Draft
@@ -25,31 +24,14 @@ from memhost.testing.polling import until
 from tests.support import scripted
 from tests.support.dedup_hosts import always, judging_host, keep, script, stored
 from tests.support.hosts import ADMIN, run, running_host
-from tests.support.reviews import approve
+from tests.support.reviews import Outcomes, approve
+from tests.support.stores import STORES
 
-STORES = pytest.mark.parametrize("store", ["memory", "sqlite", "redis"])
 RIGHTS = "Refunds under {} EUR are approved without asking anyone."
 FACT = "User prefers dark mode."
 AGENT = Caller(subject="agent", roles=frozenset({"writer"}), channel="agent")
 USER = Caller(subject="ann", bounds=Scope(users=("ann",)), roles=frozenset({"writer"}), channel="user")
 TWO = {"REVIEW_LIMIT": "2"}
-
-
-@pytest.fixture
-def space(request: pytest.FixtureRequest) -> dict[str, str]:
-    store = request.node.callspec.params.get("store")
-    return request.getfixturevalue("redis_part").environment() if store == "redis" else {}
-
-
-class Outcomes(Observer):
-    """Counts what is told of reviews."""
-
-    def __init__(self) -> None:
-        self.counts: dict[str, int] = {}
-
-    def reviewed(self, outcome: ReviewOutcome, count: int) -> None:
-        """Count."""
-        self.counts[outcome] = self.counts.get(outcome, 0) + count
 
 
 def rights(number: int, user: str = "ann", **more: Any) -> dict[str, Any]:
