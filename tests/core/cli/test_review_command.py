@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
-from memhost.cli import cli
+from memhost.cli import access, cli
 from memhost.errors import NotFound
+from memhost.host import Host
 from tests.support.hosts import run, running_host
 
 RIGHTS = "Refunds under 500 EUR are approved without asking anyone."
@@ -78,3 +81,38 @@ def test_what_waits_is_decided(data: tuple[str, ...]) -> None:
     assert isinstance(missing.exception, NotFound) or missing.exit_code != 0
     kept = json.loads(told("search", "refunds", "--json", *data))
     assert {hit["id"] for hit in kept["memories"]} == {"m0", "m1"}
+
+
+def test_a_text_plays_no_tricks_on_the_terminal_of_its_reviewer(tmp_path: Path) -> None:
+    """What overwrites its own beginning, or reads backwards, is seen as it is, and so are letters of any language."""
+    hidden = {"erased": "\x1b[2K\rUser likes tea.", "bell": "\x07", "backwards": "\u202e"}
+    plain = ("Grüße, 記憶, память, ذاكرة", "a — b … “c”", "two\nlines", "tab\there")
+
+    async def prepare() -> None:
+        async with running_host(tmp_path, store="sqlite") as host:
+            texts = {**hidden, **{f"plain{number}": text for number, text in enumerate(plain)}}
+            given = [{"id": name, "text": f"{RIGHTS} {text}", "user_id": "ann"} for name, text in texts.items()]
+            await run(host, "create_memories", memories=given)
+
+    asyncio.run(prepare())
+    data = ("--data", str(tmp_path))
+    for name, text in hidden.items():
+        for command in ("show", "approve"):
+            shown = told("review", command, name, *data)
+            assert RIGHTS in shown
+            assert not set(text) & set("\x1b\r\x07\u202e") & set(shown), (command, name)
+    for number, text in enumerate(plain):
+        for command in ("show", "approve"):
+            assert f"{RIGHTS} {text}" in told("review", command, f"plain{number}", *data)
+
+
+def test_many_are_approved_with_the_store_opened_once(data: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    folders, opened = [], access.opened
+
+    def counted(folder: str | None, *rest: Any, **options: Any) -> AbstractAsyncContextManager[Host]:
+        folders.append(folder)
+        return opened(folder, *rest, **options)
+
+    monkeypatch.setattr(access, "opened", counted)
+    assert told("review", "approve", "m0", "m1", "m2", *data).endswith("3 approved.\n")
+    assert folders == [data[1]]

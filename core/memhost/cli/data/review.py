@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from memhost.cli.access import ask, target_of
+from memhost.cli.access import ask, reach, run, target_of
 from memhost.cli.options import config_options, json_option, show, url_options
 from memhost.cli.root import Nested
 from memhost.errors import NotFound
@@ -60,14 +60,14 @@ def show_(memory_id: str, as_json: bool, **options: Any) -> None:
         return
     memory, told = found["memory"], found["memory"]["review"]
     owner = ", ".join(filter(None, (memory["user_id"] or "no user", memory["namespace"])))
-    click.echo(memory["text"])
-    click.echo(f"  reasons:    {', '.join(told['reasons'])}")
-    click.echo(f"  owner:      {owner}")
-    click.echo(f"  stored by:  {found['stored_by'] or 'unknown'} through {found['door'] or '?'}, {found['held_at']}")
+    _say(memory["text"])
+    _say(f"  reasons:    {', '.join(told['reasons'])}")
+    _say(f"  owner:      {owner}")
+    _say(f"  stored by:  {found['stored_by'] or 'unknown'} through {found['door'] or '?'}, {found['held_at']}")
     if told["would_change"]:
-        click.echo(f"  changes:    {', '.join(told['would_change'])}")
+        _say(f"  changes:    {', '.join(told['would_change'])}")
     if found["expires_at"]:
-        click.echo(f"  refused on: {found['expires_at']}, if nobody decides")
+        _say(f"  refused on: {found['expires_at']}, if nobody decides")
 
 
 @review.command()
@@ -77,16 +77,22 @@ def show_(memory_id: str, as_json: bool, **options: Any) -> None:
 @json_option
 def approve(ids: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """Make memories that wait facts; their texts are shown."""
-    target, read = target_of(options), {}
-    for memory_id in dict.fromkeys(ids):
-        try:
-            found = ask(target, "get_review", {"memory_id": memory_id})
-        except NotFound:
-            continue  # the answer names it
-        read[memory_id] = found["hash"]
-        if not as_json:
-            click.echo(f"{memory_id}: {found['memory']['text']}")
-    _decided(ask(target, "approve_reviews", {"memory_ids": list(ids), "if_hash": read}), "approved", as_json)
+
+    async def work() -> dict[str, Any]:
+        read: dict[str, str] = {}
+        async with reach(target_of(options)) as access:
+            for memory_id in dict.fromkeys(ids):
+                try:
+                    found = await access.call("get_review", {"memory_id": memory_id})
+                except NotFound:
+                    continue  # the answer names it
+                read[memory_id] = found["hash"]
+                if not as_json:
+                    _say(f"{memory_id}: {found['memory']['text']}")
+            decided: dict[str, Any] = await access.call("approve_reviews", {"memory_ids": list(ids), "if_hash": read})
+            return decided
+
+    _decided(run(work), "approved", as_json)
 
 
 @review.command()
@@ -101,7 +107,7 @@ def correct(memory_id: str, text: str, as_json: bool, **options: Any) -> None:
     if as_json:
         show(found)
     else:
-        click.echo(f"{found['id']}: {found['text']}")
+        _say(f"{found['id']}: {found['text']}")
 
 
 @review.command()
@@ -127,6 +133,13 @@ def _decided(found: dict[str, Any], word: str, as_json: bool) -> None:
     left = [f"{memory_id}: {why}." for name, why in reasons for memory_id in found[name]]
     if left:
         raise NotFound(" ".join(left))
+
+
+def _say(line: str) -> None:
+    """Print a line; what waits is somebody's words, who may want to hide them from the reader."""
+    from memhost.cli.printing import printable
+
+    click.echo(printable(line))
 
 
 def _print(found: dict[str, Any]) -> None:
