@@ -12,6 +12,8 @@ import pytest
 
 from memhost.host import Host
 from memhost.memories.review import counting
+from memhost.memories.review.counting import ReviewCounts
+from memhost.memories.review.waiting import Waiting
 from memhost.models import Caller, Scope
 from memhost.testing.clock import FakeClock
 from memhost.testing.models import Asked
@@ -67,6 +69,29 @@ async def test_no_more_than_so_many_are_counted(tmp_path: Path, monkeypatch: pyt
         for number, expected in ((3, 3), (5, 4), (9, 4)):
             await run(host, "create_memories", memories=[memory(f"{RIGHTS} {at}", f"m{at}") for at in range(number)])
             assert (await counted(host))[0] == expected
+
+
+class SlowClock(FakeClock):
+    """A clock that moves on by 20 ms whenever it is asked."""
+
+    def now(self) -> datetime:
+        """The time."""
+        self.advance(0.02)
+        return super().now()
+
+
+async def test_a_count_that_takes_long_is_good_for_a_while_also_where_each_of_many_tenants_is_quick(
+    tmp_path: Path,
+) -> None:
+    async with running_host(tmp_path, store="memory", run_jobs=False) as host:
+        clock, store = SlowClock(host.clock.now()), host.store
+        counts = ReviewCounts(store=store, waiting=Waiting(store=store, settings=host.settings.memory), clock=clock)
+        for number in range(2):
+            await run(host, "create_memories", memories=[memory(f"{RIGHTS} {number}", f"m{number}")])
+            assert (await counts.of(Scope(tenant="default"))).waiting == number + 1, "one tenant is counted quickly"
+            assert (await counts.of_tenants(["default", "acme"])).waiting == 1, "two are not"
+        clock.advance(60)
+        assert (await counts.of_tenants(["default", "acme"])).waiting == 2
 
 
 async def test_without_long_term_memory_nothing_is_counted(tmp_path: Path) -> None:

@@ -32,30 +32,29 @@ class ReviewCounts:
         self._store = store
         self._waiting = waiting
         self._clock = clock
-        self._known: OrderedDict[Scope, tuple[ReviewsWaiting, float, float]] = OrderedDict()
+        self._known: OrderedDict[Scope | None, tuple[ReviewsWaiting, float, float]] = OrderedDict()
 
     async def of(self, bounds: Scope) -> ReviewsWaiting:
         """Count the memories that wait inside the bounds, each by its first reason; since when the oldest does."""
-        known = self._known.get(bounds)
-        begun = self._clock.now().timestamp()
-        if known is not None and known[2] > _SLOW_S and 0 <= begun - known[1] < _SHARE * known[2]:
-            return known[0]
-        found = await self._count(bounds)
-        now = self._clock.now().timestamp()
-        self._known[bounds] = (found, now, now - begun)
-        self._known.move_to_end(bounds)
-        if len(self._known) > _MOST_KNOWN:
-            self._known.popitem(last=False)
-        return found
+        return await self._lately(bounds, [bounds])
 
     async def of_tenants(self, tenants: Sequence[str]) -> ReviewsWaiting:
         """The same of all of these tenants together."""
-        found = [await self.of(Scope(tenant=tenant)) for tenant in tenants]
-        reasons: Counter[str] = Counter()
-        for each in found:
-            reasons.update(each.reasons)
-        since = min((each.since for each in found if each.since is not None), default=None)
-        return ReviewsWaiting(waiting=sum(each.waiting for each in found), reasons=dict(reasons), since=since)
+        return await self._lately(None, [Scope(tenant=tenant) for tenant in tenants])
+
+    async def _lately(self, name: Scope | None, parts: Sequence[Scope]) -> ReviewsWaiting:
+        """Count the parts together; or tell what was counted under that name, while that is good."""
+        known = self._known.get(name)
+        begun = self._clock.now().timestamp()
+        if known is not None and known[2] > _SLOW_S and 0 <= begun - known[1] < _SHARE * known[2]:
+            return known[0]
+        found = _sum([await self._count(part) for part in parts])
+        now = self._clock.now().timestamp()
+        self._known[name] = (found, now, now - begun)
+        self._known.move_to_end(name)
+        if len(self._known) > _MOST_KNOWN:
+            self._known.popitem(last=False)
+        return found
 
     async def _count(self, bounds: Scope) -> ReviewsWaiting:
         reasons: Counter[str] = Counter()
@@ -71,3 +70,11 @@ class ReviewCounts:
                 break
             after = documents[-1].id
         return ReviewsWaiting(waiting=reasons.total(), reasons=dict(reasons), since=since)
+
+
+def _sum(found: Sequence[ReviewsWaiting]) -> ReviewsWaiting:
+    reasons: Counter[str] = Counter()
+    for each in found:
+        reasons.update(each.reasons)
+    since = min((each.since for each in found if each.since is not None), default=None)
+    return ReviewsWaiting(waiting=reasons.total(), reasons=dict(reasons), since=since)
