@@ -79,14 +79,18 @@ class History:
         if tags:
             commands.append(("HMGET", self._key("ver", name), *tags))
         commands += [("HMGET", self._key("m", name, tag), "body", "stamp", "seal") for tag in tags]
-        commands += [("HGET", self._key("s", name, each), "body") for each in removed]
+        # Of sessions, which may be long, it counts that they are there; of documents, whose they are.
+        commands += [
+            ("HEXISTS" if _is_session(each) else "HGET", self._key("s", name, each), "body") for each in removed
+        ]
         end, *rest = await self._together(commands)
         known = Known(Head(int(end[0] or 0), end[1] or b""))
-        for each, packed in zip(removed, rest[len(rest) - len(removed) :], strict=True):
-            if packed is not None:
-                state = _decoded(each, packed)
-                known.states[each] = state if isinstance(state, Document) else None
-        rest = rest[: len(rest) - len(removed)]
+        for each in reversed(removed):
+            if (there := rest.pop()) in (None, 0):
+                known.absent = True
+                continue
+            state = None if _is_session(each) else _decoded(each, there)
+            known.states[each] = state if isinstance(state, Document) else None
         if tags:
             versions, *rows = rest
             known.latest = {each: int(version or 0) for each, version in zip(unique, versions, strict=True)}
@@ -283,7 +287,7 @@ class History:
     def _check_state(
         self, report: Verification, check: ChainCheck, name: str, identity: str, fields: dict[bytes, bytes]
     ) -> None:
-        what = "session" if identity.startswith("s") else "document"
+        what = "session" if _is_session(identity) else "document"
         report.sessions += what == "session"
         report.documents += what == "document"
         expires, seal = _expiry(fields), fields.get(b"seal")
@@ -382,10 +386,15 @@ def _expiry(fields: dict[bytes, bytes]) -> int | None:
     return None if expires is None else int(expires)
 
 
+def _is_session(identity: str) -> bool:
+    """Tell whether an id in the store is a session's, not a document's."""
+    return identity.startswith("s")
+
+
 def _decoded(identity: str, body: bytes) -> StoredSession | Document | None:
     """The session or document of a body; None if it is neither, or another than its place says."""
     try:
-        if identity.startswith("s"):
+        if _is_session(identity):
             session = _decode_session(body)
             return session if session_id(session.key) == identity else None
         document = _decode_document(body)
@@ -407,7 +416,7 @@ def _adopted(identity: str, fields: dict[bytes, bytes], seal: bytes) -> Change |
     state, name, expires = _decoded(identity, fields[b"body"]), state_name(identity), _expiry(fields)
     if isinstance(state, StoredSession):
         change = session_change(state.key, name, state, seal)
-    elif identity.startswith("d") and lasting(int(fields.get(b"updated_at", 0)), expires):
+    elif not _is_session(identity) and lasting(int(fields.get(b"updated_at", 0)), expires):
         owner = ("", "") if state is None else (state.namespace, state.user)
         change = document_change(owner, name, expires, seal)
     else:

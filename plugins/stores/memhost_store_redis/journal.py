@@ -23,6 +23,7 @@ from memhost.models import (
     Scope,
     SessionKey,
     StoredMemory,
+    StoredSession,
     WriteBatch,
 )
 from memhost.storekit import (
@@ -66,12 +67,14 @@ class Known:
         latest: Latest versions of memories, by id.
         states: Documents that the batch deletes and that are there, by their ids in the store; likewise sessions, and
             what cannot be read, as None.
+        absent: Whether something that the batch deletes was not there: somebody else may put it meanwhile.
     """
 
     head: Head
     former: dict[str, Former] = field(default_factory=dict)
     latest: dict[str, int] = field(default_factory=dict)
     states: dict[str, Document | None] = field(default_factory=dict)
+    absent: bool = False
 
 
 @dataclass(slots=True)
@@ -154,6 +157,14 @@ class Journal:
         change = Change(kind=kind, at=0, memory=record.id, owner=owner_of(record), version=memory.version, after=seal)
         self.add(change, former, keep=self._keep and not same)
 
+    def state_put(self, identity: str, state: StoredSession | Document, seal: bytes) -> None:
+        """Enter a session or document that is written under that id in the store, if the chain tells of it."""
+        if isinstance(state, StoredSession):
+            self.add(session_change(state.key, state_name(identity), state, seal))
+        elif is_lasting(state):
+            owner, expires_at = (state.namespace, state.user), to_micros_or_none(state.expires_at)
+            self.add(document_change(owner, state_name(identity), expires_at, seal))
+
     def state_gone(self, identity: str, key: SessionKey | None = None) -> None:
         """Enter that a session (its key) or document of that id in the store goes, if it is there and in the scope."""
         if identity not in self.known.states:
@@ -169,7 +180,7 @@ class Journal:
     @property
     def idle(self) -> bool:
         """Tell whether there is nothing to append, and nothing that the batch depends on."""
-        return not self.rows and not self.known.former and not self.known.latest
+        return not (self.rows or self.known.former or self.known.latest or self.known.absent)
 
     def arguments(self, tenant: str) -> list[Any]:
         """The part of the script's arguments about the chain."""

@@ -20,18 +20,10 @@ from memhost.models import (
     WriteBatch,
     WriteResult,
 )
-from memhost.storekit import (
-    document_change,
-    owner_of,
-    rules,
-    session_change,
-    state_name,
-    to_micros,
-    to_micros_or_none,
-)
+from memhost.storekit import owner_of, rules, to_micros, to_micros_or_none
 from memhost_store_redis.codec import encode, encode_body, encode_tag, encode_vector
 from memhost_store_redis.conditions import tag_fields
-from memhost_store_redis.journal import Journal, is_lasting
+from memhost_store_redis.journal import Journal
 from memhost_store_redis.keys import document_id, session_id, state_base
 from memhost_store_redis.scopes import token, tokens_of
 from memhost_store_redis.sealing import new_stamp, placed, proof_of, state_content, state_seal
@@ -164,23 +156,16 @@ class Writer:
 
     def _session_fields(self, session: StoredSession) -> dict[str, Argument]:
         key = session.key
-        sealed = self._sealed(session_id(key), session)
-        if self._journal is not None:
-            self._journal.add(session_change(key, state_name(session_id(key)), session, sealed["seal"]))
         return {
             **self._state_fields(session_id(key), key.namespace, key.user, key.session, session),
             "kind": encode_tag(""),
             "session_id": encode_tag(key.session),
             "updated_at": to_micros(session.content.updated_at),
-            **sealed,
+            **self._sealed(session_id(key), session),
         }
 
     def _document(self, document: Document) -> None:
         identity = document_id(document.kind, document.id)
-        sealed = self._sealed(identity, document)
-        if self._journal is not None and is_lasting(document):
-            owner, expires_at = (document.namespace, document.user), to_micros_or_none(document.expires_at)
-            self._journal.add(document_change(owner, state_name(identity), expires_at, sealed["seal"]))
         self.arguments += [self._states + identity, self._expiry(document)]
         self._fields(
             {
@@ -188,7 +173,7 @@ class Writer:
                 # a letter before it keeps the kind "" apart from sessions
                 "kind": encode_tag("d" + document.kind),
                 "updated_at": to_micros(document.updated_at),
-                **sealed,
+                **self._sealed(identity, document),
             }
         )
 
@@ -207,8 +192,12 @@ class Writer:
         return fields
 
     def _sealed(self, identity: str, state: StoredSession | Document) -> dict[str, bytes]:
-        body, expires_at = encode(state), None if state.expires_at is None else to_micros(state.expires_at)
-        return {"body": body, "seal": state_seal(self._seals, state_content(identity, expires_at, body))}
+        """Body and seal of a session or document; the journal enters it."""
+        body = encode(state)
+        seal = state_seal(self._seals, state_content(identity, to_micros_or_none(state.expires_at), body))
+        if self._journal is not None:
+            self._journal.state_put(identity, state, seal)
+        return {"body": body, "seal": seal}
 
     def _expiry(self, state: StoredSession | Document) -> Argument:
         if state.expires_at is None:

@@ -21,6 +21,7 @@ from memhost.testing.factories import (
     EMBEDDER,
     START,
     after,
+    make_document,
     make_job,
     make_key,
     make_memory,
@@ -31,8 +32,9 @@ from memhost.testing.factories import (
 )
 from memhost_store_redis import opening, search
 from memhost_store_redis.connection import read_url
+from memhost_store_redis.journal import Known
 from memhost_store_redis.settings import RedisSettings
-from memhost_store_redis.store import open_redis
+from memhost_store_redis.store import RedisStore, open_redis
 
 EVERYWHERE = make_scope()
 APPLE = CandidateQuery(text=TextMatch(any_of=("apple",)), vector=make_vector(1), count=True)
@@ -334,6 +336,29 @@ async def test_redis_itself_removes_what_has_long_expired(redis_part: RedisSpace
     await store.commit(EVERYWHERE, WriteBatch(put_session=make_session()))
     (key,) = redis.keys(f"{redis_part.name}:s:*")
     assert redis.pttl(key) == -1
+
+
+@pytest.mark.parametrize("what", ["session", "document"])
+async def test_what_another_process_puts_meanwhile_is_not_removed_without_an_entry(
+    redis_part: RedisSpace, store: Store, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    assert isinstance(store, RedisStore)
+    added = WriteBatch(put_session=make_session()), WriteBatch(put_documents=[make_document()])
+    removed = WriteBatch(delete_session=make_key()), WriteBatch(delete_documents=[("view", "d1")])
+    at = ["session", "document"].index(what)
+    waiting, read = [added[at]], store._history.known
+    async with opened(redis_part) as other:
+
+        async def known(*given: Any) -> Known:
+            found = await read(*given)
+            while waiting:
+                await other.commit(EVERYWHERE, waiting.pop())
+            return found
+
+        monkeypatch.setattr(store._history, "known", known)
+        await store.commit(EVERYWHERE, removed[at])
+        assert isinstance(other, KeepsHistory)
+        assert (await other.verify()).findings == []
 
 
 async def test_nothing_is_left_of_what_was_deleted(redis_part: RedisSpace, store: Store, redis: Any) -> None:
