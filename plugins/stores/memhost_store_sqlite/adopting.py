@@ -61,7 +61,7 @@ def seal_everything(connection: apsw.Connection, seals: Seals, at: int) -> int:
     """
     tenants = {int(row[0]): str(row[1]) for row in connection.execute("SELECT id, tenant FROM scopes WHERE kind = 0")}
     new_seals: dict[bytes, bytes] = {}
-    now_there: dict[str, dict[str, tuple[Change, bytes]]] = {}
+    there: dict[str, dict[str, Change]] = {}
     last, count = 0, 0
     while True:
         rows: list[Any] = connection.execute(
@@ -75,18 +75,18 @@ def seal_everything(connection: apsw.Connection, seals: Seals, at: int) -> int:
             tenant = tenants[row[1]]
             change, old, new = _seal_row(connection, seals, tenant, row)
             new_seals[old or b""] = new
-            now_there.setdefault(tenant, {})[subject(change)] = (change, old or b"")
+            there.setdefault(tenant, {})[subject(change)] = change
         if len(rows) < _PAGE:
             break
         last = int(rows[-1][0])
     for tenant, change, old in _seal_states(connection, seals):
         new_seals[old or b""] = change.after
-        now_there.setdefault(tenant, {})[subject(change)] = (change, old or b"")
+        there.setdefault(tenant, {})[subject(change)] = change
     new_seals.pop(b"", None)
     _seal_former(connection, seals, new_seals)
     history.relink(connection, seals, new_seals)
-    for tenant in {*now_there, *history.heads(connection)}:
-        _tell(connection, seals, tenant, at, {name: each[0] for name, each in now_there.get(tenant, {}).items()})
+    for tenant in {*there, *history.heads(connection)}:
+        _tell(connection, seals, tenant, at, there.get(tenant, {}))
     history.set_mark(connection, seals)
     return count
 

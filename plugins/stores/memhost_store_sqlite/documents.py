@@ -103,31 +103,20 @@ def apply(connection: apsw.Connection, scope: Scope, batch: WriteBatch, journal:
                 "DELETE FROM documents WHERE tenant = ? AND kind = ? AND id = ?",
                 (scope.tenant, kind, document_id),
             )
-            if lasting(row[5], row[6]):
+            if lasting(to_micros(gone.updated_at), to_micros_or_none(gone.expires_at)):
                 journal.add(document_change((gone.namespace, gone.user), name_of(kind, document_id)))
-    seals = [document_seal(journal.seals, document) for document in batch.put_documents]
-    for document, seal in zip(batch.put_documents, seals, strict=True):
+    rows: list[tuple[Value, ...]] = []
+    for document in batch.put_documents:
         updated_at, expires_at = to_micros(document.updated_at), to_micros_or_none(document.expires_at)
+        owner, seal = (document.namespace, document.user), document_seal(journal.seals, document)
         if lasting(updated_at, expires_at):
-            name = name_of(document.kind, document.id)
-            journal.add(document_change((document.namespace, document.user), name, expires_at, seal))
+            journal.add(document_change(owner, name_of(document.kind, document.id), expires_at, seal))
+        name = (document.tenant, document.kind, document.id)
+        rows.append((*name, *owner, updated_at, expires_at, document.body, seal))
     connection.executemany(
         f"INSERT INTO documents({_COLUMNS}) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?) "
         "ON CONFLICT(tenant, kind, id) DO UPDATE SET namespace = excluded.namespace, user = excluded.user, "
         "updated_at = excluded.updated_at, expires_at = excluded.expires_at, body = excluded.body, "
         "seal = excluded.seal",
-        [
-            (
-                document.tenant,
-                document.kind,
-                document.id,
-                document.namespace,
-                document.user,
-                to_micros(document.updated_at),
-                to_micros_or_none(document.expires_at),
-                document.body,
-                seal,
-            )
-            for document, seal in zip(batch.put_documents, seals, strict=True)
-        ],
+        rows,
     )

@@ -17,6 +17,7 @@ import msgspec
 
 from memhost.integrity import Seals, TenantSeals, decode_change, encode_change, places_of
 from memhost.models import FORGETTING, Change, Entry, Head, Scope, StoredMemory, acting
+from memhost.storekit import owner_of
 from memhost_store_sqlite.codec import decode_body, pack_ids
 from memhost_store_sqlite.sealing import Reading
 
@@ -193,12 +194,7 @@ def former_state(connection: apsw.Connection, scope: Scope, seq: int, seals: Ten
     body = decode_body(former[8:])
     kept = StoredMemory(record=body.record, speaker=body.speaker, role=body.role, position=body.position)
     kept.lead, kept.traits, kept.version = body.lead, body.traits, body.version
-    return kept if scope.allows(*_owner(kept)) else None
-
-
-def _owner(memory: StoredMemory) -> tuple[str, str, str]:
-    record = memory.record
-    return record.namespace or "", record.user_id or "", record.session_id or ""
+    return kept if scope.allows(*owner_of(kept.record)) else None
 
 
 def drop_former(connection: apsw.Connection, journal: Journal, seqs: Sequence[int], why: Change) -> int:
@@ -271,7 +267,7 @@ def _may_be_of(scope: Scope, body: bytes) -> bool:
         record = decode_body(body).record
     except msgspec.MsgspecError:
         return True
-    return scope.allows(record.namespace or "", record.user_id or "", record.session_id or "")
+    return scope.allows(*owner_of(record))
 
 
 def mark(connection: apsw.Connection) -> str | None:
