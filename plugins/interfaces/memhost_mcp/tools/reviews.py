@@ -73,6 +73,13 @@ def _shown(waits: WaitingMemory, longest: int) -> ShownReview:
     )
 
 
+def _decision(operation: str, name: str, description: str) -> ToolRow:
+    """A tool that decides: what changes a memory takes its place, and what is refused is gone."""
+    return ToolRow(
+        operation=operation, name=name, description=description, scoping="none", destructive=True, reviewers=True
+    )
+
+
 ROWS = (
     ToolRow(
         operation="list_reviews",
@@ -95,31 +102,16 @@ ROWS = (
         scoping="none",
         reviewers=True,
     ),
-    ToolRow(
-        operation="approve_reviews",
-        name="approve_memory_reviews",
-        description=(
-            "Make waiting memories facts, trusted as far as you are. Give the hash of each as the person read it; what "
-            f"was edited since is answered in `changed`. {_ASK}"
-        ),
-        scoping="none",
-        destructive=True,  # what changes a memory takes its place
-        reviewers=True,
+    _decision(
+        "approve_reviews",
+        "approve_memory_reviews",
+        "Make waiting memories facts, trusted as far as you are. Give the hash of each as the person read it; what "
+        f"was edited since is answered in `changed`. {_ASK}",
     ),
-    ToolRow(
-        operation="correct_review",
-        name="correct_memory_review",
-        description=f"Make a waiting memory a fact, with another text. {_ASK}",
-        scoping="none",
-        destructive=True,
-        reviewers=True,
-    ),
-    ToolRow(
-        operation="refuse_reviews",
-        name="refuse_memory_reviews",
-        description=f"Throw waiting memories away; the same text is not kept again for a while. {_ASK}",
-        scoping="none",
-        destructive=True,
-        reviewers=True,
+    _decision("correct_review", "correct_memory_review", f"Make a waiting memory a fact, with another text. {_ASK}"),
+    _decision(
+        "refuse_reviews",
+        "refuse_memory_reviews",
+        f"Throw waiting memories away; the same text is not kept again for a while. {_ASK}",
     ),
 )
