@@ -249,7 +249,8 @@ def _is_of(record: MemoryRecord, key: SessionKey) -> bool:
 
 def left_as_they_are(ids: Sequence[str], channel: Trust | None) -> str:
     """The sentence about messages and memories of a session that who stored them alone may change."""
-    named = ", ".join(unique(ids)[:3]) + (f" and {len(unique(ids)) - 3} more" if len(unique(ids)) > 3 else "")
+    names = unique(ids)
+    named = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     return (
         f"Left as they are, because this credential is bound to the channel `{channel}`, and who stored them is "
         f"trusted more: {named}. Send the change with a credential of the channel `user`, or with one that is bound to "
