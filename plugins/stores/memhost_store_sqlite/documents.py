@@ -17,7 +17,7 @@ from memhost.storekit import (
     to_micros_or_none,
 )
 from memhost_store_sqlite.history import Journal
-from memhost_store_sqlite.scopes import Value
+from memhost_store_sqlite.scopes import Value, inside
 from memhost_store_sqlite.sealing import Reading, document_holds, document_seal
 
 _COLUMNS = "tenant, kind, id, namespace, user, updated_at, expires_at, body, seal"
@@ -67,13 +67,13 @@ def list_page(
 ) -> list[Document]:
     """Living documents of that kind inside the scope whose id comes after `after`, by id, at most `limit`."""
     scope = reading.scope
+    where, bindings = inside(scope, "namespace", "user")
     rows = connection.execute(
-        f"SELECT {_READ} FROM documents "  # noqa: S608
-        f"WHERE tenant = ? AND kind = ? AND id > ? AND {_ALIVE} ORDER BY id",
-        (scope.tenant, kind, after, now),
+        f"SELECT {_READ} FROM documents WHERE {where} AND kind = ? AND id > ? AND {_ALIVE} ORDER BY id",  # noqa: S608
+        [*bindings, kind, after, now],
     )
-    inside = (row for row in rows if scope.allows(str(row[3]), str(row[4]), None))
-    found = (document for row in inside if (document := _sealed(row, reading)) is not None)
+    mine = (row for row in rows if scope.allows(str(row[3]), str(row[4]), None))
+    found = (document for row in mine if (document := _sealed(row, reading)) is not None)
     return list(islice(found, limit))
 
 

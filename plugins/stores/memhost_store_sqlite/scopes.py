@@ -68,6 +68,18 @@ def is_text_among(column: str, values: Sequence[str]) -> Sql:
     return f"{column} IN ({marks})", list(values)
 
 
+def inside(scope: Scope, *columns: str) -> Sql:
+    """A condition on `tenant` and those of the columns `namespace`, `user` and `session` that a table has."""
+    parts, bindings = ["tenant = ?"], list[Binding]([scope.tenant])
+    bounds = {"namespace": scope.namespaces, "user": scope.users, "session": scope.sessions}
+    for column in columns:
+        if (values := bounds[column]) is not None:
+            sql, more = is_text_among(column, values)
+            parts.append(sql)
+            bindings += more
+    return " AND ".join(parts), bindings
+
+
 def resolve(connection: apsw.Connection, scope: Scope) -> Reach | None:
     """Return the memories that a scope reaches in this view of the store; None if it contains no memory at all."""
     if scope.sessions is not None:

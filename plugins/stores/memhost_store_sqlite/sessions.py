@@ -10,10 +10,11 @@ import msgspec
 from memhost.models import Scope, SessionKey, StoredSession, WriteBatch
 from memhost.storekit import encode, session_change, state_name, to_micros, to_micros_or_none
 from memhost_store_sqlite.history import Journal
-from memhost_store_sqlite.scopes import Binding, Sql, is_text_among
+from memhost_store_sqlite.scopes import Sql, inside
 from memhost_store_sqlite.sealing import Reading, session_content, session_holds, session_seal
 
 _decode = msgspec.msgpack.Decoder(StoredSession).decode
+_OWNER = ("namespace", "user", "session")
 _IDENTITY = "tenant = ? AND namespace = ? AND user = ? AND session = ?"
 _ALIVE = "(expires_at IS NULL OR expires_at > ?)"
 
@@ -81,7 +82,7 @@ def delete(connection: apsw.Connection, scope: Scope, key: SessionKey, now: int,
 
 def remove_all(connection: apsw.Connection, scope: Scope) -> None:
     """Remove all sessions inside the scope, without an entry."""
-    where, bindings = _inside(scope)
+    where, bindings = inside(scope, *_OWNER)
     connection.execute(f"DELETE FROM sessions WHERE {where}", bindings)  # noqa: S608
 
 
@@ -114,23 +115,8 @@ def get(
 
 
 def _within(scope: Scope, now: int) -> Sql:
-    where, bindings = _inside(scope)
+    where, bindings = inside(scope, *_OWNER)
     return f"{where} AND {_ALIVE}", [*bindings, now]
-
-
-def _inside(scope: Scope) -> Sql:
-    parts = ["tenant = ?"]
-    bindings: list[Binding] = [scope.tenant]
-    for column, values in (
-        ("namespace", scope.namespaces),
-        ("user", scope.users),
-        ("session", scope.sessions),
-    ):
-        if values is not None:
-            sql, more = is_text_among(column, values)
-            parts.append(sql)
-            bindings += more
-    return " AND ".join(parts), bindings
 
 
 def find(connection: apsw.Connection, scope: Scope, session_id: str, now: int, limit: int) -> list[SessionKey]:
