@@ -1,9 +1,10 @@
-"""Floors for `bench.speed`: what the same requests cost at least, in Python, with the same libraries.
+"""Floors for other benchmarks: what the same requests cost at least, in Python, with the same libraries.
 
 A floor does what no server can leave out, and nothing else: no validation beyond types, no ranking, no seal, no
 access control. Each is a function that opens its part, and gives calls that take the number of a question or batch:
 
-- `HttpFloor`: a process with two typed Litestar handlers, under uvicorn, uvloop and httptools as memhost runs.
+- `HttpFloor`: a process with typed Litestar handlers, under uvicorn, uvloop and httptools as memhost runs; two of them
+  answer what `bench.request_path` asks of memhost, with the same structs and nothing behind them.
 - `sqlite_searches`: FTS5 and an exact product with all vectors of one owner, on a plain file.
 - `redis_searches`: FT.SEARCH over words and nearest vectors, filtered by owner.
 - `sqlite_transaction`: one durable transaction with a batch of rows, their words and vectors.
@@ -27,9 +28,10 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 import uvicorn
-from litestar import Litestar, post, put
+from litestar import Litestar, get, post, put
 
 from bench.speed_table import Figures, quantile
+from memhost.operations.responses import Health, WorkingMemoryView
 
 ROOT = Path(__file__).parents[1]
 LIMIT = 10
@@ -39,6 +41,8 @@ FUSION = 60
 STOP_LIMIT_S = 30.0
 INDEX = "speed-floor"
 RETURNED = ("RETURN", 1, "text", "LIMIT", 0, LIMIT, "DIALECT", 2)
+HEALTH = "/v1/health"
+SESSIONS = "/v1/working-memory"
 
 Vectors = npt.NDArray[np.float32]
 Search = Callable[[int], list[str]]
@@ -123,9 +127,33 @@ async def echo(session_id: str, data: Session) -> Session:
     return data
 
 
+@get(HEALTH)
+async def health() -> Health:
+    """Answer as memhost does."""
+    return Health(now=int(time.time() * 1000))
+
+
+_kept: dict[str, WorkingMemoryView] = {}
+
+
+@put(f"{SESSIONS}/{{session_id:str}}")
+async def keep_session(session_id: str, data: WorkingMemoryView) -> None:
+    """Keep a session in memory."""
+    _kept[session_id] = data
+
+
+@get(f"{SESSIONS}/{{session_id:str}}")
+async def kept_session(session_id: str, user_id: str, namespace: str) -> WorkingMemoryView:
+    """Answer with the session that is kept."""
+    view = _kept[session_id]
+    assert (view.user_id, view.namespace) == (user_id, namespace)
+    return view
+
+
 def http_app() -> Litestar:
     """The application of `HttpFloor`."""
-    return Litestar([hello, echo], openapi_config=None, logging_config=None)
+    handlers = [hello, echo, health, keep_session, kept_session]
+    return Litestar(handlers, openapi_config=None, logging_config=None)
 
 
 def serve(descriptor: int) -> None:

@@ -15,49 +15,24 @@ import http.client
 import json
 import multiprocessing
 import socket
-import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import msgspec
-
 from bench.embedded import USERS, Texts
-from memhost.operations.responses import Health, WorkingMemoryView
+from bench.floors import HEALTH, SESSIONS, HttpFloor
+from bench.speed_table import quantile
 from memhost.testing.server import ServerProcess
 
 BAR_RATIO, BAR_BUSY_MS = 1.3, 10.0
-HEALTH = "/v1/health"
-SESSION = "/v1/working-memory/s1?user_id=u1&namespace=bench"
+SESSION = f"{SESSIONS}/s1?user_id=u1&namespace=bench"
 _BLOCK = 100
 _PAUSE_S = 0.005
-
-
-def serve_typed(port: int, session: Path) -> None:
-    """Run the application to compare with: the same structs, and nothing behind them."""
-    import uvicorn
-    from litestar import Litestar, get
-
-    view = msgspec.json.decode(session.read_bytes(), type=WorkingMemoryView)
-
-    @get(HEALTH)
-    async def health() -> Health:
-        return Health(now=int(time.time() * 1000))
-
-    @get("/v1/working-memory/{session_id:str}")
-    async def working_memory(session_id: str, user_id: str, namespace: str) -> WorkingMemoryView:
-        assert (session_id, user_id, namespace) == ("s1", "u1", "bench")
-        return view
-
-    app = Litestar([health, working_memory], openapi_config=None, logging_config=None)
-    options = {"log_config": None, "access_log": False, "server_header": False, "ws": "none"}
-    uvicorn.run(app, host="127.0.0.1", port=port, loop="uvloop", http="httptools", **options)  # type: ignore[arg-type]
 
 
 class Client:
@@ -84,6 +59,10 @@ class Client:
             body += self._more()
         return body
 
+    def close(self) -> None:
+        """Close the connection."""
+        self._socket.close()
+
     def _more(self) -> bytes:
         if not (got := self._socket.recv(1 << 18)):
             raise RuntimeError("the server closed the connection")
@@ -99,12 +78,7 @@ class Client:
         return found
 
 
-def quantile(values: list[float], part: float) -> float:
-    """The value that so large a part of the values does not exceed."""
-    return sorted(values)[int(part * (len(values) - 1))]
-
-
-def post(server: ServerProcess, verb: str, path: str, body: object) -> None:
+def post(server: ServerProcess | HttpFloor, verb: str, path: str, body: object) -> None:
     """Send one request with a body.
 
     Raises:
@@ -118,42 +92,16 @@ def post(server: ServerProcess, verb: str, path: str, body: object) -> None:
     connection.close()
 
 
-@contextmanager
-def typed(session: bytes, folder: Path) -> Iterator[str]:
-    """The address of a running application to compare with."""
-    stored = folder / "session.json"
-    stored.write_bytes(session)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "bench.request_path", "--typed", str(port), "--session", str(stored)]
-    process = subprocess.Popen(command)
-    try:
-        until = time.monotonic() + 30
-        while True:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            if process.poll() is not None or time.monotonic() > until:
-                raise RuntimeError("the typed application did not start")
-            time.sleep(0.05)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def compare(server: ServerProcess, folder: Path, rounds: int) -> bool:
+def compare(server: ServerProcess, rounds: int) -> bool:
     """Print the times of both side by side; tell whether the ratio of the empty operation is within its bar."""
     words = "Ana prefers window seats and books them herself, three weeks ahead, and her brother comes along"
     turns = [{"role": ("user", "assistant")[turn % 2], "content": f"{words}, turn {turn}."} for turn in range(20)]
     path, _, _ = SESSION.partition("?")
     post(server, "PUT", path, {"messages": turns, "user_id": "u1", "namespace": "bench"})
-    mine = Client(server.url)
-    session = mine.get(SESSION)
     within = True
-    with typed(session, folder) as url:
-        theirs = Client(url)
+    with HttpFloor() as floor, closing(Client(server.url)) as mine, closing(Client(floor.url)) as theirs:
+        session = mine.get(SESSION)
+        post(floor, "PUT", path, json.loads(session))
         assert len(json.loads(theirs.get(SESSION))["messages"]) == len(json.loads(session)["messages"]) == len(turns)
         for name, target, bar in (("empty operation", HEALTH, BAR_RATIO), ("session of 20 messages", SESSION, None)):
             ours: list[float] = []
@@ -237,14 +185,9 @@ def main() -> int:
     parser.add_argument("--memories", type=int, default=10_000)
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--typed", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--session", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.typed:
-        serve_typed(options.typed, options.session)
-        return 0
     with tempfile.TemporaryDirectory() as folder, ServerProcess(Path(folder)) as server:
-        within = compare(server, Path(folder), options.rounds)
+        within = compare(server, options.rounds)
         if options.memories:
             within = beside_searches(server, options.memories, options.clients, options.seconds) and within
     return 0 if within else 1

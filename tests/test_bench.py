@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 from contextlib import closing
 from pathlib import Path
 from xml.etree import ElementTree as Xml
@@ -13,7 +14,7 @@ import httpx
 import numpy as np
 import pytest
 import redis
-from bench import floors, growth, speed
+from bench import floors, growth, request_path, speed
 from bench.chart import COLOURS, Axis, Line, Panel, chart, tick_label
 from bench.embedded import Texts
 from bench.page import BENCHMARKS, with_section
@@ -297,6 +298,18 @@ def test_the_floor_of_http() -> None:
         )  # handlers are typed
         pid = http.pid
     assert not Path(f"/proc/{pid}").exists()
+
+
+def test_the_floor_of_http_answers_as_memhost_does(tmp_path: Path) -> None:
+    session = {"messages": [{"role": "user", "content": "Hi."}], "user_id": "u1", "namespace": "bench"}
+    path, _, _ = request_path.SESSION.partition("?")
+    with ServerProcess(tmp_path) as server, floors.HttpFloor() as floor:
+        request_path.post(server, "PUT", path, session)
+        with closing(request_path.Client(server.url)) as ours, closing(request_path.Client(floor.url)) as theirs:
+            kept = ours.get(request_path.SESSION)
+            request_path.post(floor, "PUT", path, json.loads(kept))
+            assert json.loads(theirs.get(request_path.SESSION)) == json.loads(kept)
+            assert json.loads(theirs.get(floors.HEALTH)).keys() == json.loads(ours.get(floors.HEALTH)).keys()
 
 
 def test_calls_of_a_floor_are_numbered_and_the_first_twenty_not_counted() -> None:
