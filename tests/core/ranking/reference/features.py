@@ -11,8 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from memhost.ranking import traits as t
+from memhost.ranking.columns.layout import OFFSETS
+from memhost.ranking.features import _ASSISTED, _EXPECTED, _LONG, _TALK, _USUAL, FEATURES
 from memhost.ranking.near_words import near_words
-from memhost.ranking.nearness import nearness
+from memhost.ranking.nearness import _AFTER_DAYS, _DATED, _EPOCH, _LAST_SECOND, nearness
 from memhost.ranking.prices import names_price
 from memhost.ranking.several import asks_for_several
 from memhost.ranking.types import Candidate, CorpusStats, Flags, Floats, Ints, Vector
@@ -28,65 +30,9 @@ from tests.core.ranking.reference.meaning import cosines
 from tests.core.ranking.reference.own_names import own_subjects
 from tests.core.ranking.reference.recent import newness
 
-FEATURES = (
-    "lexical",
-    "lexical_before",
-    "lexical_after",
-    "lexical_before2",
-    "lexical_after2",
-    "lexical_asked",
-    "coverage",
-    "variants",
-    "alike",
-    "alike_near",
-    "session",
-    "session_several",
-    "phrase",
-    "vector",
-    "vector_before",
-    "vector_after",
-    "vector_before2",
-    "vector_after2",
-    "centred",
-    "speaker",
-    "first_person",
-    "speaker_first_person",
-    "date",
-    "date_after",
-    "newness",
-    "question",
-    "asks",
-    "answers",
-    "length",
-    "opening",
-    "expected_time",
-    "expected_number",
-    "expected_person",
-    "expected_place",
-    "expected_price",
-    "own_words",
-    "others_words",
-    "user_turn",
-    "lexical_asked_assisted",
-    "question_assisted",
-    "asks_assisted",
-    "answers_assisted",
-    "length_assisted",
-)
-"""Columns of the feature matrix; each is the name of its weight as well."""
-
-_AROUND = (("before", -1), ("after", 1), ("before2", -2), ("after2", 2))
+_AROUND = tuple(OFFSETS.items())
 _COVERAGE_SHARE = {-1: 0.7, 1: 0.5, -2: 0.5, 2: 0.3}  # a term found that many turns away counts for so much
-_USUAL = 24.0  # terms of a usual turn
-_LONG = 128.0  # terms from which on a memory covers words by mere length (by judgement; turns are shorter)
-_TALK = 12.0  # turns from which on a session is a conversation whose opening tells news
 _GREETINGS = "|".join(sorted({stem(word) for word in GREETING_WORDS}))
-_DATED = 48  # characters at the start of a session in which a date counts as the session's
-_ASSISTED = 4.0  # turns of an assistant are so many times as long as the user's
-_AFTER_DAYS = 15.0  # how long after a day people still tell of it
-_EPOCH = date(1970, 1, 1).toordinal()
-_LAST_SECOND = 2e11
-_EXPECTED = {"time": t.TIME, "number": t.NUMBER, "person": t.NAME, "place": t.NAME}
 
 
 class _Layout:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from memhost.ranking.types import Floats, Ints
+from memhost.ranking.matches import Matches
+from memhost.ranking.types import Ints
 
 _FORM = ("utf-8", "surrogatepass")
 _HEAD = 8
@@ -18,17 +18,6 @@ _MASKS = np.array([(1 << (8 * size)) - 1 for size in range(_HEAD + 1)], dtype=np
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 divided by the golden ratio: Knuth's multiplicative hashing
 _SHIFT = np.uint64(64 - 16)
 _SPACE = 32
-
-
-class Matches(NamedTuple):
-    """Arrays of shape (candidates, terms)."""
-
-    counts: Floats
-    """Occurrences of each term in any of its forms."""
-    variants: Floats
-    """1 where the term is missing but a word that begins alike is there (``photo`` for ``photography``), else 0."""
-    alike: Floats
-    """Where the term is missing, the nearness of the word that is nearest to it in meaning, 0 to 1."""
 
 
 def matches(

@@ -10,12 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from memhost.ranking.meaning import _DECIMALS, _FEW
 from memhost.ranking.types import Candidate, Floats, Vector
-
-_FEW = 30.0
-"""Candidates whose mean counts half: of a few there is no telling what is common to all (by judgement)."""
-_DECIMALS = 9
-"""Equal memories get equal values: a matrix product may give equal rows sums that differ in the last bit."""
 
 
 def cosines(candidates: Sequence[Candidate], query_vector: Vector | None, floor: float) -> tuple[Floats, Floats]:

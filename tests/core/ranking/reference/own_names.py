@@ -7,38 +7,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from memhost.ranking.own_names import _NAMING, _SPEAKS_OF_USER, _START, _SUBJECT
 from memhost.ranking.types import Candidate, Floats
 from memhost.text.analysis import AnalysedQuery
 from memhost.text.speakers import is_user
 from memhost.text.tokens import tokenize
 from memhost.text.unicode_forms import fold
-
-_START = 400
-"""Characters of a memory in which a name is sought."""
-
-
-_USER = (
-    r"(?:(?:the )?user|(?:der |die )?nutzer(?:in)?|l'utilisat(?:eur|rice)|(?:el |la )?usuari[oa]|l'utente"
-    r"|(?:o |a )?usuari[oa]|пользовател\w*|用户|用戶|ユーザー)"
-)
-_SUBJECT = re.compile(rf"{_USER}(?!\w|'s|的|の)|(?:用户|用戶|ユーザー[はが])(?!的|の)")
-"""A memory whose subject is the user."""
-_SPEAKS_OF_USER = re.compile(rf"(?<!\w){_USER}")
-_NAMING = re.compile(
-    r"(?:the )?user(?:'s (?:\w+ )?(?:name|nickname) is| is (?:called|named)| (?:\w+ )?to be (?:called|addressed as)"
-    r"| goes by(?: the name(?: of)?)?| introduced (?:him|her|them)self as)\s+"
-    r"|my name is\s+|(?:please |always )?call me\s+|i(?:'m| am) (?:called|named)\s+|(?:ich heisse|mein name ist)\s+"
-    r"|(?:der |die )?nutzer(?:in)? heisst\s+|l'utilisat(?:eur|rice) s'appelle\s+|je m'appelle\s+"
-    r"|(?:el |la )?usuari[oa] se llama\s+|me llamo\s+|l'utente si chiama\s+|mi chiamo\s+"
-    r"|(?:o |a )?usuari[oa] (?:se chama|chama-se)\s+|(?:eu )?me chamo\s+|пользователя зовут\s+|меня зовут\s+"
-    r"|用户(?:的名字)?(?:是|叫)|我叫|ユーザーの名前は"
-)
-"""A memory or a turn that says the user's name, which stands right behind the match."""
-
-
-def speaks_of_user(text: str) -> bool:
-    """Tell whether a statement speaks of the user, as those that strategies make call the person: "User", "用户"."""
-    return _SPEAKS_OF_USER.search(fold(text)) is not None
 
 
 def own_subjects(query: AnalysedQuery, candidates: Sequence[Candidate]) -> tuple[Floats, set[str]]:

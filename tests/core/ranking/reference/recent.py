@@ -6,11 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from memhost.ranking.recent import _ALIKE
 from memhost.ranking.types import Candidate, Floats
 from memhost.text.analysis import AnalysedQuery
-
-_ALIKE = 0.95
-"""Share of the best coverage from which on statements answer alike (by judgement)."""
 
 
 def newness(query: AnalysedQuery, candidates: Sequence[Candidate], coverage: Floats) -> Floats:

@@ -6,32 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from memhost.ranking.features import FEATURES
+from memhost.ranking.score import _COLUMNS, _DECIMALS, _NEARNESS, _SHARED, _STARTS, DEFAULT_WEIGHTS, STAGES
 from memhost.ranking.types import Candidate, CorpusStats, Floats, Ranked, Vector
 from memhost.ranking.weights import RankingWeights
 from memhost.text.analysis import AnalysedQuery
-from tests.core.ranking.reference.features import FEATURES, feature_matrix
-
-DEFAULT_WEIGHTS = RankingWeights()
-
-_STAGES = {
-    "lexical": ("lexical", "variants", "phrase"),
-    "coverage": ("coverage",),
-    "semantic": ("vector", "centred", "alike", "alike_near"),
-    "context": tuple(name for name in FEATURES if name.startswith(("lexical_", "vector_", "answers"))),
-    "session": ("session", "session_several"),
-    "speaker": ("speaker", "first_person", "speaker_first_person"),
-    "role": ("own_words", "others_words", "user_turn"),
-    "date": ("date", "date_after", "newness"),
-    "expected": tuple(name for name in FEATURES if name.startswith("expected_")),
-    "form": ("question", "asks", "length", "opening", "question_assisted", "asks_assisted", "length_assisted"),
-}
-_COLUMNS = np.array([FEATURES.index(name) for members in _STAGES.values() for name in members])
-"""The columns of the feature matrix, stage by stage."""
-_STARTS = np.cumsum([0, *(len(members) for members in _STAGES.values())])[:-1]
-_SHARED = [FEATURES.index(name) for name in ("coverage", "variants", "phrase", "date", "speaker")]
-_NEARNESS = FEATURES.index("vector")
-_DECIMALS = 9
-"""Sums of logits that are equal to so many decimals are equal: beyond lies what processors round differently."""
+from tests.core.ranking.reference.features import feature_matrix
 
 
 def rank(
@@ -68,14 +48,13 @@ def rank(
     order = np.argsort(-totals, kind="stable")[:limit]
     scores = (1.0 / (1.0 + np.exp(-np.clip(totals[order], -60.0, 60.0)))).tolist()
     rows = parts[order].tolist() if explain else None
-    names = (*_STAGES, "prior")
     shares = (features[order][:, _SHARED].max(axis=1) > 0).tolist()
     nearness = features[:, _NEARNESS][order].tolist()
     return [
         Ranked(
             candidates[i].key,
             scores[n],
-            dict(zip(names, rows[n], strict=True)) if rows else {},
+            dict(zip(STAGES, rows[n], strict=True)) if rows else {},
             shares[n],
             nearness[n],
         )
