@@ -75,9 +75,9 @@ class _JoinedTransport:
             self._transport.write(data)
 
     def flush(self) -> None:
-        """Send what is kept."""
-        if self._head:
-            head, self._head = self._head, b""
+        """Send what is kept, unless the client has gone meanwhile: uvloop raises an error then."""
+        head, self._head = self._head, b""
+        if head and not self._transport.is_closing():
             self._transport.write(head)
 
     def close(self) -> None:

@@ -264,6 +264,19 @@ async def test_a_head_without_a_body_is_not_kept(connect: Connect, method: bytes
         task.cancel()
 
 
+async def test_nothing_is_written_to_who_has_gone_since_the_head(connect: Connect) -> None:
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        connection.wire.closed = True
+        await asyncio.sleep(0)
+        passed.set()
+
+    connection, passed = connect(app), asyncio.Event()
+    connection.protocol.data_received(HEAD + b"\r\n")
+    await passed.wait()
+    assert connection.wire.written == b""
+
+
 @pytest.mark.parametrize("body", [b"", b"short", b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 404 Not Found\r\n\r\n" * 3])
 async def test_a_connection_is_closed_after_its_last_answer(connect: Connect, body: bytes) -> None:
     done = asyncio.Event()
