@@ -47,6 +47,8 @@ SHAPES = (
     (r"\bkub[ea]?ctl\s{1,4}delete\b|--insecure\b", re.NOFLAG),
     (r"(?:is|sı)_k(?:ey|ind)\s{0,2}[=:](?!=)", CASELESS),
     (r"(?<!\w)(?i:drop) table", re.NOFLAG),
+    (r"(?i)(?:is|key)\s?[=:]", re.NOFLAG),
+    (r"table  # a comment", re.VERBOSE),
 )
 LETTERS = "<|[:=/ role'\"system_insadm-k\u212a\u017f\u0131\u0130SYSTEMKIND=droptableубь\n"
 

@@ -28,7 +28,7 @@ class Screened:
 
     Args:
         pattern: A regular expression.
-        flags: Its flags: none, or `re.IGNORECASE`.
+        flags: Its flags.
         optional: A pattern that needs nothing is tried on every text, instead of refused.
 
     Raises:
@@ -37,8 +37,8 @@ class Screened:
 
     def __init__(self, pattern: str, flags: re.RegexFlag = re.NOFLAG, *, optional: bool = False) -> None:
         self.compiled = re.compile(pattern, flags)
-        self._any_case = bool(flags & re.IGNORECASE)
-        needs = _of_sequence(parser.parse(pattern), _Reading(1, self._any_case))
+        self._any_case = bool(self.compiled.flags & re.IGNORECASE)  # which the pattern itself may say: (?i)
+        needs = _of_sequence(parser.parse(pattern, flags), _Reading(1, self._any_case))
         if not needs and not optional:
             raise ValueError(f"Nothing that each match contains could be found in {pattern!r}.")
         self._needs = tuple(tuple(sorted(one_of)) for one_of in sorted(needs, key=len))
