@@ -262,8 +262,9 @@ def analyse_query(text: str, here: Here = NOWHERE) -> AnalysedQuery:
     return _known_query(text, here) if len(text) <= _REMEMBERED else _analysed(text, here)
 
 
-_REMEMBERED = 500
-"""Queries of up to so many characters are remembered: pages of one search, and its repetitions, are many."""
+_REMEMBERED = 200
+"""Queries of up to so many characters are remembered: pages of one search, and its repetitions, are many. A thousand
+questions take about a megabyte; 23 if each is 200 Chinese characters."""
 
 
 @lru_cache(maxsize=1024)

@@ -151,6 +151,8 @@ class _Words(dict[str, tuple[int, ...]]):
         self._unknown = (unknown,)
 
     def __missing__(self, word: str) -> tuple[int, ...]:
+        if len(word) > _MAX_WORD_LENGTH:  # not kept: it may have thousands of letters
+            return self._unknown
         found = self._cut(word)
         if len(self) < _KEPT_WORDS:
             self[word] = found
@@ -158,12 +160,9 @@ class _Words(dict[str, tuple[int, ...]]):
 
     def _cut(self, word: str) -> tuple[int, ...]:
         """The longest pieces from the start on; the unknown token if any rest has none."""
-        length = len(word)
-        if length > _MAX_WORD_LENGTH:
-            return self._unknown
         found, start, pieces = [], 0, self._first
-        while start < length:
-            for end in range(min(length, start + self._longest), start, -1):
+        while start < len(word):
+            for end in range(min(len(word), start + self._longest), start, -1):
                 token = pieces.get(word[start:end])
                 if token is not None:
                     break

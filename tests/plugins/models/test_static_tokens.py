@@ -162,3 +162,10 @@ def test_the_table_is_the_librarys() -> None:
 def test_names_of_special_tokens_are_those_of_the_model() -> None:
     added = re.findall(r'"content":"(\[\w+\])"', (WEIGHTS / "tokenizer.json").read_text(encoding="utf-8"))
     assert added == ["[PAD]", "[UNK]"]
+
+
+def test_of_words_that_are_too_long_nothing_is_kept() -> None:
+    tokens = Tokens(WEIGHTS)
+    words = ["tea", "a" * 100, "b" * 101, "c" * 5000]
+    assert tokens.ids(" ".join(words), MAX_TOKENS)[-2:] == [tokens.unknown] * 2
+    assert [word in tokens._words for word in words] == [True, True, False, False]

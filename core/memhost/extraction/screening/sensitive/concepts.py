@@ -23,7 +23,9 @@ LONGEST_PART = 400
 _REMEMBERED = 16_384
 """Words of which is remembered what begins with them."""
 _SHORTEST, _LONGEST = 2, 18
-"""Letters of the beginnings of words that `concepts.txt` may have."""
+"""Letters of the shortest beginning of a word, and of the longest word or beginning, that `concepts.txt` may have."""
+_READ = _LONGEST + 1
+"""Letters of a word that are looked at: more tell nothing, and would be remembered."""
 
 
 class Sentence(msgspec.Struct, frozen=True):
@@ -99,6 +101,7 @@ def _add(table: _Table, concept: str, entry: str) -> None:
     if not parts:
         return
     first, is_beginning = parts.pop(0)
+    assert _SHORTEST * is_beginning <= len(first) <= _LONGEST, entry
     where = table.beginnings if is_beginning else table.words
     where.setdefault(first, []).append(_Entry(concept, tuple(parts)))
 
@@ -132,7 +135,7 @@ def concepts_in(shown: str) -> frozenset[str]:
     tokens = _TOKEN.findall(_spelled(shown))
     return frozenset(
         entry.concept
-        for index, entries in enumerate(map(_entries, tokens))
+        for index, entries in enumerate(_entries(token[:_READ]) for token in tokens)
         if entries
         for entry in entries
         if _goes_on(tokens, index + 1, entry.rest)
@@ -144,7 +147,7 @@ def _sentence(text: str, as_it_is: bool) -> Sentence:
     places: dict[str, list[float]] = {}
     at = 0.0
     for index, token in enumerate(tokens):
-        if entries := _entries(token):
+        if entries := _entries(token[:_READ]):
             found = {entry.concept for entry in entries if _goes_on(tokens, index + 1, entry.rest)}
             for concept in found:
                 places.setdefault(concept, []).append(at)
@@ -154,7 +157,7 @@ def _sentence(text: str, as_it_is: bool) -> Sentence:
 
 @lru_cache(_REMEMBERED)
 def _entries(token: str) -> tuple[_Entry, ...]:
-    """The entries that the token begins; most words begin none, and come again and again."""
+    """The entries that a token begins, of which `_READ` letters are given; most begin none, and come repeatedly."""
     table = _table()
     found = [*table.words.get(token, ())]
     for length in range(_SHORTEST, min(len(token), _LONGEST) + 1):
