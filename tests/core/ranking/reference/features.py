@@ -13,6 +13,7 @@ import numpy.typing as npt
 from memhost.ranking import traits as t
 from memhost.ranking.columns.layout import OFFSETS
 from memhost.ranking.features import _ASSISTED, _EXPECTED, _LONG, _TALK, _USUAL, FEATURES
+from memhost.ranking.matches import Matches
 from memhost.ranking.near_words import near_words
 from memhost.ranking.nearness import _AFTER_DAYS, _DATED, _EPOCH, _LAST_SECOND, nearness
 from memhost.ranking.prices import names_price
@@ -25,7 +26,7 @@ from memhost.text.speakers import is_assistant, is_user
 from memhost.text.temporal.written import find_dates
 from memhost.text.tokens import stem, tokenize
 from memhost.text.words import GREETING_WORDS
-from tests.core.ranking.reference.matches import Matches, matches
+from tests.core.ranking.reference.matches import matches
 from tests.core.ranking.reference.meaning import cosines
 from tests.core.ranking.reference.own_names import own_subjects
 from tests.core.ranking.reference.recent import newness
