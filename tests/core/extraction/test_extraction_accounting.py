@@ -166,12 +166,12 @@ class Bench:
     async def account(self) -> None:
         """Each message, as it was last written, is extracted or declined; each version was paid for once at most."""
         memories, _ = await self.host.store.list_memories(Scope(users=(self.user,)), limit=1000)
-        extracted = {
-            word
-            for memory in memories
-            if memory.record.extraction_strategy == "discrete"
-            for word in WORD.findall(memory.record.text)
-        }
+        found = [memory.record for memory in memories if memory.record.extraction_strategy == "discrete"]
+        extracted = {word for record in found for word in WORD.findall(record.text)}
+        for record in found:
+            numbers = {word[4:].partition("x")[0] for word in WORD.findall(record.text)}
+            sources = {source.removeprefix(self.user)[1:] for source in record.extracted_from or []}
+            assert numbers == sources, f"{record.text} has the evidence {record.extracted_from}"
         for (session, message_id), content in self.versions.items():
             word = WORD.findall(content)[0]
             if DECLINED in content:
@@ -300,5 +300,58 @@ async def test_what_an_expired_session_left_waiting_does_not_undo_what_was_said_
         await bench.say("a", 1, declined=True)
         await bench.work()
         await bench.rewrite("a", 0)
+        await bench.finish()
+        await bench.account()
+
+
+async def test_an_answer_about_all_is_not_taken_for_one_about_a_half(tmp_path: Path) -> None:
+    clock = FakeClock(datetime.now(UTC))
+    async with running_host(
+        tmp_path, store="memory", extra=[scripted.POINT], settings=SETTINGS, clock=clock, run_jobs=False
+    ) as host:
+        bench = Bench(host, clock)
+        bench.start("ann")
+        bench.faults = ["I would rather talk about the weather."]
+        await bench.say("a", 2)
+        bench.death = "before"
+        await bench.say("a", 1, declined=True)
+        await bench.work()
+        await bench.finish()
+        await bench.account()
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+async def test_what_was_paid_for_before_a_turn_changed_keeps_its_evidence(tmp_path: Path, place: int) -> None:
+    clock = FakeClock(datetime.now(UTC))
+    async with running_host(
+        tmp_path, store="memory", extra=[scripted.POINT], settings=SETTINGS, clock=clock, run_jobs=False
+    ) as host:
+        bench = Bench(host, clock)
+        bench.start("ann")
+        await bench.say("a", 3)
+        bench.death = "before"
+        await bench.work()
+        await bench.rewrite("a", place)
+        await bench.finish()
+        await bench.account()
+
+
+@pytest.mark.parametrize("place", [0, 1])
+async def test_parts_of_long_turns_keep_their_answers_when_a_turn_changed(tmp_path: Path, place: int) -> None:
+    clock = FakeClock(datetime.now(UTC))
+    small = {**SETTINGS, "EXTRACTION_MAX_TOKENS": "1000"}
+    async with running_host(
+        tmp_path, store="memory", extra=[scripted.POINT], settings=small, clock=clock, run_jobs=False
+    ) as host:
+        bench = Bench(host, clock)
+        bench.start("ann")
+        for number in (1, 2):
+            bench.numbers = number
+            text = f"fact{number}x0. " + f"Number {number} goes on about the weather of that day. " * 120
+            bench.sent["a"].append({"id": f"anna{number}", "role": "user", "content": text})
+            await bench.put("a")
+        bench.death = "before"
+        await bench.work()
+        await bench.rewrite("a", place)
         await bench.finish()
         await bench.account()

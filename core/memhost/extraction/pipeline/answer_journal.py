@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 
 from memhost.jobs.outbox import session_name
-from memhost.models import Document, Scope, SessionKey, WriteBatch
-from memhost.ports import Clock, Completion, Store
+from memhost.models import Document, Message, Scope, SessionKey, WriteBatch
+from memhost.ports import Clock, Completion, Store, Turn
 
 _KIND = "answer"
 _KEPT = timedelta(days=2)
@@ -18,14 +19,17 @@ _KEPT = timedelta(days=2)
 class KeptAnswers(msgspec.Struct, kw_only=True):
     """The answers to a question about some waiting turns, oldest first.
 
-    `strategy` is name and version of the strategy that asked, `documents` the ids of the turns' documents. `questions`
-    are marks of what was asked, one for each answer, where the strategy asks as it likes.
+    `strategy` is name and version of the strategy that asked, `documents` the ids of the turns' documents. Where it
+    asked one question about all of them, `turns` are their marks in the order of the question, because an answer names
+    turns by their place in it. Where it asked as it liked, `questions` are marks of what was asked, one for each
+    answer.
     """
 
     strategy: str = ""
     documents: list[str] = []
     answers: list[Completion] = []
     questions: list[str] = []
+    turns: list[str] = []
 
 
 class AnswerJournal:
@@ -65,12 +69,32 @@ class AnswerJournal:
             whole: The answers count only if they are about just these turns, not about further ones as well.
         """
         asked, known = set(documents), set(self.kept.documents)
-        if self.kept.strategy != strategy or not (asked == known if whole else asked <= known):
+        tells = asked == known or (not whole and asked <= known and bool(self.kept.questions or self.kept.turns))
+        if self.kept.strategy != strategy or not tells:
             self.kept = KeptAnswers(strategy=strategy, documents=list(documents))
 
-    def part(self, number: int) -> PartJournal:
-        """The answers to the question about one part of a message that is too long for one question."""
-        return PartJournal(self, number)
+    def as_asked(self, turns: Sequence[Turn]) -> tuple[list[Turn], frozenset[str]]:
+        """The turns in the order of the question that the kept answers are to, and the ids of those that are gone.
+
+        A turn that was changed or deleted since stands there without a text, under an id that no message has. Without
+        kept answers, the turns are returned as they are, and the next answers are to a question about them.
+        """
+        here = {_mark([turn]): turn for turn in turns}
+        if not self.kept.answers or not here.keys() <= set(self.kept.turns):
+            self.kept.answers = []
+            self.kept.turns = [_mark([turn]) for turn in turns]
+        asked = [here.get(mark) or _gone(place, turns[0]) for place, mark in enumerate(self.kept.turns)]
+        return asked, frozenset(turn.message.id for turn in asked if _mark([turn]) not in here)
+
+    async def forget(self) -> None:
+        """Remove what is kept: what is asked next is another question."""
+        if self.kept.answers:
+            await self._store.commit(Scope(tenant=self._owner.tenant), WriteBatch(delete_documents=[self.name]))
+        self.kept = KeptAnswers()
+
+    def part(self, turns: Sequence[Turn]) -> PartJournal:
+        """The answers to the question about one part of what is too long for one question."""
+        return PartJournal(self, turns)
 
     async def write(self, answers: Sequence[Completion], questions: Sequence[str] = ()) -> None:
         """Keep these answers, and the marks of their questions."""
@@ -89,17 +113,32 @@ class AnswerJournal:
         await self._store.commit(Scope(tenant=self._owner.tenant), WriteBatch(put_documents=[document]))
 
 
+def _gone(place: int, other: Turn) -> Turn:
+    message = Message(role="user", content="", id=f"gone {place}", created_at=other.message.created_at)
+    return Turn(message=message, position=other.position)
+
+
+def _mark(turns: Sequence[Turn]) -> str:
+    """What tells turns from others, also from those of a session that was deleted, whose positions begin again."""
+    said = [(turn.position, turn.message.id, turn.message.content) for turn in turns]
+    return hashlib.sha256(msgspec.msgpack.encode(said)).hexdigest()
+
+
 class PartJournal:
-    """The unused answers about one part of a message, among those of the others in the session's journal.
+    """The unused answers about one part of some turns, among those of the others in the session's journal.
 
     Args:
         whole: The session's journal.
-        number: Of the part, from 0.
+        turns: The part. Its answers are known by what it holds: other parts come and go when turns are changed.
     """
 
-    def __init__(self, whole: AnswerJournal, number: int) -> None:
+    def __init__(self, whole: AnswerJournal, turns: Sequence[Turn]) -> None:
         self._whole = whole
-        self._mark = f"part {number}:"
+        self._mark = f"part {_mark(turns)}:"
+
+    def as_asked(self, turns: Sequence[Turn]) -> tuple[list[Turn], frozenset[str]]:
+        """The turns as they are: kept answers are to just this question."""
+        return list(turns), frozenset()
 
     @property
     def kept(self) -> KeptAnswers:

@@ -120,7 +120,7 @@ class ExtractorCalls:
         for number, turns in enumerate(parts):
             here = _context_of_part(context, turns, parts[number - 1] if number else ())
             try:
-                asked = await self._ask(strategy, turns, here, None if journal is None else journal.part(number))
+                asked = await self._ask(strategy, turns, here, None if journal is None else journal.part(turns))
             except ModelRefused as error:
                 declined = error
                 fields = {"tenant": context.session.tenant, "session": context.session.session, "error": error.message}
@@ -162,6 +162,7 @@ class ExtractorCalls:
         journal: AnswerJournal | PartJournal | None,
     ) -> Asked:
         """Ask the model, and once more where the strategy wants its answer mended."""
+        turns, gone = (turns, frozenset[str]()) if journal is None else journal.as_asked(turns)
         request = strategy.prepare(turns, context)
         if request is None:
             return Asked(parsed=Parsed())
@@ -194,7 +195,8 @@ class ExtractorCalls:
             fields = {"tenant": session.tenant, "session": session.session, "strategy": strategy.name}
             logger.warning("extraction.unreadable", extra={"fields": {**fields, "letters": len(answers[-1].text)}})
             raise AnswerUnusable(_unreadable(answers[-1]))
-        return Asked(parsed=parsed, answers=answers)
+        drafts = [draft for draft in parsed.drafts if gone.isdisjoint(draft.source_ids)]
+        return Asked(parsed=msgspec.structs.replace(parsed, drafts=drafts), answers=answers)
 
 
 def _unreadable(answer: Completion) -> str:

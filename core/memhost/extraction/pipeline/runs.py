@@ -227,6 +227,7 @@ class ExtractionRuns:
             asked = await self._asking.ask(strategy, turns, context, journal)
         except (ModelRefused, RequestRejected) as error:
             if len(piece) > 1:
+                await journal.forget()
                 half = len(piece) // 2
                 before = await self._extract(key, piece[:half], rejected)
                 return before + await self._extract(key, piece[half:], rejected)
