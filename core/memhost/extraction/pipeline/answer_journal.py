@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import msgspec
 
@@ -119,7 +119,7 @@ def _gone(place: int, other: Turn) -> Turn:
 
 
 def _mark(turns: Sequence[Turn]) -> str:
-    """What tells turns from others, also from those of a session that was deleted, whose positions begin again."""
+    """A mark of turns that no others have, not even those of a session that was deleted, with positions from 0."""
     said = [(turn.position, turn.message.id, turn.message.content) for turn in turns]
     return hashlib.sha256(msgspec.msgpack.encode(said)).hexdigest()
 
