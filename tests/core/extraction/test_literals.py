@@ -77,7 +77,24 @@ def test_a_screened_pattern_needs_something(pattern: str) -> None:
         Screened(pattern)
 
 
-@given(st.lists(st.sampled_from(WORDS), max_size=14).map(" ".join))
+def test_a_pattern_that_needs_white_space_is_refused() -> None:
+    with pytest.raises(ValueError, match="single word"):
+        Patterns(["ab\ncd"])
+
+
+@pytest.mark.parametrize(
+    ("text", "occurs"), [("the needlework", True), ("x" * 90 + "-needle.", True), ("need le", False)]
+)
+def test_what_is_needed_is_found_inside_of_words_of_any_length(text: str, occurs: bool) -> None:
+    patterns = Patterns(["needle", "nothing else"])
+    assert [patterns.occur_in(text) for _ in range(2)] == [occurs, occurs]
+
+
+@given(
+    st.lists(st.sampled_from(WORDS), max_size=14).flatmap(
+        lambda words: st.sampled_from(" -,\t").map(lambda gap: gap.join(words))
+    )
+)
 def test_they_find_the_same(text: str) -> None:
     for rule in RULES:
         if rule.id in ("override-instructions", "disclosure", "jailbreak", "foreign-data", "control-marks"):

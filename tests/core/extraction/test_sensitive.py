@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memhost.extraction.screening.sensitive import kinds
-from memhost.extraction.screening.sensitive.concepts import Sentence, concepts_in, sentences
+from memhost.extraction.screening.sensitive.concepts import Sentence, concepts_in, perhaps_in, sentences
 from memhost.extraction.screening.sensitive.kinds import kinds_of
 
 DATA = Path(__file__).parents[2] / "data" / "sensitive"
@@ -63,3 +63,13 @@ def test_a_text_has_the_concepts_of_its_sentences(text: str) -> None:
     shown = text.lower()
     parts = {concept for sentence in sentences(shown, as_it_is=True) for concept in sentence.places}
     assert parts <= concepts_in(shown)
+
+
+@pytest.mark.parametrize("gap", [" ", " -- ", "\t"])
+@pytest.mark.parametrize(
+    "text", [text for texts in (*HELD.values(), *LEFT.values()) for text in texts if text.isascii()]
+)
+def test_a_look_at_single_words_misses_no_concept(text: str, gap: str) -> None:
+    shown = gap.join([*text.lower().split(), "x" * 40 + "-send"])
+    assert concepts_in(shown) <= perhaps_in(shown)
+    assert "send" in perhaps_in(shown)

@@ -26,6 +26,8 @@ _SHORTEST, _LONGEST = 2, 18
 """Letters of the shortest beginning of a word, and of the longest word or beginning, that `concepts.txt` may have."""
 _READ = _LONGEST + 1
 """Letters of a word that are looked at: more tell nothing, and would be remembered."""
+_LONGEST_REMEMBERED = 24
+"""Characters of a word, with the signs around it, of which is remembered what it may speak of: 4 MB at most."""
 
 
 class Sentence(msgspec.Struct, frozen=True):
@@ -128,6 +130,29 @@ def sentences(text: str, *, as_it_is: bool = False) -> Iterator[Sentence]:
 def _spelled(text: str) -> str:
     """The text without what writers leave out as they like."""
     return text.replace("ё", "е")
+
+
+def perhaps_in(shown: str) -> frozenset[str]:
+    """All concepts of which the first word is in a plain text in ASCII: `concepts_in` has no other ones.
+
+    No word of a sentence goes on behind white space, so each is looked at once however often it comes.
+    """
+    words = shown.split()
+    look_into = _begun_by_short if max(map(len, words), default=0) <= _LONGEST_REMEMBERED else _begun_by
+    return frozenset[str]().union(*map(look_into, words))
+
+
+def _begun_by(word: str) -> frozenset[str]:
+    return _begun_by_short(word) if len(word) <= _LONGEST_REMEMBERED else _begun(word)
+
+
+@lru_cache(_REMEMBERED)
+def _begun_by_short(word: str) -> frozenset[str]:
+    return _begun(word)
+
+
+def _begun(word: str) -> frozenset[str]:
+    return frozenset(entry.concept for token in _TOKEN.findall(word) for entry in _entries(token[:_READ]))
 
 
 def concepts_in(shown: str) -> frozenset[str]:

@@ -15,7 +15,13 @@ from typing import Literal, get_args
 from memhost.extraction.screening.injection import takes_over, takes_over_in
 from memhost.extraction.screening.obfuscation import decoded_parts, plain_text
 from memhost.extraction.screening.sensitive import shapes
-from memhost.extraction.screening.sensitive.concepts import LONGEST_PART, Sentence, concepts_in, sentences
+from memhost.extraction.screening.sensitive.concepts import (
+    LONGEST_PART,
+    Sentence,
+    concepts_in,
+    perhaps_in,
+    sentences,
+)
 
 Kind = Literal["rights", "identity", "payments", "addresses", "tools", "instruction"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -92,7 +98,7 @@ def _of_window(text: str, shown: str, hidden: Sequence[str]) -> set[Kind]:
         found.add("instruction")
     if any(len(said.split()) > 2 for said in hidden):
         found.add("instruction")
-    prose = "\n".join(line for line in text.split("\n") if not shapes.is_code(line))
+    prose = "\n".join([line for line in text.split("\n") if not shapes.is_code(line)])
     if shapes.has_command(prose):
         found.add("tools")
     if shapes.has_keys(prose):
@@ -103,8 +109,10 @@ def _of_window(text: str, shown: str, hidden: Sequence[str]) -> set[Kind]:
         found.add("payments")
     # Of most texts the plain form is but the small letters, and then that of each sentence is as well.
     as_it_is = text.isascii() and "\n" not in text and shown == text.lower()
-    if as_it_is and len(prose) <= LONGEST_PART and not _worth_asking(concepts_in(prose.lower())):
-        return found
+    if as_it_is and len(prose) <= LONGEST_PART:
+        low = prose.lower()
+        if not _worth_asking(perhaps_in(low)) or not _worth_asking(concepts_in(low)):
+            return found
     for sentence in sentences(_joined(prose), as_it_is=as_it_is):
         if rules := _worth_asking(frozenset(sentence.places)):
             shape = _Shape(sentence.text)
