@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import apsw
+import numpy as np
 
-from memhost.models import Condition, StoredMemory
+from memhost.models import Condition, Op, StoredMemory
 from memhost.ports import Order
-from memhost.storekit import agreement
+from memhost.storekit import agreement, to_micros
 from memhost_store_sqlite.batch_read import load
 from memhost_store_sqlite.codec import Ids, parse_ids
 from memhost_store_sqlite.conditions import compile_conditions, narrowed
@@ -61,6 +63,49 @@ def count(connection: apsw.Connection, reach: Reach, compiled: Sql) -> int:
         return reach.documents
     where, bindings = _both(reach, compiled)
     return int(connection.execute(f"SELECT count(*) FROM memories m WHERE {where}", bindings).get)  # noqa: S608
+
+
+_ENDED = (
+    "SELECT count(*) FROM carray(?) o CROSS JOIN memories m INDEXED BY memories_ending ON m.owner = o.value "
+    "WHERE m.valid_to IS NOT NULL AND m.valid_to <= ?"
+)
+_NOT_BEGUN = (
+    "SELECT count(*) FROM carray(?) o CROSS JOIN memories m INDEXED BY memories_beginning ON m.owner = o.value "
+    "WHERE m.valid_from IS NOT NULL AND m.valid_from > ? AND (m.valid_to IS NULL OR m.valid_to > ?)"
+)
+_EARLIEST = np.iinfo(np.int64).min
+
+
+def count_holding(
+    connection: apsw.Connection, owners: Ids, documents: int, conditions: Sequence[Condition]
+) -> int | None:
+    """Return the number of the owners' memories that satisfy conditions on when they hold; None for other conditions.
+
+    Those that do not are counted, in an index of their own, instead of all that do.
+
+    Args:
+        connection: Where to read.
+        owners: Numbers of the owners.
+        documents: Number of all of their memories.
+        conditions: Of a query.
+    """
+    ended = begun = None
+    for condition in conditions:
+        moment = condition.values[0] if condition.values else None
+        if not isinstance(moment, datetime):
+            return None
+        if ended is None and (condition.field, condition.op) == ("valid_to", Op.NOT_LTE):
+            ended = to_micros(moment)
+        elif begun is None and (condition.field, condition.op) == ("valid_from", Op.NOT_GT):
+            begun = to_micros(moment)
+        else:
+            return None
+    if ended is not None:
+        documents -= int(connection.execute(_ENDED, (apsw.carray(owners), ended)).get)
+    if begun is not None:
+        since = _EARLIEST if ended is None else ended
+        documents -= int(connection.execute(_NOT_BEGUN, (apsw.carray(owners), begun, int(since))).get)
+    return documents
 
 
 def admitted(connection: apsw.Connection, reach: Reach, compiled: Sql) -> Ids:

@@ -145,7 +145,13 @@ CREATE INDEX changes_by_memory ON changes(memory, cid, version) WHERE memory IS 
 """Seals of what is kept, and the chain of changes (see `history`). What is there already is sealed when the file is
 opened (`sealing`)."""
 
-MIGRATIONS: tuple[str, ...] = (INITIAL, FAILURES, BOOLEANS, TIMES, TRUST, HISTORY)
+VALIDITY = """
+CREATE INDEX memories_ending ON memories(owner, valid_to) WHERE valid_to IS NOT NULL;
+CREATE INDEX memories_beginning ON memories(owner, valid_from, valid_to) WHERE valid_from IS NOT NULL;
+"""
+"""Those that do not hold at a moment are few: they are counted, and the rest is what holds (`listing`)."""
+
+MIGRATIONS: tuple[str, ...] = (INITIAL, FAILURES, BOOLEANS, TIMES, TRUST, HISTORY, VALIDITY)
 """Step n brings a file from version n to n + 1. Steps are never edited after a release, only appended."""
 
 

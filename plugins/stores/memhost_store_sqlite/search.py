@@ -14,8 +14,8 @@ from memhost_store_sqlite.blocks import Blocks
 from memhost_store_sqlite.codec import Ids, pack_ids, parse_ids
 from memhost_store_sqlite.conditions import compile_conditions, narrowed
 from memhost_store_sqlite.fulltext import Postings, TextLeg
-from memhost_store_sqlite.listing import admitted, count
-from memhost_store_sqlite.scopes import Reach, Sql, resolve
+from memhost_store_sqlite.listing import admitted, count, count_holding
+from memhost_store_sqlite.scopes import Reach, Sql, owners_of, resolve
 from memhost_store_sqlite.sealing import Reading
 from memhost_store_sqlite.top_k import Admission
 from memhost_store_sqlite.vector_cache import VectorCache
@@ -82,7 +82,7 @@ def _find(
         leg = vectors.search(connection, scope, reach, query, admission, cache)
         near, total = leg.distances, leg.total
     if count_all:
-        total = count(connection, reach, conditions) if known is None else len(known)
+        total = _count(connection, scope, reach, query, conditions) if known is None else len(known)
     found = list(dict.fromkeys([*text.scores, *near]))
     around = _neighbours(connection, found, query.neighbours)
     # Rows whose terms are damaged are read as well: that notes them as left out.
@@ -92,6 +92,15 @@ def _find(
         for rid, memory in memories.items()
     ]
     return Candidates(hits=hits, total=total)
+
+
+def _count(connection: apsw.Connection, scope: Scope, reach: Reach, query: CandidateQuery, conditions: Sql) -> int:
+    """Return the number of memories in reach that satisfy the conditions."""
+    total = None
+    if reach.column != "session":
+        owners = pack_ids(owner for owner, _ in owners_of(connection, scope))
+        total = count_holding(connection, owners, reach.documents, query.conditions)
+    return count(connection, reach, conditions) if total is None else total
 
 
 def _neighbours(connection: apsw.Connection, found: list[int], reach: int) -> list[int]:

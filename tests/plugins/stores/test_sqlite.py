@@ -129,6 +129,8 @@ def test_migrations_run_forward_once_and_keep_the_data(tmp_path: Path) -> None:
 
 def made_older(connection: sqlite3.Connection, version: int) -> None:
     """Take away what files of that version did not have yet."""
+    for index in ("memories_ending", "memories_beginning"):
+        connection.execute(f"DROP INDEX {index}")
     for table in ("changes", "chains"):
         connection.execute(f"DROP TABLE {table}")
     for table, column in (("contents", "proof"), ("contents", "seal"), ("sessions", "seal"), ("documents", "seal")):
