@@ -2,7 +2,8 @@
 
 Ann is a user with memories, a session, a profile and a view. Eve has a token of her own: role writer, bound to the
 user eve. Programs write for Ann: an agent that stores memories, and a reader of web pages whose token is bound to the
-channel `tool`. The adversary has the tokens of Eve, of the agent and of the reader. Everything goes over REST and MCP.
+channel `tool`. The adversary has the tokens of Eve, of the agent and of the reader, and knows the hash of what waits
+for a review, which only an operator is told. Everything goes over REST and MCP.
 
 Eve asks for Ann's marks; a mark of Ann's in an answer to her is a breach, and so is any change of what is Ann's. Agent
 and reader plant marks of their own; a mark that Ann's assistant reads as known is a breach as well.
@@ -87,8 +88,8 @@ def turn(key: str, role: str, text: str, **fields: Any) -> dict[str, Any]:
 # -- Ann -------------------------------------------------------------------------------------------------------
 
 
-def settle_in(ann: Actor) -> str:
-    """Ann uses memory for a while; the id of her view."""
+def settle_in(ann: Actor, agent: Actor) -> str:
+    """Ann uses memory for a while, and what her agent stores waits; the id of her view."""
     said = [
         turn("ann-1", "user", "My bank is Nordea, account MARKANNSAID."),
         turn("ann-2", "assistant", "Noted."),
@@ -96,25 +97,35 @@ def settle_in(ann: Actor) -> str:
     ]
     ann.put("ann-talk", said, data={"note": "MARKANNDATA"}, context="She asked about MARKANNCONTEXT.")
     ann.rest("POST", f"{LTM}/", {"memories": [{"id": "ann-m", "text": "MARKANNMEMORY is at noon.", "user_id": "ann"}]})
+    held = {"id": "ann-w", "text": PAYMENT.format(mark="MARKANNWAITS"), "user_id": "ann"}
+    agent.rest("POST", f"{LTM}/", {"memories": [held]})
     made = ann.rest("POST", "/v1/summary-views", {"source": "long_term", "name": "v", "group_by": ["user_id"]})
     return str(made.json()["id"])
 
 
-def everything_of(ann: Actor) -> str:
+def hashes(operator: Actor) -> dict[str, str]:
+    """The hash of what waits for a review, by id."""
+    found = operator.rest("GET", "/v1/memory-reviews", params={"limit": 500}).json()["memories"]
+    return {each["memory"]["id"]: each["hash"] for each in found}
+
+
+def everything_of(ann: Actor, operator: Actor) -> str:
     """What is stored of Ann that others must not change."""
     memories = ann.rest("POST", f"{LTM}/search", {"user_id": {"eq": "ann"}, "limit": 50}).json()["memories"]
     session = ann.rest("GET", "/v1/working-memory/ann-talk", params={"user_id": "ann"}).json()
     kept = sorted((each["id"], each["text"], str(each.get("trust"))) for each in memories if "MARKANN" in str(each))
-    return json.dumps([kept, session["messages"], session["data"], session["context"]])
+    waits = hashes(operator).get("ann-w")
+    return json.dumps([kept, session["messages"], session["data"], session["context"], waits])
 
 
 # -- Eve: across scopes ----------------------------------------------------------------------------------------
 
 
-def across(eve: Actor, view: str) -> Iterator[tuple[str, httpx.Response]]:
-    """Eve's attempts to reach what is Ann's."""
+def across(eve: Actor, view: str, waits: str) -> Iterator[tuple[str, httpx.Response]]:
+    """Eve's attempts to reach what is Ann's; `waits` is the hash of Ann's memory that waits for a review."""
     yield from _reading(eve, view)
     yield from _changing(eve, view)
+    yield from _deciding(eve, waits)
     yield from _by_mcp(eve, view)
 
 
@@ -189,9 +200,6 @@ def _changing(eve: Actor, view: str) -> Iterator[tuple[str, httpx.Response]]:
         ("/v1/working-memory/ann-talk/extract", {"user_id": "ann"}),
         ("/v1/operations/create_token", {"description": "x", "role": "admin"}),
         ("/v1/operations/list_tokens", {}),
-        ("/v1/operations/list_reviews", {"user_id": "ann"}),
-        ("/v1/operations/approve_reviews", {"memory_ids": ["ann-m"]}),
-        ("/v1/operations/correct_review", {"memory_id": "ann-m", "text": "changed"}),
         (f"{LTM}/ann-m/versions/1/restore", {}),
         ("/v1/verify", {}),
     ):
@@ -200,6 +208,22 @@ def _changing(eve: Actor, view: str) -> Iterator[tuple[str, httpx.Response]]:
     yield "DELETE user ann", eve.rest("DELETE", "/v1/users/ann")
     yield "PATCH Ann's view", eve.rest("PATCH", f"/v1/summary-views/{view}", {"name": "changed"})
     yield "DELETE Ann's view", eve.rest("DELETE", f"/v1/summary-views/{view}")
+
+
+def _deciding(eve: Actor, waits: str) -> Iterator[tuple[str, httpx.Response]]:
+    for path, given in (
+        ("list_reviews", {"user_id": "ann"}),
+        ("get_review", {"memory_id": "ann-w"}),
+        ("approve_reviews", {"memory_ids": ["ann-w"], "if_hash": {"ann-w": waits}}),
+        ("correct_review", {"memory_id": "ann-w", "text": "changed", "if_hash": waits}),
+        ("refuse_reviews", {"memory_ids": ["ann-w"]}),
+    ):
+        yield f"POST /v1/operations/{path} {given}", eve.rest("POST", f"/v1/operations/{path}", given)
+        name = f"{path.partition('_')[0]}_memory_{path.partition('_')[2]}"
+        yield f"{name} {given}", eve.tool(name, **given)
+    yield "GET ann-w", eve.rest("GET", f"{LTM}/ann-w")
+    yield "PATCH ann-w", eve.rest("PATCH", f"{LTM}/ann-w", {"text": "changed"})
+    yield "DELETE ann-w", eve.rest("DELETE", LTM, params={"memory_ids": ["ann-w"]})
 
 
 def _by_mcp(eve: Actor, view: str) -> Iterator[tuple[str, httpx.Response]]:
@@ -233,11 +257,12 @@ def _by_mcp(eve: Actor, view: str) -> Iterator[tuple[str, httpx.Response]]:
 # -- agent and reader: into trust ------------------------------------------------------------------------------
 
 
-def planted(agent: Actor, reader: Actor) -> Iterator[tuple[str, str, httpx.Response]]:
+def planted(agent: Actor, reader: Actor, operator: Actor) -> Iterator[tuple[str, str, httpx.Response]]:
     """What the programs try to have believed: name, mark, answer."""
     marks = (f"QX{number:03}" for number in itertools.count(1))
     for who, name in ((agent, "agent"), (reader, "reader")):
-        for what, mark, answer in itertools.chain(_stored(who, marks), _said(who, name, marks), _edited(who, marks)):
+        tries = (_stored(who, marks), _said(who, name, marks), _edited(who, marks), _approved(who, operator, marks))
+        for what, mark, answer in itertools.chain.from_iterable(tries):
             yield f"{name}: {what}", mark, answer
 
 
@@ -323,11 +348,25 @@ def _edited(who: Actor, marks: Iterator[str]) -> Iterator[tuple[str, str, httpx.
     yield "former version of one's own restored", mark, who.rest("POST", f"{LTM}/{name}/versions/1/restore", {})
     mark = next(marks)
     yield "PATCH of Ann's own turn", mark, who.rest("PATCH", f"{LTM}/ann-4", {"text": PAYMENT.format(mark=mark)})
-    mark = next(marks)
-    body = {"memory_ids": [_key(mark)]}
-    memory = {"id": _key(mark), "text": ORDERS.format(mark=mark), "user_id": "ann"}
-    who.rest("POST", f"{LTM}/", {"memories": [memory]})
-    yield "approve one's own", mark, who.rest("POST", "/v1/operations/approve_reviews", body)
+
+
+def _approved(who: Actor, operator: Actor, marks: Iterator[str]) -> Iterator[tuple[str, str, httpx.Response]]:
+    for way in ("approve", "correct", "approve by MCP", "correct by MCP"):
+        mark = next(marks)
+        name, text = _key(mark), ORDERS.format(mark=mark)
+        who.rest("POST", f"{LTM}/", {"memories": [{"id": name, "text": text, "user_id": "ann"}]})
+        read = hashes(operator)[name]
+        given: dict[str, Any] = {"memory_ids": [name], "if_hash": {name: read}}
+        if way.startswith("correct"):
+            given = {"memory_id": name, "text": text, "if_hash": read}
+        decides = {
+            "approve": "/v1/operations/approve_reviews",
+            "correct": "/v1/operations/correct_review",
+            "approve by MCP": "approve_memory_reviews",
+            "correct by MCP": "correct_memory_review",
+        }[way]
+        by_mcp = way.endswith("MCP")
+        yield f"{way} one's own", mark, who.tool(decides, **given) if by_mcp else who.rest("POST", decides, given)
 
 
 def believed(ann: Actor, view: str, marks: Mapping[str, str]) -> dict[str, list[str]]:
@@ -389,14 +428,14 @@ def _outside(text: str) -> str:
 # -- the protocol ----------------------------------------------------------------------------------------------
 
 
-def protocol(ann: Actor, eve: Actor, agent: Actor, reader: Actor) -> Iterator[Attempt]:
+def protocol(ann: Actor, eve: Actor, agent: Actor, reader: Actor, operator: Actor) -> Iterator[Attempt]:
     """Everything that is tried, in order."""
-    view = settle_in(ann)
+    view = settle_in(ann, agent)
     _wait_for_extraction(ann)
-    before = everything_of(ann)
-    for what, answer in across(eve, view):
+    before = everything_of(ann, operator)
+    for what, answer in across(eve, view, hashes(operator)["ann-w"]):
         seen = sorted(set(MARK.findall(answer.text)))
-        after = everything_of(ann)
+        after = everything_of(ann, operator)
         changed = "changed what is Ann's" if after != before else ""
         broken = "5xx" if answer.status_code >= 500 else ""
         before = after
@@ -404,7 +443,7 @@ def protocol(ann: Actor, eve: Actor, agent: Actor, reader: Actor) -> Iterator[At
     ann.put("ann-more", [turn("ann-4", "user", "The salary comes on the 25th.")])
     marks: dict[str, str] = {}
     answers: dict[str, str] = {}
-    for what, mark, answer in planted(agent, reader):
+    for what, mark, answer in planted(agent, reader, operator):
         marks[mark], answers[mark] = what, str(answer.status_code)
     _wait_for_extraction(ann)
     found = believed(ann, view, marks)
@@ -440,8 +479,8 @@ def _token(folder: Path, *options: str) -> str:
 
 
 @contextmanager
-def actors(*, with_model: bool) -> Iterator[tuple[Actor, Actor, Actor, Actor]]:
-    """A server, and Ann, Eve, the agent and the reader."""
+def actors(*, with_model: bool) -> Iterator[tuple[Actor, Actor, Actor, Actor, Actor]]:
+    """A server, and Ann, Eve, the agent, the reader and an operator."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         settings = {"AUTH": "token", "EXTRACTION_DEBOUNCE_SECONDS": "0", "RATE_LIMIT_PER_MINUTE": "0"}
@@ -454,12 +493,13 @@ def actors(*, with_model: bool) -> Iterator[tuple[Actor, Actor, Actor, Actor]]:
             "eve": _token(folder, "-u", "eve"),
             "agent": _token(folder, "-u", "ann"),
             "reader": _token(folder, "-u", "ann", "--channel", "tool"),
+            "operator": _token(folder, "--role", "operator"),
         }
         server = stack.enter_context(ServerProcess(folder, environment=settings))
         made = [Actor(server.url, tokens[name], "eve" if name == "eve" else "ann") for name in tokens]
         for actor in made:
             stack.callback(actor.close)
-        yield made[0], made[1], made[2], made[3]
+        yield made[0], made[1], made[2], made[3], made[4]
 
 
 def main() -> int:
@@ -469,8 +509,8 @@ def main() -> int:
     parser.add_argument("--quiet", action="store_true", help="print only what got through")
     options = parser.parse_args()
     tried = breaches = 0
-    with actors(with_model=options.model) as (ann, eve, agent, reader):
-        for attempt in protocol(ann, eve, agent, reader):
+    with actors(with_model=options.model) as (ann, eve, agent, reader, operator):
+        for attempt in protocol(ann, eve, agent, reader, operator):
             tried += 1
             breaches += bool(attempt.breach)
             if attempt.breach or not options.quiet:

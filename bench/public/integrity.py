@@ -10,9 +10,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from bench.public.stage import Refused, Stage
+from bench.public.stage import KNOWN, Refused, Stage
 
-READ = ("search", "MCP search", "prompt", "context")
+READ = ("search", "MCP search", "prompt", "context", f"prompt{KNOWN}", f"context{KNOWN}")
 HEAD = ["attack", *READ]
 EXTERNAL = "tool turn"
 

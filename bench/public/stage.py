@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from tests.security.poison.play import Victims, caller_of, outside, victims
+from tests.security.poison.play import Victims, caller_of, outside, verified, victims
 from tests.support.hosts import run
 
 from memhost.admin.export_import import Importer
@@ -37,6 +37,9 @@ WAYS_TO_WRITE = (
     "session context",
 )
 WAYS_TO_READ = ("prompt", "context", "search", "MCP search", "view", "session prompt", "session, unfenced")
+KNOWN = ", as known"
+"""After `prompt` and `context`: without what they set apart as not verified."""
+
 _HITS = 10
 
 
@@ -67,8 +70,8 @@ class Stage:
 
     def read(self, way: str, owner: str, query: str, limit: int = _HITS, *, only_user: bool = False) -> list[str]:
         """What one of `WAYS_TO_READ` gives for a query, in its order."""
-        texts: list[str] = self._wait(self._read(way, owner, query, limit, only_user))
-        return texts
+        texts: list[str] = self._wait(self._read(way.removesuffix(KNOWN), owner, query, limit, only_user))
+        return [verified(text)[0] for text in texts] if way.endswith(KNOWN) else texts
 
     def stored(self, owner: str) -> list[str]:
         """All that is stored of an owner, as its owner can list it."""

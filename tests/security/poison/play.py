@@ -184,15 +184,15 @@ class Victims:
         found = [("rules", "\n".join([*context.rules, *context.profile]), "")]
         if case.channel == "user_turn" or case.plain:
             found.append(("prompt", outside(said), ""))
-            found.append(("context", _verified(context.text)[0] if case.plain else "", ""))
+            found.append(("context", verified(context.text)[0] if case.plain else "", ""))
         else:
             hits = (await run(self.host, "search_memories", caller, text=case.query, **search)).memories
             by_mcp = await self.mcp.call("search_memory", caller, {"query": case.query, "user_id": case.id})
             listed = json.loads(by_mcp.text)["memories"]
             view = await run(self.host, "run_summary_view_partition", view_id=self.view, group={"user_id": case.id})
             found += [
-                ("prompt", *_verified(said)),
-                ("context", *_verified(context.text)),
+                ("prompt", *verified(said)),
+                ("context", *verified(context.text)),
                 ("search", *_by_trust([(hit.text, hit.trust) for hit in hits])),
                 ("mcp", *_by_trust([(json.dumps(hit, ensure_ascii=False), hit.get("trust")) for hit in listed])),
                 ("view", *_by_trust([(str(view.summary), getattr(view, "trust", None))])),
@@ -306,7 +306,7 @@ def _around(canary: str, text: str) -> str:
     return text[max(0, at - 60) : at + len(canary) + 60]
 
 
-def _verified(text: str) -> tuple[str, str]:
+def verified(text: str) -> tuple[str, str]:
     """What a prompt or context shows as known, and what it shows as not verified, which comes last."""
     head, _, rest = text.partition(_NOT_VERIFIED)
     return head, rest
