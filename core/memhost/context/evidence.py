@@ -94,7 +94,14 @@ class EvidenceReader:
         self._least = rank(least)
 
     async def read(
-        self, scope: Scope, hits: Sequence[MemoryHit], ended: Ended, zone: str, known: Collection[str] = ()
+        self,
+        scope: Scope,
+        hits: Sequence[MemoryHit],
+        ended: Ended,
+        zone: str,
+        *,
+        known: Collection[str] = (),
+        memories: Mapping[str, StoredMemory],
     ) -> list[Evidence]:
         """The hits as evidence in their order.
 
@@ -104,12 +111,14 @@ class EvidenceReader:
             ended: Replaced statements, as `ended` gave them.
             zone: IANA zone in which days begin.
             known: Names under which the assistant speaks, as the reader is told.
+            memories: What the search has read of the hits, by id; others are read here.
         """
         if not hits:
             return []
         replaced = {hit.id: _replaced(hit, ended) for hit in hits if hit.memory_type is MemoryType.MESSAGE}
         by = {record.superseded_by or "" for records in replaced.values() for record in records}
-        stored = await self._by_id(scope, [*(hit.id for hit in hits), *by])
+        stored = {hit.id: memories[hit.id] for hit in hits if hit.id in memories}
+        stored |= await self._by_id(scope, [name for name in (*(hit.id for hit in hits), *by) if name not in stored])
         statements = [
             each for each in (*hits, *(stored[name].record for name in by if name in stored)) if _is_made(each)
         ]
@@ -146,6 +155,8 @@ class EvidenceReader:
         return found
 
     async def _by_id(self, scope: Scope, ids: Sequence[str]) -> dict[str, StoredMemory]:
+        if not ids:
+            return {}
         return {memory.record.id: memory for memory in await self._store.get_memories(scope, list(dict.fromkeys(ids)))}
 
 

@@ -17,7 +17,7 @@ from memhost.context.evidence import (
 )
 from memhost.context.parts import Item, Parts, StableLines
 from memhost.context.rendering import Rendered, messages_of, render
-from memhost.messages.token_budgets import TOKENS_AROUND_A_MESSAGE, TokenCount
+from memhost.messages.token_budgets import TOKENS_AROUND_A_MESSAGE, TokenCount, most_tokens
 from memhost.models.trust import rank
 from memhost.operations.long_term import ContextFormat
 
@@ -216,6 +216,7 @@ class _Lines:
         self._zone = zone
         self._dated = asks_when(query)
         self._known: dict[int, tuple[Evidence | None, int]] = {}
+        self._shown: dict[int, Evidence | None] = {}
 
     def worth(self, at: int) -> float:
         """Less for what comes first."""
@@ -235,15 +236,39 @@ class _Lines:
         if self.least(at) > room:
             return None
         if at not in self._known:
-            item = trimmed(self._found[at])
-            if item is not None and self._dated and len(item.text) <= _SAMPLE:
-                item = with_days_meant(item, self._zone)
+            item = self._trimmed(at)
             self._known[at] = (None, 0) if item is None else self._counted(item)
         item, tokens = self._known[at]
         if item is not None and tokens > room >= _LEAST_ROOM and item.rank < _FIRST:  # the best ones even so
             item = _passage(self._found[at], self._query, self._count, room - 2 * _HEAD)
             tokens = self._cost(item)
         return (item, tokens) if item is not None and tokens <= room else None
+
+    def uncut(self, write: Callable[[Evidence], str], room: int) -> list[Evidence] | None:
+        """All of the evidence, where each line may stay as it is, and so many tokens are enough for all.
+
+        No line is counted for that: None where it takes counting to tell.
+        """
+        kept = []
+        for at in range(len(self._found)):
+            item = self._trimmed(at)
+            if item is None:
+                continue
+            tokens = most_tokens(f"{write(item)}\n")
+            room -= tokens
+            if room < 0 or len(item.text) > _SAMPLE or tokens > self._most(item.rank) + _HEAD:
+                return None
+            kept.append(item)
+        return kept
+
+    def _trimmed(self, at: int) -> Evidence | None:
+        """The evidence without small talk, with the days that its words mean if the query asks for a time."""
+        if at not in self._shown:
+            item = trimmed(self._found[at])
+            if item is not None and self._dated and len(item.text) <= _SAMPLE:
+                item = with_days_meant(item, self._zone)
+            self._shown[at] = item
+        return self._shown[at]
 
     def _counted(self, item: Evidence) -> tuple[Evidence, int]:
         most = self._most(item.rank)
@@ -299,6 +324,8 @@ def lines_that_fit(
         return count(f"{write(item)}\n")
 
     lines = _Lines(found, query=query, count=count, budget=budget, cost=cost, zone=zone)
+    if (uncut := lines.uncut(write, budget)) is not None:
+        return uncut
     kept: list[Evidence] = []
     room = budget
     for at in range(len(found)):

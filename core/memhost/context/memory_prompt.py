@@ -15,7 +15,7 @@ from memhost.context.service import REASONS, checked_zone, described_day, held_b
 from memhost.context.standing import Standing
 from memhost.errors import InvalidRequest
 from memhost.memories.trust import SUSPICIOUS, is_held_back
-from memhost.messages.token_budgets import TOKENS_AROUND_A_MESSAGE, TokenCount, counter_for
+from memhost.messages.token_budgets import TOKENS_AROUND_A_MESSAGE, TokenCount, counter_for, most_tokens
 from memhost.messages.windows import truncate, window_of
 from memhost.models import Condition, MemoryRecord, Op, Trust
 from memhost.operations.long_term import MemoryPromptRequest
@@ -72,10 +72,14 @@ class _Said(NamedTuple):
     places: list[TurnPlace]
 
     @property
+    def all_turns(self) -> list[PromptTurn]:
+        """The summary, if there is one, and the turns."""
+        return self.turns if self.summary is None else [self.summary, *self.turns]
+
+    @property
     def messages(self) -> list[PromptMessage]:
         """All of it in order."""
-        turns = self.turns if self.summary is None else [self.summary, *self.turns]
-        return [turn.message for turn in turns]
+        return [turn.message for turn in self.all_turns]
 
 
 class PromptService:
@@ -134,11 +138,10 @@ class PromptService:
         shown: list[Evidence] = []
         memories: list[PromptMessage] = []
         if found is not None:
-            budget = _WITHOUT_WINDOW if room is None else _for_memories(room, said, count.count)
+            budget = _WITHOUT_WINDOW if room is None else writer.for_memories(room, said)
             text, shown = writer.memories(found, budget)
             memories = [message("system", text)]
-            room = None if room is None else room - _tokens(memories[0], count.count)
-        said = said if room is None else writer.newest(said, room)
+        said = said if room is None else writer.newest(said, room, beside=memories)
         return MemoryPrompt(
             messages=[*rules, *said.messages, *memories, query],
             long_term_memories=[item.hit for item in shown] or None,
@@ -209,7 +212,9 @@ class PromptService:
         search.text = request.query
         if user and search.user_id is None:
             search.user_id = TagFilter(eq=user)
-        answer = await self._search.search(call, search, optimize_query=request.optimize_query, extra=extra)
+        answer, memories = await self._search.with_memories(
+            call, search, optimize_query=request.optimize_query, extra=extra
+        )
         if answer.nothing_fits is True:
             return _Found([], [])
         hits = [hit for hit in answer.memories if not is_held_back(hit)]
@@ -217,11 +222,13 @@ class PromptService:
         if held:
             known = {hit.id for hit in hits}
             without = Condition("id", Op.NONE, tuple(item.id for item in held))
-            others = await self._search.search(call, search, extra=[*extra, NOT_SUSPICIOUS, without])
+            others, more = await self._search.with_memories(call, search, extra=[*extra, NOT_SUSPICIOUS, without])
+            memories = {**memories, **more}
             fresh = [hit for hit in others.memories if hit.id not in known and not is_held_back(hit)]
             hits += fresh[: len(held)]
         scope = call.caller.bounds.narrow(namespace=_only(search.namespace), user=_only(search.user_id))
-        evidence = await self._reader.read(scope, hits, await self._reader.ended(scope, self._clock.now()), zone)
+        ended = await self._reader.ended(scope, self._clock.now())
+        evidence = await self._reader.read(scope, hits, ended, zone, memories=memories)
         return _Found(evidence, held)
 
 
@@ -234,6 +241,7 @@ class _Writer:
         self._ids = request.include_ids
         self._zone = zone
         self._today = today
+        self._sizes: dict[PromptTurn, int] = {}
 
     def memories(self, found: _Found, budget: int) -> tuple[str, list[Evidence]]:
         """The text of the memories that fit into so many tokens, in order of time; and these memories, best first."""
@@ -242,21 +250,35 @@ class _Writer:
         kept = lines_that_fit(
             found.evidence, query=self._query, count=self._count, write=self._line, budget=room, zone=self._zone
         )
-        while kept and self._count(self._text(kept, found)) + TOKENS_AROUND_A_MESSAGE > budget:
+        text = self._text(kept, found)
+        while kept and not self._fits(text, budget - TOKENS_AROUND_A_MESSAGE):
             kept.pop()
-        return self._text(kept, found), kept
+            text = self._text(kept, found)
+        return text, kept
 
-    def newest(self, said: _Said, room: int) -> _Said:
-        """The summary, in a third of the room, and the newest turns that fit; the newest one cut, if it must be."""
-        summary, left = said.summary, room
+    def _fits(self, text: str, room: int) -> bool:
+        return most_tokens(text) <= room or self._count(text) <= room
+
+    def for_memories(self, room: int, said: _Said) -> int:
+        """Tokens that memories may take: what the session leaves, and a third of the room in any case."""
+        return max(int(room * _LEAST_SHARE), room - sum(map(self._size, said.all_turns)))
+
+    def newest(self, said: _Said, room: int, beside: Sequence[PromptMessage] = ()) -> _Said:
+        """The summary, in a third of the room, and the newest turns that fit; the newest one cut, if it must be.
+
+        The room is what other messages beside them leave.
+        """
+        if self._all_fit(said, room - sum(TOKENS_AROUND_A_MESSAGE + most_tokens(each.content.text) for each in beside)):
+            return said
+        summary, left = said.summary, room - sum(_tokens(each, self._count) for each in beside)
         if summary is not None:
             summary = self._fitting(summary, left // 3 if said.turns else left)
-            left -= _tokens(summary.message, self._count) if summary is not None else 0
+            left -= self._size(summary) if summary is not None else 0
         kept: list[PromptTurn] = []
         places: list[TurnPlace] = []
         for turn, place in zip(reversed(said.turns), reversed(said.places), strict=True):
             fitting = self._fitting(turn, left) if not kept else turn
-            size = 0 if fitting is None else _tokens(fitting.message, self._count)
+            size = 0 if fitting is None else self._size(fitting)
             if fitting is None or size > left:
                 break
             kept.append(fitting)
@@ -264,9 +286,20 @@ class _Writer:
             left -= size
         return _Said(summary, kept[::-1], places[::-1])
 
+    def _all_fit(self, said: _Said, room: int) -> bool:
+        if said.summary is not None and self._size(said.summary) > (room // 3 if said.turns else room):
+            return False
+        return sum(map(self._size, said.all_turns)) <= room
+
+    def _size(self, turn: PromptTurn) -> int:
+        """Tokens of the message that a turn becomes."""
+        if turn not in self._sizes:
+            self._sizes[turn] = _tokens(turn.message, self._count)
+        return self._sizes[turn]
+
     def _fitting(self, turn: PromptTurn, room: int) -> PromptTurn | None:
         """The turn, or with the passage of its text that says most about the query; None where nothing fits."""
-        if _tokens(turn.message, self._count) <= room:
+        if self._size(turn) <= room:
             return turn
         letters = room * 4
         while letters > 0:
@@ -320,11 +353,6 @@ def _places(turn: MemoryRecord) -> list[TurnPlace]:
 def _only(owner: TagFilter | None) -> str | None:
     """The one owner that a filter lets through, None if it may let through others."""
     return owner.eq if owner is not None else None
-
-
-def _for_memories(room: int, said: _Said, count: Callable[[str], int]) -> int:
-    """Tokens that memories may take: what the session leaves, and a third of the room in any case."""
-    return max(int(room * _LEAST_SHARE), room - sum(_tokens(message, count) for message in said.messages))
 
 
 def _tokens(told: PromptMessage, count: Callable[[str], int]) -> int:

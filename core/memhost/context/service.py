@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
+from typing import NamedTuple
 
 from msgspec import UNSET
 
@@ -18,10 +19,10 @@ from memhost.errors import Problem, ValidationFailed
 from memhost.memories.enabled import require_long_term_memory
 from memhost.memories.trust import is_held_back, level_of, why_held_back
 from memhost.messages.token_budgets import TokenCount, counter_for
-from memhost.models import MemoryHit, Scope, StoredSession
+from memhost.models import MemoryHit, Scope, StoredMemory, StoredSession
 from memhost.operations.long_term import Context, ContextItem, GetContext
 from memhost.operations.requests import SearchFields, TagFilter
-from memhost.operations.responses import HeldBack, MemoryHits
+from memhost.operations.responses import HeldBack
 from memhost.operations.table import Call
 from memhost.ports import Clock, Store
 from memhost.search.service import SearchService
@@ -47,6 +48,16 @@ _SHORT_QUESTION = 5
 """Words; what has fewer is read with the message before it."""
 _LONGEST_QUERY = 1_000
 """Characters of the messages of a session that are searched for."""
+
+
+class _Hits(NamedTuple):
+    """The hits that the context may show, what the search read of them, and those that it must not show."""
+
+    hits: list[MemoryHit]
+    memories: Mapping[str, StoredMemory]
+    held: list[HeldBack]
+    nothing_fits: bool = False
+    """Nothing fits the query."""
 
 
 class ContextService:
@@ -92,13 +103,14 @@ class ContextService:
             self._reader.ended(scope, self._clock.now()),
             self._find(call, request, scope, query, session),
         )
-        hits, held, nothing_fits = found
-        evidence = await self._reader.read(scope, hits, ended, zone, people.assistants)
+        evidence = await self._reader.read(
+            scope, found.hits, ended, zone, known=people.assistants, memories=found.memories
+        )
         frame = Parts(
             about=ABOUT if request.budget >= _SHORT else SHORT_ABOUT,
             people=people.told,
             today=described_day(today, zone),
-            notes=notes_on(nothing_fits, held),
+            notes=notes_on(found.nothing_fits, found.held),
         )
         fitter = Fitter(count, budget=request.budget, form=request.format, ids=request.include_ids, zone=zone)
         fitted = fitter.fit(frame, standing, evidence, query)
@@ -106,7 +118,7 @@ class ContextService:
         self._search.used(scope, shown)
         if not fitted.tokens:
             call.notices.append(("notice", f"A context needs more than {request.budget} tokens; it is empty."))
-        return _answer(request, fitted, count, query, today, evidence, held, nothing_fits=nothing_fits)
+        return _answer(request, fitted, count, query, today, evidence, found.held, nothing_fits=found.nothing_fits)
 
     async def _session(self, call: Call, request: GetContext) -> StoredSession | None:
         if not request.session_id:
@@ -117,21 +129,20 @@ class ContextService:
 
     async def _find(
         self, call: Call, request: GetContext, scope: Scope, query: str, session: StoredSession | None
-    ) -> tuple[list[MemoryHit], list[HeldBack], bool]:
-        """The hits that the context may show, those that it must not, and whether nothing fits the query."""
+    ) -> _Hits:
         if not query:
-            return [], [], False
+            return _Hits([], {}, [])
         limit = min(_MOST_HITS, max(_LEAST_HITS, request.budget // _TOKENS_OF_A_HIT))
         search = SearchFields(text=query, limit=limit, recency_boost=False, timezone=request.timezone or None)
         search.user_id = TagFilter(eq=request.user_id) if request.user_id else None
         search.namespace = TagFilter(eq=request.namespace) if request.namespace else None
         search.min_trust = request.min_trust
-        answer: MemoryHits = await self._search.search(call, search, optimize_query=request.optimize_query)
+        answer, memories = await self._search.with_memories(call, search, optimize_query=request.optimize_query)
         if answer.nothing_fits is True:
-            return [], [], True
+            return _Hits([], {}, [], nothing_fits=True)
         hits = [hit for hit in answer.memories if not _is_there(hit, session)]
         held = held_back(hits)
-        return [hit for hit in hits if not is_held_back(hit)], held, not hits
+        return _Hits([hit for hit in hits if not is_held_back(hit)], memories, held, nothing_fits=not hits)
 
 
 def checked_zone(name: str | None) -> str | None:

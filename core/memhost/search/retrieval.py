@@ -80,6 +80,8 @@ class Found:
     """Why the reranker did not put the hits in order; empty if it did, or if there is none."""
     unquoted: bool = False
     """No memory holds the quoted phrase that the query is, and the hits hold its words."""
+    memories: Sequence[StoredMemory] = ()
+    """The memories of the hits."""
 
 
 class Retriever:
@@ -381,4 +383,5 @@ def _page(scored: Sequence[Scored], plan: SearchPlan, total: int, behind: Sequen
     if recency is not None:
         ordered.sort(key=lambda item: recency.score(item.record, item.dist), reverse=True)
     page = [*ordered, *behind][plan.offset : plan.end]
-    return Found([item.hit(explain=plan.explain) for item in page], total)
+    hits = [item.hit(explain=plan.explain) for item in page]
+    return Found(hits, total, memories=[item.memory for item in page])

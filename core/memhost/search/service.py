@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -12,7 +13,7 @@ from memhost.errors import InvalidRequest, Problem, ValidationFailed
 from memhost.events import RequestContext, SearchRequest
 from memhost.memories.enabled import require_long_term_memory
 from memhost.memories.recency import Recency
-from memhost.models import Condition, MemoryHit, Op, Scope
+from memhost.models import Condition, MemoryHit, Op, Scope, StoredMemory
 from memhost.operations.limits import DEEPEST_OFFSET, MAX_QUERY_TERMS, fitting
 from memhost.operations.requests import TEXT_SCORERS, SearchFields
 from memhost.operations.responses import MemoryHits
@@ -42,6 +43,13 @@ _OWNER_FIELDS = {"namespace": "namespaces", "user_id": "users", "session_id": "s
 _UNREAD = "The query is long: memhost searched for its {most} rarest words and ignored {unread} others."
 _UNQUOTED = "No memory holds the quoted phrase; the hits hold words of it."
 _CUT = "The page ends after {count} memories because of the limit of {most} bytes; continue from offset {next}."
+
+
+class Searched(NamedTuple):
+    """The answer to a search, and the memories of its hits by their ids."""
+
+    answer: MemoryHits
+    memories: Mapping[str, StoredMemory]
 
 
 class SearchService:
@@ -92,6 +100,19 @@ class SearchService:
             InvalidRequest: A distance threshold with a mode that has no distances.
             ValidationFailed: A filter or the scorer is wrong.
         """
+        found = await self.with_memories(call, request, optimize_query=optimize_query, extra=extra, trace=trace)
+        return found.answer
+
+    async def with_memories(
+        self,
+        call: Call,
+        request: SearchFields,
+        *,
+        optimize_query: bool = False,
+        extra: Sequence[Condition] = (),
+        trace: bool = False,
+    ) -> Searched:
+        """As `search`, and the memories that were found, as the store gave them."""
         require_long_term_memory(self._settings)
         now, phases, mode = self._clock.now(), Phases(), _mode(request)
         moment = request.as_of or now
@@ -119,7 +140,7 @@ class SearchService:
         if request.recency_boost is not False and hits:
             self._access.found(scope.tenant, [hit.id for hit in hits])
         _tell(call, found)
-        return MemoryHits(
+        answer = MemoryHits(
             memories=hits,
             total=found.total,
             next_offset=end if end < found.total else None,
@@ -127,6 +148,7 @@ class SearchService:
             trace=phases.milliseconds() if trace else UNSET,
             time_hint=time_hint(search.text, here, zone) or UNSET,
         )
+        return Searched(answer, {memory.id: memory for memory in found.memories})
 
     async def _page(
         self,
@@ -213,7 +235,7 @@ class SearchService:
         # A listing has no ranks of its own: "all candidates" of server-side recency is its page.
         memories, total = await self._store.list_memories(scope, conditions, limit=limit, offset=request.offset)
         hits = [hit_of(memory.record, version=memory.version) for memory in memories]
-        return Found(recency.reorder(hits) if recency is not None else hits, total)
+        return Found(recency.reorder(hits) if recency is not None else hits, total, memories=memories)
 
 
 def _tell(call: Call, found: Found) -> None:

@@ -54,7 +54,9 @@ def list_page(
     )
     rids = [int(row[0]) for row in rows]
     memories = load(connection, rids, reading, agreement(conditions), rids)
-    return [memories[rid] for rid in rids if rid in memories], count(connection, reach, compiled)
+    all_read = not offset and len(rids) < limit
+    total = len(rids) if all_read else count(connection, reach, compiled)
+    return [memories[rid] for rid in rids if rid in memories], total
 
 
 def count(connection: apsw.Connection, reach: Reach, compiled: Sql) -> int:

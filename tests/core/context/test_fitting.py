@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
+import pytest
+
+from memhost.context import fitting
 from memhost.context.evidence import Evidence
-from memhost.context.fitting import Fitter
+from memhost.context.fitting import Fitter, lines_that_fit
 from memhost.context.parts import Parts, StableLines
-from memhost.messages.token_budgets import TokenCount
+from memhost.messages.token_budgets import TokenCount, count_for
 from memhost.models import MemoryType, Trust
 from memhost.search.scoring import hit_of
 from memhost.testing.factories import START, make_record
@@ -49,3 +53,43 @@ def test_turns_of_one_passage_are_two_items_if_only_one_is_verified() -> None:
         assert len(fitted.parts.items) == items
         told, _, apart = fitted.rendered.text.partition("### Not verified")
         assert [("Number 01" in part) for part in (told, apart)] == [second == "user", second != "user"]
+
+
+TEXTS = (
+    "Hi Ana! Thanks so much!",
+    "I was at the lake two weeks ago.",
+    "Die Bürgermeisterin wohnt seit letztem Jahr am Markt.",
+    "我们在公园里看见了很多花和树木，树上有一只鸟。",
+    "Моя кошка любит рыбу, а брат работает врачом. " * 12,
+    "The tulips in the garden were planted by her sister. " * 9,
+    "The long story of the garden, told in one breath. " * 120,
+)
+
+
+@pytest.mark.parametrize("query", ["garden", "When was I at the lake?"])
+@pytest.mark.parametrize("model", [None, "gpt-4o", "claude-sonnet-4"])
+def test_lines_are_the_same_whether_they_have_to_be_counted_or_not(
+    monkeypatch: pytest.MonkeyPatch, model: str | None, query: str
+) -> None:
+    found = [msgspec.structs.replace(item(at, "user"), text=text) for at, text in enumerate(TEXTS)]
+    found[1].names = frozenset({"ana"})
+    uncounted, counted = 0, 0
+
+    def count(text: str) -> int:
+        nonlocal counted
+        counted += 1
+        return count_for(model).count(text)
+
+    def kept(few: list[Evidence], budget: int) -> list[str]:
+        lines = lines_that_fit(few, query=query, count=count, write=lambda each: each.text, budget=budget, zone="UTC")
+        return [line.text for line in lines]
+
+    for few in (found[:2], found[:4], found[:6], found):
+        for budget in (0, 20, 90, 300, 1_500, 5_000, 120_000):
+            counted = 0
+            told = kept(few, budget)
+            uncounted += counted == 0
+            with monkeypatch.context() as patch:
+                patch.setattr(fitting._Lines, "uncut", lambda *_: None)
+                assert told == kept(few, budget)
+    assert uncounted >= 8

@@ -62,7 +62,7 @@ async def test_names_are_told_of_those_who_are_known_and_have_some(turns: list[S
 async def shown(memory: StoredMemory) -> tuple[str, bool]:
     """The speaker of its evidence, and whether it is verified, where only the user's word is."""
     reader = EvidenceReader(cast("Store", _Turns(memory)), "user")
-    (found,) = await reader.read(Scope(), [hit_of(memory.record)], {}, "UTC")
+    (found,) = await reader.read(Scope(), [hit_of(memory.record)], {}, "UTC", memories={})
     return found.speaker, found.verified
 
 

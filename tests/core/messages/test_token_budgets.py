@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from memhost.messages import token_budgets
-from memhost.messages.token_budgets import count_for, counter_for, upper_bound
+from memhost.messages.token_budgets import count_for, counter_for, most_tokens, remembering, upper_bound
 
 FOLDER = Path((importlib.util.find_spec("litellm").submodule_search_locations or [""])[0]) / "litellm_core_utils"  # type: ignore[union-attr]
 CHAT = "Evan: I went on a trip to the Rockies with my family last week, and we hiked the trails. It was so beautiful!"
@@ -102,3 +102,29 @@ def test_without_the_library_or_its_file_the_bound_counts(monkeypatch: pytest.Mo
 def test_very_long_texts_are_bounded_not_encoded() -> None:
     text = "word " * 60_000
     assert count_for(None).count(text) == upper_bound(text)
+
+
+@pytest.mark.parametrize("name", [*TEXTS, "empty", "words", "surrogates", "signs"])
+def test_no_counter_counts_more_than_a_text_has_at_most(name: str) -> None:
+    more = {
+        "empty": "",
+        "words": " ".join(TEXTS.values()) * 3,
+        "surrogates": "a\ud800b\udfff",
+        "signs": "!?\n \t-_\x00\x7f" * 9,
+    }
+    text = (TEXTS | more)[name]
+    counts = [upper_bound, *(count_for(model).count for model in ("gpt-4", "gpt-4o", None, "claude-sonnet-4"))]
+    assert all(count(text) <= most_tokens(text) for count in counts)
+
+
+def test_a_text_is_counted_once_as_long_as_not_too_many_are_known() -> None:
+    counted: list[str] = []
+
+    def count(text: str) -> int:
+        counted.append(text)
+        return len(text)
+
+    remembered = remembering(count, most=3)
+    texts = ["one", "two", "three", "one", "two ", "\ud800", "one", ""]
+    assert [remembered(text) for text in texts] == [len(text) for text in texts]
+    assert counted == ["one", "two", "three", "two ", "\ud800", "one", ""]
