@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 
 from memhost.models import CandidateQuery, Scope
 from memhost.operations.limits import MAX_QUERY_TERMS
 from memhost.ports import Store
+from memhost.search.offload import Offload
 from memhost.text.analysis import AnalysedQuery, analyse_query, speaker_terms
 from memhost.text.first_person import in_first_person, possible_speakers
 from memhost.text.temporal.asked import NOWHERE, Here
@@ -22,14 +24,16 @@ _MAX_PHRASES = 8
 _MAX_DATES = 16
 
 
-async def read_query(store: Store, scope: Scope, text: str, here: Here = NOWHERE) -> tuple[AnalysedQuery, int]:
+async def read_query(
+    store: Store, scope: Scope, text: str, here: Here = NOWHERE, offload: Offload | None = None
+) -> tuple[AnalysedQuery, int]:
     """The query, taken apart, with at most `MAX_QUERY_TERMS` words, and how many words were left out.
 
     Those that stay are the rarest in the scope. Of more words than the store can be asked about at once the longest are
     used instead: longer words are rarer (G. K. Zipf, The Psychobiology of Language, 1935).
     """
     if len(text) <= LONG_TEXT:
-        query = analyse_query(text, here)
+        query = await (offload or Offload()).run(partial(analyse_query, text, here))
     else:
         query = await asyncio.to_thread(analyse_query, text, here)
     if len(query.terms) <= MAX_QUERY_TERMS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Literal
 
 import msgspec
@@ -18,6 +19,7 @@ from memhost.search.explanation import Explainer
 from memhost.search.facts.evidence import add_evidence
 from memhost.search.facts.replaced import find_replaced
 from memhost.search.facts.sources import Digests
+from memhost.search.offload import Offload
 from memhost.search.phases import Phases
 from memhost.search.query_terms import read_query, sentence_to_embed
 from memhost.search.reranking import Reranking
@@ -108,6 +110,7 @@ class Retriever:
         self._settings = settings
         self._weights = weights
         self._digests = digests
+        self._offload = Offload()
         self._reads_sentences = isinstance(embedder, SentenceReader)
 
     async def find(self, scope: Scope, plan: SearchPlan) -> Found:
@@ -116,11 +119,12 @@ class Retriever:
         A query that is one quoted phrase, which no memory holds, is sought by its words: many clients quote all that
         they send.
         """
-        found = await self._by_mode(scope, plan)
-        words = wholly_quoted(plan.text) if found.total == 0 and plan.mode in ("keyword", "weighted") else ""
-        if not words:
-            return found
-        return replace(await self._by_mode(scope, replace(plan, text=words)), unquoted=True)
+        with self._offload.search():
+            found = await self._by_mode(scope, plan)
+            words = wholly_quoted(plan.text) if found.total == 0 and plan.mode in ("keyword", "weighted") else ""
+            if not words:
+                return found
+            return replace(await self._by_mode(scope, replace(plan, text=words)), unquoted=True)
 
     async def _by_mode(self, scope: Scope, plan: SearchPlan) -> Found:
         if plan.mode == "keyword":
@@ -161,7 +165,9 @@ class Retriever:
         )
         found = await self._candidates(scope, wanted, plan.phases)
         with plan.phases("rank"):
-            scored = keyword_scores(query, found, self._settings.candidates, self._weights, explain=plan.explain)
+            most, explain = self._settings.candidates, plan.explain
+            scores = partial(keyword_scores, query, found, most, self._weights, explain=explain)
+            scored = await self._offload.run(scores)
             scored = by_trust(scored, all_terms(query), plan.end, found)
         page = replace(_page(scored, plan, found.total), unread=unread)
         return _explained(page, plan, _memories(found), query, None)
@@ -200,7 +206,8 @@ class Retriever:
         bound = self._embedder
         read = not isinstance(bound, LanguageBound) or query.language in bound.languages
         with plan.phases("rank"):
-            ranking = pipeline_scores(
+            scores = partial(
+                pipeline_scores,
                 query,
                 vector if read else None,
                 found,
@@ -211,6 +218,7 @@ class Retriever:
                 explain=plan.explain,
                 understood=not isinstance(bound, Vocabulary) or bound.knows_any(words),
             )
+            ranking = await self._offload.run(scores)
         matches, problem = ranking.matches, ""
         if self._reranking is not None:
             with plan.phases("rerank"):
@@ -286,7 +294,7 @@ class Retriever:
 
     async def _read(self, scope: Scope, plan: SearchPlan) -> tuple[AnalysedQuery, int]:
         with plan.phases("query"):
-            return await read_query(self._store, scope, plan.text, plan.here)
+            return await read_query(self._store, scope, plan.text, plan.here, self._offload)
 
     async def _candidates(self, scope: Scope, query: CandidateQuery, phases: Phases) -> Candidates:
         with phases("candidates"):
