@@ -26,6 +26,7 @@ from memhost.ports import Draft, Embedder, Turn
 from memhost.ranking import traits_of
 from memhost.text.analysis import index_terms, split_speaker
 from memhost.text.conversation import is_blank
+from memhost.text.languages import languages_of
 from memhost.text.recalled.own_text import found_by
 from memhost.text.speakers import same_name
 from memhost.text.unicode_forms import normal_form
@@ -148,7 +149,8 @@ def check_records(records: Sequence[RecordFields], ids: Sequence[str | UnsetType
         if is_blank(record.text):
             problems.append(Problem(message=f"memories[{index}]: 'text' must not be empty"))
         for name in ("topics", "entities", "extracted_from"):
-            problems += tag_problems(getattr(record, name), ("memories", index, name))
+            if tags := getattr(record, name):
+                problems += tag_problems(tags, ("memories", index, name))
     return problems
 
 
@@ -205,10 +207,9 @@ async def index_records(
     for record in records:
         record.memory_hash = record.memory_hash or content_hash(record)
     if sum(len(record.text) for record in records) <= _AT_ONCE:
-        stored = _analysed(records, drafts)
+        stored, bodies = _analysed(records, drafts)
     else:
-        stored = await asyncio.to_thread(_analysed, records, drafts)
-    bodies = [found_by(memory) for memory in stored]
+        stored, bodies = await asyncio.to_thread(_analysed, records, drafts)
     known = {text: _checked(vector, embedder) for text, vector in (vectors or {}).items()}
     for memory, body in zip(stored, bodies, strict=True):
         memory.vector = known.get(body) if body else np.zeros(embedder.dimensions, dtype=np.float32)
@@ -221,8 +222,8 @@ async def index_records(
     return stored
 
 
-def _analysed(records: Sequence[MemoryRecord], drafts: Sequence[Draft | None]) -> list[StoredMemory]:
-    """The records with terms, speaker, role and position; changes nothing."""
+def _analysed(records: Sequence[MemoryRecord], drafts: Sequence[Draft | None]) -> tuple[list[StoredMemory], list[str]]:
+    """The records with terms, speaker, role and position, and the texts they are found by; changes nothing."""
     found = []
     for index, record in enumerate(records):
         draft = drafts[index] if drafts else None
@@ -230,15 +231,16 @@ def _analysed(records: Sequence[MemoryRecord], drafts: Sequence[Draft | None]) -
         if draft is not None:
             memory.speaker, memory.role, memory.position = draft.speaker, draft.role, draft.position
             memory.lead = _lead(record.text, draft)
-        body = found_by(memory)
         if record.extraction_strategy == TURN_STRATEGY and is_of_others(record):
             # The text before a colon is read as well, whether it is a name or not.
             memory.record = _marked(record, bool(kinds_of(record.text[_role_lead(record.text, draft) :])))
-        when = (record.event_date or record.told_at).timestamp()
-        memory.terms = tuple(index_terms(body, memory.speaker, when))
-        memory.traits = traits_of(body, memory.terms)
         found.append(memory)
-    return found
+    bodies = [found_by(memory) for memory in found]
+    for memory, body, language in zip(found, bodies, languages_of(bodies), strict=True):
+        when = (memory.record.event_date or memory.record.told_at).timestamp()
+        memory.terms = tuple(index_terms(body, memory.speaker, when, language))
+        memory.traits = traits_of(body, memory.terms)
+    return found, bodies
 
 
 def _marked(record: MemoryRecord, sensitive: bool) -> MemoryRecord:

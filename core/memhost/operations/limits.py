@@ -61,7 +61,9 @@ T = TypeVar("T")
 
 _MAX_PROBLEMS = 100
 _Where = tuple[str | int, ...]
-_Check = Callable[[Any, _Where, list[Problem]], None]
+_Path = tuple[Any, ...]
+"""A place as the path to what it is in and the name in that, `((), "memories"), 3)`: spelled out for problems only."""
+_Check = Callable[[Any, _Path, list[Problem]], None]
 
 
 def too_many(items: Collection[Any] | None, most: int, where: _Where) -> list[Problem]:
@@ -133,7 +135,7 @@ def record_problems(record: MemoryRecord, where: _Where = ()) -> list[Problem]:
     found: list[Problem] = []
     check = _checker(RecordInput)
     assert check is not None
-    check(record, where, found)
+    check(record, _path_of(where), found)
     turn = len(record.text) <= MAX_MESSAGE_LENGTH + 2 * MAX_NAME_LENGTH  # a message behind its role and its speaker
     return [problem for problem in found if not (turn and problem.where == (*where, "text"))]
 
@@ -175,7 +177,7 @@ def _all(checks: list[_Check | None]) -> _Check | None:
     if len(present) <= 1:
         return present[0] if present else None
 
-    def check(value: Any, where: _Where, found: list[Problem]) -> None:
+    def check(value: Any, where: _Path, found: list[Problem]) -> None:
         for one in present:
             one(value, where, found)
 
@@ -187,10 +189,10 @@ def _of_struct(kind: inspect.StructType) -> _Check | None:
     if not checks:
         return None
 
-    def check_fields(value: Any, where: _Where, found: list[Problem]) -> None:
+    def check_fields(value: Any, where: _Path, found: list[Problem]) -> None:
         for name, check in checks:
             if (item := getattr(value, name, None)) is not None:
-                check(item, (*where, name), found)
+                check(item, (where, name), found)
 
     return check_fields
 
@@ -199,10 +201,10 @@ def _of_items(check: _Check | None) -> _Check | None:
     if check is None:
         return None
 
-    def check_items(value: Any, where: _Where, found: list[Problem]) -> None:
+    def check_items(value: Any, where: _Path, found: list[Problem]) -> None:
         if isinstance(value, (list, tuple)):
             for index, item in enumerate(value):
-                check(item, (*where, index), found)
+                check(item, (where, index), found)
                 if len(found) >= _MAX_PROBLEMS:
                     return
 
@@ -213,28 +215,54 @@ def _of_values(check: _Check | None) -> _Check | None:
     if check is None:
         return None
 
-    def check_values(value: Any, where: _Where, found: list[Problem]) -> None:
+    def check_values(value: Any, where: _Path, found: list[Problem]) -> None:
         if isinstance(value, dict):
             for key, item in value.items():
-                check(item, (*where, key), found)
+                check(item, (where, key), found)
                 if len(found) >= _MAX_PROBLEMS:
                     return
 
     return check_values
 
 
-def _when(types: type | tuple[type, ...], problems: Callable[[Any, int, _Where], list[Problem]], most: int) -> _Check:
-    def check(value: Any, where: _Where, found: list[Problem]) -> None:
-        if isinstance(value, types):
-            found += problems(value, most, where)
+_Problems = Callable[[Any, int, _Where], list[Problem]]
+
+
+def _counted(types: type | tuple[type, ...], problems: _Problems, most: int) -> _Check:
+    def check(value: Any, where: _Path, found: list[Problem]) -> None:
+        if isinstance(value, types) and len(value) > most:
+            found += problems(value, most, _where_of(where))
 
     return check
 
 
+def _measured(most: int) -> _Check:
+    def check(value: Any, where: _Path, found: list[Problem]) -> None:
+        if value and isinstance(value, dict):
+            found += too_big(value, most, _where_of(where))
+
+    return check
+
+
+def _path_of(where: _Where) -> _Path:
+    path: _Path = ()
+    for name in where:
+        path = (path, name)
+    return path
+
+
+def _where_of(path: _Path) -> _Where:
+    found: list[str | int] = []
+    while path:
+        path, name = path
+        found.append(name)
+    return tuple(reversed(found))
+
+
 _LIMITS: Mapping[str, Callable[[int], _Check]] = {
-    "maxLength": lambda most: _when(str, too_long, most),
-    "maxItems": lambda most: _when((list, tuple), too_many, most),
-    "maxProperties": lambda most: _when(dict, too_many, most),
-    "x-max-bytes": lambda most: _when(dict, too_big, most),
+    "maxLength": lambda most: _counted(str, too_long, most),
+    "maxItems": lambda most: _counted((list, tuple), too_many, most),
+    "maxProperties": lambda most: _counted(dict, too_many, most),
+    "x-max-bytes": _measured,
 }
 """The check of each keyword with which a type carries its limit."""

