@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -96,8 +97,10 @@ class Batch:
     def _read_near(self, reply: Sequence[Any]) -> Hits:
         hits = []
         for key, fields in zip(reply[1::2], reply[2::2], strict=True):
-            row = self.rows[key] = row_of(fields)
-            hits.append((key, float(row[b"distance"])))
+            row = row_of(fields)
+            if math.isfinite(distance := float(row[b"distance"])):  # else somebody damaged the vector
+                self.rows[key] = row
+                hits.append((key, distance))
         return hits
 
     def _read_listed(self, reply: Sequence[Any], by: bytes) -> Hits:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import re
 import struct
 from collections.abc import Sequence
@@ -195,11 +196,10 @@ def _assemble(body: Body, row: Sequence[bytes | None], dimensions: int | None) -
         record.last_accessed = from_micros(accessed)
     if persisted and record.persisted_at is None:
         record.persisted_at = from_micros(persisted)
-    fits = vector is not None and dimensions is not None and len(vector) == 4 * dimensions
     return StoredMemory(
         record=record,
         terms=body.terms if body.terms is not None else tuple((terms or b"").decode().split()),
-        vector=np.frombuffer(vector, dtype=np.float32) if fits and vector is not None else None,
+        vector=None if vector is None else _decode_vector(vector, dimensions),
         speaker=body.speaker,
         role=body.role,
         position=body.position,
@@ -207,6 +207,15 @@ def _assemble(body: Body, row: Sequence[bytes | None], dimensions: int | None) -
         traits=body.traits,
         version=body.version,
     )
+
+
+def _decode_vector(packed: bytes, dimensions: int | None) -> Vector | None:
+    """The vector; None if it is of another length, or somebody made something else than numbers of it."""
+    if dimensions is None or len(packed) != 4 * dimensions:
+        return None
+    vector: Vector = np.frombuffer(packed, dtype=np.float32)
+    with np.errstate(all="ignore"):
+        return vector if math.isfinite(np.dot(vector, vector)) else None
 
 
 def encode_vector(vector: Vector) -> bytes:

@@ -17,7 +17,17 @@ import msgspec
 from memhost.integrity import SIZE
 from memhost.models import MAX_ACCESSES, MemoryRecord, StoredMemory, Vector
 from memhost.storekit import from_micros
-from memhost_store_sqlite.codec import Body, Ids, Words, decode_body, decode_vectors, pack_ids, parse_ids
+from memhost_store_sqlite.codec import (
+    SOUND_VECTOR,
+    Body,
+    Ids,
+    Words,
+    decode_body,
+    decode_vectors,
+    finite_rows,
+    pack_ids,
+    parse_ids,
+)
 from memhost_store_sqlite.codec import decode_words as decode_one_words
 from memhost_store_sqlite.history import LATEST, is_behind
 from memhost_store_sqlite.memories import VID
@@ -36,7 +46,7 @@ _ALL = (
     "SELECT m.rid, m.access_count, m.last_accessed, CAST(c.body AS BLOB) AS body, c.words, v.vector, "
     f"CASE WHEN length(c.seal) = {SIZE} THEN c.seal ELSE zeroblob({SIZE}) END AS seal, {LATEST} AS latest "
     "FROM carray(?) r CROSS JOIN memories m ON m.rid = r.value "
-    f"CROSS JOIN contents c ON c.vid = {VID} LEFT JOIN vectors v ON v.vid = {VID})"
+    f"CROSS JOIN contents c ON c.vid = {VID} LEFT JOIN vectors v ON v.vid = {VID} AND {SOUND_VECTOR})"
 )
 _decode_bodies = msgspec.msgpack.Decoder(list[Body]).decode
 _decode_words = msgspec.msgpack.Decoder(list[Words]).decode
@@ -82,7 +92,8 @@ def load(
     listed, counts, accesses, latest, sizes, bodies, seals, words, embedded, blob = found[0]
     known = parse_ids(listed).tolist()
     flags = parse_ids(embedded)
-    vectors = iter(decode_vectors(blob or b"", int(flags.sum())))
+    matrix = decode_vectors(blob or b"", int(flags.sum()))
+    vectors = zip(matrix, finite_rows(matrix), strict=True)
     bad = broken(known, parse_ids(sizes).tolist(), bodies or b"", seals or b"", reading)
     memories: dict[int, StoredMemory] = {}
     for rid, body, word, count, accessed, last, has_vector in zip(
@@ -95,7 +106,7 @@ def load(
         flags.tolist(),
         strict=True,
     ):
-        vector = next(vectors) if has_vector else None
+        vector, finite = next(vectors) if has_vector else (None, False)
         if body is None or word is None or (bad and rid in bad):
             continue
         record = body.record
@@ -109,7 +120,7 @@ def load(
         if record.access_count != count or count == MAX_ACCESSES:  # marked since it was written
             record.last_accessed = from_micros(accessed)
             record.access_count = count
-        memories[rid] = stored_of(body, word, vector)
+        memories[rid] = stored_of(body, word, vector if finite else None)
     if bad:
         leave_out(connection, bad, reading)
     return memories

@@ -16,7 +16,7 @@ from memhost.ranking import Columns, candidate_of
 from memhost.storekit import to_micros_or_none
 from memhost_store_sqlite.batch_read import broken, decode_bodies, decode_words, stored_of
 from memhost_store_sqlite.blocks import ALWAYS, NEVER, SOURCES, TURN, Block, Numbers, text_of
-from memhost_store_sqlite.codec import decode_vectors, pack_ids, parse_ids
+from memhost_store_sqlite.codec import SOUND_VECTOR, decode_vectors, finite_rows, pack_ids, parse_ids
 from memhost_store_sqlite.history import LATEST, is_behind
 from memhost_store_sqlite.memories import RID_BITS, RID_MASK
 from memhost_store_sqlite.sealing import Reading
@@ -30,7 +30,8 @@ _ROWS = (
     f"CASE WHEN length(c.seal) = {SIZE} THEN c.seal ELSE zeroblob({SIZE}) END AS seal, {LATEST} AS latest "
     "FROM carray(?) o CROSS JOIN contents c "
     f"ON c.vid BETWEEN ((o.value << {RID_BITS}) | ?) AND ((o.value << {RID_BITS}) | {RID_MASK}) "
-    f"CROSS JOIN memories m ON m.rid = (c.vid & {RID_MASK}) LEFT JOIN vectors v ON v.vid = c.vid ORDER BY m.rid)"
+    f"CROSS JOIN memories m ON m.rid = (c.vid & {RID_MASK}) LEFT JOIN vectors v ON v.vid = c.vid AND {SOUND_VECTOR} "
+    "ORDER BY m.rid)"
 )
 
 
@@ -76,6 +77,7 @@ def read_block(connection: apsw.Connection, reading: Reading, owners: Sequence[i
     has = parse_ids(embedded).astype(np.bool_)
     dense = decode_vectors(vectors or b"", int(has.sum()))  # halves again would take longer than the whole search
     at = np.cumsum(has) - 1
+    has[has] = finite_rows(dense)
     packed = bodies.cut()
     candidates = [
         candidate_of(stored_of(body, word, dense[at[row]] if has[row] else None))

@@ -16,6 +16,12 @@ _LIFTED = {code: chr(0xE000 + code) for code in range(0x80) if not (chr(code).is
 _LIFTED |= {code: "\ue080" + chr(code) for code in range(0xE000, 0xE082)}
 _EMPTY = "\ue081"
 
+SOUND_VECTOR = (
+    "typeof(v.vector) = 'blob' AND length(v.vector) = "
+    "coalesce((SELECT 2 * value FROM settings WHERE key = 'dimensions'), length(v.vector))"
+)
+"""The condition of the vectors that have the length of all. Others somebody damaged: one would shift all behind it."""
+
 Ids = npt.NDArray[np.int64]
 
 
@@ -63,6 +69,13 @@ def decode_vectors(blob: bytes, rows: int) -> Vector:
     if not rows:
         return np.empty((0, 0), dtype=np.float32)
     return np.frombuffer(blob, dtype=np.float16).reshape(rows, -1).astype(np.float32)
+
+
+def finite_rows(matrix: Vector) -> npt.NDArray[np.bool_]:
+    """For each row of a matrix tell whether it consists of numbers: bytes that somebody damaged may be none."""
+    every = np.isfinite(matrix)
+    finite: npt.NDArray[np.bool_] = np.logical_and.reduce(every, axis=1)
+    return finite
 
 
 def encode_terms(terms: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from memhost.models import Vector
-from memhost_store_sqlite.codec import Ids, decode_vectors, parse_ids
+from memhost_store_sqlite.codec import SOUND_VECTOR, Ids, decode_vectors, finite_rows, parse_ids
 from memhost_store_sqlite.memories import RID_BITS, RID_MASK, VID
 from memhost_store_sqlite.scopes import Binding
 
@@ -131,6 +131,7 @@ class VectorCache:
     def _append(self, rids: Ids, owners: Ids, vectors: Vector) -> None:
         self._reserve(len(rids), vectors.shape[1])
         assert self._rows is not None
+        vectors = np.where(finite_rows(vectors)[:, None], vectors, np.float32(0))  # the exact reading drops the others
         factors = np.maximum(np.abs(vectors).max(axis=1) / 127, 1e-12).astype(np.float32)
         codes = np.rint(vectors / factors[:, None])
         residual = np.linalg.norm(codes * factors[:, None] - vectors, axis=1).max(initial=0.0)
@@ -144,12 +145,12 @@ class VectorCache:
 def _blocks(connection: apsw.Connection, last: int) -> Iterator[tuple[Ids, Ids, Vector]]:
     """Vectors of rows above `last`: all of them in the order of their keys, or the few new ones row by row."""
     if last == 0:
-        inner = "SELECT vid, vector FROM vectors WHERE vid > ? ORDER BY vid LIMIT ?"
+        inner = f"SELECT v.vid, v.vector FROM vectors v WHERE v.vid > ? AND {SOUND_VECTOR} ORDER BY v.vid LIMIT ?"  # noqa: S608
         mask = -1
     else:
         inner = (
-            f"SELECT {VID} AS vid, v.vector FROM memories m CROSS JOIN vectors v ON v.vid = {VID} "  # noqa: S608
-            "WHERE m.rid > ? ORDER BY m.rid LIMIT ?"
+            f"SELECT {VID} AS vid, v.vector FROM memories m CROSS JOIN vectors v "  # noqa: S608
+            f"ON v.vid = {VID} AND {SOUND_VECTOR} WHERE m.rid > ? ORDER BY m.rid LIMIT ?"
         )
         mask = RID_MASK
     while True:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from memhost.models import CandidateQuery, Scope, Vector
-from memhost_store_sqlite.codec import Ids, pack_ids, parse_ids
+from memhost_store_sqlite.codec import SOUND_VECTOR, Ids, pack_ids, parse_ids
 from memhost_store_sqlite.memories import RID_BITS, RID_MASK, VID
 from memhost_store_sqlite.scopes import Reach, owners_of
 from memhost_store_sqlite.top_k import Admission, best
@@ -76,7 +76,8 @@ def _by_id(connection: apsw.Connection, rids: Ids, scores: Scores, chosen: Ids) 
 
 def cosines(matrix: Vector, vector: Vector) -> Scores:
     """Row by row in one order of addition, so that equal vectors get exactly equal scores."""
-    scores: Scores = np.einsum("ij,j->i", matrix, vector)
+    with np.errstate(invalid="ignore"):  # of vectors that somebody damaged
+        scores: Scores = np.einsum("ij,j->i", matrix, vector)
     return scores
 
 
@@ -127,13 +128,16 @@ def _rows(connection: apsw.Connection, scope: Scope, reach: Reach, every: Rows) 
 
 _NAMED = (
     f"SELECT {VID} AS vid, v.vector FROM carray(?) c "  # noqa: S608
-    f"CROSS JOIN memories m ON m.rid = c.value CROSS JOIN vectors v ON v.vid = {VID}"
+    f"CROSS JOIN memories m ON m.rid = c.value CROSS JOIN vectors v ON v.vid = {VID} AND {SOUND_VECTOR}"
 )
 _OWNERS = (
     "SELECT v.vid, v.vector FROM carray(?) o CROSS JOIN vectors v "  # noqa: S608
-    f"ON v.vid BETWEEN (o.value << {RID_BITS}) AND ((o.value << {RID_BITS}) | {RID_MASK})"
+    f"ON v.vid BETWEEN (o.value << {RID_BITS}) AND ((o.value << {RID_BITS}) | {RID_MASK}) AND {SOUND_VECTOR}"
 )
-_RANGE = "SELECT vid, vector FROM vectors WHERE vid > ? AND vid <= ? ORDER BY vid LIMIT ?"
+_RANGE = (
+    f"SELECT v.vid, v.vector FROM vectors v WHERE v.vid > ? AND v.vid <= ? AND {SOUND_VECTOR} "  # noqa: S608
+    "ORDER BY v.vid LIMIT ?"
+)
 
 
 def _exact(connection: apsw.Connection, rids: Ids, vector: Vector) -> tuple[Ids, Scores]:
@@ -151,15 +155,17 @@ def _score(blocks: Iterable[tuple[Ids, Vector]], vector: Vector) -> tuple[Ids, S
     found, scores = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.float32)]
     for keys, matrix in blocks:
         if len(keys):
-            found.append(keys & RID_MASK)
-            scores.append(cosines(matrix, vector))
+            near = cosines(matrix, vector)
+            finite = np.isfinite(near)
+            found.append((keys & RID_MASK)[finite])
+            scores.append(near[finite])
     return np.concatenate(found), np.concatenate(scores)
 
 
 def _blocks(connection: apsw.Connection, scope: Scope, reach: Reach) -> Iterator[tuple[Ids, Vector]]:
     if reach.column == "session":
         where, bindings = reach.where()
-        join = f"memories m CROSS JOIN vectors v ON v.vid = {VID}"
+        join = f"memories m CROSS JOIN vectors v ON v.vid = {VID} AND {SOUND_VECTOR}"
         source = f"SELECT {VID} AS vid, v.vector FROM {join} WHERE {where}"  # noqa: S608
         yield read_vectors(connection, source, bindings)
         return
