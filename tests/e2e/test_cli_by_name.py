@@ -312,7 +312,8 @@ def test_reviews(server: ServerProcess) -> None:
         assert told(server, "add", text, "--id", name, "-u", "dora")["status"] == "pending"
     assert {each["memory"]["id"] for each in told(server, "review", "list", "-u", "dora")["memories"]} == set(waits)
     assert told(server, "review", "show", "one")["memory"]["text"] == waits["one"]
-    told(server, "review", "approve", "one")
+    read = told(server, "review", "show", "one")["hash"]
+    assert told(server, "review", "approve", "one", "--hash", read)["decided"] == ["one"]
     told(server, "review", "correct", "two", "Transfers above 10 euros need a review.")
     told(server, "review", "refuse", "three")
     assert told(server, "review", "list", "-u", "dora")["memories"] == []

@@ -77,8 +77,13 @@ def show_line(value: Mapping[str, Any]) -> None:
     click.echo(json.dumps(value))
 
 
-def confirm(question: str, *, force: bool) -> None:
+def confirm(question: str, *, force: bool = False, otherwise: str = "add --force") -> None:
     """Ask before something that removes or replaces much.
+
+    Args:
+        question: What to ask.
+        force: Whether the answer was given with the command.
+        otherwise: What to do where there is no terminal.
 
     Raises:
         RefusedByUserError: The answer was no.
@@ -87,7 +92,7 @@ def confirm(question: str, *, force: bool) -> None:
     if force:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise NeedsForceError("This needs a confirmation, and there is no terminal to ask on: add --force.")
+        raise NeedsForceError(f"This needs a confirmation, and there is no terminal to ask on: {otherwise}.")
     if not click.confirm(question, err=True):
         raise RefusedByUserError("Nothing was done.")
 

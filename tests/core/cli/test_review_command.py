@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import pty
+import subprocess
+import sys
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
@@ -42,6 +46,34 @@ def told(*args: str) -> str:
     return result.stdout
 
 
+def hashes(data: tuple[str, ...]) -> dict[str, str]:
+    """The hash of what waits, by id, as scripts read it."""
+    listed = json.loads(told("review", "list", "--json", *data))
+    return {item["memory"]["id"]: item["hash"] for item in listed["memories"]}
+
+
+def approved(data: tuple[str, ...], *ids: str) -> str:
+    """What approving says that names what was read."""
+    read = hashes(data)
+    return told("review", "approve", *ids, *(part for name in ids for part in ("--hash", read[name])), *data)
+
+
+def answered(answer: str, *args: str) -> tuple[int, str, str]:
+    """Exit code, output, and what a terminal shows where somebody answers the question."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "memhost", *args]
+    with subprocess.Popen(command, stdin=theirs, stdout=subprocess.PIPE, stderr=theirs) as process:
+        os.close(theirs)
+        seen = b""
+        while b"[y/N]" not in seen:
+            seen += os.read(ours, 1000)
+        os.write(ours, answer.encode() + b"\n")
+        assert process.stdout is not None
+        output = process.stdout.read().decode()
+    os.close(ours)
+    return process.returncode, output, seen.decode()
+
+
 def test_doctor_and_usage_tell_what_waits(data: tuple[str, ...]) -> None:
     (check,) = [each for each in json.loads(told("doctor", "--json", *data))["checks"] if each["name"] == "reviews"]
     assert (check["state"], "memhost review list" in check["fix"]) == ("warn", True)
@@ -73,11 +105,12 @@ def test_what_waits_is_decided(data: tuple[str, ...]) -> None:
     shown = told("review", "show", "m0", *data)
     assert RIGHTS in shown
     assert "rights" in shown
-    assert told("review", "approve", "m0", *data) == f"m0: {RIGHTS} (0)\n1 approved.\n"
+    assert hashes(data)["m0"] in shown
+    assert approved(data, "m0") == "1 approved.\n"
     assert told("review", "correct", "m1", "Refunds need a signature.", *data) == "m1: Refunds need a signature.\n"
     assert told("review", "refuse", "m2", *data) == "1 refused.\n"
     assert "Nothing waits" in told("review", "list", *data)
-    missing = invoke("review", "approve", "m2", *data)
+    missing = invoke("review", "approve", "m2", "--hash", "x", *data)
     assert isinstance(missing.exception, NotFound) or missing.exit_code != 0
     kept = json.loads(told("search", "refunds", "--json", *data))
     assert {hit["id"] for hit in kept["memories"]} == {"m0", "m1"}
@@ -97,13 +130,38 @@ def test_a_text_plays_no_tricks_on_the_terminal_of_its_reviewer(tmp_path: Path) 
     asyncio.run(prepare())
     data = ("--data", str(tmp_path))
     for name, text in hidden.items():
-        for command in ("show", "approve"):
-            shown = told("review", command, name, *data)
+        asked = invoke("review", "approve", name, *data)
+        for shown in (told("review", "show", name, *data), asked.stderr):
             assert RIGHTS in shown
-            assert not set(text) & set("\x1b\r\x07\u202e") & set(shown), (command, name)
+            assert not set(text) & set("\x1b\r\x07\u202e") & set(shown), name
     for number, text in enumerate(plain):
-        for command in ("show", "approve"):
-            assert f"{RIGHTS} {text}" in told("review", command, f"plain{number}", *data)
+        name = f"plain{number}"
+        for shown in (told("review", "show", name, *data), invoke("review", "approve", name, *data).stderr):
+            assert f"{RIGHTS} {text}" in shown
+
+
+def test_nothing_is_approved_that_nobody_read(data: tuple[str, ...]) -> None:
+    """Without a terminal the hash says what was read; another one, too few, or none approve nothing."""
+    before = hashes(data)
+    asked = invoke("review", "approve", "m0", "m1", *data)
+    assert (asked.exit_code, "--hash" in asked.stderr, asked.stdout) == (2, True, "")
+    few = invoke("review", "approve", "m0", "m1", "--hash", before["m0"], *data)
+    assert (few.exit_code, "1 of 2 ids" in few.stderr) == (2, True)
+    swapped = invoke("review", "approve", "m0", "m1", "--hash", before["m1"], "--hash", before["m0"], *data)
+    assert (swapped.exit_code, swapped.stdout) == (1, "0 approved.\n")
+    assert hashes(data) == before
+    assert approved(data, "m0", "m1") == "2 approved.\n"
+    assert set(hashes(data)) == {"m2"}
+
+
+@pytest.mark.parametrize(("answer", "left"), [("y", {"m2"}), ("n", {"m0", "m1", "m2"}), ("", {"m0", "m1", "m2"})])
+def test_somebody_at_a_terminal_is_asked(answer: str, left: set[str], data: tuple[str, ...]) -> None:
+    code, output, seen = answered(answer, "review", "approve", "m0", "m1", *data)
+    assert f"m0: {RIGHTS} (0)" in seen
+    assert f"m1: {RIGHTS} (1)" in seen
+    assert "Approve these 2 memories?" in seen
+    assert (code, output) == ((0, "2 approved.\n") if answer == "y" else (4, ""))
+    assert set(hashes(data)) == left
 
 
 def test_many_are_approved_with_the_store_opened_once(data: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,5 +172,8 @@ def test_many_are_approved_with_the_store_opened_once(data: tuple[str, ...], mon
         return opened(folder, *rest, **options)
 
     monkeypatch.setattr(access, "opened", counted)
-    assert told("review", "approve", "m0", "m1", "m2", *data).endswith("3 approved.\n")
+    read = hashes(data)
+    folders.clear()
+    named = [part for name in read for part in ("--hash", read[name])]
+    assert told("review", "approve", *read, *named, *data) == "3 approved.\n"
     assert folders == [data[1]]

@@ -108,6 +108,36 @@ async def test_an_operator_lists_approves_corrects_and_refuses(tmp_path: Path) -
         assert (kept.review.state, kept.review.door, kept.trust) == ("approved", "mcp", "operator")
 
 
+HELD = [
+    ("web_page", RIGHTS, ["t"]),
+    ("web_page", "The pool opens at seven.", None),
+    ("assistant", RIGHTS, None),
+    ("user", RIGHTS, None),
+    ("user", "Der Pool öffnet um sieben.", None),
+    ("tool", RIGHTS, None),  # of a tool no search finds anything, so nothing is left to decide
+]
+
+
+@pytest.mark.parametrize(("role", "text", "pending"), HELD)
+@pytest.mark.parametrize("door", ["mcp", "rest", "put"])
+async def test_who_appends_is_told_which_messages_wait(
+    door: str, role: str, text: str, pending: list[str] | None, tmp_path: Path
+) -> None:
+    message = {"id": "t", "role": role, "content": text}
+    async with served(tmp_path) as (host, url):
+        if door == "mcp":
+            async with session(url, "") as agent:
+                told = await agent("append_messages", session_id="s", user_id="cara", messages=[message])
+        else:
+            body = {"user_id": "cara", "messages": [message]}
+            async with httpx2.AsyncClient(base_url=url, timeout=30) as http:
+                path = "/v1/working-memory/s"
+                told = (await (http.patch if door == "rest" else http.put)(path, json=body)).json()
+        assert told.get("held") == (pending and {"pending": pending})
+        waits = {item.memory.id for item in (await run(host, "list_reviews", user_id="cara")).memories}
+        assert waits == set(pending or ())
+
+
 AGENTS: list[dict[str, Any]] = [
     {"role": "writer"},
     {"role": "writer", "channel": "agent"},

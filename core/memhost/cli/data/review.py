@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from memhost.cli.access import ask, reach, run, target_of
-from memhost.cli.options import config_options, json_option, show, url_options
+from memhost.cli.access import Target, ask, reach, run, target_of
+from memhost.cli.options import config_options, confirm, json_option, show, url_options
 from memhost.cli.root import Nested
 from memhost.errors import NotFound
 
@@ -61,6 +61,7 @@ def show_(memory_id: str, as_json: bool, **options: Any) -> None:
     memory, told = found["memory"], found["memory"]["review"]
     owner = ", ".join(filter(None, (memory["user_id"] or "no user", memory["namespace"])))
     _say(memory["text"])
+    _say(f"  hash:       {found['hash']}")
     _say(f"  reasons:    {', '.join(told['reasons'])}")
     _say(f"  owner:      {owner}")
     _say(f"  stored by:  {found['stored_by'] or 'unknown'} through {found['door'] or '?'}, {found['held_at']}")
@@ -72,27 +73,51 @@ def show_(memory_id: str, as_json: bool, **options: Any) -> None:
 
 @review.command()
 @_ids
+@click.option(
+    "--hash",
+    "hashes",
+    multiple=True,
+    help="The hash of what was read (`review show`, `review list --json`), once for each ID in their order. Nothing is "
+    "asked then.",
+)
 @url_options
 @config_options
 @json_option
-def approve(ids: tuple[str, ...], as_json: bool, **options: Any) -> None:
-    """Make memories that wait facts; their texts are shown."""
+def approve(ids: tuple[str, ...], hashes: tuple[str, ...], as_json: bool, **options: Any) -> None:
+    """Make memories that wait facts: those that --hash names, else those whose texts you have read and confirmed."""
+    if hashes and len(hashes) != len(ids):
+        raise click.UsageError(f"--hash names {len(hashes)} of {len(ids)} ids: give the hash of each, in order.")
+    target = target_of(options)
+    read = dict(zip(ids, hashes, strict=True)) if hashes else _read(target, ids)
+    found = ask(target, "approve_reviews", {"memory_ids": list(dict.fromkeys(ids)), "if_hash": read})
+    _decided(found, "approved", as_json)
 
-    async def work() -> dict[str, Any]:
-        read: dict[str, str] = {}
-        async with reach(target_of(options)) as access:
+
+def _read(target: Target, ids: tuple[str, ...]) -> dict[str, str]:
+    """Show what waits to whoever sits there, and ask; the hashes of what they saw.
+
+    Raises:
+        RefusedByUserError: The answer was no.
+        NeedsForceError: There is no terminal to ask on.
+    """
+
+    async def texts() -> list[dict[str, Any]]:
+        found = []
+        async with reach(target) as access:
             for memory_id in dict.fromkeys(ids):
                 try:
-                    found = await access.call("get_review", {"memory_id": memory_id})
+                    found.append(await access.call("get_review", {"memory_id": memory_id}))
                 except NotFound:
                     continue  # the answer names it
-                read[memory_id] = found["hash"]
-                if not as_json:
-                    _say(f"{memory_id}: {found['memory']['text']}")
-            decided: dict[str, Any] = await access.call("approve_reviews", {"memory_ids": list(ids), "if_hash": read})
-            return decided
+        return found
 
-    _decided(run(work), "approved", as_json)
+    waiting = run(texts)
+    for each in waiting:
+        _say(f"{each['memory']['id']}: {each['memory']['text']}", err=True)
+    if waiting:
+        number = "this memory" if len(waiting) == 1 else f"these {len(waiting)} memories"
+        confirm(f"Approve {number}?", otherwise="name what you read: --hash HASH (memhost review show ID)")
+    return {each["memory"]["id"]: each["hash"] for each in waiting}
 
 
 @review.command()
@@ -135,11 +160,11 @@ def _decided(found: dict[str, Any], word: str, as_json: bool) -> None:
         raise NotFound(" ".join(left))
 
 
-def _say(line: str) -> None:
+def _say(line: str, *, err: bool = False) -> None:
     """Print a line; what waits is somebody's words, who may want to hide them from the reader."""
     from memhost.cli.printing import printable
 
-    click.echo(printable(line))
+    click.echo(printable(line), err=err)
 
 
 def _print(found: dict[str, Any]) -> None:

@@ -8,7 +8,17 @@ from msgspec import UNSET, Meta, UnsetType
 
 from memhost.errors import AmbiguousSession, InvalidRequest, NotFound, SeveralFound
 from memhost.extraction import find_zone
-from memhost.models import SENT_FIELDS, EvidenceTurn, MemoryHit, MemoryType, NewerFact, OlderFact, Repeat, Trust
+from memhost.models import (
+    SENT_FIELDS,
+    EvidenceTurn,
+    HeldMemories,
+    MemoryHit,
+    MemoryType,
+    NewerFact,
+    OlderFact,
+    Repeat,
+    Trust,
+)
 from memhost.models.limits import Metadata
 from memhost.operations.ams_compat import version_in
 from memhost.operations.requests import DateFilter, MemoryTypeFilter, MessageInput, SessionRecordInput, TagFilter
@@ -310,12 +320,16 @@ class MessagesToAppend(ChangeSession, kw_only=True):
 
 
 class Appended(msgspec.Struct, kw_only=True):
-    """Number of messages of the session."""
+    """Number of messages of the session, and which of them wait for a review."""
 
     session_id: str
     appended: int
     message_count: int
     version: int
+    held: Annotated[
+        HeldMemories | UnsetType,
+        Meta(description="Messages that no search finds until somebody approves them, if there are any."),
+    ] = UNSET
 
 
 def _appended(request: MessagesToAppend, view: WorkingMemoryView) -> Appended:
@@ -324,6 +338,7 @@ def _appended(request: MessagesToAppend, view: WorkingMemoryView) -> Appended:
         appended=len(request.messages),
         message_count=len(view.messages),
         version=version_in(view.last_accessed),
+        held=view.held,
     )
 
 
