@@ -44,7 +44,8 @@ class Embedding:
             if self._agrees(self.stored(connection)):
                 return
             if reindex:
-                connection.execute("DELETE FROM vectors")
+                for table in ("vector_blocks", "vector_axes", "vectors"):
+                    connection.execute(f"DELETE FROM {table}")  # noqa: S608
                 # The second part of a proof says that there was a vector: nobody is to miss what was dropped here.
                 connection.execute(
                     "UPDATE contents SET proof = substr(proof, 1, ?1) WHERE length(proof) > ?1",

@@ -151,7 +151,20 @@ CREATE INDEX memories_beginning ON memories(owner, valid_from, valid_to) WHERE v
 """
 """Those that do not hold at a moment are few: they are counted, and the rest is what holds (`listing`)."""
 
-MIGRATIONS: tuple[str, ...] = (INITIAL, FAILURES, BOOLEANS, TIMES, TRUST, HISTORY, VALIDITY)
+BLOCKS = """
+CREATE TABLE vector_axes(dimensions INTEGER PRIMARY KEY, mean BLOB NOT NULL, axes BLOB NOT NULL);
+CREATE TABLE vector_blocks(
+  last INTEGER PRIMARY KEY, dimensions INTEGER NOT NULL, count INTEGER NOT NULL, dead INTEGER NOT NULL,
+  error REAL NOT NULL, keys BLOB NOT NULL, heads BLOB NOT NULL, tails BLOB NOT NULL, scales BLOB NOT NULL
+);
+CREATE TABLE vectors_gone(vid INTEGER PRIMARY KEY);
+CREATE TRIGGER vectors_deleted AFTER DELETE ON vectors
+WHEN EXISTS(SELECT 1 FROM vector_blocks WHERE last BETWEEN old.vid AND (old.vid | ((1 << 36) - 1)))
+BEGIN INSERT OR IGNORE INTO vectors_gone VALUES(old.vid); END;
+"""
+"""Rounded vectors of large owners (see `vector_blocks`), and which of them are to be overwritten."""
+
+MIGRATIONS: tuple[str, ...] = (INITIAL, FAILURES, BOOLEANS, TIMES, TRUST, HISTORY, VALIDITY, BLOCKS)
 """Step n brings a file from version n to n + 1. Steps are never edited after a release, only appended."""
 
 

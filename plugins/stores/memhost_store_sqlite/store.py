@@ -41,6 +41,7 @@ from memhost.specs import OpenContext
 from memhost.storekit import rules, to_micros, to_micros_or_none
 from memhost_store_sqlite import documents, history, jobs, listing, memories, search, sessions, sizes
 from memhost_store_sqlite.adopting import claim_seals, seal_everything
+from memhost_store_sqlite.block_building import BlockBuilding
 from memhost_store_sqlite.block_read import read_block
 from memhost_store_sqlite.blocks import Blocks
 from memhost_store_sqlite.connection import Alone, FileGuard, LookUps, Readers, Writer, connect, transaction
@@ -51,6 +52,7 @@ from memhost_store_sqlite.schema import MIGRATIONS, migrate
 from memhost_store_sqlite.scrubbing import empty_log, is_kept_clean, keep_clean, merge_step, rewrite
 from memhost_store_sqlite.sealing import Reading
 from memhost_store_sqlite.settings import SqliteSettings
+from memhost_store_sqlite.vector_blocks import forget_deleted
 from memhost_store_sqlite.vector_cache import VectorCache
 from memhost_store_sqlite.verifying import verify
 
@@ -98,11 +100,14 @@ async def open_sqlite(settings: SqliteSettings, context: OpenContext) -> AsyncIt
     )
     try:
         await asyncio.wrap_future(writer.submit(lambda connection: None))
+        building = BlockBuilding(readers, writer)
+        building.start()
         with contextlib.closing(LookUps(connected(reading=True), guard)) as look_ups:
             yield SqliteStore(
                 writer=writer,
                 readers=readers,
                 look_ups=look_ups,
+                building=building,
                 embedding=embedding,
                 settings=settings,
                 context=context,
@@ -166,6 +171,7 @@ class SqliteStore:
         writer: Writer,
         readers: Readers,
         look_ups: LookUps,
+        building: BlockBuilding,
         embedding: Embedding,
         settings: SqliteSettings,
         context: OpenContext,
@@ -175,6 +181,7 @@ class SqliteStore:
         self._writer = writer
         self._readers = readers
         self._look_ups = look_ups
+        self._building = building
         self._embedding = embedding
         self._settings = settings
         self._clock: Clock = context.clock
@@ -267,6 +274,7 @@ class SqliteStore:
             )
             result = WriteResult(session_version=version)
             memories.apply(connection, scope, planned, result, journal)
+            forget_deleted(connection)
             for note in batch.notes:
                 journal.add(msgspec.structs.replace(note))
             if batch.access:
@@ -280,7 +288,9 @@ class SqliteStore:
             jobs.apply(connection, scope, batch)
             return result
 
-        return await self._write(work)
+        result = await self._write(work)
+        self._building.written(len(batch.put_memories))
+        return result
 
     # -- memories --------------------------------------------------------------------------------------
 
@@ -491,6 +501,7 @@ class SqliteStore:
 
         def work(connection: apsw.Connection) -> tuple[int, Head]:
             memories.remove_all(connection, scope)
+            forget_deleted(connection)
             sessions.remove_all(connection, scope)
             return history.erase(connection, journal, scope, why)
 

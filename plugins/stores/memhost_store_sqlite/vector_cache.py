@@ -1,87 +1,35 @@
-"""Vectors of the whole file as int8 in the process, for searches over many memories.
+"""Rounded vectors in the process, for searches over many memories: those of the owners who were searched last.
 
-Row numbers rise with every commit and are never reused, so the cache is brought up to date by reading the rows above
-the last one seen; rows that were deleted or replaced since stay in it until it is rebuilt, and its users drop them when
-looking the rows up. A rounded vector only decides which rows are read exactly.
+Row numbers rise with every commit and are never reused, so what is kept is brought up to date by reading the rows above
+the last one seen; rows that were deleted or replaced since stay in it until it is read again, and its users drop them
+when looking the rows up. A rounded vector only decides which rows are read exactly.
+
+Each owner has rows of their own, read from the blocks in the file. Where a search reaches many owners, those with few
+memories share rows.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import apsw
 import numpy as np
-import numpy.typing as npt
 
 from memhost.models import Vector
-from memhost_store_sqlite.codec import SOUND_VECTOR, Ids, decode_vectors, finite_rows, parse_ids
+from memhost_store_sqlite.codec import SOUND_VECTOR, Ids, pack_ids
 from memhost_store_sqlite.memories import RID_BITS, RID_MASK, VID
-from memhost_store_sqlite.scopes import Binding
+from memhost_store_sqlite.quantised import Basis, Part, Rows, row_bytes
+from memhost_store_sqlite.vector_blocks import BLOCK, basis_of, next_vectors, owner_range, read_blocks, read_vectors
 
-BLOCK = 4096
-_STRIDE = 1024  # rows turned into float32 at a time: small enough for the processor's cache
-_ROW_BYTES = 8 + 8 + 4
+_FEW_OWNERS = 64
+"""In a search of no more owners each has rows of their own, however few."""
+_EVERYBODY = 0
+"""Stands for the owners with few memories; no owner has that number."""
 
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Row number, owner, factor and rounded components of each cached row."""
-
-    rids: Ids
-    owners: Ids
-    factors: npt.NDArray[np.float32]
-    codes: npt.NDArray[np.int8]
-
-    @classmethod
-    def empty(cls, capacity: int, dimensions: int) -> Rows:
-        """Room for `capacity` rows."""
-        return cls(
-            rids=np.empty(capacity, dtype=np.int64),
-            owners=np.empty(capacity, dtype=np.int64),
-            factors=np.empty(capacity, dtype=np.float32),
-            codes=np.empty((capacity, dimensions), dtype=np.int8),
-        )
-
-    def part(self, start: int, stop: int) -> Rows:
-        """A view of some of the rows."""
-        return Rows(
-            self.rids[start:stop],
-            self.owners[start:stop],
-            self.factors[start:stop],
-            self.codes[start:stop],
-        )
-
-    def assign(self, other: Rows) -> None:
-        """Copy rows of another into these."""
-        self.rids[...] = other.rids
-        self.owners[...] = other.owners
-        self.factors[...] = other.factors
-        self.codes[...] = other.codes
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The cached rows of one moment; `error` bounds the rounding of a cosine."""
-
-    rows: Rows
-    error: float
-
-    def scores(self, query: Vector, rows: Ids | None) -> npt.NDArray[np.float32]:
-        """Approximate cosines with a unit vector, of all rows or of those given."""
-        every = self.rows
-        total = len(every.rids) if rows is None else len(rows)
-        scores = np.empty(total, dtype=np.float32)
-        buffer = np.empty((_STRIDE, every.codes.shape[1]), dtype=np.float32)
-        for start in range(0, total, _STRIDE):
-            stop = min(start + _STRIDE, total)
-            part = buffer[: stop - start]
-            part[...] = every.codes[start:stop] if rows is None else every.codes[rows[start:stop]]
-            np.dot(part, query, out=scores[start:stop])
-        scores *= every.factors if rows is None else every.factors[rows]
-        return scores
+Owners = Sequence[tuple[int, int]]
+"""Number and memories of each."""
 
 
 class VectorCache:
@@ -90,88 +38,170 @@ class VectorCache:
     def __init__(self, limit_bytes: int) -> None:
         self._limit = limit_bytes
         self._lock = threading.Lock()
-        self._last = 0
-        self._size = 0
-        self._error = 0.0
-        self._rows: Rows | None = None
+        self._kept: OrderedDict[int, _Kept] = OrderedDict()
 
-    def snapshot(self, connection: apsw.Connection, dimensions: int) -> Snapshot | None:
-        """All vectors of the reader's view (and perhaps some that are gone); None if they do not fit."""
-        documents = int(connection.execute("SELECT coalesce(sum(documents), 0) FROM scopes WHERE kind = 0").get)
-        if documents * (dimensions + _ROW_BYTES) > self._limit:
-            with self._lock:
-                self._forget()
+    def parts(self, connection: apsw.Connection, owners: Owners, dimensions: int) -> list[Part] | None:
+        """All vectors of these owners in the reader's view, and perhaps more that are gone; None if they do not fit."""
+        if sum(documents for _, documents in owners) * row_bytes(dimensions) > self._limit:
             return None
-        with self._lock:
-            if self._rows is not None and self._size > 1.3 * documents + 1000:
-                self._forget()
-            newest = int(connection.execute("SELECT coalesce(max(rid), 0) FROM memories").get)
-            if newest > self._last:
-                self._reserve(documents if self._rows is None else 0, dimensions)
-                for rids, owners, vectors in _blocks(connection, self._last):
-                    self._append(rids, owners, vectors)
-                self._last = newest
-            if self._rows is None:
+        newest = int(connection.execute("SELECT coalesce(max(rid), 0) FROM memories").get)
+        own, shared, everybody = list(owners), list[int](), None
+        if len(owners) > _FEW_OWNERS:
+            everybody = self._of(_EVERYBODY)
+            if not everybody.prepare(connection, dimensions, self._limit):
                 return None
-            return Snapshot(self._rows.part(0, self._size), self._error)
+            apart = everybody.apart
+            own = [each for each in owners if each[1] > BLOCK or each[0] in apart]
+            shared = [number for number, documents in owners if documents <= BLOCK and number not in apart]
+        parts = [self._of(number).read(connection, number, documents, newest, dimensions) for number, documents in own]
+        if everybody is not None and shared:
+            parts.append(_only(everybody.read_everybody(connection, newest, dimensions), shared))
+        self._evict()
+        return [part for part in parts if len(part)]
+
+    def _of(self, number: int) -> _Kept:
+        with self._lock:
+            kept = self._kept.setdefault(number, _Kept())
+            self._kept.move_to_end(number)
+            return kept
+
+    def _evict(self) -> None:
+        with self._lock:
+            size = sum(kept.size_bytes for kept in self._kept.values())
+            while size > self._limit and len(self._kept) > 1:
+                size -= self._kept.popitem(last=False)[1].size_bytes
+
+
+def _only(part: Part, owners: Sequence[int]) -> Part:
+    """Those of the rows that belong to one of the owners."""
+    allowed = np.sort(pack_ids(owners))
+    held = part.rows.keys >> RID_BITS
+    highest = int(held.max(initial=0))
+    table = np.zeros(highest + 1, dtype=np.bool_)
+    table[allowed[allowed <= highest]] = True
+    mask = table[held]
+    return part if mask.all() else Part(part.rows, part.basis, part.error, np.flatnonzero(mask))
+
+
+class _Kept:
+    """Rows of one owner, or of all who have few; they grow. `apart` are owners who were left out as having many."""
+
+    def __init__(self) -> None:
+        self.apart: frozenset[int] = frozenset()
+        self.size_bytes = 0
+        self._lock = threading.Lock()
+        self._forget()
 
     def _forget(self) -> None:
-        self._rows, self._size, self._last, self._error = None, 0, 0, 0.0
+        self._rows: Rows | None = None
+        self._basis: Basis | None = None
+        self._size, self._last, self._seen, self._error, self.size_bytes = 0, 0, 0, 0.0, 0
 
-    def _reserve(self, rows: int, dimensions: int) -> None:
-        """Make room for `rows` more; views handed out before are left alone."""
-        needed = self._size + rows
-        if self._rows is not None and needed <= len(self._rows.rids):
-            return
-        grown = Rows.empty(max(needed, int(self._size * 1.25), BLOCK), dimensions)
-        if self._rows is not None:
-            grown.part(0, self._size).assign(self._rows.part(0, self._size))
-        self._rows = grown
+    def read(self, connection: apsw.Connection, owner: int, documents: int, newest: int, dimensions: int) -> Part:
+        """The owner's rows, brought up to row number `newest`."""
+        with self._lock:
+            self._check(documents, dimensions)
+            if self._rows is None and (basis := basis_of(connection, dimensions)) is not None:
+                self._basis = basis
+                self._rows, self._size, self._error = read_blocks(connection, owner, basis, BLOCK)
+                self._last = int(self._rows.keys[self._size - 1]) if self._size else 0
+            if newest > self._seen:
+                first, end = owner_range(owner)
+                for keys, vectors in _above(connection, max(self._last, first - 1), end):
+                    self._append(keys, vectors, documents)
+                    self._last = int(keys[-1])
+                self._seen = newest
+            return self._part(dimensions)
 
-    def _append(self, rids: Ids, owners: Ids, vectors: Vector) -> None:
-        self._reserve(len(rids), vectors.shape[1])
-        assert self._rows is not None
-        vectors = np.where(finite_rows(vectors)[:, None], vectors, np.float32(0))  # the exact reading drops the others
-        factors = np.maximum(np.abs(vectors).max(axis=1) / 127, 1e-12).astype(np.float32)
-        codes = np.rint(vectors / factors[:, None])
-        residual = np.linalg.norm(codes * factors[:, None] - vectors, axis=1).max(initial=0.0)
-        # Rounding is all but independent of a query: four standard deviations of a cosine's error.
-        self._error = max(self._error, 4 * float(residual) / vectors.shape[1] ** 0.5)
-        end = self._size + len(rids)
-        self._rows.part(self._size, end).assign(Rows(rids, owners, factors, codes.astype(np.int8)))
-        self._size = end
+    def prepare(self, connection: apsw.Connection, dimensions: int, limit: int) -> bool:
+        """Read the vectors of all owners with few; False if that is too much."""
+        with self._lock:
+            found = connection.execute(
+                "SELECT coalesce(sum(documents), 0) FROM scopes WHERE kind = 3 AND documents <= ?", (BLOCK,)
+            )
+            documents = int(found.get)
+            if documents * row_bytes(dimensions) > limit:
+                self._forget()
+                return False
+            self._check(documents, dimensions)
+            if self._rows is None:
+                many = connection.execute("SELECT id FROM scopes WHERE kind = 3 AND documents > ?", (BLOCK,))
+                self.apart = frozenset(int(row[0]) for row in many)
+                self._seen = int(connection.execute("SELECT coalesce(max(rid), 0) FROM memories").get)
+                self._basis = basis_of(connection, dimensions)
+                for keys, vectors in _without(connection, sorted(self.apart)):
+                    self._append(keys, vectors, documents)
+            return True
 
+    def read_everybody(self, connection: apsw.Connection, newest: int, dimensions: int) -> Part:
+        """The rows of owners with few, brought up to row number `newest`; some may be of owners who have many now."""
+        with self._lock:
+            if newest > self._seen:
+                for keys, vectors in _written_since(connection, self._seen):
+                    kept = ~np.isin(keys >> RID_BITS, pack_ids(self.apart))
+                    self._append(keys[kept], vectors[kept], 0)
+                self._seen = newest
+            return self._part(dimensions)
 
-def _blocks(connection: apsw.Connection, last: int) -> Iterator[tuple[Ids, Ids, Vector]]:
-    """Vectors of rows above `last`: all of them in the order of their keys, or the few new ones row by row."""
-    if last == 0:
-        inner = f"SELECT v.vid, v.vector FROM vectors v WHERE v.vid > ? AND {SOUND_VECTOR} ORDER BY v.vid LIMIT ?"  # noqa: S608
-        mask = -1
-    else:
-        inner = (
-            f"SELECT {VID} AS vid, v.vector FROM memories m CROSS JOIN vectors v "  # noqa: S608
-            f"ON v.vid = {VID} AND {SOUND_VECTOR} WHERE m.rid > ? ORDER BY m.rid LIMIT ?"
-        )
-        mask = RID_MASK
-    while True:
-        keys, vectors = read_vectors(connection, inner, [last, BLOCK])
+    def _check(self, documents: int, dimensions: int) -> None:
+        """Forget the rows where most of the rows are gone, or where the vectors are others."""
+        grown = self._size > 1.3 * documents + 1000
+        if grown or (self._basis is not None and self._basis.length != dimensions):
+            self._forget()
+
+    def _part(self, dimensions: int) -> Part:
+        if self._rows is None or self._basis is None:
+            basis = Basis.plain(dimensions)
+            return Part(Rows.empty(0, basis), basis, 0.0)
+        return Part(self._rows.part(0, self._size), self._basis, self._error)
+
+    def _append(self, keys: Ids, vectors: Vector, expected: int) -> None:
+        """Add rows; `expected` is how many there will be in the end. Views that were handed out are left alone."""
         if not len(keys):
             return
-        yield keys & RID_MASK, keys >> RID_BITS, vectors
-        last = int(keys[-1]) & mask
+        if self._basis is None:
+            self._basis = Basis.of(vectors)
+        added, error = Rows.rounded(keys, vectors, self._basis)
+        end = self._size + len(keys)
+        if self._rows is None or end > len(self._rows.keys):
+            grown = Rows.empty(max(end + BLOCK // 4, expected, int(self._size * 1.25)), self._basis)
+            if self._rows is not None:
+                grown.part(0, self._size).assign(self._rows.part(0, self._size))
+            self._rows = grown
+        self._rows.part(self._size, end).assign(added)
+        self._size, self._error = end, max(self._error, error)
+        self.size_bytes = len(self._rows.keys) * row_bytes(self._basis.length)
 
 
-def read_vectors(connection: apsw.Connection, source: str, bindings: Sequence[Binding]) -> tuple[Ids, Vector]:
-    """All rows of a query for (vid, vector), as arrays.
+def _above(connection: apsw.Connection, after: int, last: int) -> Iterator[tuple[Ids, Vector]]:
+    """Vectors with keys above `after`, up to `last`."""
+    while True:
+        keys, vectors = next_vectors(connection, after, last, BLOCK)
+        if not len(keys):
+            return
+        yield keys, vectors
+        after = int(keys[-1])
 
-    The engine hands over one row instead of thousands, the keys as a list and the vectors as one BLOB, both in
-    the order of the query (`group_concat` adds the bytes of a BLOB as they are), and works without Python's lock.
-    """
-    rows = connection.execute(
-        f"SELECT group_concat(vid), CAST(group_concat(vector, '') AS BLOB) FROM ({source})",  # noqa: S608
-        bindings,
+
+def _without(connection: apsw.Connection, owners: Sequence[int]) -> Iterator[tuple[Ids, Vector]]:
+    """All vectors but those of some owners, whose numbers ascend."""
+    after = -1
+    for owner in owners:
+        first, end = owner_range(owner)
+        yield from _above(connection, after, first - 1)
+        after = end
+    yield from _above(connection, after, (1 << 63) - 1)
+
+
+def _written_since(connection: apsw.Connection, rid: int) -> Iterator[tuple[Ids, Vector]]:
+    """Vectors of rows above that number."""
+    source = (
+        f"SELECT {VID} AS vid, v.vector FROM memories m CROSS JOIN vectors v "  # noqa: S608
+        f"ON v.vid = {VID} AND {SOUND_VECTOR} WHERE m.rid > ? ORDER BY m.rid LIMIT ?"
     )
-    found: list[Any] = rows.fetchall()
-    listed, blob = found[0]
-    keys = parse_ids(listed)
-    return keys, decode_vectors(blob or b"", len(keys))
+    while True:
+        keys, vectors = read_vectors(connection, source, [rid, BLOCK])
+        if not len(keys):
+            return
+        yield keys, vectors
+        rid = int(keys[-1]) & RID_MASK

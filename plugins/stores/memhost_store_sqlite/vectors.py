@@ -1,7 +1,7 @@
 """The vector leg: the nearest memories of a scope by cosine.
 
 Up to `scan_rows` memories are read from the file, where the vectors of one owner lie side by side; larger
-scopes go through the cache, which proposes rows whose vectors are then read exactly. Both give the same rows.
+scopes go through rounded vectors, which propose rows whose vectors are then read exactly. Both give the same rows.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from memhost.models import CandidateQuery, Scope, Vector
-from memhost_store_sqlite.codec import SOUND_VECTOR, Ids, pack_ids, parse_ids
+from memhost_store_sqlite.codec import SOUND_VECTOR, Ids, among, pack_ids, parse_ids
 from memhost_store_sqlite.memories import RID_BITS, RID_MASK, VID
+from memhost_store_sqlite.quantised import Part, Scan
 from memhost_store_sqlite.scopes import Reach, owners_of
 from memhost_store_sqlite.top_k import Admission, best
-from memhost_store_sqlite.vector_cache import Rows, Snapshot, VectorCache, read_vectors
+from memhost_store_sqlite.vector_blocks import next_vectors, owner_range, read_vectors
+from memhost_store_sqlite.vector_cache import VectorCache
 
 _BLOCK = 8192
 Scores = npt.NDArray[np.float32]
@@ -44,9 +46,9 @@ def search(
     """The nearest `vector_limit` memories that satisfy the conditions; `cache` if it should be used."""
     assert query.vector is not None
     vector = np.ascontiguousarray(query.vector, dtype=np.float32)
-    snapshot = cache.snapshot(connection, len(vector)) if cache else None
-    if snapshot is not None:
-        rids, scores = _propose(connection, scope, reach, vector, query, admission, snapshot)
+    parts = cache.parts(connection, owners_of(connection, scope), len(vector)) if cache else None
+    if parts is not None:
+        rids, scores = _propose(connection, reach, vector, query, admission, parts)
     else:
         rids, scores = _scan(connection, scope, reach, vector)
     if query.max_distance is not None:
@@ -83,47 +85,63 @@ def cosines(matrix: Vector, vector: Vector) -> Scores:
 
 def _propose(
     connection: apsw.Connection,
-    scope: Scope,
     reach: Reach,
     vector: Vector,
     query: CandidateQuery,
     admission: Admission,
-    snapshot: Snapshot,
+    parts: list[Part],
 ) -> tuple[Ids, Scores]:
     """Rows that may be among the nearest, with exact scores."""
-    every = snapshot.rows
-    rows = _rows(connection, scope, reach, every)
-    rids = every.rids if rows is None else every.rids[rows]
-    rough = snapshot.scores(vector, rows)
-    margin = 2 * snapshot.error
+    scan = Scan(parts, vector)
+    rids = scan.keys & RID_MASK
+    places = None if reach.column != "session" else np.flatnonzero(among(rids, _in_session(connection, reach)))
+    every = query.count and query.max_distance is not None
+    existing = admission.existing()  # the rows may be gone
+    slack = scan.slack + np.float32(scan.error)
+    places = _near(rids, scan.scores, slack, places, query, None if every else existing)
+    if scan.rough:
+        fine = scan.refined(places)
+        slack = np.full(len(places), scan.error, dtype=np.float32)
+        places = places[_near(rids[places], fine, slack, None, query, None if every else existing)]
+    return _exact(connection, rids[places], vector)
+
+
+def _near(
+    rids: Ids, scores: Scores, slack: Scores, places: Ids | None, query: CandidateQuery, admission: Admission | None
+) -> Ids:
+    """The ascending places of the rows that may be near enough, or with an admission among the nearest.
+
+    Args:
+        rids: Row numbers, n.
+        scores: Estimated cosines, n.
+        slack: By how much they may be wrong, n.
+        places: The rows in question, ascending; None for all.
+        query: What is searched for.
+        admission: Which rows are there and satisfy the conditions; None if all that are near enough are wanted.
+    """
     if query.max_distance is not None:
-        keep = rough >= 1.0 - query.max_distance - margin
-        rids, rough = rids[keep], rough[keep]
-    if not (query.count and query.max_distance is not None):
-        chosen = best(rids, rough, admission.existing(), query.vector_limit)  # the cache may hold rows that are gone
+        near = np.flatnonzero(scores + slack >= 1.0 - query.max_distance)
+        places = near if places is None else np.intersect1d(places, near, assume_unique=True)
+    if places is not None:
+        rids, scores, slack = rids[places], scores[places], slack[places]
+    within = None
+    if admission is not None:
+        lowest = scores - slack
+        chosen = best(rids, lowest, admission, query.vector_limit)
         if len(chosen) >= query.vector_limit > 0:
-            within = np.flatnonzero(rough >= rough[chosen[query.vector_limit - 1]] - margin)
+            within = np.flatnonzero(scores + slack >= lowest[chosen[query.vector_limit - 1]])
         else:
-            within = chosen
-        rids = rids[within]
-    return _exact(connection, rids, vector)
+            within = np.sort(chosen)
+    if within is None:
+        return np.arange(len(rids)) if places is None else places
+    return within if places is None else places[within]
 
 
-def _rows(connection: apsw.Connection, scope: Scope, reach: Reach, every: Rows) -> Ids | None:
-    """Indices of the cached rows in reach; None for all of them."""
-    if reach.column == "session":
-        where, bindings = reach.where()
-        listed: Any = connection.execute(
-            f"SELECT group_concat(m.rid) FROM memories m WHERE {where}",  # noqa: S608
-            bindings,
-        ).get
-        return np.flatnonzero(np.isin(every.rids, parse_ids(listed)))
-    highest = int(every.owners.max(initial=0))
-    allowed = np.zeros(highest + 1, dtype=bool)
-    owners = pack_ids(owner for owner, _ in owners_of(connection, scope) if owner <= highest)
-    allowed[owners] = True
-    mask = allowed[every.owners]
-    return None if mask.all() else np.flatnonzero(mask)
+def _in_session(connection: apsw.Connection, reach: Reach) -> Ids:
+    """The row numbers in reach, ascending."""
+    where, bindings = reach.where()
+    listed: Any = connection.execute(f"SELECT group_concat(m.rid) FROM memories m WHERE {where}", bindings).get  # noqa: S608
+    return np.sort(parse_ids(listed))
 
 
 _NAMED = (
@@ -133,10 +151,6 @@ _NAMED = (
 _OWNERS = (
     "SELECT v.vid, v.vector FROM carray(?) o CROSS JOIN vectors v "  # noqa: S608
     f"ON v.vid BETWEEN (o.value << {RID_BITS}) AND ((o.value << {RID_BITS}) | {RID_MASK}) AND {SOUND_VECTOR}"
-)
-_RANGE = (
-    f"SELECT v.vid, v.vector FROM vectors v WHERE v.vid > ? AND v.vid <= ? AND {SOUND_VECTOR} "  # noqa: S608
-    "ORDER BY v.vid LIMIT ?"
 )
 
 
@@ -185,9 +199,10 @@ def _blocks(connection: apsw.Connection, scope: Scope, reach: Reach) -> Iterator
 
 
 def _large_owner(connection: apsw.Connection, owner: int) -> Iterator[tuple[Ids, Vector]]:
-    last, end = (owner << RID_BITS) - 1, (owner << RID_BITS) | RID_MASK
+    first, end = owner_range(owner)
+    last = first - 1
     while True:
-        keys, vectors = read_vectors(connection, _RANGE, [last, end, _BLOCK])
+        keys, vectors = next_vectors(connection, last, end, _BLOCK)
         if not len(keys):
             return
         yield keys, vectors

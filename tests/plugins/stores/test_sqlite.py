@@ -129,6 +129,9 @@ def test_migrations_run_forward_once_and_keep_the_data(tmp_path: Path) -> None:
 
 def made_older(connection: sqlite3.Connection, version: int) -> None:
     """Take away what files of that version did not have yet."""
+    connection.execute("DROP TRIGGER vectors_deleted")
+    for table in ("vector_axes", "vector_blocks", "vectors_gone"):
+        connection.execute(f"DROP TABLE {table}")
     for index in ("memories_ending", "memories_beginning"):
         connection.execute(f"DROP INDEX {index}")
     for table in ("changes", "chains"):

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+import apsw
+import numpy as np
 import pytest
 from tests.support.sqlite_files import EVERYWHERE, opening
 
-from memhost.models import CandidateQuery, Condition, Op, Scope, StoredMemory, TextMatch
+from memhost.models import CandidateQuery, Condition, Op, Scope, StoredMemory, TextMatch, Vector, WriteBatch
+from memhost.ports import Store
 from memhost.testing.factories import after, make_memory, make_scope, make_vector, put
-from memhost_store_sqlite import search
+from memhost_store_sqlite import search, vector_blocks, vector_cache
 from memhost_store_sqlite.settings import SqliteSettings
+from memhost_store_sqlite.store import SqliteStore
 
 UNCACHED = SqliteSettings(block_cache_mb=0, synchronous="normal", readers=2)
 """Every owner is searched like a large one."""
@@ -84,3 +93,248 @@ async def test_memories_that_hold_are_counted_by_those_that_do_not(
                 found = await store.candidates(scope, query)
                 expected = sum(inside(each, scope) and holds(each, wanted) for each in memories)
                 assert found.total == expected, (scope, wanted)
+
+
+# -- nearest vectors ---------------------------------------------------------------------------------------
+
+DIMENSIONS = 128
+SIZE = 512
+"""Vectors of a block in these tests: enough to fit axes."""
+ROUNDED = SqliteSettings(block_cache_mb=0, scan_rows=0, synchronous="normal", readers=2)
+EXACT = SqliteSettings(block_cache_mb=0, vector_cache_mb=0, synchronous="normal", readers=2)
+ANN, BOB = make_scope(users=("ann",)), make_scope(users=("bob",))
+
+
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (vector_blocks, vector_cache):
+        monkeypatch.setattr(module, "BLOCK", SIZE)
+
+
+def clustered(count: int, seed: int) -> Vector:
+    """Unit vectors around a few topics, of which some axes tell more than others, as embedders make them."""
+    chance = np.random.default_rng(seed)
+    spread = np.linspace(1.0, 0.05, DIMENSIONS) ** 2
+    topics = chance.normal(size=(20, DIMENSIONS)) * spread + 0.3
+    made = topics[chance.integers(0, 20, count)] + 0.5 * chance.normal(size=(count, DIMENSIONS)) * spread
+    return np.asarray(made / np.linalg.norm(made, axis=1)[:, None], dtype=np.float32)
+
+
+def scattered(count: int, seed: int) -> Vector:
+    """Unit vectors in any direction: no axis tells more than another."""
+    made = np.random.default_rng(seed).normal(size=(count, DIMENSIONS))
+    return np.asarray(made / np.linalg.norm(made, axis=1)[:, None], dtype=np.float32)
+
+
+def embedded(vectors: Vector, user: str = "ann", first: int = 0) -> list[StoredMemory]:
+    return [
+        make_memory(f"{user}{number}", "apple", terms=("apple",), vector=vector, user_id=user)
+        for number, vector in enumerate(vectors, first)
+    ]
+
+
+def opened(folder: Path, settings: SqliteSettings) -> Any:
+    return opening(folder, settings, dimensions=DIMENSIONS)
+
+
+async def build(store: Store) -> None:
+    """Wait until all blocks that are due are there."""
+    assert isinstance(store, SqliteStore)
+    await asyncio.wrap_future(store._building.start())
+    await asyncio.wrap_future(store._building.start())
+
+
+@asynccontextmanager
+async def both(folder: Path) -> AsyncIterator[tuple[Store, Store]]:
+    """Two stores on one file: one that goes by rounded vectors, and one that compares all of them."""
+    async with opened(folder, ROUNDED) as rounded, opened(folder, EXACT) as exact:
+        yield rounded, exact
+
+
+async def nearest(store: Store, scope: Scope, vector: Vector, **parts: Any) -> dict[str, float | None]:
+    found = await store.candidates(scope, CandidateQuery(vector=vector, **parts))
+    return {hit.memory.id: hit.distance for hit in found.hits}
+
+
+async def agree(rounded: Store, exact: Store, scopes: Sequence[Scope], queries: Vector) -> None:
+    """The nearest are found: all of them but for one in a hundred, with the same distances."""
+    missed = wanted = 0
+    for scope in scopes:
+        for query in queries:
+            for parts in ({"vector_limit": 50}, {"vector_limit": 7, "max_distance": 0.6, "count": True}):
+                expected = await nearest(exact, scope, query, **parts)
+                found = await nearest(rounded, scope, query, **parts)
+                assert len(found) == len(expected)
+                assert all(found[name] == distance for name, distance in expected.items() if name in found)
+                wanted += len(expected)
+                missed += len(expected.keys() - found.keys())
+    assert wanted
+    assert missed <= wanted / 100
+
+
+def blocks(folder: Path) -> list[tuple[int, int, int]]:
+    """Owner, rows and dead rows of each block in the file."""
+    connection = apsw.Connection(str(folder / "memhost.db"), flags=apsw.SQLITE_OPEN_READONLY)
+    rows: list[Any] = connection.execute("SELECT last >> 36, count, dead FROM vector_blocks ORDER BY last").fetchall()
+    connection.close()
+    return rows
+
+
+def edit(folder: Path, *statements: str) -> None:
+    """Change the file as a process does that knows nothing of blocks."""
+    connection = apsw.Connection(str(folder / "memhost.db"))
+    for statement in statements:
+        connection.execute(statement)
+    connection.close()
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("make", [clustered, scattered])
+async def test_the_nearest_of_large_owners_are_found_by_rounded_vectors(make: Any, tmp_path: Path) -> None:
+    async with both(tmp_path) as (rounded, exact):
+        await rounded.commit(EVERYWHERE, put(*embedded(make(1300, 1)), *embedded(make(700, 2), "bob")))
+        scopes, queries = (ANN, BOB, EVERYWHERE), make(6, 3)
+        await agree(rounded, exact, scopes, queries)
+        await build(rounded)
+        assert [count for _, count, _ in blocks(tmp_path)] == [SIZE, SIZE, SIZE]
+        await agree(rounded, exact, scopes, queries)
+    async with both(tmp_path) as (rounded, exact):
+        await agree(rounded, exact, scopes, queries)
+        await exact.commit(EVERYWHERE, put(*embedded(make(40, 4), first=2000), *embedded(make(30, 5))))
+        await exact.commit(EVERYWHERE, WriteBatch(delete_memories=[f"ann{number}" for number in range(600, 700)]))
+        await agree(rounded, exact, scopes, make(6, 6))
+
+
+@pytest.mark.usefixtures("small_blocks")
+async def test_conditions_hold_among_rounded_vectors(tmp_path: Path) -> None:
+    made = [
+        replace(each, record=replace_topics(each, ["rare"] if number % 97 == 0 else ["usual"]))
+        for number, each in enumerate(embedded(clustered(1300, 1)))
+    ]
+    rare = (Condition("topics", Op.ANY, ("rare",)),)
+    async with both(tmp_path) as (rounded, exact):
+        await rounded.commit(EVERYWHERE, put(*made))
+        await build(rounded)
+        for query in clustered(5, 2):
+            for limit in (5, 200):
+                expected = await nearest(exact, ANN, query, conditions=rare, vector_limit=limit)
+                assert await nearest(rounded, ANN, query, conditions=rare, vector_limit=limit) == expected
+                assert len(expected) == min(limit, 14)
+
+
+def replace_topics(memory: StoredMemory, topics: list[str]) -> Any:
+    memory.record.topics = topics
+    return memory.record
+
+
+@pytest.mark.usefixtures("small_blocks")
+async def test_many_owners_with_few_memories_share_rounded_vectors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vector_cache, "_FEW_OWNERS", 3)
+    vectors = clustered(1000, 1)
+    small = [each for user in range(20) for each in embedded(vectors[user * 20 : user * 20 + 20], f"u{user}-")]
+    everyone, some = EVERYWHERE, make_scope(users=tuple(f"u{user}-" for user in range(0, 20, 2)))
+    scopes, queries = (everyone, some), clustered(4, 2)
+    async with both(tmp_path) as (rounded, exact):
+        await rounded.commit(EVERYWHERE, put(*small, *embedded(clustered(600, 3))))
+        await agree(rounded, exact, scopes, queries)
+        # one of the owners with few memories becomes one with many, and the other way round
+        await rounded.commit(EVERYWHERE, put(*embedded(clustered(600, 4), "u2-", first=100)))
+        await rounded.commit(EVERYWHERE, WriteBatch(delete_memories=[f"ann{number}" for number in range(500)]))
+        await rounded.commit(EVERYWHERE, put(*embedded(clustered(10, 5), first=900)))
+        await agree(rounded, exact, scopes, queries)
+
+
+@pytest.mark.usefixtures("small_blocks")
+async def test_the_first_search_reads_blocks_instead_of_vectors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = []
+    original = vector_blocks.next_vectors
+
+    def counting(*arguments: Any) -> Any:
+        keys, vectors = original(*arguments)
+        read.append(len(keys))
+        return keys, vectors
+
+    monkeypatch.setattr("memhost_store_sqlite.vector_cache.next_vectors", counting)
+    async with opened(tmp_path, ROUNDED) as store:
+        await store.commit(EVERYWHERE, put(*embedded(clustered(1300, 1))))
+        await build(store)
+    async with opened(tmp_path, ROUNDED) as store:
+        await nearest(store, ANN, clustered(1, 2)[0])
+        assert sum(read) == 1300 - 2 * SIZE
+        await store.commit(EVERYWHERE, put(*embedded(clustered(3, 2), first=5000)))
+        read.clear()
+        await nearest(store, ANN, clustered(1, 2)[0])
+        assert sum(read) == 3
+
+
+@pytest.mark.usefixtures("small_blocks")
+async def test_an_older_file_gains_blocks_when_it_is_opened(tmp_path: Path) -> None:
+    async with opened(tmp_path, ROUNDED) as store:
+        await store.commit(EVERYWHERE, put(*embedded(clustered(1300, 1))))
+        await build(store)
+    edit(
+        tmp_path,
+        "DROP TRIGGER vectors_deleted",
+        *(f"DROP TABLE {table}" for table in ("vector_axes", "vector_blocks", "vectors_gone")),
+        "PRAGMA user_version = 7",
+    )
+    async with opened(tmp_path, ROUNDED) as store:
+        await build(store)
+        assert [count for _, count, _ in blocks(tmp_path)] == [SIZE, SIZE]
+
+
+@pytest.mark.usefixtures("small_blocks")
+async def test_blocks_forget_what_is_deleted(tmp_path: Path) -> None:
+    vectors = clustered(1024, 1)
+    async with both(tmp_path) as (rounded, exact):
+        await rounded.commit(EVERYWHERE, put(*embedded(vectors)))
+        await build(rounded)
+        await rounded.commit(EVERYWHERE, WriteBatch(delete_memories=["ann5", "ann600"]))
+        assert [row[1:] for row in blocks(tmp_path)] == [(SIZE, 1), (SIZE, 1)]
+        connection = apsw.Connection(str(tmp_path / "memhost.db"), flags=apsw.SQLITE_OPEN_READONLY)
+        first: Any = connection.execute("SELECT heads, tails, scales FROM vector_blocks ORDER BY last").fetchone()
+        connection.close()
+        for column in first:
+            rows = np.frombuffer(column, dtype=np.int8).reshape(SIZE, -1)
+            assert [number for number, row in enumerate(rows) if not row.any()] == [5]
+        await rounded.commit(EVERYWHERE, WriteBatch(delete_memories=[f"ann{number}" for number in range(300)]))
+        assert [row[1:] for row in blocks(tmp_path)] == [(SIZE - 300, 0), (SIZE, 1)], "made again of what is left"
+        await agree(rounded, exact, (ANN,), clustered(4, 2))
+        await rounded.commit(EVERYWHERE, WriteBatch(delete_memories=[f"ann{number}" for number in range(1024)]))
+        assert blocks(tmp_path) == []
+
+
+@pytest.mark.usefixtures("small_blocks")
+async def test_what_a_process_without_blocks_deletes_is_forgotten_with_the_next_write(tmp_path: Path) -> None:
+    async with opened(tmp_path, ROUNDED) as store:
+        await store.commit(EVERYWHERE, put(*embedded(clustered(512, 1))))
+        await build(store)
+        edit(tmp_path, "DELETE FROM vectors WHERE vid IN (SELECT vid FROM vectors ORDER BY vid LIMIT 7)")
+        await store.commit(EVERYWHERE, put(make_memory("other", "pear", vector=None)))
+        assert [row[1:] for row in blocks(tmp_path)] == [(SIZE, 7)]
+
+
+@pytest.mark.usefixtures("small_blocks")
+async def test_blocks_go_with_the_vectors_of_another_embedder(tmp_path: Path) -> None:
+    async with opened(tmp_path, ROUNDED) as store:
+        await store.commit(EVERYWHERE, put(*embedded(clustered(512, 1))))
+        await build(store)
+        assert blocks(tmp_path)
+    async with opening(tmp_path, ROUNDED, embedder="other", dimensions=8, reindex=True):
+        assert blocks(tmp_path) == []
+
+
+@pytest.mark.usefixtures("small_blocks")
+async def test_what_does_not_fit_is_compared_without_rounding(tmp_path: Path) -> None:
+    small = SqliteSettings(block_cache_mb=0, scan_rows=0, vector_cache_mb=1, synchronous="normal", readers=2)
+    async with opened(tmp_path, small) as limited, opened(tmp_path, EXACT) as exact:
+        for user in range(3):
+            await limited.commit(EVERYWHERE, put(*embedded(clustered(4000, user), f"u{user}-")))
+        users = [make_scope(users=(f"u{user}-",)) for user in range(3)]
+        await agree(limited, exact, (*users, EVERYWHERE), clustered(2, 9))
+        assert isinstance(limited, SqliteStore)
+        assert sum(kept.size_bytes for kept in limited._cache._kept.values()) <= 1024 * 1024
