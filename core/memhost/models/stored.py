@@ -337,6 +337,7 @@ class Candidates:
         hits: Each memory once, in no particular order.
         columns: The same memories, in the order of `hits`, as the ranking reads them (`memhost.ranking.Columns`), from
             stores that keep them so; None: the ranking makes them.
+        made: False where the store knows that none of them, turns aside, was made from turns or memories.
         documents: Number of memories in the scope (whatever the conditions), if statistics were asked for.
         average_length: Mean number of terms of those.
         frequencies: Term to number of memories in the scope that hold it.
@@ -346,6 +347,7 @@ class Candidates:
 
     hits: list[CandidateHit]
     columns: Any = None
+    made: bool = True
     documents: int = 0
     average_length: float = 0.0
     frequencies: dict[str, int] = field(default_factory=dict)

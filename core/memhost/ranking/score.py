@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -56,6 +57,17 @@ class RankedRows(NamedTuple):
     shares: Flags
     nearness: Floats
 
+    def only(self, kept: Flags) -> RankedRows:
+        """Those of them for which `kept`, in their order, is true."""
+        return RankedRows(self.rows[kept], self.scores[kept], self.parts[kept], self.shares[kept], self.nearness[kept])
+
+    def with_parts(self, *, explain: bool) -> Iterator[tuple[int, float, dict[str, float]]]:
+        """Row, score and, if they are to be explained, what each stage added, one after the other."""
+        parts: Iterable[dict[str, float]] = repeat({})
+        if explain:
+            parts = [dict(zip(STAGES, row, strict=True)) for row in self.parts.tolist()]
+        return zip(self.rows.tolist(), self.scores.tolist(), parts, strict=False)
+
 
 def rank(
     query: AnalysedQuery,
@@ -85,7 +97,7 @@ def rank(
     """
     columns = as_columns(candidates, query_vector)
     found = rank_columns(query, query_vector, columns, stats, weights, limit=limit)
-    keys = columns.take(found.rows).keys
+    keys = columns.keys_of(found.rows)
     parts = [dict(zip(STAGES, row, strict=True)) for row in found.parts.tolist()] if explain else [{} for _ in keys]
     values = zip(keys, found.scores.tolist(), parts, found.shares.tolist(), found.nearness.tolist(), strict=True)
     return [Ranked(*each) for each in values]
@@ -101,19 +113,17 @@ def rank_columns(
     limit: int | None = None,
 ) -> RankedRows:
     """Rank the rows of ``columns`` as :func:`rank` does, and return arrays."""
-    by_key: Ints | None = None
-    if not (columns.place[1:] > columns.place[:-1]).all():
-        by_key = np.argsort(columns.place, kind="stable")
-        columns = columns.take(by_key)
     features = feature_rows(query, query_vector, columns, stats, weights)
     parts = stage_values(features, weights)
-    totals = np.round(parts.sum(axis=1), _DECIMALS)
-    order = np.argsort(-totals, kind="stable")[:limit]
+    totals = parts.sum(axis=1).round(_DECIMALS)
+    order = (-totals).argsort(kind="stable")
+    ordered = totals[order]
+    if (ordered[1:] == ordered[:-1]).any():
+        order = np.lexsort((columns.place, -totals))
+    order = order[:limit]
     scores = 1.0 / (1.0 + np.exp(-np.clip(totals[order], -60.0, 60.0)))
     shares = (features[_SHARED].max(axis=0) > 0)[order]
-    return RankedRows(
-        order if by_key is None else by_key[order], scores, parts[order], shares, features[_NEARNESS, order]
-    )
+    return RankedRows(order, scores, parts[order], shares, features[_NEARNESS, order])
 
 
 def stage_values(features: Floats, weights: RankingWeights) -> Floats:

@@ -201,7 +201,8 @@ class Retriever:
         found = await self._candidates(scope, wanted, plan.phases)
         stored = _memories(found)
         with plan.phases("candidates"):
-            replaced = await find_replaced(self._store, scope, stored, plan.moment, self._digests)
+            made = stored if found.made else ()
+            replaced = await find_replaced(self._store, scope, made, plan.moment, self._digests)
         words = (*query.words, *query.terms)
         bound = self._embedder
         read = not isinstance(bound, LanguageBound) or query.language in bound.languages

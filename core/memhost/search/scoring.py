@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 from msgspec import UNSET
 
 from memhost.models import (
@@ -22,7 +24,16 @@ from memhost.models import (
     Vector,
     matches,
 )
-from memhost.ranking import Candidate, Columns, CorpusStats, RankingWeights, candidate_of, rank
+from memhost.ranking import (
+    CorpusStats,
+    Ranked,
+    RankedRows,
+    RankingWeights,
+    candidate_of,
+    rank,
+    rank_columns,
+)
+from memhost.ranking.traits import ENDING
 from memhost.search.facts.grouping import Group, Hit, grouped
 from memhost.search.facts.replaced import NOTHING, Replaced
 from memhost.search.facts.sources import Digests
@@ -52,6 +63,7 @@ class Scored(msgspec.Struct, frozen=True, gc=False):
         parts: They explain the score.
         group: What is one hit with it.
         newer: What replaced the fact that a turn states.
+        row: Its row in the columns of the candidates; -1 if it is not known.
     """
 
     memory: StoredMemory
@@ -61,6 +73,7 @@ class Scored(msgspec.Struct, frozen=True, gc=False):
     parts: Mapping[str, float]
     group: Group | None = None
     newer: MemoryRecord | None = None
+    row: int = -1
 
     @property
     def id(self) -> str:
@@ -166,20 +179,25 @@ def keyword_scores(
     """
     matching = [hit for hit in found.hits if hit.text_score is not None]
     matching.sort(key=lambda hit: (-(hit.text_score or 0.0), hit.memory.id))
-    first = {hit.memory.id: hit.memory for hit in matching[:ranked]}
-    beside = [hit for hit in found.hits if hit.text_score is None or hit.memory.id in first]
+    first = {id(hit) for hit in matching[:ranked]}
+    beside = [row for row, hit in enumerate(found.hits) if hit.text_score is None or id(hit) in first]
     stats = CorpusStats(found.documents, found.average_length, found.frequencies)
     if found.columns is None:
-        rows: Sequence[Candidate] | Columns = [candidate_of(hit.memory) for hit in beside]
+        rows = {found.hits[row].memory.id: row for row in beside}
+        memories = [candidate_of(found.hits[row].memory) for row in beside]
+        order = [
+            (rows[str(item.key)], item.score, item.breakdown)
+            for item in rank(query, None, memories, stats, weights, explain=explain)
+        ]
     else:
-        there = {hit.memory.id for hit in beside}
-        rows = found.columns.take([row for row, hit in enumerate(found.hits) if hit.memory.id in there])
-    order = rank(query, None, rows, stats, weights, explain=explain)
-    best = next((item.score for item in order if item.key in first), 1.0)
+        columns = found.columns if len(beside) == len(found.hits) else found.columns.take(beside)
+        best_first = rank_columns(query, None, columns, stats, weights)
+        order = [(beside[row], score, part) for row, score, part in best_first.with_parts(explain=explain)]
+    order = [each for each in order if id(found.hits[each[0]]) in first]
+    best = order[0][1] if order else 1.0
     scored = [
-        Scored(first[str(item.key)], 1.0 - item.score / best, item.score / best, "keyword", item.breakdown)
-        for item in order
-        if item.key in first
+        Scored(found.hits[row].memory, 1.0 - score / best, score / best, "keyword", part, None, None, row)
+        for row, score, part in order
     ]
     last = scored[-1].score if scored else 1.0
     least = matching[ranked - 1].text_score if len(matching) > ranked else None
@@ -235,31 +253,61 @@ def pipeline_scores(
         explain: Fill in the parts of the scores.
         understood: The embedder knows a word of the query, so that nearness to it means something.
     """
-    matching = [
-        hit.memory
-        for hit in found.hits
-        if hit.text_score is not None or hit.distance is not None or _fits(hit, conditions)
-    ]
-    matching += [memory for memory in replaced.added if matches(memory.record, conditions)]
-    stored = {memory.id: memory for memory in (*matching, *replaced.facts)}
-    memories = {hit.memory.id: hit.memory for hit in found.hits} | stored
     stats = CorpusStats(found.documents, found.average_length, found.frequencies)
-    columns: Columns | None = found.columns if replaced is NOTHING else None
-    rows = list(map(candidate_of, memories.values())) if columns is None else columns
-    ranked = rank(query, vector, rows, stats, weights, explain=explain)
-    ordered = [(stored[str(item.key)], item) for item in ranked if item.key in stored]
     least = NEAR if understood else NEAR_TO_FRAGMENTS
+    matching = [hit.text_score is not None or hit.distance is not None or _fits(hit, conditions) for hit in found.hits]
+    if found.columns is not None and replaced is NOTHING:
+        order = rank_columns(query, vector, found.columns, stats, weights)
+        return _ranking(order, found, matching, least, digests, explain=explain)
+    own = [hit.memory for hit, fits in zip(found.hits, matching, strict=True) if fits]
+    own += [memory for memory in replaced.added if matches(memory.record, conditions)]
+    stored = {memory.id: memory for memory in (*own, *replaced.facts)}
+    memories = {hit.memory.id: hit.memory for hit in found.hits} | stored
+    ranked = rank(query, vector, list(map(candidate_of, memories.values())), stats, weights, explain=explain)
+    ordered = [(stored[str(item.key)], item) for item in ranked if item.key in stored]
     fits = any(item.shares or item.nearness >= least for memory, item in ordered if memory.id not in replaced.heads)
     shown = [_scored(hit, replaced) for hit in grouped(ordered, replaced.heads, digests)]
     left_out = stored.keys() - replaced.heads.keys() - {item.id for item in shown}
     return Ranking(shown, left_out, fits or not ordered)
 
 
-def _scored(hit: Hit, replaced: Replaced) -> Scored:
+def _ranking(
+    order: RankedRows, found: Candidates, matching: Sequence[bool], least: float, digests: Digests, *, explain: bool
+) -> Ranking:
+    """The matches in an order of the candidates' columns, where no fact was replaced."""
+    hits = found.hits
+    kept = np.array(matching, dtype=np.bool_)[order.rows]
+    fits = bool((kept & (order.shares | (order.nearness >= least))).any()) or not kept.any()
+    if not kept.all():
+        order = order.only(kept)
+    best_first = order.with_parts(explain=explain)
+    if not found.made and _all_end_apart(found.columns.traits[order.rows]):
+        shown = [
+            Scored(hits[row].memory, 1.0 - score, score, "hybrid", part, None, None, row)
+            for row, score, part in best_first
+        ]
+        return Ranking(shown, set(), fits)
+    places: dict[str, int] = {}
+    ordered = []
+    for row, score, part in best_first:
+        memory = hits[row].memory
+        places[memory.id] = row
+        ordered.append((memory, Ranked(memory.id, score, part)))
+    shown = [_scored(hit, NOTHING, places[hit.memory.id]) for hit in grouped(ordered, {}, digests)]
+    return Ranking(shown, places.keys() - {item.id for item in shown}, fits)
+
+
+def _all_end_apart(traits: npt.NDArray[np.int64]) -> bool:
+    """Tell whether texts with these traits end differently, so that none says what another says."""
+    ends = np.sort(traits // ENDING)
+    return not len(ends) or bool(ends[0] > 0 and (ends[1:] != ends[:-1]).all())
+
+
+def _scored(hit: Hit, replaced: Replaced, row: int = -1) -> Scored:
     item, group = hit.best, hit.group
     fact = None if group is None else group.replaced
     newer = None if fact is None else replaced.heads[fact.id]
-    return Scored(hit.memory, 1.0 - item.score, item.score, "hybrid", item.breakdown, group, newer)
+    return Scored(hit.memory, 1.0 - item.score, item.score, "hybrid", item.breakdown, group, newer, row)
 
 
 def below_newer(ordered: Sequence[Scored]) -> list[Scored]:

@@ -46,13 +46,15 @@ def by_trust(
     wanted, rest, terms = max(end, _FIRST), len(ordered), frozenset(sought)
     columns = None if found is None else _Rows.of(found, ordered)
     crowded = None if columns is None else columns.crowded(terms)
+    if crowded == () and _are_all_trusted_alike(ordered[:wanted]):
+        return list(ordered)
     kept: list[Scored] = []
     lower: list[Scored] = []
     for at, item in enumerate(ordered):
         if len(kept) == wanted:
             rest = at
             break
-        score = _score(item, terms if crowded is None or item.id in crowded else frozenset())
+        score = _score(item, terms if crowded is None or item.row in crowded else frozenset())
         if score < item.score:
             lower.append(msgspec.structs.replace(item, score=score, dist=1.0 - score))
         else:
@@ -66,31 +68,34 @@ def by_trust(
 class _Rows:
     """The words of candidates, in the columns that the store kept."""
 
-    def __init__(self, columns: Columns, rows: Mapping[str, int]) -> None:
+    def __init__(self, columns: Columns) -> None:
         self._columns = columns
-        self._rows = rows
 
     @classmethod
     def of(cls, found: Candidates, ordered: Sequence[Scored]) -> _Rows | None:
         """The rows of these matches; None if the store kept no columns, or not of all of them."""
-        if found.columns is None:
+        if found.columns is None or any(item.row < 0 for item in ordered):
             return None
-        rows = {hit.memory.id: row for row, hit in enumerate(found.hits)}
-        return cls(found.columns, rows) if all(item.id in rows for item in ordered) else None
+        return cls(found.columns)
 
-    def crowded(self, sought: Collection[str]) -> frozenset[str]:
-        """The ids of memories that hold more words of a query than a sentence must."""
-        many = (self._columns.words.count(sought) > FEWEST).tolist()
-        return frozenset(name for name, row in self._rows.items() if many[row])
+    def crowded(self, sought: Collection[str]) -> Collection[int]:
+        """The rows of memories that hold more words of a query than a sentence must; mostly none, which is `()`."""
+        return tuple(np.flatnonzero(self._columns.words.count(sought) > FEWEST).tolist())
 
     def held(self, items: Sequence[Scored]) -> npt.NDArray[np.float32]:
         """As `_held` of the words of these."""
-        words = self._columns.words.take(np.array([self._rows[item.id] for item in items], dtype=np.int64))
+        words = self._columns.words.take(np.array([item.row for item in items], dtype=np.int64))
         spelled = words.vocabulary.spelled[words.numbers]
         known, numbers = np.unique(words.numbers[spelled], return_inverse=True)
         held = np.zeros((len(items), len(known)), dtype=np.float32)
         held[words.rows_of(np.flatnonzero(spelled)), numbers] = 1.0
         return held
+
+
+def _are_all_trusted_alike(items: Sequence[Scored]) -> bool:
+    """Tell whether all have one level of trust, which has no price."""
+    levels = {_level(item.memory) for item in items}
+    return len(levels) < 2 and levels.isdisjoint(_PRICES)
 
 
 def _level(memory: StoredMemory) -> Trust:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from memhost.models import CandidateHit, CandidateQuery, Candidates, Condition, MemoryRecord, Op, TextMatch
 from memhost.storekit import K1, B, Phrase, agreement, rarity, required_phrases, scored_phrases, to_micros
 from memhost_store_sqlite.batch_read import leave_out
-from memhost_store_sqlite.blocks import Block, Flags, Held, Numbers, marks_of
+from memhost_store_sqlite.blocks import SOURCES, Block, Flags, Held, Numbers, marks_of
 from memhost_store_sqlite.codec import among
 from memhost_store_sqlite.conditions import compile_conditions
 from memhost_store_sqlite.listing import admitted
@@ -49,10 +49,12 @@ def search_block(
     both_or_none = query.text is None or query.vector is not None
     if query.count and both_or_none and (query.vector is None or query.max_distance is None):
         total = len(block.rids) if allowed is None else int(allowed.sum())
-    chosen = list(dict.fromkeys([*scores, *near]))
-    around = _around(block, chosen, query.neighbours)
-    hits, rows = _hits(connection, reading, query, block, [*chosen, *around], scores, near, allowed)
-    answer = Candidates(hits=hits, columns=block.columns.take(rows), total=total)
+    chosen = list(scores.keys() | near.keys())
+    wanted = sorted([*chosen, *_around(block, chosen, query.neighbours)])
+    hits, rows = _hits(connection, reading, query, block, wanted, scores, near, allowed)
+    at = np.array(rows, dtype=np.int64)
+    made = bool((np.frombuffer(block.kinds, dtype=np.uint8)[at] == SOURCES).any())
+    answer = Candidates(hits=hits, columns=block.columns.take(at), made=made, total=total)
     if query.statistics_for:
         answer.documents = reach.documents
         answer.average_length = reach.length / reach.documents

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import apsw
+import msgspec
 import pytest
 from tests.support.sqlite_files import EVERYWHERE, FAST, opening
 
@@ -27,7 +28,12 @@ from memhost.models import (
     WriteBatch,
 )
 from memhost.ports import Store
+from memhost.ranking import DEFAULT_WEIGHTS
+from memhost.ranking.traits import ENDING
+from memhost.search.scoring import Scored, keyword_scores, pipeline_scores
+from memhost.search.trust_order import by_trust
 from memhost.testing.factories import after, make_memory, make_scope, make_vector, put
+from memhost.text.analysis import analyse_query
 from memhost_store_sqlite import search
 from memhost_store_sqlite.connection import connect
 from memhost_store_sqlite.memories import RID_MASK
@@ -78,7 +84,10 @@ def some_memory(chance: random.Random, name: str) -> StoredMemory:
         role="user" if turn else None,
         **fields,
     )
-    return replace(made, traits=chance.randint(0, 2**38 - 1), lead=chance.randint(0, 3))
+    number = 2 + chance.randrange(2**30 - 2)
+    return replace(
+        made, traits=chance.randint(0, 255) + ENDING * chance.choice([0, 1, 2, number]), lead=chance.randint(0, 3)
+    )
 
 
 def some_query(chance: random.Random) -> CandidateQuery:
@@ -134,6 +143,49 @@ def compare(kept: Candidates, read: Candidates, query: CandidateQuery) -> None:
         assert mine.keys() == theirs.keys()
     scores = [sorted(hit.text_score for hit in each.hits if hit.text_score is not None) for each in (kept, read)]
     assert scores[0] == pytest.approx(scores[1])
+
+
+def ranked(
+    found: Candidates, query: CandidateQuery, *, explain: bool
+) -> tuple[list[list[Scored]], tuple[set[str], bool]]:
+    """All that a ranking tells of candidates, in both of its forms."""
+    asked = analyse_query(" ".join(query.text.any_of) if query.text is not None else "apple")
+    ranking = pipeline_scores(asked, query.vector, found, query.conditions, DEFAULT_WEIGHTS, explain=explain)
+    by_words = keyword_scores(asked, found, 5, DEFAULT_WEIGHTS, explain=explain)
+    ordered = by_trust(ranking.matches, asked.terms, 10, found)
+    told = [[msgspec.structs.replace(each, row=-1) for each in several] for several in (ordered, by_words)]
+    return told, (ranking.left_out, ranking.fits)
+
+
+def compare_rankings(kept: Candidates, read: Candidates, query: CandidateQuery, *, explain: bool) -> None:
+    assert kept.made or not any(hit.memory.has_sources and not hit.memory.is_turn for hit in read.hits)
+    assert kept.columns is not None or not kept.hits
+    (mine, more), (theirs, others) = (ranked(each, query, explain=explain) for each in (kept, read))
+    assert more == others
+    for own, other in zip(mine, theirs, strict=True):
+        assert [each.id for each in own] == [each.id for each in other]
+        assert [each.score for each in own] == pytest.approx([each.score for each in other], abs=1e-6)
+        assert [dict(each.parts) for each in own] == [pytest.approx(dict(each.parts), abs=1e-6) for each in other]
+        assert [repeated(each) for each in own] == [repeated(each) for each in other]
+
+
+def repeated(each: Scored) -> list[str]:
+    return [] if each.group is None else [record.id for record in each.group.repeats]
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_what_is_kept_ranks_as_what_is_read(seed: int, tmp_path: Path) -> None:
+    chance = random.Random(100 + seed)
+    async with both(tmp_path) as (kept, read):
+        batch = put(*(some_memory(chance, f"m{number}") for number in range(60)))
+        if seed % 2:
+            batch.put_memories = [each for each in batch.put_memories if each.is_turn or not each.has_sources]
+        await kept.commit(EVERYWHERE, batch)
+        for number in range(40):
+            query = replace(some_query(chance), rough_text=False)
+            scope = chance.choice([ANN, BOTH, WORK])
+            found = await kept.candidates(scope, query), await read.candidates(scope, query)
+            compare_rankings(*found, query, explain=number % 2 == 0)
 
 
 @pytest.mark.parametrize("seed", range(4))

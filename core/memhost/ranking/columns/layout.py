@@ -29,8 +29,10 @@ class Layout:
         self.position: Ints = np.where(self.turn, columns.position, -1)
         alone = len(columns.sessions) + np.arange(count)
         place = np.where(self.turn, columns.session, alone) * (1 << 32) + self.position + 8
-        order = np.argsort(place, kind="stable")
+        order = place.argsort(kind="stable")
         ordered = place[order]
+        if (ordered[1:] == ordered[:-1]).any():  # which of two at one place is the neighbour, their keys tell
+            order = np.lexsort((columns.place, place))
         sessions = ordered >> 32
         changes = sessions[1:] != sessions[:-1]
         number = np.zeros(count, dtype=np.int64)

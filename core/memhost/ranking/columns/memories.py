@@ -191,6 +191,10 @@ class Columns:
         """The key of each row."""
         return list(map(self.source.keys.__getitem__, self.row.tolist()))
 
+    def keys_of(self, rows: Ints) -> list[int | str]:
+        """The keys of some rows."""
+        return list(map(self.source.keys.__getitem__, self.row[rows].tolist()))
+
     @property
     def speakers(self) -> Sequence[str]:
         """The names that ``speaker`` numbers: those of these rows, and maybe others."""
