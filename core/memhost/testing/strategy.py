@@ -11,7 +11,7 @@ Subclass it, give one fixture, and run it with pytest and pytest-asyncio:
 
 `spec` is what `memhost_strategies` returns. `conversation` is one from which memories follow; `answer` is what the
 language model says to every question about it (for strategies that need one), such that memories follow.
-`config` are options of the session.
+`config` are options of the session. A strategy whose questions leave out messages sets `reads_all = False`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import msgspec
 import pytest
@@ -30,11 +30,12 @@ from memhost.errors import MemhostError, ModelUnavailable
 from memhost.host import Host
 from memhost.models import MemoryRecord, Message, SessionKey
 from memhost.plugins import PluginManager, Registered
-from memhost.ports import Draft, ExtractionContext, ExtractionTools, ModelStrategy, Turn
+from memhost.ports import Draft, ExtractionContext, Turn
 from memhost.specs import StrategySpec
 from memhost.testing.callers import CALLERS
 from memhost.testing.hosts import call, load_plugins, model_of, running_host
-from memhost.testing.models import ScriptedModel, WordEmbedder
+from memhost.testing.kits.observing import observed
+from memhost.testing.kits.strategy_runs import RunTests
 
 OWNER = SessionKey("default", "", "ann", "s1")
 START = datetime(2026, 3, 1, 9, tzinfo=UTC)
@@ -64,7 +65,7 @@ def turns_of(texts: Sequence[str], role: str = "user") -> list[Turn]:
 
 
 @pytest.mark.asyncio
-class StrategyConformance:
+class StrategyConformance(RunTests):
     """Every promise of `memhost.ports.Strategy`, `ModelStrategy` and `BackgroundStrategy`."""
 
     conversation: ClassVar[tuple[str, ...]] = ("I will book the boat on Friday.", "Bob likes green tea.")
@@ -83,16 +84,16 @@ class StrategyConformance:
 
     async def drafts(self, spec: StrategySpec, turns: Sequence[Turn], answer: str | None = None) -> list[Draft]:
         """Return the drafts that the strategy makes of turns, by itself."""
-        strategy: Any = spec.build(spec.settings())
-        context = self.context()
-        if strategy.immediate:
-            return cast("list[Draft]", await strategy.extract(turns, context))
-        model = ScriptedModel()
-        model.rule = lambda _asked: self.answer if answer is None else answer
-        if hasattr(strategy, "extract"):
-            tools = ExtractionTools(embedder=WordEmbedder(), llm=model)
-            return cast("list[Draft]", await strategy.extract(turns, context, tools))
-        return _parsed(strategy, turns, context, self.answer if answer is None else answer)
+        said = self.answer if answer is None else answer
+        return (await observed(spec.build(spec.settings()), turns, self.context(), said)).drafts
+
+    def turns(self, word: str) -> list[Turn]:
+        """The conversation, in which each message holds this word and its number."""
+        return turns_of([f"{text} {word}-{number}" for number, text in enumerate(self.conversation)])
+
+    def answers(self) -> str:
+        """Return the answer of the model."""
+        return self.answer
 
     # -- the spec --------------------------------------------------------------------------------------
 
@@ -261,12 +262,3 @@ def _with(spec: StrategySpec) -> PluginManager:
     plugins = load_plugins()
     plugins.strategies.add(spec.name, Registered(spec, "tested", "tested", "0"))
     return plugins
-
-
-def _parsed(strategy: ModelStrategy, turns: Sequence[Turn], context: ExtractionContext, answer: str) -> list[Draft]:
-    if strategy.prepare(turns, context) is None:
-        return []
-    parsed = strategy.parse(answer, turns, context)
-    if parsed.repair is not None:
-        parsed = strategy.parse(answer, turns, context, parsed)
-    return parsed.drafts
