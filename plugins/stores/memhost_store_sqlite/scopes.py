@@ -149,6 +149,21 @@ class ScopeIds:
         return f"{self.tenant} {self.namespace} {self.user} {self.owner} {self.session}"
 
 
+_Name = tuple[int, str, str, str]
+"""Kind, namespace, user and session of a scope row; what its kind does not fix is empty."""
+
+
+def _names(namespace: str, user: str, session: str) -> tuple[_Name, _Name, _Name, _Name, _Name]:
+    """The scope rows of an owner, in the order of `ScopeIds`."""
+    return (
+        (Kind.TENANT.value, "", "", ""),
+        (Kind.NAMESPACE.value, namespace, "", ""),
+        (Kind.USER.value, "", user, ""),
+        (Kind.OWNER.value, namespace, user, ""),
+        (Kind.SESSION.value, namespace, user, session),
+    )
+
+
 @dataclass(slots=True)
 class Ledger:
     """Numbers owners during one write and brings the counters up to date at its end."""
@@ -156,44 +171,41 @@ class Ledger:
     connection: apsw.Connection
     tenant: str
     _known: dict[tuple[str, str, str], ScopeIds] = field(default_factory=dict)
-    _ids: dict[tuple[int, str, str, str], int] = field(default_factory=dict)
-    _looked_up: set[tuple[str, str, str]] = field(default_factory=set)
+    _ids: dict[_Name, int] = field(default_factory=dict)
+    _looked_up: set[_Name] = field(default_factory=set)
     _changes: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     def ids(self, namespace: str, user: str, session: str) -> ScopeIds:
         """The scope rows of an owner; they are made if they are new."""
         found = self._known.get((namespace, user, session))
         if found is None:
-            found = ScopeIds(
-                tenant=self._id(Kind.TENANT, "", "", ""),
-                namespace=self._id(Kind.NAMESPACE, namespace, "", ""),
-                user=self._id(Kind.USER, "", user, ""),
-                owner=self._id(Kind.OWNER, namespace, user, ""),
-                session=self._id(Kind.SESSION, namespace, user, session),
-            )
+            found = ScopeIds(*map(self._id, _names(namespace, user, session)))
             self._known[namespace, user, session] = found
         return found
 
     def look_up(self, owners: Iterable[tuple[str, str, str]]) -> None:
-        """Read the rows of the sessions of a batch in one statement, before their `ids` are asked for."""
-        asked = [owner for owner in dict.fromkeys(owners) if owner not in self._known and "\0" not in "".join(owner)]
+        """Read the rows of the owners of a batch in one statement, before their `ids` are asked for."""
+        new = [owner for owner in dict.fromkeys(owners) if owner not in self._known]
+        named = dict.fromkeys(name for owner in new for name in _names(*owner))
+        asked = [name for name in named if name not in self._ids and "\0" not in "".join(name[1:])]
         if len(asked) < _FEW:
             return
         found = self.connection.execute(
-            "SELECT s.namespace, s.user, s.session, s.id FROM json_each(?) o CROSS JOIN scopes s ON s.kind = ? AND "
-            "s.tenant = ? AND s.namespace = o.value ->> 0 AND s.user = o.value ->> 1 AND s.session = o.value ->> 2",
-            (msgspec.json.encode(asked).decode(), Kind.SESSION.value, self.tenant),
+            "SELECT s.kind, s.namespace, s.user, s.session, s.id FROM json_each(?) o CROSS JOIN scopes s ON "
+            "s.kind = o.value ->> 0 AND s.tenant = ? AND s.namespace = o.value ->> 1 AND s.user = o.value ->> 2 "
+            "AND s.session = o.value ->> 3",
+            (msgspec.json.encode(asked).decode(), self.tenant),
         )
-        for namespace, user, session, number in found:
-            self._ids[Kind.SESSION.value, str(namespace), str(user), str(session)] = int(number)
+        for kind, namespace, user, session, number in found:
+            self._ids[int(kind), str(namespace), str(user), str(session)] = int(number)
         self._looked_up.update(asked)
 
-    def _id(self, kind: Kind, namespace: str, user: str, session: str) -> int:
-        key = (kind.value, namespace, user, session)
-        if key not in self._ids:
-            values = (kind.value, self.tenant, namespace, user, session)
+    def _id(self, name: _Name) -> int:
+        if name not in self._ids:
+            kind, *parts = name
+            values = (kind, self.tenant, *parts)
             row = None
-            if kind is not Kind.SESSION or key[1:] not in self._looked_up:
+            if name not in self._looked_up:
                 row = self.connection.execute(
                     "SELECT id FROM scopes WHERE kind = ? AND tenant = ? AND namespace = ? AND user = ? "
                     "AND session = ?",
@@ -204,8 +216,8 @@ class Ledger:
                     "INSERT INTO scopes(kind, tenant, namespace, user, session) VALUES(?, ?, ?, ?, ?) RETURNING id",
                     values,
                 ).get
-            self._ids[key] = int(row)
-        return self._ids[key]
+            self._ids[name] = int(row)
+        return self._ids[name]
 
     def count(self, ids: Sequence[int], documents: int, length: int) -> None:
         """Note memories that came or went, with their terms."""
