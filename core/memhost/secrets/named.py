@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from binascii import Error
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -66,6 +66,30 @@ _ELSE = (
     *("phrase", "words", "pin", "bearer", "authorization", "basic"),
 )
 """Without one of these and of `_WORDS`, in small letters, a text names no secret."""
+
+
+def _least(words: Iterable[str]) -> tuple[str, ...]:
+    """Those of the words that hold no other one: a text with none of them has none of all."""
+    among = frozenset(words)
+    return tuple(word for word in sorted(among) if not any(other in word for other in among - {word}))
+
+
+_TELLING = _least((*_WORDS, *_ELSE))
+_OF_LETTERS = tuple(word for word in _TELLING if word.isascii() and word.replace(" ", "").isalpha())
+_WITH_SIGNS = tuple(word for word in _TELLING if word.isascii() and word not in _OF_LETTERS)
+"""Each of them has one of `_SIGNS_OF_THEM`."""
+_SIGNS_OF_THEM = (":", "@", "-")
+
+
+def _may_name(low: str) -> bool:
+    """Tell whether a text in small letters has one of `_WORDS` or `_ELSE`."""
+    if not low.isascii():
+        return any(map(low.__contains__, _TELLING))
+    if any(map(low.__contains__, _OF_LETTERS)):
+        return True
+    return any(map(low.__contains__, _SIGNS_OF_THEM)) and any(map(low.__contains__, _WITH_SIGNS))
+
+
 _PAIR = re.compile(
     r"(?i)(?:(?<![a-z])(?:credentials|creds|zugangsdaten|anmeldedaten|identifiants|credenciales|credenziali|login"
     r"|user/pass(?:word)?)(?: are| is| sind| sont| son| sono)?\s{0,3}[:=]?\s{0,3}[\w.@+-]{1,80}\s?[/:,|]\s?"
@@ -138,9 +162,9 @@ class Named(NamedTuple):
 def named(text: str) -> Iterator[Named]:
     """The secrets of a text that a name tells, in no order."""
     low = text.lower() if "İ" not in text else text.replace("İ", "I").lower()  # the one letter that becomes two
-    words = _WORDS_IN_ASCII if low.isascii() else _WORDS
-    if not any(map(low.__contains__, words)) and not any(map(low.__contains__, _ELSE)):
+    if not _may_name(low):
         return
+    words = _WORDS_IN_ASCII if low.isascii() else _WORDS
     for word in words:
         if word in low:
             yield from _behind_names(text, low, word)

@@ -13,6 +13,7 @@ import re
 import threading
 from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,9 @@ ACCENTED = frozenset(("vi",))
 
 def stems_of(words: Iterable[str], language: str) -> list[str]:
     """The stem of each word, as `stem_in`, which is not asked about the many bigrams that have none."""
+    words = [*words]
+    if "".join(words).isascii():
+        return [*map(stem_in, words, repeat(language))]
     return [word if word > "\u3040" and ARE_STEADY(word) else stem_in(word, language) for word in words]
 
 

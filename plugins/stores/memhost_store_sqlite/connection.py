@@ -50,8 +50,11 @@ CLOSED = "The store is closed."
 GROUP = 64
 """Most tasks that share one transaction."""
 
-CHECKPOINT_PAGES = 1000
-"""Pages in the write-ahead log from which on they are copied into the file."""
+CHECKPOINT_PAGES = 4000
+"""Pages in the write-ahead log (16 MB) from which on they are copied into the file.
+
+Writes change the same pages again and again, and a copy is made of the last state only: with 1,000 pages the copies
+took a twentieth of the time of a busy server, with 4,000 half of that."""
 
 
 def connect(path: Path, settings: SqliteSettings, *, reading: bool) -> apsw.Connection:

@@ -287,12 +287,17 @@ def columns_of(
     )
 
 
+_SORTED_FACETS = sorted(FACETS)
+
+
 def facets_of(rid: int, record: MemoryRecord) -> list[tuple[Value, ...]]:
     """The rows of `facets` of a memory, by key and number."""
     found: list[tuple[Value, ...]] = []
-    for name in FACETS:
+    for name in _SORTED_FACETS:
         values = dict.fromkeys(tag_values(record, name))
         found += [(rid, name, seq, value, None) for seq, value in enumerate(values)]
+    if not record.metadata:
+        return found
     for key, value in record.metadata.items():
         for seq, item in enumerate(metadata_values(value)):
             is_text = isinstance(item, str)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -415,3 +417,12 @@ async def test_of_several_the_one_of_the_same_date_takes_it(store: str, tmp_path
             record = make_record("new", TEA, event_date=date)
             found = await find_repetitions(host.store, Scope(tenant="default"), [record], day)
             assert found.stays == {"new": stays}
+
+
+@given(*[st.one_of(st.none(), st.text(max_size=20))] * 2, st.text(max_size=40))
+def test_a_hash_is_that_of_the_owner_and_the_statement_as_sorted_json(
+    namespace: str | None, user: str | None, text: str
+) -> None:
+    memory = make_record("one", text, namespace=namespace, user_id=user)
+    owner = {"user_id": user, "text": statement(text), "namespace": namespace}
+    assert content_hash(memory) == hashlib.sha256(json.dumps(owner, sort_keys=True).encode()).hexdigest()

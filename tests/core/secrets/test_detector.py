@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memhost.secrets import Masker, find_secrets, mask_secrets
+from memhost.secrets import Masker, find_secrets, mask_secrets, named
 from memhost.secrets.named import is_secret_of
 from tests.support.tiers import examples
 
@@ -119,3 +119,13 @@ def test_any_text_can_be_searched(text: str) -> None:
     places = [(secret.start, secret.end) for secret in find_secrets(text)]
     assert places == sorted(places)
     assert all(0 <= start < end <= len(text) for start, end in places)
+
+
+@given(
+    st.sampled_from([*named._WORDS, *named._ELSE, "nothing", ""]),
+    st.text(st.characters(codec="ascii"), max_size=6),
+    st.sampled_from(["", "é", "密"]),
+)
+def test_a_text_may_name_a_secret_if_it_has_any_of_the_words(word: str, around: str, beside: str) -> None:
+    low = f"{around}{word}{around}{beside}".lower()
+    assert named._may_name(low) == any(each in low for each in (*named._WORDS, *named._ELSE))

@@ -58,7 +58,9 @@ def plain_text(text: str) -> str:
     shown = text.lower() if text.isascii() else "".join(map(_parts, text))
     if _LONE_LETTER.search(shown):
         shown = _SPACED.sub(lambda match: match[0][::2], shown)
-    if "  " in shown or "\n " in shown or _ODD_BLANK.search(shown):
+    # What is printable has no odd blank but those beyond ASCII.
+    odd = not (shown.isascii() and shown.isprintable()) and _ODD_BLANK.search(shown) is not None
+    if odd or "  " in shown or "\n " in shown:
         shown = _AFTER_BLANK.sub("", _BLANK.sub(" ", shown))
     if shown.isascii() and not _MASK.search(shown):
         return shown

@@ -25,6 +25,7 @@ class Screened:
 
     Attributes:
         compiled: The bare pattern.
+        any_case: Letter case counts for nothing.
 
     Args:
         pattern: A regular expression.
@@ -37,15 +38,15 @@ class Screened:
 
     def __init__(self, pattern: str, flags: re.RegexFlag = re.NOFLAG, *, optional: bool = False) -> None:
         self.compiled = re.compile(pattern, flags)
-        self._any_case = bool(self.compiled.flags & re.IGNORECASE)  # which the pattern itself may say: (?i)
-        needs = _of_sequence(parser.parse(pattern, flags), _Reading(1, self._any_case))
+        self.any_case = bool(self.compiled.flags & re.IGNORECASE)  # which the pattern itself may say: (?i)
+        needs = _of_sequence(parser.parse(pattern, flags), _Reading(1, self.any_case))
         if not needs and not optional:
             raise ValueError(f"Nothing that each match contains could be found in {pattern!r}.")
         self._needs = tuple(tuple(sorted(one_of)) for one_of in sorted(needs, key=len))
 
     def search(self, text: str) -> re.Match[str] | None:
         """Return the first match in the text."""
-        read = small(text) if self._any_case else text
+        read = small(text) if self.any_case else text
         return self.compiled.search(text) if self.may_match(read) else None
 
     def may_match(self, read: str) -> bool:

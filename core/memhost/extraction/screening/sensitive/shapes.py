@@ -6,7 +6,7 @@ import re
 import unicodedata
 from itertools import pairwise
 
-from memhost.text.matching.literals import Screened
+from memhost.text.matching.literals import Screened, small
 
 _URL = re.compile(
     r"(?<![\w.@-])(?:[a-z][a-z0-9+.-]{1,20}://[^\s<>\"']|www\.|(?:[a-z0-9-]{1,63}\.){1,6}"
@@ -111,7 +111,11 @@ def has_number_of_account(text: str) -> bool:
 
 def has_command(text: str) -> bool:
     """Tell whether it has a command of a shell or a database that destroys, or runs what strangers wrote."""
-    return any(pattern.search(text) for pattern in _COMMAND)
+    low = small(text)
+    for pattern in _COMMAND:
+        if pattern.may_match(low if pattern.any_case else text) and pattern.compiled.search(text) is not None:
+            return True
+    return False
 
 
 def has_call(text: str) -> bool:
