@@ -107,7 +107,12 @@ _COLORS = {"DEBUG": "2", "INFO": "32", "WARNING": "33", "ERROR": "31", "CRITICAL
 def log(logger: logging.Logger, level: int, event: str, /, **fields: Any) -> None:
     """Write one line: the event's name (`part.happened`) and its fields."""
     if logger.isEnabledFor(level):
-        logger.log(level, event, extra={"fields": fields}, stacklevel=2)
+        # What `logger.log` does, which takes as long again to find out that its caller is the caller of this function.
+        caller = sys._getframe(1)
+        code = caller.f_code
+        place = (code.co_filename, caller.f_lineno)
+        extra = {"fields": fields}
+        logger.handle(logger.makeRecord(logger.name, level, *place, event, (), None, code.co_name, extra))
 
 
 class Folding:
@@ -272,8 +277,15 @@ def _clock_time(second: int) -> str:
 
 
 def _quote(value: Any) -> str:
+    if type(value) is int:
+        return str(value)
     if not isinstance(value, str):
         return msgspec.json.encode(value, enc_hook=str).decode()
+    return _quoted(value) if len(value) <= _MAX_REMEMBERED else _quoted.__wrapped__(value)
+
+
+@lru_cache(maxsize=500)
+def _quoted(value: str) -> str:
     plain = value.isprintable() and not _TO_QUOTE.search(value)
     return value if plain else msgspec.json.encode(value).decode()
 

@@ -242,12 +242,16 @@ class Mount(msgspec.Struct, frozen=True, kw_only=True):
         middleware: ASGI middleware factories around the whole application.
         exception_handlers: Litestar exception handlers of the application, by exception type or status; they
             also see what no handler of the interface answers (unknown path, wrong method).
+        direct: Applications by the path that a handler mounts them at, such as `/v1`. Plain requests below it go
+            straight to them, without Litestar's routing, which takes 15 us; all others go through the handler. They
+            read `raw_path`, not what Litestar adds to the scope, and answer every error themselves.
     """
 
     handlers: Sequence[ControllerRouterHandler] = ()
     lifespan: Sequence[Callable[[Litestar], AbstractAsyncContextManager[None]]] = ()
     middleware: Sequence[Callable[[ASGIApp], ASGIApp]] = ()
     exception_handlers: Mapping[int | type[Exception], ExceptionHandler[Any]] = {}
+    direct: Mapping[str, ASGIApp] = {}
 
 
 def _nothing_shown(_settings: Any) -> Mapping[str, str]:

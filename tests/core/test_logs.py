@@ -153,3 +153,24 @@ def test_configuring_again_replaces_the_first(capture: Callable[..., io.StringIO
     logs.log(logger, logging.INFO, "x")
     assert first.getvalue() == ""
     assert second.getvalue().count("\n") == 1
+
+
+def test_a_line_names_the_place_that_wrote_it() -> None:
+    records: list[logging.LogRecord] = []
+    logger = logging.getLogger("memhost.test_place")
+
+    class Keeper(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            records.append(record)
+
+    handler = Keeper()
+    logger.addHandler(handler)
+    try:
+        logs.log(logger, logging.WARNING, "place.told", turns=3)
+        logger.warning("place.told", extra={"fields": {"turns": 3}})
+    finally:
+        logger.removeHandler(handler)
+    ours, usual = records
+    assert (ours.lineno + 1, ours.funcName) == (usual.lineno, usual.funcName)
+    for name in ("pathname", "module", "levelname", "name", "msg", "args", "exc_info", "fields"):
+        assert getattr(ours, name) == getattr(usual, name)

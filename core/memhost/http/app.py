@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ def build_app(host: Host) -> Litestar:
     lifespan: list[Any] = []
     middleware: list[Any] = []
     exception_handlers: dict[int | type[Exception], Any] = {HTTPException: _http_error}
+    direct: dict[str, Any] = {}
     for name in selected or host.plugins.interfaces.names():
         entry = host.plugins.interfaces.get(name)
         if entry is None:
@@ -41,10 +43,11 @@ def build_app(host: Host) -> Litestar:
         lifespan += mount.lifespan
         middleware += mount.middleware
         exception_handlers |= mount.exception_handlers
+        direct |= mount.direct
     is_open = host.authenticator.open
     guard, private = open_server_guard(server) if is_open else None, is_open and is_loopback(server.host)
     app = _Surrounded(
-        lambda inner: _around(Gate(inner, server, guard, private=private), middleware),
+        lambda inner: _around(Gate(_Direct(direct, inner), server, guard, private=private), middleware),
         route_handlers=handlers,
         lifespan=lifespan,
         exception_handlers=exception_handlers,
@@ -74,6 +77,36 @@ class _Surrounded(Litestar):
             return
         scope["app"] = scope["litestar_app"] = self  # what middleware of interfaces finds, as behind the router
         await self._outermost(scope, receive, send)
+
+
+_PLAIN_HOST = re.compile(rb"[0-9A-Za-z._-]+(?::[0-9]+)?|\[[0-9A-Fa-f:.]+\](?::[0-9]+)?")
+
+
+class _Direct:
+    """Hands plain requests below some paths to the applications there, and all others to Litestar.
+
+    Plain is what Litestar neither refuses (a host of odd characters) nor changes (slashes in a row, the prefix of a
+    proxy) on the way.
+    """
+
+    def __init__(self, applications: Mapping[str, Any], litestar: Any) -> None:
+        self._applications = {f"{path}/": app for path, app in applications.items()}
+        self._litestar = litestar
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one ASGI connection."""
+        path: str = scope["path"]
+        for prefix, app in self._applications.items():
+            if path.startswith(prefix) and _is_plain(scope, path):
+                await app(scope, receive, send)
+                return
+        await self._litestar(scope, receive, send)
+
+
+def _is_plain(scope: Any, path: str) -> bool:
+    if scope["type"] != "http" or "//" in path or scope.get("root_path") or not scope.get("raw_path"):
+        return False
+    return all(_PLAIN_HOST.fullmatch(value) for name, value in scope["headers"] if name == b"host")
 
 
 def _around(gate: Gate, middleware: Sequence[Callable[[Any], Any]]) -> Any:

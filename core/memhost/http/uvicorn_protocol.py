@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from functools import lru_cache
 from typing import Any
 
 from uvicorn import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from memhost.http.connections import Connections, connection_limit, raise_descriptor_limit
 
@@ -20,6 +22,19 @@ _TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: application/json\r\ncontent-length: 70\r\n"
     b'connection: close\r\n\r\n{"detail":"The head of the request is too large.","code":"too_large"}\n'
 )
+
+_STANDING = frozenset(
+    {
+        b"content-type",
+        b"x-content-type-options",
+        b"cache-control",
+        b"referrer-policy",
+        b"x-frame-options",
+        b"strict-transport-security",
+    }
+)
+"""Headers with one of few values."""
+_VALUE = re.compile(rb"[^\x00-\x08\x0a-\x1f\x7f]*")
 
 
 class PatientConfig(Config):
@@ -59,6 +74,8 @@ class _JoinedTransport:
         self._transport = transport
         self._loop = loop
         self._head = b""
+        self.is_closing = transport.is_closing  # asked several times for each request
+        self.get_write_buffer_size = transport.get_write_buffer_size
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -89,6 +106,73 @@ class _JoinedTransport:
         """Close the connection at once."""
         self._head = b""
         self._transport.abort()
+
+
+class _Cycle(RequestResponseCycle):
+    """uvicorn's cycle of a request and its answer, with a shorter way for the heads of most answers.
+
+    uvicorn looks at each header of each answer with two patterns; the standing ones are remembered here.
+    """
+
+    async def send(self, message: Any) -> None:
+        """Send the head of an answer, or a part of its body."""
+        if not self._is_usual:
+            await super().send(message)
+        elif not self.response_started and message["type"] == "http.response.start":
+            await self._send_head(message)
+        elif self._is_all(message):
+            self.transport.write(message["body"])
+            self.expected_content_length, self.response_complete = 0, True
+            self.message_event.set()
+            self.on_response()
+        else:
+            await super().send(message)
+
+    async def _send_head(self, message: Any) -> None:
+        content, length = [STATUS_LINE[message["status"]]], None
+        for name, value in message.get("headers", ()):
+            if name in _STANDING and (line := _line(name, value)):
+                content.append(line)
+            elif name == b"content-length" and value.isdigit() and length is None:
+                length = int(value)
+                content += (b"content-length: ", value, b"\r\n")
+            elif name == b"x-request-id" and _VALUE.fullmatch(value):
+                content += (b"x-request-id: ", value, b"\r\n")
+            else:
+                await super().send(message)
+                return
+        if length is None:
+            await super().send(message)
+            return
+        self.response_started, self.waiting_for_100_continue = True, False
+        self.chunked_encoding, self.expected_content_length = False, length
+        content.append(b"\r\n")
+        self.transport.write(b"".join(content))
+
+    @property
+    def _is_usual(self) -> bool:
+        """Nothing is to be added to the head, waited for or logged."""
+        return self.keep_alive and not (
+            self.flow.write_paused or self.disconnected or self.default_headers or self.access_log
+        )
+
+    def _is_all(self, message: Any) -> bool:
+        """Tell whether it is the whole body of an answer, as long as its head says."""
+        return (
+            message["type"] == "http.response.body"
+            and self.response_started
+            and not self.response_complete
+            and not message.get("more_body", False)
+            and self.chunked_encoding is False
+            and len(message.get("body", b"")) == self.expected_content_length > 0
+            and self.scope["method"] != "HEAD"
+        )
+
+
+@lru_cache(maxsize=64)
+def _line(name: bytes, value: bytes) -> bytes:
+    """Return the line of a header, empty if its value may be none."""
+    return b"%s: %s\r\n" % (name, value) if _VALUE.fullmatch(value) else b""
 
 
 class Patient(HttpToolsProtocol):
@@ -140,12 +224,14 @@ class Patient(HttpToolsProtocol):
             self._head += len(data)
             if self._head > HEAD_LIMIT:
                 self._refuse()
+            elif self._waiting is None:  # most heads come in one piece, and need no timer
+                self._wait("header_timeout_s")
         elif self._waiting is None and last is not None and last.response_complete:
             self._wait("header_timeout_s")  # uvicorn has just ended its own wait for the next request
 
     def on_message_begin(self) -> None:
-        """Wait for the rest of the head."""
-        self._wait("header_timeout_s")
+        """A head begins, whose rest `data_received` waits for."""
+        self._done()
         self._in_head, self._head = True, 0
         if not self.transport.get_write_buffer_size():
             self._read()  # all that was answered so far
@@ -161,6 +247,8 @@ class Patient(HttpToolsProtocol):
         if len(self.pipeline) >= _MAX_WAITING:
             raise ValueError("too many pipelined requests")
         super().on_headers_complete()
+        if self.cycle is not None:
+            self.cycle.__class__ = _Cycle  # uvicorn has no setting for it; the task of the request has not begun yet
 
     def on_message_complete(self) -> None:
         """The body is there."""

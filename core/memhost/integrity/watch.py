@@ -11,6 +11,7 @@ from datetime import datetime
 
 from memhost.logs import log
 from memhost.metrics import Metrics
+from memhost.models.during import During
 
 logger = logging.getLogger(__name__)
 
@@ -25,15 +26,9 @@ LeftOut = defaultdict[str, set[str]]
 _LEFT_OUT: ContextVar[LeftOut | None] = ContextVar("memhost_left_out", default=None)
 
 
-@contextmanager
-def noting_left_out() -> Iterator[LeftOut]:
+def noting_left_out() -> During[LeftOut]:
     """Note by sort and id what reads inside the block had to leave out."""
-    found: LeftOut = defaultdict(set)
-    token = _LEFT_OUT.set(found)
-    try:
-        yield found
-    finally:
-        _LEFT_OUT.reset(token)
+    return During(_LEFT_OUT, defaultdict(set))
 
 
 @contextmanager

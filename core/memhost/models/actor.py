@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 
 import msgspec
+
+from memhost.models.during import During
 
 
 class Actor(msgspec.Struct, frozen=True, array_like=True):
@@ -39,11 +39,6 @@ def acting() -> Actor:
     return _ACTOR.get()
 
 
-@contextmanager
-def acted_by(actor: Actor) -> Iterator[None]:
+def acted_by(actor: Actor) -> During[Actor]:
     """Have changes inside the block attributed to the actor."""
-    token = _ACTOR.set(actor)
-    try:
-        yield
-    finally:
-        _ACTOR.reset(token)
+    return During(_ACTOR, actor)

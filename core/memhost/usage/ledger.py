@@ -13,6 +13,7 @@ from datetime import date, datetime, timedelta
 from memhost.errors import BudgetExceeded, MemhostError
 from memhost.metrics import Metrics
 from memhost.models import DEFAULT_TENANT, Scope, SessionKey, WriteBatch, new_id
+from memhost.models.during import During
 from memhost.ports import Clock, Meter, ModelUse, Store
 from memhost.settings.extraction import LlmSettings
 from memhost.usage.daily_sheets import (
@@ -39,14 +40,9 @@ _NOBODY = SessionKey(DEFAULT_TENANT, "", "", "")
 _payer: ContextVar[SessionKey] = ContextVar("memhost_payer", default=_NOBODY)
 
 
-@contextmanager
-def charged_to(owner: SessionKey) -> Iterator[None]:
+def charged_to(owner: SessionKey) -> During[SessionKey]:
     """Embedding requests made inside the block are metered for this owner (the session may be empty)."""
-    token = _payer.set(owner)
-    try:
-        yield
-    finally:
-        _payer.reset(token)
+    return During(_payer, owner)
 
 
 @contextmanager

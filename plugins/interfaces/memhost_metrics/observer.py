@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter as Counted
 from collections.abc import Sequence
 from functools import cache
 
@@ -16,6 +17,8 @@ _HITS_BUCKETS = (0, 1, 2, 5, 10, 20, 50, 100)
 _MODEL_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 _NAMES = 50
 _OTHER = "other"
+_KEPT = 250
+"""Operations that wait to be put into their series; so many take half a millisecond."""
 
 
 class _Names:
@@ -48,6 +51,7 @@ class PrometheusObserver(Observer):
         text = "Operations being worked on."
         self._running = Gauge("memhost_operations_in_progress", text, operation, registry=registry)
         # Operations and codes are few; looking a child up by its labels costs more than counting.
+        self._begun, self._ended = Counted[str](), list[tuple[str, str, float]]()
         self._operations_of, self._running_of = cache(self._operations.labels), cache(self._running.labels)
         self._hits = histogram("search_hits", "Memories that searches answered with.", operation, _HITS_BUCKETS)
 
@@ -77,12 +81,26 @@ class PrometheusObserver(Observer):
 
     def operation_started(self, name: str) -> None:
         """Count it as running."""
-        self._running_of(name).inc()
+        self._begun[name] += 1
 
     def operation_finished(self, name: str, code: str, seconds: float) -> None:
         """Count it and its time."""
-        self._running_of(name).dec()
-        self._operations_of(name, code).observe(seconds)
+        self._ended.append((name, code, seconds))
+        if len(self._ended) >= _KEPT:
+            self.settle()
+
+    def settle(self) -> None:
+        """Put the operations into their series: before these are shown, and when many wait.
+
+        Locks and labels of series take several times as long as keeping a number, which requests do meanwhile.
+        """
+        begun, self._begun = self._begun, Counted()
+        ended, self._ended = self._ended, []
+        for name, code, seconds in ended:
+            begun[name] -= 1
+            self._operations_of(name, code).observe(seconds)
+        for name, more in begun.items():
+            self._running_of(name).inc(more)
 
     def search_answered(self, name: str, hits: int) -> None:
         """Count its hits."""

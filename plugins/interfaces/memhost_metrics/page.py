@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections import Counter as Counts
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from litestar import Litestar, Request, Response, get
@@ -31,7 +31,7 @@ _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"
 def build_mount(host: Host, settings: MetricsSettings) -> Mount:
     """The page, and what counts requests while the application lives."""
     registry = CollectorRegistry()
-    observer = PrometheusObserver(registry)
+    observer, requests = PrometheusObserver(registry), _Requests(registry)
     state = HostState(host)
     registry.register(state)
     ProcessCollector(registry=registry)
@@ -46,6 +46,8 @@ def build_mount(host: Host, settings: MetricsSettings) -> Mount:
         except MemhostError as error:
             return _refusal(error)
         await state.refresh()
+        observer.settle()
+        requests.settle()
         return Response(generate_latest(registry), headers={"content-type": CONTENT_TYPE_LATEST})
 
     @asynccontextmanager
@@ -56,7 +58,7 @@ def build_mount(host: Host, settings: MetricsSettings) -> Mount:
         finally:
             host.metrics.remove(observer)
 
-    return Mount(handlers=[metrics], lifespan=[observed], middleware=[_counting(registry)])
+    return Mount(handlers=[metrics], lifespan=[observed], middleware=[requests])
 
 
 async def _let_in(host: Host, request: Request[Any, Any, Any], *, open_to_all: bool) -> None:
@@ -87,15 +89,27 @@ def _refusal(error: MemhostError) -> Response[Any]:
     )
 
 
-def _counting(registry: CollectorRegistry) -> Callable[[ASGIApp], ASGIApp]:
-    """Middleware that counts requests by method and status, whatever interface answers them."""
-    requests = Counter("memhost_http_requests", "HTTP requests answered.", ("method", "status"), registry=registry)
-    running = Gauge("memhost_http_requests_in_progress", "HTTP requests being answered.", registry=registry)
+class _Requests:
+    """Counts requests by method and status, whatever interface answers them; `settle` puts them into their series."""
 
-    # Methods and statuses are few; looking a child up by its labels costs more than counting.
-    counted_as = cache(requests.labels)
+    def __init__(self, registry: CollectorRegistry) -> None:
+        text = "HTTP requests answered."
+        self._answered = Counter("memhost_http_requests", text, ("method", "status"), registry=registry)
+        text = "HTTP requests being answered."
+        self._in_progress = Gauge("memhost_http_requests_in_progress", text, registry=registry)
+        self._running = 0
+        self._counts = Counts[tuple[str, str]]()
 
-    def wrap(app: ASGIApp) -> ASGIApp:
+    def settle(self) -> None:
+        """Bring the series up to date, before they are shown."""
+        counts, self._counts = self._counts, Counts()
+        self._in_progress.set(self._running)
+        for (method, status), count in counts.items():
+            self._answered.labels(method, status).inc(count)
+
+    def __call__(self, app: ASGIApp) -> ASGIApp:
+        """Return the application with counting around it."""
+
         async def counted(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] != ScopeType.HTTP:
                 await app(scope, receive, send)
@@ -108,13 +122,11 @@ def _counting(registry: CollectorRegistry) -> Callable[[ASGIApp], ASGIApp]:
                     status = str(message["status"])
                 await send(message)
 
-            running.inc()
+            self._running += 1
             try:
                 await app(scope, receive, noted)
             finally:
-                running.dec()
-                counted_as(scope["method"] if scope["method"] in _METHODS else "other", status).inc()
+                self._running -= 1
+                self._counts[scope["method"] if scope["method"] in _METHODS else "other", status] += 1
 
         return counted
-
-    return wrap

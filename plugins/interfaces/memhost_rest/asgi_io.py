@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
@@ -148,7 +148,7 @@ def request_id_of(given: bytes | None) -> str:
     """The client's id for the request if it is fit for logs, else a new one."""
     if given is not None and _REQUEST_ID.match(given):
         return given.decode("ascii")
-    return secrets.token_hex(12)
+    return os.urandom(12).hex()
 
 
 def header_text(text: str) -> bytes:

@@ -69,12 +69,13 @@ _NOTICE_HEADERS: Mapping[str, bytes] = {"deprecation": b"x-deprecation-warning"}
 class Endpoint:
     """An operation behind a route."""
 
-    __slots__ = ("decoder", "operation", "parameters", "route", "strict")
+    __slots__ = ("bare", "decoder", "operation", "parameters", "route", "strict")
 
     def __init__(self, route: Route, operation: Operation, *, strict: bool) -> None:
         self.route = route
         self.parameters = route.parameters
         self.operation = operation
+        self.bare = not operation.request.__struct_fields__ and route.body != "required"
         self.strict = strict or route.strict or is_strict(operation)
         self.decoder = RequestDecoder(
             operation.request,
@@ -93,7 +94,7 @@ class RequestLog:
 
     def __init__(self, scope: HTTPScope) -> None:
         self.started = perf_counter()
-        self.headers: dict[bytes, bytes] = dict(reversed(list(scope["headers"])))
+        self.headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))  # type: ignore[call-overload]
         self.id = request_id_of(self.headers.get(b"x-request-id"))
         self.endpoint: Endpoint | None = None
         self.subject = ""
@@ -200,9 +201,13 @@ class RestApp:
             body = parse_body(raw, content_type, strict=endpoint.strict)
             if route.rewrite is not None and isinstance(body, dict):
                 body = route.rewrite(body)
-        query = parse_query(scope["query_string"])
-        path = _path_values(endpoint.parameters, values)
-        request, ignored = endpoint.decoder.read(path, query, body, strict=endpoint.strict)
+        query_string = scope["query_string"]
+        if endpoint.bare and body is None and not query_string:
+            request, ignored = operation.request(), list[Problem]()
+        else:
+            path = _path_values(endpoint.parameters, values)
+            query = parse_query(query_string)
+            request, ignored = endpoint.decoder.read(path, query, body, strict=endpoint.strict)
         call = Call(caller=caller, request_id=request_log.id, door="rest")
         if ignored:
             call.notices.append(("ignored", errors.ignored(ignored)))
@@ -267,6 +272,8 @@ def _log_access(request_log: RequestLog, method: str, status: int) -> None:
     endpoint = request_log.endpoint
     operation = endpoint.operation.name if endpoint is not None else ""
     level = logging.DEBUG if operation in _QUIET and status == 200 else logging.INFO
+    if status == 200 and not _access_log.isEnabledFor(level):
+        return
     fields = {
         "method": method,
         "route": endpoint.route.path if endpoint is not None else "",
@@ -318,4 +325,5 @@ def build_mount(host: Host) -> Mount:
             *documents.handlers(),
         ],
         exception_handlers={HTTPException: application_error, 500: application_error},
+        direct={PREFIX: app},
     )

@@ -7,7 +7,7 @@ Without a body all fields that are not in the path are query parameters.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 from urllib.parse import unquote
@@ -242,7 +242,7 @@ class Router(Generic[T]):
     itself has only POST. Segments are taken as they are on the wire, so that an encoded slash stays inside its segment.
     """
 
-    def __init__(self, targets: Iterable[tuple[Route, T]]) -> None:
+    def __init__(self, targets: Sequence[tuple[Route, T]]) -> None:
         self._root: _Node[T] = _Node()
         for route, target in targets:
             node = self._root
@@ -255,9 +255,14 @@ class Router(Generic[T]):
             if route.verb in node.targets:
                 raise ValueError(f"Two routes are {route.verb} {route.path}.")
             node.targets[route.verb] = target
+        fixed = [(route.verb, f"/{'/'.join(route.segments)}") for route, _ in targets if not route.parameters]
+        self._fixed = {key: self._sought(*key) for key in fixed}
 
     def find(self, verb: str, path: str) -> Match[T]:
         """The route of a raw path (no query); one slash at its end makes no difference."""
+        return self._fixed.get((verb, path)) or self._sought(verb, path)
+
+    def _sought(self, verb: str, path: str) -> Match[T]:
         parts = path.split("/")[1:]
         if len(parts) > 1 and not parts[-1]:
             parts.pop()

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 from tests.support.fakes import FOLDER
 from tests.support.hosts import run, running_host
@@ -22,6 +23,7 @@ from memhost.models import Caller, SessionKey
 from memhost.ports import Credentials, ModelUse
 from memhost.testing.clock import FakeClock
 from memhost.testing.server import ServerProcess
+from memhost_metrics.observer import PrometheusObserver
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -293,3 +295,19 @@ def test_library_is_not_imported_until_the_interface_is_built() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_no_operation_is_missing_however_many_end_before_the_page_is_read() -> None:
+    registry = CollectorRegistry()
+    observer = PrometheusObserver(registry)
+    for number in range(601):
+        observer.operation_started("health")
+        if number:
+            observer.operation_finished("health", "ok" if number % 3 else "not_found", 0.02)
+    observer.settle()
+    seconds = {code: {"operation": "health", "code": code} for code in ("ok", "not_found")}
+    counts = [registry.get_sample_value("memhost_operation_seconds_count", labels) for labels in seconds.values()]
+    assert counts == [400, 200]
+    assert registry.get_sample_value("memhost_operations_in_progress", {"operation": "health"}) == 1
+    total = registry.get_sample_value("memhost_operation_seconds_sum", seconds["ok"])
+    assert total == pytest.approx(8.0)
