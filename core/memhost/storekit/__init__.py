@@ -5,6 +5,7 @@
 - `Touched` and `Outbox` apply a batch, and what happens to jobs, to the few things that they touch.
 - `rules` are the checks of a batch one by one, for stores that apply batches in their engine's own language.
 - `matching`: conditions, the values and numbers that they find a record by, and texts, in few forms.
+- `held` and `legs`: memories that a store keeps in the process as columns, and what a search finds in them.
 - `values`: times as microseconds, digests as keys, memories as bytes.
 """
 

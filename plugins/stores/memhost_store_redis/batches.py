@@ -73,6 +73,11 @@ class Batch:
             "FT.AGGREGATE", index, query, *options, *loaded, reader=lambda reply: self._read_listed(reply, by.encode())
         )
 
+    def every(self, index: str, query: str, most: int) -> int:
+        """Add FT.SEARCH for all that satisfy a query, at most so many, in any order; the hits are their keys."""
+        returned = ("RETURN", len(self._fields), *self._fields)
+        return self.query("FT.SEARCH", index, query, *returned, "LIMIT", 0, most, reader=self._read_every)
+
     def key(self, identity: bytes) -> bytes:
         """The key of the hash with that `id`."""
         return self._base + identity
@@ -93,6 +98,11 @@ class Batch:
             self.rows[key] = row_of(fields)
             hits.append((key, float(score)))
         return hits
+
+    def _read_every(self, reply: Sequence[Any]) -> Hits:
+        found = [(key, row_of(fields)) for key, fields in zip(reply[1::2], reply[2::2], strict=True)]
+        self.rows.update(found)
+        return [(key, 0.0) for key, _ in found]
 
     def _read_near(self, reply: Sequence[Any]) -> Hits:
         hits = []

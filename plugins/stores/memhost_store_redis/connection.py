@@ -29,7 +29,7 @@ Client = Any
 
 RETRIES = 3
 _RUN_ID = re.compile(rb"run_id:(\w+)")
-SCRIPTS = ("commit", "jobs", "around", "settle", "purge", "claim_store")
+SCRIPTS = ("commit", "jobs", "look", "around", "settle", "purge", "claim_store")
 _CLUSTER = (
     "The redis store needs one Redis (standalone, Sentinel or a managed database without the OSS cluster API): "
     "a write and its jobs are one script, which a cluster of several shards cannot run. Name another REDIS_URL."

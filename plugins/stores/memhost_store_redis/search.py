@@ -1,7 +1,8 @@
 """Queries over the memories: both legs, neighbours, statistics and pages.
 
-What a search finds, its total and sizes come from one transaction. A second one adds what depends on the hits: turns
-around them, times of access entered since they were written, and frequencies that the hits do not tell.
+A search in a scope of which the process keeps everything (`blocks`) asks Redis only whether that is still true. In
+others what a search finds, its total and sizes come from one transaction. A second one adds what depends on the hits:
+turns around them, times of access entered since they were written, and frequencies that the hits do not tell.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Any
 from memhost.models import CandidateHit, CandidateQuery, Candidates, MemoryRecord, Scope, StoredMemory, TextMatch
 from memhost.storekit import K1, B, Phrase, occurrences, rarity, required_phrases, scored_phrases
 from memhost_store_redis.batches import Batch, Hits, Rows
+from memhost_store_redis.block_search import can_answer, search_block
+from memhost_store_redis.blocks import Blocks
 from memhost_store_redis.codec import (
     MEMORY_FIELDS,
     decode_memories,
@@ -53,7 +56,14 @@ class Searcher:
     """Asks one tenant's part of the store."""
 
     def __init__(
-        self, connections: Connections, layout: Layout, reading: Reading, *, graph: bool, passes: Passes | None = None
+        self,
+        connections: Connections,
+        layout: Layout,
+        reading: Reading,
+        *,
+        graph: bool,
+        blocks: Blocks,
+        passes: Passes | None = None,
     ) -> None:
         tenant = reading.scope.tenant
         self._reading = reading
@@ -61,6 +71,7 @@ class Searcher:
         self._connections = connections
         self._layout = layout
         self._graph = graph
+        self._blocks = blocks
         self._accesses = access_key(connections.prefix, tenant)
         self._fields = (*MEMORY_FIELDS, layout.vector)
         self.base = memory_base(connections.prefix, tenant)
@@ -158,6 +169,8 @@ class Searcher:
         if whole is None:
             return Candidates(hits=[], frequencies=dict.fromkeys(query.statistics_for, 0))
         inner = resolve(narrowed(scope, query.conditions)) if query.conditions else whole
+        if inner == whole and (found := await self._in_block(whole, query)) is not None:
+            return found
         where = None if inner is None else await self.where(inner, compiled)
         excluded = compiled.exclusions() if inner == whole and whole.counters is not None else None
         options = BROAD_OPTIONS if excluded is not None and await self._is_broad(whole, query) else ""
@@ -171,6 +184,15 @@ class Searcher:
             query=query,
         )
         return await asked.answer()
+
+    async def _in_block(self, whole: Reach, query: CandidateQuery) -> Candidates | None:
+        """The answer from what the process keeps of the scope, if it keeps all of it."""
+        if not can_answer(query.conditions, 0):
+            return None
+        found = await self._blocks.whole(self._reading.scope, whole, self._layout)
+        if found is None or not can_answer(query.conditions, len(found.block.ids)):
+            return None
+        return search_block(found, query)
 
     async def _is_broad(self, whole: Reach, query: CandidateQuery) -> bool:
         """Tell whether a search by vector covers most of the index, except memories that are not valid at the time."""

@@ -48,3 +48,15 @@ class RedisSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
             env=("REDISVL_DISTANCE_METRIC",),
         ),
     ] = "cosine"
+    block_cache_mb: Annotated[
+        int,
+        setting(
+            "Most that the memories of owners who searched last may take in the process, in MiB; 0 keeps none: then "
+            "each search asks the query engine.",
+            ge=0,
+            le=1048576,
+        ),
+    ] = 128
+    block_rows: Annotated[
+        int, setting("Memories of an owner up to which all of them are kept in the process for searches.", ge=0)
+    ] = 5000

@@ -36,6 +36,7 @@ from memhost.ports import Clock, Order, Store
 from memhost.redis_urls import server_of
 from memhost.specs import OpenContext
 from memhost.storekit import agreement, owner_of, rules, to_micros, to_micros_or_none
+from memhost_store_redis.blocks import Blocks
 from memhost_store_redis.codec import MEMORY_FIELDS, decode_memories, encode_tag, note_accesses
 from memhost_store_redis.conditions import compile_conditions
 from memhost_store_redis.connection import Connections, connect
@@ -82,14 +83,24 @@ async def open_redis(settings: RedisSettings, context: OpenContext) -> AsyncIter
             ) from error
         history = History(connections, Seals(context.keys))
         await history.claim(adopt=context.adopt)
-        yield RedisStore(history=history, connections=connections, opener=opener, layout=layout, context=context)
+        blocks = Blocks(connections, Seals(context.keys), settings.block_cache_mb * 1024 * 1024, settings.block_rows)
+        yield RedisStore(
+            history=history, connections=connections, opener=opener, layout=layout, blocks=blocks, context=context
+        )
 
 
 class RedisStore(Jobs):
     """Made by `open_redis`."""
 
     def __init__(
-        self, *, history: History, connections: Connections, opener: Opener, layout: Layout, context: OpenContext
+        self,
+        *,
+        history: History,
+        connections: Connections,
+        opener: Opener,
+        layout: Layout,
+        blocks: Blocks,
+        context: OpenContext,
     ) -> None:
         super().__init__(connections)
         self._history = history
@@ -98,6 +109,7 @@ class RedisStore(Jobs):
         self._keeps = context.setting("memory.versions_keep") != 0
         self._opener = opener
         self._layout = layout
+        self._blocks = blocks
         self._embedder = (context.embedder, context.dimensions)
         self._clock: Clock = context.clock
         self._states = States(
@@ -259,7 +271,8 @@ class RedisStore(Jobs):
 
     def _searcher(self, reading: Reading, conditions: Sequence[Condition]) -> Searcher:
         passes = agreement(conditions)
-        return Searcher(self._connections, self._layout, reading, graph=self._opener.graph, passes=passes)
+        graph, blocks = self._opener.graph, self._blocks
+        return Searcher(self._connections, self._layout, reading, graph=graph, blocks=blocks, passes=passes)
 
     async def _searching(self, work: Callable[[], Awaitable[T]]) -> T:
         """Do something with the indexes; its result counts only if they were complete during that time.
@@ -283,6 +296,7 @@ class RedisStore(Jobs):
 
     async def _check_indexes(self) -> None:
         self._connections.fresh = False
+        self._blocks.clear()
         try:
             await self._connections.call(lambda client: self._opener.check_indexes(self._layout))
         except BaseException:  # also cancelled: the check is still owed

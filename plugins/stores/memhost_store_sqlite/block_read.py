@@ -11,11 +11,11 @@ import apsw
 import numpy as np
 
 from memhost.integrity import SIZE
-from memhost.models import TURN_STRATEGY, MemoryRecord, MemoryType
 from memhost.ranking import Columns, candidate_of
 from memhost.storekit import to_micros_or_none
+from memhost.storekit.held import ALWAYS, NEVER, Numbers, kind_of
 from memhost_store_sqlite.batch_read import broken, decode_bodies, decode_words, stored_of
-from memhost_store_sqlite.blocks import ALWAYS, NEVER, SOURCES, TURN, Block, Numbers, text_of
+from memhost_store_sqlite.blocks import Block, text_of
 from memhost_store_sqlite.codec import SOUND_VECTOR, decode_vectors, finite_rows, pack_ids, parse_ids
 from memhost_store_sqlite.history import LATEST, is_behind
 from memhost_store_sqlite.memories import RID_BITS, RID_MASK
@@ -91,7 +91,7 @@ def read_block(connection: apsw.Connection, reading: Reading, owners: Sequence[i
         sessions=parse_ids(sessions),
         since=_whole((to_micros_or_none(body.record.valid_from) for body in decoded), NEVER),
         until=_whole((to_micros_or_none(body.record.valid_to) for body in decoded), ALWAYS),
-        kinds=bytes(_kind(body.record) for body in decoded),
+        kinds=bytes(kind_of(body.record) for body in decoded),
         trusts=[body.record.trust for body in decoded],
         size=dense.nbytes + len(bodies.joined) + _TERMS * len(words.joined) + _BESIDE * len(known),
     )
@@ -104,11 +104,6 @@ def _names(connection: apsw.Connection, owners: Sequence[int]) -> set[tuple[str,
         (apsw.carray(pack_ids(owners)),),
     )
     return {(row[0], row[1]) for row in rows}
-
-
-def _kind(record: MemoryRecord) -> int:
-    turn = record.memory_type is MemoryType.MESSAGE and record.extraction_strategy == TURN_STRATEGY
-    return TURN * turn + SOURCES * bool(record.source_ids)
 
 
 def _whole(values: Iterable[int | None], absent: int) -> Numbers:

@@ -15,11 +15,10 @@ from typing import Any
 
 import apsw
 import numpy as np
-import numpy.typing as npt
 
-from memhost.models import MAX_ACCESSES, StoredMemory, Trust
+from memhost.models import Trust
 from memhost.ranking import Columns
-from memhost.storekit import from_micros
+from memhost.storekit.held import Numbers
 from memhost_store_sqlite.codec import Body, Ids, decode_body, parse_ids
 from memhost_store_sqlite.memories import RID_BITS, RID_MASK
 from memhost_store_sqlite.scopes import Reach, owners_of
@@ -35,76 +34,8 @@ _MOST_BLOCKS = 10_000
 MOST_OWNERS = 16
 """Owners (a user in several namespaces, for example) of one block."""
 
-NEVER, ALWAYS = np.iinfo(np.int64).min, np.iinfo(np.int64).max
-"""Times of memories that hold from ever, or for ever."""
-
-TURN, SOURCES = 1, 2
-"""Kinds of memories: a turn of a session; made from turns or memories."""
-
 State = tuple[int, tuple[int, ...]]
 """Number of memories, and the key of the newest of each owner."""
-Numbers = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
-
-
-class Held(StoredMemory):
-    """A memory of a block; its fields are decoded when somebody first looks at one of them."""
-
-    __slots__ = ("_block", "_marks", "_row")
-
-    _block: Block
-    _row: int
-    _marks: tuple[int, int]
-
-    @classmethod
-    def of(cls, block: Block, row: int, marks: tuple[int, int]) -> Held:
-        """The memory in that row of a block; `marks` are its number of accesses and the time of the last one."""
-        held = cls.__new__(cls)
-        held._block, held._row, held._marks = block, row, marks
-        return held
-
-    @property
-    def id(self) -> str:
-        """Id of the memory."""
-        return self._block.names[self._row]
-
-    @property
-    def is_turn(self) -> bool:
-        """True for a turn that a session stored."""
-        return bool(self._block.kinds[self._row] & TURN)
-
-    @property
-    def has_sources(self) -> bool:
-        """True for what was made from turns or memories."""
-        return bool(self._block.kinds[self._row] & SOURCES)
-
-    @property
-    def trust(self) -> Trust | None:
-        """Its level of trust; None if none was noted."""
-        return self._block.trusts[self._row]
-
-    def __getattr__(self, name: str) -> Any:
-        """Decode what was asked for; Python calls this for fields that have no value yet."""
-        if name.startswith("_"):
-            raise AttributeError(name)
-        block, row = self._block, self._row
-        if name == "terms":
-            self.terms = block.columns.words.terms(row)
-        elif name == "vector":
-            self.vector = block.columns.vector(row)
-        elif name == "traits":
-            self.traits = int(block.columns.traits[row])
-        else:
-            self._decode(decode_body(block.bodies[row]))
-        return getattr(self, name)
-
-    def _decode(self, body: Body) -> None:
-        self.record, self.speaker, self.role = body.record, body.speaker, body.role
-        self.lead, self.traits, self.position, self.version = body.lead, body.traits, body.position, body.version
-        count, accessed = self._marks
-        if body.record.access_count != count or count == MAX_ACCESSES:  # marked since it was written
-            body.record.last_accessed = from_micros(accessed)
-            body.record.access_count = count
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +67,10 @@ class Block:
     trusts: list[Trust | None]
     size: int
     patched: int = 0
+
+    def decoded(self, row: int) -> Body:
+        """The memory in a row."""
+        return decode_body(self.bodies[row])
 
     @property
     def last(self) -> int:

@@ -10,18 +10,9 @@ import apsw
 import numpy as np
 import numpy.typing as npt
 
+from memhost.storekit.legs import top
 from memhost_store_sqlite.codec import Ids, among, parse_ids
 from memhost_store_sqlite.scopes import Sql
-
-
-def top(scores: npt.NDArray[np.floating], wanted: int) -> Ids:
-    """Indices of the `wanted` highest scores and of all that tie with the last of them, highest first."""
-    if wanted >= len(scores):
-        chosen = np.arange(len(scores))
-    else:
-        lowest = np.partition(scores, len(scores) - wanted)[len(scores) - wanted]
-        chosen = np.flatnonzero(scores >= lowest)
-    return chosen[np.argsort(-scores[chosen], kind="stable")]
 
 
 class Admission:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from memhost.models import CandidateQuery, Scope, Vector
+from memhost.storekit.legs import cosines
 from memhost_store_sqlite.codec import SOUND_VECTOR, Ids, among, pack_ids, parse_ids
 from memhost_store_sqlite.memories import RID_BITS, RID_MASK, VID
 from memhost_store_sqlite.quantised import Part, Scan
@@ -74,13 +75,6 @@ def _by_id(connection: apsw.Connection, rids: Ids, scores: Scores, chosen: Ids) 
     return np.array(
         sorted(chosen.tolist(), key=lambda index: (-scores[index], names[int(rids[index])])), dtype=np.int64
     )
-
-
-def cosines(matrix: Vector, vector: Vector) -> Scores:
-    """Row by row in one order of addition, so that equal vectors get exactly equal scores."""
-    with np.errstate(invalid="ignore"):  # of vectors that somebody damaged
-        scores: Scores = np.einsum("ij,j->i", matrix, vector)
-    return scores
 
 
 def _propose(

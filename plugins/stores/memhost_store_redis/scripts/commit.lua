@@ -117,6 +117,12 @@ end
 
 -- changing -------------------------------------------------------------------------------------------------
 
+-- The versions of scopes (see `look.lua`) tell of all changes up to an entry of the chain; where one of them was appended
+-- by a memhost that does not keep versions, a new epoch says that none of those before is to be believed.
+local chain = key('chain', tenant_token)
+local ends = redis.call('HMGET', chain, 'link', 'told')
+if (ends[1] or '') ~= (ends[2] or '') then redis.call('HSET', chain, 'epoch', call_id, 'told', ends[1] or '') end
+
 local counts = {}
 local function count(scope, documents_more, length_more)
   local number = 0
@@ -173,10 +179,13 @@ local ledger = key('counts', tenant_token)
 for token, change in pairs(counts) do
   redis.call('HINCRBY', ledger, token .. 'l', whole(change[2]))
   if redis.call('HINCRBY', ledger, token .. 'n', whole(change[1])) == 0 then
-    redis.call('HDEL', ledger, token .. 'n', token .. 'l')
+    redis.call('HDEL', ledger, token .. 'n', token .. 'l', token .. 'v')
+  else
+    redis.call('HSET', ledger, token .. 'v', call_id)
   end
 end
 
+local marked = false
 for _, id in ipairs(mark.ids) do
   local owner = owner_of(id)
   if owner and allows(owner) then
@@ -187,9 +196,11 @@ for _, id in ipairs(mark.ids) do
     if not (mark.interval > 0 and times > 0 and accessed > mark.at - mark.interval) then
       local count, last = whole(math.min(times + 1, mark.most)), whole(math.max(accessed, mark.at))
       redis.call('HSET', accesses, id, count .. ' ' .. last)
+      marked = true
     end
   end
 end
+if marked then redis.call('HSET', chain, 'accesses', call_id) end
 
 local session_deleted = '0'
 if removed_session ~= '' then
@@ -267,7 +278,7 @@ if #entries > 0 then
       if entry[2] ~= '0' then redis.call('HSET', key('ver', tenant_token), entry[1], entry[2]) end
     end
   end
-  redis.call('HSET', key('chain', tenant_token), 'seq', whole(seq), 'link', entries[#entries][4])
+  redis.call('HSET', chain, 'seq', whole(seq), 'link', entries[#entries][4], 'told', entries[#entries][4])
   redis.call('HSET', key('chains'), tenant_token, chain_name)
 end
 
