@@ -84,7 +84,9 @@ def decoded_parts(text: str) -> Iterator[tuple[int, int, str]]:
     """Parts in base64 or hex that hold readable text: position, length and what they say."""
     if len(text) < _SHORTEST_CODED:
         return
-    for match in _BASE64.finditer(text):
+    # The signs of a part in base64 stand in one word; most texts have no word that long.
+    coded = max(map(len, text.split()), default=0) >= _SHORTEST_CODED
+    for match in _BASE64.finditer(text) if coded else ():
         body = match[0].rstrip("=").replace("-", "+").replace("_", "/")
         yield from _readable(match, lambda body=body: base64.b64decode(body + "=" * (-len(body) % 4)))
     for match in _HEX.finditer(text):

@@ -40,7 +40,7 @@ class Patterns:
         """Tell whether any of the patterns matches somewhere."""
         words = text.split()
         look_into = self._in_short if max(map(len, words), default=0) <= _LONGEST_WORD else self._literals_of
-        found = reduce(or_, map(look_into, words), 0)
+        found = reduce(or_, filter(None, map(look_into, words)), 0)  # most words have none
         return found != 0 and any(pattern.search(text) for pattern in self._worth_trying(found))
 
     def _literals_of(self, word: str) -> int:

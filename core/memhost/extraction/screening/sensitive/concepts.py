@@ -139,7 +139,7 @@ def perhaps_in(shown: str) -> frozenset[str]:
     """
     words = shown.split()
     look_into = _begun_by_short if max(map(len, words), default=0) <= _LONGEST_REMEMBERED else _begun_by
-    return frozenset[str]().union(*map(look_into, words))
+    return frozenset[str]().union(*filter(None, map(look_into, words)))
 
 
 def _begun_by(word: str) -> frozenset[str]:
