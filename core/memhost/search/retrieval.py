@@ -111,7 +111,10 @@ class Retriever:
         self._weights = weights
         self._digests = digests
         self._offload = Offload()
+        # Asked once: Python takes long to tell whether an object has the parts of a protocol.
         self._reads_sentences = isinstance(embedder, SentenceReader)
+        self._languages = embedder if isinstance(embedder, LanguageBound) else None
+        self._vocabulary = embedder if isinstance(embedder, Vocabulary) else None
 
     async def find(self, scope: Scope, plan: SearchPlan) -> Found:
         """The page that the plan asks for.
@@ -204,8 +207,7 @@ class Retriever:
             made = stored if found.made else ()
             replaced = await find_replaced(self._store, scope, made, plan.moment, self._digests)
         words = (*query.words, *query.terms)
-        bound = self._embedder
-        read = not isinstance(bound, LanguageBound) or query.language in bound.languages
+        read = self._languages is None or query.language in self._languages.languages
         with plan.phases("rank"):
             scores = partial(
                 pipeline_scores,
@@ -217,7 +219,7 @@ class Retriever:
                 replaced=replaced,
                 digests=self._digests,
                 explain=plan.explain,
-                understood=not isinstance(bound, Vocabulary) or bound.knows_any(words),
+                understood=self._vocabulary is None or self._vocabulary.knows_any(words),
             )
             ranking = await self._offload.run(scores)
         matches, problem = ranking.matches, ""

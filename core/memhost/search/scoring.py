@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Literal
 
 import msgspec
@@ -140,6 +141,10 @@ def _describe(hit: MemoryHit, group: Group, newer: MemoryRecord | None) -> None:
         hit.superseded = NewerFact(by=newer.id, text=newer.text, since=since, fact=group.replaced.text)
 
 
+_FIELDS = MemoryRecord.__struct_fields__
+_values_of = attrgetter(*_FIELDS)
+
+
 def hit_of(
     record: MemoryRecord,
     dist: float = 0.0,
@@ -149,7 +154,7 @@ def hit_of(
     version: int = 0,
 ) -> MemoryHit:
     """The record as a hit; `version` is that of the memory, 0 if it is not known."""
-    fields = {name: getattr(record, name) for name in MemoryRecord.__struct_fields__}
+    fields = dict(zip(_FIELDS, _values_of(record), strict=True))
     fields["version"] = version or UNSET
     return MemoryHit(**fields, dist=dist, score=score, score_type=kind, explain=explain)
 

@@ -171,7 +171,8 @@ def _best(names: Sequence[str], rows: Rows, scores: npt.NDArray[np.floating], wa
     if wanted <= 0 or not len(rows):
         return np.empty(0, dtype=np.int64)
     chosen = top(scores, wanted)
-    if exact and (len(chosen) > wanted or len(np.unique(scores[chosen])) < len(chosen)):
+    ordered = scores[chosen]
+    if exact and (len(chosen) > wanted or (ordered[1:] == ordered[:-1]).any()):
         chosen = np.array(sorted(chosen.tolist(), key=lambda at: (-scores[at], names[int(rows[at])])), dtype=np.int64)
     return chosen[:wanted]
 
@@ -209,9 +210,11 @@ def _around(columns: Columns, chosen: list[int], reach: int) -> list[int]:
         return []
     steps = np.arange(-reach, reach + 1)
     wanted = (columns.session[rows] * _SPAN + positions[rows])[:, None] + steps
-    wanted = wanted[(positions[rows][:, None] + steps) >= 0]
+    wanted = np.sort(wanted[(positions[rows][:, None] + steps) >= 0])
     turns = np.flatnonzero(positions >= 0)
     places = columns.session[turns] * _SPAN + positions[turns]
-    found = turns[np.isin(places, wanted)]
-    around: list[int] = np.setdiff1d(found, rows, assume_unique=True).tolist()
+    beside = np.zeros(len(positions), dtype=np.bool_)
+    beside[turns[wanted[np.minimum(wanted.searchsorted(places), len(wanted) - 1)] == places]] = True
+    beside[rows] = False
+    around: list[int] = np.flatnonzero(beside).tolist()
     return around

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import repeat
 
 import apsw
 import numpy as np
@@ -57,20 +58,23 @@ def _hits(
     allowed: Flags | None,
 ) -> tuple[list[CandidateHit], list[int]]:
     """The memories as candidates, those that are still there, and their rows."""
-    rids: Numbers = block.rids[np.array(legs.rows, dtype=np.int64)]
+    at = np.array(legs.rows, dtype=np.int64)
+    rids: Numbers = block.rids[at]
     marks = marks_of(connection, rids)
     passes = _agreement(query.conditions)
+    all_fit = repeat(True) if allowed is None else allowed[at].tolist()
     hits, kept, bad = [], [], []
-    for row, rid in zip(legs.rows, rids.tolist(), strict=True):
-        if rid not in marks:
+    for row, rid, fits in zip(legs.rows, rids.tolist(), all_fit, strict=False):
+        mark = marks.get(rid)
+        if mark is None:
             continue
-        memory = Held.of(block, row, marks[rid])
-        if passes is not None and (row in legs.text or row in legs.near) and not passes(memory.record):
+        memory = Held.of(block, row, mark)
+        text_score, distance = legs.text.get(row), legs.near.get(row)
+        if passes is not None and (text_score is not None or distance is not None) and not passes(memory.record):
             bad.append(rid)
             continue
-        fits = allowed is None or bool(allowed[row])
         kept.append(row)
-        hits.append(CandidateHit(memory=memory, text_score=legs.text.get(row), distance=legs.near.get(row), fits=fits))
+        hits.append(CandidateHit(memory=memory, text_score=text_score, distance=distance, fits=fits))
     if bad:
         leave_out(connection, bad, reading)
     return hits, kept

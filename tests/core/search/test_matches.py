@@ -49,3 +49,16 @@ def test_counts_variants_and_words_alike_are_those_of_each_word(seed: int) -> No
 
 def test_without_terms_nothing_is_found() -> None:
     assert all(np.shape(part) == (2, 0) for part in matches([], [], Words.of(["one two", ""])))
+
+
+def test_words_that_begin_alike_are_found_in_what_was_added_since_as_well() -> None:
+    parts = [" ".join(WORDS[:7]), "photon photo", " ".join(WORDS[7:]), "фотон zz"]
+    words = Words.of(parts[:1])
+    for part in parts[1:]:
+        before = words.vocabulary
+        words = Words.concat([words, Words.of([part])])
+        for letters in ("phot", "фото", "abcd", "xxxx", "東", "z", "\ud800", "none"):
+            numbers = words.vocabulary.numbers
+            expected = sorted(number for word, number in numbers.items() if word.startswith(letters))
+            assert sorted(words.vocabulary.beginning(letters)) == expected
+            assert set(before.beginning(letters)) <= set(expected)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from itertools import chain
+from itertools import chain, islice
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,14 @@ from memhost.ranking.types import Flags, Ints
 Numbers = npt.NDArray[np.int32]
 
 
+class _Shared:
+    """The lock and the ordered words of a vocabulary and its extensions."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.in_order: list[str] = []
+
+
 class Vocabulary:
     """The distinct words of some memories, numbered from 0.
 
@@ -22,19 +31,19 @@ class Vocabulary:
         numbers: The number of each word. What was made of this vocabulary (`extended`) may add words of its own.
     """
 
-    def __init__(self, numbers: dict[str, int], lock: threading.Lock | None = None) -> None:
+    def __init__(self, numbers: dict[str, int], shared: _Shared | None = None) -> None:
         self.numbers = numbers
-        self._lock = threading.Lock() if lock is None else lock
+        self._shared = _Shared() if shared is None else shared
 
     def __len__(self) -> int:
         return len(self.numbers)
 
     def extended(self, words: Iterable[str]) -> Vocabulary:
         """Return a vocabulary with these words as well, which gives the numbers to the others that they have here."""
-        with self._lock:
+        with self._shared.lock:
             for word in words:
                 self.numbers.setdefault(word, len(self.numbers))
-        return Vocabulary(self.numbers, self._lock)
+        return Vocabulary(self.numbers, self._shared)
 
     @cached_property
     def words(self) -> list[str]:
@@ -46,19 +55,22 @@ class Vocabulary:
         """The words that begin with a letter or a digit."""
         return np.array([word[:1].isalnum() for word in self.words], dtype=np.bool_)
 
-    @cached_property
-    def _joined(self) -> str:
-        return f" {' '.join(self.words)} "
-
     def beginning(self, letters: str) -> list[int]:
         """Return the numbers of the words that begin with these letters."""
-        found, sought = [], f" {letters}"
-        start = self._joined.find(sought)
-        while start >= 0:
-            end = self._joined.index(" ", start + 1)
-            found.append(self.numbers[self._joined[start + 1 : end]])
-            start = self._joined.find(sought, end)
+        words = self._in_order()
+        at, found = bisect_left(words, letters), []
+        while at < len(words) and words[at].startswith(letters):
+            found.append(self.numbers[words[at]])
+            at += 1
         return found
+
+    def _in_order(self) -> list[str]:
+        """The words in order; those that came since they were last asked for are put among the others."""
+        if len(self._shared.in_order) < len(self.numbers):
+            with self._shared.lock:
+                known = self._shared.in_order
+                self._shared.in_order = sorted([*known, *islice(self.numbers, len(known), None)])
+        return self._shared.in_order
 
 
 class Words:
