@@ -33,7 +33,8 @@ async def read_query(
     used instead: longer words are rarer (G. K. Zipf, The Psychobiology of Language, 1935).
     """
     if len(text) <= LONG_TEXT:
-        query = await (offload or Offload()).run(partial(analyse_query, text, here))
+        analysed = partial(analyse_query, text, here)
+        query = analysed() if offload is None else await offload.run(analysed)
     else:
         query = await asyncio.to_thread(analyse_query, text, here)
     if len(query.terms) <= MAX_QUERY_TERMS:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from memhost.logs import REQUEST_ID
 from memhost.search.offload import Offload
 from tests.support.hosts import run, running_host
 
@@ -55,6 +56,32 @@ async def test_threads_compute_one_at_a_time_and_in_order() -> None:
     with searches(offload, 2):
         found = await asyncio.gather(*(offload.run(lambda number=number: work(number)) for number in range(20)))  # type: ignore[misc]
     assert found == order == list(range(20))
+
+
+async def test_searches_do_not_wait_for_the_threads_of_others() -> None:
+    offload, done = Offload(), threading.Event()
+    others = [asyncio.create_task(asyncio.to_thread(done.wait, LIMIT_S)) for _ in range(64)]
+    await asyncio.sleep(0)
+    with searches(offload, 2):
+        assert await offload.run(lambda: "ranked") == "ranked"
+    done.set()
+    assert all(await asyncio.gather(*others))
+
+
+async def test_the_thread_knows_the_context_of_its_search() -> None:
+    offload = Offload()
+    with searches(offload, 2):
+        REQUEST_ID.set("r-17")
+        assert await offload.run(REQUEST_ID.get) == "r-17"
+
+
+async def test_the_thread_ends_with_the_searches_and_comes_back() -> None:
+    offload = Offload()
+    for _ in range(3):
+        with searches(offload, 2):
+            thread = await offload.run(threading.current_thread)
+        await asyncio.to_thread(thread.join, LIMIT_S)
+        assert not thread.is_alive()
 
 
 @pytest.mark.parametrize("count", [1, 2])
