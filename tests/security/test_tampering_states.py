@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from memhost.errors import NotFound, Tampered
 from memhost.testing.clock import FakeClock
 from tests.support.hosts import run, running_host
 from tests.support.tampering import (
@@ -49,6 +50,11 @@ async def test_an_old_session_put_back_with_its_seal(last: str, tmp_path: Path) 
         (found,) = (await verified(host)).findings
         kind = "replayed" if last == "written" else "inserted"
         assert (found.kind, found.what, found.id) == (kind, "session", "s-bob")
+        with pytest.raises((NotFound, Tampered)):
+            await run(host, "get_session", session_id="s-bob", user_id="bob")
+        assert host.tampered.seen["session"] == {"s-bob"}
+        kept = await run(host, "get_session", session_id="s-alice", user_id="alice")
+        assert kept.data == {"of": "alicedata"}
 
 
 async def test_a_removed_session(tmp_path: Path) -> None:
@@ -88,11 +94,13 @@ async def test_sessions_and_documents_that_nobody_touched_are_sound(tmp_path: Pa
         await fill(host)
         for number in range(3):
             await run(host, "put_session", session_id="short", user_id="bob", data={"n": number}, ttl_seconds=60)
+            assert (await run(host, "get_session", session_id="short", user_id="bob")).data == {"n": number}
         clock.advance(120)
         assert (await verified(host)).findings == []
         await host.store.purge_expired(clock.now())
         assert (await verified(host)).findings == []
         await run(host, "put_session", session_id="short", user_id="bob", data={"n": 9})
+        assert (await run(host, "get_session", session_id="short", user_id="bob")).data == {"n": 9}
         await run(host, "delete_user", user_id="alice")
         assert (await verified(host)).findings == []
     async with running_host(tmp_path, run_jobs=False, settings=both, clock=clock) as host:
@@ -100,6 +108,7 @@ async def test_sessions_and_documents_that_nobody_touched_are_sound(tmp_path: Pa
         assert (await verified(host)).findings == []
         await host.services.verifying.seal_again()
         assert (await verified(host)).findings == []
+        assert (await run(host, "get_session", session_id="short", user_id="bob")).data == {"n": 10}
         await run(host, "delete_session", session_id="s-bob", user_id="bob")
         assert (await verified(host)).findings == []
     async with running_host(tmp_path, run_jobs=False, settings={"INTEGRITY_KEY": "b" * 32}, clock=clock) as host:

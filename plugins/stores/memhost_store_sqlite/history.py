@@ -22,6 +22,7 @@ from memhost_store_sqlite.codec import decode_body, pack_ids
 from memhost_store_sqlite.sealing import Reading
 
 ROOM = 40
+_OF_SESSIONS = "session\x1f"
 _SEQ = (1 << ROOM) - 1
 _CHUNK = 500
 _PAGE = 2000
@@ -38,6 +39,11 @@ LATEST = (
 def is_behind(version: int, latest: int) -> bool:
     """Tell whether a memory of that version is an earlier state than the last one of the chain, by its `LATEST`."""
     return latest < 0 or version < latest
+
+
+def _subject(change: Change) -> str | None:
+    """The `memory` of the row of an entry: the id of the memory, or a name of the session, as no id is."""
+    return f"{_OF_SESSIONS}{change.name}" if change.kind == "session" else change.memory or None
 
 
 def _column(change: Change) -> int:
@@ -75,7 +81,7 @@ class Journal:
             packed = encode_change(change)
             digest = self.seals.digest(packed)
             link = self.seals.link(link, digest)
-            rows.append(((number << ROOM) | seq, change.memory or None, _column(change), digest, link, packed, former))
+            rows.append(((number << ROOM) | seq, _subject(change), _column(change), digest, link, packed, former))
         connection.executemany("INSERT INTO changes VALUES(?, ?, ?, ?, ?, ?, ?)", rows)
         self.rows = []
         return Head(seq, link)
@@ -133,6 +139,22 @@ def latest_versions(connection: apsw.Connection, tenant: str, ids: Sequence[str]
         )
         found.update({str(row[0]): int(row[1]) for row in rows})
     return found
+
+
+def is_last_session(connection: apsw.Connection, reading: Reading, name: str, seal: bytes) -> bool:
+    """Tell whether the chain has that seal last for the session of that name, or tells nothing of it."""
+    row: Any = connection.execute(
+        "SELECT CAST(entry AS BLOB), CAST(digest AS BLOB) FROM changes WHERE memory = ?1 AND cid BETWEEN "  # noqa: S608
+        f"(SELECT number << {ROOM} FROM chains WHERE tenant = ?2) AND "
+        f"(SELECT (number << {ROOM}) | {_SEQ} FROM chains WHERE tenant = ?2) ORDER BY cid DESC LIMIT 1",
+        (f"{_OF_SESSIONS}{name}", reading.scope.tenant),
+    ).fetchone()
+    if row is None or row[0] is None:
+        return True
+    if not reading.seals.wrote(row[0], row[1] or b""):
+        return False
+    change = decode_change(row[0])
+    return change.kind != "session" or change.after == seal
 
 
 def list_entries(
@@ -297,7 +319,7 @@ def relink(connection: apsw.Connection, seals: Seals, new_seals: dict[bytes, byt
                 change.after = new_seals.get(change.after, change.after)
                 change.before = new_seals.get(change.before, change.before)
                 packed = encode_change(change)
-                kept, name, version = own.digest(packed), change.memory or None, _column(change)
+                kept, name, version = own.digest(packed), _subject(change), _column(change)
             link = own.link(link, kept)
             changed.append((kept, link, packed, name, version, cid))
         connection.executemany(
@@ -346,5 +368,6 @@ def mislabelled(connection: apsw.Connection, tenant: str) -> Iterable[int]:
             change = decode_change(packed)
         except msgspec.MsgspecError:  # its digest does not hold either
             continue
-        if memory != (change.memory or None) or version not in (_column(change), change.version):
+        named = {_subject(change), change.memory or None}  # entries of sessions had no name at first
+        if memory not in named or version not in (_column(change), change.version):
             yield int(cid) & _SEQ

@@ -9,7 +9,7 @@ import msgspec
 
 from memhost.models import Scope, SessionKey, StoredSession, WriteBatch
 from memhost.storekit import encode, session_change, state_name, to_micros, to_micros_or_none
-from memhost_store_sqlite.history import Journal
+from memhost_store_sqlite.history import Journal, is_last_session
 from memhost_store_sqlite.scopes import Sql, inside
 from memhost_store_sqlite.sealing import Reading, session_content, session_holds, session_seal
 
@@ -108,7 +108,7 @@ def get(
     if body is None:
         raise TooLongError
     content = session_content(key, version, updated_at, expires_at, body)
-    if not session_holds(reading.seals, content, seal):
+    if not session_holds(reading.seals, content, seal) or not is_last_session(connection, reading, name_of(key), seal):
         reading.left_out.append(key.session)
         return None
     return _decode(body)
