@@ -274,7 +274,7 @@ def _is_strong(value: str) -> bool:
 
 
 def _is_long_random(value: str) -> bool:
-    return len(value) >= 20 and any(map(str.isdigit, value)) and value.lower() != value and _is_random(value)
+    return len(value) >= 20 and value.lower() != value and any(map(str.isdigit, value)) and _is_random(value)
 
 
 def is_secret_of(name: str, value: str) -> bool:
@@ -293,8 +293,10 @@ def _assigned(text: str, found: re.Match[str]) -> tuple[int, int] | None:
     start, end = found.span(group)
     whole, whole_end = "", end
     if group == "bare":
-        letters = _ASCII.match(value)  # in scripts without spaces the sentence goes on right behind it
-        value = whole = (letters[0] if letters else value).rstrip(_ENDS)
+        if not (value.isascii() and value.isprintable()):  # as it nearly always is: far cheaper than the pattern
+            letters = _ASCII.match(value)  # in scripts without spaces the sentence goes on right behind it
+            value = letters[0] if letters else value
+        value = whole = value.rstrip(_ENDS)
         end = whole_end = start + len(value)
         if groups.get("sign") == "=" and _in_query(text, found.start()):
             value = value.partition("&")[0].partition("#")[0]
@@ -351,7 +353,8 @@ def _is_password(value: str, found: re.Match[str]) -> bool:
 
 def _is_random(value: str) -> bool:
     """Tell whether a value is long and mixed enough to be a key."""
-    if not _KEY_LETTERS.fullmatch(value):
+    # What costs least comes first.
+    if len(value) < 12 or len(set(value)) < 8 or not _KEY_LETTERS.fullmatch(value):
         return False
     parts = value.translate(_SPACED).split()
     if max(map(len, parts), default=0) < 10:
@@ -362,7 +365,7 @@ def _is_random(value: str) -> bool:
     ):
         return False
     words = sum(len(part) for part in parts if part.isalpha() and (part.islower() or part.istitle()))
-    return words * 2 <= len(value) and len(set(value)) >= 8
+    return words * 2 <= len(value)
 
 
 def _kind(code: int) -> str:

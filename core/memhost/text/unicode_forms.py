@@ -9,7 +9,7 @@ from typing import Literal
 _MAX_RUN_LENGTH = 30
 """Combining marks in a row that stay together (UAX #15, section 13: Stream-Safe Text Format)."""
 
-_STEADY = "\u3041-\u3096\u30a1-\u30fa\u3400-\u9fff\uac00-\ud7a3"
+_STEADY = "\u3041-\u3096\u30a1-\u30fa\u3400-\u9fff\uac00-\ud7a3\U00020000-\U0002f7ff\U00030000-\U000323af"
 """Kana, Han and Hangul: letters without case, none of which is a mark; alone they are in the forms NFC and NFKC."""
 
 ARE_STEADY = re.compile(f"[{_STEADY}]+").fullmatch
