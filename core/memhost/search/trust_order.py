@@ -86,9 +86,12 @@ class _Rows:
         """As `_held` of the words of these."""
         words = self._columns.words.take(np.array([item.row for item in items], dtype=np.int64))
         spelled = words.vocabulary.spelled[words.numbers]
-        known, numbers = np.unique(words.numbers[spelled], return_inverse=True)
-        held = np.zeros((len(items), len(known)), dtype=np.float32)
-        held[words.rows_of(np.flatnonzero(spelled)), numbers] = 1.0
+        numbers = words.numbers[spelled]
+        there = np.zeros(len(words.vocabulary), dtype=np.bool_)
+        there[numbers] = True
+        places = np.cumsum(there) - 1  # of each word among those that are there
+        held = np.zeros((len(items), int(places[-1]) + 1 if len(places) else 0), dtype=np.float32)
+        held[words.rows_of(np.flatnonzero(spelled)), places[numbers]] = 1.0
         return held
 
 
