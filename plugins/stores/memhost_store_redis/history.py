@@ -57,6 +57,8 @@ class History:
         self._seals = seals
         self._prefix = connections.prefix
         self.locks: dict[str, asyncio.Lock] = {}
+        self.ends: dict[str, Head] = {}
+        """Where commits of this process left the chains, by tenant."""
 
     def _key(self, *parts: str) -> str:
         return ":".join((self._prefix, *parts))

@@ -41,6 +41,9 @@ from memhost.storekit import (
 from memhost_store_redis.codec import Body, decode_body, encode_tag
 from memhost_store_redis.sealing import placed
 
+ABSENT = b"-"
+"""In place of a stamp: there was never a memory of that id."""
+
 
 @dataclass(frozen=True, slots=True)
 class Former:
@@ -68,6 +71,8 @@ class Known:
         states: Documents that the batch deletes and that are there, by their ids in the store; likewise sessions, and
             what cannot be read, as None.
         absent: Whether something that the batch deletes was not there: somebody else may put it meanwhile.
+        guessed: Nothing was read: there was never a memory of the ids in `latest`, and the chain ends where this
+            process left it. The script refuses where that is not so.
     """
 
     head: Head
@@ -75,6 +80,7 @@ class Known:
     latest: dict[str, int] = field(default_factory=dict)
     states: dict[str, Document | None] = field(default_factory=dict)
     absent: bool = False
+    guessed: bool = False
 
 
 @dataclass(slots=True)
@@ -178,6 +184,11 @@ class Journal:
             self.add(document_change((document.namespace, document.user), state_name(identity)))
 
     @property
+    def head(self) -> Head:
+        """The end of the chain behind what was appended."""
+        return self._head
+
+    @property
     def idle(self) -> bool:
         """Tell whether there is nothing to append, and nothing that the batch depends on."""
         return not (self.rows or self.known.former or self.known.latest or self.known.absent)
@@ -187,7 +198,7 @@ class Journal:
         made: list[Any] = [len(self.known.former) + len(self.known.latest)]
         for name in dict.fromkeys([*self.known.former, *self.known.latest]):
             former = self.known.former.get(name)
-            made += [encode_tag(name), former.stamp if former else b""]
+            made += [encode_tag(name), former.stamp if former else ABSENT if self.known.guessed else b""]
         made[0] = (len(made) - 1) // 2
         made += [self.known.head.seq, self.known.head.link, tenant, len(self.rows)]
         for row in self.rows:

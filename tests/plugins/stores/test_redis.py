@@ -361,6 +361,41 @@ async def test_what_another_process_puts_meanwhile_is_not_removed_without_an_ent
         assert (await other.verify()).findings == []
 
 
+async def test_commits_of_new_memories_read_nothing_before_and_those_of_others_do(
+    redis_part: RedisSpace, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Versions and the chain are the same either way, also with another process between."""
+    assert isinstance(store, RedisStore)
+    assert isinstance(store, KeepsHistory)
+    looked, known = [0], store._history.known
+
+    async def counted(*arguments: Any) -> Known:
+        looked[0] += 1
+        return await known(*arguments)
+
+    monkeypatch.setattr(store._history, "known", counted)
+
+    async def versions(*texts: str, by: Store = store) -> tuple[list[int], int]:
+        """Put memories of these names; their versions, and how often this process looked."""
+        looked[0] = 0
+        await by.commit(EVERYWHERE, put(*(make_memory(text, text, vector=make_vector(1)) for text in texts)))
+        return [memory.version for memory in await store.get_memories(EVERYWHERE, texts)], looked[0]
+
+    assert await versions("a", "b") == ([1, 1], 1), "the end of the chain is not known yet"
+    assert await versions("c", "d") == ([1, 1], 0)
+    await store.commit(EVERYWHERE, WriteBatch(delete_memories=["c"]))
+    assert await versions("c", "e") == ([2, 1], 1), "there was one before"
+    assert await versions("f") == ([1], 0)
+    again = put(make_memory("f", "another text", vector=make_vector(1)))
+    looked[0] = 0
+    await store.commit(EVERYWHERE, again)
+    assert ((await store.get_memories(EVERYWHERE, ["f"]))[0].version, looked[0]) == (2, 1)
+    async with opened(redis_part) as other:
+        assert await versions("g", by=other) == ([1], 0)
+    assert await versions("h") == ([1], 1), "the chain has gone on"
+    assert (await store.verify()).findings == []
+
+
 async def test_nothing_is_left_of_what_was_deleted(redis_part: RedisSpace, store: Store, redis: Any) -> None:
     before = set(redis.scan_iter(match=f"{redis_part.name}:*"))
     memory = make_memory("m1", "apple", vector=make_vector(1), session_id="s1", position=1)

@@ -50,7 +50,13 @@ if chain_seq ~= '' then
   if (end_of[1] or '0') ~= chain_seq or (end_of[2] or '') ~= chain_link then return {'moved'} end
 end
 for _, state in ipairs(depends) do
-  if (redis.call('HGET', memory_key(state[1]), 'stamp') or '') ~= state[2] then return {'moved'} end
+  local stamp = redis.call('HGET', memory_key(state[1]), 'stamp')
+  if state[2] == '-' then -- there never was one
+    local gone = redis.call('HEXISTS', key('ver', tenant_token), state[1]) == 1
+    if gone or redis.call('EXISTS', memory_key(state[1])) == 1 then return {'moved'} end
+  elseif (stamp or '') ~= state[2] then
+    return {'moved'}
+  end
 end
 
 local deleted, deletions, owners = {}, {}, {}
