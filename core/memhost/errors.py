@@ -382,6 +382,14 @@ class ConfigurationError(MemhostError):
         super().__init__("; ".join(self.problems))
 
 
+class OperationUnusable(ConfigurationError):
+    """An interface cannot offer an operation that a plugin adds; `operation` is its name."""
+
+    def __init__(self, problem: str, operation: str) -> None:
+        super().__init__(problem)
+        self.operation = operation
+
+
 class MissingExtra(ConfigurationError):
     """A plugin was selected whose optional dependency is not installed."""
 

@@ -12,6 +12,7 @@ the memory) and, with the same fields and the standard library below it, 67 us m
 from __future__ import annotations
 
 import asyncio
+import dis
 import logging
 import os
 import re
@@ -79,6 +80,12 @@ _SECRET_TEXT = (
 _TO_QUOTE = re.compile(r"[\s\"=]|^$")
 _SPEAKING = (MemhostError, OSError, ImportError, TimeoutError)
 """Exceptions whose sentences are the server's own, or the operating system's."""
+
+_OF_TYPES = (TypeError, AttributeError, NameError, UnboundLocalError, ImportError, ZeroDivisionError, RecursionError)
+"""Exceptions that Python itself raises with names of types, attributes and variables alone."""
+_RAISE = dis.opmap["RAISE_VARARGS"]
+_SHORTEST, _MOST_SAID = 3, 500
+"""Letters of a constant that is looked for in a sentence at least, and of a sentence at most."""
 
 _REMEMBERED, _MAX_REMEMBERED = 2_000, 200
 """Number and letters of the texts that are remembered to hold no secret: most texts of a log come again and again."""
@@ -219,16 +226,47 @@ def _kind(name: str) -> Literal["secret", "content", ""]:
     return "content" if name.lower() in CONTENT_FIELDS else ""
 
 
-def describe(error: BaseException) -> str:
-    """An exception as it may be logged: with its sentence only if that cannot quote what people said.
+def describe(error: BaseException, place: str = "") -> str:
+    """An exception as it may be logged: with those parts of its sentence that cannot quote what people said.
 
-    Of what foreign code raises that is the type and the place; the level DEBUG shows everything.
+    Of what foreign code raises that is what stands in its code, and what Python says of types and attributes; a value
+    that was put in is left out (`…`). The level DEBUG shows everything.
+
+    Args:
+        error: The exception.
+        place: File and line to name instead of those that raised it, as the line of a plugin that called a library.
     """
     name = type(error).__name__
     if isinstance(error, _SPEAKING) or logging.getLogger().isEnabledFor(logging.DEBUG):
-        return f"{name}: {error}"
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"{name} at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else name
+        return f"{name}: {error} at {place}" if place else f"{name}: {error}"
+    found = [*traceback.walk_tb(error.__traceback__)]
+    if found and not place:
+        place = f"{Path(found[-1][0].f_code.co_filename).name}:{found[-1][1]}"
+    said = _of_the_code(error)
+    return f"{name}{f': {said}' if said else ''}{f' at {place}' if place else ''}"
+
+
+def _of_the_code(error: BaseException) -> str:
+    """Those parts of an exception's sentence that are constants of the code that raised it, or Python's own."""
+    trace = error.__traceback__
+    if trace is None:
+        return ""
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    code, said = trace.tb_frame.f_code, str(error)[:_MOST_SAID]
+    if code.co_code[trace.tb_lasti] != _RAISE:
+        return said if type(error) in _OF_TYPES else ""
+    kept = [False] * len(said)
+    for constant in code.co_consts:
+        if isinstance(constant, str) and len(constant) >= _SHORTEST:
+            at = said.find(constant)
+            while at >= 0:
+                kept[at : at + len(constant)] = [True] * len(constant)
+                at = said.find(constant, at + 1)
+    told = "".join(
+        "…" if not keep and (at == 0 or kept[at - 1]) else said[at] if keep else "" for at, keep in enumerate(kept)
+    )
+    return told if any(sign.isalpha() for sign in told) else ""
 
 
 def stack_of(error: BaseException) -> str:

@@ -240,11 +240,12 @@ class Mount(msgspec.Struct, frozen=True, kw_only=True):
         handlers: Litestar route handlers, controllers, routers or mounted ASGI applications.
         lifespan: Context managers around the application's life.
         middleware: ASGI middleware factories around the whole application.
-        exception_handlers: Litestar exception handlers of the application, by exception type or status; they
-            also see what no handler of the interface answers (unknown path, wrong method).
+        exception_handlers: Litestar exception handlers, by exception type or status. Where only foreign interfaces are
+            mounted they also see what no handler answers (unknown path, wrong method); else those of the bundled do.
         direct: Applications by the path that a handler mounts them at, such as `/v1`. Plain requests below it go
             straight to them, without Litestar's routing, which takes 15 us; all others go through the handler. They
-            read `raw_path`, not what Litestar adds to the scope, and answer every error themselves.
+            read `raw_path`, not what Litestar adds to the scope, and answer every error themselves. For memhost's own
+            interfaces; those of others go through their handlers.
     """
 
     handlers: Sequence[ControllerRouterHandler] = ()

@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from memhost import logs
@@ -174,3 +175,62 @@ def test_a_line_names_the_place_that_wrote_it() -> None:
     assert (ours.lineno + 1, ours.funcName) == (usual.lineno, usual.funcName)
     for name in ("pathname", "module", "levelname", "name", "msg", "args", "exc_info", "fields"):
         assert getattr(ours, name) == getattr(usual, name)
+
+
+SAID = "my boss is a crook"
+
+
+def _raised(call: Callable[[], object]) -> str:
+    try:
+        call()
+    except Exception as error:  # noqa: BLE001 - any, to be described
+        return logs.describe(error)
+    raise AssertionError("it raised nothing")
+
+
+def _constant(_text: str) -> None:
+    raise ValueError("the model gave no list")
+
+
+def _formatted(text: str) -> None:
+    raise ValueError(f"no list but {text!r} came back")
+
+
+def _joined(text: str) -> None:
+    raise KeyError("unknown: " + text)
+
+
+def _value(text: str) -> None:
+    raise LookupError(text)
+
+
+def _type_error(text: str) -> None:
+    raise TypeError(f"not {text}")
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (_constant, "ValueError: the model gave no list at"),
+        (_formatted, "ValueError: no list but … came back at"),
+        (_joined, "KeyError: …unknown: … at"),
+        (_value, "LookupError at"),
+        (_type_error, "TypeError: not … at"),
+        (lambda text: text + 1, "TypeError: can only concatenate str"),
+        (lambda text: text.shout(), "AttributeError: 'str' object has no attribute 'shout' at"),
+        (lambda text: 1 // (len(text) - len(text)), "ZeroDivisionError: integer division or modulo by zero at"),
+        (lambda text: {}[text], "KeyError at"),
+        (lambda text: int(text), "ValueError at"),
+        (lambda text: text.encode("utf-16").decode("ascii"), "UnicodeDecodeError at"),
+        (lambda text: json.loads(text), "JSONDecodeError"),
+        (lambda text: msgspec.convert(text, int), "ValidationError at"),
+        (lambda text: msgspec.convert({text: 1}, dict[int, int]), "ValidationError at"),
+    ],
+)
+@pytest.mark.parametrize("said", [SAID, "мой начальник вор", "上司は泥棒だ"])
+def test_what_foreign_code_raises_is_told_without_what_people_said(
+    call: Callable[[str], object], told: str, said: str
+) -> None:
+    described = _raised(lambda: call(said))
+    assert described.startswith(told)
+    assert said not in described

@@ -214,7 +214,8 @@ def _trash(resources: Resources) -> TrashService:
 
 def _watch(resources: Resources, metrics: Metrics) -> PluginWatch:
     server = resources.settings.server
-    watch = PluginWatch(resources.clock, server.plugin_suspend_after, server.plugin_suspend_s)
+    operations = {entry.spec.name: entry.plugin for entry in resources.plugins.operations}
+    watch = PluginWatch(resources.clock, server.plugin_suspend_after, server.plugin_suspend_s, operations)
     metrics.add(watch)
     return watch
 

@@ -17,10 +17,11 @@ from memhost.credentials import VISITOR
 from memhost.errors import Forbidden, MemhostError, NotFound, Tampered, TooManyRequests, Unauthorized, Unavailable
 from memhost.host.assembly import Services
 from memhost.host.login_throttle import LoginThrottle
-from memhost.host.open_resources import automatic
 from memhost.host.readiness import component, model_component, waiting_work
+from memhost.host.selection import automatic
 from memhost.integrity import Keyring
 from memhost.integrity.watch import TamperWatch, left_out_notice, noting_left_out
+from memhost.logs import describe
 from memhost.memories.review.service import decides_as
 from memhost.metrics import Metrics
 from memhost.models import Actor, Caller, acted_by
@@ -28,7 +29,7 @@ from memhost.models.roles import HOLDERS
 from memhost.models.trust import bounded
 from memhost.operations import Access, Call, Operation, OperationTable
 from memhost.operations.limits import check_request
-from memhost.operations.responses import MemoryHits, MemoryPrompt, PluginReport, Readiness
+from memhost.operations.responses import MemoryHits, MemoryPrompt, PluginReport, PluginRow, Readiness
 from memhost.plugins import PluginManager
 from memhost.plugins.health import report_plugin
 from memhost.ports import (
@@ -214,12 +215,18 @@ class Host:
         except MemhostError as error:
             code = error.code
             raise
-        except Exception as error:  # a fault of ours: the caller gets a code, the log the place
+        except (
+            Exception,
+            SystemExit,
+        ) as error:  # a fault of ours or a plugin's: a code for the caller, the log the place
             code = MemhostError.code
-            logger.exception(
-                "operation.failed",
-                extra={"fields": {"operation": name, "request_id": call.request_id}},
-            )
+            fields = {"operation": name, "request_id": call.request_id}
+            if (culprit := self.plugins.culprit(error)) is not None:
+                row, place = culprit
+                fields |= {"plugin": row.name, "distribution": row.distribution, "version": row.version}
+                fields["error"] = described = describe(error, place)
+                self.services.watch.operation_broke(name, described, perf_counter() - started)
+            logger.exception("operation.failed", extra={"fields": fields})
             raise MemhostError("The server failed. Search its log for the request id to find the cause.") from error
         finally:
             metrics.operation_finished(name, code, perf_counter() - started)
@@ -271,6 +278,10 @@ class Host:
             StoreUnavailable: The store does not answer.
         """
         return (await waiting_work(self.store)).since
+
+    def plugin_rows(self) -> list[PluginRow]:
+        """All plugins, with those that fail now as `failing`."""
+        return self.services.watch.rows(self.plugins)
 
     async def report_plugin(self, name: str) -> PluginReport:
         """All about one plugin, as this process knows it.

@@ -4,22 +4,35 @@ from __future__ import annotations
 
 import logging
 from contextlib import AsyncExitStack
-from inspect import iscoroutinefunction
 from typing import Any
 
 import msgspec
 
-from memhost import hookspecs
-from memhost.errors import ConfigurationError
+from memhost.errors import ConfigurationError, MemhostError
 from memhost.history.heads import HeadKeeper
 from memhost.host.auth_chain import AuthChain
 from memhost.host.resources import Resources
+from memhost.host.selection import chosen, leave_out_incomplete, model_entry, store_name
 from memhost.integrity.keys import Keyring, load_keys
 from memhost.integrity.watch import TamperWatch
 from memhost.jobs.outbox import Outbox
 from memhost.logs import log
-from memhost.plugins import PluginManager, Registry
-from memhost.ports import Authenticator, Clock, Embedder, LanguageModel, Reranker, Store
+from memhost.plugins import PluginManager, Registered, Registry
+from memhost.plugins.blame import at_start
+from memhost.plugins.discovery import OWN_DISTRIBUTION
+from memhost.ports import (
+    Authenticator,
+    BackgroundStrategy,
+    Clock,
+    Embedder,
+    JobRunner,
+    LanguageModel,
+    LaterStrategy,
+    ModelStrategy,
+    Reranker,
+    Store,
+    Strategy,
+)
 from memhost.ranking import RankingWeights
 from memhost.secrets import Masker
 from memhost.settings import Configuration
@@ -57,8 +70,10 @@ class ResourceOpener:
     async def open(self, stack: AsyncExitStack) -> Resources:
         """Open models, store and authentication, in this order: each may use those before it."""
         settings, plugins = self._configuration.settings, self._plugins
+        leave_out_incomplete(self._configuration, plugins)
         self._check_doors()
         self._make_data_dir()
+        strategies = self._strategies()
         embedder: Embedder = await self._enter_model(stack, plugins.embedders, settings.server.embedder)
         self._context = msgspec.structs.replace(self._context, embedder=embedder.name, dimensions=embedder.dimensions)
         llm: LanguageModel | None = None
@@ -72,11 +87,6 @@ class ResourceOpener:
         store: Store = await self.enter(stack, plugins.stores, "stores", chosen)
         self._context = msgspec.structs.replace(self._context, store=store)
         authenticator = await self._authenticator(stack, settings.server.auth)
-        strategies = {
-            entry.spec.name: entry.spec.build(self._configuration.section("strategies", entry.spec.name))
-            for entry in plugins.strategies
-            if llm is not None or not entry.spec.needs_model
-        }
         health, outbox = ModelHealth(self._clock), Outbox(plugins)
         return Resources(
             stack=stack,
@@ -97,10 +107,7 @@ class ResourceOpener:
             tampered=self._watch,
             heads=self._heads(store, outbox),
             secrets=_masker(settings.memory, self._context.keys),
-            sections={
-                entry.plugin: self._configuration.section("plugins", entry.spec.name)
-                for entry in plugins.settings_sections
-            },
+            sections={entry.plugin: self._section(entry, "plugins") for entry in plugins.settings_sections},
         )
 
     def _heads(self, store: Store, outbox: Outbox) -> HeadKeeper:
@@ -141,22 +148,81 @@ class ResourceOpener:
         ]
         return providers[0] if len(providers) == 1 else AuthChain(providers)
 
+    def _strategies(self) -> dict[str, Strategy | LaterStrategy]:
+        """All strategies that can work with this configuration; a foreign one that cannot be built is left out.
+
+        Raises:
+            ConfigurationError: One that the configuration selects, or a bundled one, cannot be built.
+        """
+        found: dict[str, Strategy | LaterStrategy] = {}
+        for entry in self._plugins.strategies:
+            name = entry.spec.name
+            if entry.spec.needs_model and self._configuration.settings.server.llm == "none":
+                continue
+            try:
+                built = entry.spec.build(self._section(entry, "strategies"))
+                check_kind(built, f"the strategy {name}", *PORTS["strategy"])
+            except (Exception, SystemExit) as error:
+                if self._plugins.is_bundled(entry.plugin):
+                    raise
+                told = f"its strategy {name} cannot be built: {at_start(error, self._module(entry))}"
+                selected = chosen(self._configuration, self._plugins).get(entry.plugin)
+                if selected is not None:
+                    raise ConfigurationError(f"Plugin {entry.origin}, which {selected} selects: {told}.") from error
+                self._plugins.leave_out(entry.plugin, told, error)
+            else:
+                found[name] = built
+        return {name: built for name, built in found.items() if name in self._plugins.strategies}
+
+    def _module(self, entry: Registered[Any]) -> str:
+        return next(row.module for row in self._plugins.rows if row.name == entry.plugin)
+
+    def _section(self, entry: Registered[Any], section: str) -> msgspec.Struct:
+        """The settings of a plugin's part.
+
+        Raises:
+            ConfigurationError: Required ones have no value; the sentence names the plugin.
+        """
+        try:
+            return self._configuration.section(section, entry.spec.name)
+        except ConfigurationError as error:
+            raise _naming(error, entry) from error
+
     async def enter(self, stack: AsyncExitStack, registry: Registry[Any], section: str, name: str) -> Any:
-        """Open the selected spec of a kind for the life of the stack."""
+        """Open the selected spec of a kind for the life of the stack.
+
+        Raises:
+            ConfigurationError: It is missing or cannot be opened; the sentence names the plugin.
+            MemhostError: As the plugin raises it.
+        """
         entry = registry.get(name)
         if entry is None:
             raise ConfigurationError(self._plugins.explain_missing(registry, name))
-        settings = self._configuration.section(section, name)
-        return await stack.enter_async_context(entry.spec.open(settings, self._context))
+        return await self._enter(stack, registry.kind, entry, section, self._context)
 
     async def _enter_model(self, stack: AsyncExitStack, registry: Registry[Any], name: str) -> Any:
         """Open the model plugin of that name, or the plugin that knows models by their providers' names."""
         entry, model = model_entry(registry, name)
         if entry is None:
             raise ConfigurationError(self._plugins.explain_missing(registry, name))
-        settings = self._configuration.section("models", entry.spec.name)
         context = msgspec.structs.replace(self._context, model=model)
-        return await stack.enter_async_context(entry.spec.open(settings, context))
+        return await self._enter(stack, registry.kind, entry, "models", context)
+
+    async def _enter(
+        self, stack: AsyncExitStack, kind: str, entry: Registered[Any], section: str, context: OpenContext
+    ) -> Any:
+        settings, what = self._section(entry, section), f"the {kind} {entry.spec.name}"
+        try:
+            opened = await stack.enter_async_context(entry.spec.open(settings, context))
+            check_kind(opened, what, *PORTS[kind])
+        except MemhostError as error:
+            raise _naming(error, entry) from error.__cause__
+        except (Exception, SystemExit) as error:
+            told = at_start(error, self._module(entry))
+            raise ConfigurationError(
+                f"Plugin {entry.origin}, which the configuration selects: {what} cannot be opened: {told}."
+            ) from error
+        return opened
 
     def _weights(self) -> RankingWeights:
         try:
@@ -183,53 +249,52 @@ class ResourceOpener:
             ) from error
 
 
+PORTS: dict[str, tuple[type, ...]] = {
+    "store": (Store,),
+    "strategy": (Strategy, ModelStrategy, BackgroundStrategy),
+    "embedder": (Embedder,),
+    "language model": (LanguageModel,),
+    "reranker": (Reranker,),
+    "auth provider": (Authenticator,),
+    "runner": (JobRunner,),
+}
+"""The ports of which specs of each kind open or build one."""
+
+
+def check_kind(opened: object, what: str, *ports: type) -> None:
+    """Return if the object has all methods of one of the ports.
+
+    Raises:
+        TypeError: It has not; the methods that it lacks.
+    """
+    lacking = [[name for name in _methods(port) if not callable(getattr(opened, name, None))] for port in ports]
+    if all(lacking):
+        nearest = min(lacking, key=len)
+        raise TypeError(f"{what} is of the type {type(opened).__name__}, which lacks {', '.join(nearest)}")
+
+
+def _methods(port: type) -> list[str]:
+    return [
+        name
+        for each in port.__mro__
+        if each.__module__.startswith("memhost.")
+        for name, value in vars(each).items()
+        if callable(value) and not name.startswith("_")
+    ]
+
+
+def _naming(error: MemhostError, entry: Registered[Any]) -> MemhostError:
+    """The error, which names the plugin if it is not one of memhost's own."""
+    if entry.distribution != OWN_DISTRIBUTION and entry.origin not in error.message:
+        error.message = f"{error.message} (plugin {entry.origin})"
+        error.args = (error.message,)
+        if isinstance(error, ConfigurationError):
+            error.problems = tuple(f"{problem} (plugin {entry.origin})" for problem in error.problems)
+    return error
+
+
 def _masker(settings: MemorySettings, keys: Keyring | None) -> Masker:
     """Return the masker of secrets. It has the oldest of the keys, so that the masks of a secret stay the same."""
     oldest = keys.former[-1] if keys is not None and keys.former else keys
     key = oldest.key("secret-fingerprint") if oldest is not None else None
     return Masker(key, settings.secrets, frozenset(settings.secrets_also))
-
-
-def store_name(configuration: Configuration, plugins: PluginManager) -> str:
-    """The store asked for; `auto` is one whose deciding setting is set (`StoreSpec.chosen_by`), else sqlite."""
-    specs = [entry.spec for entry in plugins.stores]
-    chosen = (
-        spec.name for spec in specs if spec.chosen_by and configuration.is_set(f"stores.{spec.name}.{spec.chosen_by}")
-    )
-    return automatic(configuration.settings.server.store, next(chosen, "sqlite"))
-
-
-def model_entry(registry: Registry[Any], name: str) -> tuple[Any, str]:
-    """The model plugin of that name, or that knows models by their providers' names, with that name; or None."""
-    entry = registry.get(name)
-    if entry is not None:
-        return entry, ""
-    return next((item for item in registry if item.spec.any_model), None), name
-
-
-def in_use(configuration: Configuration, plugins: PluginManager) -> dict[str, list[str]]:
-    """Return the uses of each plugin with this configuration, by the plugin's name."""
-    server = configuration.settings.server
-    chosen = [
-        ("store", plugins.stores.get(store_name(configuration, plugins))),
-        ("embedder", model_entry(plugins.embedders, server.embedder)[0]),
-        ("language model", None if server.llm == "none" else model_entry(plugins.language_models, server.llm)[0]),
-        ("reranker", None if server.reranker == "none" else model_entry(plugins.rerankers, server.reranker)[0]),
-        ("runner", plugins.runners.get(automatic(server.runner, "inline"))),
-        *(("auth", plugins.auth_providers.get(name)) for name in server.auth.split(",")),
-        *(("interface", plugins.interfaces.get(name)) for name in server.interfaces or plugins.interfaces.names()),
-        *(("strategy", entry) for entry in plugins.strategies if server.llm != "none" or not entry.spec.needs_model),
-    ]
-    found: dict[str, list[str]] = {}
-    for use, entry in chosen:
-        if entry is not None and use not in found.setdefault(entry.plugin, []):
-            found[entry.plugin].append(use)
-    for row in plugins.rows:
-        if row.status == "ok" and any(iscoroutinefunction(getattr(hookspecs, name, None)) for name in row.hooks):
-            found.setdefault(row.name, []).append("hooks")
-    return found
-
-
-def automatic(name: str, default: str) -> str:
-    """Return the plugin that `auto` selects."""
-    return default if name == "auto" else name

@@ -33,7 +33,7 @@ async def _ready(host: Host, _call: Call, _request: Nothing) -> Readiness:
 
 
 async def _plugins(host: Host, _call: Call, _request: Nothing) -> PluginList:
-    return PluginList(plugins=list(host.plugins.rows))
+    return PluginList(plugins=host.plugin_rows())
 
 
 async def _plugin(host: Host, call: Call, request: PluginName) -> PluginReport:

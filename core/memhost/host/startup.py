@@ -9,6 +9,7 @@ from typing import Any
 
 from memhost.host.maintenance import core_tasks
 from memhost.host.operations import core_operations
+from memhost.host.selection import leave_out_incomplete
 from memhost.plugins import PluginManager
 from memhost.settings import Configuration, load_configuration, peek
 
@@ -52,4 +53,5 @@ def load(
         sections=plugins.sections(),
         lenient=any(row.status != "ok" for row in plugins.rows),
     )
+    leave_out_incomplete(configuration, plugins)
     return configuration, plugins

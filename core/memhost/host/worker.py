@@ -11,8 +11,8 @@ from typing import Any
 
 from memhost import logs
 from memhost.host import startup
-from memhost.host.open_resources import automatic
 from memhost.host.running import open_host
+from memhost.host.selection import automatic
 from memhost.plugins import PluginManager
 from memhost.settings import Configuration, export_provider_keys, peek
 

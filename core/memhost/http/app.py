@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from litestar import Litestar, Request, Response, asgi
 from litestar.config.cors import CORSConfig
 from litestar.exceptions import HTTPException
 
-from memhost.errors import ConfigurationError
 from memhost.host import Host, open_host, startup
+from memhost.http import interfaces
 from memhost.http.allowed_hosts import open_server_guard
+from memhost.http.interfaces import PluginsBroken, reasons_in
 from memhost.http.limits import Gate
 from memhost.plugins import PluginManager
 from memhost.ports import Clock
@@ -26,24 +27,28 @@ if TYPE_CHECKING:
 
 
 def build_app(host: Host) -> Litestar:
-    """The Litestar application of a running host, with all selected interfaces mounted."""
+    """The Litestar application of a running host, with all selected interfaces mounted.
+
+    Raises:
+        ConfigurationError: An interface that is selected by name, or a bundled one, cannot be mounted.
+        PluginsBroken: Interfaces of foreign plugins cannot be; see `serving`.
+    """
     server = host.settings.server
-    selected = server.interfaces
     handlers: list[Any] = []
     lifespan: list[Any] = []
     middleware: list[Any] = []
     exception_handlers: dict[int | type[Exception], Any] = {HTTPException: _http_error}
     direct: dict[str, Any] = {}
-    for name in selected or host.plugins.interfaces.names():
-        entry = host.plugins.interfaces.get(name)
-        if entry is None:
-            raise ConfigurationError(host.plugins.explain_missing(host.plugins.interfaces, name))
-        mount = entry.spec.build(host.through(name), host.configuration.section("interfaces", name))
-        handlers += mount.handlers
-        lifespan += mount.lifespan
-        middleware += mount.middleware
-        exception_handlers |= mount.exception_handlers
-        direct |= mount.direct
+    mounted = interfaces.built(host)
+    alone = not any(host.plugins.is_bundled(each.entry.plugin) for each in mounted)
+    for each in mounted:
+        handlers += interfaces.handlers_of(host, each)
+        lifespan += interfaces.lifespan_of(host, each)
+        middleware += interfaces.middleware_of(host, each)
+        if alone or host.plugins.is_bundled(each.entry.plugin):  # others have theirs on their own routes
+            exception_handlers |= each.mount.exception_handlers
+        if host.plugins.is_bundled(each.entry.plugin):  # those of others pass by their handlers, which are watched
+            direct |= each.mount.direct
     is_open = host.authenticator.open
     guard, private = open_server_guard(server) if is_open else None, is_open and is_loopback(server.host)
     app = _Surrounded(
@@ -51,13 +56,10 @@ def build_app(host: Host) -> Litestar:
         route_handlers=handlers,
         lifespan=lifespan,
         exception_handlers=exception_handlers,
-        **_OPTIONS,
+        **interfaces.OPTIONS,
     )
     cors = _cors(server.cors_allowed_origins)
     return app if cors is None else _with_cors(app, cors, exception_handlers)
-
-
-_OPTIONS: dict[str, Any] = {"openapi_config": None, "logging_config": None, "request_max_body_size": None}
 
 
 class _Surrounded(Litestar):
@@ -132,7 +134,7 @@ def _with_cors(app: Litestar, cors: CORSConfig, exception_handlers: Mapping[int 
         cors_config=cors,
         lifespan=[lambda _outer: app.lifespan()],
         exception_handlers=dict(exception_handlers),
-        **_OPTIONS,
+        **interfaces.OPTIONS,
     )
 
 
@@ -148,6 +150,46 @@ def _cors(origins: Sequence[str]) -> CORSConfig | None:
 
 def _http_error(_request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, str]]:
     return Response({"detail": error.detail}, status_code=error.status_code, headers=error.headers)
+
+
+@asynccontextmanager
+async def serving(
+    configuration: Configuration,
+    plugins: PluginManager,
+    clock: Clock | None = None,
+    *,
+    opened: Callable[[Host], Awaitable[None]] | None = None,
+    run_jobs: bool = True,
+) -> AsyncIterator[Litestar]:
+    """The application on a host of its own, both running.
+
+    If foreign plugins keep it from starting, it starts again without them: so nothing that they offer is in use.
+
+    Args:
+        configuration: The settings.
+        plugins: The plugins; those that fail are left out.
+        clock: Time; the machine's by default.
+        opened: Awaited with the host before the application is made.
+        run_jobs: Whether background jobs run.
+
+    Raises:
+        MemhostError: It cannot start.
+    """
+    while True:
+        async with AsyncExitStack() as stack:
+            host = await stack.enter_async_context(open_host(configuration, plugins, clock=clock, run_jobs=run_jobs))
+            if opened is not None:
+                await opened(host)
+            try:
+                app = build_app(host)
+                await stack.enter_async_context(app.lifespan())
+            except (PluginsBroken, BaseExceptionGroup) as error:
+                broken = reasons_in(error)
+            else:
+                yield app
+                return
+        for plugin, (reason, cause) in broken.items():
+            plugins.leave_out(plugin, reason, cause)
 
 
 class Application:
@@ -187,11 +229,9 @@ class Application:
         await receive()
         async with AsyncExitStack() as stack:
             try:
-                host = await stack.enter_async_context(open_host(self._configuration, self._plugins, clock=self._clock))
-                if self._opened is not None:
-                    await self._opened(host)
-                app = build_app(host)
-                await stack.enter_async_context(app.lifespan())
+                app = await stack.enter_async_context(
+                    serving(self._configuration, self._plugins, self._clock, opened=self._opened)
+                )
             except Exception as error:  # noqa: BLE001 - whatever it is, the server must be told and stop
                 self.failure = error
                 await send({"type": "lifespan.startup.failed", "message": str(error)})

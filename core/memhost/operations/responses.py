@@ -468,8 +468,11 @@ class PluginRow(msgspec.Struct, frozen=True, kw_only=True):
     distribution: Annotated[str, Meta(description="Package that declares it.")]
     version: Annotated[str, Meta(description="Version of that package.")]
     status: Annotated[
-        Literal["ok", "failed", "disabled"],
-        Meta(description="`ok`; `failed`: it is not in use, see `error`; `disabled` by the settings."),
+        Literal["ok", "failing", "failed", "disabled"],
+        Meta(
+            description="`ok`; `failing`: its last three calls or more failed, see `error`; `failed`: not in use, see "
+            "`error`; `disabled` by the settings."
+        ),
     ]
     hooks: Annotated[tuple[str, ...], Meta(description="Hooks that it implements.")] = ()
     provides: Annotated[tuple[str, ...], Meta(description="Names of the parts that it offers, as a store.")] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 import sys
 import threading
@@ -17,6 +18,7 @@ import msgspec
 import pluggy
 
 from memhost.hooks import PROJECT
+from memhost.plugins.blame import at_start
 from memhost.version import API_VERSION
 
 logger = logging.getLogger(__name__)
@@ -31,7 +33,7 @@ class Found(msgspec.Struct, kw_only=True):
     """An entry point and what became of it. `hooks` are the hooks implemented, `error` why it failed.
 
     `notices` are warnings of deprecated hooks and names that it uses; `api` is the range of plugin API versions that it
-    declares.
+    declares. `cause` is the exception behind the error, for the log.
     """
 
     name: str
@@ -45,6 +47,12 @@ class Found(msgspec.Struct, kw_only=True):
     notices: list[str] = []
     api: tuple[int, int] | None = None
     error: str | None = None
+    cause: BaseException | None = None
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """Who it is, as fields of a log line."""
+        return {"plugin": self.name, "distribution": self.distribution, "version": self.version}
 
     @property
     def origin(self) -> str:
@@ -110,7 +118,7 @@ def _refuse_equal_names(found: Sequence[Found]) -> None:
 
 
 def _load(item: Found, slow_s: float) -> None:
-    fields = {"plugin": item.name, "distribution": item.distribution, "version": item.version, "seconds": slow_s}
+    fields = {**item.fields, "seconds": slow_s}
     watch = threading.Timer(slow_s, logger.error, ("plugin.import_hangs",), {"extra": {"fields": fields}})
     watch.daemon = True
     if item.distribution != OWN_DISTRIBUTION:
@@ -124,7 +132,7 @@ def _load(item: Found, slow_s: float) -> None:
         for each in caught:  # to whoever listens to warnings, as if nobody had listened here
             warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a foreign module may fail in any way
-        item.error = f"import failed: {type(error).__name__}: {error}"
+        item.error, item.cause = f"import failed: {at_start(error, item.module)}", error
         return
     finally:
         watch.cancel()
@@ -182,11 +190,15 @@ def _check_hooks(manager: pluggy.PluginManager, item: Found) -> None:
     specified = {name for name in known if getattr(manager.hook, name).spec is not None}
     unknown = sorted(set(item.hooks) - specified)
     if unknown:
-        raise ValueError(f"unknown hook {', '.join(unknown)}; the hooks are: {', '.join(sorted(specified))}")
+        near = dict.fromkeys(name for each in unknown for name in difflib.get_close_matches(each, specified, n=1))
+        meant = f"; did you mean {' and '.join(near)}?" if near else ";"
+        raise ValueError(f"unknown hook {', '.join(unknown)}{meant} the hooks are: {', '.join(sorted(specified))}")
     for name in item.hooks:
         spec = getattr(manager.hook, name).spec
         implementation = getattr(item.plugin, name, None)
         if iscoroutinefunction(spec.function) and not iscoroutinefunction(implementation):
             raise TypeError(f"{name} is an event hook and must be written as 'async def'")
+        if iscoroutinefunction(implementation) and not iscoroutinefunction(spec.function):
+            raise TypeError(f"{name} is a registration hook and must be written as 'def', without 'async'")
     if not item.hooks:
         raise ValueError("it implements no hook; mark its functions with @memhost.hookimpl")

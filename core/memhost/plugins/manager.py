@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 from importlib.metadata import EntryPoint
 from itertools import islice
@@ -15,9 +16,13 @@ from memhost import hookspecs
 from memhost.hooks import PROJECT, options_of
 from memhost.operations import Operation
 from memhost.operations.responses import PluginRow
+from memhost.plugins import reserved
+from memhost.plugins.blame import at_start, frames
 from memhost.plugins.calling import EventHook, in_time
 from memhost.plugins.discovery import OWN_DISTRIBUTION, Found, discover, register
 from memhost.plugins.registry import Registered, Registry
+from memhost.settings.fields import settings_of
+from memhost.settings.loading import all_settings
 from memhost.specs import (
     AuthSpec,
     CommandSpec,
@@ -78,7 +83,7 @@ def _is_struct(value: Any) -> bool:
 _PARTS: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(("open", "build", "handler", "load", "run"), (callable, "callable")),
     **dict.fromkeys(("settings", "config", "request", "arguments"), (_is_struct, "a msgspec.Struct class")),
-    "every_s": (lambda value: isinstance(value, (int, float)), "a number"),
+    "every_s": (lambda value: isinstance(value, (int, float)) and 0 < value < math.inf, "a number above 0"),
 }
 """Types of those parts of specs in which an error would only show later."""
 
@@ -90,7 +95,11 @@ class PluginManager:
         self, start_s: float = START_S, taken: Collection[str] = (), taken_tasks: Collection[str] = ()
     ) -> None:
         self._start_s = start_s
-        self._taken = {"operations": frozenset(taken), "maintenance_tasks": frozenset(taken_tasks)}
+        self._taken = {
+            "operations": frozenset(taken),
+            "maintenance_tasks": frozenset(taken_tasks),
+            "commands": reserved.COMMANDS,
+        }
         self.stores: Registry[StoreSpec] = Registry("store")
         self.strategies: Registry[StrategySpec] = Registry("strategy")
         self.embedders: Registry[EmbedderSpec] = Registry("embedder")
@@ -108,6 +117,7 @@ class PluginManager:
         self._pluggy = pluggy.PluginManager(PROJECT)
         self._pluggy.add_hookspecs(hookspecs)
         self._events: dict[str, tuple[EventHook, ...]] = {}
+        self._own: dict[tuple[str, str], str] = {}
 
     @classmethod
     def load(
@@ -138,17 +148,7 @@ class PluginManager:
         manager._collect()
         for item in manager._found:
             if item.error is not None:
-                logger.warning(
-                    "plugin.failed",
-                    extra={
-                        "fields": {
-                            "plugin": item.name,
-                            "distribution": item.distribution,
-                            "version": item.version,
-                            "error": item.error,
-                        }
-                    },
-                )
+                _tell_failed(item)
             for notice in item.notices:
                 logger.warning("plugin.deprecated", extra={"fields": {"plugin": item.name, "notice": notice}})
         manager._index_events()
@@ -217,12 +217,15 @@ class PluginManager:
 
     def _collect(self) -> None:
         offered: dict[tuple[str, str], list[tuple[Found, Any]]] = {}
-        for item in list(self._found):
+        for item in sorted(self._found, key=lambda each: each.distribution != OWN_DISTRIBUTION):
             if item.error is None and item.plugin is not None:
                 for attribute, spec in self._specs_of(item):
                     item.provides.append(spec.name)
                     offered.setdefault((attribute, spec.name), []).append((item, spec))
+                    if item.distribution == OWN_DISTRIBUTION:
+                        self._own[attribute, spec.name] = item.origin
         self._refuse_clashes(offered)
+        self._refuse_settings(offered)
         for (attribute, name), claims in sorted(offered.items(), key=lambda pair: pair[0]):
             for item, spec in claims:
                 if item.error is None:
@@ -238,7 +241,7 @@ class PluginManager:
                 f"its registration hooks took longer than {self._start_s:g} s; registration hooks must not do any work",
             )
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a foreign hook may fail in any way; the host continues
-            self._fail(item, f"{type(error).__name__}: {error}")
+            self._fail(item, at_start(error, item.module), error)
         return []
 
     def _call_registration(self, item: Found) -> list[tuple[str, Any]]:
@@ -254,10 +257,16 @@ class PluginManager:
     def _kind_of(self, hook: str, kinds: dict[type, str], spec: Any) -> str:
         for kind, attribute in kinds.items():
             if isinstance(spec, kind):
-                _check_spec(hook, spec)
                 if (name := getattr(spec, "name", "")) in self._taken.get(attribute, ()):
                     noun = getattr(self, attribute).kind
                     raise ValueError(f"{hook} returned the {noun} {name!r}, but the host has one of that name")
+                try:
+                    _check_spec(hook, spec)
+                except TypeError as error:
+                    if (owner := self._own.get((attribute, name))) is None:
+                        raise
+                    noun = getattr(self, attribute).kind
+                    raise TypeError(f"{error}; besides, the {noun} name {name} is taken by {owner}") from error
                 return attribute
         wanted = " or ".join(kind.__name__ for kind in kinds)
         raise TypeError(f"{hook} must return {wanted} objects, not {type(spec).__name__}")
@@ -279,8 +288,62 @@ class PluginManager:
                         f"the {kind} name {name} is offered by {owners}; uninstall or disable one",
                     )
 
-    def _fail(self, item: Found, error: str) -> None:
-        item.error = error
+    def _refuse_settings(self, offered: dict[tuple[str, str], list[tuple[Found, Any]]]) -> None:
+        """Fail plugins whose settings are declared wrongly, or are set by variables that others have."""
+        claims = [
+            (item, f"{SECTIONS[attribute]}.{name}", spec.settings)
+            for (attribute, name), found in offered.items()
+            for item, spec in found
+            if attribute in SECTIONS and item.error is None
+        ]
+        if all(item.distribution == OWN_DISTRIBUTION for item, _, _ in claims):
+            return
+        owners: dict[str, Found | None] = {name: None for setting in all_settings({}) for name in setting.env}
+        for item, section, struct in sorted(claims, key=lambda claim: claim[0].distribution != OWN_DISTRIBUTION):
+            try:
+                names = [name for setting in settings_of(section, struct) for name in setting.env]
+            except Exception as error:  # noqa: BLE001 - a default of a foreign struct may fail in any way
+                self._fail(item, f"the settings [{section}] are declared wrongly: {error.__cause__ or error}", error)
+                continue
+            for name in names:
+                owner = owners.setdefault(name, item)
+                if owner is item:
+                    continue
+                whose = "memhost itself" if owner is None else owner.origin
+                told = f"the variable {name} of its settings [{section}] sets something of {whose}; rename the settings"
+                self._fail(item, told)
+                if owner is not None and owner.distribution != OWN_DISTRIBUTION and owner.error is None:
+                    self._fail(owner, f"the variable {name} of its settings sets something of {item.origin} as well")
+                break
+
+    def leave_out(self, plugin: str, error: str, cause: BaseException | None = None) -> None:
+        """Go on without a plugin that cannot be used: nothing that it offers is there any more, and its row says why.
+
+        For the time before anything of the plugin is in use.
+        """
+        item = next(item for item in self._found if item.name == plugin)
+        self._fail(item, error, cause)
+        for attribute in {each for kinds in _KINDS.values() for each in kinds.values()}:
+            getattr(self, attribute).remove(plugin)
+        self._index_events()
+        _tell_failed(item)
+
+    def is_bundled(self, plugin: str) -> bool:
+        """Tell whether the plugin is one of memhost's own."""
+        return any(item.name == plugin and item.distribution == OWN_DISTRIBUTION for item in self._found)
+
+    def culprit(self, error: BaseException) -> tuple[PluginRow, str] | None:
+        """The plugin whose code failed, with file and line there: that of the innermost frame that is a plugin's.
+
+        None if no code of a plugin was running.
+        """
+        for frame, place in frames(error):
+            if (row := self.origin_of(str(frame.f_globals.get("__name__", "")))) is not None:
+                return row, place
+        return None
+
+    def _fail(self, item: Found, error: str, cause: BaseException | None = None) -> None:
+        item.error, item.cause = error, cause
         if self._pluggy.has_plugin(item.name):
             self._pluggy.unregister(name=item.name)
 
@@ -293,6 +356,13 @@ class PluginManager:
             self._events[hook] = tuple(
                 _event_hook(hook, found, by_name[found.plugin_name]) for found in implementations
             )
+
+
+def _tell_failed(item: Found) -> None:
+    logger.warning("plugin.failed", extra={"fields": {**item.fields, "error": item.error}})
+    if item.cause is not None and logger.isEnabledFor(logging.DEBUG):
+        logger.debug("plugin.traceback", extra={"fields": item.fields}, exc_info=item.cause)
+    item.cause = None  # its frames hold all that was there
 
 
 def _event_hook(hook: str, implementation: Any, item: Found) -> EventHook:

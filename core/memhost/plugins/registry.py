@@ -35,6 +35,10 @@ class Registry(Generic[S]):
         """Add a spec; its name must be free."""
         self._found[name] = entry
 
+    def remove(self, plugin: str) -> None:
+        """Remove all specs of a plugin."""
+        self._found = {name: entry for name, entry in self._found.items() if entry.plugin != plugin}
+
     def get(self, name: str) -> Registered[S] | None:
         """The spec of that name, or None."""
         return self._found.get(name)

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -19,6 +19,7 @@ from memhost.models import MemoryHit, MemoryRecord, Message, Trust
 from memhost.models.trust import by_role, lowest, of_turn
 from memhost.operations.limits import record_problems, session_problems
 from memhost.plugins import EventHook, PluginManager
+from memhost.plugins.blame import place_in
 from memhost.plugins.health import PluginWatch
 from memhost.secrets import Masker
 from memhost.secrets.requests import masked_records, masked_value
@@ -109,6 +110,8 @@ class RequestHooks:
             if changed is not None:
                 known = {hit.id for hit in hits}
                 hits = _once(hit for hit in changed if hit.id in known)
+                if len(hits) < len(changed):
+                    self._watch.tell_once(hook, _double_or_new(len({hit.id for hit in changed}) < len(changed)))
         return hits
 
     async def _call(self, hook: EventHook, wanted: type[T], *, context: RequestContext, **arguments: Any) -> T | None:
@@ -143,7 +146,8 @@ class RequestHooks:
 
     def _failed(self, hook: EventHook, error: Exception) -> None:
         # not its sentence, which may quote what people said
-        reason = "took too long" if isinstance(error, TimeoutError) else describe(error)
+        place = place_in(error, hook.function.__module__)
+        reason = "took too long" if isinstance(error, TimeoutError) else describe(error, place)
         self._note(hook, reason)
         self._without(hook, reason, error)
 
@@ -166,11 +170,17 @@ def _checked(answer: Any, wanted: type[T]) -> Any:
     """The answer, made of what plugins may give back.
 
     Raises:
-        msgspec.ValidationError: It is something else, or a part of it is.
+        PluginFailure: It is something else, or a part of it is.
         TypeError: A part of it is nothing that could be stored.
         ValueError: A part of it is larger than clients may store.
     """
-    made = msgspec.convert(msgspec.to_builtins(answer, builtin_types=(datetime,)), wanted)
+    try:
+        made = msgspec.convert(msgspec.to_builtins(answer, builtin_types=(datetime,)), wanted)
+    except msgspec.ValidationError as error:  # whose sentence may hold a value; its path does not
+        what = f"a list of {get_args(wanted)[0].__name__}" if get_origin(wanted) is list else wanted.__name__
+        place = str(error).rpartition(" - at ")[2] if " - at " in str(error) else ""
+        fault = f"{what}, and what stands at {place} does not fit" if place else f"{what}, not {type(answer).__name__}"
+        raise PluginFailure(f"It must return {fault}.") from error
     problems: list[Problem] = []
     if isinstance(made, SessionWrite):
         problems = session_problems(made.content)
@@ -185,6 +195,11 @@ def _checked(answer: Any, wanted: type[T]) -> Any:
 def _once(records: Iterable[R]) -> list[R]:
     """The records, each id once, in their order."""
     return list({record.id: record for record in reversed([*records])}.values())[::-1]
+
+
+def _double_or_new(doubles: bool) -> str:
+    what = "a memory more than once" if doubles else "a memory that it was not given"
+    return f"it returned {what}; such hits are left out"
 
 
 def _no_further(record: MemoryRecord, before: MemoryRecord | None) -> MemoryRecord:

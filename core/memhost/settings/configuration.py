@@ -81,6 +81,10 @@ class Configuration:
             raise ConfigurationError(f"No plugin declares the settings {kind}.{name}.")
         return found
 
+    def missing(self, kind: str, name: str) -> list[str]:
+        """A sentence for each required setting of a plugin's section that has no value."""
+        return list(self._incomplete.get((kind, name), ()))
+
     def is_set(self, path: str) -> bool:
         """Tell whether the operator gave this setting a value, by whatever means."""
         return self.sources.get(path, "default") != "default"

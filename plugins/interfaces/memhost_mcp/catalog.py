@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import inspect
 
-from memhost.errors import ConfigurationError, NotFound, ValidationFailed
+from memhost.errors import NotFound, OperationUnusable, ValidationFailed
 from memhost.operations import Call
 from memhost.operations.content import Document, Prompt
 from memhost.reading import Compiler, ReadingError, problems
@@ -34,7 +34,8 @@ class Catalog:
         """Collect the offers.
 
         Raises:
-            ConfigurationError: Two have one name, or the settings name a tool that is not there.
+            ConfigurationError: The settings name a tool that is not there.
+            OperationUnusable: An operation of a plugin has the name of another offer.
         """
         self.host = host
         self.settings = settings
@@ -155,6 +156,9 @@ def _unique(offers: Sequence[Offer]) -> dict[str, Offer]:
     found: dict[str, Offer] = {}
     for offer in offers:
         if offer.name in found:
-            raise ConfigurationError(f"Two resources or prompts of the MCP interface are named {offer.name}.")
+            sentence = (
+                f"Two resources or prompts of the MCP interface are named {offer.name}; rename that of the plugin."
+            )
+            raise OperationUnusable(sentence, offer.name)
         found[offer.name] = offer
     return found

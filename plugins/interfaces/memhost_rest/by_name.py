@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import unquote
 
+from memhost.http.statuses import STATUS
 from memhost.operations import Operation
-from memhost_rest.errors import STATUS
 from memhost_rest.routes import BY_NAME
 
 PATH = f"{BY_NAME}/{{name}}"

@@ -26,6 +26,7 @@ from memhost.errors import (
     Unauthorized,
     ValidationFailed,
 )
+from memhost.http.statuses import status_of
 from memhost.logs import REQUEST_ID, log, log_refusal
 from memhost.models import Caller
 from memhost.operations import Call, Operation
@@ -246,7 +247,7 @@ def _path_values(names: tuple[str, ...], values: tuple[str, ...]) -> Mapping[str
 
 
 def _refused(request_log: RequestLog, error: MemhostError) -> Answer:
-    status = errors.status_of(error)
+    status = status_of(error)
     request_log.code = error.code
     detail: Any = errors.detail_of(error, status)
     if isinstance(error, ValidationFailed) and request_log.endpoint is not None:

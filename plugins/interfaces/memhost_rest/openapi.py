@@ -7,11 +7,11 @@ from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
+from memhost.http.statuses import STATUS
 from memhost.operations import Operation
 from memhost.operations.schema import COMPONENTS, Schema, Schemas, sharpen, walk, without_null
 from memhost.version import __version__
 from memhost_rest import by_name
-from memhost_rest.errors import STATUS
 from memhost_rest.examples import EXAMPLES
 from memhost_rest.routes import Route, route_of
 from memhost_rest.wording import ERRORS, HEADERS, INTRODUCTION, LINKS, STATUSES

@@ -57,7 +57,7 @@ def list_(hook: str | None, strict: bool, data: str | None, config_file: Path | 
 
 def _used(data: str | None, config_file: Path | None) -> tuple[dict[str, list[str]], Any]:
     from memhost.cli.access import load
-    from memhost.host.open_resources import in_use
+    from memhost.host.selection import in_use
 
     configuration, manager = load(data, config_file)
     return in_use(configuration, manager), manager.rows
@@ -80,25 +80,38 @@ def show_(name: str, as_json: bool, **options: Any) -> None:
 
 @plugins.command("check")
 @click.argument("name")
+@click.option("--config", "config_file", type=_FILE, help="Configuration file.")
 @json_option
-def check(name: str, as_json: bool) -> None:
-    """Load a plugin and report its errors; fails if there are any."""
+def check(name: str, config_file: Path | None, as_json: bool) -> None:
+    """Start a server with a plugin in a folder that is removed again, open all its parts, and report what fails.
+
+    Exits with 1 if anything does.
+    """
     from memhost import logs
+    from memhost.cli.access import run
     from memhost.host import startup
+    from memhost.http.trial import Trial, try_plugin
 
     logs.configure("CRITICAL")
     row = next((row for row in startup.load_plugins().rows if row.name == name), None)
     if row is None:
         raise NotFound(f"There is no plugin {name}; see: memhost plugins list")
+    trial = Trial(problems=[row.error]) if row.error else run(lambda: try_plugin(name, config_file))
     if as_json:
-        show({"plugin": row})
-    elif row.error:
-        click.echo(f"{name} ({row.distribution} {row.version}): {row.error}")
+        import msgspec
+
+        told = msgspec.structs.replace(row, status="failed", error="; ".join(trial.problems)) if trial.problems else row
+        show({"plugin": told, "problems": trial.problems, "untried": trial.untried})
     else:
-        click.echo(f"{name} ({row.distribution} {row.version}) is well: {', '.join(row.hooks)}.")
+        for problem in trial.problems:
+            click.echo(f"{name} ({row.distribution} {row.version}): {problem}")
+        if not trial.problems:
+            click.echo(f"{name} ({row.distribution} {row.version}) is well: {', '.join(row.hooks)}.")
+        for each in trial.untried:
+            click.echo(f"Not tried: {each}")
         for notice in row.notices:
             click.echo(f"Deprecated: {notice}")
-    if row.error:
+    if trial.problems:
         raise SystemExit(1)
 
 

@@ -19,9 +19,10 @@ import msgspec
 from memhost.cli.access import load, untouched
 from memhost.errors import ConfigurationError, MemhostError, StoreMismatch
 from memhost.host import Host, open_host
-from memhost.host.open_resources import store_name
 from memhost.host.readiness import since, waiting_work
+from memhost.host.selection import store_name
 from memhost.http.connections import connection_limit, raise_descriptor_limit
+from memhost.http.trial import tried_server
 from memhost.integrity.keys import NONE, load_keys
 from memhost.plugins import PluginManager
 from memhost.ports import KeepsHistory, SelfChecking
@@ -68,7 +69,7 @@ async def examine(data: str | None, config_file: Path | None, *, call_model: boo
     except ConfigurationError as error:
         return [*checks, *(_fail("configuration", problem) for problem in error.problems)]
     checks += _configuration(configuration)
-    checks += _plugins(plugins)
+    checks += await _plugins(plugins, config_file)
     checks += _data_folder(configuration.data_dir)
     checks.append(_keys(configuration, plugins))
     checks.append(_port(configuration))
@@ -113,13 +114,20 @@ def _configuration(configuration: Configuration) -> list[Check]:
     return checks + [_warn("configuration", warning) for warning in configuration.warnings]
 
 
-def _plugins(plugins: PluginManager) -> list[Check]:
-    rows = plugins.rows
+async def _plugins(plugins: PluginManager, config_file: Path | None) -> list[Check]:
+    rows, wrong = plugins.rows, []
+    if any(not plugins.is_bundled(row.name) and row.status == "ok" for row in rows):
+        try:
+            with _silence():
+                async with tried_server(config_file) as (_, tried, _host):
+                    rows = tried.rows
+        except MemhostError as error:
+            wrong = [_warn("plugins", f"a server with all of them does not start: {error.message}")]
     failed = [row for row in rows if row.status == "failed"]
     good = sum(row.status == "ok" for row in rows)
     if not rows:
         return [_fail("plugins", "none are installed", "Reinstall memhost.")]
-    checks = [_ok("plugins", f"{good} of {len(rows)} loaded")]
+    checks = [_ok("plugins", f"{good} of {len(rows)} loaded"), *wrong]
     for row in failed:
         fix = f"Upgrade or uninstall {row.distribution}, or set PLUGINS_DISABLED={row.name}."
         checks.append(_warn("plugins", f"{row.name} ({row.distribution} {row.version}): {row.error}", fix))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from memhost.errors import ConfigurationError
+from memhost.errors import ConfigurationError, OperationUnusable
 from memhost.operations import Operation, OperationTable
 from memhost_mcp.tools import everyday, long_term, reviews, sessions, views
 from memhost_mcp.tools.tool import Tool, tool_of
@@ -29,7 +29,7 @@ def all_tools(operations: OperationTable, strategies: Mapping[str, str], plugins
         plugins: Names of the operations in the table that plugins added.
 
     Raises:
-        ConfigurationError: Two tools have one name.
+        OperationUnusable: An operation of a plugin has the name of another tool.
     """
     listed = " ".join(f"{name}: {summary}" for name, summary in strategies.items())
     rows = (*long_term.ROWS, *sessions.ROWS, *views.ROWS, *reviews.ROWS)
@@ -42,7 +42,9 @@ def all_tools(operations: OperationTable, strategies: Mapping[str, str], plugins
     taken: set[str] = set()
     for tool in tools:
         if tool.name in taken:
-            raise ConfigurationError(f"Two MCP tools are named {tool.name}; rename the operation of the plugin.")
+            raise OperationUnusable(
+                f"Two MCP tools are named {tool.name}; rename the operation of the plugin.", tool.name
+            )
         taken.add(tool.name)
     return tools
 

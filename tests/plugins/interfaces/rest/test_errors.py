@@ -8,8 +8,9 @@ import pytest
 
 from memhost import errors
 from memhost.errors import MemhostError, Problem
+from memhost.http.statuses import status_of
 from memhost_mcp.failures import describe
-from memhost_rest.errors import SERVER_ERROR, detail_of, items, status_of
+from memhost_rest.errors import SERVER_ERROR, detail_of, items
 from memhost_store_sqlite.failures import explain
 
 from .rest_fakes import FakeHost, client_for
@@ -52,6 +53,7 @@ CASES: list[tuple[MemhostError, int]] = [
     (errors.ModelUnavailable("x"), 503),
     (errors.RequestRejected("x"), 503),
     (errors.ConfigurationError("x"), 500),
+    (errors.OperationUnusable("x", "y"), 500),
     (errors.MissingExtra("x", "y"), 500),
     (errors.StoreMismatch("x"), 500),
     (errors.PluginFailure("x"), 500),

@@ -1,0 +1,52 @@
+"""Names that plugins cannot take, of parts that the plugins cannot see; tests compare them with those parts."""
+
+from __future__ import annotations
+
+COMMANDS = frozenset(
+    {
+        "add",
+        "api",
+        "audit",
+        "call",
+        "compact",
+        "config",
+        "context",
+        "demo",
+        "docs",
+        "doctor",
+        "edit",
+        "eval",
+        "explain",
+        "export",
+        "extract",
+        "extraction",
+        "forget",
+        "help",
+        "history",
+        "import",
+        "jobs",
+        "keys",
+        "migrate",
+        "openapi",
+        "plugins",
+        "profile",
+        "rebuild",
+        "reindex",
+        "review",
+        "rm",
+        "scan",
+        "search",
+        "serve",
+        "sessions",
+        "show",
+        "strategies",
+        "task-worker",
+        "trash",
+        "usage",
+        "user",
+        "verify",
+        "version",
+        "worker",
+    }
+)
+"""Commands of memhost's own."""
