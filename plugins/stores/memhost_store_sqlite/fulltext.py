@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import apsw
 import numpy as np
@@ -19,6 +20,7 @@ from memhost.models import TextMatch
 from memhost.storekit import K1, B, Phrase, occurrences, rarity, required_phrases, scored_phrases
 from memhost_store_sqlite.batch_read import load_words
 from memhost_store_sqlite.codec import Ids, Words, among, pack_ids, parse_ids, phrase_query
+from memhost_store_sqlite.posting_cache import PostingView
 from memhost_store_sqlite.scopes import Reach
 from memhost_store_sqlite.top_k import Admission, best
 
@@ -28,6 +30,8 @@ from the share of row numbers that the cut list spans. Such terms weigh little; 
 rarer terms do not find enough."""
 
 TOKENS_PER_QUERY = 200
+_SPAN = 1 << 20
+"""Row numbers from the lowest to the highest of a query's lists, up to which each has a place of its own."""
 RESCORED = 256
 """At least so many of the first ranking are scored exactly."""
 
@@ -43,33 +47,47 @@ class Posting:
     cut: bool
 
 
-@dataclass(slots=True)
+@dataclass
 class Postings:
     """The posting lists of one call, each read once."""
 
     connection: apsw.Connection
     reach: Reach
+    kept: PostingView | None = None
     _known: dict[Phrase, Posting] = field(default_factory=dict)
+
+    @cached_property
+    def alone(self) -> bool:
+        """Tell whether everything in the file is in reach, so that scopes need not be intersected with terms."""
+        if self.reach.column != "tenant":
+            return False
+        tenants = "SELECT count(*) FROM (SELECT 1 FROM scopes WHERE kind = 0 LIMIT 2)"
+        return int(self.connection.execute(tenants).get) == 1
 
     def of(self, phrase: Phrase) -> Posting:
         """The posting list of a phrase or single term, at most `POSTING_LIMIT` long."""
         if phrase not in self._known:
-            rids = self._read(phrase, POSTING_LIMIT)
+            rids = self._cut(phrase)
             cut = len(rids) >= POSTING_LIMIT
             self._known[phrase] = Posting(rids, self._estimate(rids) if cut else len(rids), cut)
         return self._known[phrase]
+
+    def _cut(self, phrase: Phrase) -> Ids:
+        if self.kept is None or len(self.reach.tokens) > TOKENS_PER_QUERY:
+            return self._read(phrase, POSTING_LIMIT)
+        return self.kept.rids(phrase, POSTING_LIMIT, lambda each, after: self._read(each, POSTING_LIMIT, after))
 
     def whole(self, phrase: Phrase) -> Ids:
         """The whole posting list, however long."""
         posting = self.of(phrase)
         return self._read(phrase, -1) if posting.cut else posting.rids
 
-    def _read(self, phrase: Phrase, limit: int) -> Ids:
+    def _read(self, phrase: Phrase, limit: int, after: int = -1) -> Ids:
         parts = []
-        for scope in scope_queries(self.reach):
+        for scope in ("",) if self.alone else scope_queries(self.reach):
             listed = self.connection.execute(
-                "SELECT group_concat(rowid) FROM (SELECT rowid FROM words WHERE words MATCH ? LIMIT ?)",
-                (f"{scope} AND terms : {phrase_query(phrase)}", limit),
+                "SELECT group_concat(rowid) FROM (SELECT rowid FROM words WHERE words MATCH ? AND rowid > ? LIMIT ?)",
+                (f"{scope}terms : {phrase_query(phrase)}", after, limit),
             ).get
             parts.append(parse_ids(listed))
         return parts[0] if len(parts) == 1 else np.sort(np.concatenate(parts))
@@ -85,7 +103,7 @@ def scope_queries(reach: Reach) -> Iterator[str]:
     """FTS5 conditions that together cover the reach, without overlap."""
     for start in range(0, len(reach.tokens), TOKENS_PER_QUERY):
         tokens = " OR ".join(f'"{token}"' for token in reach.tokens[start : start + TOKENS_PER_QUERY])
-        yield f"scope : ({tokens})"
+        yield f"scope : ({tokens}) AND "
 
 
 def frequencies(postings: Postings, terms: Sequence[str]) -> dict[str, int]:
@@ -142,12 +160,24 @@ def _rank(
         reached += len(members)
     if not rids:
         return np.empty(0, dtype=np.int64), np.empty(0)
-    found, places = np.unique(np.concatenate(rids), return_inverse=True)
-    scores: Scores = np.bincount(places, np.concatenate(weights), len(found)).astype(np.float64)
+    found, scores = _summed(np.concatenate(rids), np.concatenate(weights))
     for phrase in required:
         keep = among(found, postings.whole(phrase))
         found, scores = found[keep], scores[keep]
     return found, scores
+
+
+def _summed(rids: Ids, weights: Scores) -> tuple[Ids, Scores]:
+    """Each row number once, ascending, with the sum of its weights, which are above zero."""
+    if not len(rids):
+        return rids, weights
+    first = int(rids.min())
+    if int(rids.max()) - first < _SPAN:
+        sums = np.bincount(rids - first, weights).astype(np.float64, copy=False)
+        places = np.flatnonzero(sums)
+        return places + first, sums[places]
+    found, places = np.unique(rids, return_inverse=True)
+    return found, np.bincount(places, weights, len(found)).astype(np.float64)
 
 
 def _bm25(postings: Postings, units: Sequence[Phrase], words: dict[int, Words]) -> dict[int, float]:

@@ -15,6 +15,7 @@ from memhost_store_sqlite.codec import Ids, pack_ids, parse_ids
 from memhost_store_sqlite.conditions import compile_conditions, narrowed
 from memhost_store_sqlite.fulltext import Postings, TextLeg
 from memhost_store_sqlite.listing import admitted, count, count_holding
+from memhost_store_sqlite.posting_cache import PostingCache
 from memhost_store_sqlite.scopes import Reach, Sql, owners_of, resolve
 from memhost_store_sqlite.sealing import Reading
 from memhost_store_sqlite.top_k import Admission
@@ -30,6 +31,7 @@ def candidates(
     reading: Reading,
     query: CandidateQuery,
     cache: VectorCache,
+    postings_kept: PostingCache,
     blocks: Blocks,
     scan_rows: int,
 ) -> Candidates:
@@ -43,10 +45,10 @@ def candidates(
     if inner == scope and (block := blocks.block(connection, reading, whole)) is not None:
         return search_block(connection, reading, whole, query, block)
     reach = whole if inner == scope else resolve(connection, inner)
-    statistics = Postings(connection, whole)
+    statistics = Postings(connection, whole, postings_kept.view(connection, whole))
     answer = Candidates(hits=[])
     if reach is not None:
-        postings = statistics if reach is whole else Postings(connection, reach)
+        postings = statistics if reach is whole else Postings(connection, reach, postings_kept.view(connection, reach))
         chosen = cache if reach.documents > scan_rows else None
         answer = _find(connection, inner, reach, query, conditions, postings, chosen, reading)
     if query.statistics_for:

@@ -48,6 +48,7 @@ from memhost_store_sqlite.connection import Alone, FileGuard, LookUps, Readers, 
 from memhost_store_sqlite.embedding import Embedding
 from memhost_store_sqlite.failures import explain_opening
 from memhost_store_sqlite.history import Journal
+from memhost_store_sqlite.posting_cache import PostingCache
 from memhost_store_sqlite.schema import MIGRATIONS, migrate
 from memhost_store_sqlite.scrubbing import empty_log, is_kept_clean, keep_clean, merge_step, rewrite
 from memhost_store_sqlite.sealing import Reading
@@ -190,6 +191,7 @@ class SqliteStore:
         self._keeps = context.setting("memory.versions_keep") != 0
         self._path = path
         self._cache = VectorCache(settings.vector_cache_mb * 1024 * 1024)
+        self._kept_postings = PostingCache()
         self._blocks = Blocks(settings.block_cache_mb * 1024 * 1024, settings.block_rows, read_block)
 
     async def _read(self, work: Callable[[apsw.Connection], T]) -> T:
@@ -322,7 +324,8 @@ class SqliteStore:
         def work(connection: apsw.Connection, reading: Reading) -> Candidates:
             if query.vector is not None:
                 self._embedding.check_query(connection, query.vector)
-            return search.candidates(connection, reading, query, self._cache, self._blocks, self._settings.scan_rows)
+            kept, rows = self._kept_postings, self._settings.scan_rows
+            return search.candidates(connection, reading, query, self._cache, kept, self._blocks, rows)
 
         return await self._read_sealed("memory", scope, work)
 

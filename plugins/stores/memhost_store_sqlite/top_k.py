@@ -25,6 +25,8 @@ class Admission:
         self._connection = connection
         self._conditions = conditions
         self._known = None if known is None else np.sort(known)
+        self._asked = np.empty(0, dtype=np.int64)
+        self._admitted = self._asked
 
     @property
     def open(self) -> bool:
@@ -39,7 +41,13 @@ class Admission:
         """For each of the rows whether it satisfies the conditions."""
         if self.open or not len(rids):
             return np.ones(len(rids), dtype=bool)
-        return among(rids, self._known if self._known is not None else self._ask(rids))
+        if self._known is not None:
+            return among(rids, self._known)
+        fresh = rids[~among(rids, self._asked)]  # the legs and their steps ask for much the same rows
+        if len(fresh):
+            self._asked = np.union1d(self._asked, fresh)
+            self._admitted = np.union1d(self._admitted, self._ask(fresh))
+        return among(rids, self._admitted)
 
     def count(self, rids: Ids) -> int:
         """Return the number of rows that satisfy the conditions."""

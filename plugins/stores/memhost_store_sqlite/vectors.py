@@ -97,7 +97,7 @@ def _propose(
         fine = scan.refined(places)
         slack = np.full(len(places), scan.error, dtype=np.float32)
         places = places[_near(rids[places], fine, slack, None, query, None if every else existing)]
-    return _exact(connection, rids[places], vector)
+    return _exact(connection, scan.keys[places], vector)
 
 
 def _near(
@@ -138,19 +138,16 @@ def _in_session(connection: apsw.Connection, reach: Reach) -> Ids:
     return np.sort(parse_ids(listed))
 
 
-_NAMED = (
-    f"SELECT {VID} AS vid, v.vector FROM carray(?) c "  # noqa: S608
-    f"CROSS JOIN memories m ON m.rid = c.value CROSS JOIN vectors v ON v.vid = {VID} AND {SOUND_VECTOR}"
-)
+_NAMED = f"SELECT v.vid, v.vector FROM carray(?) c CROSS JOIN vectors v ON v.vid = c.value AND {SOUND_VECTOR}"  # noqa: S608
 _OWNERS = (
     "SELECT v.vid, v.vector FROM carray(?) o CROSS JOIN vectors v "  # noqa: S608
     f"ON v.vid BETWEEN (o.value << {RID_BITS}) AND ((o.value << {RID_BITS}) | {RID_MASK}) AND {SOUND_VECTOR}"
 )
 
 
-def _exact(connection: apsw.Connection, rids: Ids, vector: Vector) -> tuple[Ids, Scores]:
+def _exact(connection: apsw.Connection, keys: Ids, vector: Vector) -> tuple[Ids, Scores]:
     """Those of the rows that exist and have a vector, with exact scores."""
-    parts = [np.ascontiguousarray(rids[at : at + _BLOCK]) for at in range(0, len(rids), _BLOCK)]
+    parts = [np.ascontiguousarray(keys[at : at + _BLOCK]) for at in range(0, len(keys), _BLOCK)]
     return _score((read_vectors(connection, _NAMED, [apsw.carray(part)]) for part in parts), vector)
 
 

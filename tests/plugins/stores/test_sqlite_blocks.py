@@ -139,7 +139,7 @@ async def test_a_reader_of_an_older_view_finds_what_a_later_one_has_replaced(tmp
             await store.commit(EVERYWHERE, put(make_memory("a", "apple pie", user_id="ann")))
             assert len((await store.candidates(ANN, APPLE)).hits) == 2
             reading = Reading(ANN, store._seals)
-            found = search.candidates(older, reading, APPLE, store._cache, store._blocks, 4096)
+            found = search.candidates(older, reading, APPLE, store._cache, store._kept_postings, store._blocks, 4096)
             assert {hit.memory.id: hit.memory.record.text for hit in found.hits} == {"a": "apple", "b": "apple"}
         finally:
             older.close()

@@ -19,7 +19,8 @@ from tests.support.sqlite_files import EVERYWHERE, opening
 from memhost.models import CandidateQuery, Condition, Op, Scope, StoredMemory, TextMatch, Vector, WriteBatch
 from memhost.ports import Store
 from memhost.testing.factories import after, make_memory, make_scope, make_vector, put
-from memhost_store_sqlite import search, vector_blocks, vector_cache
+from memhost_store_sqlite import fulltext, posting_cache, search, vector_blocks, vector_cache
+from memhost_store_sqlite.posting_cache import PostingCache
 from memhost_store_sqlite.settings import SqliteSettings
 from memhost_store_sqlite.store import SqliteStore
 
@@ -338,3 +339,110 @@ async def test_what_does_not_fit_is_compared_without_rounding(tmp_path: Path) ->
         await agree(limited, exact, (*users, EVERYWHERE), clustered(2, 9))
         assert isinstance(limited, SqliteStore)
         assert sum(kept.size_bytes for kept in limited._cache._kept.values()) <= 1024 * 1024
+
+
+# -- posting lists -----------------------------------------------------------------------------------------
+
+WORDS = tuple(f"w{number}" for number in range(30))
+FEW = 60
+"""Row numbers to the end of a list in these tests: what is longer is cut."""
+
+
+@pytest.fixture
+def small_scopes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(posting_cache, "LARGE", 10)
+    monkeypatch.setattr(fulltext, "POSTING_LIMIT", FEW)
+
+
+def worded(chance: random.Random, name: str) -> StoredMemory:
+    terms = tuple(WORDS[min(int(chance.expovariate(0.15)), 29)] for _ in range(chance.randint(1, 8)))
+    user = "ann" if int(name[1:]) % 3 else "bob"
+    return make_memory(name, " ".join(terms), terms=terms, user_id=user, session_id=chance.choice(["s1", "s2"]))
+
+
+def told(found: Any) -> Any:
+    hits = {hit.memory.id: hit.text_score for hit in found.hits}
+    return hits, found.total, found.frequencies, found.documents, found.average_length
+
+
+@pytest.mark.usefixtures("small_scopes")
+@pytest.mark.parametrize("seed", range(4))
+async def test_kept_lists_tell_what_the_index_tells(seed: int, tmp_path: Path) -> None:
+    chance = random.Random(seed)
+    async with opening(tmp_path, UNCACHED) as kept, opening(tmp_path, UNCACHED) as read:
+        assert isinstance(read, SqliteStore)
+        read._kept_postings = PostingCache(0)
+        await kept.commit(EVERYWHERE, put(*(worded(chance, f"m{number}") for number in range(150))))
+        for step in range(60):
+            writer = chance.choice([kept, read])  # also another process
+            if chance.random() < 0.5:
+                await writer.commit(EVERYWHERE, put(worded(chance, f"m{chance.randint(0, 200)}")))
+            if chance.random() < 0.2:
+                await writer.commit(EVERYWHERE, WriteBatch(delete_memories=[f"m{chance.randint(0, 200)}"]))
+            terms = tuple(chance.sample(WORDS, 4))
+            query = CandidateQuery(
+                text=TextMatch(any_of=terms, phrases=(terms[:2],)),
+                text_limit=chance.choice([5, 200]),
+                rough_text=chance.random() < 0.5,
+                statistics_for=terms,
+                count=chance.random() < 0.3,
+            )
+            scope = chance.choice([EVERYWHERE, ANN, BOB, make_scope(sessions=("s1",))])
+            expected, found = await read.candidates(scope, query), await kept.candidates(scope, query)
+            assert told(found) == told(expected), step
+
+
+@pytest.mark.usefixtures("small_scopes")
+async def test_a_list_is_read_once_and_then_what_was_added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, int]] = []
+    original = fulltext.Postings._read
+
+    def noting(self: fulltext.Postings, phrase: Any, limit: int, after: int = -1) -> Any:
+        asked.append((phrase[0], after))
+        return original(self, phrase, limit, after)
+
+    monkeypatch.setattr(fulltext.Postings, "_read", noting)
+    query = CandidateQuery(text=TextMatch(any_of=("apple",)), statistics_for=("apple",))
+
+    def fruit(number: int) -> StoredMemory:
+        return make_memory(f"m{number}", "apple", terms=("apple",))
+
+    async with opening(tmp_path, UNCACHED) as store:
+        await store.commit(EVERYWHERE, put(*map(fruit, range(30))))
+        await store.candidates(EVERYWHERE, query)
+        await store.candidates(EVERYWHERE, query)
+        assert asked == [("apple", -1)]
+        await store.commit(EVERYWHERE, put(fruit(31)))
+        assert (await store.candidates(EVERYWHERE, query)).frequencies == {"apple": 31}
+        assert asked[1:] == [("apple", 30)], "above the last row number"
+        await store.commit(EVERYWHERE, put(fruit(31)))
+        assert (await store.candidates(EVERYWHERE, query)).frequencies == {"apple": 31}
+        assert asked[2:] == [("apple", -1)], "one was replaced"
+
+
+@pytest.mark.usefixtures("small_scopes")
+async def test_kept_lists_take_no_more_than_they_may(tmp_path: Path) -> None:
+    async with opening(tmp_path, UNCACHED) as store:
+        assert isinstance(store, SqliteStore)
+        store._kept_postings = kept = PostingCache(1000)
+        chance = random.Random(1)
+        await store.commit(EVERYWHERE, put(*(worded(chance, f"m{number}") for number in range(150))))
+        for word in WORDS:
+            for scope in (ANN, BOB, EVERYWHERE):
+                await store.candidates(scope, CandidateQuery(text=TextMatch(any_of=(word,))))
+                assert sum(each.size for each in kept._scopes.values()) <= 1000
+
+
+async def test_the_only_tenant_of_a_file_is_searched_without_others_words(tmp_path: Path) -> None:
+    query = CandidateQuery(text=TextMatch(any_of=("apple",)), statistics_for=("apple",), count=True)
+    other = Scope(tenant="other")
+    mine = [make_memory(f"m{number}", "apple", terms=("apple",)) for number in range(3)]
+    theirs = [make_memory(f"n{number}", "apple", terms=("apple",)) for number in range(4)]
+    async with opening(tmp_path, UNCACHED) as store:
+        for memories, expected in ((mine, (3, 0)), (theirs, (3, 4))):
+            await store.commit(EVERYWHERE if memories is mine else other, put(*memories))
+            for scope, documents in zip((EVERYWHERE, other), expected, strict=True):
+                found = await store.candidates(scope, query)
+                assert (found.total, found.frequencies["apple"], len(found.hits)) == (documents,) * 3
+        await store.commit(EVERYWHERE, WriteBatch(delete_memories=["m0", "m1", "m2"]))
+        assert (await store.candidates(other, query)).total == 4
