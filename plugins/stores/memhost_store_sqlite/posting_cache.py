@@ -31,7 +31,7 @@ ReadPosting = Callable[[Phrase, int], Ids]
 
 @dataclass(slots=True)
 class _Scope:
-    """What is kept of one scope; all lists are those of a view with so many memories up to that row number."""
+    """Lists of one scope, of a view with so many memories up to that row number."""
 
     documents: int
     newest: int

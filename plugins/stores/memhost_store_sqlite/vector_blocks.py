@@ -69,14 +69,14 @@ def basis_of(connection: apsw.Connection, dimensions: int) -> Basis | None:
     return Basis(mean, turned, dimensions, plain.head)
 
 
-def read_blocks(connection: apsw.Connection, owner: int, basis: Basis, spare: int) -> tuple[Rows, int, float]:
-    """The owner's blocks as one, with room for `spare` rows behind; the number of rows, and their error."""
+def read_blocks(connection: apsw.Connection, owner: int, basis: Basis, documents: int) -> tuple[Rows, int, float]:
+    """The owner's blocks as one, with room for so many rows in all; the number of rows, and their error."""
     sizes: list[Any] = connection.execute(
         f"SELECT last, count, error FROM vector_blocks WHERE {_OF_OWNER} AND dimensions = ? ORDER BY last",  # noqa: S608
         (*owner_range(owner), basis.length),
     ).fetchall()
     total = sum(row[1] for row in sizes)
-    rows, start = Rows.empty(total + spare, basis), 0
+    rows, start = Rows.empty(max(total, documents), basis), 0
     for last, count, _ in sizes:
         found: Any = connection.execute(
             "SELECT keys, heads, tails, scales FROM vector_blocks WHERE last = ?", (last,)

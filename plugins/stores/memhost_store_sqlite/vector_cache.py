@@ -25,6 +25,8 @@ from memhost_store_sqlite.vector_blocks import BLOCK, basis_of, next_vectors, ow
 
 _FEW_OWNERS = 64
 """In a search of no more owners each has rows of their own, however few."""
+_SPARE = 256
+"""Rows that can be added before all of an owner's rows are copied to where there is room for more."""
 _EVERYBODY = 0
 """Stands for the owners with few memories; no owner has that number."""
 
@@ -103,8 +105,9 @@ class _Kept:
             self._check(documents, dimensions)
             if self._rows is None and (basis := basis_of(connection, dimensions)) is not None:
                 self._basis = basis
-                self._rows, self._size, self._error = read_blocks(connection, owner, basis, BLOCK)
+                self._rows, self._size, self._error = read_blocks(connection, owner, basis, documents)
                 self._last = int(self._rows.keys[self._size - 1]) if self._size else 0
+                self.size_bytes = len(self._rows.keys) * row_bytes(dimensions)
             if newest > self._seen:
                 first, end = owner_range(owner)
                 for keys, vectors in _above(connection, max(self._last, first - 1), end):
@@ -164,7 +167,7 @@ class _Kept:
         added, error = Rows.rounded(keys, vectors, self._basis)
         end = self._size + len(keys)
         if self._rows is None or end > len(self._rows.keys):
-            grown = Rows.empty(max(end + BLOCK // 4, expected, int(self._size * 1.25)), self._basis)
+            grown = Rows.empty(max(end + _SPARE, expected, int(self._size * 1.25)), self._basis)
             if self._rows is not None:
                 grown.part(0, self._size).assign(self._rows.part(0, self._size))
             self._rows = grown
