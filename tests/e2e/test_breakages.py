@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,6 +23,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     breakages.write(folder, KINDS)
     found = os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))
     environment = {"PYTHONPATH": found, "STORE": "memory", "PLUGIN_START_S": "5", "MAX_BODY_BYTES": "100000"}
+    environment["EXTRACTION_DEBOUNCE_SECONDS"] = "0"
     with ServerProcess(tmp_path_factory.mktemp("data"), environment=environment) as running:
         yield running
 
@@ -157,3 +159,21 @@ def test_hits_that_come_twice_are_told_once(client: httpx.Client, server: Server
     told = [line for line in server.log.splitlines() if "hook.corrected" in line and "plugin=broken-hook" in line]
     assert len(told) == 1
     assert "returned a memory more than once" in told[0]
+
+
+def test_an_extractor_that_fails_is_blamed_instead_of_the_pipeline(client: httpx.Client, server: ServerProcess) -> None:
+    session = {
+        "messages": [{"role": "user", "content": "I live in Kiel."}],
+        "long_term_memory_strategy": {"strategy": "broken-notes"},
+    }
+    assert client.put("/v1/working-memory/noted", json=session).status_code == 200
+    deadline = time.monotonic() + 15
+    while not health(client, "extractor")["failures"] and time.monotonic() < deadline:
+        time.sleep(0.05)
+    found = health(client, "extractor")
+    assert found["failures"] >= 1
+    assert "TypeError: notes are broken at broken_extractor.py:" in found["last_error"]
+    pipeline = client.get("/v1/plugins/pipeline-extraction").json()["health"]
+    assert pipeline["last_error"] is None
+    told = [line for line in server.log.splitlines() if "job.failed" in line]
+    assert any("plugin=broken-extractor distribution=broken-extractor" in line for line in told)

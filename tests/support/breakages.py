@@ -284,6 +284,10 @@ def around(app):
     "operation": 'async def fails(host, call, request): raise KeyError("x")\n'
     "async def exits(host, call, request): sys.exit(3)\n"
     + _hook("operations", "return [operation('broken_fails', fails), operation('broken_exits', exits)]"),
+    "extractor": "from memhost import MemoryExtractor\n\n\n"
+    "class Notes(MemoryExtractor):\n    name, version, needs_model = 'broken-notes', '1', False\n\n"
+    "    async def extract(self, messages):\n        raise TypeError('notes are broken')\n\n\n"
+    + _hook("strategies", "return [Notes.spec()]"),
     "hook": "@hookimpl\nasync def memhost_after_search(hits, search):\n"
     "    if len(search.text) == 13: raise ValueError('broken rerank of ' + search.text)\n"
     "    if search.text == 'junk': return 'junk'\n"

@@ -14,12 +14,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from memhost.cli.command_table import ANNOUNCED, COMMANDS
-from memhost.cli.failures import report
+from memhost.cli.failures import CommandError, report
 from memhost.cli.hints import as_run
 from memhost.version import __version__
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
+
+
+_HELP_S = 4.0
+"""Seconds that the list of commands waits for plugins that do not announce theirs."""
 
 
 class LazyGroup(click.Group):
@@ -41,8 +45,8 @@ class LazyGroup(click.Group):
             module, _, attribute = found.target.partition(":")
             command: click.Command = getattr(import_module(module), attribute)
             return command
-        spec = _plugin_commands().get(cmd_name)
-        return spec.load() if spec is not None else None
+        entry = _plugin_commands().get(cmd_name)
+        return _loaded(entry) if entry is not None else None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -140,17 +144,49 @@ def _listed() -> dict[str, str]:
     found = announced(points.select(group=ANNOUNCED))
     told = {id(point.dist) for point in points.select(group=ANNOUNCED)}
     if any(id(point.dist) not in told for point in points.select(group=PROJECT)):
-        found |= {name: spec.summary for name, spec in _plugin_commands().items()}
+        found |= {name: entry.spec.summary for name, entry in _plugin_commands(_HELP_S).items()}
     return {name: found[name] for name in sorted(found) if name not in COMMANDS}
 
 
-def _plugin_commands() -> dict[str, Any]:
-    """Commands that plugins offer, by name."""
-    from memhost.plugins import PluginManager
+def _plugin_commands(limit_s: float | None = None) -> dict[str, Any]:
+    """Commands that plugins offer, by name; none if the plugins take longer to load than that, which is logged."""
+    from memhost import logs
+    from memhost.plugins import START_S, PluginManager
+    from memhost.plugins.calling import in_time
     from memhost.settings import peek
 
-    commands = PluginManager.load(disabled=peek("server.plugins_disabled")).commands
-    return {entry.spec.name: entry.spec for entry in commands if entry.spec.name not in COMMANDS}
+    logs.configure("WARNING")
+    disabled = peek("server.plugins_disabled")
+    if limit_s is None:
+        commands = PluginManager.load(disabled=disabled).commands
+    else:
+        told_s = min(START_S, limit_s / 2)
+        try:
+            commands = in_time(limit_s, lambda: PluginManager.load(disabled=disabled, start_s=told_s)).commands
+        except TimeoutError:
+            return {}
+    return {entry.spec.name: entry for entry in commands if entry.spec.name not in COMMANDS}
+
+
+def _loaded(entry: Any) -> click.Command:
+    """The command of a plugin.
+
+    Raises:
+        CommandError: The plugin fails to load it; the sentence names the plugin.
+    """
+    try:
+        command: object = entry.spec.load()
+    except Exception as error:
+        told = f"{type(error).__name__}: {error}"
+        raise CommandError(
+            f"The command {entry.spec.name} of the plugin {entry.origin} fails to load: {told}"
+        ) from error
+    if not isinstance(command, click.Command):
+        kind = type(command).__name__
+        raise CommandError(
+            f"The command {entry.spec.name} of the plugin {entry.origin} is of the type {kind}, not click.Command."
+        )
+    return command
 
 
 class Nested(click.Group):

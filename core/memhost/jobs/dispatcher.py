@@ -15,7 +15,7 @@ from typing import Protocol
 import msgspec
 
 from memhost.cancelling import cancel
-from memhost.errors import BudgetExceeded, Busy, LeaseLost, MemhostError, TooManyRequests, passes
+from memhost.errors import BudgetExceeded, Busy, LeaseLost, MemhostError, PluginFailure, TooManyRequests, passes
 from memhost.events import EVENTS, JobContext
 from memhost.jobs.outbox import Outbox
 from memhost.jobs.schedules import Schedules
@@ -23,6 +23,7 @@ from memhost.logs import describe
 from memhost.metrics import JobOutcome, Metrics
 from memhost.models import Actor, Job, JobState, Scope, SessionKey, WriteBatch, acted_by
 from memhost.plugins import EventHook, PluginManager
+from memhost.plugins.blame import causes
 from memhost.plugins.health import PluginWatch
 from memhost.ports import Clock, PutsOff, Store
 from memhost.settings.schema import ServerSettings
@@ -190,8 +191,13 @@ class Dispatcher:
             f"took longer than {limit:g} s" if isinstance(error, TimeoutError) else f"{type(error).__name__}: {error}"
         )
         told = reason if isinstance(error, TimeoutError) else describe(error)  # the reason may quote what people said
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("job.traceback", extra={"fields": {"job": job.id, **hook.fields}}, exc_info=error)
         if isinstance(error, TimeoutError) or self._watch.has_blocked(hook.plugin):
             self._watch.failed(hook, told)
+        elif (other := self._other_culprit(hook, error)) is not None:
+            hook, told = other
+            self._watch.broke(hook.plugin, f"{hook.hook}: {told}")
         else:
             self._watch.note(hook.plugin, f"{hook.hook}: {told}")
         try:
@@ -204,6 +210,21 @@ class Dispatcher:
         except MemhostError as failure:
             # The lease runs out and the job comes back by itself.
             self._log(logging.ERROR, "job.not_returned", job, hook, failure.message)
+
+    def _other_culprit(self, hook: EventHook, error: Exception) -> tuple[EventHook, str] | None:
+        """The hook as one of the plugin whose code failed, and what failed there; None if it is the hook's own plugin.
+
+        So the failure of an extractor is its own, not that of the pipeline which runs it. An error that a plugin raises
+        on purpose is no failure of it.
+        """
+        if isinstance(error, MemhostError) and not isinstance(error, PluginFailure):
+            return None
+        found = self._plugins.culprit(error)
+        if found is None or found[0].name == hook.plugin:
+            return None
+        row, place = found
+        named = {"plugin": row.name, "distribution": row.distribution, "version": row.version}
+        return msgspec.structs.replace(hook, **named), describe(causes(error)[0], place)
 
     def _later(self, job: Job, error: Exception) -> datetime | None:
         """When to try again what could not be done now through no fault of the hook; None if it failed."""

@@ -148,6 +148,8 @@ class RequestHooks:
         # not its sentence, which may quote what people said
         place = place_in(error, hook.function.__module__)
         reason = "took too long" if isinstance(error, TimeoutError) else describe(error, place)
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("hook.traceback", extra={"fields": hook.fields}, exc_info=error)
         self._note(hook, reason)
         self._without(hook, reason, error)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from codecs import BOM_UTF8
 from collections.abc import Iterable, Mapping
@@ -146,6 +147,12 @@ def find_file(named: Path | None, sources: Iterable[Variables]) -> tuple[Path | 
                 return Path(value).expanduser(), name
     default = Path(DEFAULT_FILE)
     return (default, "") if default.is_file() else (None, "")
+
+
+def configuration_file(named: Path | None) -> Path | None:
+    """Return the configuration file that a server reads that is started here, None if there is none."""
+    reading = Reading()
+    return find_file(named, (Variables(os.environ, "environment"), read_env_file(Path(".env"), reading)))[0]
 
 
 def is_configuration(path: Path) -> bool:

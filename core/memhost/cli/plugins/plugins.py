@@ -16,6 +16,7 @@ from memhost.cli.root import Nested
 from memhost.errors import ConfigurationError, NotFound
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
+_READ = "Configuration file; without it, the one that a server started here reads."
 
 
 @click.group(cls=Nested)
@@ -117,25 +118,28 @@ def check(name: str, config_file: Path | None, as_json: bool) -> None:
 
 @plugins.command("disable")
 @click.argument("name")
-@click.option("--config", "config_file", type=_FILE, default=Path("memhost.toml"), show_default=True)
-def disable(name: str, config_file: Path) -> None:
+@click.option("--config", "config_file", type=_FILE, help=_READ)
+def disable(name: str, config_file: Path | None) -> None:
     """Disable a plugin from the next start, in the configuration file."""
     _switch(name, config_file, off=True)
 
 
 @plugins.command("enable")
 @click.argument("name")
-@click.option("--config", "config_file", type=_FILE, default=Path("memhost.toml"), show_default=True)
-def enable(name: str, config_file: Path) -> None:
+@click.option("--config", "config_file", type=_FILE, help=_READ)
+def enable(name: str, config_file: Path | None) -> None:
     """Enable a plugin again from the next start."""
     _switch(name, config_file, off=False)
 
 
-def _switch(name: str, config_file: Path, *, off: bool) -> None:
+def _switch(name: str, named: Path | None, *, off: bool) -> None:
     from importlib.metadata import entry_points
 
     from memhost.hooks import PROJECT
     from memhost.settings import peek
+    from memhost.settings.sources import DEFAULT_FILE, configuration_file
+
+    config_file = configuration_file(named) or Path(DEFAULT_FILE)
 
     if off and name not in {point.name for point in entry_points(group=PROJECT)}:
         raise NotFound(f"There is no plugin {name}; see: memhost plugins list")
@@ -144,7 +148,7 @@ def _switch(name: str, config_file: Path, *, off: bool) -> None:
     given = {*peek("server.plugins_disabled", config_file=config_file if config_file.exists() else None)}
     wanted = sorted(given | {name} if off else given - {name})
     _write_list(config_file, "server", "plugins_disabled", wanted)
-    click.echo(f"{name} is {'left out' if off else 'loaded'} from the next start on ({config_file}).")
+    click.echo(f"{name} is {'left out' if off else 'loaded'} from the next start on ({config_file.absolute()}).")
     if name in peek("server.plugins_disabled", config_file=config_file) and not off:
         click.echo("It is still disabled by the environment: PLUGINS_DISABLED.", err=True)
 
