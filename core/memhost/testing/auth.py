@@ -10,21 +10,29 @@
         def valid(self):
             return Credentials(scheme="bearer", token="...")
 
-`valid` are credentials that the provider lets in. A provider that lets everybody in (`open = True`) needs none, and the
-tests of refusal are skipped for it. One whose source of truth can be taken away in a test gives a third fixture,
-`unreachable`: the same provider without it.
+        @pytest.fixture
+        def bounded(self):
+            return Credentials(scheme="bearer", token="..."), Scope(users=("ann",))
+
+`valid` are credentials that the provider lets in. `bounded` are credentials of a caller that may reach only a part,
+and that part. One whose source of truth can be taken away in a test gives a further fixture, `unreachable`: the same
+provider without it. What a provider does without is named in `lacks`: `credentials` if it is to let everybody in
+(`open = True`), `bounds` if all of its callers may reach everything.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from typing import ClassVar
 
 import msgspec
 import pytest
 
 from memhost.errors import MemhostError, Unauthorized, Unavailable
-from memhost.models import EVERY_ROLE, Caller
+from memhost.models import EVERY_ROLE, Caller, Scope
 from memhost.ports import Authenticator, Credentials, Recognises
+from memhost.testing.kits.lacking import lacking
 
 ROLES = EVERY_ROLE
 _ALG_NONE = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZG1pbiIsImFkbWluIjp0cnVlfQ."
@@ -66,10 +74,22 @@ _SPOILT = {
     "swapped-case": str.swapcase,
 }
 
+FORMS = (
+    Credentials(scheme="bearer", token="word"),  # noqa: S106 - no secret
+    Credentials(scheme="bearer", token=_ALG_NONE),
+    Credentials(scheme="bearer", token="f" * 64),
+    Credentials(scheme="basic", username="ann", token="word"),  # noqa: S106 - no secret
+    Credentials(scheme="api-key", token="word"),  # noqa: S106 - no secret
+)
+"""Credentials of several forms, of which no provider has all."""
+
 
 @pytest.mark.asyncio
 class AuthConformance:
     """Every promise of `memhost.ports.Authenticator` and `Recognises`."""
+
+    lacks: ClassVar[Sequence[str]] = ()
+    """What the provider does without: `credentials`, `bounds`."""
 
     @pytest.fixture
     def authenticator(self) -> Authenticator:
@@ -82,6 +102,11 @@ class AuthConformance:
         return Credentials()
 
     @pytest.fixture
+    def bounded(self) -> tuple[Credentials, Scope]:
+        """Credentials of a caller that may reach only a part, and that part."""
+        lacking(self, "bounds", "Give a fixture `bounded`: credentials of a caller bound to a part, and its Scope.")
+
+    @pytest.fixture
     def unreachable(self) -> Authenticator:
         """The provider without what it asks; override it if it asks something."""
         pytest.skip("no fixture `unreachable`: give one if the provider asks something that can be away")
@@ -90,7 +115,7 @@ class AuthConformance:
     def closed(self, authenticator: Authenticator) -> Authenticator:
         """The provider, if it asks for credentials."""
         if authenticator.open:
-            pytest.skip("it lets everybody in")
+            lacking(self, "credentials", "The provider lets everybody in (open = True); set open = False.")
         return authenticator
 
     async def test_it_says_whether_it_lets_everybody_in(self, authenticator: Authenticator) -> None:
@@ -111,6 +136,14 @@ class AuthConformance:
             pytest.skip("its credentials have no form of their own (memhost.ports.Recognises)")
         assert authenticator.recognises(valid) is True
         assert authenticator.recognises(Credentials()) is False, "no credentials have no form"
+        assert not all(map(authenticator.recognises, FORMS)), "it would be asked about the credentials of all providers"
+
+    async def test_a_caller_is_bound_to_its_part(
+        self, closed: Authenticator, bounded: tuple[Credentials, Scope]
+    ) -> None:
+        credentials, part = bounded
+        assert part != Scope(), "`bounded` names a part: Scope(users=(...,)), namespaces or another tenant"
+        assert (await closed.authenticate(credentials)).bounds == part
 
     async def test_the_same_credentials_are_the_same_caller(
         self, authenticator: Authenticator, valid: Credentials
@@ -134,10 +167,30 @@ class AuthConformance:
         with pytest.raises(Unauthorized):
             await closed.authenticate(Credentials(scheme="basic", username="admin"))
 
+    @pytest.mark.parametrize("scheme", ["bearer", "basic", "api-key"])
+    async def test_an_empty_secret_is_no_credential(
+        self, closed: Authenticator, valid: Credentials, scheme: str
+    ) -> None:
+        for token in ("", " "):
+            for username in ("", valid.username):
+                with pytest.raises(Unauthorized):
+                    await closed.authenticate(Credentials(scheme=scheme, username=username, token=token))
+
+    @pytest.mark.parametrize("username", ["", " ", "admin", "root", "ünïcode", "a\x00b"])
+    async def test_the_name_belongs_to_the_secret(
+        self, closed: Authenticator, valid: Credentials, username: str
+    ) -> None:
+        if not valid.username or username == valid.username:
+            pytest.skip("its credentials have no user name, or it is this one")
+        with pytest.raises(Unauthorized):
+            await closed.authenticate(msgspec.structs.replace(valid, username=username))
+
     @pytest.mark.parametrize("token", FORGED.values(), ids=FORGED)
-    async def test_forged_tokens_are_refused(self, closed: Authenticator, token: str) -> None:
+    async def test_forged_tokens_are_refused(self, closed: Authenticator, valid: Credentials, token: str) -> None:
         with pytest.raises(Unauthorized):
             await closed.authenticate(Credentials(scheme="bearer", token=token))
+        with pytest.raises(Unauthorized):
+            await closed.authenticate(msgspec.structs.replace(valid, token=token))
 
     @pytest.mark.parametrize("spoil", _SPOILT.values(), ids=_SPOILT)
     async def test_spoilt_tokens_are_refused(self, closed: Authenticator, valid: Credentials, spoil: object) -> None:
@@ -157,7 +210,7 @@ class AuthConformance:
     async def test_a_refusal_leaves_nothing_behind(self, closed: Authenticator, valid: Credentials) -> None:
         before = await closed.authenticate(valid)
         with pytest.raises(Unauthorized):
-            await closed.authenticate(Credentials(scheme="bearer", token="nobody"))  # noqa: S106 - no secret
+            await closed.authenticate(msgspec.structs.replace(valid, token=f"{valid.token}x"))
         assert await closed.authenticate(valid) == before
 
     async def test_an_outage_is_no_refusal(self, unreachable: Authenticator, valid: Credentials) -> None:

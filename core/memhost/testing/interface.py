@@ -30,7 +30,9 @@ import pytest
 
 from memhost.errors import StoreUnavailable
 from memhost.host import core_operations
-from memhost.models import Scope
+from memhost.models import Caller, Scope
+from memhost.ports import Credentials
+from memhost.testing.callers import NamedCallers
 from memhost.testing.hosts import running_host
 
 if TYPE_CHECKING:
@@ -40,10 +42,14 @@ if TYPE_CHECKING:
 
 
 class Outcome(NamedTuple):
-    """The result of a call: `ok` and the answer as JSON value, or the code of the error and its sentence."""
+    """The result of a call: `ok` and the answer as JSON value, or the code of the error and its sentence.
+
+    `notice` is what the interface says beside an answer, as of arguments that it does not know.
+    """
 
     code: str
     answer: Any
+    notice: str = ""
 
 
 class Door(Protocol):
@@ -263,6 +269,33 @@ class InterfaceConformance:
             assert outcome.code in ("invalid_arguments", "invalid_request")
             assert outcome.answer, "say what is wrong"
             assert (await host.store.list_memories(Scope()))[1] == 0
+
+    @pytest.mark.parametrize("operation", ["search_memories", "create_memories", "put_session", "edit_memory"])
+    async def test_unknown_arguments_are_told(self, tmp_path: Path, operation: str) -> None:
+        async with self.opened(tmp_path) as (_, door):
+            await done(door, "create_memories", "admin")
+            outcome = await ask(door, operation, "admin", acme_unknown=5)
+            told = "an argument that does not exist must not be dropped silently: refuse it, or name it in a notice"
+            assert outcome.code in ("ok", "invalid_arguments", "invalid_request")
+            assert "acme_unknown" in (outcome.notice if outcome.code == "ok" else str(outcome.answer)), told
+
+    async def test_the_address_of_the_client_is_passed_on(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with self.opened(tmp_path) as (_, door):
+            seen: list[str] = []
+            authenticate = NamedCallers.authenticate
+
+            async def noting(provider: NamedCallers, credentials: Credentials) -> Caller:
+                seen.append(credentials.peer)
+                return await authenticate(provider, credentials)
+
+            monkeypatch.setattr(NamedCallers, "authenticate", noting)
+            await ask(door, "search_memories", "nobody")
+            await done(door, "search_memories", "ann")
+            assert seen, "the interface asks Host.authenticate who calls"
+            # The transport without a socket says that its client is 127.0.0.1.
+            assert set(seen) == {"127.0.0.1"}, "Credentials.peer is the client's address"
 
     async def test_what_is_not_there_is_not_found(self, tmp_path: Path) -> None:
         async with self.opened(tmp_path) as (_, door):

@@ -12,8 +12,10 @@ Subclass it, give one fixture, and run it with pytest and pytest-asyncio:
                 yield store
 
 `EMBEDDER` and `DIMENSIONS` are in `memhost.testing.factories`. The store must be empty at the start of each test, and
-its clock must be later than 2024. A store that survives its process sets `durable = True` and gives a second fixture,
-`reopen`: a coroutine function that closes the store and returns it opened again on the same data.
+its clock must be later than 2024. Two further fixtures, `reopen` and `reopen_with`, are coroutine functions that close
+the store and return it opened again on the same data; `reopen_with` takes fields of `OpenContext` that are to be others
+(`embedder`, `existing`, `data_dir`, ...). A store that loses everything with its process says so with
+`lacks = ("durability",)`; one that keeps its data elsewhere than in `data_dir`, with `lacks = ("folder",)`.
 """
 
 from __future__ import annotations

@@ -14,16 +14,18 @@ from memhost.testing.stores.search_scope import SearchScopeTests
 
 
 class TestPgvectorStore(StoreConformance):
-    durable = True
+    lacks = ("folder",)
 
     @pytest.fixture
     async def opened(self, settings, tmp_path):
         """The context managers of open stores."""
         managers = []
 
-        async def open_one():
-            managers.append(open_pgvector(settings, open_context(tmp_path)))
-            return await managers[-1].__aenter__()
+        async def open_one(**given):
+            manager = open_pgvector(settings, open_context(tmp_path, **given))
+            opened = await manager.__aenter__()
+            managers.append(manager)
+            return opened
 
         yield open_one, managers
         for manager in managers:
@@ -34,14 +36,19 @@ class TestPgvectorStore(StoreConformance):
         return await opened[0]()
 
     @pytest.fixture
-    def reopen(self, store, opened):
+    def reopen_with(self, store, opened):
         open_one, managers = opened
 
-        async def again():
-            await managers.pop().__aexit__(None, None, None)
-            return await open_one()
+        async def again(**given):
+            if managers:  # none is open after an opening that was refused
+                await managers.pop().__aexit__(None, None, None)
+            return await open_one(**given)
 
         return again
+
+    @pytest.fixture
+    def reopen(self, reopen_with):
+        return reopen_with
 
 
 class TestWalkingTheIndex(SearchTests, SearchScopeTests, FilterTests):

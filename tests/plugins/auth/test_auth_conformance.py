@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.support.oidc import AUDIENCE, Issuer
 
+from memhost.models import Scope
 from memhost.ports import Authenticator, Credentials, SystemClock
 from memhost.settings import Secret
 from memhost.specs import NoSettings
@@ -30,6 +31,8 @@ def issuer() -> Iterator[Issuer]:
 
 
 class TestNone(AuthConformance):
+    lacks = ("credentials", "bounds")
+
     @pytest.fixture
     async def authenticator(self, tmp_path: Path) -> AsyncIterator[Authenticator]:
         async with open_none(NoSettings(), open_context(tmp_path)) as provider:
@@ -51,14 +54,37 @@ class TestToken(AuthConformance):
         token, _ = await TokenStore(store, SystemClock()).create(load_hasher(None, tmp_path), role="writer")
         return Credentials(scheme="bearer", token=token)
 
+    @pytest.fixture
+    async def bounded(
+        self, tmp_path: Path, store: MemoryStore, authenticator: Authenticator
+    ) -> tuple[Credentials, Scope]:
+        part = Scope(namespaces=("work",), users=("ann",))
+        token, _ = await TokenStore(store, SystemClock()).create(
+            load_hasher(None, tmp_path), role="writer", namespaces=part.namespaces, users=part.users
+        )
+        return Credentials(scheme="bearer", token=token), part
+
 
 class TestJwt(AuthConformance):
     @pytest.fixture
     async def authenticator(self, tmp_path: Path, issuer: Issuer) -> AsyncIterator[Authenticator]:
-        settings = JwtSettings(issuer=(issuer.url,), audience=(AUDIENCE,))
+        settings = JwtSettings(issuer=(issuer.url,), audience=(AUDIENCE,), claim_tenant="tenant", claim_user="sub")
         async with open_jwt(settings, open_context(tmp_path)) as provider:
             yield provider
 
     @pytest.fixture
     def valid(self, issuer: Issuer) -> Credentials:
-        return Credentials(scheme="bearer", token=issuer.token())
+        return Credentials(scheme="bearer", token=issuer.token(tenant="acme"))
+
+    @pytest.fixture
+    def bounded(self, issuer: Issuer) -> tuple[Credentials, Scope]:
+        token = issuer.token(sub="bob", tenant="globex")
+        return Credentials(scheme="bearer", token=token), Scope(tenant="globex", users=("bob",))
+
+    @pytest.fixture
+    async def unreachable(self, tmp_path: Path, issuer: Issuer) -> AsyncIterator[Authenticator]:
+        settings = JwtSettings(issuer=(issuer.url,), audience=(AUDIENCE,))
+        async with open_jwt(settings, open_context(tmp_path)) as provider:
+            issuer.down = True
+            yield provider
+            issuer.down = False

@@ -36,7 +36,8 @@ class RestDoor:
             headers={"authorization": f"Bearer {token}"} if token else {},
         )
         body = answer.json()
-        return Outcome("ok", body) if answer.is_success else Outcome(body["code"], body["detail"])
+        notice = answer.headers.get("x-memhost-notice", "")
+        return Outcome("ok", body, notice) if answer.is_success else Outcome(body["code"], body["detail"])
 
 
 class TestRest(InterfaceConformance):

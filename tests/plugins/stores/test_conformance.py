@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 from tests.support.redis_server import RedisSpace
 
@@ -21,13 +23,14 @@ from memhost_store_sqlite.store import open_sqlite
 
 
 class TestMemoryStore(StoreConformance):
+    lacks = ("durability",)
+
     @pytest.fixture
     def store(self) -> Store:
         return MemoryStore()
 
 
 class SqliteStoreConformance(StoreConformance):
-    durable = True
     settings = SqliteSettings(synchronous="normal")
 
     @pytest.fixture
@@ -44,12 +47,17 @@ class SqliteStoreConformance(StoreConformance):
         return await stack.enter_async_context(open_sqlite(self.settings, context))
 
     @pytest.fixture
-    def reopen(self, store: Store, stack: AsyncExitStack, context: OpenContext) -> Callable[[], Awaitable[Store]]:
-        async def reopen() -> Store:
+    def reopen_with(self, store: Store, stack: AsyncExitStack, context: OpenContext) -> Callable[..., Awaitable[Store]]:
+        async def reopen(**given: Any) -> Store:
             await stack.aclose()
-            return await stack.enter_async_context(open_sqlite(self.settings, context))
+            changed = msgspec.structs.replace(context, **given)
+            return await stack.enter_async_context(open_sqlite(self.settings, changed))
 
         return reopen
+
+    @pytest.fixture
+    def reopen(self, reopen_with: Callable[..., Awaitable[Store]]) -> Callable[[], Awaitable[Store]]:
+        return reopen_with
 
 
 class TestSqliteStore(SqliteStoreConformance):
@@ -63,7 +71,7 @@ class TestSqliteStoreWithVectorCache(SqliteStoreConformance):
 
 
 class RedisStoreConformance(StoreConformance):
-    durable = True
+    lacks = ("folder",)
     algorithm = "hnsw"
 
     @pytest.fixture
@@ -84,14 +92,18 @@ class RedisStoreConformance(StoreConformance):
         return await stack.enter_async_context(open_redis(settings, context))
 
     @pytest.fixture
-    def reopen(
+    def reopen_with(
         self, store: Store, stack: AsyncExitStack, settings: RedisSettings, context: OpenContext
-    ) -> Callable[[], Awaitable[Store]]:
-        async def reopen() -> Store:
+    ) -> Callable[..., Awaitable[Store]]:
+        async def reopen(**given: Any) -> Store:
             await stack.aclose()
-            return await stack.enter_async_context(open_redis(settings, context))
+            return await stack.enter_async_context(open_redis(settings, msgspec.structs.replace(context, **given)))
 
         return reopen
+
+    @pytest.fixture
+    def reopen(self, reopen_with: Callable[..., Awaitable[Store]]) -> Callable[[], Awaitable[Store]]:
+        return reopen_with
 
 
 class TestRedisStore(RedisStoreConformance):

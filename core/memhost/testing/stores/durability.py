@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
+from memhost.errors import MemhostError, StoreMismatch, StoreUnavailable
 from memhost.models import (
     CandidateQuery,
     TextMatch,
@@ -14,6 +18,8 @@ from memhost.models import (
 )
 from memhost.ports import Measures, SecureDelete, Store
 from memhost.testing.factories import (
+    DIMENSIONS,
+    EMBEDDER,
     START,
     after,
     make_document,
@@ -25,6 +31,7 @@ from memhost.testing.factories import (
     make_vector,
     put,
 )
+from memhost.testing.kits.lacking import lacking
 
 EVERYWHERE = make_scope()
 
@@ -32,14 +39,90 @@ EVERYWHERE = make_scope()
 class DurabilityTests:
     """For stores that survive their process."""
 
-    durable = False
-    """True if data outlives the store object; then the subclass gives the fixture `reopen`."""
+    lacks: ClassVar[Sequence[str]] = ()
+    """What the store does without: `durability`."""
 
     @pytest.fixture
     def reopen(self) -> Callable[[], Awaitable[Store]]:
         """Close the store and return it opened again on the same data."""
-        assert not self.durable, "a durable store's suite must define the fixture `reopen`"
-        pytest.skip("the store does not claim to be durable")
+        lacking(self, "durability", "Give a fixture `reopen`, which closes the store and opens it again on its data.")
+
+    @pytest.fixture
+    def reopen_with(self) -> Callable[..., Awaitable[Store]]:
+        """As `reopen`, with fields of `OpenContext` that are to be others."""
+        lacking(self, "durability", "Give a fixture `reopen_with`, which is `reopen` with other fields of OpenContext.")
+
+    async def test_it_says_whether_it_is_durable(self, store: Store) -> None:
+        durable = "durability" not in self.lacks
+        told = "StoreInfo.durable must say what the suite says: give `reopen`, or lacks = ('durability',)"
+        assert (await store.info()).durable is durable, told
+
+    async def test_the_schema_has_a_version(self, store: Store, reopen: Callable[[], Awaitable[Store]]) -> None:
+        before = (await store.info()).schema_version
+        assert before >= 1, "give the schema a number, so that a later version of the store can tell it"
+        assert (await (await reopen()).info()).schema_version == before
+
+    async def test_data_of_another_embedder_are_not_opened(
+        self, store: Store, reopen_with: Callable[..., Awaitable[Store]]
+    ) -> None:
+        await store.commit(EVERYWHERE, put(make_memory("m1", "apple", vector=make_vector(1))))
+        info = await store.info()
+        assert (info.embedder, info.dimensions) == (EMBEDDER, DIMENSIONS)
+        for other in ({"embedder": "another"}, {"dimensions": DIMENSIONS * 2}):
+            with pytest.raises(StoreMismatch):
+                await reopen_with(**other)
+        again = await reopen_with()
+        (hit,) = (await again.candidates(EVERYWHERE, CandidateQuery(vector=make_vector(1)))).hits
+        assert hit.memory.record.id == "m1", "a refused opening changes nothing"
+
+    async def test_reindexing_opens_data_of_another_embedder(
+        self, store: Store, reopen_with: Callable[..., Awaitable[Store]]
+    ) -> None:
+        await store.commit(EVERYWHERE, put(make_memory("m1", "apple", vector=make_vector(1))))
+        again = await reopen_with(embedder="another", reindex=True)
+        assert (await again.info()).embedder == "another"
+        assert [memory.record.id for memory in await again.get_memories(EVERYWHERE, ["m1"])] == ["m1"]
+        found = await again.candidates(EVERYWHERE, CandidateQuery(vector=make_vector(1)))
+        assert all(hit.distance is None for hit in found.hits), "vectors of different embedders cannot be compared"
+
+    async def test_a_store_that_is_there_opens_as_existing(
+        self, store: Store, reopen_with: Callable[..., Awaitable[Store]]
+    ) -> None:
+        await store.commit(EVERYWHERE, put(make_memory("m1")))
+        again = await reopen_with(existing=True)
+        assert [memory.record.id for memory in await again.get_memories(EVERYWHERE, ["m1"])] == ["m1"]
+
+    async def test_a_store_that_is_not_there_is_not_made_as_existing(
+        self, store: Store, reopen_with: Callable[..., Awaitable[Store]], tmp_path: Path
+    ) -> None:
+        if "folder" in self.lacks:
+            pytest.skip("it keeps its data elsewhere than in OpenContext.data_dir (lacks = ('folder',))")
+        nowhere = tmp_path / "nowhere"
+        nowhere.mkdir()
+        with pytest.raises(MemhostError):
+            await reopen_with(existing=True, data_dir=nowhere)
+        assert list(nowhere.iterdir()) == []
+
+    async def test_an_outage_is_no_empty_answer(self, store: Store, reopen: Callable[[], Awaitable[Store]]) -> None:
+        await store.commit(EVERYWHERE, put(make_memory("m1", "apple"), put_session=make_session()))
+        await reopen()  # the first one is closed, and cannot answer any more
+        reads: dict[str, Callable[[], Awaitable[object]]] = {
+            "ping": store.ping,
+            "get_memories": lambda: store.get_memories(EVERYWHERE, ["m1"]),
+            "list_memories": lambda: store.list_memories(EVERYWHERE),
+            "candidates": lambda: store.candidates(EVERYWHERE, CandidateQuery(text=TextMatch(any_of=("apple",)))),
+            "get_session": lambda: store.get_session(EVERYWHERE, make_key(), START),
+            "find_sessions": lambda: store.find_sessions(EVERYWHERE, "s1", START),
+            "list_sessions": lambda: store.list_sessions(EVERYWHERE, START),
+            "list_documents": lambda: store.list_documents(EVERYWHERE, "view", START),
+            "claim_jobs": lambda: store.claim_jobs(START, 1, 60),
+            "commit": lambda: store.commit(EVERYWHERE, put(make_memory("m2"))),
+        }
+        answered: dict[str, object] = {}
+        for name, read in reads.items():
+            with contextlib.suppress(StoreUnavailable):
+                answered[name] = await read()
+        assert answered == {}, "raise StoreUnavailable: whoever asks would think that there is nothing"
 
     async def test_everything_survives_reopening(self, store: Store, reopen: Callable[[], Awaitable[Store]]) -> None:
         memory = make_memory("m1", "apple", vector=make_vector(1, 2), topics=["t"], position=1, session_id="s1")
