@@ -48,7 +48,10 @@ def prompts_in(spec: StrategySpec, config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def validate_config(spec: StrategySpec, config: Mapping[str, Any], policy: PromptPolicy | None = None) -> list[Problem]:
-    """Return the problems of the options that a session gives to a strategy; unknown options are ignored.
+    """Return the problems of the options that a session gives to a strategy.
+
+    Unknown options are problems where the strategy's struct forbids them (`forbid_unknown_fields`), else ignored. They
+    are ignored as well for a strategy that declares no options.
 
     Args:
         spec: The strategy.
@@ -66,7 +69,7 @@ def validate_config(spec: StrategySpec, config: Mapping[str, Any], policy: Promp
             problems.append(problem)
         elif name in prompts:
             problems += prompt_problems(prompts[name], (name,), policy)
-    return problems
+    return problems + _unknown(spec, config)
 
 
 def prompt_problems(
@@ -101,6 +104,14 @@ def checked_prompt(config: Mapping[str, Any], name: str, *, required: bool = Fal
     if problems := prompt_problems(prompt, (name,)):
         raise UnsafePrompt(problems)
     return prompt
+
+
+def _unknown(spec: StrategySpec, config: Mapping[str, Any]) -> list[Problem]:
+    known = spec.config.__struct_encode_fields__
+    if not known or not spec.config.__struct_config__.forbid_unknown_fields:
+        return []
+    message = f"There is no such option; the strategy {spec.name} has {', '.join(known)}"
+    return [Problem(where=(name,), message=message, value=value) for name, value in config.items() if name not in known]
 
 
 def _typed(struct: type[msgspec.Struct], name: str, config: Mapping[str, Any]) -> Problem | None:

@@ -470,10 +470,15 @@ def _records(
 ) -> list[MemoryRecord]:
     """The given memories, each once, trusted as far as the caller and what they replace (`there`).
 
+    A caller that is bound to one user owns what names nobody.
+
     Raises:
         Forbidden: One lies outside the caller's bounds.
     """
     bounds, trust = call.caller.bounds, of_memory(call.caller.channel)
+    if bounds.users is not None and len(bounds.users) == 1:
+        (owner,) = bounds.users
+        given = [item if item.user_id else msgspec.structs.replace(item, user_id=owner) for item in given]
     levels = {memory.record.id: level_of(memory.record) for memory in there}
     records = [
         record_from_input(

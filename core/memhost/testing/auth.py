@@ -89,7 +89,7 @@ class AuthConformance:
     """Every promise of `memhost.ports.Authenticator` and `Recognises`."""
 
     lacks: ClassVar[Sequence[str]] = ()
-    """What the provider does without: `credentials`, `bounds`."""
+    """Parts that the provider does not have: `credentials`, `bounds`."""
 
     @pytest.fixture
     def authenticator(self) -> Authenticator:

@@ -16,8 +16,8 @@ from memhost.ports import ModelUse, Store
 
 KEPT_DAYS = 400
 EMBEDDING = "embedding"
-_NO_LANGUAGE_MODEL = (EMBEDDING, "reranking")
-"""Purpose of requests to an embedder."""
+NO_LANGUAGE_MODEL = (EMBEDDING, "reranking")
+"""Purposes of requests to other models than language models."""
 
 
 class Tally(msgspec.Struct, array_like=True):
@@ -103,7 +103,7 @@ class Spent:
 
     def add(self, namespace: str, purpose: str, tally: Tally) -> None:
         """Add the sums of one purpose."""
-        if purpose not in _NO_LANGUAGE_MODEL:
+        if purpose not in NO_LANGUAGE_MODEL:
             self.tokens[namespace] = self.tokens.get(namespace, 0) + tally.tokens
         self.cost_usd += tally.cost_usd
 

@@ -85,6 +85,8 @@ def test_command_says_what_to_do_next(tmp_path: Path) -> None:
         ("email", "standard library"),
         ("memhost", "a package of memhost"),
         ("memhost-rest", "a package of memhost"),
+        ("click", "installed here"),
+        ("redis", "installed here"),
     ],
 )
 def test_names_that_no_package_can_have_are_refused(name: str, told: str, tmp_path: Path) -> None:
@@ -96,4 +98,19 @@ def test_names_that_no_package_can_have_are_refused(name: str, told: str, tmp_pa
 @pytest.mark.parametrize("name", ["classes", "json-notes", "my-memhost", "memhost-acme", "match", "type", "acme-class"])
 def test_names_like_them_are_fine(name: str, tmp_path: Path) -> None:
     done = CliRunner().invoke(cli, ["plugins", "new", "hook", name, "--dir", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("store", "sqlite"), ("strategy", "discrete"), ("auth", "none"), ("interface", "rest"), ("runner", "inline")],
+)
+def test_names_that_a_plugin_of_that_kind_has_are_refused(kind: str, name: str, tmp_path: Path) -> None:
+    refused = CliRunner().invoke(cli, ["plugins", "new", kind, name, "--dir", str(tmp_path)])
+    assert (refused.exit_code, f"is an installed {kind}" in refused.output) == (2, True), refused.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_names_of_other_kinds_are_free(tmp_path: Path) -> None:
+    done = CliRunner().invoke(cli, ["plugins", "new", "store", "discrete", "--dir", str(tmp_path)])
     assert done.exit_code == 0, done.output

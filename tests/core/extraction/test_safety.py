@@ -24,7 +24,7 @@ from memhost.extraction import (
     validate_config,
 )
 from memhost.extraction.reports import report_on
-from memhost.specs import StrategySpec
+from memhost.specs import NoSettings, StrategySpec
 from memhost_strategy_custom import CustomConfig
 from memhost_strategy_custom.strategy import Custom
 from tests.support.conversations import answer, context, said
@@ -131,6 +131,37 @@ def test_custom_prompt_is_required_and_typed() -> None:
     (wrong,) = validate_config(SPEC, {"custom_prompt": 5})
     assert wrong.where == ("custom_prompt",)
     assert validate_config(SPEC, {"custom_prompt": "Note food.", "unknown": 1}) == []
+
+
+class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    team: str = ""
+    max_notes: int = msgspec.field(default=5, name="maxNotes")
+
+
+@pytest.mark.parametrize("config", [{"tem": "x"}, {"teams": "x"}, {"max_notes": 3}, {"команда": "x"}, {"Team": "x"}])
+def test_an_option_that_a_strict_strategy_does_not_have_is_named(config: dict[str, object]) -> None:
+    spec = msgspec.structs.replace(SPEC, name="strict", config=Strict)
+    (problem,) = validate_config(spec, config)
+    assert problem.where == tuple(config)
+    assert problem.message == "There is no such option; the strategy strict has team, maxNotes"
+
+
+def test_types_of_options_are_those_of_the_struct() -> None:
+    spec = msgspec.structs.replace(SPEC, name="strict", config=Strict)
+    problems = validate_config(spec, {"team": 5, "zzz": [1]})
+    assert [problem.where for problem in problems] == [("team",), ("zzz",)]
+
+
+@pytest.mark.parametrize(
+    "config", [{}, {"team": "x"}, {"maxNotes": 3}, {"team": "команда"}, {"team": "", "maxNotes": 0}]
+)
+def test_options_that_a_strict_strategy_has_are_taken(config: dict[str, object]) -> None:
+    assert validate_config(msgspec.structs.replace(SPEC, config=Strict), config) == []
+
+
+@pytest.mark.parametrize("config", [{"team": 5}, {"tem": "x"}, {"команда": [1]}, {"a": None, "b": {}}])
+def test_a_strategy_without_a_struct_reads_options_itself(config: dict[str, object]) -> None:
+    assert validate_config(msgspec.structs.replace(SPEC, config=NoSettings), config) == []
 
 
 def test_refused_prompt_names_rule_and_position() -> None:

@@ -15,6 +15,7 @@ import click
 from memhost.cli.failures import CommandError
 from memhost.cli.hints import as_run
 from memhost.cli.options import json_option, show
+from memhost.plugins import PluginManager
 from memhost.text.hints import python
 from memhost.version import __version__
 
@@ -53,6 +54,8 @@ def new(kind: str, name: str, folder: Path, as_json: bool) -> None:
         raise click.BadParameter(f"{name} must be lower case, with dashes, such as acme-notes.", param_hint="NAME")
     if problem := _taken(name.replace("-", "_")):
         raise click.BadParameter(f"{name} {problem}; choose another name.", param_hint="NAME")
+    if name in _offered(kind):
+        raise click.BadParameter(f"{name} is an installed {kind} already; choose another name.", param_hint="NAME")
     target = folder / name
     written = write_package(kind, name, target)
     if as_json:
@@ -72,7 +75,24 @@ def _taken(module: str) -> str:
         return "is a module of Python's standard library"
     if module == "memhost" or (module.startswith("memhost_") and find_spec(module) is not None):
         return "is a package of memhost"
+    if find_spec(module) is not None:
+        return "is a package that is installed here, which it would hide"
     return ""
+
+
+def _offered(kind: str) -> set[str]:
+    """Names of that kind that installed plugins offer: no other plugin gets them."""
+    plugins = PluginManager.load()
+    offered = {
+        "strategy": [plugins.strategies],
+        "store": [plugins.stores],
+        "model": [plugins.embedders, plugins.language_models],
+        "reranker": [plugins.rerankers],
+        "auth": [plugins.auth_providers],
+        "runner": [plugins.runners],
+        "interface": [plugins.interfaces],
+    }
+    return {name for registry in offered.get(kind, []) for name in registry.names()}
 
 
 def write_package(kind: str, name: str, target: Path) -> list[str]:

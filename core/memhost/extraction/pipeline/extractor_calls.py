@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -35,9 +36,12 @@ from memhost.text.conversation import readable
 from memhost.text.passages import passages
 from memhost.text.recalled.own_text import without_recalled
 from memhost.text.speakers import Labels, is_background, speaker_of
-from memhost.usage.model_calls import ModelCalls, Purpose, spent_on_thinking
+from memhost.usage.daily_sheets import NO_LANGUAGE_MODEL
+from memhost.usage.model_calls import PURPOSES, ModelCalls, Purpose, spent_on_thinking
 
 logger = logging.getLogger(__name__)
+
+_OWN_PURPOSE = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 _FEWEST_TOKENS, _MESSAGE_TOKENS = 50, 60
 """Tokens of a passage at least, and what a line has beside its text: id, role, speaker, time."""
@@ -327,13 +331,14 @@ class _KeptModel:
         mark = hashlib.sha256(sent).hexdigest()
         answer = self._kept.get(mark)
         if answer is None:
+            metered = _metered(purpose)
             answer = await self._calls.complete(
                 self._owner,
                 messages,
-                purpose="repair" if purpose == "repair" else "extraction",
+                purpose=metered,
                 schema=schema,
                 max_tokens=max_tokens,
-                model=model,
+                model=model or (None if metered in PURPOSES else self._calls.model_for("extraction") or None),
             )
             self._kept[mark] = answer
             if self._journal is not None:
@@ -343,3 +348,12 @@ class _KeptModel:
 
     async def aclose(self) -> None:
         """Nothing: the host closes the model."""
+
+
+def _metered(purpose: str) -> Purpose:
+    """The purpose that a plugin's call is metered by: its own name for it, or what such calls are for in memhost.
+
+    Names of memhost's other purposes are not taken: budgets and reports would count the call as something else.
+    """
+    own = _OWN_PURPOSE.fullmatch(purpose) and purpose not in (*PURPOSES, *NO_LANGUAGE_MODEL)
+    return cast("Purpose", purpose) if own or purpose == "repair" else "extraction"

@@ -40,7 +40,7 @@ class DurabilityTests:
     """For stores that survive their process."""
 
     lacks: ClassVar[Sequence[str]] = ()
-    """What the store does without: `durability`."""
+    """Parts that the store does not have: `durability`, `folder`."""
 
     @pytest.fixture
     def reopen(self) -> Callable[[], Awaitable[Store]]:
