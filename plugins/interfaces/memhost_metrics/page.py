@@ -16,6 +16,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from memhost import __version__
 from memhost.credentials import credentials_of
 from memhost.errors import Forbidden, MemhostError, Unauthorized
+from memhost.http.statuses import status_of
 from memhost.specs import Mount
 from memhost_metrics.observer import PrometheusObserver
 from memhost_metrics.state import HostState
@@ -74,8 +75,7 @@ async def _let_in(host: Host, request: Request[Any, Any, Any], *, open_to_all: b
 
 
 def _refusal(error: MemhostError) -> Response[Any]:
-    known = {"unauthorized": 401, "forbidden": 403, "rate_limited": 429}
-    status = known.get(error.code, 503 if error.retryable else 500)
+    status = status_of(error)
     headers = {}
     if isinstance(error, Unauthorized) and error.challenge:
         headers["www-authenticate"] = "Bearer"

@@ -9,6 +9,7 @@ from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from string import Template
+from typing import Any
 
 import click
 
@@ -16,6 +17,7 @@ from memhost.cli.failures import CommandError
 from memhost.cli.hints import as_run
 from memhost.cli.options import json_option, show
 from memhost.plugins import PluginManager
+from memhost.plugins.registry import Registry
 from memhost.text.hints import python
 from memhost.version import __version__
 
@@ -83,7 +85,7 @@ def _taken(module: str) -> str:
 def _offered(kind: str) -> set[str]:
     """Names of that kind that installed plugins offer: no other plugin gets them."""
     plugins = PluginManager.load()
-    offered = {
+    offered: dict[str, list[Registry[Any]]] = {
         "strategy": [plugins.strategies],
         "store": [plugins.stores],
         "model": [plugins.embedders, plugins.language_models],
