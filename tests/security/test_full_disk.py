@@ -10,9 +10,9 @@ import pytest
 
 from memhost.errors import NotFound, StoreUnavailable
 from memhost.host import Host
+from memhost.http.statuses import status_of
 from memhost.models import Scope
 from memhost.testing.polling import until
-from memhost_rest.errors import status_of
 from tests.support.hosts import run, running_host
 
 LARGE = "word " * 19_000

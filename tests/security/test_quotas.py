@@ -9,11 +9,11 @@ import pytest
 
 from memhost.errors import IdTaken, MemhostError, QuotaExceeded
 from memhost.host import Host
+from memhost.http.statuses import status_of
 from memhost.models import Caller, Scope
 from memhost.settings.quotas import DEFAULTS, QuotaSettings
 from memhost.testing.clock import FakeClock
 from memhost.usage.quotas import Amount, Quotas
-from memhost_rest.errors import status_of
 from tests.core.views.test_views import STORES
 from tests.support.hosts import ADMIN, bound_to, run, running_host
 

@@ -163,7 +163,7 @@ def _growth(work: Work, make: Maker, tries: int) -> float:
             once, more = make(times * length), make(2**doublings * times * length)
             cost = min(_cost(work, once) for _ in range(2 * attempt))
             growth = min(_cost(work, more) for _ in range(attempt)) / max(cost, 1e-9)
-            least = min(least, growth ** (1 / doublings))
+            least = min(least, float(growth ** (1 / doublings)))
             if least <= MOST:
                 return least
             if cost > _PLAIN_S:

@@ -6,7 +6,7 @@ door it came through; imports and plugins' answers are checked as the requests w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence, Sized
 from functools import cache
 from typing import Any, TypeVar
 
@@ -228,7 +228,7 @@ def _of_values(check: _Check | None) -> _Check | None:
 _Problems = Callable[[Any, int, _Where], list[Problem]]
 
 
-def _counted(types: type | tuple[type, ...], problems: _Problems, most: int) -> _Check:
+def _counted(types: type[Sized] | tuple[type[Sized], ...], problems: _Problems, most: int) -> _Check:
     def check(value: Any, where: _Path, found: list[Problem]) -> None:
         if isinstance(value, types) and len(value) > most:
             found += problems(value, most, _where_of(where))
