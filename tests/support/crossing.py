@@ -190,8 +190,11 @@ class Crowd:
     def owned(self, actor: _Actor) -> tuple[dict[str, Any], str]:
         """An owner to write for: mostly inside the bounds; with the mark that what is written carries."""
         owner = self.pick(actor.owners if self._random.random() < 0.9 else OWNERS)
-        # whoever writes to an owner's names in their own tenant writes to their own tenant's owner
-        mark = MARKS[(actor.caller.bounds.tenant, owner[1], owner[2])]
+        bounds = actor.caller.bounds
+        only = bounds.users[0] if bounds.users is not None and len(bounds.users) == 1 else ""
+        # whoever writes to an owner's names in their own tenant writes to their own tenant's owner, and who is bound to
+        # one user owns what names nobody
+        mark = MARKS[bounds.tenant, owner[1], owner[2] or only]
         return {"namespace": owner[1] or None, "user_id": owner[2] or None}, mark
 
     def named(self) -> dict[str, Any]:

@@ -328,7 +328,7 @@ class Appended(msgspec.Struct, kw_only=True):
     version: int
     held: Annotated[
         HeldMemories | UnsetType,
-        Meta(description="Messages that no search finds until somebody approves them, if there are any."),
+        Meta(description="Messages that no search finds until they are approved."),
     ] = UNSET
 
 

@@ -275,7 +275,7 @@ ROWS = (
     ToolRow(
         operation="compact_memories",
         name="compact_long_term_memories",
-        description="Merge memories that repeat each other, within the scope given. Long work continues as a task.",
+        description="Merge memories that repeat each other within a scope. Long work continues as a task.",
         described=("dry_run",),
         fixed={"report": True, "wait_s": _COMPACTION_WAIT_S},
     ),
