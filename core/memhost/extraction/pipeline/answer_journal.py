@@ -92,9 +92,9 @@ class AnswerJournal:
             await self._store.commit(Scope(tenant=self._owner.tenant), WriteBatch(delete_documents=[self.name]))
         self.kept = KeptAnswers()
 
-    def part(self, turns: Sequence[Turn]) -> PartJournal:
+    def part(self, number: int, turns: Sequence[Turn]) -> PartJournal:
         """The answers to the question about one part of what is too long for one question."""
-        return PartJournal(self, turns)
+        return PartJournal(self, number, turns)
 
     async def write(self, answers: Sequence[Completion], questions: Sequence[str] = ()) -> None:
         """Keep these answers, and the marks of their questions."""
@@ -129,12 +129,13 @@ class PartJournal:
 
     Args:
         whole: The session's journal.
-        turns: The part. Its answers are known by what it holds: other parts come and go when turns are changed.
+        number: Of the part, from 0.
+        turns: The part. Its answers are known by what it holds as well: parts are others when turns are changed.
     """
 
-    def __init__(self, whole: AnswerJournal, turns: Sequence[Turn]) -> None:
+    def __init__(self, whole: AnswerJournal, number: int, turns: Sequence[Turn]) -> None:
         self._whole = whole
-        self._mark = f"part {_mark(turns)}:"
+        self._mark = f"part {number} {_mark(turns)}:"
 
     def as_asked(self, turns: Sequence[Turn]) -> tuple[list[Turn], frozenset[str]]:
         """The turns as they are: kept answers are to just this question."""

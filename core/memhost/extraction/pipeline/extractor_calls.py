@@ -124,7 +124,7 @@ class ExtractorCalls:
         for number, turns in enumerate(parts):
             here = _context_of_part(context, turns, parts[number - 1] if number else ())
             try:
-                asked = await self._ask(strategy, turns, here, None if journal is None else journal.part(turns))
+                asked = await self._ask(strategy, turns, here, None if journal is None else journal.part(number, turns))
             except ModelRefused as error:
                 declined = error
                 fields = {"tenant": context.session.tenant, "session": context.session.session, "error": error.message}
