@@ -54,10 +54,10 @@ def new(kind: str, name: str, folder: Path, as_json: bool) -> None:
     """
     if not _NAME.fullmatch(name):
         raise click.BadParameter(f"{name} must be lower case, with dashes, such as acme-notes.", param_hint="NAME")
-    if problem := _taken(name.replace("-", "_")):
-        raise click.BadParameter(f"{name} {problem}; choose another name.", param_hint="NAME")
     if name in _offered(kind):
         raise click.BadParameter(f"{name} is an installed {kind} already; choose another name.", param_hint="NAME")
+    if problem := _taken(name.replace("-", "_")):
+        raise click.BadParameter(f"{name} {problem}; choose another name.", param_hint="NAME")
     target = folder / name
     written = write_package(kind, name, target)
     if as_json:
