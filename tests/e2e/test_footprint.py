@@ -42,7 +42,7 @@ def test_embedded_profile_imports_nothing_heavy(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.full("ten thousand writes, for a number that seldom moves; imports are held in make test")
-def test_ten_thousand_memories_fit_into_190_mb(tmp_path: Path) -> None:
+def test_ten_thousand_memories_fit_into_210_mb(tmp_path: Path) -> None:
     with ServerProcess(tmp_path) as server, httpx.Client(base_url=server.url, timeout=60) as http:
         for first in range(0, 10_000, 500):
             records = [
@@ -53,8 +53,8 @@ def test_ten_thousand_memories_fit_into_190_mb(tmp_path: Path) -> None:
         for n in range(20):
             http.post("/v1/long-term-memory/search", json={"text": f"subject {n}", "user_id": {"eq": f"u{n}"}})
         http.post("/v1/long-term-memory/search", json={"text": "subject 5"})
-        # docs/benchmarks.md has what it took before there were seals, reviews, and memories kept for searches.
-        assert server.resident_mb() < 190
+        # docs/benchmarks.md has what it took before there were seals, reviews, and what is kept in the process.
+        assert server.resident_mb() < 210
 
 
 def test_memories_and_sessions_survive_a_restart(tmp_path: Path) -> None:
