@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import json
 import re
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -287,13 +288,20 @@ def test_no_message_is_lost_or_paid_twice(
         loop.close()
 
 
-async def test_what_an_expired_session_left_waiting_does_not_undo_what_was_said_since(tmp_path: Path) -> None:
+@contextlib.asynccontextmanager
+async def bench_on(folder: Path, **more: str) -> AsyncIterator[Bench]:
+    """A bench for one story of one user."""
     clock = FakeClock(datetime.now(UTC))
     async with running_host(
-        tmp_path, store="memory", extra=[scripted.POINT], settings=SETTINGS, clock=clock, run_jobs=False
+        folder, store="memory", extra=[scripted.POINT], settings={**SETTINGS, **more}, clock=clock, run_jobs=False
     ) as host:
         bench = Bench(host, clock)
         bench.start("ann")
+        yield bench
+
+
+async def test_what_an_expired_session_left_waiting_does_not_undo_what_was_said_since(tmp_path: Path) -> None:
+    async with bench_on(tmp_path) as bench:
         await bench.say("a", 1, ttl_seconds=10)
         bench.faults = [ModelUnavailable("The provider does not answer.")]
         await bench.rewrite("a", 0)
@@ -305,12 +313,7 @@ async def test_what_an_expired_session_left_waiting_does_not_undo_what_was_said_
 
 
 async def test_an_answer_about_all_is_not_taken_for_one_about_a_half(tmp_path: Path) -> None:
-    clock = FakeClock(datetime.now(UTC))
-    async with running_host(
-        tmp_path, store="memory", extra=[scripted.POINT], settings=SETTINGS, clock=clock, run_jobs=False
-    ) as host:
-        bench = Bench(host, clock)
-        bench.start("ann")
+    async with bench_on(tmp_path) as bench:
         bench.faults = ["I would rather talk about the weather."]
         await bench.say("a", 2)
         bench.death = "before"
@@ -322,12 +325,7 @@ async def test_an_answer_about_all_is_not_taken_for_one_about_a_half(tmp_path: P
 
 @pytest.mark.parametrize("place", [0, 1, 2])
 async def test_what_was_paid_for_before_a_turn_changed_keeps_its_evidence(tmp_path: Path, place: int) -> None:
-    clock = FakeClock(datetime.now(UTC))
-    async with running_host(
-        tmp_path, store="memory", extra=[scripted.POINT], settings=SETTINGS, clock=clock, run_jobs=False
-    ) as host:
-        bench = Bench(host, clock)
-        bench.start("ann")
+    async with bench_on(tmp_path) as bench:
         await bench.say("a", 3)
         bench.death = "before"
         await bench.work()
@@ -338,13 +336,7 @@ async def test_what_was_paid_for_before_a_turn_changed_keeps_its_evidence(tmp_pa
 
 @pytest.mark.parametrize("place", [0, 1])
 async def test_parts_of_long_turns_keep_their_answers_when_a_turn_changed(tmp_path: Path, place: int) -> None:
-    clock = FakeClock(datetime.now(UTC))
-    small = {**SETTINGS, "EXTRACTION_MAX_TOKENS": "1000"}
-    async with running_host(
-        tmp_path, store="memory", extra=[scripted.POINT], settings=small, clock=clock, run_jobs=False
-    ) as host:
-        bench = Bench(host, clock)
-        bench.start("ann")
+    async with bench_on(tmp_path, EXTRACTION_MAX_TOKENS="1000") as bench:
         for number in (1, 2):
             bench.numbers = number
             text = f"fact{number}x0. " + f"Number {number} goes on about the weather of that day. " * 120
