@@ -23,8 +23,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from memhost.errors import ModelRefused, ModelUnavailable
+from memhost.extraction.pipeline.answer_journal import AnswerJournal
 from memhost.host import Host
-from memhost.models import JobState, Scope, SessionKey, WriteBatch
+from memhost.models import JobState, Message, Scope, SessionKey, WriteBatch
+from memhost.ports import Completion, Turn
 from memhost.testing.clock import FakeClock
 from memhost.testing.models import Asked, Given
 from tests.support import scripted
@@ -347,3 +349,17 @@ async def test_parts_of_long_turns_keep_their_answers_when_a_turn_changed(tmp_pa
         await bench.rewrite("a", place)
         await bench.finish()
         await bench.account()
+
+
+async def test_an_answer_about_a_part_is_for_no_other_part(tmp_path: Path) -> None:
+    async with bench_on(tmp_path) as bench:
+        journal = AnswerJournal(bench.host.store, bench.clock, SessionKey("default", "", "ann", "a"))
+        first, other = (
+            [Turn(message=Message(role="user", content=text, id="m", created_at=bench.clock.now()), position=0)]
+            for text in ("Tea.", "Rain.")
+        )
+        journal.begin("discrete/1", ["a"], whole=False)
+        await journal.part(0, first).write([Completion(text="{}", model="m", input_tokens=1, output_tokens=1)])
+        await journal.read()
+        parts = ((0, first), (1, first), (0, other))  # as another EXTRACTION_MAX_TOKENS cuts them
+        assert [len(journal.part(number, turns).kept.answers) for number, turns in parts] == [1, 0, 0]
