@@ -178,3 +178,28 @@ async def test_a_server_that_lost_everything_is_believed(
     assert await found(kept) == []
     await other.commit(EVERYWHERE, put(apple("c"), apple("d")))
     assert await found(kept) == ["c", "d"]
+
+
+@pytest.mark.parametrize(
+    ("bounds", "wide"),
+    [
+        ({"users": ("ann",), "sessions": ("s1",)}, {"users": ("ann",)}),
+        ({"sessions": ("s1",)}, {}),
+        ({"namespaces": ("work",), "sessions": ("s1",)}, {"namespaces": ("work",)}),
+        (
+            {"namespaces": ("work",), "users": ("ann",), "sessions": ("s1",)},
+            {"namespaces": ("work",), "users": ("ann",)},
+        ),
+    ],
+    ids=["user", "tenant", "namespace", "owner"],
+)
+async def test_who_is_bound_to_sessions_is_not_shown_what_is_kept_of_the_owner(
+    bounds: dict[str, Any], wide: dict[str, Any], stores: tuple[Store, Store]
+) -> None:
+    kept, other = stores
+    await kept.commit(EVERYWHERE, put(apple("a", session_id="s1"), apple("b", session_id="s2"), apple("c")))
+    for store in (kept, other):
+        for _ in range(2):  # what was read for the sessions does not count for the owner either
+            assert await found(store, scope=make_scope(**wide)) == ["a", "b", "c"]
+            assert await found(store, scope=make_scope(**bounds)) == ["a"]
+    assert kept_by(kept)
