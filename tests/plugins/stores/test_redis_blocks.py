@@ -203,3 +203,15 @@ async def test_who_is_bound_to_sessions_is_not_shown_what_is_kept_of_the_owner(
             assert await found(store, scope=make_scope(**wide)) == ["a", "b", "c"]
             assert await found(store, scope=make_scope(**bounds)) == ["a"]
     assert kept_by(kept)
+
+
+async def test_words_that_are_gone_do_not_stay_for_ever(stores: tuple[Store, Store]) -> None:
+    kept, _ = stores
+    for number in range(200):
+        await kept.commit(EVERYWHERE, put(make_memory("a", f"apple word{number}", user_id="ann"), apple("b")))
+        assert await found(kept) == ["a", "b"]
+    assert isinstance(kept, RedisStore)
+    (held,) = kept._blocks._kept.values()
+    assert held.block is not None
+    assert len(held.block.columns.words.vocabulary) < 150
+    assert kept._blocks._size == held.block.size < 10_000
